@@ -1,0 +1,18 @@
+"""A collector of events from ML services that computes Evidently snapshots and loses nothing.
+
+The map of the package, in the order in which rows go through it::
+
+    client      CollectorClient and AsyncCollectorClient, for the services that send
+    config      what the operator wants, as frozen values
+    ingest      HTTP in: routes, bodies, answers
+    store       what is on disk: the journal, parquet parts, references
+    pipeline    one collector at work: wait for the trigger, seal, evaluate, deliver
+    evaluation  in worker processes only: the one place that knows Evidently
+    views       what a pipeline says about itself: status, terminal
+    daemon      puts them together in one nursery
+    cli         ``evidently collector``
+
+Importing this package costs next to nothing: Python does it at every start, for the ``evidently`` command's sake.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,25 @@
+"""What the operator wants, as frozen values: collectors, triggers, reports, and the file that holds them."""
+
+from collector.config.model import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Limits, Storage
+from collector.config.report import ReportConfig
+from collector.config.triggers import (
+    CronTrigger,
+    IntervalTrigger,
+    RowsCountOrIntervalTrigger,
+    RowsCountTrigger,
+    Trigger,
+)
+
+__all__ = [
+    "CONFIG_PATH",
+    "CollectorConfig",
+    "CollectorServiceConfig",
+    "CronTrigger",
+    "IntervalTrigger",
+    "Limits",
+    "ReportConfig",
+    "RowsCountOrIntervalTrigger",
+    "RowsCountTrigger",
+    "Storage",
+    "Trigger",
+]

@@ -1,0 +1,207 @@
+"""The configuration: collectors by id, and what holds for all of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from collector.config.report import ReportConfig  # noqa: TC001  (pydantic reads annotations)
+from collector.config.triggers import Trigger  # noqa: TC001
+from collector.config.value import Value, at_fields
+from collector.errors import ConfigError
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+CONFIG_PATH = "collector_config.json"
+CLOUD_URL = "https://app.evidently.cloud"
+MASK = "********"
+
+# First segments of our own routes; the last three are the original's, and ours to come.
+RESERVED_IDS = frozenset({"livez", "readyz", "metrics", "schema", "status", "-"})
+MAX_ID_LENGTH = 128
+
+_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def check_id(collector_id: str) -> str:
+    """Give the id back, or raise ValueError saying why it can't be one."""
+    if not 0 < len(collector_id) <= MAX_ID_LENGTH:
+        raise ValueError(f"an id has 1 to {MAX_ID_LENGTH} characters, this one {len(collector_id)}")
+    if "/" in collector_id or ".." in collector_id or collector_id == ".":
+        raise ValueError("an id has no '/' and no '..' in it, as it is a part of the path of its requests")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in collector_id):
+        raise ValueError("an id has no control characters and no lone surrogates in it")
+    if collector_id in RESERVED_IDS:
+        raise ValueError(f"the id '{collector_id}' is taken by a route of the service; choose another")
+    return collector_id
+
+
+class CollectorConfig(Value):
+    """One collector: when to compute what over its events, against which reference, saved where."""
+
+    new_fields: ClassVar[frozenset[str]] = frozenset({"project_name", "data_definition", "column_mapping"})
+
+    id: str = Field(default="", description="Its key in `collectors` is its id, whatever stands here.")
+    trigger: Trigger = Field(description="Defines when to create a new snapshot from the current batch.")
+    report_config: ReportConfig = Field(description="The contents of the snapshot computed for each batch.")
+    reference_path: str | None = Field(
+        default=None, description="Local path to a parquet file with the reference dataset."
+    )
+    project_id: str | None = Field(default=None, description="ID of the project to save snapshots to.")
+    project_name: str | None = Field(
+        default=None, min_length=1, description="Instead of project_id: the project's name; it is created if missing."
+    )
+    api_url: str = Field(
+        default="http://localhost:8000",
+        min_length=1,
+        description="Where snapshots go: an Evidently UI service, Evidently Cloud, or a workspace directory.",
+    )
+    api_secret: str | None = Field(
+        default=None, repr=False, description="The workspace's secret, or ${NAME} to take it from the environment."
+    )
+    cache_reference: bool = Field(default=True, description="Keep the reference in memory, or re-read it each time.")
+    is_cloud: bool | None = Field(default=None, description="Speak to Evidently Cloud; null: if api_url is its address.")
+    save_datasets: bool = Field(default=False, description="Upload the rows beside each snapshot (Cloud only).")
+    data_definition: dict[str, Any] | None = Field(
+        default=None, description="Fields of evidently.DataDefinition, for modern reports."
+    )
+    column_mapping: dict[str, Any] | None = Field(
+        default=None, description="Fields of evidently.legacy's ColumnMapping, for legacy reports."
+    )
+
+    @model_validator(mode="after")
+    def _one_project(self) -> Self:
+        if self.project_id is None and self.project_name is None:
+            raise at_fields("field required (or project_name)", "project_id")
+        if self.project_id is not None and self.project_name is not None:
+            raise at_fields("give project_id or project_name, not both", "project_name")
+        return self
+
+    @field_validator("api_secret")
+    @classmethod
+    def _not_empty(cls, secret: str | None) -> str | None:
+        if secret == "":
+            raise ValueError("is empty; leave it out or write null for none")
+        return secret
+
+    @property
+    def workspace_kind(self) -> Literal["cloud", "service", "directory"]:
+        """Tell what ``api_url`` leads to."""
+        is_cloud = self.api_url.rstrip("/") == CLOUD_URL if self.is_cloud is None else self.is_cloud
+        if is_cloud:
+            return "cloud"
+        return "service" if urlsplit(self.api_url).scheme in {"http", "https"} else "directory"
+
+    def workspace_directory(self, base: Path) -> Path:
+        """Give the path of a directory workspace; a relative one starts at ``base``."""
+        parts = urlsplit(self.api_url)
+        return base / (url2pathname(parts.path) if parts.scheme == "file" else self.api_url)
+
+    def reference_file(self, base: Path) -> Path | None:
+        """Give the reference's path; a relative one starts at ``base``."""
+        return None if self.reference_path is None else base / self.reference_path
+
+    def secret(self) -> str | None:
+        """Give the workspace's secret, taken from the environment if it says so; raise ConfigError if it isn't there."""
+        found = _ENVIRONMENT.fullmatch(self.api_secret or "")
+        if not found:
+            return self.api_secret
+        if found[1] not in os.environ:
+            raise ConfigError.at(f"the environment has no variable {found[1]}; set it, or write the secret", "api_secret")
+        return os.environ[found[1]]
+
+    def masked(self) -> dict[str, Any]:
+        """Give what may be shown: all but the secret."""
+        return {**self.model_dump(), "api_secret": None if self.api_secret is None else MASK}
+
+
+class Storage(Value):
+    """The original's storage; of it, the length of each collector's log is still used."""
+
+    type: str = "evidently:collector_storage:InMemoryStorage"
+    max_log_events: int = Field(default=10, description="Entries that GET /{id}/logs gives; 0 or less: all of them.")
+
+
+class Limits(Value):
+    """What the service takes; beyond it, requests are refused."""
+
+    max_body_bytes: int = Field(
+        default=10_000_000, gt=0, description="Of a JSON, NDJSON or CSV body, after decompression; the original's."
+    )
+    max_typed_body_bytes: int = Field(
+        default=256_000_000, gt=0, description="Of an Arrow or parquet body, after decompression."
+    )
+    body_timeout: float = Field(default=60, gt=0, description="Seconds in which a body must have arrived.")
+
+
+class CollectorServiceConfig(Value):
+    """The whole service: its collectors by id, and what holds for all of them."""
+
+    new_fields: ClassVar[frozenset[str]] = frozenset({
+        "data_dir",
+        "durability",
+        "spill_rows",
+        "spill_bytes",
+        "evaluation_timeout",
+        "evaluation_workers",
+        "limits",
+    })
+
+    check_interval: float = Field(default=1, description="Unused; triggers wait and never poll.")
+    collectors: dict[Annotated[str, AfterValidator(check_id)], CollectorConfig] = Field(
+        default={}, description="The collectors, each by its id."
+    )
+    storage: Storage = Storage()
+    autosave: bool = Field(default=True, description="Save what clients change to the config file.")
+    data_dir: str = Field(
+        default="collector_data", min_length=1, description="Where events are kept; relative to the config file."
+    )
+    durability: Literal["process", "power"] = Field(
+        default="process",
+        description="Events answered 2xx survive a killed process, or (fsync before each answer) a power cut too.",
+    )
+    spill_rows: int = Field(default=50_000, gt=0, description="Waiting rows that are moved to a parquet part.")
+    spill_bytes: int = Field(default=32_000_000, gt=0, description="Waiting bytes that are moved to a parquet part.")
+    evaluation_timeout: float = Field(default=600, gt=0, description="Seconds after which a report is given up.")
+    evaluation_workers: int = Field(default=2, ge=1, le=64, description="Worker processes that compute reports.")
+    limits: Limits = Limits()
+
+    @field_validator("collectors")
+    @classmethod
+    def _key_is_id(cls, collectors: dict[str, CollectorConfig]) -> dict[str, CollectorConfig]:
+        return {key: config.model_copy(update={"id": key}) for key, config in collectors.items()}
+
+    @classmethod
+    def load_or_default(cls, path: str | PathLike[str]) -> Self:
+        """Read the configuration, or write the default one if there is no file."""
+        try:
+            return cls.load(path)
+        except FileNotFoundError:
+            default = cls()
+            default.save(path)
+            return default
+
+    def with_collector(self, config: CollectorConfig) -> Self:
+        """Give the same configuration with one collector added or replaced."""
+        return self.model_copy(update={"collectors": {**self.collectors, config.id: config}})
+
+    def without_collector(self, collector_id: str) -> Self:
+        """Give the same configuration with one collector taken out."""
+        left = {key: config for key, config in self.collectors.items() if key != collector_id}
+        return self.model_copy(update={"collectors": left})
+
+    def unused(self) -> list[str]:
+        """Name what a user of the original has set and we don't use."""
+        named = ["check_interval"] if self.check_interval != 1 else []
+        for key, config in self.collectors.items():
+            if getattr(config.trigger, "last_triggered", 0):
+                named.append(f"collectors.{key}.trigger.last_triggered")
+        return named

@@ -1,0 +1,112 @@
+"""What to compute over each batch: opaque JSON here, known to Evidently in the worker."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from collector.config.value import Value, at_fields
+
+if TYPE_CHECKING:
+    from evidently import Report
+    from evidently.legacy.report import Report as LegacyReport
+    from evidently.legacy.test_suite import TestSuite
+
+_LEGACY_KEYS = ("metrics", "tests", "options", "metadata", "tags")
+_LEGACY_TYPES = ("evidently:metric:", "evidently:test:", "evidently.legacy.", "evidently.metrics.", "evidently.tests.")
+
+
+class ReportConfig(Value):
+    """The contents of a snapshot: a Report or TestSuite of either generation of Evidently.
+
+    Three forms: what ``from_report`` and ``from_test_suite`` make, the file format of ``evidently report``, and short
+    names as in ``{"metrics": ["DataDriftPreset", {"type": "ValueDrift", "column": "age"}]}``.
+    It is written out as it was given.
+    """
+
+    metrics: list[str | dict[str, Any]] = Field(default=[], description="Metrics and presets: names, or objects.")
+    tests: list[dict[str, Any]] = Field(default=[], description="Tests of a legacy TestSuite.")
+    descriptors: list[str | dict[str, Any]] = Field(default=[], description="Columns to compute from texts first.")
+    options: dict[str, Any] | list[Any] = Field(default=[], description="Evidently's options: an object in legacy.")
+    metadata: dict[str, Any] = Field(default={}, description="Added to each snapshot's metadata.")
+    tags: list[str] = Field(default=[], description="Added to each snapshot's tags.")
+    include_tests: bool = Field(default=False, description="Add Evidently's own tests to each metric.")
+
+    @property
+    def generation(self) -> Literal["modern", "legacy"]:
+        """Tell which of Evidently's two generations computes it."""
+        return "legacy" if _is_legacy(self.model_dump()) else "modern"
+
+    @classmethod
+    def from_report(cls, report: Report | LegacyReport) -> Self:
+        """Make it from a Report; one of the legacy kind must have been run."""
+        if _is_from_legacy(report):
+            return cls._from_suite(report, report._first_level_metrics, [])  # type: ignore[union-attr]  # noqa: SLF001
+        if type(report).__name__ != "Report":
+            raise TypeError(f"takes a Report, not {type(report).__name__}; for a TestSuite there is from_test_suite")
+        return cls.parse({
+            "metrics": [_json(metric) for metric in report.metrics],
+            "metadata": _plain(report.metadata),
+            "tags": report.tags,
+            "include_tests": report.include_tests,
+        })
+
+    @classmethod
+    def from_test_suite(cls, test_suite: TestSuite) -> Self:
+        """Make it from a legacy TestSuite that has been run."""
+        if type(test_suite).__name__ != "TestSuite":
+            raise TypeError(f"takes a TestSuite, not {type(test_suite).__name__}; for a Report there is from_report")
+        return cls._from_suite(test_suite, [], test_suite._inner_suite.context.tests)  # noqa: SLF001
+
+    @classmethod
+    def _from_suite(cls, suite: LegacyReport | TestSuite, metrics: list[Any], tests: list[Any]) -> Self:
+        if not metrics and not tests:
+            raise ValueError("run it first, so that its metrics and tests are collected")
+        return cls.parse({
+            "metrics": [_json(metric) for metric in metrics],
+            "tests": [_json(test) for test in tests],
+            "options": _json(suite.options),
+            "metadata": _plain(suite.metadata),
+            "tags": suite.tags,
+        })
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_if_legacy(cls, data: object) -> object:
+        # The original required all five, and its clients count on the refusal.
+        if isinstance(data, dict) and _is_legacy(data):
+            missing = [key for key in _LEGACY_KEYS if key not in data]
+            if missing:
+                raise at_fields("field required", *missing)
+        return data
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        return {name: written[name] for name in written if name in self.model_fields_set}
+
+
+def _is_from_legacy(report: object) -> bool:
+    return any(base.__module__.startswith(("evidently.legacy.", "evidently.suite.")) for base in type(report).__mro__)
+
+
+def _is_legacy(data: dict[str, Any]) -> bool:
+    listed = [*_list(data.get("metrics")), *_list(data.get("tests"))]
+    types = [str(item.get("type", "")) for item in listed if isinstance(item, dict)]
+    return "tests" in data or isinstance(data.get("options"), dict) or any(t.startswith(_LEGACY_TYPES) for t in types)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _json(model: Any) -> Any:
+    return _plain(model.dict())
+
+
+def _plain(value: Any) -> Any:
+    from evidently.legacy.utils import NumpyEncoder
+
+    return json.loads(json.dumps(value, cls=NumpyEncoder))

@@ -1,0 +1,141 @@
+"""Triggers: when a batch is due."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from collector.config.value import Value, did_you_mean
+
+ALIAS = "evidently:collector_trigger:"
+
+
+def _whole(value: object) -> object:
+    # The original took 2.7e6 and "7" for a count, and cut fractions off; files and clients may rely on it.
+    return int(value) if isinstance(value, float) and abs(value) < 2**63 else value
+
+
+class _Typed(Value):
+    @model_validator(mode="before")
+    @classmethod
+    def _own_type(cls, data: object) -> object:
+        if not isinstance(data, dict) or "type" not in data:
+            return data
+        return {**data, "type": alias_of(data["type"])}
+
+
+class IntervalTrigger(_Typed):
+    """A batch is due every ``interval`` seconds; the first, one interval after the start."""
+
+    type: Literal["evidently:collector_trigger:IntervalTrigger"] = f"{ALIAS}IntervalTrigger"
+    interval: float = Field(gt=0, allow_inf_nan=False, description="Seconds between two snapshots.")
+    last_triggered: float = Field(default=0, description="Unused; the original collector kept its clock here.")
+    rows: ClassVar[None] = None
+
+    def next_time(self, last: float) -> float | None:
+        """Give the Unix time at which a batch is due, ``last`` being when one last was."""
+        return last + self.interval
+
+
+class RowsCountTrigger(_Typed):
+    """A batch is due as soon as ``rows_count`` rows wait, whatever the number of requests that brought them."""
+
+    type: Literal["evidently:collector_trigger:RowsCountTrigger"] = f"{ALIAS}RowsCountTrigger"
+    rows_count: Annotated[int, BeforeValidator(_whole)] = Field(default=1, gt=0, description="Rows in a batch.")
+
+    @property
+    def rows(self) -> int:
+        """Rows that make a batch due."""
+        return self.rows_count
+
+    def next_time(self, last: float) -> None:
+        """Give no time: only rows count."""
+
+
+class RowsCountOrIntervalTrigger(_Typed):
+    """A batch is due at ``rows_count`` rows, or ``interval`` seconds after the batch before it, whichever is first."""
+
+    type: Literal["evidently:collector_trigger:RowsCountOrIntervalTrigger"] = f"{ALIAS}RowsCountOrIntervalTrigger"
+    rows_count_trigger: RowsCountTrigger = Field(description="How many rows make a batch due.")
+    interval_trigger: IntervalTrigger = Field(description="After how many seconds a batch is due.")
+
+    @property
+    def rows(self) -> int:
+        """Rows that make a batch due."""
+        return self.rows_count_trigger.rows
+
+    def next_time(self, last: float) -> float | None:
+        """Give the Unix time at which a batch is due, ``last`` being when one last was."""
+        return self.interval_trigger.next_time(last)
+
+
+class CronTrigger(_Typed):
+    """A batch is due at the times of a cron line.
+
+    When clocks are set back, a time that comes twice fires once; when they are set forward, a time that is skipped
+    fires at the first moment after the gap (cronsim, which follows Debian's cron).
+    """
+
+    type: Literal["evidently:collector_trigger:CronTrigger"] = f"{ALIAS}CronTrigger"
+    schedule: str = Field(description="Five fields, as in crontab(5): minute hour day-of-month month day-of-week.")
+    timezone: str = Field(default="UTC", description="The IANA time zone that the schedule is written in.")
+    rows: ClassVar[None] = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"no time zone '{name}'; write one as in Europe/Berlin") from error
+        return name
+
+    @field_validator("schedule")
+    @classmethod
+    def _fires_some_day(cls, line: str) -> str:
+        if len(line.split()) != 5:
+            raise ValueError(f"'{line}' has {len(line.split())} fields where a cron line has five, as in '*/15 * * * *'")
+        try:
+            next(CronSim(line, datetime.now(UTC)))
+        except CronSimError as error:
+            raise ValueError(f"'{line}' is no cron line: {error}; one is '*/15 * * * *'") from error
+        except StopIteration as error:
+            raise ValueError(f"'{line}' never comes; one that does is '*/15 * * * *'") from error
+        return line
+
+    def next_time(self, last: float) -> float | None:
+        """Give the Unix time of the first moment of the schedule after ``last``."""
+        return next(CronSim(self.schedule, datetime.fromtimestamp(last, ZoneInfo(self.timezone)))).timestamp()
+
+
+_TRIGGERS = (IntervalTrigger, RowsCountTrigger, RowsCountOrIntervalTrigger, CronTrigger)
+_NAMES = [trigger.__name__ for trigger in _TRIGGERS]
+
+
+def alias_of(name: object) -> str:
+    """Give the alias for one of the ways to write a trigger's type: alias, bare name, or the original's class path."""
+    bare = str(name).removeprefix(ALIAS)
+    for module in ("evidently.collector.config.", "evidently.legacy.collector.config."):
+        bare = bare.removeprefix(module)
+    if bare not in _NAMES:
+        raise ValueError(f"unknown trigger '{name}'; {did_you_mean(bare, _NAMES)}")
+    return ALIAS + bare
+
+
+def _known_type(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    if "type" not in value:
+        raise ValueError(f"needs a 'type': one of {', '.join(_NAMES)}")
+    return {**value, "type": alias_of(value["type"])}
+
+
+Trigger = Annotated[
+    IntervalTrigger | RowsCountTrigger | RowsCountOrIntervalTrigger | CronTrigger,
+    Field(discriminator="type"),
+    BeforeValidator(_known_type),
+]

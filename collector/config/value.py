@@ -1,0 +1,121 @@
+"""What all config values share: frozen, strict about names, lenient about numbers written as text, and loadable."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
+
+from pydantic_core import PydanticCustomError
+
+from collector.config.files import read_json, write_atomically
+from collector.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from os import PathLike
+
+    from pydantic_core import ErrorDetails
+
+
+class Value(BaseModel):
+    """A frozen part of the configuration.
+
+    Written out, it has every field that the original collector wrote, whatever its value, and of the fields in
+    ``new_fields`` only those that differ from their default: clients of the original see what they know.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, ser_json_inf_nan="constants")
+    new_fields: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_new_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        fields = type(self).model_fields
+        for name in self.new_fields:
+            if name in written and getattr(self, name) == fields[name].get_default(call_default_factory=True):
+                del written[name]
+        return written
+
+    @classmethod
+    def parse(cls, data: object, *, source: str = "") -> Self:
+        """Make the value from parsed JSON; raise ConfigError with every problem, each with its path."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise ConfigError(problems_of(error, cls), source) from error
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read the value from a JSON file; raise ConfigError, or FileNotFoundError."""
+        return cls.parse(read_json(path), source=str(path))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the value to a JSON file, atomically, readable by its owner only."""
+        write_atomically(Path(path), json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n")
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """Translate pydantic's errors to ours, in its order."""
+    return [problem for details in error.errors() for problem in _problems(details, model)]
+
+
+def at_fields(message: str, *fields: str) -> PydanticCustomError:
+    """Make what a validator of a whole model raises when the mistake is in certain fields of it."""
+    return PydanticCustomError("at_fields", "{message}", {"message": message, "fields": fields})
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Say which of the known names was probably meant, or list them all."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
+
+
+def _problems(details: ErrorDetails, model: type[BaseModel]) -> list[Problem]:
+    # pydantic puts the tag of a union's member and "[key]" into the path, which no one wrote there.
+    path = tuple(part for part in details["loc"] if not str(part).startswith("evidently:") and part != "[key]")
+    message = _message(details, model)
+    if details["type"] == "at_fields":
+        return [Problem((*path, field), message) for field in details["ctx"]["fields"]]
+    return [Problem(path, message)]
+
+
+def _message(details: ErrorDetails, model: type[BaseModel]) -> str:
+    kind = details["type"]
+    if kind == "missing":
+        return "field required"
+    if kind in {"model_type", "dict_type", "model_attributes_type"}:
+        return f"must be an object, not {_json_type(details['input'])}"
+    if kind == "extra_forbidden":
+        return f"unknown field; {did_you_mean(str(details['loc'][-1]), _names_at(model, details['loc'][:-1]))}"
+    return details["msg"].removeprefix("Value error, ").replace("Input should", "must")
+
+
+def _json_type(value: object) -> str:
+    names = {type(None): "null", bool: "a boolean", str: "a string", int: "a number", float: "a number", list: "a list"}
+    return names.get(type(value), type(value).__name__)
+
+
+def _names_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Give the fields that are known at a place, following the model's annotations down the path."""
+    found: Any = model
+    for part in loc:
+        found = _step(found, part)
+    return list(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else []
+
+
+def _step(place: Any, part: int | str) -> Any:
+    if isinstance(place, type) and issubclass(place, BaseModel):
+        return place.model_fields[str(part)].annotation if part in place.model_fields else place
+    members = getattr(place, "__args__", ())
+    if str(part).startswith("evidently:"):
+        return next((member for member in members if part in _tags(member)), place)
+    return members[-1] if members else place
+
+
+def _tags(member: Any) -> tuple[str, ...]:
+    return getattr(member.model_fields["type"].annotation, "__args__", ())

@@ -1,0 +1,115 @@
+"""Every error that we raise, one class for each decision that a caller makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class CollectorError(Exception):
+    """What all of ours have in common; its text is one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a config: where it stands in the JSON, and what is wrong."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+    def under(self, *prefix: str | int) -> Problem:
+        """Give the same problem with its path beginning at ``prefix``."""
+        return Problem((*prefix, *self.path), self.message)
+
+    @property
+    def key(self) -> str:
+        """The path as a person writes it: ``collectors.main.trigger.interval``."""
+        return ".".join(str(part) for part in self.path)
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}" if self.path else self.message
+
+
+class ConfigError(CollectorError):
+    """A config can't be taken as it is; whoever wrote it has to change it."""
+
+    def __init__(self, problems: Sequence[Problem], source: str = "") -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        listed = "; ".join(str(problem) for problem in self.problems)
+        super().__init__(f"{source}: {listed}" if source else listed)
+
+    @classmethod
+    def at(cls, message: str, *path: str | int, source: str = "") -> ConfigError:
+        """Speak of a single problem."""
+        return cls([Problem(path, message)], source)
+
+
+class DataDirError(CollectorError):
+    """The data directory can't be used: held by another daemon, of a newer format, or not ours to write."""
+
+
+class StorageError(CollectorError):
+    """The disk refused; nothing of the request was kept, so it may be sent again."""
+
+
+class UnknownCollector(CollectorError):
+    """No collector has this id."""
+
+    def __init__(self, collector_id: str) -> None:
+        super().__init__(f"Collector config with id '{collector_id}' not found")
+
+
+class Unauthorized(CollectorError):
+    """The request doesn't carry the service's secret."""
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized")
+
+
+class BadBody(CollectorError):
+    """A request's body isn't what its route takes; sending it again can't help."""
+
+
+class BodyTooLarge(CollectorError):
+    """A request's body is over the limit that applies to its kind."""
+
+
+class BodyTooSlow(CollectorError):
+    """A request's body didn't arrive in time."""
+
+
+class KeyReused(CollectorError):
+    """An idempotency key came again with another body."""
+
+
+class NotReady(CollectorError):
+    """The service can't do this yet, or not any more; asking again in a while helps."""
+
+
+class EvaluationError(CollectorError):
+    """A batch could not be evaluated; the batch stays."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class DeliveryError(CollectorError):
+    """A workspace didn't take a snapshot; waiting may help."""
+
+    def __init__(self, message: str, *, retry_after: float = 0, is_ambiguous: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.is_ambiguous = is_ambiguous
+
+
+class DeliveryRefused(DeliveryError):
+    """A workspace said no in a way that waiting alone doesn't mend: wrong secret, no such project."""
+
+
+class SnapshotTooLarge(DeliveryError):
+    """A snapshot is over its workspace's body limit."""

@@ -1,0 +1,83 @@
+"""What passes between the daemon and the worker process: plain dicts, so that both sides can pickle and log them."""
+
+from typing import Any, Literal, TypedDict
+
+Json = dict[str, Any]
+Generation = Literal["modern", "legacy"]
+PathInConfig = list[str | int]
+
+
+class Complaint(TypedDict):
+    """One thing wrong with a collector's config; ``path`` leads to it from the collector's own keys."""
+
+    path: PathInConfig
+    message: str
+
+
+class Job(TypedDict):
+    """One sealed batch to evaluate.
+
+    ``parts`` and ``reference`` are paths of parquet files, ``opened`` and ``sealed`` ISO 8601 times in UTC (the window
+    in which the batch's rows came), ``snapshot_path`` is where the body to deliver goes.
+    """
+
+    collector: str
+    batch_id: str
+    report_config: Json
+    data_definition: Json | None
+    column_mapping: Json | None
+    parts: list[str]
+    reference: str | None
+    cache_reference: bool
+    opened: str
+    sealed: str
+    snapshot_path: str
+    save_datasets: bool
+
+
+class DatasetFile(TypedDict):
+    """A dataset to upload beside its snapshot; see ``datasets.save`` for what the daemon fills in."""
+
+    name: str
+    path: str
+    url: str
+    filename: str
+    form: dict[str, str]
+    params: dict[str, str]
+
+
+class Outcome(TypedDict):
+    """What came of a job. ``report_id`` is a legacy report's own id, and the batch's id for a modern one."""
+
+    ok: Literal[True]
+    generation: Generation
+    kind: Literal["Report", "TestSuite"]
+    report_id: str
+    rows: int
+    drift_share: float | None
+    drifted_columns: int | None
+    columns: int | None
+    tests: dict[str, int]
+    notes: list[str]
+    datasets: list[DatasetFile]
+    bytes: int
+
+
+class Failure(TypedDict):
+    """An evaluation that raised: ``error`` is one line, ``traceback`` is for the operator's log."""
+
+    ok: Literal[False]
+    error: str
+    traceback: str
+
+
+class Delivery(TypedDict):
+    """A snapshot to put into a directory workspace; exactly one of ``project_id`` and ``project_name`` is given."""
+
+    directory: str
+    generation: Generation
+    project_id: str | None
+    project_name: str | None
+    collector: str
+    snapshot_path: str
+    batch_id: str

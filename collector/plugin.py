@@ -1,0 +1,74 @@
+"""The hook that makes ``evidently collector`` a command of Evidently's own command line.
+
+Evidently has no entry points for commands, and a second console script named ``evidently`` would fight with the first
+over one file: pip deletes it when either is uninstalled. So the wheel ships ``evidently_collector.pth`` at the top of
+site-packages, which Python runs at every start of every program in the environment. Hence the oddities:
+
+* This file is installed as the top-level module ``evidently_collector_plugin``. Importing ``collector`` at every start
+  would run any other ``collector`` that is on ``PYTHONPATH``, and hide a ``collector.py`` that belongs to the program.
+* It imports nothing until ``evidently.cli`` has been imported.
+* It swallows its errors: no command is better than a Python that doesn't start.
+"""
+
+import sys
+
+TYPE_CHECKING = False  # typing's own would be an import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+    from typer import Typer
+
+
+def install() -> None:
+    """Have the command added as soon as ``evidently.cli`` has been imported."""
+    sys.meta_path.insert(0, _Finder())
+
+
+class _Finder:
+    def find_spec(
+        self, name: str, path: "Sequence[str] | None", target: "ModuleType | None" = None, /
+    ) -> "ModuleSpec | None":
+        if name != "evidently.cli":
+            return None
+        try:
+            behind = sys.meta_path[sys.meta_path.index(self) + 1 :]
+            spec = next(filter(None, (finder.find_spec(name, path, target) for finder in behind)))
+            _add_after_import(spec)
+        except Exception:  # noqa: BLE001 -- Python then goes on to the other finders, as if we weren't here
+            return None
+        return spec
+
+
+def _add_after_import(spec: "ModuleSpec") -> None:
+    import contextlib
+
+    execute = spec.loader.exec_module  # type: ignore[union-attr] # no loader is one of the errors swallowed above
+
+    def execute_and_add(module: "ModuleType") -> None:
+        execute(module)
+        with contextlib.suppress(Exception):  # Evidently without our command is better than no Evidently
+            _add_command(module.app)
+
+    spec.loader.exec_module = execute_and_add  # type: ignore[union-attr, method-assign] # wraps this one import
+
+
+def _add_command(app: "Typer") -> None:
+    import os
+
+    import typer.core
+    import typer.main
+
+    class Untouched(typer.core.TyperCommand):
+        def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override] # the public name
+            ctx.args = list(args)  # not even "--" and "--help" are ours
+            return ctx.args
+
+    def run(ctx: typer.Context) -> None:
+        # A process of its own, so that the daemon doesn't carry Evidently; -P hides a collector.py that lies around.
+        safe_path = "-I" if sys.flags.isolated else "-P"
+        os.execv(sys.executable, [sys.executable, safe_path, "-m", "collector", *ctx.args])  # noqa: S606
+
+    if "collector" not in getattr(typer.main.get_command(app), "commands", {}):
+        app.command("collector", cls=Untouched, help="Collect events and save a snapshot of each batch")(run)

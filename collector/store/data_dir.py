@@ -1,0 +1,108 @@
+"""The data directory: who holds it, and where things lie in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import uuid6
+
+from collector.errors import DataDirError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEPT_REFERENCES = 2
+
+
+@dataclass(frozen=True)
+class DataDir:
+    """The places in a data directory; parts are named by their path in it."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """The SQLite database."""
+        return self.path / "journal.sqlite3"
+
+    def new_part(self) -> str:
+        """Name a part that isn't there yet."""
+        return f"parts/{uuid6.uuid7()}.parquet"
+
+    def snapshot(self, batch_id: str) -> Path:
+        """Where the snapshot of a batch waits for delivery."""
+        return self.path / "snapshots" / f"{batch_id}.json"
+
+    def failed(self, batch_id: str) -> Path:
+        """Where a batch is kept whose report fails."""
+        return self.path / "failed" / batch_id
+
+    def new_reference(self, collector: str) -> Path:
+        """Where a new reference of a collector goes; names sort by time."""
+        return self.path / "references" / f"{quote(collector, safe='')}-{uuid6.uuid7()}.parquet"
+
+    def remove_old_references(self, collector: str) -> None:
+        """Remove all but the newest references of a collector; a running report may still read the one before."""
+        mine = sorted((self.path / "references").glob(f"{_escaped(quote(collector, safe=''))}-{'?' * 36}.parquet"))
+        for path in mine[:-KEPT_REFERENCES]:
+            path.unlink(missing_ok=True)
+
+    def remove(self, parts: list[str]) -> None:
+        """Remove parts that the journal has let go of, and the folder of a failed batch with its last part."""
+        for part in parts:
+            path = self.path / part
+            path.unlink(missing_ok=True)
+            if path.parent.parent.name == "failed":
+                (path.parent / "error.txt").unlink(missing_ok=True)
+                if not any(path.parent.iterdir()):
+                    path.parent.rmdir()
+
+    def remove_orphans(self, parts: set[str], snapshots: set[str]) -> list[Path]:
+        """Remove what a crash left behind: parts and snapshots that the journal doesn't know; return their paths."""
+        orphans = [
+            *(path for path in (self.path / "parts").iterdir() if f"parts/{path.name}" not in parts),
+            *(path for path in (self.path / "failed").glob("*/*.parquet") if _relative(path, self.path) not in parts),
+            *(path for path in (self.path / "snapshots").iterdir() if path.name.split(".")[0] not in snapshots),
+        ]
+        for path in orphans:
+            path.unlink()
+        return orphans
+
+
+@contextmanager
+def open_data_dir(path: Path) -> Iterator[DataDir]:
+    """Hold a data directory, making it if there is none, mode 0700; raise DataDirError if another daemon holds it."""
+    try:
+        for directory in (path, *(path / name for name in ("parts", "snapshots", "failed", "references"))):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise DataDirError(f"the data directory {path} can't be used: {error.strerror}") from error
+    try:
+        _lock(descriptor, path)
+        yield DataDir(path)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DataDirError(
+            f"another collector already works in {path}; stop it, or give this one a data_dir of its own"
+        ) from error
+
+
+def _relative(path: Path, base: Path) -> str:
+    return path.relative_to(base).as_posix()
+
+
+def _escaped(name: str) -> str:
+    return name.replace("[", "[[]")

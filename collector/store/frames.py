@@ -1,0 +1,287 @@
+"""Frames: the rows of one POST, checked before they are accepted and decoded for good when they leave the journal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from collector.errors import BadBody
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Format = Literal["json", "ndjson", "csv", "arrow", "parquet"]
+Columns = dict[str, list[Any]]
+
+FORMATS: dict[str, Format] = {
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+    "application/x-jsonlines": "ndjson",
+    "text/csv": "csv",
+    "application/vnd.apache.arrow.stream": "arrow",
+    "application/vnd.apache.parquet": "parquet",
+    "application/x-parquet": "parquet",
+    "application/parquet": "parquet",
+}
+TYPED_FORMATS = frozenset({"arrow", "parquet"})
+_INDEX_COLUMN = re.compile(r"__index_level_\d+__")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The rows of one POST as they came."""
+
+    format: Format
+    body: bytes
+    rows: int
+
+
+def format_of(media_type: str) -> Format:
+    """Give the format of a body by its Content-Type; JSON for none or any that we don't know."""
+    return FORMATS.get(media_type.partition(";")[0].strip().lower(), "json")
+
+
+def check_frame(format_: Format, body: bytes) -> Frame:
+    """Make sure that the body is a table and count its rows; raise BadBody, saying why not.
+
+    What passes here decodes later: nothing is accepted that could not be evaluated.
+    """
+    if format_ in {"json", "ndjson"}:
+        return Frame(format_, body, _count_rows(_PARSERS[format_](body)))
+    table = _read_typed(format_, body)
+    return Frame(format_, body, table.num_rows)
+
+
+def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:
+    """Make one table of frames, in their order.
+
+    Columns are aligned by name, missing ones filled with nulls. Where types differ, numbers are promoted, and all else
+    becomes text.
+    """
+    tables = []
+    for is_json, run in groupby(frames, key=lambda frame: frame[0] in _PARSERS):
+        if is_json:
+            tables.append(_table_of(_PARSERS[format_](body) for format_, body in run))
+        else:
+            tables.extend(_read_typed(format_, body) for format_, body in run)
+    return concatenate(tables)
+
+
+def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
+    """Append tables whose columns and types may differ."""
+    import pyarrow as pa
+
+    names = list(dict.fromkeys(name for table in tables for name in table.column_names))
+    types = {name: _common_type([t.schema.field(name).type for t in tables if name in t.column_names]) for name in names}
+    schema = pa.schema(list(types.items()))
+    return pa.concat_tables([_conform(table, schema) for table in tables]).unify_dictionaries()
+
+
+def _parse_json(body: bytes) -> Iterator[Columns]:
+    yield _columns_of(_loads(body))
+
+
+def _parse_ndjson(body: bytes) -> Iterator[Columns]:
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    yield _of_records([_loads(line, f" in line {number}") for number, line in enumerate(lines, 1)])
+
+
+_PARSERS: dict[str, Callable[[bytes], Iterator[Columns]]] = {"json": _parse_json, "ndjson": _parse_ndjson}
+
+
+def _loads(body: bytes, where: str = "") -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        strict = error
+    # Python's json, and so the original's client, writes NaN and Infinity, which orjson refuses.
+    if b"NaN" not in body and b"Infinity" not in body:
+        raise BadBody(f"JSON is malformed{where}: {strict.msg} (byte {strict.pos})") from strict
+    try:
+        data = json.loads(body)
+        json.dumps(data, ensure_ascii=False).encode()  # lone surrogates pass json.loads and fail in every table
+    except (ValueError, RecursionError) as error:
+        raise BadBody(f"JSON is malformed{where}: {error}") from error
+    return data
+
+
+def _columns_of(data: object) -> Columns:
+    if isinstance(data, list):
+        return _of_records(data)
+    if not isinstance(data, dict):
+        raise BadBody(
+            f"the body is {_kind(data)}, not a table; send columns as in "
+            '{"age": {"0": 41, "1": 37}} or {"age": [41, 37]}, or records as in [{"age": 41}, {"age": 37}]'
+        )
+    kinds = {type(column) for column in data.values()}
+    if kinds <= {dict}:
+        return _of_keyed_columns(data)
+    if kinds <= {list}:
+        return _of_lists(data)
+    if kinds == {dict, list}:
+        raise BadBody("some columns are objects, some are lists; send all of them in one form")
+    name, value = next((name, value) for name, value in data.items() if not isinstance(value, dict | list))
+    raise BadBody(
+        f"column '{name}' is {_kind(value)}, not an object or list of values; "
+        'one row is {"age": [41]} or [{"age": 41}]'
+    )
+
+
+def _of_keyed_columns(data: dict[str, dict[str, Any]]) -> Columns:
+    keys: dict[str, None] = {}
+    for column in data.values():
+        keys.update(dict.fromkeys(column))
+    return {
+        name: list(column.values()) if list(column) == list(keys) else [column.get(key) for key in keys]
+        for name, column in data.items()
+    }
+
+
+def _of_lists(data: Columns) -> Columns:
+    lengths = {name: len(column) for name, column in data.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"'{name}' has {length}" for name, length in list(lengths.items())[:5])
+        raise BadBody(f"columns have different numbers of values: {told}")
+    return data
+
+
+def _of_records(records: list[Any]) -> Columns:
+    names: dict[str, None] = {}
+    for number, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise BadBody(f"record {number} is {_kind(record)}, not an object; send records as in [{{\"age\": 41}}]")
+        names.update(dict.fromkeys(record))
+    return {name: [record.get(name) for record in records] for name in names}
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _count_rows(parsed: Iterator[Columns]) -> int:
+    return sum(_length(columns) for columns in parsed)
+
+
+def _length(columns: Columns) -> int:
+    return len(next(iter(columns.values()), ()))
+
+
+def _table_of(parsed: Iterable[Iterator[Columns]]) -> pa.Table:
+    """Gather JSON frames column by column, so that each column becomes Arrow once, not once a frame."""
+    import pyarrow as pa
+
+    gathered: Columns = {}
+    rows = 0
+    for columns in (columns for frame in parsed for columns in frame):
+        for name, values in columns.items():
+            column = gathered.setdefault(name, [])
+            column.extend([None] * (rows - len(column)))
+            column.extend(values)
+        rows += _length(columns)
+    for column in gathered.values():
+        column.extend([None] * (rows - len(column)))
+    return pa.table({name: _array_of(values) for name, values in gathered.items()})
+
+
+def _array_of(values: list[Any]) -> pa.Array:
+    """Give JSON values their Arrow type; NaN is a missing value, mixed types become text, nested ones JSON text."""
+    import pyarrow as pa
+
+    if any(isinstance(value, dict | list) for value in values):
+        return pa.array([_text(value) for value in values], pa.string())
+    for type_ in (None, pa.float64()):
+        try:
+            return pa.array(values, type_, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            if not all(value is None or type(value) in {int, float} for value in values):
+                break
+    return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value != value:  # noqa: PLR0124  (NaN alone differs from itself)
+        return None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _read_typed(format_: Format, body: bytes) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        table = _read(format_, body)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise BadBody(f"the body can't be read as {format_}: {str(error).splitlines()[0]}") from error
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice:
+        raise BadBody(f"the column '{twice[0]}' is there twice; each column needs a name of its own")
+    indexes = [name for name in table.column_names if _INDEX_COLUMN.fullmatch(name)]
+    return table.drop_columns(indexes).replace_schema_metadata(None)
+
+
+def _read(format_: Format, body: bytes) -> pa.Table:
+    import pyarrow as pa
+
+    source = pa.BufferReader(body)
+    if format_ == "arrow":
+        return pa.ipc.open_stream(source).read_all()
+    if format_ == "parquet":
+        import pyarrow.parquet as pq
+
+        return pq.ParquetFile(source).read()
+    import pyarrow.csv
+
+    if not body.strip():
+        return pa.table({})
+    return pa.csv.read_csv(
+        source,
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa.csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False),
+    )
+
+
+def _common_type(types: Sequence[pa.DataType]) -> pa.DataType:
+    import pyarrow as pa
+
+    different = list(dict.fromkeys(types))
+    if len(different) == 1:
+        return different[0]
+    if all(pa.types.is_dictionary(type_) for type_ in different):
+        values = _common_type([type_.value_type for type_ in different])
+        return pa.dictionary(pa.int32(), values, ordered=all(type_.ordered for type_ in different))
+    try:
+        fields = [pa.schema([("column", type_)]) for type_ in different]
+        return pa.unify_schemas(fields, promote_options="permissive").field(0).type
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return pa.string()
+
+
+def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    columns = [
+        _cast(table.column(field.name), field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _cast(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    if column.type == type_:
+        return column
+    try:
+        return column.cast(type_)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return pa.chunked_array([pa.array([_text(value) for value in column.to_pylist()], pa.string())]).cast(type_)

@@ -1,0 +1,61 @@
+"""Parts: parquet files of rows, written from the journal's frames in a process of its own.
+
+Runs in a light worker process: decoding holds the GIL, and a POST's latency must not depend on it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collector.config.files import sync_directory
+from collector.store.frames import decode_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collector.store.frames import Format
+
+
+def warm_up() -> None:
+    """Import what write_part needs."""
+    import pyarrow.csv
+    import pyarrow.parquet  # noqa: F401
+
+
+def write_part(journal: str, collector: str, first: int, last: int, path: str) -> tuple[int, int]:
+    """Write the journal's frames from ``first`` to ``last`` of a collector to a parquet file.
+
+    Returns its rows and bytes. The file is whole and on the disk, or not there.
+    """
+    import pyarrow.parquet as pq
+
+    table = decode_frames(_read_frames(journal, collector, first, last))
+    target = Path(path)
+    temporary = target.with_suffix(".tmp")
+    with open(temporary, "wb", opener=_private) as file:  # noqa: PTH123  (Path.open takes no opener)
+        pq.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+        size = file.tell()
+    temporary.replace(target)
+    sync_directory(target.parent)
+    return table.num_rows, size
+
+
+def _read_frames(journal: str, collector: str, first: int, last: int) -> Iterator[tuple[Format, bytes]]:
+    connection = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    try:
+        yield from connection.execute(
+            "SELECT format, body FROM frame WHERE collector = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+            (collector, first, last),
+        )
+    finally:
+        connection.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+

@@ -1,0 +1,49 @@
+"""The journal's tables; a change of them is a new format version."""
+
+FORMAT_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE frame(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    collector TEXT NOT NULL,
+    batch TEXT,              -- NULL: in the open batch
+    format TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    size INTEGER NOT NULL,   -- bytes of the body; a length(body) would do, but this stands before the blob
+    received REAL NOT NULL,  -- Unix seconds, as all times here
+    body BLOB NOT NULL
+);
+CREATE INDEX frame_by_batch ON frame(collector, batch);
+CREATE TABLE part(
+    path TEXT PRIMARY KEY,   -- in the data directory
+    collector TEXT NOT NULL,
+    batch TEXT,
+    rows INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    opened REAL NOT NULL
+);
+CREATE INDEX part_by_batch ON part(collector, batch);
+CREATE TABLE batch(
+    id TEXT PRIMARY KEY,
+    collector TEXT NOT NULL,
+    state TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    opened REAL NOT NULL,
+    sealed REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT NOT NULL DEFAULT '{}',
+    error TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX batch_by_state ON batch(collector, state);
+CREATE TABLE clock(collector TEXT PRIMARY KEY, fired REAL NOT NULL);
+CREATE TABLE log(seq INTEGER PRIMARY KEY, collector TEXT NOT NULL, entry TEXT NOT NULL);
+CREATE INDEX log_by_collector ON log(collector, seq);
+CREATE TABLE idempotency(
+    collector TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY(collector, key)
+) WITHOUT ROWID;
+"""
