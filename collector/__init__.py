@@ -12,7 +12,7 @@ The map of the package, in the order in which rows go through it::
     daemon      puts them together in one nursery
     cli         ``evidently collector``
 
-Importing this package costs next to nothing: Python does it at every start, for the ``evidently`` command's sake.
+Importing this package imports nothing else.
 """
 
 __version__ = "0.1.0"

@@ -4,7 +4,6 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import evidently.descriptors
 import evidently.generators
@@ -58,7 +57,8 @@ def find_class(name: str, bases: Sequence[type], *, legacy: bool) -> type:
         return _by_alias(name, bases)
     if "." in name:
         return _by_path(name, bases, legacy=legacy)
-    return _by_alias(_bare_names(bases).get(name, name), bases)
+    exported = _exported(name) if Metric in bases else None
+    return exported or _by_alias(_bare_names(bases).get(name, name), bases)
 
 
 def find_descriptor_function(name: str) -> Callable[..., Descriptor] | None:
@@ -76,6 +76,12 @@ def is_legacy_type(name: object) -> bool:
     return name.startswith("evidently.") and not _is_modern_path(name)
 
 
+def _exported(name: str) -> type | None:
+    """Return what Evidently exports by that name: two names stand for an inner metric too."""
+    modules = (evidently.presets, evidently.metrics, evidently.generators)
+    return next((getattr(module, name) for module in modules if name in module.__all__), None)
+
+
 def _is_modern_path(name: str) -> bool:
     try:
         _by_path(name, (*MODERN_METRICS, Descriptor), legacy=False)
@@ -88,7 +94,7 @@ def _by_alias(name: str, bases: Sequence[type]) -> type:
     for base in bases:
         key = (get_base_class(base), name)
         if key in LOADED_TYPE_ALIASES or key in TYPE_ALIASES:
-            return _fitting(name, base.load_alias(name), bases)
+            return _fitting(name, base.load_alias(name), bases)  # type: ignore[attr-defined]  # all are PolymorphicModels
     raise UnknownTypeError(_unknown(name, bases))
 
 
@@ -106,7 +112,7 @@ def _by_path(name: str, bases: Sequence[type], *, legacy: bool) -> type:
     return _fitting(name, found, bases)
 
 
-def _fitting(name: str, found: Any, bases: Sequence[type]) -> type:
+def _fitting(name: str, found: object, bases: Sequence[type]) -> type:
     if inspect.isclass(found) and issubclass(found, tuple(bases)) and not inspect.isabstract(found):
         return found
     raise UnknownTypeError(f'"{name}" is no {_noun(bases)}')

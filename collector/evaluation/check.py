@@ -6,7 +6,7 @@ from collector.evaluation.report import generation_of, read_legacy, read_modern
 from collector.evaluation.strict import Reader
 
 
-def complaints_of(report_config: Json, data_definition: Json | None, column_mapping: Json | None) -> list[Complaint]:
+def complaints_of(report_config: object, data_definition: Json | None, column_mapping: Json | None) -> list[Complaint]:
     """Return what is wrong with a config, nothing if it can run."""
     if not isinstance(report_config, dict):
         return [{"path": ["report_config"], "message": "an object is expected"}]
@@ -22,10 +22,14 @@ def complaints_of(report_config: Json, data_definition: Json | None, column_mapp
 
 def _check_columns(definition: Json | None, mapping: Json | None, generation: Generation, reader: Reader) -> None:
     if definition is not None and generation == "legacy":
-        reader.complain(["data_definition"], "a legacy report takes a column_mapping; data_definition is for modern ones")
+        reader.complain(
+            ["data_definition"], "a legacy report takes a column_mapping; data_definition is for modern ones"
+        )
     elif definition is not None:
         read_data_definition(definition, reader, ["data_definition"])
     if mapping is not None and generation == "modern":
-        reader.complain(["column_mapping"], "a modern report takes a data_definition; column_mapping is for legacy ones")
+        reader.complain(
+            ["column_mapping"], "a modern report takes a data_definition; column_mapping is for legacy ones"
+        )
     elif mapping is not None:
         read_column_mapping(mapping, reader, ["column_mapping"])

@@ -4,7 +4,6 @@ Evidently's DataDefinition does not survive JSON: its tasks come back as dicts, 
 built as the classes that they were.
 """
 
-import dataclasses
 import inspect
 from typing import Any, cast, get_type_hints
 
@@ -88,22 +87,20 @@ def _read_variant(variants: dict[str, type], default: str, value: object, reader
 
 def _read_dataclass(cls: type, value: object, reader: Reader, path: PathInConfig) -> Any:
     """Build ``cls``, whose fields pydantic has checked in a model of the same shape."""
-    if not isinstance(value, dict):
-        reader.complain(path, "an object is expected")
-        return None
     model = reader.build(_model_of(cls), value, path)
     if model is LEFT_OUT:
         return None
-    given = {name: getattr(model, name) for name in value}
-    return reader.build(cls, cast("Json", given), path)
+    given = {name: getattr(model, name) for name in cast("Json", value)}
+    return reader.build(cls, given, path)
 
 
 def _model_of(cls: type) -> Any:
-    # By the signature, not by the fields: the classifications' own __init__ makes every argument optional.
-    hints = get_type_hints(cls.__init__) | ({} if "__init__" in vars(cls) else get_type_hints(cls))  # type: ignore[misc]  # read, not called
+    # The signature says what may be left out: the classifications' own __init__ lets all be. It says wrongly that a
+    # pos_label is text: any label is one, and 1 is not "1".
+    signature = inspect.signature(cls)
+    hints = get_type_hints(cls) | {"pos_label": Any}
     fields: dict[str, Any] = {
-        name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(cls).parameters.items()
+        name: (hints[name], ...) if parameter.default is parameter.empty else (hints[name] | None, parameter.default)
+        for name, parameter in signature.parameters.items()
     }
-    assert dataclasses.is_dataclass(cls)
     return create_model(cls.__name__, **fields)

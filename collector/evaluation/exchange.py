@@ -38,6 +38,7 @@ class Job(TypedDict):
 class DatasetFile(TypedDict):
     """A dataset to upload beside its snapshot; see ``datasets.save`` for what the daemon fills in."""
 
+    role: Literal["current", "reference"]
     name: str
     path: str
     url: str

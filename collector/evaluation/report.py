@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-import evidently.llm.options  # its options must be known as classes
+import evidently.llm.options  # noqa: F401  # its options must be known as classes
 from evidently._pydantic_compat import ValidationError, parse_obj_as
 from evidently.legacy.options.base import Options
 from evidently.legacy.options.option import Option
@@ -82,7 +82,7 @@ def read_legacy(config: Json, reader: Reader) -> LegacyReport:
     return LegacyReport(
         metrics=reader.read_list(config.get("metrics", []), LEGACY_METRICS, [*_ROOT, "metrics"]),
         tests=reader.read_list(config.get("tests", []), LEGACY_TESTS, [*_ROOT, "tests"]),
-        options=reader.build(Options, config.get("options") or {}, [*_ROOT, "options"]),
+        options=reader.build(Options, config.get("options", {}), [*_ROOT, "options"]),
         metadata=_read_metadata(config, reader),
         tags=_read_typed(config, "tags", list[str], [], reader),
     )
@@ -122,9 +122,13 @@ def _read_option(value: object, reader: Reader, path: PathInConfig) -> Any:
         reader.complain(path, "an object is expected")
         return LEFT_OUT
     fields = {name: item for name, item in value.items() if name != "type"}
-    known = {cls.__name__: cls for cls in sorted(all_subclasses(Option), key=lambda cls: (len(cls.__fields__), cls.__name__))}
-    fitting = [cls for name, cls in known.items() if value.get("type", name) == name and fields.keys() <= cls.__fields__.keys()]
+    known = {
+        cls.__name__: cls for cls in sorted(all_subclasses(Option), key=lambda cls: (len(cls.__fields__), cls.__name__))
+    }
+    fitting = [
+        cls for name, cls in known.items() if value.get("type", name) == name and fields.keys() <= cls.__fields__.keys()
+    ]
     if not fitting:
-        reader.complain(path, f"no option of Evidently's has these fields; its options are {', '.join(sorted(known))}")
+        reader.complain(path, f"no option of Evidently's has the fields {', '.join(map(str, value))} together")
         return LEFT_OUT
     return reader.build(fitting[0], fields, path)

@@ -60,8 +60,11 @@ class Reader:
             return LEFT_OUT
         return self.build(target, {key: item for key, item in value.items() if key != "type"}, path)
 
-    def build(self, target: Any, value: Json, path: PathInConfig) -> Any:
+    def build(self, target: Any, value: object, path: PathInConfig) -> Any:
         """Call ``target`` (a model, or a function that returns one) with the walked ``value``."""
+        if not isinstance(value, dict):
+            self.complain(path, f"an object is expected, not {_kind(value)}")
+            return LEFT_OUT
         before = len(self.complaints)
         walked = self._walk_fields(target, value, path)
         if target is ColumnMetricGenerator:
@@ -98,7 +101,9 @@ class Reader:
         for name in [name for name in value if name not in accepted]:
             self.complain([*path, name], _unknown_field(name, _name(target), accepted))
         return {
-            name: self._walk_field(accepted[name], item, [*path, name]) for name, item in value.items() if name in accepted
+            name: self._walk_field(accepted[name], item, [*path, name])
+            for name, item in value.items()
+            if name in accepted
         }
 
     def _walk_field(self, model_field: Any, value: Any, path: PathInConfig) -> Any:
@@ -132,7 +137,7 @@ class Reader:
 
     def _attempt(self, choice: Any, value: Any, path: PathInConfig) -> tuple[Any, list[Complaint]]:
         trial = Reader(legacy=self.legacy)
-        return trial._walk_field(choice, value, path), trial.complaints  # noqa: SLF001
+        return trial._walk_field(choice, value, path), trial.complaints
 
     def _walk_typed(self, cls: Any, value: Any, path: PathInConfig) -> Any:
         if inspect.isclass(cls) and issubclass(cls, BaseModel):
@@ -172,7 +177,9 @@ def _accepted(target: Any) -> tuple[Mapping[str, Any], set[str]]:
     """
     fields: dict[str, Any] = dict(getattr(target, "__fields__", {}))
     fields.pop("type", None)
-    parameters = [p for p in inspect.signature(target).parameters.values() if p.kind not in _VARIADIC and p.name != "type"]
+    parameters = [
+        p for p in inspect.signature(target).parameters.values() if p.kind not in _VARIADIC and p.name != "type"
+    ]
     own = {p.name: fields.get(p.name, _field_of_descriptor(p.name, target)) for p in parameters}
     required = {p.name for p in parameters if p.default is p.empty}
     return {**fields, **own}, required

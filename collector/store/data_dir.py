@@ -63,6 +63,11 @@ class DataDir:
                 if not any(path.parent.iterdir()):
                     path.parent.rmdir()
 
+    def remove_snapshot(self, batch_id: str) -> None:
+        """Remove a delivered snapshot, and the datasets beside it."""
+        for path in (self.path / "snapshots").glob(f"{batch_id}.*"):
+            path.unlink()
+
     def remove_orphans(self, parts: set[str], snapshots: set[str]) -> list[Path]:
         """Remove what a crash left behind: parts and snapshots that the journal doesn't know; return their paths."""
         orphans = [

@@ -84,19 +84,8 @@ def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables([_conform(table, schema) for table in tables]).unify_dictionaries()
 
 
-def _parse_json(body: bytes) -> Iterator[Columns]:
-    yield _columns_of(_loads(body))
-
-
-def _parse_ndjson(body: bytes) -> Iterator[Columns]:
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    yield _of_records([_loads(line, f" in line {number}") for number, line in enumerate(lines, 1)])
-
-
-_PARSERS: dict[str, Callable[[bytes], Iterator[Columns]]] = {"json": _parse_json, "ndjson": _parse_ndjson}
-
-
-def _loads(body: bytes, where: str = "") -> Any:
+def loads(body: bytes, where: str = "") -> Any:
+    """Parse JSON, NaN and Infinity included; raise BadBody for what isn't JSON, saying at which byte."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -112,6 +101,18 @@ def _loads(body: bytes, where: str = "") -> Any:
     return data
 
 
+def _parse_json(body: bytes) -> Iterator[Columns]:
+    yield _columns_of(loads(body))
+
+
+def _parse_ndjson(body: bytes) -> Iterator[Columns]:
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    yield _of_records([loads(line, f" in line {number}") for number, line in enumerate(lines, 1)])
+
+
+_PARSERS: dict[str, Callable[[bytes], Iterator[Columns]]] = {"json": _parse_json, "ndjson": _parse_ndjson}
+
+
 def _columns_of(data: object) -> Columns:
     if isinstance(data, list):
         return _of_records(data)
@@ -120,18 +121,19 @@ def _columns_of(data: object) -> Columns:
             f"the body is {_kind(data)}, not a table; send columns as in "
             '{"age": {"0": 41, "1": 37}} or {"age": [41, 37]}, or records as in [{"age": 41}, {"age": 37}]'
         )
-    kinds = {type(column) for column in data.values()}
-    if kinds <= {dict}:
-        return _of_keyed_columns(data)
-    if kinds <= {list}:
-        return _of_lists(data)
+    columns = {name: column for name, column in data.items() if isinstance(column, dict | list)}
+    kinds = {type(column) for column in columns.values()}
     if kinds == {dict, list}:
         raise BadBody("some columns are objects, some are lists; send all of them in one form")
-    name, value = next((name, value) for name, value in data.items() if not isinstance(value, dict | list))
-    raise BadBody(
-        f"column '{name}' is {_kind(value)}, not an object or list of values; "
-        'one row is {"age": [41]} or [{"age": 41}]'
-    )
+    if data and not columns:
+        name, value = next(iter(data.items()))
+        raise BadBody(
+            f"column '{name}' is {_kind(value)}, not an object or list of values; "
+            'one row is {"age": [41]} or [{"age": 41}]'
+        )
+    aligned = _of_keyed_columns(columns) if kinds == {dict} else _of_lists(columns)
+    rows = _length(aligned)
+    return {name: aligned[name] if name in aligned else [value] * rows for name, value in data.items()}
 
 
 def _of_keyed_columns(data: dict[str, dict[str, Any]]) -> Columns:
@@ -154,6 +156,8 @@ def _of_lists(data: Columns) -> Columns:
 
 def _of_records(records: list[Any]) -> Columns:
     names: dict[str, None] = {}
+    if records and all(isinstance(record, list) for record in records):
+        records = [{str(number): value for number, value in enumerate(record)} for record in records]
     for number, record in enumerate(records):
         if not isinstance(record, dict):
             raise BadBody(f"record {number} is {_kind(record)}, not an object; send records as in [{{\"age\": 41}}]")

@@ -445,11 +445,12 @@ async def open_journal(path: Path, durability: Literal["process", "power"] = "pr
 
 def _connect(path: Path, durability: str) -> sqlite3.Connection:
     try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # what SQLite puts beside it has its mode
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
         _check_format(connection, path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise DataDirError(f"the journal {path} can't be opened: {error}; move it away to begin a new one") from error
     return connection
 

@@ -16,6 +16,8 @@ from collector.store.frames import decode_frames
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pyarrow as pa
+
     from collector.store.frames import Format
 
 
@@ -26,14 +28,19 @@ def warm_up() -> None:
 
 
 def write_part(journal: str, collector: str, first: int, last: int, path: str) -> tuple[int, int]:
-    """Write the journal's frames from ``first`` to ``last`` of a collector to a parquet file.
+    """Write the journal's frames from ``first`` to ``last`` of a collector to a parquet file; return rows and bytes."""
+    return _write(decode_frames(_read_frames(journal, collector, first, last)), Path(path))
 
-    Returns its rows and bytes. The file is whole and on the disk, or not there.
-    """
+
+def write_reference(format_: Format, body: bytes, path: str) -> tuple[int, int]:
+    """Write the rows of a body to a parquet file; return rows and bytes."""
+    return _write(decode_frames([(format_, body)]), Path(path))
+
+
+def _write(table: pa.Table, target: Path) -> tuple[int, int]:
+    """Put a table at a path: whole and on the disk, or not there."""
     import pyarrow.parquet as pq
 
-    table = decode_frames(_read_frames(journal, collector, first, last))
-    target = Path(path)
     temporary = target.with_suffix(".tmp")
     with open(temporary, "wb", opener=_private) as file:  # noqa: PTH123  (Path.open takes no opener)
         pq.write_table(table, file, compression="zstd")

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UV = [shutil.which("uv")] if shutil.which("uv") else [sys.executable, "-m", "uv"]
-EVIDENTLY = f"evidently=={version('evidently')}"
+RUN_EVIDENTLY = "from evidently.cli import app; app()"  # what the console script does
 OTHER_EVIDENTLY = """
 from typer import Typer
 app = Typer()
@@ -54,6 +54,8 @@ class Environment:
 
     def install(self, *what: str | Path) -> None:
         self._call(*self._install, *what)
+
+    def link_dependencies(self) -> None:
         dependencies = "\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
         (self.site_packages / "dependencies.pth").write_text(dependencies, encoding="utf-8")
 
@@ -106,45 +108,144 @@ def environment(wheel: Path, bytecode: Path, tmp_path_factory: pytest.TempPathFa
     """Hold us and the dependencies, for tests that leave it as it was."""
     made = Environment(tmp_path_factory.mktemp("shared") / "venv", "uv", bytecode)
     made.install(wheel)
+    made.link_dependencies()
+    return made
+
+
+@pytest.fixture(scope="module", params=["pip", "uv"])
+def environment_of_evidently(
+    request: pytest.FixtureRequest, bytecode: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Environment:
+    """Hold Evidently and the dependencies, not us, for tests that leave it as it was."""
+    made = Environment(tmp_path_factory.mktemp(request.param) / "venv", request.param, bytecode)
+    made.install(f"evidently=={version('evidently')}")
+    made.link_dependencies()
     return made
 
 
 @pytest.fixture
-def others(tmp_path: Path) -> Path:
-    """Write an Evidently that is nothing but a command line, and a ``collector`` that isn't ours."""
+def other_evidently(tmp_path: Path) -> Path:
+    """Write an Evidently that is nothing but a command line; return where ``evidently.cli`` stands."""
     (tmp_path / "evidently").mkdir()
     (tmp_path / "evidently/__init__.py").touch()
-    (tmp_path / "evidently/cli.py").write_text(OTHER_EVIDENTLY, encoding="utf-8")
-    (tmp_path / "collector.py").write_text(OTHER_COLLECTOR, encoding="utf-8")
-    return tmp_path
+    cli = tmp_path / "evidently/cli.py"
+    cli.write_text(OTHER_EVIDENTLY, encoding="utf-8")
+    return cli
 
 
-@pytest.mark.parametrize("tool", ["pip", "uv"])
-@pytest.mark.parametrize("form", ["wheel", "editable"])
+@pytest.fixture
+def other_collector(tmp_path: Path) -> Path:
+    """Write a ``collector.py`` that isn't ours; return its folder."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "collector.py").write_text(OTHER_COLLECTOR, encoding="utf-8")
+    return folder
+
+
 def test_evidently_has_our_command_until_we_are_uninstalled(
-    tool: str, form: str, wheel: Path, project: Path, bytecode: Path, tmp_path: Path
+    environment_of_evidently: Environment, wheel: Path, project: Path
 ) -> None:
-    environment = Environment(tmp_path / "venv", tool, bytecode)
-    environment.install(EVIDENTLY, *(["-e", project] if form == "editable" else [wheel]))
-    with ThreadPoolExecutor() as pool:
-        ours = pool.submit(environment.run, "evidently", "collector", "--version")
-        listed = environment.run("evidently", "--help")
+    environment = environment_of_evidently
+    for source in ([wheel], ["-e", project]):
+        environment.install(*source)
+        listed = listed_once_all_commands_work(environment, release_of(wheel)).splitlines()
+        environment.uninstall("evidently-collector")
+        assert not [*environment.site_packages.glob("*collector*"), *environment.path.glob("bin/*collector*")]
+        assert environment.run("python", "-c", "") == ""
 
-    _, release, *_ = wheel.name.split("-")
-    assert release in ours.result()
-    assert release in environment.run("evidently-collector", "--version")
-    assert release in environment.run("python", "-m", "collector", "--version")
-    assert isinstance(json.loads(environment.run("evidently-collector", "schema")), dict)
-
-    environment.uninstall("evidently-collector")
-    assert not [*environment.site_packages.glob("*collector*"), *environment.path.glob("bin/*collector*")]
-    assert environment.run("python", "-c", "") == ""
-    without = [line for line in listed.splitlines() if "collector" not in line]
-    assert len(without) == len(listed.splitlines()) - 1
+    without = [line for line in listed if "collector" not in line]
     assert environment.run("evidently", "--help").splitlines() == without
 
 
-def test_every_argument_reaches_us_in_a_process_without_evidently(environment: Environment, others: Path) -> None:
+def test_every_argument_reaches_us_in_a_process_without_evidently(
+    environment: Environment, other_evidently: Path, other_collector: Path
+) -> None:
     args = ["--help", "-h", "run", "--", "-x", "--", "--version=1", ""]
-    printed = environment.run("python", "-m", "evidently.cli", "collector", *args, PYTHONPATH=others)
+    path = f"{other_evidently.parents[1]}{os.pathsep}{other_collector}"
+    printed = environment.run("python", "-c", RUN_EVIDENTLY, "collector", *args, PYTHONPATH=path)
     assert json.loads(printed) == [args, False]
+
+
+def test_a_collector_in_the_working_directory_is_not_taken_for_us(
+    environment: Environment, wheel: Path, other_evidently: Path, other_collector: Path
+) -> None:
+    run = ["-c", RUN_EVIDENTLY, "collector", "--version"]
+    printed = environment.run("python", *run, cwd=other_collector, PYTHONPATH=other_evidently.parents[1])
+    assert release_of(wheel) in printed
+    assert release_of(wheel) in environment.run("evidently-collector", "--version", cwd=other_collector)
+
+
+def test_a_collector_in_the_working_directory_is_not_hidden_by_us(
+    environment: Environment, other_collector: Path
+) -> None:
+    assert json.loads(environment.run("python", "-c", "import collector", cwd=other_collector)) == [[], False]
+
+
+def test_a_collector_on_the_path_is_not_imported_at_the_start(environment: Environment, other_collector: Path) -> None:
+    assert environment.run("python", "-c", "", PYTHONPATH=other_collector) == ""
+
+
+@pytest.mark.parametrize("flags", ["-E", "-I", "-O", "-S", "-Werror", "-Xutf8=0"])
+def test_python_starts_with_any_flag(environment: Environment, flags: str) -> None:
+    assert environment.run("python", flags, "-c", "") == ""
+
+
+@pytest.mark.parametrize("hook", ["", "def (", "raise ModuleNotFoundError", "def install(): raise AttributeError"])
+def test_python_starts_with_a_broken_hook(environment: Environment, hook: str, tmp_path: Path) -> None:
+    (tmp_path / "evidently_collector_plugin.py").write_text(hook, encoding="utf-8")
+    assert environment.run("python", "-c", "", PYTHONPATH=tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    "app", ["", "app = None", "from typer import Typer; app = Typer()", "app = collector = object()"]
+)
+def test_an_evidently_that_we_do_not_know_can_still_be_imported(
+    environment: Environment, app: str, other_evidently: Path
+) -> None:
+    other_evidently.write_text(app, encoding="utf-8")
+    assert environment.run("python", "-c", "import evidently.cli", PYTHONPATH=other_evidently.parents[1]) == ""
+
+
+def test_an_error_in_evidently_stays_the_error(environment: Environment, other_evidently: Path) -> None:
+    other_evidently.write_text("1 / 0", encoding="utf-8")
+    attempt = "try: import evidently.cli\nexcept ZeroDivisionError: print('theirs')"
+    assert environment.run("python", "-c", attempt, PYTHONPATH=other_evidently.parents[1]) == "theirs\n"
+
+
+@pytest.mark.parametrize("theirs", ['@app.command("collector")\ndef run():', "@app.command()\ndef collector():"])
+def test_a_collector_command_of_evidently_stays(environment: Environment, theirs: str, other_evidently: Path) -> None:
+    other_evidently.write_text(f"{OTHER_EVIDENTLY}{theirs} print('theirs')", encoding="utf-8")
+    printed = environment.run("python", "-c", RUN_EVIDENTLY, "collector", PYTHONPATH=other_evidently.parents[1])
+    assert printed == "theirs\n"
+
+
+def test_a_hook_that_is_installed_twice_adds_one_command(environment: Environment, other_evidently: Path) -> None:
+    names = "import evidently_collector_plugin; evidently_collector_plugin.install(); import evidently.cli;"
+    names += "print([command.name for command in evidently.cli.app.registered_commands])"
+    printed = environment.run("python", "-c", names, PYTHONPATH=other_evidently.parents[1])
+    assert printed == "[None, 'collector']\n"  # ui's name is its function's
+
+
+@pytest.mark.parametrize("module", ["evidently_collector_plugin", "collector"])
+def test_what_every_start_could_import_imports_nothing_else(environment: Environment, module: str) -> None:
+    names = "import sys; sys.path.append(sys.argv[1]); before = {*sys.modules};"
+    names += f"import {module} as ours; getattr(ours, 'install', int)(); print({{*sys.modules}} - before)"
+    printed = environment.run("python", "-I", "-S", "-c", names, str(environment.site_packages))
+    assert printed == f"{{'{module}'}}\n"
+
+
+def listed_once_all_commands_work(environment: Environment, release: str) -> str:
+    with ThreadPoolExecutor() as pool:
+        through_evidently = pool.submit(environment.run, "evidently", "collector", "--version")
+        listed = environment.run("evidently", "--help")
+    assert release in through_evidently.result()
+    assert len([line for line in listed.splitlines() if "collector" in line]) == 1
+    assert release in environment.run("evidently-collector", "--version")
+    assert release in environment.run("python", "-m", "collector", "--version")
+    environment.run("python", "-m", "collector", "--help")
+    assert isinstance(json.loads(environment.run("evidently-collector", "schema")), dict)
+    return listed
+
+
+def release_of(wheel: Path) -> str:
+    return wheel.name.split("-")[1]

@@ -1,0 +1,155 @@
+"""The daemon: puts the parts together in one nursery, starts them in order, and stops them in order."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import socket
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve as serve_http
+
+from collector import __version__
+from collector.errors import CollectorError, EvaluationError
+from collector.ingest.app import make_app
+from collector.ingest.draining import Draining
+from collector.ingest.intake import Intake
+from collector.pipeline.delivery import open_delivery
+from collector.pipeline.pipeline import Tools
+from collector.pipeline.supervisor import Supervisor
+from collector.pipeline.workers import open_workers
+from collector.store.data_dir import open_data_dir
+from collector.store.journal import open_journal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collector.config import CollectorServiceConfig
+    from collector.pipeline.workers import Workers
+    from collector.store.data_dir import DataDir
+    from collector.store.journal import Journal
+
+_log = structlog.get_logger()
+
+# What is in flight when the service stops is answered within this time; then its connections are cut.
+DRAIN_TIMEOUT = 2.0
+# hypercorn waits this long for idle connections too, so it is short: what mattered was answered before.
+GRACEFUL_TIMEOUT = 0.2
+BACKLOG = 1024
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    config_path: Path
+    host: str
+    port: int
+    secret: str | None
+
+
+def run(options: Options, config: CollectorServiceConfig) -> None:
+    """Run the service until it is told to stop."""
+    trio.run(serve, options, config)
+
+
+async def serve(
+    options: Options, config: CollectorServiceConfig, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Serve until SIGINT or SIGTERM; a second one ends it at once. ``started`` with its address.
+
+    Raises DataDirError if the data directory can't be used, CollectorError if the address can't.
+    """
+    base = options.config_path.absolute().parent
+    listener = _bind(options.host, options.port)
+    with trio.CancelScope() as everything, open_data_dir(base / config.data_dir) as data_dir:
+        async with (
+            open_journal(data_dir.journal, config.durability) as journal,
+            open_workers(config.evaluation_workers) as workers,
+            open_delivery(workers, base) as delivery,
+            trio.open_nursery() as nursery,
+        ):
+            await _remove_orphans(journal, data_dir)
+            draining = Draining()
+            await nursery.start(_stop_on_signal, draining, everything)
+            supervisor = Supervisor(config, options.config_path, Tools(journal, data_dir, workers, delivery, base))
+            await nursery.start(supervisor.run)
+            nursery.start_soon(_warm_up, workers)
+            app = make_app(Intake(supervisor, journal, options.secret), draining)
+            url = _url(listener)
+            _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))
+            task_status.started(url)
+            await serve_http(app, _hypercorn(listener), shutdown_trigger=partial(_drain, draining))
+            _log.info("stopped: what was accepted is kept")
+            nursery.cancel_scope.cancel()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Listen before anything heavy is done, so that clients wait rather than being refused."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise CollectorError(f"can't listen on {host}:{port}: {error.strerror}; choose another --port") from error
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _hypercorn(listener: socket.socket) -> Config:
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.backlog = BACKLOG
+    config.errorlog = None  # it would only repeat what we log
+    config.graceful_timeout = GRACEFUL_TIMEOUT
+    config.include_server_header = False
+    return config
+
+
+async def _stop_on_signal(
+    draining: Draining, everything: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for number in signals:
+            if draining.has_begun:
+                everything.cancel()
+            _log.info("stopping: answering what is in flight", signal=signal.Signals(number).name)
+            draining.begin()
+
+
+async def _drain(draining: Draining) -> None:
+    await draining.wait_begun()
+    with trio.move_on_after(DRAIN_TIMEOUT):
+        await draining.wait_idle()
+
+
+async def _remove_orphans(journal: Journal, data_dir: DataDir) -> None:
+    orphans = data_dir.remove_orphans(*await journal.known_files())
+    if orphans:
+        _log.info("removed files that a crash left half-made; their rows are safe", files=len(orphans))
+
+
+async def _warm_up(workers: Workers) -> None:
+    """Load what the first snapshot will need, once events are accepted."""
+    for name in ("httpx", "pyarrow.csv", "pyarrow.parquet"):
+        await trio.to_thread.run_sync(importlib.import_module, name)
+    try:
+        await workers.warm_up()
+    except EvaluationError as error:
+        _log.error("no worker process can be had; events are kept meanwhile", error=str(error))
+    else:
+        _log.info("evidently is warm", version=workers.evidently_version)
+
+

@@ -1,0 +1,71 @@
+"""Running a legacy Report or TestSuite (``evidently.legacy``) over a batch, as the original collector did."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from evidently.legacy.pipeline.column_mapping import ColumnMapping
+from evidently.legacy.report import Report
+from evidently.legacy.test_suite import TestSuite
+from evidently.legacy.ui.datasets import (
+    DatasetSourceType,
+    get_dataset_name_output_current,
+    get_dataset_name_output_reference,
+)
+from evidently.legacy.utils import NumpyEncoder
+
+from collector.evaluation import snapshot
+from collector.evaluation.evaluated import Evaluated, Upload, first_drift
+from collector.evaluation.exchange import Job
+from collector.evaluation.frames import Frames
+from collector.evaluation.report import LegacyReport
+
+_UPLOAD_URL = "/api/datasets/"
+
+
+def run(report: LegacyReport, frames: Frames, mapping: Any, job: Job) -> Evaluated:
+    """Run the report; raises what its first failed metric or test raised."""
+    runnable = _runnable(report, job, len(frames.current))
+    runnable.run(
+        reference_data=frames.reference,
+        current_data=frames.current,
+        column_mapping=mapping or ColumnMapping(),
+        timestamp=snapshot.timestamp_of(job),
+    )
+    runnable._inner_suite.raise_for_error()  # noqa: SLF001  # to_snapshot would raise it wrapped
+    done = runnable.to_snapshot()
+    context = runnable._inner_suite.context  # noqa: SLF001  # Evidently's own workspaces read it too
+    return Evaluated(
+        kind="TestSuite" if report.tests else "Report",
+        report_id=str(done.id),
+        body=done.dict(),
+        drift=first_drift(context.metric_results.values()),
+        tests=snapshot.count_tests(result.status for result in context.test_results.values()),
+        uploads=list(_uploads(runnable, done)) if job["save_datasets"] else [],
+    )
+
+
+def _runnable(report: LegacyReport, job: Job, rows: int) -> Any:
+    shared = {
+        "options": report.options,
+        "metadata": snapshot.metadata_of(job, report.metadata, rows),
+        "tags": report.tags,
+        "name": job["collector"],
+    }
+    return TestSuite(tests=report.tests, **shared) if report.tests else Report(metrics=report.metrics, **shared)
+
+
+def _uploads(runnable: Any, done: Any) -> Iterator[Upload]:
+    """Describe the datasets as the original's ``CloudWorkspace`` did, and with its names."""
+    current, reference = runnable.datasets()
+    mapping = json.dumps(dataclasses.asdict(runnable.get_column_mapping()), cls=NumpyEncoder)
+    yield _upload("current", get_dataset_name_output_current(done.is_report, done.id, "ws"), current, mapping)
+    if reference is not None:
+        name = get_dataset_name_output_reference(done.is_report, done.id, "ws")
+        yield _upload("reference", name, reference, mapping)
+
+
+def _upload(role: Any, name: str, frame: Any, mapping: str) -> Upload:
+    form = {"name": name, "column_mapping": mapping, "source_type": str(DatasetSourceType.snapshot_builder.value)}
+    return Upload(role, name, frame, _UPLOAD_URL, form, {})

@@ -1,0 +1,73 @@
+"""A snapshot's file: exactly the body that an Evidently service takes, of either generation."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evidently.core.serialization import SnapshotModel
+from evidently.legacy.utils import NumpyEncoder
+
+from collector.evaluation import durable
+from collector.evaluation.exchange import Job, Json
+
+_STATUSES = {"SUCCESS": "passed", "FAIL": "failed", "WARNING": "warning", "ERROR": "error", "SKIPPED": "skipped"}
+
+
+def write(path: str, body: Json) -> int:
+    """Write the body; returns its bytes. NaN and infinities are spelt as Evidently's own client spells them."""
+    encoded = json.dumps(body, cls=NumpyEncoder).encode()
+    durable.replace(Path(path), encoded)
+    return len(encoded)
+
+
+def timestamp_of(job: Job) -> datetime:
+    """Return when the batch was sealed, as naive UTC.
+
+    Evidently's services sort snapshots by their times, and Python can't compare a naive time (what Evidently itself
+    makes) with a zoned one: a single zoned snapshot among naive ones breaks a project's dashboard.
+    """
+    return datetime.fromisoformat(job["sealed"]).astimezone(UTC).replace(tzinfo=None)
+
+
+def metadata_of(job: Job, own: Json, rows: int) -> Json:
+    """Return the report's own metadata and where the batch came from, as texts: services filter by those."""
+    window = {"window_start": job["opened"], "window_end": job["sealed"]}
+    return {**own, "collector": job["collector"], "batch_id": job["batch_id"], "rows": str(rows), **window}
+
+
+def count_tests(statuses: Iterable[Any]) -> dict[str, int]:
+    """Count test results by what became of them; nothing if there were no tests."""
+    counts = Counter(_STATUSES[getattr(status, "value", status)] for status in statuses)
+    return {name: counts[name] for name in _STATUSES.values()} if counts else {}
+
+
+def strip_widgets(path: str) -> None:
+    """Take the pictures out of a modern snapshot's file and keep every value: it shrinks to a few kB.
+
+    Raises ValueError for a legacy one, whose pictures are drawn from its values when it is shown.
+    """
+    body = json.loads(Path(path).read_bytes())
+    if "suite" in body:
+        raise ValueError("a legacy snapshot has no widgets to leave out: they are drawn from its values")
+    for result in body["metric_results"].values():
+        _strip(result)
+    write(path, SnapshotModel.parse_obj({**body, "widgets": [], "tests_widgets": []}).dict())
+
+
+def link_datasets(path: str, ids: dict[str, str]) -> None:
+    """Enter uploaded datasets ("current", "reference" to the ids they got) into a legacy snapshot's file."""
+    body = json.loads(Path(path).read_bytes())
+    body["links"]["datasets"]["output"].update(ids)
+    write(path, body)
+
+
+def _strip(result: Any) -> None:
+    """Empty ``widget`` in a result and in the results inside it."""
+    if isinstance(result, dict):
+        if "widget" in result and "display_name" in result:
+            result["widget"] = []
+        for inner in result.values():
+            _strip(inner)

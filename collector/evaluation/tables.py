@@ -1,0 +1,90 @@
+"""Parquet files as Arrow tables: a batch's parts made one, whatever their types."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collector.evaluation.exchange import Complaint
+
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+
+def read_parts(paths: Sequence[str]) -> tuple[pa.Table, list[str]]:
+    """Concatenate the parts in order; a column whose types don't agree becomes text. Returns the notes too."""
+    tables = [_decoded(read_table(path)) for path in paths]
+    notes = []
+    for name, kinds in _clashing_columns(tables).items():
+        tables = [_with_text(table, name) for table in tables]
+        notes.append(f"Column {name!r} came as {' and '.join(kinds)}: taken as text.")
+    return pa.concat_tables(tables, promote_options="permissive"), notes
+
+
+def read_table(path: str) -> pa.Table:
+    """Read one file, without the columns in which pandas keeps an index."""
+    # Not pq.read_table: it takes a folder named "a=b" on the way for a column.
+    table = pq.ParquetFile(path).read()
+    return table.drop_columns([name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)])
+
+
+def reference_complaints(path: str) -> list[Complaint]:
+    """Tell what makes the file useless as a reference, and what to do about it."""
+    try:
+        rows = pq.read_metadata(path).num_rows
+    except FileNotFoundError:
+        return _about_reference(f"there is no file {path}; put the reference there, or send it with set_reference")
+    except PermissionError:
+        return _about_reference(f"{path} may not be read by this process; change its owner or mode")
+    except (pa.ArrowException, OSError) as error:
+        return _about_reference(f"{path} is no parquet table ({error}); write it with DataFrame.to_parquet")
+    if rows == 0:
+        return _about_reference(f"{path} has no rows; a report compares with at least one")
+    return []
+
+
+def as_json_text(array: Any) -> list[str | None]:
+    """Write nested values as JSON, so that they can be counted and compared."""
+    return [None if value is None else json.dumps(value, default=str, sort_keys=True) for value in array.to_pylist()]
+
+
+def _about_reference(message: str) -> list[Complaint]:
+    return [{"path": ["reference_path"], "message": message}]
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    """Spell dictionaries out: those of two parts differ."""
+    for number, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(number, field.name, table.column(number).cast(field.type.value_type))
+    return table.replace_schema_metadata(None)
+
+
+def _clashing_columns(tables: Sequence[pa.Table]) -> dict[str, list[str]]:
+    kinds: dict[str, dict[str, pa.DataType]] = {}
+    for table in tables:
+        for field in table.schema:
+            kinds.setdefault(field.name, {})[str(field.type)] = field.type
+    return {name: list(types) for name, types in kinds.items() if not _agree(types.values())}
+
+
+def _agree(types: Any) -> bool:
+    schemas = [pa.schema([("column", kind)]) for kind in types]
+    try:
+        pa.unify_schemas(schemas, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return False
+    return True
+
+
+def _with_text(table: pa.Table, name: str) -> pa.Table:
+    if name not in table.column_names:
+        return table
+    column = table.column(name)
+    try:
+        text = column.cast(pa.string())
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        text = pa.array(as_json_text(column), pa.string())
+    return table.set_column(table.column_names.index(name), name, text)

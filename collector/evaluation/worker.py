@@ -1,0 +1,108 @@
+"""What the daemon calls in the worker process, by name: JSON-able values in, JSON-able values out."""
+
+import traceback
+
+import evidently
+import evidently.core.report
+
+from collector.evaluation import datasets, directory, legacy, modern, snapshot
+from collector.evaluation.check import complaints_of
+from collector.evaluation.definition import read_column_mapping, read_data_definition
+from collector.evaluation.evaluated import Evaluated
+from collector.evaluation.exchange import Complaint, Delivery, Failure, Job, Json, Outcome
+from collector.evaluation.frames import Frames, prepare
+from collector.evaluation.quiet import hushed
+from collector.evaluation.report import generation_of, read_legacy, read_modern
+from collector.evaluation.strict import Reader
+from collector.evaluation.tables import reference_complaints
+
+_PASSING = (KeyboardInterrupt, SystemExit, MemoryError)
+
+
+def warm_up() -> dict[str, str]:
+    """Do nothing but have been imported, which takes seconds; returns Evidently's version."""
+    return {"evidently": evidently.__version__}
+
+
+def check(report_config: Json, data_definition: Json | None, column_mapping: Json | None) -> list[Complaint]:
+    """Return what is wrong with what a collector is to evaluate, nothing if it is sound."""
+    with hushed():
+        return complaints_of(report_config, data_definition, column_mapping)
+
+
+def check_reference(path: str) -> list[Complaint]:
+    """Return what is wrong with a reference's file, nothing if it can be compared with."""
+    return reference_complaints(path)
+
+
+def evaluate(job: Job) -> Outcome | Failure:
+    """Evaluate one batch and write its snapshot; what a report raises becomes a Failure."""
+    try:
+        with hushed():
+            return _evaluate(job)
+    except _PASSING:
+        raise
+    except (Exception, evidently.core.report.ReferenceMetricNotFound) as error:  # noqa: BLE001  # the border
+        said = " ".join(str(error).split()) or "no message"
+        return {"ok": False, "error": f"{type(error).__name__}: {said}", "traceback": traceback.format_exc()}
+
+
+def write_to_directory(delivery: Delivery) -> str:
+    """Deliver a snapshot into a directory workspace; returns the project's id. Doing it again changes nothing."""
+    with hushed():
+        return directory.write_snapshot(delivery)
+
+
+def strip_widgets(snapshot_path: str) -> None:
+    """Rewrite a modern snapshot without its widgets; ValueError for a legacy one."""
+    snapshot.strip_widgets(snapshot_path)
+
+
+def link_datasets(snapshot_path: str, ids: dict[str, str]) -> None:
+    """Enter the ids of uploaded datasets, by role, into a legacy snapshot."""
+    snapshot.link_datasets(snapshot_path, ids)
+
+
+def _evaluate(job: Job) -> Outcome:
+    config = [job["report_config"], job["data_definition"], job["column_mapping"]]
+    frames = prepare(job["parts"], job["reference"], cache=job["cache_reference"], config=config)
+    generation = generation_of(job["report_config"])
+    done = (_run_legacy if generation == "legacy" else _run_modern)(frames, job)
+    return {
+        "ok": True,
+        "generation": generation,
+        "kind": done.kind,
+        "report_id": done.report_id,
+        "rows": len(frames.current),
+        "drift_share": done.drift.share,
+        "drifted_columns": done.drift.drifted,
+        "columns": done.drift.columns,
+        "tests": done.tests,
+        "notes": frames.notes,
+        "datasets": datasets.save(done.uploads, job["snapshot_path"]) if job["save_datasets"] else [],
+        "bytes": snapshot.write(job["snapshot_path"], done.body),
+    }
+
+
+def _run_modern(frames: Frames, job: Job) -> Evaluated:
+    reader = Reader()
+    report = read_modern(job["report_config"], reader)
+    definition = job["data_definition"]
+    built = None if definition is None else read_data_definition(definition, reader, ["data_definition"])
+    _raise_complaints(reader)
+    return modern.run(report, frames, built, job)
+
+
+def _run_legacy(frames: Frames, job: Job) -> Evaluated:
+    reader = Reader(legacy=True)
+    report = read_legacy(job["report_config"], reader)
+    mapping = job["column_mapping"]
+    built = None if mapping is None else read_column_mapping(mapping, reader, ["column_mapping"])
+    _raise_complaints(reader)
+    return legacy.run(report, frames, built, job)
+
+
+def _raise_complaints(reader: Reader) -> None:
+    if reader.complaints:
+        said = "; ".join(f"{'.'.join(map(str, one['path']))}: {one['message']}" for one in reader.complaints)
+        raise ValueError(said)

@@ -1,0 +1,122 @@
+"""Bodies: read within limits of size and time, decompressed within the same limits."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+import zstandard
+
+from collector.errors import BadBody, BodyTooLarge, BodyTooSlow
+from collector.store.frames import TYPED_FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
+    from collector.config import Limits
+    from collector.store.frames import Format
+
+
+class _Decompressor(Protocol):
+    def feed(self, chunk: bytes, room: int) -> bytes: ...
+    def close(self) -> None: ...
+
+
+def max_bytes(limits: Limits, format_: Format) -> int:
+    """Give the limit for bodies of a format."""
+    return limits.max_typed_body_bytes if format_ in TYPED_FORMATS else limits.max_body_bytes
+
+
+def check_length(content_length: str | None, limit: int) -> None:
+    """Refuse a body by its announced length, before any of it is read."""
+    if content_length is not None and content_length.isdigit() and int(content_length) > limit:
+        raise _too_large(limit)
+
+
+async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int, timeout: float) -> bytes:  # noqa: ASYNC109
+    """Read a whole body, decompressed, of at most ``limit`` bytes and within ``timeout`` seconds.
+
+    Raises BodyTooLarge, BodyTooSlow, or BadBody for an encoding that we don't know or that is broken.
+    """
+    decompressor = _decompressor(encoding)
+    gathered: list[bytes] = []
+    size = 0
+    try:
+        with trio.fail_after(timeout):
+            async for chunk in chunks:
+                piece = chunk if decompressor is None else decompressor.feed(chunk, limit - size)
+                size += len(piece)
+                if size > limit:
+                    raise _too_large(limit)
+                gathered.append(piece)
+    except trio.TooSlowError as error:
+        raise BodyTooSlow(f"the body didn't arrive within {timeout:g} s") from error
+    if decompressor is not None:
+        decompressor.close()
+    return b"".join(gathered)
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"Request Entity Too Large: the limit is {limit} bytes; send the rows in several requests")
+
+
+def _decompressor(encoding: str) -> _Decompressor | None:
+    name = encoding.strip().lower()
+    if name in {"", "identity"}:
+        return None
+    if name in {"gzip", "x-gzip"}:
+        return _Gzip()
+    if name == "zstd":
+        return _Zstd()
+    raise BadBody(f"the Content-Encoding '{encoding}' isn't known here; known are gzip and zstd")
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=31)
+
+    def feed(self, chunk: bytes, room: int) -> bytes:
+        """Decompress at most one byte more than there is room for, which is enough to know."""
+        pieces = []
+        try:
+            while chunk and room >= 0:
+                if self._zlib.eof:  # a gzip file may have several members
+                    self._zlib = zlib.decompressobj(wbits=31)
+                pieces.append(self._zlib.decompress(chunk, room + 1))
+                room -= len(pieces[-1])
+                chunk = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
+        except zlib.error as error:
+            raise BadBody(f"the body isn't gzip as its Content-Encoding says: {error}") from error
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        if not self._zlib.eof:
+            raise BadBody("the gzip body ends in its midst")
+
+
+class _Zstd:
+    # 8 MiB is what RFC 9659 lets a decoder of HTTP bodies refuse beyond.
+    _MAX_WINDOW = 8 * 2**20
+    _PIECE = 64 * 2**10
+
+    def __init__(self) -> None:
+        self._zstd = zstandard.ZstdDecompressor(max_window_size=self._MAX_WINDOW).decompressobj()
+
+    def feed(self, chunk: bytes, room: int) -> bytes:
+        """Decompress in small pieces, so that a bomb is noticed before it has gone off."""
+        pieces = []
+        size = 0
+        try:
+            for start in range(0, len(chunk), self._PIECE):
+                pieces.append(self._zstd.decompress(chunk[start : start + self._PIECE]))
+                size += len(pieces[-1])
+                if size > room:
+                    break
+        except zstandard.ZstdError as error:
+            raise BadBody(f"the body isn't zstd as its Content-Encoding says: {error}") from error
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        if not self._zstd.eof:
+            raise BadBody("the zstd body ends in its midst")

@@ -1,0 +1,132 @@
+"""Intake: what happens to a request once its head is read, whoever reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.config import CollectorConfig
+from collector.config.model import MASK, check_id
+from collector.errors import BadBody, ConfigError, Unauthorized
+from collector.ingest.bodies import check_length, max_bytes, read_body
+from collector.ingest.problems import Answer, json_answer
+from collector.store.frames import check_frame, format_of, loads
+
+if TYPE_CHECKING:
+    from collector.pipeline.supervisor import Supervisor
+    from collector.store.frames import Frame
+    from collector.store.journal import Journal
+
+# Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
+SMALL_BODY = 64 * 2**10
+
+
+@dataclass(frozen=True)
+class Head:
+    """What of a request's head matters to us."""
+
+    content_type: str = ""
+    content_encoding: str = ""
+    content_length: str | None = None
+    idempotency_key: str = ""
+
+
+class Intake:
+    """Takes events, references and configs in, and gives out what is known of collectors."""
+
+    def __init__(self, supervisor: Supervisor, journal: Journal, secret: str | None) -> None:
+        self._supervisor = supervisor
+        self._journal = journal
+        self._secret = secret
+        self._threads = trio.CapacityLimiter(4)
+
+    def authorize(self, secret: str | None) -> None:
+        """Raise Unauthorized unless the request carries the service's secret, if it has one."""
+        if self._secret is not None and not hmac.compare_digest((secret or "").encode(), self._secret.encode()):
+            raise Unauthorized
+
+    async def take_data(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
+        """Keep the rows of a body; answers once they are durable."""
+        self._supervisor.pipeline(collector_id)
+        frame = await self._read_frame(head, chunks)
+        digest = hashlib.sha256(frame.body).hexdigest() if head.idempotency_key else ""
+        await self._journal.append(collector_id, frame, head.idempotency_key, digest)
+        return json_answer({}, 201)
+
+    async def take_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
+        """Make the rows of a body the reference, from the next batch on."""
+        self._supervisor.pipeline(collector_id)
+        frame = await self._read_frame(head, chunks)
+        if frame.rows == 0:
+            raise BadBody("a reference needs rows, this one has none")
+        await self._supervisor.set_reference(collector_id, frame)
+        return json_answer({}, 201)
+
+    async def take_config(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
+        """Add or replace a collector, once its config has been checked whole."""
+        limit = self._supervisor.config.limits.max_body_bytes
+        body = await self._read(head, chunks, limit)
+        config = self._read_config(collector_id, body)
+        await self._supervisor.check(config)
+        await self._supervisor.put(config)
+        return json_answer(config.masked(), 201)
+
+    def config(self, collector_id: str) -> Answer:
+        """Show a collector's config, but for its secret."""
+        return json_answer(self._supervisor.pipeline(collector_id).config.masked())
+
+    async def logs(self, collector_id: str) -> Answer:
+        """Tell what became of a collector's batches, newest first."""
+        self._supervisor.pipeline(collector_id)
+        return json_answer(await self._journal.logs(collector_id))
+
+    async def flush(self, collector_id: str) -> Answer:
+        """Seal what waits, and have it evaluated."""
+        batch = await self._supervisor.pipeline(collector_id).flush()
+        if batch is None:
+            return json_answer({"batch_id": None, "rows": 0})
+        return json_answer({"batch_id": batch.id, "rows": batch.rows}, 202)
+
+    async def delete(self, collector_id: str) -> Answer:
+        """Remove a collector with all its events."""
+        return json_answer({"id": collector_id, "rows_dropped": await self._supervisor.delete(collector_id)})
+
+    def collectors(self) -> Answer:
+        """List the collectors."""
+        return json_answer({"collectors": self._supervisor.statuses()})
+
+    async def _read(self, head: Head, chunks: AsyncIterable[bytes], limit: int) -> bytes:
+        check_length(head.content_length, limit)
+        timeout = self._supervisor.config.limits.body_timeout
+        body = await read_body(chunks, head.content_encoding, limit, timeout)
+        if not body.strip():
+            raise BadBody("the body is empty")
+        return body
+
+    async def _read_frame(self, head: Head, chunks: AsyncIterable[bytes]) -> Frame:
+        format_ = format_of(head.content_type)
+        body = await self._read(head, chunks, max_bytes(self._supervisor.config.limits, format_))
+        if len(body) <= SMALL_BODY:
+            return check_frame(format_, body)
+        return await trio.to_thread.run_sync(check_frame, format_, body, limiter=self._threads)
+
+    def _read_config(self, collector_id: str, body: bytes) -> CollectorConfig:
+        try:
+            check_id(collector_id)
+        except ValueError as error:
+            raise ConfigError.at(str(error), "id") from error
+        data = loads(body)
+        config = CollectorConfig.parse({**data, "id": collector_id} if isinstance(data, dict) else data)
+        if config.api_secret == MASK:
+            config = config.model_copy(update={"api_secret": self._kept_secret(collector_id)})
+        return config
+
+    def _kept_secret(self, collector_id: str) -> str | None:
+        known = self._supervisor.config.collectors.get(collector_id)
+        return None if known is None else known.api_secret
+

@@ -1,0 +1,71 @@
+"""Problem answers: each of our errors as RFC 9457 has it, with the original's ``status_code`` and ``detail``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from pydantic_core import to_json
+
+from collector.errors import (
+    BadBody,
+    BodyTooLarge,
+    BodyTooSlow,
+    CollectorError,
+    ConfigError,
+    EvaluationError,
+    KeyReused,
+    NotReady,
+    StorageError,
+    Unauthorized,
+    UnknownCollector,
+)
+
+_STATUSES: dict[type[CollectorError], HTTPStatus] = {
+    BadBody: HTTPStatus.BAD_REQUEST,
+    ConfigError: HTTPStatus.BAD_REQUEST,
+    Unauthorized: HTTPStatus.UNAUTHORIZED,
+    UnknownCollector: HTTPStatus.NOT_FOUND,
+    BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    EvaluationError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
+}
+_WORTH_ASKING_AGAIN = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
+RETRY_AFTER = 5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer: status, headers and body bytes."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def json_answer(data: Any, status: int = 200) -> Answer:
+    """Answer with JSON; numbers that JSON hasn't are null."""
+    return Answer(status, to_json(data, inf_nan_mode="null"), {"Content-Type": "application/json"})
+
+
+def problem_answer(status: int, detail: str, **more: Any) -> Answer:
+    """Answer that something is wrong."""
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "status_code": status, "detail": detail, **more}
+    headers = {"Content-Type": "application/problem+json"}
+    if status in _WORTH_ASKING_AGAIN:
+        headers["Retry-After"] = str(RETRY_AFTER)
+    return Answer(status, to_json(body), headers)
+
+
+def answer_for(error: CollectorError, request: str) -> Answer:
+    """Answer with one of our errors; ``request`` is its method and path, as in ``POST /main``."""
+    status = next(status for kind, status in _STATUSES.items() if isinstance(error, kind))
+    if isinstance(error, ConfigError):
+        extra = [{"message": problem.message, "key": problem.key or "__root__"} for problem in error.problems]
+        return problem_answer(status, f"Validation failed for {request}: {error}", extra=extra)
+    return problem_answer(status, str(error))

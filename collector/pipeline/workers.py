@@ -1,0 +1,117 @@
+"""Worker processes: a few that know Evidently, and a light one that writes parts."""
+
+from __future__ import annotations
+
+import math
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import trio
+import trio_parallel
+
+from collector.errors import EvaluationError, Problem
+from collector.pipeline.calls import call, prepare
+from collector.store.journal import Part
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from collector.config import CollectorConfig
+    from collector.store.frames import Frame
+    from collector.store.journal import Run
+
+_log = structlog.get_logger()
+
+_GRACE_PERIOD = 0.05
+_EVALUATION = "collector.evaluation.worker:"
+_PARTS = "collector.store.parts:"
+
+
+class Workers:
+    """Calls into worker processes; see open_workers.
+
+    Cancelling a call kills its process; the next call gets a new one. A process that dies raises EvaluationError.
+    """
+
+    def __init__(self, heavy: trio_parallel.WorkerContext, light: trio_parallel.WorkerContext, count: int) -> None:
+        self._heavy = heavy
+        self._light = light
+        self._reports = trio.CapacityLimiter(count)
+        self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others
+        self._parts = trio.CapacityLimiter(1)
+        self._writes = trio.CapacityLimiter(1)
+        self.evidently_version = ""
+
+    async def warm_up(self) -> None:
+        """Have one process of each kind import what it needs, which takes Evidently 6 to 13 s."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._run, self._light, self._parts, _PARTS + "warm_up")
+            versions = await self._run(self._heavy, self._quick, _EVALUATION + "warm_up")
+        self.evidently_version = versions["evidently"]
+
+    async def check(self, config: CollectorConfig) -> list[Problem]:
+        """Say what Evidently would not take of a collector's report."""
+        args = (config.report_config.model_dump(), config.data_definition, config.column_mapping)
+        return _problems(await self._run(self._heavy, self._quick, _EVALUATION + "check", *args))
+
+    async def check_reference(self, path: Path) -> list[Problem]:
+        """Say what is wrong with a reference file."""
+        return _problems(await self._run(self._heavy, self._quick, _EVALUATION + "check_reference", str(path)))
+
+    async def evaluate(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Compute a report and write its snapshot; return what came out, or raise EvaluationError."""
+        result: dict[str, Any] = await self._run(self._heavy, self._reports, _EVALUATION + "evaluate", job)
+        if not result["ok"]:
+            raise EvaluationError(result["error"], result["traceback"])
+        return result
+
+    async def write_to_directory(self, delivery: dict[str, Any]) -> str:
+        """Put a snapshot into a workspace directory; return the project's id."""
+        return str(await self._run(self._heavy, self._writes, _EVALUATION + "write_to_directory", delivery))
+
+    async def strip_widgets(self, snapshot: Path) -> None:
+        """Rewrite a snapshot without its plots."""
+        await self._run(self._heavy, self._writes, _EVALUATION + "strip_widgets", str(snapshot))
+
+    async def write_part(self, journal: Path, run: Run, target: Path, name: str) -> Part:
+        """Write a run of frames to a parquet file; return the part, ``name`` being its path in the data directory."""
+        args = (str(journal), run.collector, run.first, run.last, str(target))
+        rows, size = await self._run(self._light, self._parts, _PARTS + "write_part", *args)
+        return Part(name, rows, size)
+
+    async def write_reference(self, frame: Frame, target: Path) -> None:
+        """Write the rows of a frame to a parquet file."""
+        await self._run(self._light, self._parts, _PARTS + "write_reference", frame.format, frame.body, str(target))
+
+    async def _run(
+        self, context: trio_parallel.WorkerContext, limiter: trio.CapacityLimiter, name: str, *args: Any
+    ) -> Any:
+        try:
+            return await context.run_sync(call, name, *args, kill_on_cancel=True, limiter=limiter)
+        except trio_parallel.BrokenWorkerError as error:
+            raise EvaluationError(f"the worker process died: {error.__cause__ or error}") from error
+
+
+@asynccontextmanager
+async def open_workers(count: int) -> AsyncIterator[Workers]:
+    """Give workers, at most ``count`` for reports; their processes start at the first call and end with the block."""
+    async with _open_processes() as heavy, _open_processes() as light:
+        yield Workers(heavy, light, count)
+
+
+@asynccontextmanager
+async def _open_processes() -> AsyncIterator[trio_parallel.WorkerContext]:
+    try:
+        async with trio_parallel.open_worker_context(
+            idle_timeout=math.inf, init=prepare, grace_period=_GRACE_PERIOD
+        ) as context:
+            yield context
+    except trio_parallel.BrokenWorkerError as error:
+        # Python takes a second to take Evidently down. An idle worker holds nothing, so it is killed instead.
+        _log.debug("killed idle workers", reason=str(error))
+
+
+def _problems(complaints: list[dict[str, Any]]) -> list[Problem]:
+    return [Problem(tuple(complaint["path"]), complaint["message"]) for complaint in complaints]

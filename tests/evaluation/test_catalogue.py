@@ -1,0 +1,68 @@
+import re
+
+import evidently.generators
+import evidently.metrics
+import evidently.presets
+import pytest
+from evidently.legacy.metrics import DatasetDriftMetric
+
+from collector.evaluation.catalogue import (
+    LEGACY_METRICS,
+    MODERN_DESCRIPTORS,
+    MODERN_METRICS,
+    UnknownTypeError,
+    find_class,
+    find_descriptor_function,
+    is_legacy_type,
+)
+
+PUBLIC = [
+    (module, name)
+    for module in (evidently.metrics, evidently.presets, evidently.generators)
+    for name in module.__all__
+]
+
+
+@pytest.mark.parametrize(("module", "name"), PUBLIC, ids=lambda value: getattr(value, "__name__", value))
+def test_every_public_name_means_the_class_that_evidently_exports(module, name):
+    assert find_class(name, MODERN_METRICS, legacy=False) is getattr(module, name)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "evidently:metric:DatasetDriftMetric",
+        "evidently.metrics.data_drift.dataset_drift_metric.DatasetDriftMetric",  # as 0.6 wrote it
+        "evidently.legacy.metrics.data_drift.dataset_drift_metric.DatasetDriftMetric",
+    ],
+)
+def test_aliases_and_class_paths_of_both_versions_mean_the_legacy_class(path):
+    assert is_legacy_type(path)
+    assert find_class(path, LEGACY_METRICS, legacy=True) is DatasetDriftMetric
+
+
+@pytest.mark.parametrize("name", ["evidently.metrics.MinValue", "MinValue", "evidently:metric_v2:MinValue", None, 3])
+def test_modern_types_and_garbage_are_not_legacy(name):
+    assert not is_legacy_type(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("DataDrftPreset", 'Unknown metric or preset "DataDrftPreset"; did you mean "DataDriftPreset"?'),
+        ("evidently:metric_v2:MinValu", 'did you mean "evidently:metric_v2:MinValue"?'),
+        ("os.path", "not allowed"),
+        ("evidently.core.datasets.os", "is no metric or preset"),
+        ("evidently.nowhere.Nothing", "names no class"),
+        ("Metric", "is no metric or preset"),  # abstract
+    ],
+)
+def test_what_may_not_be_built_is_refused_with_a_hint(name, said):
+    with pytest.raises(UnknownTypeError, match=re.escape(said)):
+        find_class(name, MODERN_METRICS, legacy=False)
+
+
+def test_descriptors_are_functions_or_classes():
+    assert find_descriptor_function("Sentiment")(column_name="t").alias
+    assert find_descriptor_function("TextLength") is None
+    assert find_class("TextLength", MODERN_DESCRIPTORS, legacy=False).__name__ == "TextLength"

@@ -1,0 +1,139 @@
+"""Directory workspaces, watched by real Evidently services meanwhile."""
+
+import json
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from collector.evaluation import directory, worker
+
+from .conftest import LEGACY_DRIFT, MODERN_DRIFT
+
+CONFIGS = {"modern": MODERN_DRIFT, "legacy": LEGACY_DRIFT}
+LISTS = {"modern": "snapshots", "legacy": "reports"}
+
+
+@pytest.fixture(params=["modern", "legacy"])
+def generation(request):
+    return request.param
+
+
+@pytest.fixture
+def service(generation, request):
+    return request.getfixturevalue(f"{generation}_ui")
+
+
+@pytest.fixture
+def deliver(generation, evaluate, iris, tmp_path):
+    evaluate(CONFIGS[generation], iris[:60], iris[60:])
+
+    def run(root, batch_id="018f0000-0000-7000-8000-000000000001", project_id=None, project_name=None):
+        return worker.write_to_directory({
+            "directory": str(root),
+            "generation": generation,
+            "project_id": project_id,
+            "project_name": project_name,
+            "collector": "main",
+            "snapshot_path": str(tmp_path / "snapshot.json"),
+            "batch_id": batch_id,
+        })
+
+    return run
+
+
+def test_a_running_ui_shows_new_projects_and_their_snapshots_by_itself(service, generation, deliver):
+    for number in range(5):  # the watcher's races were lost one time in a few before files were linked into place
+        project = deliver(service.directory, project_name=f"{generation}-{number}")
+        (shown,) = service.wait_for(f"/api/projects/{project}/{LISTS[generation]}", lambda seen: len(seen) == 1)
+        assert shown["metadata"]["collector"] == "main"
+        assert service.get(f"/api/projects/{project}/{shown['id']}/data")["widgets"]
+        assert service.get(f"/api/projects/{project}/info")["name"] == f"{generation}-{number}"
+
+
+def test_a_second_snapshot_shows_and_a_rewritten_one_stays_one(service, generation, deliver, evaluate, iris):
+    project = deliver(service.directory, project_name=f"{generation}-two")
+    deliver(service.directory, project_name=f"{generation}-two")
+    evaluate(CONFIGS[generation], iris[:50], iris[60:])  # a legacy snapshot brings its own, new id
+    deliver(service.directory, "018f0000-0000-7000-8000-000000000002", project_name=f"{generation}-two")
+    shown = service.wait_for(f"/api/projects/{project}/{LISTS[generation]}", lambda seen: len(seen) == 2)
+    assert sorted(one["metadata"]["rows"] for one in shown) == ["50", "60"]
+
+
+def test_a_project_that_the_ui_created_gets_the_snapshot(service, generation, deliver):
+    if generation == "modern":
+        created = service.http.post("/api/v2/projects", json={"name": "theirs", "id": str(uuid.uuid4())}).json()
+    else:
+        created = service.http.post("/api/projects", json={"name": "theirs"}).json()["id"]
+    assert deliver(service.directory, project_name="theirs") == created
+    service.wait_for(f"/api/projects/{created}/{LISTS[generation]}", lambda seen: len(seen) == 1)
+
+
+def test_a_ui_that_starts_later_reads_it_all(generation, deliver, tmp_path):
+    """As the services do at their start, with their own code; a stray file would stop the legacy one."""
+    from evidently.legacy.ui.workspace import Workspace as LegacyWorkspace
+    from evidently.ui.workspace import Workspace
+
+    project = deliver(tmp_path / "w", project_name="later")
+    assert not list((tmp_path / "w").rglob(".*"))
+    if generation == "modern":
+        workspace = Workspace(str(tmp_path / "w"))
+        assert [str(one) for one in workspace.list_runs(project)] == ["018f0000-0000-7000-8000-000000000001"]
+    else:
+        workspace = LegacyWorkspace(str(tmp_path / "w"))
+        assert len(workspace.get_project(project).list_snapshots()) == 1
+    assert [one.name for one in workspace.list_projects()] == ["later"]
+
+
+def test_a_missing_project_is_created_under_the_given_id_with_the_collectors_name(deliver, tmp_path):
+    wanted = "834EC9A0-ee58-4e64-816b-c593b0b6c45c"
+    assert deliver(tmp_path / "w", project_id=wanted) == wanted.lower()
+    metadata = json.loads((tmp_path / "w" / wanted.lower() / "metadata.json").read_text())
+    assert (metadata["id"], metadata["name"]) == (wanted.lower(), "main")
+
+
+def test_an_existing_project_is_left_as_it_is(deliver, tmp_path):
+    project = deliver(tmp_path / "w", project_name="named")
+    before = (tmp_path / "w" / project / "metadata.json").read_bytes()
+    deliver(tmp_path / "w", project_id=project)
+    assert (tmp_path / "w" / project / "metadata.json").read_bytes() == before
+
+
+def test_an_id_that_is_no_uuid_is_refused_and_nothing_is_written(deliver, tmp_path):
+    with pytest.raises(ValueError, match=r"project_id '\.\./x' is no UUID; give one, or a project_name instead"):
+        deliver(tmp_path / "w", project_id="../x")
+    assert list((tmp_path / "w").iterdir()) == []
+
+
+def test_racing_writers_make_one_project_of_a_name(generation, deliver, tmp_path, monkeypatch):
+    """Both have looked for the project, and found none, before either creates it."""
+    both, create = threading.Barrier(2, timeout=10), directory._create_project
+
+    def create_at_once(*args):
+        both.wait()
+        create(*args)
+
+    monkeypatch.setattr(directory, "_create_project", create_at_once)
+    with ThreadPoolExecutor(2) as threads:
+        ids = ["018f0000-0000-7000-8000-000000000001", "018f0000-0000-7000-8000-000000000002"]
+        projects = list(threads.map(lambda batch: deliver(tmp_path / "w", batch, project_name="raced"), ids))
+    assert len(set(projects)) == len(list(Path(tmp_path / "w").iterdir())) == 1
+    written = list((tmp_path / "w" / projects[0] / "snapshots").iterdir())
+    assert len(written) == (2 if generation == "modern" else 1)
+
+
+def test_a_file_system_without_links_gets_the_files_too(deliver, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(directory.os, "link", refuse)
+    project = deliver(tmp_path / "w", project_name="x")
+    assert len(list((tmp_path / "w" / project / "snapshots").iterdir())) == 1
+
+
+def test_somebody_elses_file_is_no_project(deliver, tmp_path):
+    (tmp_path / "w" / "other").mkdir(parents=True)
+    (tmp_path / "w" / "other" / "metadata.json").write_text("not json")
+    assert uuid.UUID(deliver(tmp_path / "w", project_name="x"))

@@ -1,0 +1,113 @@
+"""The file that is delivered, in the hands of real Evidently services."""
+
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+from evidently.core.report import Snapshot
+
+from collector.evaluation import worker
+
+from .conftest import LEGACY_DRIFT, MODERN_DRIFT
+
+
+@pytest.fixture
+def modern_project(modern_ui):
+    answer = modern_ui.http.post("/api/v2/projects", json={"name": "posted", "id": str(uuid.uuid4())})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def legacy_project(legacy_ui):
+    answer = legacy_ui.http.post("/api/projects", json={"name": "posted"})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def post(service, path, body):
+    answer = service.http.post(path, content=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def renamed(path, **fields):
+    return json.dumps(json.loads(Path(path).read_bytes()) | fields)
+
+
+def test_the_file_is_the_body_that_evidently_ui_takes_and_shows(evaluate, modern_ui, modern_project, iris, tmp_path):
+    evaluate(MODERN_DRIFT | {"metadata": {"team": "risk", "more": ["a", "b"]}, "tags": ["t"]}, iris[:100], iris[50:])
+    path = tmp_path / "snapshot.json"
+    snapshot = post(modern_ui, f"/api/v2/snapshots/{modern_project}", path.read_bytes())["snapshot_id"]
+    (shown,) = modern_ui.get(f"/api/projects/{modern_project}/snapshots")
+    assert (shown["id"], shown["name"], shown["timestamp"]) == (snapshot, "main", "2026-03-01T11:00:00")
+    assert shown["metadata"] == {
+        "team": "risk",
+        "more": '["a", "b"]',  # a list would make the UI answer 500 here
+        "collector": "main",
+        "batch_id": "018f0000-0000-7000-8000-000000000001",
+        "rows": "100",
+        "window_start": "2026-03-01T10:00:00+00:00",
+        "window_end": "2026-03-01T11:00:00+00:00",
+    }
+    assert len(modern_ui.get(f"/api/projects/{modern_project}/{snapshot}/data")["widgets"]) > 1
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_widgets_it_is_small_and_keeps_every_value(evaluate, modern_ui, modern_project, iris, tmp_path):
+    config = {"metrics": ["DataDriftPreset", "DataSummaryPreset", {"type": "RowCount", "tests": []}], "include_tests": True}
+    evaluate(config, iris[:100], iris[50:])
+    path = tmp_path / "snapshot.json"
+    before, size = Snapshot.load(path), path.stat().st_size
+    worker.strip_widgets(str(path))
+    assert path.stat().st_size < size / 3
+    assert Snapshot.load(path).dict() == before.dict()
+    stripped = post(modern_ui, f"/api/v2/snapshots/{modern_project}", path.read_bytes())["snapshot_id"]
+    assert modern_ui.get(f"/api/projects/{modern_project}/{stripped}/data")["widgets"] == []
+    exported = modern_ui.get(f"/api/projects/{modern_project}/{stripped}/download?report_format=json")
+    assert len(exported["metrics"]) == len(before.dict()["metrics"])
+
+
+def test_a_legacy_file_has_no_widgets_to_strip(evaluate, iris, tmp_path):
+    evaluate(LEGACY_DRIFT, iris, iris)
+    with pytest.raises(ValueError, match="legacy snapshot has no widgets"):
+        worker.strip_widgets(str(tmp_path / "snapshot.json"))
+
+
+def test_the_file_is_the_body_that_legacy_ui_takes_and_shows(evaluate, legacy_ui, legacy_project, iris, tmp_path):
+    outcome = evaluate(LEGACY_DRIFT | {"metadata": {"team": "risk"}}, iris[:100], iris[50:])
+    for _ in range(2):  # sending it again is harmless
+        post(legacy_ui, f"/api/projects/{legacy_project}/snapshots", (tmp_path / "snapshot.json").read_bytes())
+    (shown,) = legacy_ui.get(f"/api/projects/{legacy_project}/reports")
+    assert (shown["id"], shown["timestamp"]) == (outcome["report_id"], "2026-03-01T11:00:00")
+    assert shown["metadata"]["team"] == "risk"
+    assert shown["metadata"]["batch_id"] == "018f0000-0000-7000-8000-000000000001"
+    assert legacy_ui.get(f"/api/projects/{legacy_project}/{outcome['report_id']}/data")["widgets"]
+
+
+SERIES = {"series_filter": [{"tags": [], "metadata": {}, "metric": "*", "metric_labels": {}}]}
+
+
+def test_modern_dashboards_bear_naive_times_beside_evidentlys_own_and_no_zoned_ones(
+    evaluate, modern_ui, modern_project, iris, tmp_path
+):
+    evaluate(MODERN_DRIFT, iris[:100], iris[50:])
+    path, series = tmp_path / "snapshot.json", f"/api/projects/{modern_project}/data_series_batch"
+    post(modern_ui, f"/api/v2/snapshots/{modern_project}", renamed(path, timestamp="2026-03-01T09:00:00.5"))
+    post(modern_ui, f"/api/v2/snapshots/{modern_project}", path.read_bytes())
+    answer = modern_ui.http.post(series, json=SERIES)
+    assert [one["timestamp"] for one in answer.json()["sources"]] == ["2026-03-01T09:00:00.500000", "2026-03-01T11:00:00"]
+    post(modern_ui, f"/api/v2/snapshots/{modern_project}", renamed(path, timestamp="2026-03-01T12:00:00+00:00"))
+    assert modern_ui.http.post(series, json=SERIES).status_code == 500  # why timestamp_of gives naive times
+
+
+def test_legacy_dashboards_too(evaluate, legacy_ui, legacy_project, iris, tmp_path):
+    evaluate(LEGACY_DRIFT, iris[:100], iris[50:])
+    path, project = tmp_path / "snapshot.json", f"/api/projects/{legacy_project}"
+    post(legacy_ui, f"{project}/snapshots", path.read_bytes())
+    post(legacy_ui, f"{project}/snapshots", renamed(path, id=str(uuid.uuid4()), timestamp="2026-03-01T09:00:00"))
+    shown = legacy_ui.get(f"{project}/dashboard")
+    assert (shown["min_timestamp"], shown["max_timestamp"]) == ("2026-03-01T09:00:00", "2026-03-01T11:00:00")
+    post(legacy_ui, f"{project}/snapshots", renamed(path, id=str(uuid.uuid4()), timestamp="2026-03-01T12:00:00+00:00"))
+    assert legacy_ui.http.get(f"{project}/dashboard").status_code == 500

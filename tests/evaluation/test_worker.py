@@ -1,0 +1,276 @@
+"""Whole jobs on real data: the same values as Evidently gives when it is called directly, and failures as values."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import evidently
+import numpy as np
+import pandas as pd
+import pytest
+from evidently import DataDefinition, Dataset, MulticlassClassification, Regression, Report
+from evidently.core.report import Snapshot
+from evidently.legacy.collector.config import ReportConfig
+from evidently.legacy.metric_preset import DataDriftPreset as LegacyDataDriftPreset
+from evidently.legacy.pipeline.column_mapping import ColumnMapping
+from evidently.legacy.report import Report as LegacyReport
+from evidently.legacy.test_preset import DataDriftTestPreset
+from evidently.legacy.test_suite import TestSuite as LegacySuite
+from evidently.legacy.utils import NumpyEncoder
+from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset, RegressionPreset
+from sklearn.datasets import load_diabetes
+
+from collector.evaluation import worker
+
+from .conftest import LEGACY_DRIFT, MODERN_DRIFT
+
+# Evidently warns when it is called directly, as it is here to compare with. That a job is silent has its own test.
+pytestmark = pytest.mark.filterwarnings("ignore")
+SAVED = sorted((Path(__file__).parent / "saved").glob("*.json"))
+
+
+def simple(value):
+    return json.loads(json.dumps(value, cls=NumpyEncoder), parse_constant=str)
+
+
+def values(run):
+    """Return the metrics of a run, by the id that stands for a metric and its parameters."""
+    return simple({one["id"]: one["value"] for one in run.dict()["metrics"]})
+
+
+def modern_values(path):
+    return values(Snapshot.load(path))
+
+
+def test_a_modern_report_has_the_values_that_evidently_gives_directly(evaluate, make_job, iris, tmp_path):
+    current, reference = iris[:100], iris[50:]
+    outcome = evaluate({"metrics": ["DataDriftPreset", "DataSummaryPreset"]}, current, reference)
+    direct = Report([DataDriftPreset(), DataSummaryPreset()]).run(current, reference)
+    assert modern_values(tmp_path / "snapshot.json") == values(direct)
+    drift = next(one["value"] for one in direct.dict()["metrics"] if "DriftedColumnsCount" in one["metric_name"])
+    assert (outcome["drifted_columns"], outcome["drift_share"]) == (drift["count"], drift["share"])
+    assert {key: outcome[key] for key in ("generation", "kind", "rows", "columns", "tests", "notes")} == {
+        "generation": "modern",
+        "kind": "Report",
+        "rows": 100,
+        "columns": 6,
+        "tests": {},
+        "notes": [],
+    }
+    assert outcome["report_id"] == make_job({}, current)["batch_id"]
+    assert outcome["bytes"] == (tmp_path / "snapshot.json").stat().st_size
+
+
+def test_parts_are_one_batch_in_order(evaluate, iris, tmp_path):
+    outcome = evaluate(MODERN_DRIFT, [iris[:30], iris[30:100]], iris[50:])
+    direct = Report([DataDriftPreset()]).run(iris[:100], iris[50:])
+    assert outcome["rows"] == 100
+    assert modern_values(tmp_path / "snapshot.json") == values(direct)
+
+
+def test_a_legacy_report_has_the_values_that_evidently_gives_directly(evaluate, iris, tmp_path):
+    direct = LegacyReport([LegacyDataDriftPreset()])
+    direct.run(current_data=iris[:100], reference_data=iris[50:])
+    config = simple(ReportConfig.from_report(direct).dict())
+    outcome = evaluate(config, iris[:100], iris[50:])
+    written = LegacyReport.load(tmp_path / "snapshot.json")
+    assert simple(written.as_dict()) == simple(direct.as_dict())
+    result = direct.as_dict()["metrics"][0]["result"]
+    assert outcome["drift_share"] == result["share_of_drifted_columns"]
+    assert (outcome["drifted_columns"], outcome["columns"]) == (result["number_of_drifted_columns"], 6)
+    assert (outcome["generation"], outcome["kind"], outcome["report_id"]) == ("legacy", "Report", str(written.id))
+
+
+def test_a_legacy_test_suite_has_the_results_that_evidently_gives_directly(evaluate, iris, tmp_path):
+    direct = LegacySuite([DataDriftTestPreset()])
+    direct.run(current_data=iris[:100], reference_data=iris[50:])
+    outcome = evaluate(simple(ReportConfig.from_test_suite(direct).dict()), iris[:100], iris[50:])
+    assert simple(LegacySuite.load(tmp_path / "snapshot.json").as_dict()) == simple(direct.as_dict())
+    summary = direct.as_dict()["summary"]
+    assert outcome["kind"] == "TestSuite"
+    assert outcome["tests"]["failed"] == summary["failed_tests"] > 0
+    assert outcome["tests"]["passed"] == summary["success_tests"]
+    assert outcome["drift_share"] == 1.0  # of TestShareOfDriftedColumns: each of iris' columns follows its order
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_what_the_original_saved_is_sound_and_runs(evaluate, path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"f": rng.normal(size=60), "i": np.arange(60), "c": rng.choice(["x", "y"], 60), "t": 1.0, "p": 1.0})
+    for collector in json.loads(path.read_text())["collectors"].values():
+        config = collector["report_config"]
+        assert worker.check(config, None, None) == []
+        assert evaluate(config, frame, frame)["generation"] == "legacy"
+
+
+def test_the_presets_run_with_column_names_of_ones_own(evaluate, iris, tmp_path):
+    """Regression and classification through JSON, and with Evidently's own values."""
+    diabetes = load_diabetes(as_frame=True).frame.rename(columns={"target": "truth"})
+    guessed = diabetes.assign(guess=diabetes["truth"].rolling(3, min_periods=1).mean())
+    evaluate({"metrics": ["RegressionPreset"]}, guessed, data_definition={"regression": [{"target": "truth", "prediction": "guess"}]})
+    definition = DataDefinition(regression=[Regression(target="truth", prediction="guess")])
+    direct = Report([RegressionPreset()]).run(Dataset.from_pandas(guessed, definition), None)
+    assert modern_values(tmp_path / "snapshot.json") == values(direct)
+
+    labelled = iris.assign(guess=iris["species"].where(iris.index % 7 > 0, "setosa"))
+    task = {"target": "species", "prediction_labels": "guess"}
+    evaluate({"metrics": ["ClassificationPreset"]}, labelled, data_definition={"classification": [task]})
+    definition = DataDefinition(classification=[MulticlassClassification(target="species", prediction_labels="guess")])
+    direct = Report([ClassificationPreset()]).run(Dataset.from_pandas(labelled, definition), None)
+    assert modern_values(tmp_path / "snapshot.json") == values(direct)
+
+
+def test_a_legacy_report_heeds_its_column_mapping(evaluate, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"truth": rng.normal(size=50), "guess": rng.normal(size=50)})
+    config = LEGACY_DRIFT | {"metrics": [{"type": "evidently:metric:RegressionQualityMetric"}]}
+    evaluate(config, frame, column_mapping={"target": "truth", "prediction": "guess", "task": "regression"})
+    written = LegacyReport.load(tmp_path / "snapshot.json").as_dict()["metrics"][0]["result"]["current"]
+    assert written["mean_abs_error"] == pytest.approx((frame["truth"] - frame["guess"]).abs().mean())
+
+
+@pytest.mark.parametrize("config", [{"metrics": []}, {"metrics": [], "tests": [], "options": {}}])
+def test_a_report_of_nothing_is_a_report(evaluate, iris, config):
+    assert evaluate(config, iris)["drift_share"] is None
+
+
+def test_descriptors_are_applied_to_both_sides(evaluate, tmp_path):
+    config = {"descriptors": [{"type": "TextLength", "column_name": "t", "alias": "length"}], "metrics": [{"type": "ValueDrift", "column": "length"}]}
+    evaluate(config, pd.DataFrame({"t": ["a" * n for n in range(1, 41)]}), pd.DataFrame({"t": ["a" * n for n in range(101, 141)]}))
+    assert next(iter(modern_values(tmp_path / "snapshot.json").values())) < 0.05
+
+
+def test_tests_in_a_modern_report_are_counted(evaluate, iris):
+    over, under = ({"type": "GreaterThanMetricTest", "threshold": threshold} for threshold in (10, 1000))
+    missed = under | {"is_critical": False}
+    outcome = evaluate({"metrics": [{"type": "RowCount", "tests": [over, under, missed]}]}, iris)
+    assert outcome["tests"] == {"passed": 1, "failed": 1, "warning": 1, "error": 0, "skipped": 0}
+
+
+def test_json_text_and_the_references_types_give_the_same_values_as_typed_events(evaluate, tmp_path):
+    rng = np.random.default_rng(0)
+    typed = pd.DataFrame({
+        "at": pd.date_range("2026-01-01", periods=80, freq="h", tz="UTC"),
+        "kind": pd.Categorical(rng.choice(["x", "y"], 80)),
+        "count": rng.integers(0, 50, 80),
+        "whole": pd.array(rng.integers(0, 50, 80), "Int64"),
+        "flag": rng.random(80) > 0.5,
+    })
+    as_sent = pd.DataFrame(json.loads(typed.astype({"count": float}).to_json(date_format="iso")))
+    config = {"metrics": ["DataDriftPreset", "DataSummaryPreset"]}
+    evaluate(config, typed[:40], typed)
+    wanted = modern_values(tmp_path / "snapshot.json")
+    outcome = evaluate(config, as_sent[:40], typed)
+    assert modern_values(tmp_path / "snapshot.json") == wanted
+    assert [note.split("'")[1] for note in outcome["notes"]] == ["at", "kind", "count"]
+
+
+@pytest.mark.parametrize("config", [{"metrics": ["DataDriftPreset", "DataSummaryPreset"]}, LEGACY_DRIFT], ids=["modern", "legacy"])
+def test_text_columns_are_treated_alike_in_both_of_pandas_types(iris, config):
+    """Evidently sees the same in a column of pandas 3's ``str`` as in one of Python strings."""
+    outcomes = []
+    words = [f"word {n}" for n in range(150)]
+    for dtype in ("str", "object"):
+        frame = iris.assign(species=iris["species"].astype(dtype), words=pd.Series(words, dtype=dtype))
+        if config is LEGACY_DRIFT:
+            report = LegacyReport([LegacyDataDriftPreset()])
+            report.run(current_data=frame[:100], reference_data=frame[50:])
+            outcomes.append(simple(report.as_dict()))
+        else:
+            report = Report([DataDriftPreset(), DataSummaryPreset()]).run(frame[:100], frame[50:])
+            outcomes.append(values(report))
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("config", [{"metrics": ["DataSummaryPreset", "DataDriftPreset"]}, LEGACY_DRIFT], ids=["modern", "legacy"])
+def test_awkward_columns_do_not_stop_a_report(evaluate, config):
+    """Missing booleans, nullable and unsigned numbers, durations, zones, lists, missing text, one-sided columns."""
+    n = 40
+    frame = pd.DataFrame({
+        "flag": pd.array([True, False, None, True] * 10, "boolean"),
+        "whole": pd.array([1, 2, None, 4] * 10, "Int64"),
+        "byte": np.arange(n, dtype="uint8"),
+        "took": pd.to_timedelta(np.arange(n), unit="s"),
+        "at": pd.date_range("2026-01-01", periods=n, freq="h", tz="Europe/Helsinki"),
+        "list": [[1, 2]] * n,
+        "word": ["x", None, "y", "z"] * 10,
+        "none": [None] * n,
+    })
+    outcome = evaluate(config, frame.assign(mine=1), frame.assign(its=1))
+    assert outcome["rows"] == n
+
+
+def failure(job):
+    outcome = worker.evaluate(job)
+    assert not outcome["ok"]
+    assert "Traceback" in outcome["traceback"]
+    return outcome["error"]
+
+
+def test_what_a_report_raises_is_a_failure_and_writes_nothing(make_job, iris, tmp_path):
+    words = iris[["species"]]
+    assert failure(make_job({"metrics": [{"type": "MeanValue", "column": "species"}]}, words))
+    legacy = LEGACY_DRIFT | {"metrics": [{"type": "evidently:metric:ColumnQuantileMetric", "column_name": "species", "quantile": 0.5}]}
+    assert failure(make_job(legacy, words))
+    assert failure(make_job({"metrics": [{"type": "MinValue", "column": "nowhere"}]}, iris)).startswith("KeyError: ")
+    assert failure(make_job({"metrics": ["Nope"]}, iris)).startswith("ValueError: report_config.metrics.0: Unknown")
+    assert failure(make_job(MODERN_DRIFT, iris[:0])) == "ValueError: the batch has no rows"
+    assert failure(make_job(MODERN_DRIFT, iris, str(tmp_path / "none"))).startswith("FileNotFoundError")
+    assert not (tmp_path / "snapshot.json").exists()
+
+
+def test_a_missing_reference_metric_is_a_failure_though_it_is_no_exception(make_job, iris):
+    """A threshold relative to the reference's drift, which there is none of: Evidently raises a BaseException."""
+    test = {"type": "LessThanMetricTest", "threshold": {"relative": 0.1}}
+    config = {"metrics": [{"type": "ValueDrift", "column": "number", "tests": [test]}]}
+    assert failure(make_job(config, iris, iris)).startswith("ReferenceMetricNotFound: Reference data not found")
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_what_ends_the_process_is_no_failure_of_the_report(make_job, iris, monkeypatch, signal):
+    def stop(*_, **__):
+        raise signal
+
+    monkeypatch.setattr(worker, "prepare", stop)
+    with pytest.raises(signal):
+        worker.evaluate(make_job(MODERN_DRIFT, iris))
+
+
+def test_nothing_reaches_stderr_and_no_daemon_library_is_imported(make_job, iris, tmp_path):
+    """In a process of its own: Evidently warns and logs about differing types, of which none may be seen."""
+    frame = iris.assign(species=pd.Categorical(iris["species"]))
+    job = make_job({"metrics": [], "tests": [{"type": "evidently:test:TestNumberOfRows"}], "options": {}}, frame[:100], frame)
+    job["report_config"] = LEGACY_DRIFT
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    code = (
+        "import json, sys; from collector.evaluation import worker\n"
+        "outcome = worker.evaluate(json.load(open(sys.argv[1])))\n"
+        "assert outcome['ok'], outcome\n"
+        "assert not {'trio', 'quart', 'collector.store', 'collector.config'} & set(sys.modules)\n"
+        "print(worker.warm_up()['evidently'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "job.json")],
+        cwd=Path(worker.__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.stderr, done.returncode) == (evidently.__version__, "", 0)
+
+
+def test_a_reference_is_checked_by_path(tmp_path, iris):
+    iris.to_parquet(tmp_path / "r.parquet")
+    assert worker.check_reference(str(tmp_path / "r.parquet")) == []
+    assert worker.check_reference(str(tmp_path / "none"))[0]["path"] == ["reference_path"]
+
+
+def test_a_mapping_left_out_is_evidentlys_default(evaluate, tmp_path):
+    """Columns named target and prediction are taken as such, as the original did."""
+    assert ColumnMapping().target == "target"
+    frame = pd.DataFrame({"target": [1.0, 2, 3, 4, 5, 6, 7] * 5, "prediction": [1.0, 2, 3, 4, 5, 6, 8] * 5})
+    evaluate(LEGACY_DRIFT | {"metrics": [{"type": "evidently:metric:RegressionQualityMetric"}]}, frame)
+    written = LegacyReport.load(tmp_path / "snapshot.json").as_dict()["metrics"][0]["result"]["current"]
+    assert written["mean_abs_error"] == pytest.approx(1 / 7)
