@@ -113,3 +113,20 @@ class DeliveryRefused(DeliveryError):
 
 class SnapshotTooLarge(DeliveryError):
     """A snapshot is over its workspace's body limit."""
+
+
+class RequestRefused(CollectorError):
+    """To a client: the service said no; sending the same again can't help."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"{status}: {detail}")
+        self.status = status
+        self.detail = detail
+
+
+class ServiceUnavailable(CollectorError):
+    """To a client: the service can't be reached or can't take more just now; it was asked often enough."""
+
+    def __init__(self, message: str, retry_after: float = 0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

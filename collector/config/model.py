@@ -85,6 +85,11 @@ class CollectorConfig(Value):
             raise at_fields("give project_id or project_name, not both", "project_name")
         return self
 
+    @field_validator("api_url")
+    @classmethod
+    def _without_brackets(cls, url: str) -> str:
+        return url.removeprefix("<").removesuffix(">")  # as RFC 3986 and the original's docs write one in text
+
     @field_validator("api_secret")
     @classmethod
     def _not_empty(cls, secret: str | None) -> str | None:

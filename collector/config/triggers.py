@@ -32,7 +32,7 @@ class IntervalTrigger(_Typed):
     """A batch is due every ``interval`` seconds; the first, one interval after the start."""
 
     type: Literal["evidently:collector_trigger:IntervalTrigger"] = f"{ALIAS}IntervalTrigger"
-    interval: float = Field(gt=0, allow_inf_nan=False, description="Seconds between two snapshots.")
+    interval: float = Field(gt=0, description="Seconds between two snapshots.")
     last_triggered: float = Field(default=0, description="Unused; the original collector kept its clock here.")
     rows: ClassVar[None] = None
 

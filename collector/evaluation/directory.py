@@ -2,7 +2,7 @@
 
 The UIs watch the directory, and by what they heed of its events a file must appear in one way: under its own name, at
 once and whole. A rename inside the directory goes unseen (they look at where it came from), a file that grows is read
-too early (and ends the legacy UI's watcher), and a stray name in ``snapshots`` keeps the legacy UI from starting.
+too early (and ends the legacy UI's watcher), and a stray name in ``snapshots`` makes the legacy UI answer 500.
 So a file is written in the workspace's root, under a hidden name, and then linked to its place.
 """
 
@@ -22,6 +22,7 @@ from collector.evaluation.exchange import Delivery, Generation, Json
 
 _METADATA = "metadata.json"
 _SNAPSHOTS = "snapshots"
+_UUID = "-".join("[0-9a-fA-F]" * digits for digits in (8, 4, 4, 4, 12))
 _NAMESPACE = uuid.UUID("5a1c3e0e-4f0b-5c55-9b3d-6a1f0c5e7d21")
 _PROJECTS = {"modern": ProjectModel, "legacy": LegacyProject}
 _SHARED_MODE = 0o644  # the UI may run as another user
@@ -39,7 +40,7 @@ def write_snapshot(delivery: Delivery) -> str:
     folder = root / project_id
     _create_project(folder, name, delivery["generation"])
     body = Path(delivery["snapshot_path"]).read_bytes()
-    _appear(root, folder / _SNAPSHOTS / f"{_snapshot_id(delivery, body)}.json", body)
+    _appear(root, folder / _SNAPSHOTS / f"{_snapshot_id(delivery, body)}.json", body, replacing=True)
     return project_id
 
 
@@ -48,7 +49,7 @@ def _project_of(root: Path, delivery: Delivery) -> tuple[str, str]:
     if delivery["project_id"] is not None:
         return _checked(delivery["project_id"]), delivery["collector"]
     name = str(delivery["project_name"])
-    existing = [path.parent.name for path in sorted(root.glob(f"*/{_METADATA}")) if _name_in(path) == name]
+    existing = [path.parent.name for path in sorted(root.glob(f"{_UUID}/{_METADATA}")) if _name_in(path) == name]
     # By name alone, so that two writers who both find none create the same one.
     return (existing[0] if existing else str(uuid.uuid5(_NAMESPACE, name))), name
 
@@ -71,7 +72,7 @@ def _create_project(folder: Path, name: str, generation: Generation) -> None:
     (folder / _SNAPSHOTS).mkdir(parents=True, exist_ok=True)
     if not (folder / _METADATA).exists():
         project = _PROJECTS[generation](id=uuid.UUID(folder.name), name=name)
-        _appear(folder.parent, folder / _METADATA, _encoded(project.dict()))
+        _appear(folder.parent, folder / _METADATA, _encoded(project.dict()), replacing=False)
 
 
 def _encoded(body: Json) -> bytes:
@@ -83,13 +84,19 @@ def _snapshot_id(delivery: Delivery, body: bytes) -> str:
     return str(json.loads(body)["id"]) if delivery["generation"] == "legacy" else delivery["batch_id"]
 
 
-def _appear(root: Path, path: Path, body: bytes) -> None:
-    """Give ``path`` its content in one step that the UIs notice; a file that is there already is replaced."""
+def _appear(root: Path, path: Path, body: bytes, *, replacing: bool) -> None:
+    """Give ``path`` its content in one step that the UIs notice; a file that is there already may be replaced."""
     with durable.written_beside(root, body, _SHARED_MODE) as scratch:
         try:
             os.link(scratch, path)
-        except OSError:
-            # There is one already, or a file system without links. The touch is what the UIs notice then.
-            scratch.replace(path)
-            os.utime(path)
+        except OSError as error:  # there is one already, or a file system has no links
+            if replacing or not isinstance(error, FileExistsError):
+                scratch.replace(path)
+                _write_first_byte_again(path, body)
     durable.sync_directory(path.parent)
+
+
+def _write_first_byte_again(path: Path, body: bytes) -> None:
+    """Make the UIs see a file that came by a rename; a touch is not enough, and what they read is whole all the time."""
+    with path.open("r+b") as file:
+        file.write(body[:1])

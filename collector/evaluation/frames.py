@@ -51,8 +51,8 @@ def _agree(current: Frame, reference: Frame, named: frozenset[str], notes: list[
     doomed |= _empty(current, "the batch") | _empty(reference, "the reference")
     current, reference = _without(current, doomed, named, notes), _without(reference, doomed, named, [])
     shared = [name for name in current.columns if name in reference.columns]
-    columns = {name: _cast(name, current[name], reference[name], notes) for name in shared}
-    return Frames(current.assign(**columns), reference, notes)
+    cast = {name: _cast(name, current[name], reference[name], notes) for name in shared}
+    return Frames(pd.DataFrame(dict(current.items()) | cast), reference, notes)
 
 
 def _cast(name: str, current: "pd.Series[Any]", reference: "pd.Series[Any]", notes: list[str]) -> "pd.Series[Any]":

@@ -62,8 +62,6 @@ class Intake:
         """Make the rows of a body the reference, from the next batch on."""
         self._supervisor.pipeline(collector_id)
         frame = await self._read_frame(head, chunks)
-        if frame.rows == 0:
-            raise BadBody("a reference needs rows, this one has none")
         await self._supervisor.set_reference(collector_id, frame)
         return json_answer({}, 201)
 

@@ -53,8 +53,8 @@ def check_frame(format_: Format, body: bytes) -> Frame:
 
     What passes here decodes later: nothing is accepted that could not be evaluated.
     """
-    if format_ in {"json", "ndjson"}:
-        return Frame(format_, body, _count_rows(_PARSERS[format_](body)))
+    if format_ in _PARSERS:
+        return Frame(format_, body, sum(_checked_length(columns) for columns in _PARSERS[format_](body)))
     table = _read_typed(format_, body)
     return Frame(format_, body, table.num_rows)
 
@@ -170,8 +170,15 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _count_rows(parsed: Iterator[Columns]) -> int:
-    return sum(_length(columns) for columns in parsed)
+def _checked_length(columns: Columns) -> int:
+    for name, values in columns.items():
+        try:
+            for value in values:
+                if type(value) in {dict, list}:
+                    _text(value)
+        except (TypeError, ValueError) as error:  # orjson: over 254 levels, or integers of over 64 bits in there
+            raise BadBody(f"column '{name}' holds a value that can't be kept: {error}") from error
+    return _length(columns)
 
 
 def _length(columns: Columns) -> int:
@@ -213,7 +220,9 @@ def _array_of(values: list[Any]) -> pa.Array:
 def _text(value: Any) -> str | None:
     if value is None or value != value:  # noqa: PLR0124  (NaN alone differs from itself)
         return None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict | list):
+        return orjson.dumps(value).decode()
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _read_typed(format_: Format, body: bytes) -> pa.Table:

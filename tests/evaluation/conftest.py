@@ -15,7 +15,7 @@ import pytest
 
 with warnings.catch_warnings():  # Evidently and what it imports warn on import, which is theirs
     warnings.simplefilter("ignore")
-    import evidently.cli.report
+    import evidently.cli.report  # noqa: F401  # for the tests that import from it
 
     from collector.evaluation import worker
 

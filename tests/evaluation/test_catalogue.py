@@ -17,9 +17,7 @@ from collector.evaluation.catalogue import (
 )
 
 PUBLIC = [
-    (module, name)
-    for module in (evidently.metrics, evidently.presets, evidently.generators)
-    for name in module.__all__
+    (module, name) for module in (evidently.metrics, evidently.presets, evidently.generators) for name in module.__all__
 ]
 
 

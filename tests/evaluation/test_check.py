@@ -44,7 +44,9 @@ def constructed():
     for module in (evidently.metrics, evidently.presets):
         for name in module.__all__:
             cls = getattr(module, name)
-            needed = [p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty and p.kind != 4]
+            needed = [
+                p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty and p.kind != 4
+            ]
             arguments = {key: GIVEN.get(key) for key in needed} | ARGUMENTS.get(name, {})
             arguments |= {key: [] for key in needed if key in MEAN_STD_TESTS}
             yield pytest.param(cls, arguments, id=name)
@@ -59,7 +61,11 @@ def test_what_evidently_dumps_of_its_own_metric_is_sound(cls, arguments):
 def test_a_whole_config_dumped_by_evidently_is_sound():
     """Tests, thresholds against the reference, generators, nested metrics and descriptors come back."""
     config = ReportConfig(
-        descriptors=[TextLength("t", alias="length", tests=[gt(3)]), Sentiment("t", alias="mood"), Contains("t", ["a"])],
+        descriptors=[
+            TextLength("t", alias="length", tests=[gt(3)]),
+            Sentiment("t", alias="mood"),
+            Contains("t", ["a"]),
+        ],
         metrics=[
             DataDriftPreset(drift_share=0.3, per_column_method={"a": "psi"}),
             DataSummaryPreset(columns=["a"]),
@@ -86,7 +92,11 @@ def test_a_whole_config_dumped_by_evidently_is_sound():
         {"metrics": [], "tests": [], "options": {}},
         {"metrics": ["DataDriftPreset", {"type": "ValueDrift", "column": "age"}]},
         {"metrics": [{"type": "evidently:metric_v2:MinValue", "column": "a"}, "RowCount"]},
-        {"metrics": [{"type": "MinValue", "column": "a", "tests": [{"type": "GreaterThanMetricTest", "threshold": 3}]}]},
+        {
+            "metrics": [
+                {"type": "MinValue", "column": "a", "tests": [{"type": "GreaterThanMetricTest", "threshold": 3}]}
+            ]
+        },
         {"metrics": [{"type": "ColumnMetricGenerator", "metric_type": "ValueStats", "columns": ["a"]}]},
         {"metrics": [{"type": "InRangeValueCount", "column": "a", "left": -math.inf, "right": math.nan}]},
         {"metrics": ["TextEvals"], "descriptors": [{"type": "Sentiment", "column_name": "t", "alias": "s"}]},
@@ -182,7 +192,11 @@ def mutated(value, chance):
 
 def test_no_json_makes_it_raise():
     chance = random.Random(1)
-    definition = {"classification": [{"target": "a", "labels": {"0": "n"}}], "llm": {"input": "a"}, "embeddings": {"e": []}}
+    definition = {
+        "classification": [{"target": "a", "labels": {"0": "n"}}],
+        "llm": {"input": "a"},
+        "embeddings": {"e": []},
+    }
     seeds = [config for config, *_ in MISTAKES] + [LEGACY_DRIFT]
     for _ in range(300):
         config = mutated(chance.choice(seeds), chance)

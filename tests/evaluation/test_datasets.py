@@ -27,13 +27,19 @@ class Answer:
     """What the cloud would answer to any of the uploads."""
 
     def json(self):
-        return {"snapshot_id": SNAPSHOT, "dataset_id": DATASET, "dataset": {"id": DATASET}}
+        return {
+            "application": "Evidently UI",
+            "snapshot_id": SNAPSHOT,
+            "dataset_id": DATASET,
+            "dataset": {"id": DATASET},
+        }
 
 
 def recorder(sent):
-    def request(self, path, method, query_params=None, body=None, form_data=False, **_):
+    def request(self, path, method, *, query_params=None, body=None, form_data=False, **_):
         if form_data:
-            sent.append((path, method, query_params, {k: v for k, v in body.items() if v is not None}))
+            kept = {k: v for k, v in body.items() if v is not None} | {"file": body["file"].getvalue()}
+            sent.append((path, method, query_params, kept))
         return Answer()
 
     return request
@@ -50,8 +56,8 @@ def compare(datasets, sent, **params):
         assert (path, method, {k: str(v) for k, v in query.items()}, {k: str(v) for k, v in body.items()}) == described(
             dataset, **params
         )
-        assert file.name == dataset["filename"]
-        assert_frame_equal(pd.read_parquet(io.BytesIO(file.getvalue())), pd.read_parquet(dataset["path"]))
+        assert dataset["filename"] == "data.parquet"
+        assert_frame_equal(pd.read_parquet(io.BytesIO(file)), pd.read_parquet(dataset["path"]))
 
 
 def test_modern_datasets_are_sent_as_evidentlys_cloud_client_sends_them(evaluate, iris, tmp_path, monkeypatch):
@@ -74,10 +80,10 @@ def test_legacy_datasets_are_sent_as_the_originals_cloud_client_sent_them(evalua
     monkeypatch.setattr(cloud, "add_snapshot", lambda *_: None)
     report = LegacyReport.load(tmp_path / "snapshot.json")
     mapping = json.loads(outcome["datasets"][0]["form"]["column_mapping"])
-    direct = LegacyReport(report._first_level_metrics)
+    direct = LegacyReport(report._first_level_metrics)  # noqa: SLF001
     direct.run(current_data=iris[:100], reference_data=iris[50:].reset_index(drop=True))
     direct.id = report.id
-    cloud._add_report_base(PROJECT, direct, include_data=True)
+    cloud._add_report_base(PROJECT, direct, include_data=True)  # noqa: SLF001  # what the original called
     assert json.loads(sent[0][3]["column_mapping"]).keys() == mapping.keys()
     for _, _, _, body in sent:  # its lists come in a set's order
         body["column_mapping"] = outcome["datasets"][0]["form"]["column_mapping"]

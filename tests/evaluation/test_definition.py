@@ -76,8 +76,14 @@ def test_mistakes_in_a_data_definition_are_named(value, path):
 
 
 def test_a_column_mapping_is_read_and_its_mistakes_are_named():
-    mapping, complaints = read({"target": "y", "prediction": ["p", "q"], "target_names": {"0": "n"}}, read_column_mapping)
+    mapping, complaints = read(
+        {"target": "y", "prediction": ["p", "q"], "target_names": {"0": "n"}}, read_column_mapping
+    )
     assert complaints == []
     assert (mapping.target, mapping.prediction, mapping.datetime) == ("y", ["p", "q"], "datetime")
-    for value, path in [({"targt": "y"}, ["targt"]), ({"task": "x"}, ["task"]), ({"numerical_features": "a"}, ["numerical_features"])]:
+    for value, path in [
+        ({"targt": "y"}, ["targt"]),
+        ({"task": "x"}, ["task"]),
+        ({"numerical_features": "a"}, ["numerical_features"]),
+    ]:
         assert path in [one["path"] for one in read(value, read_column_mapping)[1]]

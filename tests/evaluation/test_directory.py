@@ -31,21 +31,23 @@ def deliver(generation, evaluate, iris, tmp_path):
     evaluate(CONFIGS[generation], iris[:60], iris[60:])
 
     def run(root, batch_id="018f0000-0000-7000-8000-000000000001", project_id=None, project_name=None):
-        return worker.write_to_directory({
-            "directory": str(root),
-            "generation": generation,
-            "project_id": project_id,
-            "project_name": project_name,
-            "collector": "main",
-            "snapshot_path": str(tmp_path / "snapshot.json"),
-            "batch_id": batch_id,
-        })
+        return worker.write_to_directory(
+            {
+                "directory": str(root),
+                "generation": generation,
+                "project_id": project_id,
+                "project_name": project_name,
+                "collector": "main",
+                "snapshot_path": str(tmp_path / "snapshot.json"),
+                "batch_id": batch_id,
+            }
+        )
 
     return run
 
 
 def test_a_running_ui_shows_new_projects_and_their_snapshots_by_itself(service, generation, deliver):
-    for number in range(5):  # the watcher's races were lost one time in a few before files were linked into place
+    for number in range(5):
         project = deliver(service.directory, project_name=f"{generation}-{number}")
         (shown,) = service.wait_for(f"/api/projects/{project}/{LISTS[generation]}", lambda seen: len(seen) == 1)
         assert shown["metadata"]["collector"] == "main"
@@ -109,7 +111,7 @@ def test_an_id_that_is_no_uuid_is_refused_and_nothing_is_written(deliver, tmp_pa
 
 def test_racing_writers_make_one_project_of_a_name(generation, deliver, tmp_path, monkeypatch):
     """Both have looked for the project, and found none, before either creates it."""
-    both, create = threading.Barrier(2, timeout=10), directory._create_project
+    both, create = threading.Barrier(2, timeout=10), directory._create_project  # noqa: SLF001
 
     def create_at_once(*args):
         both.wait()
@@ -124,13 +126,41 @@ def test_racing_writers_make_one_project_of_a_name(generation, deliver, tmp_path
     assert len(written) == (2 if generation == "modern" else 1)
 
 
-def test_a_file_system_without_links_gets_the_files_too(deliver, tmp_path, monkeypatch):
-    def refuse(*_):
-        raise PermissionError("no links here")
+def refuse(*_):
+    raise PermissionError("no links here")
 
+
+def test_a_file_system_without_links_gets_the_files_too(deliver, tmp_path, monkeypatch):
     monkeypatch.setattr(directory.os, "link", refuse)
     project = deliver(tmp_path / "w", project_name="x")
     assert len(list((tmp_path / "w" / project / "snapshots").iterdir())) == 1
+
+
+def test_without_links_a_running_ui_still_sees_snapshots_of_projects_that_it_knows(
+    service, generation, deliver, evaluate, iris, monkeypatch
+):
+    project = deliver(service.directory, project_name=f"{generation}-linkless")
+    service.wait_for(f"/api/projects/{project}/{LISTS[generation]}", lambda seen: len(seen) == 1)
+    monkeypatch.setattr(directory.os, "link", refuse)
+    evaluate(CONFIGS[generation], iris[:50], iris[60:])
+    deliver(service.directory, "018f0000-0000-7000-8000-000000000002", project_name=f"{generation}-linkless")
+    service.wait_for(f"/api/projects/{project}/{LISTS[generation]}", lambda seen: len(seen) == 2)
+
+
+def test_a_batch_that_was_evaluated_again_takes_the_place_of_its_first_snapshot(modern_ui, evaluate, iris, tmp_path):
+    delivery = {
+        "directory": str(modern_ui.directory),
+        "generation": "modern",
+        "project_id": None,
+        "project_name": "again",
+        "collector": "main",
+        "snapshot_path": str(tmp_path / "snapshot.json"),
+        "batch_id": "018f0000-0000-7000-8000-000000000001",
+    }
+    for rows in (60, 50):
+        evaluate(MODERN_DRIFT, iris[:rows], iris[60:])
+        path = f"/api/projects/{worker.write_to_directory(delivery)}/snapshots"
+        modern_ui.wait_for(path, lambda seen, rows=rows: [one["metadata"]["rows"] for one in seen] == [str(rows)])
 
 
 def test_somebody_elses_file_is_no_project(deliver, tmp_path):

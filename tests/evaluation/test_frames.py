@@ -36,7 +36,9 @@ def test_what_came_as_json_text_gets_the_references_types_and_a_note(prepare):
 def test_what_cannot_be_cast_is_left_and_said(prepare):
     ready = prepare(pd.DataFrame({"n": ["7", "many"]}), pd.DataFrame({"n": [1, 2]}))
     assert list(ready.current["n"]) == ["7", "many"]
-    assert ready.notes == ["Column 'n' is text here and integers in the reference, and not all of it can be cast: left as it is."]
+    assert ready.notes == [
+        "Column 'n' is text here and integers in the reference, and not all of it can be cast: left as it is."
+    ]
 
 
 def test_columns_of_one_side_or_without_values_are_left_out_on_both(prepare):
@@ -67,6 +69,11 @@ def test_a_column_that_the_config_names_stays_whatever_is_wrong_with_it(prepare,
     assert ("mine" in ready.current) is kept
 
 
+def test_no_column_name_is_special(prepare):
+    frame = pd.DataFrame({"self": [1], "index": [1], "": [1]})
+    assert list(prepare(frame.astype(str), frame).current.dtypes) == ["int64"] * 3
+
+
 def test_without_a_reference_only_empty_columns_go(prepare):
     ready = prepare(pd.DataFrame({"a": ["3"], "e": [None]}))
     assert (list(ready.current), list(ready.current["a"]), ready.reference) == (["a"], ["3"], None)
@@ -74,7 +81,9 @@ def test_without_a_reference_only_empty_columns_go(prepare):
 
 
 def test_nullable_and_numpy_columns_come_out_alike(prepare):
-    current = pd.DataFrame({"i": pd.array([1, 2], "Int64"), "f": pd.array([1.5, None], "Float64"), "u": pd.array([1, 2], "uint8")})
+    current = pd.DataFrame(
+        {"i": pd.array([1, 2], "Int64"), "f": pd.array([1.5, None], "Float64"), "u": pd.array([1, 2], "uint8")}
+    )
     reference = pd.DataFrame({"i": [1, 2], "f": [1.5, np.nan], "u": [1, 2]})
     ready = prepare(current, reference)
     assert_frame_equal(ready.current, ready.reference)
@@ -114,5 +123,5 @@ def test_the_cache_is_small_and_not_changed_by_its_users(tmp_path):
         reference = str(tmp_path / f"{number}.parquet")
         pq.write_table(pa.table({"a": ["x"], "c": [1]}), reference)
         frames.prepare([part], reference, cache=True, config=[])
-    assert len(frames._references) == 8
-    assert all(list(cached) == ["a", "c"] for cached in frames._references.values())
+    assert len(frames._references) == 8  # noqa: SLF001
+    assert all(list(cached) == ["a", "c"] for cached in frames._references.values())  # noqa: SLF001

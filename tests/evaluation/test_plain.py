@@ -8,7 +8,7 @@ import pytest
 
 from collector.evaluation.plain import to_frame
 
-NOON = dt.datetime(2026, 3, 1, 12)
+NOON = dt.datetime(2026, 3, 1, 12)  # noqa: DTZ001  # naive, as frames have it
 ZONE = dt.timezone(dt.timedelta(hours=2))
 
 

@@ -56,7 +56,10 @@ def test_the_file_is_the_body_that_evidently_ui_takes_and_shows(evaluate, modern
 
 
 def test_without_widgets_it_is_small_and_keeps_every_value(evaluate, modern_ui, modern_project, iris, tmp_path):
-    config = {"metrics": ["DataDriftPreset", "DataSummaryPreset", {"type": "RowCount", "tests": []}], "include_tests": True}
+    config = {
+        "metrics": ["DataDriftPreset", "DataSummaryPreset", {"type": "RowCount", "tests": []}],
+        "include_tests": True,
+    }
     evaluate(config, iris[:100], iris[50:])
     path = tmp_path / "snapshot.json"
     before, size = Snapshot.load(path), path.stat().st_size
@@ -93,11 +96,14 @@ def test_modern_dashboards_bear_naive_times_beside_evidentlys_own_and_no_zoned_o
     evaluate, modern_ui, modern_project, iris, tmp_path
 ):
     evaluate(MODERN_DRIFT, iris[:100], iris[50:])
-    path, series = tmp_path / "snapshot.json", f"/api/projects/{modern_project}/data_series_batch"
+    path, series = tmp_path / "snapshot.json", f"/api/v2/snapshots/{modern_project}/data_series_batch"
     post(modern_ui, f"/api/v2/snapshots/{modern_project}", renamed(path, timestamp="2026-03-01T09:00:00.5"))
     post(modern_ui, f"/api/v2/snapshots/{modern_project}", path.read_bytes())
     answer = modern_ui.http.post(series, json=SERIES)
-    assert [one["timestamp"] for one in answer.json()["sources"]] == ["2026-03-01T09:00:00.500000", "2026-03-01T11:00:00"]
+    assert [one["timestamp"] for one in answer.json()["sources"]] == [
+        "2026-03-01T09:00:00.500000",
+        "2026-03-01T11:00:00",
+    ]
     post(modern_ui, f"/api/v2/snapshots/{modern_project}", renamed(path, timestamp="2026-03-01T12:00:00+00:00"))
     assert modern_ui.http.post(series, json=SERIES).status_code == 500  # why timestamp_of gives naive times
 

@@ -30,7 +30,9 @@ def test_parts_of_kindred_types_are_promoted_without_a_word(tmp_path, first, sec
 
 
 def test_parts_of_clashing_types_become_text_in_order_and_that_is_said(tmp_path):
-    parts = written(tmp_path, pa.table({"c": [1, 2]}), pa.table({"c": ["x"]}), pa.table({"c": [[1]]}), pa.table({"d": [1]}))
+    parts = written(
+        tmp_path, pa.table({"c": [1, 2]}), pa.table({"c": ["x"]}), pa.table({"c": [[1]]}), pa.table({"d": [1]})
+    )
     table, notes = read_parts(parts)
     assert table.column("c").to_pylist() == ["1", "2", "x", "[1]", None]
     assert notes == ["Column 'c' came as int64 and string and list<element: int64>: taken as text."]
@@ -53,7 +55,12 @@ def test_a_sound_reference_gets_no_complaint(tmp_path):
 def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
     (tmp_path / "text.parquet").write_text("a,b")
     empty = written(tmp_path, pa.table({"a": pa.array([], pa.int64())}))[0]
-    for path, said in [(tmp_path / "none", "no file"), (tmp_path / "text.parquet", "no parquet"), (empty, "no rows"), (tmp_path, "no parquet")]:
+    for path, said in [
+        (tmp_path / "none", "no file"),
+        (tmp_path / "text.parquet", "no parquet"),
+        (empty, "no rows"),
+        (tmp_path, "no parquet"),
+    ]:
         (complaint,) = reference_complaints(str(path))
         assert str(path) in complaint["message"]
         assert said in complaint["message"]

@@ -1,0 +1,316 @@
+"""Clients of the service: the same methods, blocking and async (trio and asyncio).
+
+What they send arrives once: each sending carries an idempotency key, so that it can be repeated after a lost answer.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from collector.errors import RequestRefused, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+    import pandas as pd
+    import pyarrow as pa
+
+TIMEOUT = 30.0
+RETRIES = 5
+# Creating a collector waits until Evidently is loaded, 6 to 13 s after the service's start, and has checked the report.
+CREATE_TIMEOUT = 120.0
+# Larger frames go in several requests, well under the service's limit.
+MAX_REQUEST_BYTES = 64 * 2**20
+
+_ARROW = "application/vnd.apache.arrow.stream"
+_WORTH_ASKING_AGAIN = frozenset({429, 503})
+
+
+class _Config(Protocol):
+    def dict(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    content: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    timeout: float | None = None
+
+
+class CollectorClient:
+    """Talks to a collector service.
+
+    ``timeout`` is in seconds, for each request; connection errors, 429 and 503 are tried ``retries`` times more, with
+    pauses that grow. Raises RequestRefused for what the service says no to, ServiceUnavailable when it can't be had.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://localhost:8001",
+        secret: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
+    ) -> None:
+        self._retries = retries
+        self._client = httpx.Client(base_url=_url(base_url), headers=_secret_header(secret), timeout=timeout)
+
+    def create_collector(self, id: str, collector: _Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+        """Add or replace a collector; return its config as the service has it."""
+        created: dict[str, Any] = self._send(_create(id, collector))
+        return created
+
+    def send_data(self, id: str, data: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
+        """Send events, one a row; when it returns they are durable. The index is not kept."""
+        for request in _sendings(id, data):
+            self._send(request)
+        return {}
+
+    def set_reference(self, id: str, reference: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
+        """Set the reference dataset, from the next batch on."""
+        answer: dict[str, Any] = self._send(_reference(id, reference))
+        return answer
+
+    def get_collector(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Give a collector's config; its secret is masked."""
+        config: dict[str, Any] = self._send(_Request("GET", _path(id)))
+        return config
+
+    def get_logs(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """Tell what became of a collector's last batches, newest first."""
+        logs: list[dict[str, Any]] = self._send(_Request("GET", _path(id, "logs")))
+        return logs
+
+    def delete_collector(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered."""
+        dropped: dict[str, Any] = self._send(_Request("DELETE", _path(id)))
+        return dropped
+
+    def flush(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Seal and evaluate what waits now; ``batch_id`` is None if nothing does."""
+        sealed: dict[str, Any] = self._send(_Request("POST", _path(id, "flush")))
+        return sealed
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _send(self, request: _Request) -> Any:
+        for attempt in range(self._retries + 1):
+            try:
+                response = self._client.request(**_arguments(request))
+            except httpx.TransportError as error:
+                problem = _unavailable(error, self._client)
+            else:
+                if response.status_code not in _WORTH_ASKING_AGAIN:
+                    return _content(response)
+                problem = _asked_to_wait(response)
+            if attempt < self._retries:
+                time.sleep(_pause(attempt, problem))
+        raise problem
+
+
+class AsyncCollectorClient:
+    """Talks to a collector service from trio or asyncio; like CollectorClient."""
+
+    def __init__(
+        self,
+        base_url: str = "http://localhost:8001",
+        secret: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
+    ) -> None:
+        self._retries = retries
+        self._client = httpx.AsyncClient(base_url=_url(base_url), headers=_secret_header(secret), timeout=timeout)
+
+    async def create_collector(self, id: str, collector: _Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+        """Add or replace a collector; return its config as the service has it."""
+        created: dict[str, Any] = await self._send(_create(id, collector))
+        return created
+
+    async def send_data(self, id: str, data: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
+        """Send events, one a row; when it returns they are durable. The index is not kept.
+
+        Cancellation: what was sent before it may have been kept.
+        """
+        for request in await anyio.to_thread.run_sync(list, _sendings(id, data)):
+            await self._send(request)
+        return {}
+
+    async def set_reference(self, id: str, reference: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
+        """Set the reference dataset, from the next batch on."""
+        answer: dict[str, Any] = await self._send(await anyio.to_thread.run_sync(_reference, id, reference))
+        return answer
+
+    async def get_collector(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Give a collector's config; its secret is masked."""
+        config: dict[str, Any] = await self._send(_Request("GET", _path(id)))
+        return config
+
+    async def get_logs(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """Tell what became of a collector's last batches, newest first."""
+        logs: list[dict[str, Any]] = await self._send(_Request("GET", _path(id, "logs")))
+        return logs
+
+    async def delete_collector(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered."""
+        dropped: dict[str, Any] = await self._send(_Request("DELETE", _path(id)))
+        return dropped
+
+    async def flush(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Seal and evaluate what waits now; ``batch_id`` is None if nothing does."""
+        sealed: dict[str, Any] = await self._send(_Request("POST", _path(id, "flush")))
+        return sealed
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _send(self, request: _Request) -> Any:
+        for attempt in range(self._retries + 1):
+            try:
+                response = await self._client.request(**_arguments(request))
+            except httpx.TransportError as error:
+                problem = _unavailable(error, self._client)
+            else:
+                if response.status_code not in _WORTH_ASKING_AGAIN:
+                    return _content(response)
+                problem = _asked_to_wait(response)
+            if attempt < self._retries:
+                await anyio.sleep(_pause(attempt, problem))
+        raise problem
+
+
+def _url(base_url: str) -> str:
+    return base_url.strip().removeprefix("<").removesuffix(">")  # as RFC 3986 and the original's docs write one in text
+
+
+def _secret_header(secret: str | None) -> dict[str, str]:
+    return {} if secret is None else {"evidently-secret": secret}
+
+
+def _path(collector_id: str, *rest: str) -> str:
+    return "/".join(("", quote(collector_id, safe=""), *rest))
+
+
+def _create(collector_id: str, collector: _Config | dict[str, Any]) -> _Request:
+    dump = getattr(collector, "model_dump", None) or getattr(collector, "dict", None)
+    body = json.dumps(dump() if dump is not None else collector).encode()
+    return _Request("POST", _path(collector_id), body, {"Content-Type": "application/json"}, CREATE_TIMEOUT)
+
+
+def _reference(collector_id: str, reference: pd.DataFrame | pa.Table) -> _Request:
+    return _Request("POST", _path(collector_id, "reference"), _encode(_table(reference)), {"Content-Type": _ARROW})
+
+
+def _sendings(collector_id: str, data: pd.DataFrame | pa.Table) -> Iterator[_Request]:
+    table = _table(data)
+    rows = max(1, table.num_rows * MAX_REQUEST_BYTES // max(table.nbytes, 1))
+    for start in range(0, max(table.num_rows, 1), rows):
+        headers = {"Content-Type": _ARROW, "Idempotency-Key": str(uuid.uuid4())}
+        yield _Request("POST", _path(collector_id, "data"), _encode(table.slice(start, rows)), headers)
+
+
+def _table(data: pd.DataFrame | pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    if not hasattr(data, "iloc"):
+        return pa.table(data)
+    twice = data.columns[data.columns.duplicated()]
+    if len(twice):
+        raise ValueError(f"the column '{twice[0]}' is there twice; give each column a name of its own")
+    return pa.table({str(name): _array(data[name]) for name in data.columns})
+
+
+def _array(column: pd.Series[Any]) -> pa.Array:
+    """Give a column its Arrow type; one of mixed types goes as text, as it would out of JSON."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(column, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        missing = column.isna()
+        return pa.array([
+            None if is_missing else value if isinstance(value, str) else json.dumps(value, default=str)
+            for value, is_missing in zip(column, missing, strict=True)
+        ])
+
+
+def _encode(table: pa.Table) -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    body: bytes = sink.getvalue().to_pybytes()
+    return body
+
+
+def _arguments(request: _Request) -> dict[str, Any]:
+    timeout = {} if request.timeout is None else {"timeout": request.timeout}
+    return {
+        "method": request.method,
+        "url": request.path,
+        "content": request.content,
+        "headers": request.headers,
+        **timeout,
+    }
+
+
+def _content(response: httpx.Response) -> Any:
+    if response.status_code >= 400:
+        raise RequestRefused(response.status_code, _detail(response))
+    return response.json()
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):  # a proxy's page, not ours
+        return response.text[:300]
+
+
+def _unavailable(error: httpx.TransportError, client: httpx.Client | httpx.AsyncClient) -> ServiceUnavailable:
+    unavailable = ServiceUnavailable(f"{client.base_url} can't be reached: {error or type(error).__name__}")
+    unavailable.__cause__ = error
+    return unavailable
+
+
+def _asked_to_wait(response: httpx.Response) -> ServiceUnavailable:
+    after = response.headers.get("Retry-After", "")
+    message = f"{response.url} answered {response.status_code}: {_detail(response)}"
+    return ServiceUnavailable(message, float(after) if after.isdigit() else 0.0)
+
+
+def _pause(attempt: int, problem: ServiceUnavailable) -> float:
+    """Give the seconds before the next try: 0.2 s and doubling, shortened by up to a half; or as the service asks."""
+    return max(problem.retry_after, 0.2 * 2**attempt * random.uniform(0.5, 1))  # noqa: S311
