@@ -28,7 +28,8 @@ app = typer.Typer(
 ConfigPath = Annotated[
     Path,
     typer.Option(
-        envvar=_ENV + "CONFIG_PATH", help="The JSON file with the collectors; the default one is written if it's missing."
+        envvar=_ENV + "CONFIG_PATH",
+        help="The JSON file with the collectors; the default one is written if it's missing.",
     ),
 ]
 DEFAULT_CONFIG_PATH = Path("collector_config.json")
@@ -42,7 +43,9 @@ def run(  # noqa: PLR0913  (each is an option of the command line)
     port: Annotated[int, typer.Option(envvar=_ENV + "PORT", help="The port; 0 takes a free one.", max=65535)] = 8001,
     secret: Annotated[
         str | None,
-        typer.Option(envvar=_ENV + "SECRET", help="What clients must send as [b]evidently-secret[/b].", show_envvar=True),
+        typer.Option(
+            envvar=_ENV + "SECRET", help="What clients must send as [b]evidently-secret[/b].", show_envvar=True
+        ),
     ] = None,
     secret_file: Annotated[
         Path | None, typer.Option(envvar=_ENV + "SECRET_FILE", help="A file that holds the secret, and nothing else.")
@@ -111,7 +114,9 @@ def _load(path: Path, *, is_made_if_missing: bool = False) -> CollectorServiceCo
     from collector.errors import ConfigError
 
     try:
-        config = CollectorServiceConfig.load_or_default(path) if is_made_if_missing else CollectorServiceConfig.load(path)
+        config = (
+            CollectorServiceConfig.load_or_default(path) if is_made_if_missing else CollectorServiceConfig.load(path)
+        )
     except OSError as error:
         raise ConfigError.at(error.strerror or str(error), source=str(path)) from error
     for collector in config.collectors.values():

@@ -6,6 +6,7 @@ What they send arrives once: each sending carries an idempotency key, so that it
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 import uuid
@@ -112,7 +113,9 @@ class CollectorClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _send(self, request: _Request) -> Any:
@@ -259,10 +262,12 @@ def _array(column: pd.Series[Any]) -> pa.Array:
         return pa.array(column, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         missing = column.isna()
-        return pa.array([
-            None if is_missing else value if isinstance(value, str) else json.dumps(value, default=str)
-            for value, is_missing in zip(column, missing, strict=True)
-        ])
+        return pa.array(
+            [
+                None if is_missing else value if isinstance(value, str) else json.dumps(value, default=str)
+                for value, is_missing in zip(column, missing, strict=True)
+            ]
+        )
 
 
 def _encode(table: pa.Table) -> bytes:
@@ -313,4 +318,4 @@ def _asked_to_wait(response: httpx.Response) -> ServiceUnavailable:
 
 def _pause(attempt: int, problem: ServiceUnavailable) -> float:
     """Give the seconds before the next try: 0.2 s and doubling, shortened by up to a half; or as the service asks."""
-    return max(problem.retry_after, 0.2 * 2**attempt * random.uniform(0.5, 1))  # noqa: S311
+    return max(problem.retry_after, 0.2 * math.pow(2, attempt) * random.uniform(0.5, 1))  # noqa: S311

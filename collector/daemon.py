@@ -151,5 +151,3 @@ async def _warm_up(workers: Workers) -> None:
         _log.error("no worker process can be had; events are kept meanwhile", error=str(error))
     else:
         _log.info("evidently is warm", version=workers.evidently_version)
-
-

@@ -12,8 +12,8 @@ from urllib.request import url2pathname
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from collector.config.report import ReportConfig  # noqa: TC001  (pydantic reads annotations)
-from collector.config.triggers import Trigger  # noqa: TC001
+from collector.config.report import ReportConfig
+from collector.config.triggers import Trigger
 from collector.config.value import Value, at_fields
 from collector.errors import ConfigError
 
@@ -68,7 +68,9 @@ class CollectorConfig(Value):
         default=None, repr=False, description="The workspace's secret, or ${NAME} to take it from the environment."
     )
     cache_reference: bool = Field(default=True, description="Keep the reference in memory, or re-read it each time.")
-    is_cloud: bool | None = Field(default=None, description="Speak to Evidently Cloud; null: if api_url is its address.")
+    is_cloud: bool | None = Field(
+        default=None, description="Speak to Evidently Cloud; null: if api_url is its address."
+    )
     save_datasets: bool = Field(default=False, description="Upload the rows beside each snapshot (Cloud only).")
     data_definition: dict[str, Any] | None = Field(
         default=None, description="Fields of evidently.DataDefinition, for modern reports."
@@ -115,12 +117,14 @@ class CollectorConfig(Value):
         return None if self.reference_path is None else base / self.reference_path
 
     def secret(self) -> str | None:
-        """Give the workspace's secret, taken from the environment if it says so; raise ConfigError if it isn't there."""
+        """Give the workspace's secret, from the environment if it says so; raise ConfigError if it isn't there."""
         found = _ENVIRONMENT.fullmatch(self.api_secret or "")
         if not found:
             return self.api_secret
         if found[1] not in os.environ:
-            raise ConfigError.at(f"the environment has no variable {found[1]}; set it, or write the secret", "api_secret")
+            raise ConfigError.at(
+                f"the environment has no variable {found[1]}; set it, or write the secret", "api_secret"
+            )
         return os.environ[found[1]]
 
     def masked(self) -> dict[str, Any]:
@@ -150,15 +154,17 @@ class Limits(Value):
 class CollectorServiceConfig(Value):
     """The whole service: its collectors by id, and what holds for all of them."""
 
-    new_fields: ClassVar[frozenset[str]] = frozenset({
-        "data_dir",
-        "durability",
-        "spill_rows",
-        "spill_bytes",
-        "evaluation_timeout",
-        "evaluation_workers",
-        "limits",
-    })
+    new_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "data_dir",
+            "durability",
+            "spill_rows",
+            "spill_bytes",
+            "evaluation_timeout",
+            "evaluation_workers",
+            "limits",
+        }
+    )
 
     check_interval: float = Field(default=1, description="Unused; triggers wait and never poll.")
     collectors: dict[Annotated[str, AfterValidator(check_id)], CollectorConfig] = Field(

@@ -43,15 +43,17 @@ class ReportConfig(Value):
     def from_report(cls, report: Report | LegacyReport) -> Self:
         """Make it from a Report; one of the legacy kind must have been run."""
         if _is_from_legacy(report):
-            return cls._from_suite(report, report._first_level_metrics, [])  # type: ignore[union-attr]  # noqa: SLF001
+            return cls._from_suite(report, report._first_level_metrics, [])  # noqa: SLF001
         if type(report).__name__ != "Report":
             raise TypeError(f"takes a Report, not {type(report).__name__}; for a TestSuite there is from_test_suite")
-        return cls.parse({
-            "metrics": [_json(metric) for metric in report.metrics],
-            "metadata": _plain(report.metadata),
-            "tags": report.tags,
-            "include_tests": report.include_tests,
-        })
+        return cls.parse(
+            {
+                "metrics": [_json(metric) for metric in report.metrics],
+                "metadata": _plain(report.metadata),
+                "tags": report.tags,
+                "include_tests": report.include_tests,
+            }
+        )
 
     @classmethod
     def from_test_suite(cls, test_suite: TestSuite) -> Self:
@@ -64,13 +66,15 @@ class ReportConfig(Value):
     def _from_suite(cls, suite: LegacyReport | TestSuite, metrics: list[Any], tests: list[Any]) -> Self:
         if not metrics and not tests:
             raise ValueError("run it first, so that its metrics and tests are collected")
-        return cls.parse({
-            "metrics": [_json(metric) for metric in metrics],
-            "tests": [_json(test) for test in tests],
-            "options": _json(suite.options),
-            "metadata": _plain(suite.metadata),
-            "tags": suite.tags,
-        })
+        return cls.parse(
+            {
+                "metrics": [_json(metric) for metric in metrics],
+                "tests": [_json(test) for test in tests],
+                "options": _json(suite.options),
+                "metadata": _plain(suite.metadata),
+                "tags": suite.tags,
+            }
+        )
 
     @model_validator(mode="before")
     @classmethod

@@ -31,7 +31,7 @@ class _Typed(Value):
 class IntervalTrigger(_Typed):
     """A batch is due every ``interval`` seconds; the first, one interval after the start."""
 
-    type: Literal["evidently:collector_trigger:IntervalTrigger"] = f"{ALIAS}IntervalTrigger"
+    type: Literal["evidently:collector_trigger:IntervalTrigger"] = "evidently:collector_trigger:IntervalTrigger"
     interval: float = Field(gt=0, description="Seconds between two snapshots.")
     last_triggered: float = Field(default=0, description="Unused; the original collector kept its clock here.")
     rows: ClassVar[None] = None
@@ -44,7 +44,7 @@ class IntervalTrigger(_Typed):
 class RowsCountTrigger(_Typed):
     """A batch is due as soon as ``rows_count`` rows wait, whatever the number of requests that brought them."""
 
-    type: Literal["evidently:collector_trigger:RowsCountTrigger"] = f"{ALIAS}RowsCountTrigger"
+    type: Literal["evidently:collector_trigger:RowsCountTrigger"] = "evidently:collector_trigger:RowsCountTrigger"
     rows_count: Annotated[int, BeforeValidator(_whole)] = Field(default=1, gt=0, description="Rows in a batch.")
 
     @property
@@ -59,7 +59,9 @@ class RowsCountTrigger(_Typed):
 class RowsCountOrIntervalTrigger(_Typed):
     """A batch is due at ``rows_count`` rows, or ``interval`` seconds after the batch before it, whichever is first."""
 
-    type: Literal["evidently:collector_trigger:RowsCountOrIntervalTrigger"] = f"{ALIAS}RowsCountOrIntervalTrigger"
+    type: Literal["evidently:collector_trigger:RowsCountOrIntervalTrigger"] = (
+        "evidently:collector_trigger:RowsCountOrIntervalTrigger"
+    )
     rows_count_trigger: RowsCountTrigger = Field(description="How many rows make a batch due.")
     interval_trigger: IntervalTrigger = Field(description="After how many seconds a batch is due.")
 
@@ -80,7 +82,7 @@ class CronTrigger(_Typed):
     fires at the first moment after the gap (cronsim, which follows Debian's cron).
     """
 
-    type: Literal["evidently:collector_trigger:CronTrigger"] = f"{ALIAS}CronTrigger"
+    type: Literal["evidently:collector_trigger:CronTrigger"] = "evidently:collector_trigger:CronTrigger"
     schedule: str = Field(description="Five fields, as in crontab(5): minute hour day-of-month month day-of-week.")
     timezone: str = Field(default="UTC", description="The IANA time zone that the schedule is written in.")
     rows: ClassVar[None] = None
@@ -98,7 +100,9 @@ class CronTrigger(_Typed):
     @classmethod
     def _fires_some_day(cls, line: str) -> str:
         if len(line.split()) != 5:
-            raise ValueError(f"'{line}' has {len(line.split())} fields where a cron line has five, as in '*/15 * * * *'")
+            raise ValueError(
+                f"'{line}' has {len(line.split())} fields where a cron line has five, as in '*/15 * * * *'"
+            )
         try:
             next(CronSim(line, datetime.now(UTC)))
         except CronSimError as error:

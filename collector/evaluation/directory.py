@@ -97,6 +97,6 @@ def _appear(root: Path, path: Path, body: bytes, *, replacing: bool) -> None:
 
 
 def _write_first_byte_again(path: Path, body: bytes) -> None:
-    """Make the UIs see a file that came by a rename; a touch is not enough, and what they read is whole all the time."""
+    """Make the UIs see a file that came by a rename. A touch is not enough; and what they read is always whole."""
     with path.open("r+b") as file:
         file.write(body[:1])

@@ -30,13 +30,14 @@ def make_app(intake: Intake, draining: Draining) -> QuartTrio:
     app = QuartTrio("collector", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = None  # bodies.py has limits by format, and answers in our form
     app.config["BODY_TIMEOUT"] = None
-    _add_routes(app, intake, draining)
+    _add_service_routes(app, intake, draining)
+    _add_collector_routes(app, intake)
     _add_answers(app, intake, draining)
-    app.asgi_app = _counted(_without_extra_slashes(app.asgi_app), draining)  # type: ignore[method-assign]
+    app.asgi_app = _counted(_without_extra_slashes(app.asgi_app), draining)  # type: ignore[method-assign, assignment]  # wrapping it so is Quart's documented way
     return app
 
 
-def _add_routes(app: QuartTrio, intake: Intake, draining: Draining) -> None:
+def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> None:
     @app.get("/")
     async def list_collectors() -> Response:
         """List the collectors and how each stands."""
@@ -60,6 +61,8 @@ def _add_routes(app: QuartTrio, intake: Intake, draining: Draining) -> None:
 
         return _response(json_answer(openapi_document(app)))
 
+
+def _add_collector_routes(app: QuartTrio, intake: Intake) -> None:
     @app.post("/<collector_id>")
     async def create_collector(collector_id: str) -> Response:
         """Add or replace a collector; its events stay."""
@@ -145,7 +148,7 @@ def _response(answer: Answer) -> Response:
 
 
 def _without_extra_slashes(asgi_app: _Asgi) -> _Asgi:
-    """Take ``//main/`` for ``/main``, as the original did; werkzeug would redirect, and a client's POST would be lost."""
+    """Take ``//main/`` for ``/main``, as the original did; werkzeug would redirect, and a POST would be lost."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":

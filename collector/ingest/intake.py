@@ -127,4 +127,3 @@ class Intake:
     def _kept_secret(self, collector_id: str) -> str | None:
         known = self._supervisor.config.collectors.get(collector_id)
         return None if known is None else known.api_secret
-

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from collector.config import CollectorConfig
     from collector.pipeline.workers import Workers
-    from collector.store.journal import Batch
+    from collector.store.statements import Batch
 
 # A snapshot of 10 MB on a slow line; a workspace that drips is given up after this.
 TIMEOUT = 300.0
@@ -80,15 +80,17 @@ class Delivery:
     async def _write(self, config: CollectorConfig, batch: Batch, snapshot: Path) -> None:
         directory = config.workspace_directory(self._base)
         try:
-            await self._workers.write_to_directory({
-                "directory": str(directory),
-                "generation": batch.outcome["generation"],
-                "project_id": config.project_id,
-                "project_name": config.project_name,
-                "collector": config.id,
-                "snapshot_path": str(snapshot),
-                "batch_id": batch.id,
-            })
+            await self._workers.write_to_directory(
+                {
+                    "directory": str(directory),
+                    "generation": batch.outcome["generation"],
+                    "project_id": config.project_id,
+                    "project_name": config.project_name,
+                    "collector": config.id,
+                    "snapshot_path": str(snapshot),
+                    "batch_id": batch.id,
+                }
+            )
         except (OSError, ValueError) as error:
             raise DeliveryRefused(f"the workspace {directory} can't be written: {error}") from error
         except EvaluationError as error:
@@ -172,9 +174,7 @@ class Delivery:
             self._jwt[config.api_url] = response.text
         return {"Cookie": f"{_TOKEN_COOKIE}={self._jwt[config.api_url]}"}
 
-    async def _http(
-        self, config: CollectorConfig, method: str, path: str, arguments: dict[str, Any]
-    ) -> httpx.Response:
+    async def _http(self, config: CollectorConfig, method: str, path: str, arguments: dict[str, Any]) -> httpx.Response:
         import httpx
 
         if self._client is None:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collector.pipeline.status import State
     from collector.pipeline.workers import Workers
     from collector.store.data_dir import DataDir
-    from collector.store.journal import Batch, Journal
+    from collector.store.journal import Journal
+    from collector.store.statements import Batch
 
 # A report that raises will raise again; one whose worker died or that took too long may not.
 MAX_ATTEMPTS = 2
@@ -244,7 +245,7 @@ class Pipeline:
         parts = [self._tools.data_dir.path / part.path for part in await self._journal.parts(batch.id)]
         await trio.to_thread.run_sync(_link_into, folder, parts, text)
         moved = {f"parts/{path.name}": f"failed/{batch.id}/{path.name}" for path in parts if path.parent != folder}
-        await self._journal.move_parts(batch.id, moved)
+        await self._journal.move_parts(moved)
         for path in parts:
             if path.parent != folder:
                 path.unlink()

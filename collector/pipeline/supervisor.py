@@ -79,8 +79,10 @@ class Supervisor:
         async def remove(nursery: trio.Nursery) -> int:
             self.pipeline(collector_id)
             await self._take(self.config.without_collector(collector_id), nursery)
-            rows, parts = await self._tools.journal.forget(collector_id)
+            rows, parts, batches = await self._tools.journal.forget(collector_id)
             self._tools.data_dir.remove(parts)
+            for batch_id in batches:
+                self._tools.data_dir.remove_snapshot(batch_id)
             return rows
 
         return await self._order(remove)
@@ -125,11 +127,11 @@ class Supervisor:
                 await running.stop()
         started = {}
         for collector_id, wanted in config.collectors.items():
-            running = self._running.get(collector_id)
-            if running is None or running.is_stopped:
-                running = _Running(Pipeline(wanted, config, self._tools))
-                nursery.start_soon(running.run)
-            started[collector_id] = running
+            if collector_id in self._running and not self._running[collector_id].is_stopped:
+                started[collector_id] = self._running[collector_id]
+            else:
+                started[collector_id] = _Running(Pipeline(wanted, config, self._tools))
+                nursery.start_soon(started[collector_id].run)
         self._running = started
         self.config = config
 

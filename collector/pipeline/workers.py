@@ -12,7 +12,7 @@ import trio_parallel
 
 from collector.errors import EvaluationError, Problem
 from collector.pipeline.calls import call, prepare
-from collector.store.journal import Part
+from collector.store.statements import Part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from collector.config import CollectorConfig
     from collector.store.frames import Frame
-    from collector.store.journal import Run
+    from collector.store.statements import Run
 
 _log = structlog.get_logger()
 

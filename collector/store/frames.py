@@ -79,7 +79,9 @@ def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
     import pyarrow as pa
 
     names = list(dict.fromkeys(name for table in tables for name in table.column_names))
-    types = {name: _common_type([t.schema.field(name).type for t in tables if name in t.column_names]) for name in names}
+    types = {
+        name: _common_type([t.schema.field(name).type for t in tables if name in t.column_names]) for name in names
+    }
     schema = pa.schema(list(types.items()))
     return pa.concat_tables([_conform(table, schema) for table in tables]).unify_dictionaries()
 
@@ -121,7 +123,7 @@ def _columns_of(data: object) -> Columns:
             f"the body is {_kind(data)}, not a table; send columns as in "
             '{"age": {"0": 41, "1": 37}} or {"age": [41, 37]}, or records as in [{"age": 41}, {"age": 37}]'
         )
-    columns = {name: column for name, column in data.items() if isinstance(column, dict | list)}
+    columns: dict[str, Any] = {name: column for name, column in data.items() if isinstance(column, dict | list)}
     kinds = {type(column) for column in columns.values()}
     if kinds == {dict, list}:
         raise BadBody("some columns are objects, some are lists; send all of them in one form")
@@ -160,7 +162,7 @@ def _of_records(records: list[Any]) -> Columns:
         records = [{str(number): value for number, value in enumerate(record)} for record in records]
     for number, record in enumerate(records):
         if not isinstance(record, dict):
-            raise BadBody(f"record {number} is {_kind(record)}, not an object; send records as in [{{\"age\": 41}}]")
+            raise BadBody(f'record {number} is {_kind(record)}, not an object; send records as in [{{"age": 41}}]')
         names.update(dict.fromkeys(record))
     return {name: [record.get(name) for record in records] for name in names}
 

@@ -42,7 +42,7 @@ def _write(table: pa.Table, target: Path) -> tuple[int, int]:
     import pyarrow.parquet as pq
 
     temporary = target.with_suffix(".tmp")
-    with open(temporary, "wb", opener=_private) as file:  # noqa: PTH123  (Path.open takes no opener)
+    with open(temporary, "wb", opener=_private) as file:
         pq.write_table(table, file, compression="zstd")
         file.flush()
         os.fsync(file.fileno())
@@ -65,4 +65,3 @@ def _read_frames(journal: str, collector: str, first: int, last: int) -> Iterato
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-

@@ -83,6 +83,7 @@ class Service:
     """A running Evidently service over a directory."""
 
     def __init__(self, command, directory):
+        self.command = command
         self.directory = Path(directory)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))

@@ -137,8 +137,9 @@ def test_a_file_system_without_links_gets_the_files_too(deliver, tmp_path, monke
 
 
 def test_without_links_a_running_ui_still_sees_snapshots_of_projects_that_it_knows(
-    service, generation, deliver, evaluate, iris, monkeypatch
+    service, deliver, evaluate, iris, monkeypatch
 ):
+    generation = "modern" if service.command == "ui" else "legacy"
     project = deliver(service.directory, project_name=f"{generation}-linkless")
     service.wait_for(f"/api/projects/{project}/{LISTS[generation]}", lambda seen: len(seen) == 1)
     monkeypatch.setattr(directory.os, "link", refuse)

@@ -39,7 +39,7 @@ ZONE = dt.timezone(dt.timedelta(hours=2))
 )
 def test_every_arrow_type_becomes_one_that_evidently_knows(values, kind, dtype, expected):
     column = to_frame(pa.table({"c": pa.array(values, kind)}))[0]["c"]
-    assert column.dtype.name == dtype or (dtype == "text" and pd.api.types.is_string_dtype(column))
+    assert column.dtype.name in (("str", "object") if dtype == "text" else (dtype,))  # by pandas' version
     assert [None if pd.isna(value) else value for value in column] == expected
     assert not any(value is None for value in column)  # NaN and NaT are: Evidently sorts labels
 

@@ -1,0 +1,275 @@
+"""What the journal does to its tables: each function is one step of a transaction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from collector.errors import KeyReused
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from collector.store.frames import Frame
+
+State = Literal["sealed", "evaluated", "delivered", "failed"]
+
+# Delivered batches that are still known, for a collector.
+KEPT_BATCHES = 100
+KEPT_KEYS_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A parquet file of rows, by its path in the data directory."""
+
+    path: str
+    rows: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A sealed, immutable set of rows; ``opened`` and ``sealed`` are its time window in Unix seconds."""
+
+    id: str
+    collector: str
+    state: State
+    rows: int
+    opened: float
+    sealed: float
+    attempts: int = 0
+    outcome: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Frames that follow each other and are to become one part."""
+
+    collector: str
+    first: int
+    last: int
+    rows: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where the open batch is cut: what goes, and when the first row of what stays came (0 if nothing stays)."""
+
+    rows: int
+    frame_rows: int
+    frame_bytes: int
+    opened: float
+    last: int
+    next_opened: float
+
+
+# Frames
+
+
+def insert_frame(db: sqlite3.Connection, collector: str, frame: Frame, now: float) -> None:
+    """Keep a frame in the open batch."""
+    db.execute(
+        "INSERT INTO frame(collector, format, rows, size, received, body) VALUES (?, ?, ?, ?, ?, ?)",
+        (collector, frame.format, frame.rows, len(frame.body), now, frame.body),
+    )
+
+
+def is_key_known(db: sqlite3.Connection, collector: str, key: str, digest: str, now: float) -> bool:
+    """Tell whether an idempotency key came before, and keep it; raise KeyReused if it came with another body."""
+    known = db.execute("SELECT digest FROM idempotency WHERE collector = ? AND key = ?", (collector, key)).fetchone()
+    if known is None:
+        db.execute("DELETE FROM idempotency WHERE at < ?", (now - KEPT_KEYS_SECONDS,))
+        db.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?)", (collector, key, digest, now))
+        return False
+    if known[0] != digest:
+        raise KeyReused(f"the idempotency key '{key}' came before with another body; give each request its own")
+    return True
+
+
+def waiting_frames(db: sqlite3.Connection) -> list[tuple[str, int, int, float]]:
+    """Give collector, rows, bytes and the first one's time of all open frames."""
+    return db.execute(
+        "SELECT collector, SUM(rows), SUM(size), MIN(received) FROM frame WHERE batch IS NULL GROUP BY collector"
+    ).fetchall()
+
+
+def waiting_parts(db: sqlite3.Connection) -> list[tuple[str, int, float]]:
+    """Give collector, rows and the first row's time of all open parts."""
+    return db.execute(
+        "SELECT collector, SUM(rows), MIN(opened) FROM part WHERE batch IS NULL GROUP BY collector"
+    ).fetchall()
+
+
+# Parts
+
+
+def find_run(db: sqlite3.Connection, collector: str, batch: str | None, rows: int, max_bytes: int) -> Run | None:
+    """Find the oldest frames of a batch (None: the open one), up to so many rows and bytes, but at least one frame."""
+    first = last = taken = size = 0
+    for seq, frame_rows, frame_size in db.execute(
+        "SELECT seq, rows, size FROM frame WHERE collector = ? AND batch IS ? ORDER BY seq", (collector, batch)
+    ):
+        if taken and (taken + frame_rows > rows or size + frame_size > max_bytes):
+            break
+        first, last = first or seq, seq
+        taken, size = taken + frame_rows, size + frame_size
+    return Run(collector, first, last, taken, size) if taken else None
+
+
+def move_to_part(db: sqlite3.Connection, run: Run, part: Part) -> tuple[bool, str | None]:
+    """Put a part in the place of its frames; tell if it was done, and the batch they belong to.
+
+    Nothing is done if a batch was sealed in their midst: a part belongs to one batch.
+    """
+    frames = (run.collector, run.first, run.last)
+    batches = db.execute(
+        "SELECT DISTINCT batch FROM frame WHERE collector = ? AND seq BETWEEN ? AND ?", frames
+    ).fetchall()
+    if len(batches) != 1:
+        return False, None
+    db.execute(
+        "INSERT INTO part SELECT ?, collector, batch, ?, ?, MIN(seq), MIN(received) FROM frame "
+        "WHERE collector = ? AND seq BETWEEN ? AND ?",
+        (part.path, part.rows, part.size, *frames),
+    )
+    db.execute("DELETE FROM frame WHERE collector = ? AND seq BETWEEN ? AND ?", frames)
+    return True, batches[0][0]
+
+
+def select_parts(db: sqlite3.Connection, batch_id: str) -> list[Part]:
+    """Give the parts of a batch in the order of their rows."""
+    rows = db.execute("SELECT path, rows, size FROM part WHERE batch = ? ORDER BY first_seq", (batch_id,))
+    return [Part(*row) for row in rows]
+
+
+def move_parts(db: sqlite3.Connection, new_paths: dict[str, str]) -> None:
+    """Enter where parts are now."""
+    db.executemany("UPDATE part SET path = ? WHERE path = ?", [(new, old) for old, new in new_paths.items()])
+
+
+# Batches
+
+
+def seal(db: sqlite3.Connection, collector: str, batch_id: str, rows: float, now: float) -> Cut:
+    """Make a batch of the oldest open rows, unless there are none."""
+    cut = _find_cut(db, collector, rows)
+    if cut.rows:
+        open_rows = (batch_id, collector)
+        db.execute("UPDATE part SET batch = ? WHERE collector = ? AND batch IS NULL", open_rows)
+        db.execute(
+            "UPDATE frame SET batch = ? WHERE collector = ? AND batch IS NULL AND seq <= ?", (*open_rows, cut.last)
+        )
+        db.execute(
+            "INSERT INTO batch(id, collector, state, rows, opened, sealed) VALUES (?, ?, 'sealed', ?, ?, ?)",
+            (batch_id, collector, cut.rows, cut.opened, now),
+        )
+    return cut
+
+
+def _find_cut(db: sqlite3.Connection, collector: str, rows: float) -> Cut:
+    """Find the end of a batch of at least ``rows`` rows: its parts, which are the oldest, then whole frames."""
+    total, opened = db.execute(
+        "SELECT TOTAL(rows), MIN(opened) FROM part WHERE collector = ? AND batch IS NULL", (collector,)
+    ).fetchone()
+    total = int(total)
+    frame_rows = frame_bytes = last = 0
+    for seq, count, size, received in db.execute(
+        "SELECT seq, rows, size, received FROM frame WHERE collector = ? AND batch IS NULL ORDER BY seq", (collector,)
+    ):
+        if total >= rows:
+            return Cut(total, frame_rows, frame_bytes, opened, last, received)
+        total, frame_rows, frame_bytes = total + count, frame_rows + count, frame_bytes + size
+        opened, last = opened or received, seq
+    return Cut(total, frame_rows, frame_bytes, opened or 0, last, 0)
+
+
+def select_batches(db: sqlite3.Connection, collector: str, states: tuple[State, ...]) -> list[Batch]:
+    """Give the batches in one of these states, oldest first."""
+    rows = db.execute("SELECT * FROM batch WHERE collector = ? ORDER BY id", (collector,))
+    return [_batch(row) for row in rows if row[2] in states]
+
+
+def update_batch(db: sqlite3.Connection, batch: Batch) -> None:
+    """Enter a batch's state and what is known of it."""
+    db.execute(
+        "UPDATE batch SET state = ?, attempts = ?, outcome = ?, error = ? WHERE id = ?",
+        (batch.state, batch.attempts, json.dumps(batch.outcome), batch.error, batch.id),
+    )
+
+
+def finish(db: sqlite3.Connection, batch: Batch) -> list[str]:
+    """Take a batch to ``delivered`` and let go of its parts; return their paths."""
+    paths = [part.path for part in select_parts(db, batch.id)]
+    db.execute("DELETE FROM part WHERE batch = ?", (batch.id,))
+    db.execute("UPDATE batch SET state = 'delivered', error = '' WHERE id = ?", (batch.id,))
+    db.execute(
+        "DELETE FROM batch WHERE collector = ?1 AND state = 'delivered' AND id NOT IN "
+        "(SELECT id FROM batch WHERE collector = ?1 AND state = 'delivered' ORDER BY id DESC LIMIT ?2)",
+        (batch.collector, KEPT_BATCHES),
+    )
+    return paths
+
+
+def _batch(row: tuple[Any, ...]) -> Batch:
+    id_, collector, state, rows, opened, sealed, attempts, result, error = row
+    return Batch(id_, collector, state, rows, opened, sealed, attempts, json.loads(result), error)
+
+
+# Clocks and logs
+
+
+def read_clock(db: sqlite3.Connection, collector: str, start: float) -> float:
+    """Give when a collector's trigger last fired; if it never did, enter ``start``."""
+    db.execute("INSERT OR IGNORE INTO clock VALUES (?, ?)", (collector, start))
+    return float(db.execute("SELECT fired FROM clock WHERE collector = ?", (collector,)).fetchone()[0])
+
+
+def insert_log(db: sqlite3.Connection, collector: str, entry: dict[str, Any], keep: int) -> None:
+    """Add to a collector's log and keep its last ``keep`` entries; all of them for 0 or less."""
+    db.execute("INSERT INTO log(collector, entry) VALUES (?, ?)", (collector, json.dumps(entry)))
+    if keep > 0:
+        db.execute(
+            "DELETE FROM log WHERE collector = ?1 AND seq NOT IN "
+            "(SELECT seq FROM log WHERE collector = ?1 ORDER BY seq DESC LIMIT ?2)",
+            (collector, keep),
+        )
+
+
+def select_logs(db: sqlite3.Connection, collector: str) -> list[dict[str, Any]]:
+    """Give a collector's log, newest first."""
+    rows = db.execute("SELECT entry FROM log WHERE collector = ? ORDER BY seq DESC", (collector,))
+    return [json.loads(entry) for (entry,) in rows]
+
+
+# Whole collectors, and what is on disk beside the journal
+
+
+def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list[str]]:
+    """Drop all that belongs to a collector; return its undelivered rows, the paths of its parts, its batches' ids."""
+    rows = db.execute(
+        "SELECT (SELECT TOTAL(rows) FROM frame WHERE collector = ?1) + "
+        "(SELECT TOTAL(rows) FROM part WHERE collector = ?1)",
+        (collector,),
+    ).fetchone()[0]
+    paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector = ?", (collector,))]
+    batches = [id_ for (id_,) in db.execute("SELECT id FROM batch WHERE collector = ?", (collector,))]
+    for statement in (
+        "DELETE FROM frame WHERE collector = ?",
+        "DELETE FROM part WHERE collector = ?",
+        "DELETE FROM batch WHERE collector = ?",
+        "DELETE FROM clock WHERE collector = ?",
+        "DELETE FROM log WHERE collector = ?",
+        "DELETE FROM idempotency WHERE collector = ?",
+    ):
+        db.execute(statement, (collector,))
+    return int(rows), paths, batches
+
+
+def known_files(db: sqlite3.Connection) -> tuple[set[str], set[str]]:
+    """Give the paths of all parts, and the ids of the batches whose snapshot waits for delivery."""
+    parts = {path for (path,) in db.execute("SELECT path FROM part")}
+    return parts, {id_ for (id_,) in db.execute("SELECT id FROM batch WHERE state = 'evaluated'")}
