@@ -71,12 +71,29 @@ def run(  # noqa: PLR0913  (each is an option of the command line)
 def check(config_path: ConfigPath = DEFAULT_CONFIG_PATH) -> None:
     """Check a config file whole, reports and references too, without starting anything."""
     from collector.checking import check_config
+    from collector.views.logs import set_up_logs
 
+    set_up_logs()
     config = _load(config_path)
     problems = check_config(config, config_path.absolute().parent)
     if problems:
         _fail(EX_CONFIG, *(f"{config_path}: {problem}" for problem in problems))
-    typer.echo(f"{config_path}: {len(config.collectors)} collectors, all good")
+    names = ", ".join(config.collectors) or "none"
+    typer.echo(f"{config_path}: all good; collectors: {names}")
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option(help="Where the demo's config, events and workspace go.")] = Path(
+        "collector_demo"
+    ),
+) -> None:
+    """Watch a collector find drift in real data, in an embedded workspace."""
+    from rich.console import Console
+
+    from collector.demo import run_demo
+
+    run_demo(directory, Console())
 
 
 @app.command()

@@ -75,6 +75,10 @@ class Workers:
         """Rewrite a snapshot without its plots."""
         await self._run(self._heavy, self._writes, _EVALUATION + "strip_widgets", str(snapshot))
 
+    async def link_datasets(self, snapshot: Path, ids: dict[str, str]) -> None:
+        """Enter the ids of uploaded datasets into a legacy snapshot, by their role."""
+        await self._run(self._heavy, self._writes, _EVALUATION + "link_datasets", str(snapshot), ids)
+
     async def write_part(self, journal: Path, run: Run, target: Path, name: str) -> Part:
         """Write a run of frames to a parquet file; return the part, ``name`` being its path in the data directory."""
         args = (str(journal), run.collector, run.first, run.last, str(target))

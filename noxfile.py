@@ -1,0 +1,38 @@
+"""The one door for developers: ``nox`` checks everything, ``nox -s tests-3.12`` one thing."""
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "tests"]
+
+# quart-trio breaks on new minors of quart, so each pair is tested whole. The newer one needs Python 3.13.
+QUART_PAIRS = {"0.22": ("quart==0.22.*", "quart-trio==0.12.*"), "0.23": ("quart==0.23.*", "quart-trio==0.13.*")}
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff, and the contracts on who imports whom."""
+    session.install("-e", ".[dev]")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+@nox.parametrize(
+    ("python", "quart"),
+    [("3.11", "0.22"), ("3.12", "0.22"), ("3.13", "0.22"), ("3.13", "0.23")],
+)
+def tests(session: nox.Session, quart: str) -> None:
+    """All tests, on each Python that is there and on both pairs of quart and quart-trio."""
+    session.install(".[test]")
+    # The bounds in pyproject.toml choose a pair by the version of Python; here the other one is forced.
+    session.install("--no-deps", *QUART_PAIRS[quart])
+    session.run("pytest", *session.posargs)
