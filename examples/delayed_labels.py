@@ -13,7 +13,7 @@ import time
 import pandas as pd
 from evidently import DataDefinition, Dataset, Regression, Report
 from evidently.presets import RegressionPreset
-from evidently.ui.workspace import Workspace
+from evidently.ui.workspace import Project, Workspace
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def monitor_predictions(reference: pd.DataFrame, predictions: pd.DataFrame) -> None:
-    """The service's part: each prediction with its features, as soon as it is made."""
+    """Send each prediction with its features, as the service does as soon as it is made."""
     client = CollectorClient(os.environ.get("COLLECTOR_URL", "http://localhost:8001"))
     config = CollectorConfig(
         trigger=RowsCountTrigger(rows_count=len(predictions)),
@@ -56,7 +56,7 @@ def monitor_predictions(reference: pd.DataFrame, predictions: pd.DataFrame) -> N
 
 
 def log_quality(predictions: pd.DataFrame, labels: pd.Series) -> None:
-    """The batch job's part: the predictions whose labels have come."""
+    """Log the quality of the predictions whose labels have come, as the batch job does."""
     labelled = predictions.merge(labels, left_on="patient", right_index=True)
     definition = DataDefinition(regression=[Regression(target="target", prediction="prediction")])
     snapshot = Report([RegressionPreset()]).run(Dataset.from_pandas(labelled, data_definition=definition))
@@ -64,8 +64,8 @@ def log_quality(predictions: pd.DataFrame, labels: pd.Series) -> None:
     workspace.add_run(open_project(workspace).id, snapshot)
 
 
-def open_project(workspace: Workspace):
-    """The collector has made the project; find it by its name."""
+def open_project(workspace: Workspace) -> Project:
+    """Find the project by its name; the collector has made it."""
     return workspace.search_project(PROJECT)[0]
 
 
