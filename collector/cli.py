@@ -136,20 +136,25 @@ def _load(path: Path, *, is_made_if_missing: bool = False) -> CollectorServiceCo
         )
     except OSError as error:
         raise ConfigError.at(error.strerror or str(error), source=str(path)) from error
-    for collector in config.collectors.values():
-        collector.secret()
+    for key, collector in config.collectors.items():
+        try:
+            collector.secret()
+        except ConfigError as error:
+            raise ConfigError([problem.under("collectors", key) for problem in error.problems], str(path)) from error
     return config
 
 
 def _read_secret(secret: str | None, path: Path | None) -> str | None:
     from collector.errors import ConfigError
 
-    if path is None:
-        return secret
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigError.at(f"the secret can't be read: {error.strerror}", source=str(path)) from error
+    if path is not None:
+        try:
+            secret = path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError.at(f"the secret can't be read: {error.strerror}", source=str(path)) from error
+    if secret == "":
+        raise ConfigError.at("the secret is empty; leave it out for none")
+    return secret
 
 
 def _fail(code: int, *sentences: str) -> NoReturn:

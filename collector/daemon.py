@@ -83,6 +83,8 @@ async def serve(
             app = make_app(Intake(supervisor, journal, options.secret), draining)
             url = _url(listener)
             _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))
+            if config.unused():
+                _log.info("set, but unused", fields=config.unused())
             task_status.started(url)
             await serve_http(app, _hypercorn(listener), shutdown_trigger=partial(_drain, draining))
             _log.info("stopped: what was accepted is kept")

@@ -210,9 +210,11 @@ class CollectorServiceConfig(Value):
         return self.model_copy(update={"collectors": left})
 
     def unused(self) -> list[str]:
-        """Name what a user of the original has set and we don't use."""
+        """Name what is set and means nothing: the original's polling, and datasets for a workspace that takes none."""
         named = ["check_interval"] if self.check_interval != 1 else []
         for key, config in self.collectors.items():
             if getattr(config.trigger, "last_triggered", 0):
                 named.append(f"collectors.{key}.trigger.last_triggered")
+            if config.save_datasets and config.workspace_kind != "cloud":
+                named.append(f"collectors.{key}.save_datasets")
         return named

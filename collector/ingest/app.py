@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import trio
 from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
@@ -59,7 +60,7 @@ def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> N
         """Give this document."""
         from collector.ingest.openapi import openapi_document
 
-        return _response(json_answer(openapi_document(app)))
+        return _response(json_answer(await trio.to_thread.run_sync(openapi_document, app)))
 
 
 def _add_collector_routes(app: QuartTrio, intake: Intake) -> None:

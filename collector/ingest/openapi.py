@@ -4,15 +4,104 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+from quart_schema import APIKeySecurityScheme, Info, OpenAPIProvider, QuartSchema, document_request, document_response
+
 from collector import __version__
+from collector.config import CollectorConfig
+from collector.pipeline.status import Status
+from collector.store.frames import FORMATS
 
 if TYPE_CHECKING:
     from quart import Quart
 
 
+class Kept(BaseModel):
+    """What was sent is durable."""
+
+
+class Problem(BaseModel):
+    """What is wrong, as RFC 9457 has it, with the original collector's ``status_code``."""
+
+    type: str
+    title: str
+    status: int
+    status_code: int
+    detail: str
+
+
+class Collectors(BaseModel):
+    """The collectors and how each stands."""
+
+    collectors: list[Status]
+
+
+class Flushed(BaseModel):
+    """The batch that was sealed; null if nothing waited."""
+
+    batch_id: str | None
+    rows: int
+
+
+class Dropped(BaseModel):
+    """A collector that was removed, and how many rows that were not delivered went with it."""
+
+    id: str
+    rows_dropped: int
+
+
+class Health(BaseModel):
+    """The service's state in a word."""
+
+    status: str
+
+
+_ANSWERS: dict[str, dict[int, type[BaseModel]]] = {
+    "list_collectors": {200: Collectors},
+    "livez": {200: Health},
+    "readyz": {200: Health, 503: Problem},
+    "create_collector": {201: CollectorConfig, 400: Problem, 413: Problem, 503: Problem, 507: Problem},
+    "get_collector": {200: CollectorConfig, 404: Problem},
+    "delete_collector": {200: Dropped, 404: Problem, 507: Problem},
+    "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 422, 503, 507), Problem)},
+    "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 503, 507), Problem)},
+    "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},
+    "get_logs": {404: Problem},
+}
+_TABLES = {
+    "application/json": {"schema": {"example": {"age": {"0": 41, "1": 37}}}},
+    **{media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in FORMATS},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Makes it safe to send the same again within a day.",
+    "schema": {"type": "string"},
+}
+
+
 def openapi_document(app: Quart) -> dict[str, Any]:
     """Describe the routes of an application."""
-    from quart_schema import Info, OpenAPIProvider, QuartSchema
+    app.config.update(QUART_SCHEMA_CONVERSION_PREFERENCE="pydantic", QUART_SCHEMA_CONVERT_CASING=False)
+    for endpoint, answers in _ANSWERS.items():
+        for status, model in answers.items():
+            document_response(model, status)(app.view_functions[endpoint])
+    document_request(CollectorConfig)(app.view_functions["create_collector"])
+    document = OpenAPIProvider(app, _extension()).schema()
+    _describe_tables(document["paths"])
+    return document
 
-    extension = QuartSchema(info=Info(title="Evidently collector", version=__version__))
-    return OpenAPIProvider(app, extension).schema()
+
+def _extension() -> QuartSchema:
+    return QuartSchema(
+        info=Info(title="Evidently collector", version=__version__),
+        security_schemes={"secret": APIKeySecurityScheme(name="evidently-secret", in_="header")},
+        security=[{"secret": []}],
+    )
+
+
+def _describe_tables(paths: dict[str, Any]) -> None:
+    """Say what quart-schema has no words for: bodies of several media types, and a header."""
+    for route in ("data", "reference"):
+        paths[f"/{{collector_id}}/{route}"]["post"]["requestBody"] = {"required": True, "content": _TABLES}
+    paths["/{collector_id}/data"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)

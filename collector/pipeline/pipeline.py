@@ -90,8 +90,9 @@ class Pipeline:
         await self._count()
         self._to_evaluate.ring()
 
-    def take_new_reference(self) -> None:
-        """Look at the reference again."""
+    def take_reference(self, config: CollectorConfig) -> None:
+        """Take a config whose reference alone is new, from the next batch on; a report that runs goes on."""
+        self.config = config
         self._to_evaluate.ring()
 
     # Sealing

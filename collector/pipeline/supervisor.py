@@ -113,6 +113,8 @@ class Supervisor:
 
     async def _take(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Save a changed config, then make it true; if it can't be saved, nothing changes."""
+        if config == self.config:
+            return
         if config.autosave:
             try:
                 await trio.to_thread.run_sync(config.save, self._path)
@@ -122,8 +124,11 @@ class Supervisor:
 
     async def _apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Stop what is gone or changed, start what is new or changed, leave the rest alone."""
-        for collector_id, running in list(self._running.items()):
-            if config.collectors.get(collector_id) != running.pipeline.config:
+        for collector_id, running in self._running.items():
+            wanted, had = config.collectors.get(collector_id), running.pipeline.config
+            if wanted is not None and _differs_in_reference_only(wanted, had):
+                running.pipeline.take_reference(wanted)
+            elif wanted != had:
                 await running.stop()
         started = {}
         for collector_id, wanted in config.collectors.items():
@@ -186,6 +191,10 @@ class _Order:
         self.run = run
         self.done = trio.Event()
         self.result: outcome.Outcome[Any] | None = None
+
+
+def _differs_in_reference_only(wanted: CollectorConfig, had: CollectorConfig) -> bool:
+    return wanted.model_copy(update={"reference_path": had.reference_path}) == had
 
 
 def _raise_unexpected(result: outcome.Outcome[Any]) -> None:
