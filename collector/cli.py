@@ -40,7 +40,9 @@ def run(  # noqa: PLR0913  (each is an option of the command line)
     context: typer.Context,
     config_path: ConfigPath = DEFAULT_CONFIG_PATH,
     host: Annotated[str, typer.Option(envvar=_ENV + "HOST", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar=_ENV + "PORT", help="The port; 0 takes a free one.", max=65535)] = 8001,
+    port: Annotated[
+        int, typer.Option(envvar=_ENV + "PORT", help="The port; 0 takes a free one.", min=0, max=65535)
+    ] = 8001,
     secret: Annotated[
         str | None,
         typer.Option(

@@ -83,6 +83,8 @@ async def serve(
             app = make_app(Intake(supervisor, journal, options.secret), draining)
             url = _url(listener)
             _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))
+            if not config.collectors:
+                _log.info(f"no collectors yet: add one with POST /{{id}}, or in {options.config_path} and start again")
             if config.unused():
                 _log.info("set, but unused", fields=config.unused())
             task_status.started(url)

@@ -1,22 +1,87 @@
-"""Logs: a line an event, on standard error."""
+"""Logs: a line an event on standard error, made for reading in a terminal and for parsing elsewhere."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from rich.console import Console
+    from rich.text import Text
+
+    _Event = MutableMapping[str, Any]
+
+_STYLES = {"info": "", "warning": "yellow", "error": "bold red"}
+# What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
+_SHORT_ID = 8
+
 
 def set_up_logs() -> None:
-    """Write structured lines to standard error, in colours if it is a terminal."""
+    """Write to standard error: for a person if it is a terminal, as ``key=value`` otherwise."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            structlog.processors.format_exc_info,
+            *(_for_terminal() if sys.stderr.isatty() else _for_files()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _for_files() -> list[structlog.typing.Processor]:
+    return [
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.dev.ConsoleRenderer(colors=False),
+    ]
+
+
+def _for_terminal() -> list[structlog.typing.Processor]:
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    return [lambda _logger, _name, event: _print(console, event)]
+
+
+def _print(console: Console, event: _Event) -> str:
+    console.print(terminal_line(event, datetime.now().astimezone()), soft_wrap=True)
+    raise structlog.DropEvent
+
+
+def terminal_line(event: _Event, now: datetime) -> Text:
+    """Make the line of an event: when, which collector, what, and the rest in words where there are words for it."""
+    from rich.text import Text
+
+    style = _STYLES.get(event.pop("level"), "")
+    parts: list[str | tuple[str, str]] = [(f"{now:%H:%M:%S}  ", "dim")]
+    if "collector" in event:
+        parts.append((f"{event.pop('collector')}  ", "bold cyan"))
+    parts.append((str(event.pop("event")), style))
+    trace = event.pop("exception", "")
+    details = ", ".join(_details(event))
+    if details:
+        parts.append((f"  {details}", "dim"))
+    if trace:
+        parts.append(f"\n{trace}")
+    return Text.assemble(*parts)
+
+
+def _details(event: _Event) -> list[str]:
+    said = []
+    if "rows" in event:
+        rows = event.pop("rows")
+        said.append("1 row" if rows == 1 else f"{rows} rows")
+    if "drifted_columns" in event:
+        event.pop("drift_share", None)
+        said.append(f"{event.pop('drifted_columns')} of {event.pop('columns')} columns drifted")
+    said += [f"{count} tests {name}" for name, count in event.pop("tests", {}).items() if count]
+    if "batch" in event:
+        said.append(f"batch …{event.pop('batch')[-_SHORT_ID:]}")
+    return said + [f"{name} {value}" for name, value in event.items()]
