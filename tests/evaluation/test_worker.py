@@ -27,7 +27,7 @@ from .conftest import LEGACY_DRIFT, MODERN_DRIFT
 
 # Evidently warns when it is called directly, as it is here to compare with. That a job is silent has its own test.
 pytestmark = pytest.mark.filterwarnings("ignore")
-SAVED = sorted((Path(__file__).parent / "saved").glob("*.json"))
+SAVED = sorted((Path(__file__).parents[1] / "compat" / "configs").glob("*/*.json"))
 
 
 def simple(value):
