@@ -99,6 +99,24 @@ def demo(
 
 
 @app.command()
+def retry(
+    collector_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The collector whose failed batches are to be retried.")
+    ],
+    url: Annotated[str, typer.Option(envvar=_ENV + "URL", help="Where the service runs.")] = "http://localhost:8001",
+    secret: Annotated[str | None, typer.Option(envvar=_ENV + "SECRET", help="The service's secret.")] = None,
+) -> None:
+    """Have the batches of a collector evaluated again whose report failed, after a config fix or not."""
+    from collector.client import CollectorClient
+
+    with CollectorClient(url, secret) as client:
+        batches = client.retry_failed(collector_id)
+    for batch in batches:
+        typer.echo(f"{batch['batch_id']}  {batch['rows']} rows  {batch['error']}")
+    typer.echo(f"{len(batches)} to be evaluated again" if batches else "no batch has failed")
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of the config file, for editors."""
     from collector.config import CollectorServiceConfig

@@ -101,6 +101,16 @@ class CollectorClient:
         dropped: dict[str, Any] = self._send(_Request("DELETE", _path(id)))
         return dropped
 
+    def get_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """List the batches whose report failed, oldest first; they are kept."""
+        failed: list[dict[str, Any]] = self._send(_Request("GET", _path(id, "failed")))
+        return failed
+
+    def retry_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """Have the batches evaluated again whose report failed; return them."""
+        retried: list[dict[str, Any]] = self._send(_Request("POST", _path(id, "failed")))
+        return retried
+
     def flush(self, id: str) -> dict[str, Any]:  # noqa: A002
         """Seal and evaluate what waits now; ``batch_id`` is None if nothing does."""
         sealed: dict[str, Any] = self._send(_Request("POST", _path(id, "flush")))
@@ -180,6 +190,16 @@ class AsyncCollectorClient:
         """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered."""
         dropped: dict[str, Any] = await self._send(_Request("DELETE", _path(id)))
         return dropped
+
+    async def get_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """List the batches whose report failed, oldest first; they are kept."""
+        failed: list[dict[str, Any]] = await self._send(_Request("GET", _path(id, "failed")))
+        return failed
+
+    async def retry_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """Have the batches evaluated again whose report failed; return them."""
+        retried: list[dict[str, Any]] = await self._send(_Request("POST", _path(id, "failed")))
+        return retried
 
     async def flush(self, id: str) -> dict[str, Any]:  # noqa: A002
         """Seal and evaluate what waits now; ``batch_id`` is None if nothing does."""

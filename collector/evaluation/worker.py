@@ -44,6 +44,8 @@ def evaluate(job: Job) -> Outcome | Failure:
         raise
     except (Exception, evidently.core.report.ReferenceMetricNotFound) as error:  # noqa: BLE001  # the border
         said = " ".join(str(error).split()) or "no message"
+        if isinstance(error, KeyError):
+            said += " (has the batch a column of this name?)"
         return {"ok": False, "error": f"{type(error).__name__}: {said}", "traceback": traceback.format_exc()}
 
 

@@ -94,6 +94,16 @@ def _add_collector_routes(app: QuartTrio, intake: Intake) -> None:
         """Seal and evaluate what waits now."""
         return _response(await intake.flush(collector_id))
 
+    @app.get("/<collector_id>/failed")
+    async def get_failed(collector_id: str) -> Response:
+        """List the batches whose report failed; they are kept."""
+        return _response(await intake.failed(collector_id))
+
+    @app.post("/<collector_id>/failed")
+    async def retry_failed(collector_id: str) -> Response:
+        """Have the batches evaluated again whose report failed."""
+        return _response(await intake.retry(collector_id))
+
     @app.get("/<collector_id>/logs")
     async def get_logs(collector_id: str) -> Response:
         """Tell what became of the last batches, newest first."""

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collector.pipeline.supervisor import Supervisor
     from collector.store.frames import Frame
     from collector.store.journal import Journal
+    from collector.store.statements import Batch
 
 # Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
 SMALL_BODY = 64 * 2**10
@@ -90,6 +91,16 @@ class Intake:
             return json_answer({"batch_id": None, "rows": 0})
         return json_answer({"batch_id": batch.id, "rows": batch.rows}, 202)
 
+    async def failed(self, collector_id: str) -> Answer:
+        """List the batches whose report failed, oldest first; they are kept."""
+        batches = await self._supervisor.pipeline(collector_id).failed()
+        return json_answer([_shown(batch) for batch in batches])
+
+    async def retry(self, collector_id: str) -> Answer:
+        """Have the batches evaluated again whose report failed."""
+        batches = await self._supervisor.pipeline(collector_id).retry()
+        return json_answer([_shown(batch) for batch in batches], 202)
+
     async def delete(self, collector_id: str) -> Answer:
         """Remove a collector with all its events."""
         return json_answer({"id": collector_id, "rows_dropped": await self._supervisor.delete(collector_id)})
@@ -127,3 +138,7 @@ class Intake:
     def _kept_secret(self, collector_id: str) -> str | None:
         known = self._supervisor.config.collectors.get(collector_id)
         return None if known is None else known.api_secret
+
+
+def _shown(batch: Batch) -> dict[str, Any]:
+    return {"batch_id": batch.id, "rows": batch.rows, "error": batch.error, "attempts": batch.attempts}

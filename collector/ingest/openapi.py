@@ -66,6 +66,8 @@ _ANSWERS: dict[str, dict[int, type[BaseModel]]] = {
     "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 422, 503, 507), Problem)},
     "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 503, 507), Problem)},
     "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},
+    "get_failed": {404: Problem},
+    "retry_failed": {404: Problem, 507: Problem},
     "get_logs": {404: Problem},
 }
 _TABLES = {

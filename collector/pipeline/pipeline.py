@@ -84,11 +84,18 @@ class Pipeline:
         """Seal what waits now, whatever the trigger says; None if nothing does."""
         return await self._seal()
 
-    async def retry(self, batch: Batch) -> None:
-        """Have a failed batch evaluated again."""
-        await self._journal.mark(batch, "sealed", attempts=0, error="")
+    async def failed(self) -> list[Batch]:
+        """Give the batches whose report failed, oldest first."""
+        return await self._journal.batches(self.config.id, "failed")
+
+    async def retry(self) -> list[Batch]:
+        """Have all failed batches evaluated again, and give them."""
+        batches = await self.failed()
+        for batch in batches:
+            await self._journal.mark(batch, "sealed", attempts=0, error="")
         await self._count()
         self._to_evaluate.ring()
+        return batches
 
     def take_reference(self, config: CollectorConfig) -> None:
         """Take a config whose reference alone is new, from the next batch on; a report that runs goes on."""

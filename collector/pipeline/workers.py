@@ -96,6 +96,8 @@ class Workers:
             return await context.run_sync(call, name, *args, kill_on_cancel=True, limiter=limiter)
         except trio_parallel.BrokenWorkerError as error:
             raise EvaluationError(f"the worker process died: {error.__cause__ or error}") from error
+        except MemoryError as error:
+            raise EvaluationError("the worker process ran out of memory") from error
 
 
 @asynccontextmanager
