@@ -48,6 +48,10 @@ class ConfigError(CollectorError):
         return cls([Problem(path, message)], source)
 
 
+class ConfigConflict(CollectorError):
+    """The config file was changed by a person meanwhile; what was to be saved would undo that."""
+
+
 class DataDirError(CollectorError):
     """The data directory can't be used: held by another daemon, of a newer format, or not ours to write."""
 

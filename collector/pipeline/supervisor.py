@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from collector.config import CollectorConfig
-from collector.errors import ConfigError, StorageError, UnknownCollector
+from collector.errors import ConfigConflict, ConfigError, StorageError, UnknownCollector
 from collector.pipeline.backoff import Backoff
 from collector.pipeline.pipeline import Pipeline
 
@@ -34,6 +34,7 @@ class Supervisor:
         self.config = config.model_copy(update={"collectors": {}})
         self._wanted = config
         self._path = path
+        self._saved = path.read_bytes() if path.exists() else b""
         self._tools = tools
         self._running: dict[str, _Running] = {}
         self._orders_in, self._orders_out = trio.open_memory_channel[_Order](0)
@@ -117,10 +118,19 @@ class Supervisor:
             return
         if config.autosave:
             try:
-                await trio.to_thread.run_sync(config.save, self._path)
+                await trio.to_thread.run_sync(self._save, config)
             except OSError as error:
                 raise StorageError(f"the config can't be saved to {self._path}: {error.strerror}") from error
         await self._apply(config, nursery)
+
+    def _save(self, config: CollectorServiceConfig) -> None:
+        if self._path.exists() and self._path.read_bytes() != self._saved:
+            raise ConfigConflict(
+                f"{self._path} was edited since the service read it, and saving this change would undo that; "
+                "start the service again to take the edit, then repeat the change"
+            )
+        config.save(self._path)
+        self._saved = self._path.read_bytes()
 
     async def _apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Stop what is gone or changed, start what is new or changed, leave the rest alone."""

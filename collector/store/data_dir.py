@@ -59,9 +59,7 @@ class DataDir:
             path = self.path / part
             path.unlink(missing_ok=True)
             if path.parent.parent.name == "failed":
-                (path.parent / "error.txt").unlink(missing_ok=True)
-                if not any(path.parent.iterdir()):
-                    path.parent.rmdir()
+                _remove_without_parts(path.parent)
 
     def remove_snapshot(self, batch_id: str) -> None:
         """Remove a delivered snapshot, and the datasets beside it."""
@@ -73,10 +71,13 @@ class DataDir:
         orphans = [
             *(path for path in (self.path / "parts").iterdir() if f"parts/{path.name}" not in parts),
             *(path for path in (self.path / "failed").glob("*/*.parquet") if _relative(path, self.path) not in parts),
+            *(self.path / "references").glob("*.tmp"),
             *(path for path in (self.path / "snapshots").iterdir() if path.name.split(".")[0] not in snapshots),
         ]
         for path in orphans:
             path.unlink()
+        for folder in (self.path / "failed").iterdir():
+            _remove_without_parts(folder)
         return orphans
 
 
@@ -103,6 +104,13 @@ def _lock(descriptor: int, path: Path) -> None:
         raise DataDirError(
             f"another collector already works in {path}; stop it, or give this one a data_dir of its own"
         ) from error
+
+
+def _remove_without_parts(folder: Path) -> None:
+    """Remove the folder of a failed batch once its parts are gone."""
+    if not any(folder.glob("*.parquet")):
+        (folder / "error.txt").unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _relative(path: Path, base: Path) -> str:
