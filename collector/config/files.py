@@ -25,7 +25,9 @@ def read_json(path: str | PathLike[str]) -> Any:
         raise
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError.at(f"can't be read: {error}", source=source) from error
-    return _parse(text, source)
+    data = _parse(text, source)
+    _check_text(data, source)
+    return data
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
@@ -34,6 +36,7 @@ def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
+        os.fchmod(descriptor, mode)  # one that a crash left behind may have another
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -62,6 +65,14 @@ def _parse(text: str, source: str) -> Any:
         raise ConfigError.at(message, source=source) from error
     except RecursionError as error:
         raise ConfigError.at("is nested too deeply", source=source) from error
+
+
+def _check_text(data: Any, source: str) -> None:
+    """Refuse lone surrogates: they can be read as escapes, and never be written."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError.at(f"holds a lone surrogate, {error.object[error.start]!a}", source=source) from error
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]], source: str) -> dict[str, Any]:

@@ -170,7 +170,7 @@ class CollectorServiceConfig(Value):
     collectors: dict[Annotated[str, AfterValidator(check_id)], CollectorConfig] = Field(
         default={}, description="The collectors, each by its id."
     )
-    storage: Storage = Storage()
+    storage: Storage = Field(default=Storage(), description="The original's storage; its max_log_events is used.")
     autosave: bool = Field(default=True, description="Save what clients change to the config file.")
     data_dir: str = Field(
         default="collector_data", min_length=1, description="Where events are kept; relative to the config file."
@@ -183,7 +183,7 @@ class CollectorServiceConfig(Value):
     spill_bytes: int = Field(default=32_000_000, gt=0, description="Waiting bytes that are moved to a parquet part.")
     evaluation_timeout: float = Field(default=600, gt=0, description="Seconds after which a report is given up.")
     evaluation_workers: int = Field(default=2, ge=1, le=64, description="Worker processes that compute reports.")
-    limits: Limits = Limits()
+    limits: Limits = Field(default=Limits(), description="What the service takes.")
 
     @field_validator("collectors")
     @classmethod

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 
 from collector.config.value import Value, at_fields
 
@@ -18,6 +25,26 @@ _LEGACY_KEYS = ("metrics", "tests", "options", "metadata", "tags")
 _LEGACY_TYPES = ("evidently:metric:", "evidently:test:", "evidently.legacy.", "evidently.metrics.", "evidently.tests.")
 
 
+def _one_of(message: str, *kinds: type) -> AfterValidator:
+    def check(value: Any) -> Any:
+        if not isinstance(value, kinds):
+            raise ValueError(message)  # noqa: TRY004  (pydantic takes ValueError)
+        return value
+
+    return AfterValidator(check)
+
+
+# A union would put the names of its members into the path of a mistake.
+_NameOrObject = Annotated[
+    Any,
+    _one_of('must be a name, as "DataDriftPreset", or an object with a type', str, dict),
+    WithJsonSchema({"type": ["string", "object"]}),
+]
+_ObjectOrList = Annotated[
+    Any, _one_of("must be an object or a list", dict, list), WithJsonSchema({"type": ["object", "array"]})
+]
+
+
 class ReportConfig(Value):
     """The contents of a snapshot: a Report or TestSuite of either generation of Evidently.
 
@@ -26,10 +53,10 @@ class ReportConfig(Value):
     It is written out as it was given.
     """
 
-    metrics: list[str | dict[str, Any]] = Field(default=[], description="Metrics and presets: names, or objects.")
+    metrics: list[_NameOrObject] = Field(default=[], description="Metrics and presets: names, or objects.")
     tests: list[dict[str, Any]] = Field(default=[], description="Tests of a legacy TestSuite.")
-    descriptors: list[str | dict[str, Any]] = Field(default=[], description="Columns to compute from texts first.")
-    options: dict[str, Any] | list[Any] = Field(default=[], description="Evidently's options: an object in legacy.")
+    descriptors: list[_NameOrObject] = Field(default=[], description="Columns to compute from texts first.")
+    options: _ObjectOrList = Field(default=[], description="Evidently's options: an object in legacy.")
     metadata: dict[str, Any] = Field(default={}, description="Added to each snapshot's metadata.")
     tags: list[str] = Field(default=[], description="Added to each snapshot's tags.")
     include_tests: bool = Field(default=False, description="Add Evidently's own tests to each metric.")
@@ -42,10 +69,10 @@ class ReportConfig(Value):
     @classmethod
     def from_report(cls, report: Report | LegacyReport) -> Self:
         """Make it from a Report; one of the legacy kind must have been run."""
-        if _is_from_legacy(report):
-            return cls._from_suite(report, report._first_level_metrics, [])  # noqa: SLF001
         if type(report).__name__ != "Report":
             raise TypeError(f"takes a Report, not {type(report).__name__}; for a TestSuite there is from_test_suite")
+        if _is_from_legacy(report):
+            return cls._from_suite(report, report._first_level_metrics, [])  # noqa: SLF001
         return cls.parse(
             {
                 "metrics": [_json(metric) for metric in report.metrics],

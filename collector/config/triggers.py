@@ -113,7 +113,9 @@ class CronTrigger(_Typed):
 
     def next_time(self, last: float) -> float | None:
         """Give the Unix time of the first moment of the schedule after ``last``."""
-        return next(CronSim(self.schedule, datetime.fromtimestamp(last, ZoneInfo(self.timezone)))).timestamp()
+        times = CronSim(self.schedule, datetime.fromtimestamp(last, ZoneInfo(self.timezone)))
+        # In the hour that comes twice, cronsim begins again with its first coming.
+        return next(time.timestamp() for time in times if time.timestamp() > last)
 
 
 _TRIGGERS = (IntervalTrigger, RowsCountTrigger, RowsCountOrIntervalTrigger, CronTrigger)

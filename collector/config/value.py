@@ -27,7 +27,13 @@ class Value(BaseModel):
     ``new_fields`` only those that differ from their default: clients of the original see what they know.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        coerce_numbers_to_str=True,
+        ser_json_inf_nan="constants",
+        hide_input_in_errors=True,  # it may be a secret
+    )
     new_fields: ClassVar[frozenset[str]] = frozenset()
 
     @model_serializer(mode="wrap")
@@ -76,11 +82,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def _problems(details: ErrorDetails, model: type[BaseModel]) -> list[Problem]:
     # pydantic puts the tag of a union's member and "[key]" into the path, which no one wrote there.
-    path = tuple(part for part in details["loc"] if not str(part).startswith("evidently:") and part != "[key]")
+    loc = details["loc"][:-1] if details["loc"][-1:] == ("[key]",) else details["loc"]
+    path = tuple(part for part in loc if not _is_tag(part))
     message = _message(details, model)
     if details["type"] == "at_fields":
         return [Problem((*path, field), message) for field in details["ctx"]["fields"]]
     return [Problem(path, message)]
+
+
+def _is_tag(part: int | str) -> bool:
+    return str(part).startswith("evidently:collector_trigger:")
 
 
 def _message(details: ErrorDetails, model: type[BaseModel]) -> str:
@@ -111,7 +122,7 @@ def _step(place: Any, part: int | str) -> Any:
     if isinstance(place, type) and issubclass(place, BaseModel):
         return place.model_fields[str(part)].annotation if part in place.model_fields else place
     members = getattr(place, "__args__", ())
-    if str(part).startswith("evidently:"):
+    if _is_tag(part):
         return next((member for member in members if part in _tags(member)), place)
     return members[-1] if members else place
 

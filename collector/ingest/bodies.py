@@ -12,15 +12,18 @@ from collector.errors import BadBody, BodyTooLarge, BodyTooSlow
 from collector.store.frames import TYPED_FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, Iterator
 
     from collector.config import Limits
     from collector.store.frames import Format
 
 
 class _Decompressor(Protocol):
-    def feed(self, chunk: bytes, room: int) -> bytes: ...
-    def close(self) -> None: ...
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Give what a chunk becomes, in pieces small enough that a bomb is noticed before it has gone off."""
+
+    def close(self) -> None:
+        """Raise BadBody if the body ends in its midst."""
 
 
 def max_bytes(limits: Limits, format_: Format) -> int:
@@ -45,11 +48,11 @@ async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int, tim
     try:
         with trio.fail_after(timeout):
             async for chunk in chunks:
-                piece = chunk if decompressor is None else decompressor.feed(chunk, limit - size)
-                size += len(piece)
-                if size > limit:
-                    raise _too_large(limit)
-                gathered.append(piece)
+                for piece in (chunk,) if decompressor is None else decompressor.feed(chunk):
+                    size += len(piece)
+                    if size > limit:
+                        raise _too_large(limit)
+                    gathered.append(piece)
     except trio.TooSlowError as error:
         raise BodyTooSlow(f"the body didn't arrive within {timeout:g} s") from error
     if decompressor is not None:
@@ -73,22 +76,20 @@ def _decompressor(encoding: str) -> _Decompressor | None:
 
 
 class _Gzip:
+    _PIECE = 2**20
+
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(wbits=31)
 
-    def feed(self, chunk: bytes, room: int) -> bytes:
-        """Decompress at most one byte more than there is room for, which is enough to know."""
-        pieces = []
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
         try:
-            while chunk and room >= 0:
+            while chunk:
                 if self._zlib.eof:  # a gzip file may have several members
                     self._zlib = zlib.decompressobj(wbits=31)
-                pieces.append(self._zlib.decompress(chunk, room + 1))
-                room -= len(pieces[-1])
+                yield self._zlib.decompress(chunk, self._PIECE)
                 chunk = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
         except zlib.error as error:
             raise BadBody(f"the body isn't gzip as its Content-Encoding says: {error}") from error
-        return b"".join(pieces)
 
     def close(self) -> None:
         if not self._zlib.eof:
@@ -98,24 +99,26 @@ class _Gzip:
 class _Zstd:
     # 8 MiB is what RFC 9659 lets a decoder of HTTP bodies refuse beyond.
     _MAX_WINDOW = 8 * 2**20
-    _PIECE = 64 * 2**10
+    # A block of 4 bytes may be 128 KiB when decompressed, so that this many bytes are at most 8 MiB.
+    _PIECE = 256
 
     def __init__(self) -> None:
-        self._zstd = zstandard.ZstdDecompressor(max_window_size=self._MAX_WINDOW).decompressobj()
+        self._context = zstandard.ZstdDecompressor(max_window_size=self._MAX_WINDOW)
+        self._zstd = self._context.decompressobj()
 
-    def feed(self, chunk: bytes, room: int) -> bytes:
-        """Decompress in small pieces, so that a bomb is noticed before it has gone off."""
-        pieces = []
-        size = 0
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        for start in range(0, len(chunk), self._PIECE):
+            yield from self._feed(chunk[start : start + self._PIECE])
+
+    def _feed(self, piece: bytes) -> Iterator[bytes]:
         try:
-            for start in range(0, len(chunk), self._PIECE):
-                pieces.append(self._zstd.decompress(chunk[start : start + self._PIECE]))
-                size += len(pieces[-1])
-                if size > room:
-                    break
+            while piece:
+                if self._zstd.eof:  # a zstd file may have several frames
+                    self._zstd = self._context.decompressobj()
+                yield self._zstd.decompress(piece)
+                piece = self._zstd.unused_data if self._zstd.eof else b""
         except zstandard.ZstdError as error:
             raise BadBody(f"the body isn't zstd as its Content-Encoding says: {error}") from error
-        return b"".join(pieces)
 
     def close(self) -> None:
         if not self._zstd.eof:

@@ -15,7 +15,7 @@ from collector.config.model import MASK, check_id
 from collector.errors import BadBody, ConfigError, Unauthorized
 from collector.ingest.bodies import check_length, max_bytes, read_body
 from collector.ingest.problems import Answer, json_answer
-from collector.store.frames import check_frame, format_of, loads
+from collector.store.frames import TYPED_FORMATS, check_frame, format_of, loads
 
 if TYPE_CHECKING:
     from collector.pipeline.supervisor import Supervisor
@@ -48,13 +48,15 @@ class Intake:
 
     def authorize(self, secret: str | None) -> None:
         """Raise Unauthorized unless the request carries the service's secret, if it has one."""
-        if self._secret is not None and not hmac.compare_digest((secret or "").encode(), self._secret.encode()):
+        given = (secret or "").encode("latin-1", "replace")  # as bytes of a header are read into text
+        if self._secret is not None and not hmac.compare_digest(given, self._secret.encode()):
             raise Unauthorized
 
     async def take_data(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Keep the rows of a body; answers once they are durable."""
         self._supervisor.pipeline(collector_id)
         frame = await self._read_frame(head, chunks)
+        self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
         digest = hashlib.sha256(frame.body).hexdigest() if head.idempotency_key else ""
         await self._journal.append(collector_id, frame, head.idempotency_key, digest)
         return json_answer({}, 201)
@@ -63,6 +65,7 @@ class Intake:
         """Make the rows of a body the reference, from the next batch on."""
         self._supervisor.pipeline(collector_id)
         frame = await self._read_frame(head, chunks)
+        self._supervisor.pipeline(collector_id)
         await self._supervisor.set_reference(collector_id, frame)
         return json_answer({}, 201)
 
@@ -119,10 +122,11 @@ class Intake:
 
     async def _read_frame(self, head: Head, chunks: AsyncIterable[bytes]) -> Frame:
         format_ = format_of(head.content_type)
-        body = await self._read(head, chunks, max_bytes(self._supervisor.config.limits, format_))
-        if len(body) <= SMALL_BODY:
+        limit = max_bytes(self._supervisor.config.limits, format_)
+        body = await self._read(head, chunks, limit)
+        if len(body) <= SMALL_BODY and format_ not in TYPED_FORMATS:
             return check_frame(format_, body)
-        return await trio.to_thread.run_sync(check_frame, format_, body, limiter=self._threads)
+        return await trio.to_thread.run_sync(check_frame, format_, body, limit, limiter=self._threads)
 
     def _read_config(self, collector_id: str, body: bytes) -> CollectorConfig:
         try:

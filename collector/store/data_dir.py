@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,11 +46,11 @@ class DataDir:
 
     def new_reference(self, collector: str) -> Path:
         """Where a new reference of a collector goes; names sort by time."""
-        return self.path / "references" / f"{quote(collector, safe='')}-{uuid6.uuid7()}.parquet"
+        return self.path / "references" / f"{_file_name(collector)}-{uuid6.uuid7()}.parquet"
 
     def remove_old_references(self, collector: str) -> None:
         """Remove all but the newest references of a collector; a running report may still read the one before."""
-        mine = sorted((self.path / "references").glob(f"{_escaped(quote(collector, safe=''))}-{'?' * 36}.parquet"))
+        mine = sorted((self.path / "references").glob(f"{_file_name(collector)}-{'?' * 36}.parquet"))
         for path in mine[:-KEPT_REFERENCES]:
             path.unlink(missing_ok=True)
 
@@ -108,7 +109,7 @@ def _lock(descriptor: int, path: Path) -> None:
 
 def _remove_without_parts(folder: Path) -> None:
     """Remove the folder of a failed batch once its parts are gone."""
-    if not any(folder.glob("*.parquet")):
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"error.txt"}:
         (folder / "error.txt").unlink(missing_ok=True)
         folder.rmdir()
 
@@ -117,5 +118,6 @@ def _relative(path: Path, base: Path) -> str:
     return path.relative_to(base).as_posix()
 
 
-def _escaped(name: str) -> str:
-    return name.replace("[", "[[]")
+def _file_name(collector: str) -> str:
+    """Name files of a collector: readable, short enough for any file system, and its alone."""
+    return f"{quote(collector, safe='')[:60]}-{hashlib.sha256(collector.encode()).hexdigest()[:12]}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
-from collector.errors import BadBody
+from collector.errors import BadBody, BodyTooLarge
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,14 +50,16 @@ def format_of(media_type: str) -> Format:
     return FORMATS.get(media_type.partition(";")[0].strip().lower(), "json")
 
 
-def check_frame(format_: Format, body: bytes) -> Frame:
+def check_frame(format_: Format, body: bytes, max_bytes: float = math.inf) -> Frame:
     """Make sure that the body is a table and count its rows; raise BadBody, saying why not.
+
+    Arrow and parquet compress by themselves: BodyTooLarge is raised when they hold more than ``max_bytes``.
 
     What passes here decodes later: nothing is accepted that could not be evaluated.
     """
     if format_ in _PARSERS:
         return Frame(format_, body, sum(_checked_length(columns) for columns in _PARSERS[format_](body)))
-    table = _read_typed(format_, body)
+    table = _read_typed(format_, body, max_bytes)
     return Frame(format_, body, table.num_rows)
 
 
@@ -78,12 +82,11 @@ def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
     """Append tables whose columns and types may differ."""
     import pyarrow as pa
 
-    names = list(dict.fromkeys(name for table in tables for name in table.column_names))
-    types = {
-        name: _common_type([t.schema.field(name).type for t in tables if name in t.column_names]) for name in names
-    }
-    schema = pa.schema(list(types.items()))
-    return pa.concat_tables([_conform(table, schema) for table in tables]).unify_dictionaries()
+    names = dict.fromkeys(name for table in tables for name in table.column_names)
+    if not names:
+        return pa.table({})
+    columns = {name: [_column(table, name) for table in tables] for name in names}
+    return pa.table({name: _join(pieces) for name, pieces in columns.items()}).unify_dictionaries()
 
 
 def loads(body: bytes, where: str = "") -> Any:
@@ -108,8 +111,8 @@ def _parse_json(body: bytes) -> Iterator[Columns]:
 
 
 def _parse_ndjson(body: bytes) -> Iterator[Columns]:
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    yield _of_records([loads(line, f" in line {number}") for number, line in enumerate(lines, 1)])
+    lines = enumerate(body.split(b"\n"), 1)
+    yield _of_records([loads(line, f" in line {number}") for number, line in lines if line.strip()])
 
 
 _PARSERS: dict[str, Callable[[bytes], Iterator[Columns]]] = {"json": _parse_json, "ndjson": _parse_ndjson}
@@ -208,33 +211,44 @@ def _array_of(values: list[Any]) -> pa.Array:
     """Give JSON values their Arrow type; NaN is a missing value, mixed types become text, nested ones JSON text."""
     import pyarrow as pa
 
-    if any(isinstance(value, dict | list) for value in values):
-        return pa.array([_text(value) for value in values], pa.string())
-    for type_ in (None, pa.float64()):
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds <= {int, float}:
         try:
-            return pa.array(values, type_, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            if not all(value is None or type(value) in {int, float} for value in values):
-                break
+            return pa.array(values, from_pandas=True)
+        except (pa.ArrowInvalid, OverflowError):  # integers of over 64 bits, or too large for a float beside them
+            return _floats(values)
+    if kinds == {bool} or kinds <= {str, float}:
+        with suppress(pa.ArrowInvalid, pa.ArrowTypeError):  # numbers among texts; NaN alone is a missing text
+            return pa.array(values, from_pandas=True)
     return pa.array([_text(value) for value in values], pa.string())
+
+
+def _floats(values: list[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array([None if value is None else float(value) for value in values], pa.float64(), from_pandas=True)
+    except OverflowError:
+        return pa.array([_text(value) for value in values], pa.string())
 
 
 def _text(value: Any) -> str | None:
     if value is None or value != value:  # noqa: PLR0124  (NaN alone differs from itself)
         return None
     if isinstance(value, dict | list):
-        return orjson.dumps(value).decode()
-    return value if isinstance(value, str) else json.dumps(value)
+        return orjson.dumps(value, default=str).decode()
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _read_typed(format_: Format, body: bytes) -> pa.Table:
+def _read_typed(format_: Format, body: bytes, max_bytes: float = math.inf) -> pa.Table:
     import pyarrow as pa
 
     try:
-        table = _read(format_, body)
+        table = _read(format_, body, max_bytes)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise BadBody(f"the body can't be read as {format_}: {str(error).splitlines()[0]}") from error
+    _check_writable(table, format_)
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if twice:
         raise BadBody(f"the column '{twice[0]}' is there twice; each column needs a name of its own")
@@ -242,16 +256,41 @@ def _read_typed(format_: Format, body: bytes) -> pa.Table:
     return table.drop_columns(indexes).replace_schema_metadata(None)
 
 
-def _read(format_: Format, body: bytes) -> pa.Table:
+def _check_writable(table: pa.Table, format_: Format) -> None:
+    """Refuse what parquet can't hold, by writing what isn't of the plain types to nowhere."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    unusual = [name for name, type_ in zip(table.column_names, table.schema.types, strict=True) if not _is_plain(type_)]
+    for name in unusual:
+        try:
+            pq.write_table(table.select([table.column_names.index(name)]), pa.MockOutputStream())
+        except (pa.ArrowException, OSError) as error:
+            type_ = table.schema.field(table.column_names.index(name)).type
+            raise BadBody(f"column '{name}' of the {format_} body can't be kept as {type_}: {error}") from error
+
+
+def _is_plain(type_: pa.DataType) -> bool:
+    from pyarrow import types
+
+    is_plain = (types.is_integer, types.is_float32, types.is_float64, types.is_boolean, types.is_string, types.is_null)
+    return any(is_type(type_) for is_type in is_plain) or (
+        types.is_dictionary(type_) and types.is_string(type_.value_type)
+    )
+
+
+def _read(format_: Format, body: bytes, max_bytes: float) -> pa.Table:
     import pyarrow as pa
 
     source = pa.BufferReader(body)
     if format_ == "arrow":
-        return pa.ipc.open_stream(source).read_all()
+        return _within(pa.ipc.open_stream(source), max_bytes)
     if format_ == "parquet":
         import pyarrow.parquet as pq
 
-        return pq.ParquetFile(source).read()
+        file = pq.ParquetFile(source)
+        batches = file.iter_batches()
+        return _within(pa.RecordBatchReader.from_batches(file.schema_arrow, batches), max_bytes)
     import pyarrow.csv
 
     if not body.strip():
@@ -263,40 +302,72 @@ def _read(format_: Format, body: bytes) -> pa.Table:
     )
 
 
-def _common_type(types: Sequence[pa.DataType]) -> pa.DataType:
+def _within(reader: pa.RecordBatchReader, max_bytes: float) -> pa.Table:
+    """Read batches until they are more than allowed, which is noticed before all of them are in memory."""
+    import pyarrow as pa
+
+    batches = []
+    size = 0
+    for batch in reader:
+        batches.append(batch)
+        size += batch.nbytes
+        if size > max_bytes:
+            raise BodyTooLarge(
+                f"the body holds more than the limit of {max_bytes:g} bytes; send it in several requests"
+            )
+    return pa.Table.from_batches(batches, reader.schema)
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    return table.column(name) if name in table.column_names else pa.chunked_array([pa.nulls(table.num_rows)])
+
+
+def _join(pieces: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Append columns under the type that holds all their values: their own, a wider one, a float, or text."""
+    import pyarrow as pa
+
+    for type_ in _common_types([piece.type for piece in pieces if piece.type != pa.null()]):
+        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+            cast = [_cast(piece, type_) for piece in pieces]
+            return pa.chunked_array([chunk for piece in cast for chunk in piece.chunks], type_)
+    texts = [_to_text(piece) for piece in pieces]
+    return pa.chunked_array([chunk for piece in texts for chunk in piece.chunks], pa.string())
+
+
+def _cast(piece: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    if piece.type == type_:
+        return piece
+    # As pandas does it: integers of over 53 bits are rounded beside floats.
+    return piece.cast(type_, safe=not pa.types.is_floating(type_))
+
+
+def _common_types(types: Sequence[pa.DataType]) -> Iterator[pa.DataType]:
+    """Give the types that may hold values of all these types, best first."""
     import pyarrow as pa
 
     different = list(dict.fromkeys(types))
-    if len(different) == 1:
-        return different[0]
-    if all(pa.types.is_dictionary(type_) for type_ in different):
-        values = _common_type([type_.value_type for type_ in different])
-        return pa.dictionary(pa.int32(), values, ordered=all(type_.ordered for type_ in different))
-    try:
+    if len(different) < 2:
+        yield different[0] if different else pa.null()
+    elif all(pa.types.is_dictionary(type_) for type_ in different):
+        is_ordered = all(type_.ordered for type_ in different)
+        for values in _common_types([type_.value_type for type_ in different]):
+            yield pa.dictionary(pa.int32(), values, ordered=is_ordered)
+    else:
         fields = [pa.schema([("column", type_)]) for type_ in different]
-        return pa.unify_schemas(fields, promote_options="permissive").field(0).type
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
-        return pa.string()
+        with suppress(pa.ArrowTypeError, pa.ArrowInvalid):
+            yield pa.unify_schemas(fields, promote_options="permissive").field(0).type
+        if all(pa.types.is_integer(type_) or pa.types.is_floating(type_) for type_ in different):
+            yield pa.float64()
 
 
-def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def _to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow as pa
 
-    columns = [
-        _cast(table.column(field.name), field.type)
-        if field.name in table.column_names
-        else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
-
-
-def _cast(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
-    import pyarrow as pa
-
-    if column.type == type_:
-        return column
-    try:
-        return column.cast(type_)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return pa.chunked_array([pa.array([_text(value) for value in column.to_pylist()], pa.string())]).cast(type_)
+    if not pa.types.is_nested(column.type) and not pa.types.is_floating(column.type):
+        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return column.cast(pa.string())
+    return pa.chunked_array([pa.array([_text(value) for value in column.to_pylist()], pa.string())])

@@ -56,6 +56,11 @@ class Waiting:
         self.changed.set()
         self.changed = trio.Event()
 
+    def clear(self) -> None:
+        """Count from nothing again; who waits for rows goes on waiting."""
+        self.rows = self.frame_rows = self.frame_bytes = 0
+        self.opened = 0
+
     def cut(self, cut: Cut) -> None:
         """Take off what was sealed."""
         self.rows -= cut.rows
@@ -210,7 +215,7 @@ class Journal:
         """Drop all that belongs to a collector; return its undelivered rows, its parts' paths, its batches' ids."""
 
         def count(_: object) -> None:
-            self._waiting[collector] = Waiting()
+            self._waiting[collector].clear()
 
         return await self._execute(lambda db: statements.forget(db, collector), count)
 

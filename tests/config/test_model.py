@@ -1,0 +1,323 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from fakes import collector_config
+
+from collector.config import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Limits, Storage
+from collector.config.model import MASK, MAX_ID_LENGTH, RESERVED_IDS, check_id
+from collector.errors import ConfigError
+
+COMPAT = Path(__file__).parent.parent / "compat" / "configs"
+FILES = sorted(COMPAT.glob("*/*.json"))
+SOUND = collector_config().model_dump()
+
+
+def _named(path):
+    return f"{path.parent.name}/{path.stem}"
+
+
+def _problem(data, kind=CollectorConfig):
+    with pytest.raises(ConfigError) as caught:
+        kind.parse(data)
+    return str(caught.value)
+
+
+def _service(tmp_path, **collectors):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"collectors": collectors}))
+    return CollectorServiceConfig.load(path)
+
+
+# What the original saved
+
+
+def test_the_recorded_files_are_all_there():
+    assert len(FILES) == 9  # seven of 0.6.7 and two of 0.7-legacy
+
+
+@pytest.mark.parametrize("path", FILES, ids=_named)
+def test_a_file_of_the_original_comes_back_as_it_was_but_for_its_ids(path, tmp_path):
+    """The original wrote ``"id": ""``; the key is the id."""
+    saved = tmp_path / "saved.json"
+    CollectorServiceConfig.load(path).save(saved)
+    expected = json.loads(path.read_text())
+    for key, collector in expected["collectors"].items():
+        collector["id"] = key
+    assert json.loads(saved.read_text()) == expected
+
+
+@pytest.mark.parametrize("path", FILES, ids=_named)
+def test_what_was_saved_loads_equal(path, tmp_path):
+    config = CollectorServiceConfig.load(path)
+    config.save(tmp_path / "saved.json")
+    assert CollectorServiceConfig.load(tmp_path / "saved.json") == config
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "empty" not in path.name], ids=_named)
+def test_what_the_original_saved_is_a_legacy_report(path):
+    collectors = CollectorServiceConfig.load(path).collectors.values()
+    assert {config.report_config.generation for config in collectors} == {"legacy"}
+
+
+def test_a_file_with_infinity_comes_back_as_it_was(tmp_path):
+    report = {"metrics": [{"type": "MinValue", "column": "a", "tests": [{"gt": float("-inf")}]}]}
+    config = _service(tmp_path, main=SOUND | {"report_config": report})
+    config.save(tmp_path / "saved.json")
+    assert CollectorServiceConfig.load(tmp_path / "saved.json").collectors["main"].report_config.model_dump() == report
+
+
+# Fields
+
+
+def test_the_defaults_are_the_originals():
+    """Its default config file is configs/0.6.7/default_empty.json."""
+    assert CollectorServiceConfig().model_dump() == json.loads((COMPAT / "0.6.7" / "default_empty.json").read_text())
+    assert CONFIG_PATH == "collector_config.json"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data_dir": "/var/lib/collector"},
+        {"durability": "power"},
+        {"spill_rows": 10, "spill_bytes": 1000},
+        {"evaluation_timeout": 5.0, "evaluation_workers": 1},
+        {"limits": {"max_body_bytes": 5, "max_typed_body_bytes": 6, "body_timeout": 7.0}},
+    ],
+)
+def test_new_fields_are_written_when_they_are_set(changes):
+    old = CollectorServiceConfig().model_dump()
+    assert CollectorServiceConfig.parse(changes).model_dump() == old | changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"data_definition": {"numerical_columns": ["a"]}}, {"column_mapping": {"target": "y"}}, {"project_name": "p"}],
+)
+def test_new_fields_of_a_collector_are_written_when_they_are_set(changes):
+    known = dict.fromkeys(("data_definition", "column_mapping", "project_name"))
+    assert not known.keys() & SOUND.keys()
+    project = {"project_id": None} if "project_name" in changes else {}
+    assert CollectorConfig.parse(SOUND | changes | project).model_dump() == SOUND | changes | project
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"project_id": None}, "project_id: field required (or project_name)"),
+        ({"project_name": "p"}, "project_name: give project_id or project_name, not both"),
+        ({"project_id": None, "project_name": ""}, "project_name: "),
+        ({"api_url": ""}, "api_url: "),
+        ({"api_secret": ""}, "api_secret: is empty"),
+        ({"cache_reference": "maybe"}, "cache_reference: "),
+        ({"refrence_path": "x"}, "refrence_path: unknown field; did you mean 'reference_path'?"),
+        ({"trigger": {}}, "trigger: needs a 'type': one of IntervalTrigger, RowsCountTrigger"),
+        ({"trigger": None}, "trigger: must be an object, not null"),
+        ({"trigger": "IntervalTrigger"}, "trigger: must be an object, not a string"),
+        ({"trigger": {"type": "RowCountTrigger"}}, "trigger: unknown trigger 'RowCountTrigger'; did you mean 'RowsCou"),
+        ({"trigger": {"type": "os.path"}}, "trigger: unknown trigger 'os.path'"),
+    ],
+)
+def test_a_wrong_field_of_a_collector_is_refused_with_its_path(changes, told):
+    assert _problem(SOUND | changes).startswith(told)
+
+
+@pytest.mark.parametrize("missing", ["trigger", "report_config", "project_id"])
+def test_what_the_original_required_is_required(missing):
+    data = {key: value for key, value in SOUND.items() if key != missing}
+    assert _problem(data).startswith(f"{missing}: field required")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"limits": {"max_bdy_bytes": 1}}, "limits.max_bdy_bytes: unknown field; did you mean 'max_body_bytes'?"),
+        ({"limits": {"body_timeout": 0}}, "limits.body_timeout: must be greater than 0"),
+        ({"spill_rows": 0}, "spill_rows: "),
+        ({"spill_bytes": 1.5}, "spill_bytes: "),
+        ({"evaluation_workers": 65}, "evaluation_workers: "),
+        ({"durability": "none"}, "durability: must be 'process' or 'power'"),
+        ({"data_dir": ""}, "data_dir: "),
+        ({"collectors": []}, "collectors: must be an object, not a list"),
+    ],
+)
+def test_a_wrong_field_of_the_service_is_refused_with_its_path(changes, told):
+    assert _problem(changes, CollectorServiceConfig).startswith(told)
+
+
+def test_angle_brackets_around_the_url_are_no_part_of_it():
+    assert CollectorConfig.parse(SOUND | {"api_url": "<http://localhost:8000>"}).api_url == "http://localhost:8000"
+
+
+def test_numbers_are_taken_for_texts_as_the_original_took_them():
+    config = CollectorConfig.parse(SOUND | {"project_id": 5, "api_url": 6, "cache_reference": "yes"})
+    assert (config.project_id, config.api_url, config.cache_reference) == ("5", "6", True)
+
+
+# Ids
+
+
+@pytest.mark.parametrize(
+    "collector_id", ["main", "with space", "модель", "a.b", "x" * MAX_ID_LENGTH, "Livez", "%", "?#", "--"]
+)
+def test_an_id_may_be_almost_anything(collector_id):
+    assert check_id(collector_id) == collector_id
+
+
+@pytest.mark.parametrize(
+    "collector_id",
+    ["", "x" * (MAX_ID_LENGTH + 1), "a/b", "..", "a..b", ".", "\0nul", "a\nb", "\x7f", "\ud800", *RESERVED_IDS],
+)
+def test_an_id_that_can_be_no_part_of_a_path_is_refused(collector_id):
+    with pytest.raises(ValueError, match="id"):
+        check_id(collector_id)
+
+
+def test_the_key_is_the_id_whatever_id_says(tmp_path):
+    assert _service(tmp_path, main=SOUND | {"id": "other"}).collectors["main"].id == "main"
+
+
+def test_a_bad_key_is_refused_with_its_path():
+    assert _problem({"collectors": {"a/b": SOUND}}, CollectorServiceConfig).startswith("collectors.a/b: ")
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("secret", ["plain", "$NAME", "${NAME} and more", "${1}", "${}"])
+def test_a_secret_that_is_no_reference_is_taken_as_it_is(secret, monkeypatch):
+    monkeypatch.setenv("NAME", "hunter2")
+    assert collector_config(api_secret=secret).secret() == secret
+
+
+def test_a_secret_is_taken_from_the_environment_and_saved_as_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKSPACE_SECRET", "hunter2")
+    config = _service(tmp_path, main=SOUND | {"api_secret": "${WORKSPACE_SECRET}"})
+    assert config.collectors["main"].secret() == "hunter2"
+    config.save(tmp_path / "saved.json")
+    saved = (tmp_path / "saved.json").read_text()
+    assert ('"${WORKSPACE_SECRET}"' in saved, "hunter2" in saved) == (True, False)
+
+
+def test_a_secret_that_the_environment_has_not_is_told_by_name(monkeypatch):
+    monkeypatch.delenv("WORKSPACE_SECRET", raising=False)
+    with pytest.raises(ConfigError, match=r"^api_secret: the environment has no variable WORKSPACE_SECRET"):
+        collector_config(api_secret="${WORKSPACE_SECRET}").secret()
+
+
+def test_no_secret_is_none():
+    assert (collector_config().secret(), collector_config().masked()["api_secret"]) == (None, None)
+
+
+def test_a_secret_is_shown_nowhere():
+    config = collector_config(api_secret="hunter2")
+    service = CollectorServiceConfig(collectors={"main": config})
+    for shown in (repr(config), str(config), repr(service), str(service), json.dumps(config.masked())):
+        assert "hunter2" not in shown
+    assert config.masked() == config.model_dump() | {"api_secret": MASK}
+
+
+# Where things are
+
+
+@pytest.mark.parametrize(
+    ("url", "is_cloud", "kind"),
+    [
+        ("http://localhost:8000", None, "service"),
+        ("HTTPS://ui.example", None, "service"),
+        ("https://app.evidently.cloud", None, "cloud"),
+        ("https://app.evidently.cloud/", None, "cloud"),
+        ("https://app.evidently.cloud", False, "service"),
+        ("http://localhost:8000", True, "cloud"),
+        ("workspace", None, "directory"),
+        ("/var/workspace", None, "directory"),
+        ("file:///var/workspace", None, "directory"),
+    ],
+)
+def test_the_url_tells_what_kind_of_workspace_it_is(url, is_cloud, kind):
+    assert collector_config(api_url=url, is_cloud=is_cloud).workspace_kind == kind
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("workspace", "/base/workspace"),
+        ("./a b", "/base/a b"),
+        ("/var/workspace", "/var/workspace"),
+        ("file:///var/work%20space", "/var/work space"),
+        ("file:workspace", "/base/workspace"),
+    ],
+)
+def test_a_relative_workspace_starts_at_the_configs_directory(url, path):
+    assert collector_config(api_url=url).workspace_directory(Path("/base")) == Path(path)
+
+
+@pytest.mark.parametrize(("path", "file"), [(None, None), ("a.parquet", "/base/a.parquet"), ("/a", "/a")])
+def test_a_relative_reference_starts_at_the_configs_directory(path, file):
+    assert collector_config(reference_path=path).reference_file(Path("/base")) == (file and Path(file))
+
+
+# The service's config as a value
+
+
+def test_a_missing_file_is_written_with_the_defaults(tmp_path):
+    path = tmp_path / "config.json"
+    assert CollectorServiceConfig.load_or_default(path) == CollectorServiceConfig()
+    assert CollectorServiceConfig.load(path) == CollectorServiceConfig()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_is_there_is_loaded_and_left_alone(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"autosave": false}')
+    assert CollectorServiceConfig.load_or_default(path).autosave is False
+    assert path.read_text() == '{"autosave": false}'
+
+
+def test_collectors_are_added_replaced_and_taken_out_of_a_copy():
+    empty = CollectorServiceConfig(autosave=False)
+    one = empty.with_collector(collector_config("a"))
+    changed = collector_config("a", api_secret="x")
+    assert (empty.collectors, list(one.collectors), one.autosave) == ({}, ["a"], False)
+    assert one.with_collector(changed).collectors == {"a": changed}
+    assert one.without_collector("a") == empty
+    assert one.without_collector("b") == one
+
+
+def test_what_the_original_used_and_we_do_not_is_named():
+    used = {"type": "IntervalTrigger", "interval": 1, "last_triggered": 5}
+    config = CollectorServiceConfig.parse({"check_interval": 2, "collectors": {"a": SOUND | {"trigger": used}}})
+    assert config.unused() == ["check_interval", "collectors.a.trigger.last_triggered"]
+    assert CollectorServiceConfig.parse({"collectors": {"a": SOUND}}).unused() == []
+
+
+# The JSON Schema
+
+
+def _fields():
+    schema = CollectorServiceConfig.model_json_schema()
+    for name, definition in {"CollectorServiceConfig": schema, **schema["$defs"]}.items():
+        for field, place in definition.get("properties", {}).items():
+            if field != "type":  # a tag: it names what its definition describes
+                yield f"{name}.{field}", place
+
+
+@pytest.mark.parametrize(("name", "place"), [pytest.param(*field, id=field[0]) for field in _fields()])
+def test_each_field_of_the_schema_has_a_description(name, place):
+    assert place.get("description", "").endswith(".")
+
+
+def test_the_schema_knows_every_part():
+    assert {name.partition(".")[0] for name, _ in _fields()} == {
+        "CollectorServiceConfig",
+        "CollectorConfig",
+        "ReportConfig",
+        "IntervalTrigger",
+        "RowsCountTrigger",
+        "RowsCountOrIntervalTrigger",
+        "CronTrigger",
+        Storage.__name__,
+        Limits.__name__,
+    }

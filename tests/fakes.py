@@ -1,0 +1,81 @@
+"""Fakes: stand for the parts around what a test is about, and do at once what the real ones do in time."""
+
+import uuid6
+
+from collector.config import CollectorConfig, CollectorServiceConfig
+from collector.errors import ConfigError, UnknownCollector
+from collector.pipeline.status import Status
+
+REFERENCE = "references/main.parquet"  # where a fake supervisor says that it put one
+
+
+class FakePipeline:
+    """A pipeline that waits for ever: it seals when it is told to, and evaluates nothing."""
+
+    def __init__(self, config, journal):
+        self.config = config
+        self._journal = journal
+
+    async def flush(self):
+        return await self._journal.seal(self.config.id, str(uuid6.uuid7()))
+
+    async def failed(self):
+        return await self._journal.batches(self.config.id, "failed")
+
+    async def retry(self):
+        batches = await self.failed()
+        for batch in batches:
+            await self._journal.mark(batch, "sealed", attempts=0, error="")
+        return batches
+
+
+class FakeSupervisor:
+    """Takes what a supervisor takes; ``find_problems`` stands for Evidently's opinion of a config."""
+
+    def __init__(self, journal, config=None, find_problems=lambda _: []):
+        self.config = config or CollectorServiceConfig()
+        self.references = []
+        self._journal = journal
+        self._find_problems = find_problems
+
+    def pipeline(self, collector_id):
+        if collector_id not in self.config.collectors:
+            raise UnknownCollector(collector_id)
+        return FakePipeline(self.config.collectors[collector_id], self._journal)
+
+    def statuses(self):
+        return [
+            Status(key, "waiting", self._journal.waiting(key).rows, config.trigger.rows, None, 0, 0, 0, 0)
+            for key, config in self.config.collectors.items()
+        ]
+
+    async def check(self, config):
+        if problems := self._find_problems(config):
+            raise ConfigError(problems)
+
+    async def put(self, config):
+        self.config = self.config.with_collector(config)
+
+    async def delete(self, collector_id):
+        self.pipeline(collector_id)
+        self.config = self.config.without_collector(collector_id)
+        rows, _, _ = await self._journal.forget(collector_id)
+        return rows
+
+    async def set_reference(self, collector_id, frame):
+        config = self.pipeline(collector_id).config
+        self.references.append((collector_id, frame))
+        await self.put(config.model_copy(update={"reference_path": REFERENCE}))
+
+
+def collector_config(collector_id="main", **others):
+    """Make a sound config of one collector, with what a test wants otherwise."""
+    return CollectorConfig.parse(
+        {
+            "id": collector_id,
+            "trigger": {"type": "RowsCountTrigger", "rows_count": 1000},
+            "report_config": {"metrics": ["DataDriftPreset"]},
+            "project_id": "018f0000-0000-7000-8000-00000000000a",
+        }
+        | others
+    )

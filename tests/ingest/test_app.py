@@ -1,0 +1,245 @@
+import pytest
+import trio
+from fakes import collector_config
+from trio.testing import wait_all_tasks_blocked
+
+from collector.errors import Problem, StorageError
+
+SECRET = {"evidently-secret": "hunter2"}
+ROW = b'{"a": {"0": 1}}'
+ROUTES = [
+    ("GET", "/"),
+    ("GET", "/schema/openapi.json"),
+    ("GET", "/main"),
+    ("POST", "/main"),
+    ("DELETE", "/main"),
+    ("POST", "/main/data"),
+    ("POST", "/main/reference"),
+    ("POST", "/main/flush"),
+    ("GET", "/main/logs"),
+    ("GET", "/main/failed"),
+    ("POST", "/main/failed"),
+    ("GET", "/nope"),
+    ("POST", "/nope/data"),
+]
+
+
+def _is_problem(answer, status):
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, body["status"], body["status_code"]) == (status, status, status)
+    return body["detail"]
+
+
+# Routes
+
+
+async def test_the_list_of_collectors_tells_how_each_stands(open_service):
+    async with open_service(collectors=("a", "b")) as service:
+        await service.post("/b/data", ROW)
+        listed = (await service.http.get("/")).json()["collectors"]
+    assert [(status["id"], status["state"], status["rows_waiting"]) for status in listed] == [
+        ("a", "waiting", 0),
+        ("b", "waiting", 1),
+    ]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/livez", "live"), ("/readyz", "ready")])
+async def test_health_is_told_to_anyone(open_service, path, status):
+    async with open_service(secret="hunter2") as service:
+        answer = await service.http.get(path)
+    assert (answer.status_code, answer.json()) == (200, {"status": status})
+
+
+async def test_a_collector_is_created_shown_replaced_and_deleted(service):
+    config = collector_config().model_dump() | {"id": "other"}
+    created = await service.http.post("/new", json=config)
+    assert (created.status_code, created.json()) == (201, config | {"id": "new"})
+    shown = await service.http.get("/new")
+    assert (shown.status_code, shown.json()) == (200, created.json())
+    assert (await service.http.post("/new", json=config | {"project_id": "p"})).json()["project_id"] == "p"
+    await service.post("/new/data", ROW)
+    deleted = await service.http.delete("/new")
+    assert (deleted.status_code, deleted.json()) == (200, {"id": "new", "rows_dropped": 1})
+    assert (await service.http.get("/new")).status_code == 404
+
+
+async def test_data_is_kept_when_the_answer_comes(service):
+    answer = await service.post("/main/data", ROW)
+    assert (answer.status_code, answer.json(), service.rows()) == (201, {}, 1)
+
+
+async def test_a_reference_is_taken_as_a_frame(service):
+    answer = await service.post("/main/reference", b"a\n1\n2\n", content_type="text/csv")
+    assert (answer.status_code, answer.json()) == (201, {})
+    [(collector_id, frame)] = service.supervisor.references
+    assert (collector_id, frame.format, frame.rows, service.rows()) == ("main", "csv", 2, 0)
+
+
+async def test_a_flush_seals_what_waits(service):
+    await service.post("/main/data", ROW)
+    answer = await service.post("/main/flush")
+    [batch] = await service.journal.batches("main", "sealed")
+    assert (answer.status_code, answer.json()) == (202, {"batch_id": batch.id, "rows": 1})
+    empty = await service.post("/main/flush")
+    assert (empty.status_code, empty.json()) == (200, {"batch_id": None, "rows": 0})
+
+
+async def test_logs_are_newest_first(service):
+    for number in range(2):
+        await service.journal.log("main", {"number": number}, 10)
+    answer = await service.http.get("/main/logs")
+    assert (answer.status_code, answer.json()) == (200, [{"number": 1}, {"number": 0}])
+
+
+async def test_failed_batches_are_listed_and_evaluated_again_when_asked(service):
+    await service.post("/main/data", ROW)
+    await service.post("/main/flush")
+    [batch] = await service.journal.batches("main", "sealed")
+    await service.journal.mark(batch, "failed", attempts=2, error="no column 'b'")
+    told = [{"batch_id": batch.id, "rows": 1, "error": "no column 'b'", "attempts": 2}]
+    listed, retried = await service.http.get("/main/failed"), await service.post("/main/failed")
+    assert (listed.status_code, listed.json(), retried.status_code, retried.json()) == (200, told, 202, told)
+    assert (await service.http.get("/main/failed")).json() == []
+    assert [again.id for again in await service.journal.batches("main", "sealed")] == [batch.id]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/nope"),
+        ("DELETE", "/nope"),
+        ("POST", "/nope/data"),
+        ("POST", "/nope/reference"),
+        ("POST", "/nope/flush"),
+        ("GET", "/nope/logs"),
+        ("GET", "/nope/failed"),
+        ("POST", "/nope/failed"),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"{bad", ROW])
+async def test_an_unknown_collector_is_told_before_anything_about_the_body(service, method, path, body):
+    answer = await service.http.request(method, path, content=body)
+    assert _is_problem(answer, 404) == "Collector config with id 'nope' not found"
+
+
+@pytest.mark.parametrize("path", ["/main/nope", "/main/data/more", "/schema/nope"])
+async def test_an_unknown_route_is_not_found(service, path):
+    assert _is_problem(await service.http.get(path), 404) == "Not Found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/main", {"GET", "POST", "DELETE", "OPTIONS"}),
+        ("GET", "/main/data", {"POST", "OPTIONS"}),
+        ("POST", "/main/logs", {"GET", "OPTIONS"}),
+    ],
+)
+async def test_a_wrong_method_is_told_with_the_right_ones(service, method, path, allowed):
+    answer = await service.http.request(method, path)
+    assert _is_problem(answer, 405) == "Method Not Allowed"
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("path", ["/", "/main", "/main/logs", "/nope"])
+async def test_head_is_no_method_here(open_service, path):
+    async with open_service(secret="hunter2") as service:
+        answer = await service.http.head(path)
+    assert (answer.status_code, answer.content) == (405, b"")
+
+
+async def test_options_tells_the_methods_to_who_has_the_secret(open_service):
+    async with open_service(secret="hunter2") as service:
+        answer = await service.http.options("/main/data", headers=SECRET)
+        assert (await service.http.options("/main/data")).status_code == 401
+    assert (answer.status_code, answer.content, answer.headers["allow"]) == (204, b"", "OPTIONS, POST")
+    assert "content-type" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["//main//logs", "/main/logs/", "/main/logs//"])
+async def test_slashes_too_many_are_no_redirect(service, path):
+    answer = await service.http.get(f"http://collector{path}")
+    assert (answer.status_code, answer.json()) == (200, [])
+
+
+@pytest.mark.parametrize("headers", [{}, {"evidently-secret": "wrong"}, {"evidently-secret": ""}])
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_without_the_secret_nothing_is_told(open_service, method, path, headers):
+    async with open_service(secret="hunter2") as service:
+        answer = await service.http.request(method, path, headers=headers, content=ROW)
+    assert _is_problem(answer, 401) == "Unauthorized"
+
+
+async def test_the_secret_is_asked_for_before_the_body(open_service):
+    """Before its length is looked at, and though it never comes."""
+
+    async def halting():
+        await trio.sleep_forever()
+        yield b""
+
+    async with open_service(secret="hunter2", limits={"max_body_bytes": 1}) as service:
+        assert (await service.http.post("/main/data", content=ROW)).status_code == 401
+        assert (await service.http.post("/main/data", content=ROW, headers=SECRET)).status_code == 413
+        with trio.fail_after(10):
+            assert (await service.http.post("/main/data", content=halting())).status_code == 401
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "пароль"])
+async def test_the_secret_opens_whatever_its_characters(open_service, secret):
+    """A header's bytes are what the client sent, which is UTF-8 wherever curl runs."""
+    async with open_service(secret=secret) as service:
+        answer = await service.http.get("/main", headers={b"EVIDENTLY-SECRET": secret.encode()})
+    assert answer.status_code == 200
+
+
+async def test_a_stopping_service_refuses_with_a_hint_when_to_come_again(service):
+    service.draining.begin()
+    for method, path in (*ROUTES, ("GET", "/readyz")):
+        answer = await service.http.request(method, path, content=ROW)
+        assert "stopping" in _is_problem(answer, 503)
+        assert int(answer.headers["retry-after"]) > 0
+    assert ((await service.http.get("/livez")).status_code, service.rows()) == (200, 0)
+
+
+async def test_a_request_in_flight_is_answered_and_waited_for(service, nursery):
+    async def body():
+        await wait_all_tasks_blocked()  # until its handler waits for it
+        service.draining.begin()
+        nursery.start_soon(service.draining.wait_idle)
+        await wait_all_tasks_blocked()
+        assert nursery.child_tasks
+        yield ROW
+
+    assert (await service.http.post("/main/data", content=body())).status_code == 201
+    assert service.rows() == 1
+
+
+async def test_a_disk_that_refuses_is_told_as_worth_asking_again(service, monkeypatch):
+    async def refuse(*args):
+        raise StorageError("the journal can't be written: database or disk is full; nothing of the request was kept")
+
+    monkeypatch.setattr(service.journal, "append", refuse)
+    answer = await service.post("/main/data", ROW)
+    assert "disk is full" in _is_problem(answer, 507)
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_our_own_mistakes_are_problems_too_and_tell_nothing(service, monkeypatch):
+    async def fail(*args):
+        raise RuntimeError("inner matters")
+
+    monkeypatch.setattr(service.journal, "append", fail)
+    assert "inner" not in _is_problem(await service.post("/main/data", ROW), 500)
+
+
+async def test_a_config_that_evidently_does_not_take_is_refused_and_not_taken(open_service):
+    problem = Problem(("report_config", "metrics", 0), "unknown metric 'Nope'; did you mean 'None'?")
+    async with open_service(find_problems=lambda _: [problem]) as service:
+        answer = await service.http.post("/new", json=collector_config().model_dump())
+        assert (await service.http.get("/new")).status_code == 404
+    assert _is_problem(answer, 400).startswith("Validation failed for POST /new: report_config.metrics.0: unknown")
+    assert answer.json()["extra"] == [{"message": problem.message, "key": "report_config.metrics.0"}]

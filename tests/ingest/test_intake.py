@@ -1,0 +1,276 @@
+import gzip
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import trio
+import zstandard
+from fakes import collector_config
+
+from collector.config.model import MASK
+from collector.errors import BodyTooLarge
+from collector.ingest.intake import SMALL_BODY, Head, Intake
+
+ROW = b'{"a": {"0": 1}}'
+TABLE = pa.table({"a": [1, 2, 3]})
+
+
+def _stream(table=TABLE, **options):
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def _parquet(table=TABLE):
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def _detail(answer, status):
+    body = answer.json()
+    assert (answer.status_code, body["status_code"]) == (status, status)
+    return body["detail"]
+
+
+# Kinds of bodies
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "rows"),
+    [
+        (None, ROW, 1),
+        ("application/json", b'{"a": [1, 2]}', 2),
+        ("application/x-www-form-urlencoded", ROW, 1),
+        ("text/plain", ROW, 1),
+        ("application/x-ndjson; charset=utf-8", b'{"a": 1}\n{"a": 2}\n', 2),
+        ("text/csv", b"a\n1\n2\n", 2),
+        ("application/vnd.apache.arrow.stream", _stream(), 3),
+        ("application/vnd.apache.parquet", _parquet(), 3),
+        ("application/json", b'{"a": {"0": NaN, "1": Infinity}}', 2),
+        ("application/json", b"{}", 0),
+        ("application/json", b'{"a": {}}', 0),
+    ],
+)
+async def test_data_comes_in_many_forms(service, content_type, body, rows):
+    headers = {"content_type": content_type} if content_type else {}
+    assert (await service.post("/main/data", body, **headers)).status_code == 201
+    assert service.rows() == rows
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [
+        ("identity", bytes),
+        ("gzip", gzip.compress),
+        ("GZIP", gzip.compress),
+        ("zstd", zstandard.ZstdCompressor().compress),
+    ],
+)
+async def test_data_may_be_compressed(service, encoding, compress):
+    assert (await service.post("/main/data", compress(ROW), content_encoding=encoding)).status_code == 201
+    assert service.rows() == 1
+
+
+async def test_a_config_and_a_reference_may_be_compressed(service):
+    config = gzip.compress(json.dumps(collector_config().model_dump()).encode())
+    assert (await service.post("/new", config, content_encoding="gzip")).status_code == 201
+    assert (await service.post("/new/reference", gzip.compress(ROW), content_encoding="gzip")).status_code == 201
+
+
+async def test_a_large_body_is_checked_as_a_small_one_is(service):
+    body = json.dumps({"a": list(range(SMALL_BODY))}).encode()
+    assert len(body) > SMALL_BODY
+    assert (await service.post("/main/data", body)).status_code == 201
+    assert service.rows() == SMALL_BODY
+    assert "JSON is malformed" in _detail(await service.post("/main/data", body[:-1]), 400)
+
+
+@pytest.mark.parametrize("path", ["/main/data", "/main/reference", "/main"])
+@pytest.mark.parametrize(
+    ("headers", "body", "told"),
+    [
+        ({}, b"", "the body is empty"),
+        ({}, b" \n", "the body is empty"),
+        ({}, b"{bad", "JSON is malformed"),
+        ({"content_encoding": "br"}, ROW, "the Content-Encoding 'br' isn't known"),
+        ({"content_encoding": "gzip"}, ROW, "isn't gzip"),
+        ({"content_encoding": "gzip"}, gzip.compress(b""), "the body is empty"),
+    ],
+)
+async def test_a_bad_body_is_refused_on_each_route_and_nothing_is_kept(service, path, headers, body, told):
+    before = service.supervisor.config
+    assert told in _detail(await service.post(path, body, **headers), 400)
+    assert (service.rows(), service.supervisor.references) == (0, [])
+    assert service.supervisor.config == before
+
+
+@pytest.mark.parametrize("body", [b"5", b'"hello"', b"null", b"[1,2]", b'{"a": 1}'])
+async def test_what_is_no_table_is_refused(service, body):
+    assert _detail(await service.post("/main/data", body), 400)
+    assert service.rows() == 0
+
+
+# Limits
+
+
+def _sent_in_chunks(body):
+    async def chunks():
+        for start in range(0, len(body), 10):
+            yield body[start : start + 10]
+
+    return chunks()
+
+
+@pytest.mark.parametrize("sent", [bytes, _sent_in_chunks], ids=["with length", "in chunks"])
+@pytest.mark.parametrize("path", ["/main/data", "/main/reference", "/main"])
+async def test_a_body_over_its_limit_is_too_large(open_service, path, sent):
+    async with open_service(limits={"max_body_bytes": 20}) as service:
+        body = json.dumps({"a": [1] * 10}).encode()
+        answer = await service.http.post(path, content=sent(body))
+        assert "the limit is 20 bytes" in _detail(answer, 413)
+        assert (service.rows(), service.supervisor.references) == (0, [])
+
+
+@pytest.mark.parametrize("take", ["take_data", "take_reference", "take_config"])
+async def test_a_body_that_announces_too_much_is_not_read_at_all(open_service, take):
+    class Unread:
+        def __aiter__(self):
+            pytest.fail("the body was read")
+
+    async with open_service(limits={"max_body_bytes": 20}) as service:
+        intake = Intake(service.supervisor, service.journal, None)
+        with pytest.raises(BodyTooLarge):
+            await getattr(intake, take)("main", Head(content_length="21"), Unread())
+
+
+async def test_typed_bodies_have_a_limit_of_their_own(open_service):
+    body = _stream()
+    limits = {"max_body_bytes": 1, "max_typed_body_bytes": len(body)}
+    arrow = {"content_type": "application/vnd.apache.arrow.stream"}
+    async with open_service(limits=limits) as service:
+        assert (await service.post("/main/data", body, **arrow)).status_code == 201
+        assert (await service.post("/main/data", body + b"\0", **arrow)).status_code == 413
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress], ids=["gzip", "zstd"])
+async def test_the_limit_is_of_the_body_after_decompression(open_service, compress):
+    body = compress(b" " * 10_000)
+    encoding = "gzip" if compress is gzip.compress else "zstd"
+    assert len(body) < 1000
+    async with open_service(limits={"max_body_bytes": 1000}) as service:
+        assert (await service.post("/main/data", body, content_encoding=encoding)).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("content_type", "write"),
+    [
+        ("application/vnd.apache.parquet", _parquet),
+        ("application/vnd.apache.arrow.stream", lambda table: _stream(table, compression="zstd")),
+    ],
+)
+async def test_what_formats_compress_by_themselves_counts_decompressed_too(open_service, content_type, write):
+    """The limit is "of an Arrow or parquet body, after decompression": a bomb may hide in its pages as well."""
+    body = write(pa.table({"a": pa.array([7] * 1_000_000)}))
+    limit = 1_000_000
+    assert len(body) < limit < 8 * 1_000_000
+    async with open_service(limits={"max_typed_body_bytes": limit}) as service:
+        assert (await service.post("/main/data", body, content_type=content_type)).status_code == 413
+
+
+async def test_a_body_that_does_not_come_in_time_is_refused(open_service, autojump_clock):
+    async def halting():
+        yield b'{"a": '
+        await trio.sleep_forever()
+
+    async with open_service(limits={"body_timeout": 5}) as service:
+        answer = await service.http.post("/main/data", content=halting())
+        assert "didn't arrive within 5 s" in _detail(answer, 408)
+        assert service.rows() == 0
+
+
+# Idempotency keys
+
+
+async def test_a_request_sent_again_with_its_key_is_kept_once(service):
+    for _ in range(2):
+        assert (await service.post("/main/data", ROW, idempotency_key="k")).status_code == 201
+    assert service.rows() == 1
+    await service.post("/main/data", ROW)
+    assert service.rows() == 2
+
+
+async def test_a_key_is_that_of_the_body_however_it_was_compressed(service):
+    await service.post("/main/data", ROW, idempotency_key="k")
+    again = await service.post("/main/data", gzip.compress(ROW), idempotency_key="k", content_encoding="gzip")
+    assert (again.status_code, service.rows()) == (201, 1)
+
+
+async def test_a_key_with_another_body_is_refused(service):
+    await service.post("/main/data", ROW, idempotency_key="k")
+    assert "'k' came before" in _detail(await service.post("/main/data", b'{"a": [2]}', idempotency_key="k"), 422)
+    assert service.rows() == 1
+
+
+# Configs
+
+
+@pytest.mark.parametrize(
+    "path", ["/livez", "/schema", "/metrics", "/..%2e", "/a..b", "/%00nul", "/%0A", f"/{'x' * 129}"]
+)
+async def test_an_id_that_can_be_none_is_refused(service, path):
+    answer = await service.http.post(path, json=collector_config().model_dump())
+    assert answer.status_code in {400, 405}
+    assert list(service.supervisor.config.collectors) == ["main"]
+
+
+@pytest.mark.parametrize("path", ["/with%20space", "/%D0%BC%D0%BE%D0%B4%D0%B5%D0%BB%D1%8C", f"/{'x' * 128}"])
+async def test_an_id_is_what_its_path_says_decoded(service, path):
+    created = await service.http.post(path, json=collector_config().model_dump())
+    assert created.status_code == 201
+    assert (await service.http.get(path)).json() == created.json()
+    assert (await service.post(f"{path}/data", ROW)).status_code == 201
+    assert service.rows(created.json()["id"]) == 1
+
+
+async def test_a_secret_is_masked_in_every_answer_and_kept_when_the_mask_comes_back(service):
+    config = collector_config().model_dump() | {"api_secret": "hunter2"}
+    answers = [
+        await service.http.post("/new", json=config),
+        await service.http.get("/new"),
+        await service.http.post("/new", json=config | {"api_secret": MASK, "project_id": "p"}),
+        await service.http.get("/"),
+    ]
+    assert not any("hunter2" in answer.text for answer in answers)
+    kept = service.supervisor.config.collectors["new"]
+    assert (kept.api_secret, kept.project_id) == ("hunter2", "p")
+
+
+async def test_a_mask_for_a_new_collector_is_no_secret(service):
+    await service.http.post("/new", json=collector_config().model_dump() | {"api_secret": MASK})
+    assert service.supervisor.config.collectors["new"].api_secret is None
+
+
+async def test_a_config_keeps_what_waits(service):
+    await service.post("/main/data", ROW)
+    await service.http.post("/main", json=collector_config().model_dump() | {"project_id": "p"})
+    assert service.rows() == 1
+
+
+# Races
+
+
+@pytest.mark.parametrize("path", ["/main/data", "/main/reference"])
+async def test_a_collector_deleted_while_a_body_arrives_takes_nothing(service, path):
+    """Rows that are answered 2xx must not lie with a collector that isn't there."""
+
+    async def slow():
+        yield b'{"a": '
+        assert (await service.http.delete("/main")).status_code == 200
+        yield b"[1]}"
+
+    answer = await service.http.post(path, content=slow())
+    assert (answer.status_code, service.rows()) == (404, 0)

@@ -1,0 +1,28 @@
+from collector import __version__
+
+
+async def test_the_document_names_every_route(service):
+    answer = await service.http.get("/schema/openapi.json")
+    document = answer.json()
+    routes = {(method, path) for path, methods in document["paths"].items() for method in methods}
+    assert routes == {
+        ("get", "/"),
+        ("get", "/livez"),
+        ("get", "/readyz"),
+        ("get", "/schema/openapi.json"),
+        ("post", "/{collector_id}"),
+        ("get", "/{collector_id}"),
+        ("delete", "/{collector_id}"),
+        ("post", "/{collector_id}/data"),
+        ("post", "/{collector_id}/reference"),
+        ("post", "/{collector_id}/flush"),
+        ("get", "/{collector_id}/logs"),
+        ("get", "/{collector_id}/failed"),
+        ("post", "/{collector_id}/failed"),
+    }
+    assert (answer.status_code, document["info"]["version"]) == (200, __version__)
+
+
+async def test_each_route_says_what_it_does(service):
+    paths = (await service.http.get("/schema/openapi.json")).json()["paths"]
+    assert all(route.get("summary") for methods in paths.values() for route in methods.values())

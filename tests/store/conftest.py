@@ -1,0 +1,16 @@
+"""A journal in a temporary directory."""
+
+import pytest
+
+from collector.store.journal import open_journal
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.sqlite3"
+
+
+@pytest.fixture
+async def journal(path):
+    async with open_journal(path) as opened:
+        yield opened

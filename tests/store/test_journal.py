@@ -1,0 +1,683 @@
+import json
+import math
+import os
+import sqlite3
+import stat
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.parquet as pq
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+
+from collector.errors import DataDirError, KeyReused, StorageError
+from collector.store import statements
+from collector.store.frames import Frame, check_frame
+from collector.store.journal import Journal, open_journal
+from collector.store.parts import write_part
+from collector.store.schema import FORMAT_VERSION, SCHEMA
+from collector.store.statements import Part
+
+MANY = 10**9
+
+
+def _frame(rows=1):
+    return check_frame("json", json.dumps({"id": list(range(rows))}).encode())
+
+
+def _state(journal, collector="main"):
+    waiting = journal.waiting(collector)
+    return waiting.rows, waiting.frame_rows, waiting.frame_bytes
+
+
+def _query(path, sql):
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+async def _append(journal, *rows, collector="main"):
+    for count in rows:
+        await journal.append(collector, _frame(count))
+
+
+async def _spilled(journal, path="parts/1.parquet", rows=MANY, collector="main", batch=None):
+    """Enter a part in the place of the oldest frames, without writing it."""
+    run = await journal.next_run(collector, batch, rows, MANY)
+    assert await journal.spill(run, Part(path, run.rows, run.size))
+    return run
+
+
+# Frames in
+
+
+async def test_append_tells_the_rows_that_wait(journal):
+    assert await journal.append("main", _frame(2)) == 2
+    assert await journal.append("main", _frame(3)) == 5
+    assert await journal.append("other", _frame(1)) == 1
+    assert _state(journal) == (5, 5, len(_frame(2).body) + len(_frame(3).body))
+
+
+async def test_a_frame_without_rows_is_not_kept(journal, path):
+    assert await journal.append("main", _frame(0)) == 0
+    assert _query(path, "SELECT COUNT(*) FROM frame") == [(0,)]
+
+
+async def test_an_answered_frame_is_on_disk_as_it_came(journal, path):
+    frame = _frame(2)
+    await journal.append("main", frame)
+    assert _query(path, "SELECT collector, batch, format, rows, size, body FROM frame") == [
+        ("main", None, "json", 2, len(frame.body), frame.body)
+    ]
+
+
+async def test_all_who_wait_share_one_transaction(path):
+    connection = _schema(path)
+    statements_run = []
+    connection.set_trace_callback(statements_run.append)
+    journal = Journal(connection)
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(_append, journal, 1)
+        await wait_all_tasks_blocked()
+        async with trio.open_nursery() as writer:
+            writer.start_soon(journal.write_orders)
+            await _append(journal, 1)
+            writer.cancel_scope.cancel()
+    assert statements_run.count("COMMIT") == 1
+    assert _query(path, "SELECT COUNT(*) FROM frame") == [(6,)]
+    connection.close()
+
+
+async def test_rows_are_waited_for_exactly(journal):
+    done = trio.Event()
+
+    async def wait():
+        await journal.wait_for_rows("main", 5)
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await _append(journal, 4)
+        await _append(journal, 10, collector="other")
+        await wait_all_tasks_blocked()
+        assert not done.is_set()
+        await _append(journal, 1)
+        await done.wait()
+
+
+async def test_rows_that_wait_already_are_not_waited_for(journal):
+    await _append(journal, 5)
+    with assert_checkpoints():
+        await journal.wait_for_rows("main", 5)
+
+
+@pytest.mark.parametrize(("rows", "max_bytes"), [(3, MANY), (MANY, 30)], ids=["rows", "bytes"])
+async def test_a_spill_is_due_by_the_rows_or_bytes_of_frames_alone(journal, rows, max_bytes):
+    """What is in parts already doesn't count; the body of one row has 11 bytes."""
+    assert len(_frame(1).body) == 11
+    await _append(journal, 1, 1, 1)
+    await journal.wait_for_spill("main", rows, max_bytes)
+    await _spilled(journal)
+    with trio.move_on_after(0) as scope:
+        await journal.wait_for_spill("main", rows, max_bytes)
+    assert scope.cancelled_caught
+    assert _state(journal) == (3, 0, 0)
+
+
+async def test_a_cancelled_append_is_all_or_nothing(journal, path):
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await journal.append("main", _frame(2))
+    assert scope.cancelled_caught
+    await _append(journal, 3)
+    assert _query(path, "SELECT SUM(rows) FROM frame") == [(journal.waiting("main").rows,)]
+
+
+# Idempotency keys
+
+
+async def test_a_known_key_keeps_nothing_again(journal):
+    for _ in range(2):
+        assert await journal.append("main", _frame(2), "key", "digest") == 2
+    assert await journal.append("other", _frame(2), "key", "digest") == 2
+    assert await journal.append("main", _frame(2), "key 2", "digest") == 4
+
+
+async def test_a_key_with_another_body_is_refused_alone(journal):
+    await journal.append("main", _frame(2), "key", "digest")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_append, journal, 1)  # shares the transaction
+        with pytest.raises(KeyReused, match="the idempotency key 'key' came before with another body"):
+            await journal.append("main", _frame(4), "key", "other digest")
+    assert journal.waiting("main").rows == 3
+
+
+async def test_a_key_survives_a_restart_and_is_forgotten_after_a_day(path, monkeypatch):
+    async with open_journal(path) as journal:
+        await journal.append("main", _frame(1), "key", "digest")
+    async with open_journal(path) as journal:
+        assert await journal.append("main", _frame(1), "key", "digest") == 1
+        later = statements.KEPT_KEYS_SECONDS + 1
+        now = _query(path, "SELECT at FROM idempotency")[0][0]
+        monkeypatch.setattr("collector.store.journal.time.time", lambda: now + later)
+        await journal.append("main", _frame(1), "key 2", "digest")
+    assert _query(path, "SELECT key FROM idempotency") == [("key 2",)]
+
+
+# Batches
+
+
+@pytest.mark.parametrize(
+    ("frames", "wanted", "sealed", "left"),
+    [
+        ([50], 5, 50, 0),
+        ([1, 1, 1, 1, 1], 5, 5, 0),
+        ([2, 2, 2, 2], 5, 6, 2),
+        ([5, 5], 5, 5, 5),
+        ([1, 1], 5, 2, 0),
+        ([3, 4], math.inf, 7, 0),
+    ],
+)
+async def test_a_batch_is_cut_after_whole_frames(journal, frames, wanted, sealed, left):
+    await _append(journal, *frames)
+    batch = await journal.seal("main", "b1", wanted)
+    assert (batch.id, batch.state, batch.rows) == ("b1", "sealed", sealed)
+    assert journal.waiting("main").rows == journal.waiting("main").frame_rows == left
+    assert await journal.batches("main", "sealed") == [batch]
+
+
+async def test_parts_are_sealed_before_frames(journal):
+    await _append(journal, 2, 2)
+    await _spilled(journal)
+    await _append(journal, 3, 3)
+    assert (await journal.seal("main", "b1", 5)).rows == 7
+    assert [part.rows for part in await journal.parts("b1")] == [4]
+    assert _state(journal) == (3, 3, len(_frame(3).body))
+
+
+async def test_nothing_waits_nothing_is_sealed(journal):
+    assert await journal.seal("main", "b1") is None
+    assert await journal.batches("main", "sealed") == []
+
+
+async def test_a_batchs_window_is_from_its_first_row_to_its_sealing(journal, monkeypatch):
+    moments = iter([100.0, 200.0, 300.0, 400.0])
+    monkeypatch.setattr("collector.store.journal.time.time", lambda: next(moments))
+    await _append(journal, 1, 1)
+    batch = await journal.seal("main", "b1", 1)
+    assert (batch.opened, batch.sealed) == (100.0, 300.0)
+    assert journal.waiting("main").opened == 200.0
+    assert (await journal.seal("main", "b2")).opened == 200.0
+
+
+async def test_a_batch_goes_through_its_states(journal):
+    await _append(journal, 1)
+    batch = await journal.seal("main", "b1")
+    evaluated = await journal.mark(batch, "evaluated", outcome={"report_id": "r"}, attempts=1, error="x")
+    assert await journal.batches("main", "sealed") == []
+    assert await journal.batches("main", "evaluated") == [evaluated]
+    assert (evaluated.outcome, evaluated.attempts, evaluated.error) == ({"report_id": "r"}, 1, "x")
+
+
+async def test_batches_come_oldest_first_in_any_of_the_states_asked_for(journal):
+    for id_ in ("b2", "b1", "b3"):
+        await _append(journal, 1)
+        await journal.seal("main", id_)
+    await journal.mark((await journal.batches("main", "sealed"))[0], "failed")
+    assert [batch.id for batch in await journal.batches("main", "sealed", "failed")] == ["b1", "b2", "b3"]
+    assert [batch.id for batch in await journal.batches("main", "sealed")] == ["b2", "b3"]
+    assert await journal.batches("other", "sealed") == []
+
+
+async def test_a_delivered_batch_lets_go_of_its_parts(journal):
+    """In the order of their rows, whatever their names."""
+    await _append(journal, 1, 1)
+    await _spilled(journal, "parts/2.parquet", rows=1)
+    await _spilled(journal, "parts/1.parquet", rows=1)
+    batch = await journal.seal("main", "b1")
+    assert await journal.finish(batch) == ["parts/2.parquet", "parts/1.parquet"]
+    assert await journal.parts("b1") == []
+    assert [(kept.id, kept.state) for kept in await journal.batches("main", "delivered")] == [("b1", "delivered")]
+
+
+async def test_only_the_newest_delivered_batches_stay_known(journal, monkeypatch):
+    monkeypatch.setattr(statements, "KEPT_BATCHES", 2)
+    for collector in ("main", "other"):
+        for number in range(4):
+            await _append(journal, 1, collector=collector)
+            batch = await journal.seal(collector, f"{collector}{number}")
+            if number:
+                await journal.finish(batch)
+    for collector in ("main", "other"):
+        known = await journal.batches(collector, "sealed", "delivered")
+        assert [batch.id for batch in known] == [f"{collector}{number}" for number in (0, 2, 3)]
+
+
+async def test_parts_are_known_by_their_new_paths(journal):
+    await _append(journal, 1)
+    await _spilled(journal, "parts/1.parquet")
+    await journal.seal("main", "b1")
+    await journal.move_parts({"parts/1.parquet": "failed/b1/1.parquet"})
+    assert [part.path for part in await journal.parts("b1")] == ["failed/b1/1.parquet"]
+
+
+async def test_files_that_are_known(journal):
+    for id_ in ("b1", "b2"):
+        await _append(journal, 1)
+        await _spilled(journal, f"parts/{id_}.parquet")
+        await journal.seal("main", id_)
+    await journal.mark((await journal.batches("main", "sealed"))[0], "evaluated")
+    assert await journal.known_files() == ({"parts/b1.parquet", "parts/b2.parquet"}, {"b1"})
+
+
+# Spilling
+
+
+@pytest.mark.parametrize(
+    ("rows", "max_bytes", "taken"), [(3, MANY, 3), (2, MANY, 1), (0, MANY, 1), (MANY, 20, 1), (MANY, MANY, 6)]
+)
+async def test_a_run_is_the_oldest_frames_up_to_a_limit_but_at_least_one(journal, rows, max_bytes, taken):
+    await _append(journal, 1, 2, 3)
+    run = await journal.next_run("main", None, rows, max_bytes)
+    assert (run.rows, run.collector) == (taken, "main")
+
+
+async def test_no_frames_no_run(journal):
+    await _append(journal, 1, collector="other")
+    assert await journal.next_run("main", None, MANY, MANY) is None
+
+
+async def test_a_spill_that_races_with_a_seal_in_its_midst_changes_nothing(journal):
+    await _append(journal, 2, 2)
+    run = await journal.next_run("main", None, MANY, MANY)
+    await journal.seal("main", "b1", 1)
+    assert not await journal.spill(run, Part("parts/1.parquet", 4, 100))
+    assert await journal.known_files() == (set(), set())
+    assert _state(journal) == (2, 2, len(_frame(2).body))
+
+
+async def test_a_spill_that_races_with_a_seal_of_all_goes_into_the_batch(journal):
+    await _append(journal, 2, 2)
+    run = await journal.next_run("main", None, MANY, MANY)
+    await _append(journal, 1)
+    await journal.seal("main", "b1", 5)
+    assert await journal.spill(run, Part("parts/1.parquet", 4, 100))
+    assert await journal.parts("b1") == [Part("parts/1.parquet", 4, 100)]
+    assert _state(journal) == (0, 0, 0)
+
+
+async def test_a_spill_of_what_is_forgotten_changes_nothing(journal):
+    await _append(journal, 2)
+    run = await journal.next_run("main", None, MANY, MANY)
+    await journal.forget("main")
+    assert not await journal.spill(run, Part("parts/1.parquet", 2, 100))
+    assert await journal.known_files() == (set(), set())
+
+
+# Clocks and logs
+
+
+async def test_a_clock_starts_once_and_survives_a_restart(path):
+    async with open_journal(path) as journal:
+        assert await journal.clock("main", 100.0) == 100.0
+        assert await journal.clock("main", 200.0) == 100.0
+        await journal.set_clock("main", 300.0)
+    async with open_journal(path) as journal:
+        assert await journal.clock("main", 400.0) == 300.0
+        assert await journal.clock("other", 400.0) == 400.0
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"), [(2, [4, 3]), (10, [4, 3, 2, 1, 0]), (0, [4, 3, 2, 1, 0]), (-1, [4, 3, 2, 1, 0])]
+)
+async def test_a_log_is_newest_first_and_trimmed(journal, keep, kept):
+    await journal.log("other", {"number": -1}, keep)
+    for number in range(5):
+        await journal.log("main", {"number": number}, keep)
+    assert await journal.logs("main") == [{"number": number} for number in kept]
+    assert await journal.logs("other") == [{"number": -1}]
+
+
+# Forgetting
+
+
+async def test_forgetting_drops_all_of_one_collector_and_tells_what_was_undelivered(journal, path):
+    for collector in ("main", "other"):
+        await journal.append(collector, _frame(2), "key", "digest")
+        await _spilled(journal, f"parts/{collector}.parquet", collector=collector)
+        await journal.seal(collector, f"b-{collector}")
+        await _append(journal, 3, collector=collector)
+        await journal.set_clock(collector, 100.0)
+        await journal.log(collector, {}, 10)
+    assert await journal.forget("main") == (5, ["parts/main.parquet"], ["b-main"])
+    assert (_state(journal), journal.waiting("other").rows) == ((0, 0, 0), 3)
+    for table in ("frame", "part", "batch", "clock", "log", "idempotency"):
+        assert _query(path, f"SELECT DISTINCT collector FROM {table}") == [("other",)]
+
+
+async def test_one_who_waits_for_rows_is_not_forgotten_with_them(journal):
+    done = trio.Event()
+
+    async def wait():
+        await journal.wait_for_rows("main", 5)
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        await journal.forget("main")
+        await _append(journal, 5)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert done.is_set()
+
+
+async def test_a_seal_ordered_while_a_forgetting_waits_is_counted_right(path):
+    """All three share a transaction, in this order: nothing is open after it."""
+    connection = _schema(path)
+    journal = Journal(connection)
+    async with trio.open_nursery() as nursery:
+        for order in ((journal.forget, "main"), (_append, journal, 2), (journal.seal, "main", "b1")):
+            nursery.start_soon(*order)
+            await wait_all_tasks_blocked()
+        async with trio.open_nursery() as writer:
+            writer.start_soon(journal.write_orders)
+            await journal.logs("main")
+            writer.cancel_scope.cancel()
+    assert _query(path, "SELECT rows FROM frame WHERE batch = 'b1'") == [(2,)]
+    assert _state(journal) == (0, 0, 0)
+    connection.close()
+
+
+# What a disk refuses
+
+
+def _schema(path):
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    connection.executescript(SCHEMA)
+    return connection
+
+
+@asynccontextmanager
+async def _nearly_full(path):
+    """A journal on a disk with room for ten pages of 4096 bytes."""
+    connection = _schema(path)
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 10}")
+    try:
+        async with trio.open_nursery() as nursery:
+            journal = Journal(connection)
+            nursery.start_soon(journal.write_orders)
+            yield journal
+            nursery.cancel_scope.cancel()
+    finally:
+        connection.close()
+
+
+async def test_a_write_that_does_not_fit_fails_alone_and_keeps_nothing(path):
+    refused = []
+
+    async def append_large(journal):
+        try:
+            await journal.append("main", Frame("json", bytes(20 * 4096), 7), "key", "digest")
+        except StorageError as error:
+            refused.append(str(error))
+
+    async with _nearly_full(path) as journal:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_append, journal, 1)
+            nursery.start_soon(append_large, journal)
+            nursery.start_soon(_append, journal, 2)
+        assert (len(refused), journal.waiting("main").rows) == (1, 3)
+        assert "nothing of the request was kept" in refused[0]
+        assert await journal.append("main", _frame(1), "key", "other digest") == 4  # its key isn't known either
+    assert _query(path, "SELECT SUM(rows) FROM frame") == [(4,)]
+
+
+async def test_a_full_disk_takes_again_once_there_is_room(path):
+    async with _nearly_full(path) as journal:
+        large = Frame("json", bytes(6 * 4096), 1)
+        await journal.append("main", large)
+        with pytest.raises(StorageError):
+            await journal.append("main", large)
+        await journal.forget("main")
+        assert await journal.append("main", large) == 1
+
+
+# Opening
+
+
+async def test_the_journal_and_what_sqlite_puts_beside_it_are_their_owners_only(journal, path):
+    await _append(journal, 1)
+    modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
+    assert modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
+
+
+async def test_a_newer_format_is_refused_and_left_as_it_is(path):
+    async with open_journal(path) as journal:
+        await _append(journal, 1)
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION + 1}")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(DataDirError, match=f"has format {FORMAT_VERSION + 1}, this version knows up to"):
+        async with open_journal(path):
+            pytest.fail("opened")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"no database at all, " * 100, b"SQLite format 3\0" + bytes(4096)])
+async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path, content):
+    path.write_bytes(content)
+    with pytest.raises(DataDirError, match="can't be opened: "):
+        async with open_journal(path):
+            pytest.fail("opened")
+    assert path.read_bytes() == content
+
+
+async def test_a_directory_in_its_place_is_refused(path):
+    path.mkdir()
+    with pytest.raises(DataDirError, match="can't be opened: "):
+        async with open_journal(path):
+            pytest.fail("opened")
+
+
+async def test_a_restart_knows_what_waits(path):
+    async with open_journal(path) as journal:
+        await _append(journal, 2, 3)
+        await _spilled(journal, rows=2)
+        await _append(journal, 1, collector="other")
+        before = _state(journal), _state(journal, "other"), journal.waiting("main").opened
+        await _append(journal, 1, collector="sealed")
+        await journal.seal("sealed", "b1")
+    async with open_journal(path) as journal:
+        assert (_state(journal), _state(journal, "other"), journal.waiting("main").opened) == before
+        assert _state(journal, "sealed") == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("durability", "level"), [("process", 1), ("power", 2)])
+async def test_durability_is_sqlites_synchronous(path, durability, level, monkeypatch):
+    """1 is NORMAL and 2 is FULL: https://sqlite.org/pragma.html#pragma_synchronous."""
+    connections = []
+    connect = sqlite3.connect
+
+    def remember(*args, **options):
+        connections.append(connect(*args, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", remember)
+    async with open_journal(path, durability):
+        assert connections[0].execute("PRAGMA synchronous").fetchone() == (level,)
+
+
+async def test_what_is_committed_reaches_the_disk_within_a_second(path, monkeypatch, autojump_clock):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    async with open_journal(path) as journal:
+        await trio.sleep(5)
+        assert synced == []  # nothing was written
+        await _append(journal, 1)
+        await trio.sleep(1.5)
+    assert len(synced) == 1
+
+
+# All of it, against a model
+
+
+class _Model:
+    """Where each row is: by collector and batch (None: the open one) in parts, then in frames."""
+
+    def __init__(self):
+        self.rows = 0
+        self.parts = defaultdict(list)
+        self.frames = defaultdict(list)
+
+    def new_rows(self, count):
+        self.rows += count
+        return list(range(self.rows - count, self.rows))
+
+    def waiting(self, collector):
+        framed = sum(map(len, self.frames[collector, None]))
+        return sum(map(len, self.parts[collector, None])) + framed, framed
+
+    def seal(self, collector, batch, rows):
+        taken = sum(map(len, self.parts[collector, None]))
+        count = 0
+        for frame in self.frames[collector, None]:
+            if taken >= rows:
+                break
+            taken += len(frame)
+            count += 1
+        if taken:
+            self.parts[collector, batch] = self.parts.pop((collector, None), [])
+            self.frames[collector, batch] = self.frames[collector, None][:count]
+            self.frames[collector, None] = self.frames[collector, None][count:]
+        return taken
+
+    def batches(self, collector):
+        return [key[1] for key in list(self.frames) if key[0] == collector and key[1] is not None]
+
+    def places(self):
+        places = {key: list(chain(*self.parts[key], *self.frames[key])) for key in [*self.parts, *self.frames]}
+        return {key: rows for key, rows in places.items() if rows}
+
+
+class _Machine:
+    """Does each step to the journal and to the model, and compares what they say."""
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self.path = self.directory / "journal.sqlite3"
+        self.model = _Model()
+        self.names = 0
+
+    def _name(self):
+        self.names += 1
+        return f"{self.names:04}"
+
+    async def append(self, journal, collector, rows):
+        ids = self.model.new_rows(rows)
+        waiting = await journal.append(collector, check_frame("json", json.dumps({"id": ids}).encode()))
+        if ids:
+            self.model.frames[collector, None].append(ids)
+        assert waiting == self.model.waiting(collector)[0]
+
+    async def seal(self, journal, collector, rows):
+        name = self._name()
+        batch = await journal.seal(collector, name, rows or math.inf)
+        assert (batch.rows if batch else 0) == self.model.seal(collector, name, rows or math.inf)
+
+    async def spill(self, journal, collector, rows, *, race=0, batch=None):
+        run = await journal.next_run(collector, batch, rows, MANY)
+        frames = list(self.model.frames[collector, batch])
+        assert (run is None) == (not frames)
+        if run is None:
+            return
+        name = self._name()
+        _, size = write_part(str(self.path), collector, run.first, run.last, str(self.directory / name))
+        if race:
+            await self.seal(journal, collector, race)
+        taken = frames[: next(n for n in range(len(frames) + 1) if sum(map(len, frames[:n])) == run.rows)]
+        known = (batch, *self.model.batches(collector))
+        owner = next(key for key in known if taken[0] in self.model.frames[collector, key])
+        whole = self.model.frames[collector, owner][: len(taken)] == taken
+        assert await journal.spill(run, Part(name, run.rows, size)) == whole
+        if whole:
+            self.model.parts[collector, owner].append(list(chain(*taken)))
+            del self.model.frames[collector, owner][: len(taken)]
+
+    async def spill_batch(self, journal, collector, rows):
+        for batch in self.model.batches(collector):
+            await self.spill(journal, collector, rows, batch=batch)
+
+    async def finish(self, journal, collector, _):
+        for batch in await journal.batches(collector, "sealed"):
+            if not self.model.frames[collector, batch.id]:
+                paths = await journal.finish(batch)
+                gone = self.model.parts.pop((collector, batch.id))
+                del self.model.frames[collector, batch.id]
+                assert [pq.read_table(self.directory / path)["id"].to_pylist() for path in paths] == gone
+
+    async def forget(self, journal, collector, _):
+        rows, _, _ = await journal.forget(collector)
+        gone = [key for key in self.model.places() if key[0] == collector]
+        assert rows == sum(len(self.model.places()[key]) for key in gone)
+        for key in {*self.model.parts, *self.model.frames}:
+            if key[0] == collector:
+                self.model.parts.pop(key, None)
+                self.model.frames.pop(key, None)
+
+    async def run(self, lives):
+        for steps in lives:
+            async with open_journal(self.path) as journal:
+                for kind, collector, rows, race in steps:
+                    options = {"race": race} if kind == "spill" else {}
+                    await getattr(self, kind)(journal, collector, rows, **options)
+                    assert _state(journal, collector)[:2] == self.model.waiting(collector)
+            assert self.places() == self.model.places()
+
+    def places(self):
+        found = defaultdict(list)
+        for collector, batch, name in _query(self.path, "SELECT collector, batch, path FROM part ORDER BY first_seq"):
+            found[collector, batch] += pq.read_table(self.directory / name)["id"].to_pylist()
+        for collector, batch, body in _query(self.path, "SELECT collector, batch, body FROM frame ORDER BY seq"):
+            found[collector, batch] += json.loads(body)["id"]
+        return found
+
+
+STEPS = st.tuples(
+    st.sampled_from(["append", "append", "append", "seal", "spill", "spill", "spill_batch", "finish", "forget"]),
+    st.sampled_from("ab"),
+    st.integers(0, 6),
+    st.integers(0, 6),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.lists(STEPS, max_size=15), min_size=1, max_size=3))
+def test_after_any_history_each_row_is_in_exactly_one_place(lives):
+    """Appends, seals, spills (with a seal in their midst or not), deliveries, forgetting, and restarts."""
+    with TemporaryDirectory() as directory:
+        trio.run(_Machine(directory).run, lives)
+
+
+def test_the_model_notices_a_row_too_many(tmp_path):
+    """The machine itself can fail: a row that the model doesn't know is found."""
+    machine = _Machine(tmp_path)
+
+    async def smuggle():
+        async with open_journal(machine.path) as journal:
+            await journal.append("a", _frame(1))
+
+    trio.run(smuggle)
+    with pytest.raises(AssertionError):
+        trio.run(machine.run, [[]])

@@ -1,0 +1,91 @@
+import json
+import sqlite3
+
+import pytest
+
+from collector.errors import KeyReused
+from collector.store import statements
+from collector.store.frames import Frame
+from collector.store.schema import SCHEMA
+from collector.store.statements import Cut, Part, Run
+
+
+@pytest.fixture
+def db():
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(SCHEMA)
+    yield connection
+    connection.close()
+
+
+def _insert(db, *rows, collector="main", start=100.0):
+    """Insert frames of so many rows, a second apart, each with a byte a row."""
+    for number, count in enumerate(rows):
+        statements.insert_frame(db, collector, Frame("json", bytes(count), count), start + number)
+
+
+def test_what_waits_is_told_by_collector(db):
+    _insert(db, 2, 3)
+    _insert(db, 7, collector="other", start=500.0)
+    assert statements.waiting_frames(db) == [("main", 5, 5, 100.0), ("other", 7, 7, 500.0)]
+    assert statements.waiting_parts(db) == []
+
+
+def test_a_part_remembers_when_its_first_row_came(db):
+    _insert(db, 2, 3)
+    assert statements.move_to_part(db, Run("main", 1, 2, 5, 5), Part("p", 5, 50)) == (True, None)
+    assert statements.waiting_parts(db) == [("main", 5, 100.0)]
+    assert statements.waiting_frames(db) == []
+
+
+def test_frames_of_others_in_a_runs_midst_stay(db):
+    _insert(db, 2)
+    _insert(db, 7, collector="other")
+    _insert(db, 3)
+    run = statements.find_run(db, "main", None, 100, 100)
+    assert (run.first, run.last, run.rows) == (1, 3, 5)
+    statements.move_to_part(db, run, Part("p", 5, 50))
+    assert statements.waiting_frames(db) == [("other", 7, 7, 100.0)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "cut"),
+    [
+        (1, Cut(2, 2, 2, 100.0, 1, 101.0)),
+        (2, Cut(2, 2, 2, 100.0, 1, 101.0)),
+        (3, Cut(5, 5, 5, 100.0, 2, 102.0)),
+        (9, Cut(9, 9, 9, 100.0, 3, 0)),
+        (float("inf"), Cut(9, 9, 9, 100.0, 3, 0)),
+    ],
+)
+def test_a_cut_tells_what_goes_and_when_the_first_of_what_stays_came(db, rows, cut):
+    _insert(db, 2, 3, 4)
+    assert statements.seal(db, "main", "b1", rows, 200.0) == cut
+
+
+def test_a_cut_of_enough_parts_takes_no_frame(db):
+    _insert(db, 5)
+    statements.move_to_part(db, Run("main", 1, 1, 5, 5), Part("p", 5, 50))
+    _insert(db, 1, start=300.0)
+    assert statements.seal(db, "main", "b1", 5, 400.0) == Cut(5, 0, 0, 100.0, 0, 300.0)
+
+
+def test_keys_that_are_a_day_old_go_when_a_new_one_comes(db):
+    day = statements.KEPT_KEYS_SECONDS
+    assert not statements.is_key_known(db, "main", "old", "d", 0.0)
+    assert not statements.is_key_known(db, "main", "young", "d", 1.0)
+    assert not statements.is_key_known(db, "main", "new", "d", day + 1.0)
+    assert statements.is_key_known(db, "main", "young", "d", day + 1.0)
+    assert not statements.is_key_known(db, "main", "old", "d", day + 1.0)
+    with pytest.raises(KeyReused):
+        statements.is_key_known(db, "main", "new", "other", day + 1.0)
+
+
+def test_a_batchs_outcome_is_json(db):
+    _insert(db, 1)
+    statements.seal(db, "main", "b1", 1, 200.0)
+    [batch] = statements.select_batches(db, "main", ("sealed",))
+    statements.update_batch(db, statements.Batch("b1", "main", "evaluated", 1, 0, 0, outcome={"a": [None, "м"]}))
+    [evaluated] = statements.select_batches(db, "main", ("evaluated",))
+    assert (batch.outcome, evaluated.outcome) == ({}, {"a": [None, "м"]})
+    assert json.loads(db.execute("SELECT outcome FROM batch").fetchone()[0]) == evaluated.outcome
