@@ -105,7 +105,7 @@ class CollectorConfig(Value):
         is_cloud = self.api_url.rstrip("/") == CLOUD_URL if self.is_cloud is None else self.is_cloud
         if is_cloud:
             return "cloud"
-        return "service" if urlsplit(self.api_url).scheme in {"http", "https"} else "directory"
+        return "directory" if urlsplit(self.api_url).scheme in {"", "file"} else "service"
 
     def workspace_directory(self, base: Path) -> Path:
         """Give the path of a directory workspace; a relative one starts at ``base``."""

@@ -72,9 +72,13 @@ class Services:
             self._client = httpx.AsyncClient(timeout=SILENCE, trust_env=True)
         try:
             return await self._client.request(method, config.api_url.rstrip("/") + path, **arguments)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise DeliveryRefused(
+                f"'{config.api_url}' is no address of a service; write it as http://HOST:PORT"
+            ) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise DeliveryError(f"{config.api_url} can't be reached: {_reason(error)}") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.HTTPError as error:
             message = f"{config.api_url} didn't answer: {_reason(error)}"
             raise DeliveryError(message, is_ambiguous=True) from error
 

@@ -84,6 +84,7 @@ class Supervisor:
             self._tools.data_dir.remove(parts)
             for batch_id in batches:
                 self._tools.data_dir.remove_snapshot(batch_id)
+            self._tools.data_dir.remove_references(collector_id, kept=0)
             return rows
 
         return await self._order(remove)
@@ -94,11 +95,13 @@ class Supervisor:
         await self._tools.workers.write_reference(frame, path)
 
         async def change(nursery: trio.Nursery) -> None:
+            if collector_id not in self._running:  # deleted while its reference was written
+                path.unlink()
             config = self.pipeline(collector_id).config
             relative = path.relative_to(self._tools.base) if path.is_relative_to(self._tools.base) else path
             changed = config.model_copy(update={"reference_path": str(relative)})
             await self._take(self.config.with_collector(changed), nursery)
-            self._tools.data_dir.remove_old_references(collector_id)
+            self._tools.data_dir.remove_references(collector_id)
 
         await self._order(change)
 

@@ -48,10 +48,10 @@ class DataDir:
         """Where a new reference of a collector goes; names sort by time."""
         return self.path / "references" / f"{_file_name(collector)}-{uuid6.uuid7()}.parquet"
 
-    def remove_old_references(self, collector: str) -> None:
+    def remove_references(self, collector: str, kept: int = KEPT_REFERENCES) -> None:
         """Remove all but the newest references of a collector; a running report may still read the one before."""
         mine = sorted((self.path / "references").glob(f"{_file_name(collector)}-{'?' * 36}.parquet"))
-        for path in mine[:-KEPT_REFERENCES]:
+        for path in mine[: max(0, len(mine) - kept)]:
             path.unlink(missing_ok=True)
 
     def remove(self, parts: list[str]) -> None:

@@ -209,6 +209,13 @@ def _table_of(parsed: Iterable[Iterator[Columns]]) -> pa.Table:
 
 def _array_of(values: list[Any]) -> pa.Array:
     """Give JSON values their Arrow type; NaN is a missing value, mixed types become text, nested ones JSON text."""
+    kinds = set(map(type, values)) - {type(None)}
+    if float in kinds and not kinds <= {int, float}:  # NaN among anything else is a missing value
+        return _array_without_nan([None if value != value else value for value in values])  # noqa: PLR0124
+    return _array_without_nan(values)
+
+
+def _array_without_nan(values: list[Any]) -> pa.Array:
     import pyarrow as pa
 
     kinds = set(map(type, values)) - {type(None)}
@@ -217,9 +224,8 @@ def _array_of(values: list[Any]) -> pa.Array:
             return pa.array(values, from_pandas=True)
         except (pa.ArrowInvalid, OverflowError):  # integers of over 64 bits, or too large for a float beside them
             return _floats(values)
-    if kinds == {bool} or kinds <= {str, float}:
-        with suppress(pa.ArrowInvalid, pa.ArrowTypeError):  # numbers among texts; NaN alone is a missing text
-            return pa.array(values, from_pandas=True)
+    if kinds in ({bool}, {str}):
+        return pa.array(values)
     return pa.array([_text(value) for value in values], pa.string())
 
 
@@ -252,8 +258,13 @@ def _read_typed(format_: Format, body: bytes, max_bytes: float = math.inf) -> pa
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if twice:
         raise BadBody(f"the column '{twice[0]}' is there twice; each column needs a name of its own")
-    indexes = [name for name in table.column_names if _INDEX_COLUMN.fullmatch(name)]
-    return table.drop_columns(indexes).replace_schema_metadata(None)
+    return table.drop_columns(_index_columns(table)).replace_schema_metadata(None)
+
+
+def _index_columns(table: pa.Table) -> list[str]:
+    """Name the columns that hold a pandas index, which isn't kept."""
+    told = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in table.column_names if name in told or _INDEX_COLUMN.fullmatch(name)]
 
 
 def _check_writable(table: pa.Table, format_: Format) -> None:
@@ -284,13 +295,11 @@ def _read(format_: Format, body: bytes, max_bytes: float) -> pa.Table:
 
     source = pa.BufferReader(body)
     if format_ == "arrow":
-        return _within(pa.ipc.open_stream(source), max_bytes)
+        stream = pa.ipc.open_stream(source)
+        return _within(stream, max_bytes) or stream.schema.empty_table()
     if format_ == "parquet":
-        import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(source)
-        batches = file.iter_batches()
-        return _within(pa.RecordBatchReader.from_batches(file.schema_arrow, batches), max_bytes)
+        return _read_parquet(source, max_bytes)
     import pyarrow.csv
 
     if not body.strip():
@@ -302,20 +311,41 @@ def _read(format_: Format, body: bytes, max_bytes: float) -> pa.Table:
     )
 
 
-def _within(reader: pa.RecordBatchReader, max_bytes: float) -> pa.Table:
-    """Read batches until they are more than allowed, which is noticed before all of them are in memory."""
+def _read_parquet(source: pa.BufferReader, max_bytes: float) -> pa.Table:
+    """Read a parquet body; texts stay references to a dictionary until it is known how much they are without one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(source)
+    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    _check_size(size, max_bytes)
+    schema = metadata.schema.to_arrow_schema()
+    texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
+    table = _within(pq.ParquetFile(source, read_dictionary=texts).iter_batches(), max_bytes)
+    if table is None:
+        return schema.empty_table()
+    for name in texts:
+        for chunk in table.column(name).chunks:
+            size += pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
+    _check_size(size, max_bytes)
+    return table.cast(schema)
+
+
+def _check_size(size: int, max_bytes: float) -> None:
+    if size > max_bytes:
+        raise BodyTooLarge(f"the body holds more than the limit of {max_bytes:g} bytes; send it in several requests")
+
+
+def _within(reader: Iterable[pa.RecordBatch], max_bytes: float) -> pa.Table | None:
+    """Read batches until they are more than allowed, which is noticed before all are in memory; None if none come."""
     import pyarrow as pa
 
-    batches = []
-    size = 0
+    batches: list[pa.RecordBatch] = []
     for batch in reader:
         batches.append(batch)
-        size += batch.nbytes
-        if size > max_bytes:
-            raise BodyTooLarge(
-                f"the body holds more than the limit of {max_bytes:g} bytes; send it in several requests"
-            )
-    return pa.Table.from_batches(batches, reader.schema)
+        _check_size(sum(batch.nbytes for batch in batches), max_bytes)
+    return pa.Table.from_batches(batches) if batches else None
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -46,4 +46,5 @@ CREATE TABLE idempotency(
     at REAL NOT NULL,
     PRIMARY KEY(collector, key)
 ) WITHOUT ROWID;
+CREATE INDEX idempotency_by_age ON idempotency(at);
 """

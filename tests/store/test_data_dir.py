@@ -92,7 +92,7 @@ def test_any_id_makes_a_reference_in_its_directory(data_dir, collector):
 def test_old_references_of_one_collector_are_removed(data_dir, collector):
     mine = _touched(*(data_dir.new_reference(collector) for _ in range(4)))
     others = _touched(*(data_dir.new_reference(f"{other}") for other in ("a-", "b", "aa", "x", "a-b-c") for _ in "123"))
-    data_dir.remove_old_references(collector)
+    data_dir.remove_references(collector)
     assert sorted((data_dir.path / "references").iterdir()) == sorted([*mine[-KEPT_REFERENCES:], *others])
 
 
