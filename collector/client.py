@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 import random
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -266,28 +268,33 @@ def _sendings(collector_id: str, data: pd.DataFrame | pa.Table) -> Iterator[_Req
 def _table(data: pd.DataFrame | pa.Table) -> pa.Table:
     import pyarrow as pa
 
+    if not hasattr(data, "columns"):
+        raise TypeError(f"takes a pandas.DataFrame or a pyarrow.Table, not {type(data).__name__}")
     if not hasattr(data, "iloc"):
         return pa.table(data)
-    twice = data.columns[data.columns.duplicated()]
-    if len(twice):
-        raise ValueError(f"the column '{twice[0]}' is there twice; give each column a name of its own")
-    return pa.table({str(name): _array(data[name]) for name in data.columns})
+    names = [str(name) for name in data.columns]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"the column '{twice}' is there twice; give each column a name of its own")
+    return pa.table({name: _array(data.iloc[:, number]) for number, name in enumerate(names)})
 
 
 def _array(column: pd.Series[Any]) -> pa.Array:
-    """Give a column its Arrow type; one of mixed types goes as text, as it would out of JSON."""
+    """Give a column its Arrow type; one of mixed types, or of a type that is pandas' own, goes as text."""
     import pyarrow as pa
 
-    try:
-        return pa.array(column, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        missing = column.isna()
-        return pa.array(
-            [
-                None if is_missing else value if isinstance(value, str) else json.dumps(value, default=str)
-                for value, is_missing in zip(column, missing, strict=True)
-            ]
-        )
+    with suppress(pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        array = pa.array(column, from_pandas=True)
+        if not isinstance(array.type, pa.BaseExtensionType):
+            return array
+    pairs = zip(column, column.isna(), strict=True)
+    return pa.array([None if is_missing else _text(value) for value, is_missing in pairs], pa.string())
+
+
+def _text(value: Any) -> str:
+    """Write a value as it would come out of JSON, or as Python writes it if JSON has no such thing."""
+    plain = value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
+    return json.dumps(plain) if isinstance(plain, bool | int | float | list | dict) else str(plain)
 
 
 def _encode(table: pa.Table) -> bytes:

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 from collector.evaluation.exchange import Complaint
 
+# Written by collector.store.parts: parquet itself remembers only categories of text.
+_CATEGORIES = b"collector.categories"
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -27,6 +29,10 @@ def read_table(path: str) -> pa.Table:
     """Read one file, without the columns in which pandas keeps an index."""
     # Not pq.read_table: it takes a folder named "a=b" on the way for a column.
     table = pq.ParquetFile(path).read()
+    for name in json.loads((table.schema.metadata or {}).get(_CATEGORIES, b"[]")):
+        number = table.column_names.index(name)
+        if not pa.types.is_dictionary(table.column(number).type):
+            table = table.set_column(number, name, table.column(number).dictionary_encode())
     return table.drop_columns([name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)])
 
 

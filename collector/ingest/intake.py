@@ -137,6 +137,7 @@ class Intake:
         config = CollectorConfig.parse({**data, "id": collector_id} if isinstance(data, dict) else data)
         if config.api_secret == MASK:
             config = config.model_copy(update={"api_secret": self._kept_secret(collector_id)})
+        config.secret()
         return config
 
     def _kept_secret(self, collector_id: str) -> str | None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import trio
 
-from collector.errors import ConfigError, DeliveryError, DeliveryRefused, EvaluationError
+from collector.errors import ConfigError, DeliveryError, DeliveryRefused, EvaluationError, SnapshotTooLarge
 from collector.pipeline.service import Services
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from collector.config import CollectorConfig
     from collector.pipeline.workers import Workers
@@ -26,6 +27,30 @@ if TYPE_CHECKING:
 
 # A snapshot of 10 MB on a slow line; a workspace that drips is given up after this.
 TIMEOUT = 300.0
+
+
+_MODERN_PROJECTS = "/api/v2/projects"
+_LEGACY_PROJECTS = "/api/projects"
+
+
+@dataclass
+class Progress:
+    """What of a batch its workspace has already; ``save`` keeps it on disk between tries.
+
+    While it ``is_doubtful``, the snapshot may be there or not: a try was cut off, by a fault or by our own end.
+    """
+
+    save: Callable[[dict[str, Any]], Awaitable[None]]
+    is_doubtful: bool = False
+    snapshot_id: str | None = None
+    datasets: dict[str, str] = field(default_factory=dict)
+
+    async def keep(self, **changes: Any) -> None:
+        """Take changes over, and keep them."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        kept = {"is_doubtful": self.is_doubtful, "snapshot_id": self.snapshot_id, "datasets": self.datasets}
+        await self.save(kept)
 
 
 @asynccontextmanager
@@ -49,14 +74,14 @@ class Delivery:
         self._projects: dict[tuple[str, str, str], str] = {}
         self._naming: defaultdict[tuple[str, str, str], trio.Lock] = defaultdict(trio.Lock)
 
-    async def deliver(self, config: CollectorConfig, batch: Batch, snapshot: Path, *, is_doubtful: bool) -> None:
+    async def deliver(self, config: CollectorConfig, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Put the snapshot of a batch into its workspace; raise DeliveryError if it isn't there for sure."""
         try:
             if config.workspace_kind == "directory":
                 await self._write(config, batch, snapshot)
             else:
                 with trio.fail_after(TIMEOUT):
-                    await self._send(config, batch, snapshot, is_doubtful=is_doubtful)
+                    await self._send(config, batch, snapshot, progress)
         except ConfigError as error:
             raise DeliveryRefused(str(error)) from error
         except trio.TooSlowError as error:
@@ -86,30 +111,50 @@ class Delivery:
 
     # A service
 
-    async def _send(self, config: CollectorConfig, batch: Batch, snapshot: Path, *, is_doubtful: bool) -> None:
-        if batch.outcome["generation"] == "modern":
-            await self._send_modern(config, batch, snapshot, is_doubtful=is_doubtful)
-        else:
-            await self._send_legacy(config, batch, snapshot)
+    async def _send(self, config: CollectorConfig, batch: Batch, snapshot: Path, progress: Progress) -> None:
+        is_modern = batch.outcome["generation"] == "modern"
+        send = self._send_modern if is_modern else self._send_legacy
+        key = (config.api_url, _MODERN_PROJECTS if is_modern else _LEGACY_PROJECTS, str(config.project_name))
+        is_remembered = key in self._projects
+        try:
+            await send(config, batch, snapshot, progress)
+        except DeliveryRefused:
+            if not is_remembered:
+                raise
+            del self._projects[key]  # it was found by its name, and may have been deleted since
+            await send(config, batch, snapshot, progress)
 
-    async def _send_modern(self, config: CollectorConfig, batch: Batch, snapshot: Path, *, is_doubtful: bool) -> None:
-        project = config.project_id or await self._find_project(config, "/api/v2/projects")
-        snapshot_id = await self._find_snapshot(config, project, batch.id) if is_doubtful else None
+    async def _send_modern(self, config: CollectorConfig, batch: Batch, snapshot: Path, progress: Progress) -> None:
+        project = config.project_id or await self._find_project(config, _MODERN_PROJECTS)
+        snapshot_id = progress.snapshot_id
+        if snapshot_id is None and progress.is_doubtful:
+            snapshot_id = await self._find_snapshot(config, project, batch.id)
         if snapshot_id is None:
-            response = await self._post(config, f"/api/v2/snapshots/{project}", snapshot)
-            snapshot_id = response.json()["snapshot_id"]
-        for dataset in batch.outcome["datasets"]:
-            await self._send_dataset(config, dataset, project_id=project, snapshot_id=snapshot_id)
+            snapshot_id = await self._post_modern(config, project, snapshot, progress)
+        datasets = batch.outcome["datasets"]
+        if datasets:
+            await progress.keep(snapshot_id=snapshot_id)
+        for dataset in datasets:
+            await self._send_dataset(config, dataset, progress, project_id=project, snapshot_id=snapshot_id)
 
-    async def _send_legacy(self, config: CollectorConfig, batch: Batch, snapshot: Path) -> None:
+    async def _post_modern(self, config: CollectorConfig, project: str, snapshot: Path, progress: Progress) -> str:
+        """Send a snapshot, with a doubt on disk for as long as it isn't known whether the workspace has it."""
+        await progress.keep(is_doubtful=True)
+        try:
+            response = await self._post(config, f"/api/v2/snapshots/{project}", snapshot)
+        except DeliveryError as error:
+            if not error.is_ambiguous:
+                await progress.keep(is_doubtful=False)
+            raise
+        return str(response.json()["snapshot_id"])
+
+    async def _send_legacy(self, config: CollectorConfig, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Send a legacy snapshot; it carries its own id, so sending it again does no harm."""
-        project = config.project_id or await self._find_project(config, "/api/projects")
-        ids = {
-            dataset["role"]: await self._send_dataset(config, dataset, project_id=project)
-            for dataset in batch.outcome["datasets"]
-        }
-        if ids:
-            await self._workers.link_datasets(snapshot, ids)
+        project = config.project_id or await self._find_project(config, _LEGACY_PROJECTS)
+        for dataset in batch.outcome["datasets"]:
+            await self._send_dataset(config, dataset, progress, project_id=project)
+        if progress.datasets:
+            await self._workers.link_datasets(snapshot, dict(progress.datasets))
         await self._post(config, f"/api/projects/{project}/snapshots", snapshot)
 
     async def _post(self, config: CollectorConfig, path: str, snapshot: Path) -> Any:
@@ -117,18 +162,27 @@ class Delivery:
         headers = {"Content-Type": "application/json"}
         return await self._services.request(config, "POST", path, content=body, headers=headers)
 
-    async def _send_dataset(self, config: CollectorConfig, dataset: dict[str, Any], **params: str) -> str:
+    async def _send_dataset(
+        self, config: CollectorConfig, dataset: dict[str, Any], progress: Progress, **params: str
+    ) -> None:
+        if dataset["role"] in progress.datasets:
+            return
         rows = await trio.to_thread.run_sync(Path(dataset["path"]).read_bytes)
-        response = await self._services.request(
-            config,
-            "POST",
-            dataset["url"],
-            params={**dataset["params"], **params},
-            data=dataset["form"],
-            files={"file": (dataset["filename"], rows)},
-        )
+        try:
+            response = await self._services.request(
+                config,
+                "POST",
+                dataset["url"],
+                params={**dataset["params"], **params},
+                data=dataset["form"],
+                files={"file": (dataset["filename"], rows)},
+            )
+        except SnapshotTooLarge as error:
+            message = f"{error}: this one is a dataset; take save_datasets back, or make batches smaller"
+            raise DeliveryError(message) from error
         answer = response.json()
-        return str(answer["dataset_id"] if "dataset_id" in answer else answer["dataset"]["id"])
+        dataset_id = str(answer["dataset_id"] if "dataset_id" in answer else answer["dataset"]["id"])
+        await progress.keep(datasets={**progress.datasets, dataset["role"]: dataset_id})
 
     async def _find_snapshot(self, config: CollectorConfig, project: str, batch_id: str) -> str | None:
         response = await self._services.request(config, "GET", f"/api/projects/{project}/snapshots")

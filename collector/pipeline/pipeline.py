@@ -11,6 +11,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,6 +21,7 @@ import uuid6
 from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, Problem, SnapshotTooLarge
 from collector.pipeline.backoff import Backoff
 from collector.pipeline.bell import Bell
+from collector.pipeline.delivery import Progress
 from collector.pipeline.status import Status
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Pipeline:
         self._to_deliver = Bell()
         self._delivered = Bell()
         self._spilling = trio.Lock()
+        self._checked_reference: Path | None = None
         self._status = Status(config.id, "starting", 0, config.trigger.rows, None, 0, 0, 0, 0)
 
     def status(self) -> Status:
@@ -161,14 +164,14 @@ class Pipeline:
         await self._wait_until_sound()
         while True:
             await self._wait_for_room()
+            if await self._find_problems(is_report_checked=True):
+                await self._wait_until_sound()
             batch = next(iter(await self._journal.batches(self.config.id, "sealed")), None)
             if batch is None:
                 self._note_idle()
                 await self._to_evaluate.wait()
-            elif not await self._find_problems(is_report_checked=True):
-                await self._evaluate(batch)
             else:
-                await self._wait_until_sound()
+                await self._evaluate(batch)
 
     async def _wait_until_sound(self) -> None:
         """Return once Evidently takes the report and the reference is there; events are kept meanwhile."""
@@ -184,8 +187,10 @@ class Pipeline:
     async def _find_problems(self, *, is_report_checked: bool) -> list[Problem]:
         problems = [] if is_report_checked else await self._tools.workers.check(self.config)
         path = self.config.reference_file(self._tools.base)
-        if path is not None and (not is_report_checked or not path.exists()):
-            problems += await self._tools.workers.check_reference(path)
+        if path is not None and (path != self._checked_reference or not path.exists()):
+            found = await self._tools.workers.check_reference(path)
+            self._checked_reference = None if found else path
+            problems += found
         return problems
 
     async def _wait_for_room(self) -> None:
@@ -278,26 +283,31 @@ class Pipeline:
 
     async def _deliver(self, batch: Batch) -> None:
         snapshot = self._tools.data_dir.snapshot(batch.id)
-        is_doubtful = bool(batch.outcome.get("is_doubtful"))
-        if not is_doubtful:  # until the answer is known, a crash leaves it open whether the workspace has it
-            await self._journal.mark(batch, "evaluated", outcome={**batch.outcome, "is_doubtful": True})
+        progress = Progress(partial(self._keep_progress, batch), **batch.outcome.get("progress", {}))
         try:
-            await self._tools.delivery.deliver(self.config, batch, snapshot, is_doubtful=is_doubtful)
-        except SnapshotTooLarge:
-            await self._tools.workers.strip_widgets(snapshot)
+            await self._tools.delivery.deliver(self.config, batch, snapshot, progress)
+        except SnapshotTooLarge as error:
+            await self._make_smaller(snapshot, error)
             self._log.warning("snapshot is too large for the workspace: it is sent without its plots", batch=batch.id)
-            await self._tools.delivery.deliver(self.config, batch, snapshot, is_doubtful=is_doubtful)
+            await self._tools.delivery.deliver(self.config, batch, snapshot, progress)
         await self._enter("UploadReport", batch, batch.outcome, ok=True)
         self._log.info("snapshot delivered", batch=batch.id, workspace=self.config.api_url)
         self._tools.data_dir.remove(await self._journal.finish(batch))
         self._tools.data_dir.remove_snapshot(batch.id)
-        self._note(last_error="")
         await self._count()
+        self._note(last_error="", state="waiting" if self._status.state == "undelivered" else self._status.state)
         self._delivered.ring()
 
+    async def _make_smaller(self, snapshot: Path, too_large: SnapshotTooLarge) -> None:
+        try:
+            await self._tools.workers.strip_widgets(snapshot)
+        except ValueError as error:
+            raise DeliveryRefused(f"{too_large}; {error}") from error
+
+    async def _keep_progress(self, batch: Batch, progress: dict[str, Any]) -> None:
+        await self._journal.mark(batch, "evaluated", outcome={**batch.outcome, "progress": progress})
+
     async def _take_refusal(self, batch: Batch, error: DeliveryError) -> None:
-        if not error.is_ambiguous and not batch.outcome.get("is_doubtful"):
-            await self._journal.mark(batch, "evaluated")
         if str(error) != self._status.last_error:
             await self._enter("UploadReport", batch, batch.outcome, ok=False, error=f"Error saving snapshot: {error}")
             self._log.error("snapshot waits for its workspace", batch=batch.id, error=str(error))

@@ -29,12 +29,12 @@ class Services:
 
     def __init__(self) -> None:
         self._client: httpx.AsyncClient | None = None
-        self._jwt: dict[str, str] = {}
+        self._jwt: dict[tuple[str, str | None], str] = {}
 
     async def request(self, config: CollectorConfig, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Send a request and give its good answer; raise DeliveryError for any other, in words for the operator."""
         response = await self._request_once(config, method, path, arguments)
-        if response.status_code == 401 and self._jwt.pop(config.api_url, None) is not None:  # it may have expired
+        if response.status_code == 401 and self._jwt.pop(_login(config), None) is not None:  # it may have expired
             response = await self._request_once(config, method, path, arguments)
         _raise_for(response, config)
         return response
@@ -59,11 +59,11 @@ class Services:
             raise ConfigError.at("Evidently Cloud needs a key; write it, or ${NAME}", "api_secret")
         if secret.startswith("sk_") and secret.count(".") >= 2:
             return {"Authorization": f"Bearer {secret}"}
-        if config.api_url not in self._jwt:
+        if _login(config) not in self._jwt:
             response = await self._http(config, "GET", "/api/users/login", {"headers": {_TOKEN_HEADER: secret}})
             _raise_for(response, config)
-            self._jwt[config.api_url] = response.text
-        return {"Cookie": f"{_TOKEN_COOKIE}={self._jwt[config.api_url]}"}
+            self._jwt[_login(config)] = response.text
+        return {"Cookie": f"{_TOKEN_COOKIE}={self._jwt[_login(config)]}"}
 
     async def _http(self, config: CollectorConfig, method: str, path: str, arguments: dict[str, Any]) -> httpx.Response:
         import httpx
@@ -81,6 +81,10 @@ class Services:
         except httpx.HTTPError as error:
             message = f"{config.api_url} didn't answer: {_reason(error)}"
             raise DeliveryError(message, is_ambiguous=True) from error
+
+
+def _login(config: CollectorConfig) -> tuple[str, str | None]:
+    return config.api_url, config.secret()
 
 
 def _reason(error: Exception) -> str:

@@ -72,7 +72,7 @@ class Workers:
         return str(await self._run(self._heavy, self._writes, _EVALUATION + "write_to_directory", delivery))
 
     async def strip_widgets(self, snapshot: Path) -> None:
-        """Rewrite a snapshot without its plots."""
+        """Rewrite a snapshot without its plots; raise ValueError if it hasn't any that it could do without."""
         await self._run(self._heavy, self._writes, _EVALUATION + "strip_widgets", str(snapshot))
 
     async def link_datasets(self, snapshot: Path, ids: dict[str, str]) -> None:

@@ -298,7 +298,6 @@ def _read(format_: Format, body: bytes, max_bytes: float) -> pa.Table:
         stream = pa.ipc.open_stream(source)
         return _within(stream, max_bytes) or stream.schema.empty_table()
     if format_ == "parquet":
-
         return _read_parquet(source, max_bytes)
     import pyarrow.csv
 

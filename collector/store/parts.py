@@ -5,6 +5,7 @@ Runs in a light worker process: decoding holds the GIL, and a POST's latency mus
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from pathlib import Path
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from collector.store.frames import Format
+
+
+# Where a part or reference says which of its columns are categories; evaluation reads it by this name too.
+CATEGORIES = b"collector.categories"
 
 
 def warm_up() -> None:
@@ -41,6 +46,7 @@ def _write(table: pa.Table, target: Path) -> tuple[int, int]:
     """Put a table at a path: whole and on the disk, or not there."""
     import pyarrow.parquet as pq
 
+    table = table.replace_schema_metadata({CATEGORIES: json.dumps(_categories(table))})
     temporary = target.with_suffix(".tmp")
     with open(temporary, "wb", opener=_private) as file:
         pq.write_table(table, file, compression="zstd")
@@ -50,6 +56,13 @@ def _write(table: pa.Table, target: Path) -> tuple[int, int]:
     temporary.replace(target)
     sync_directory(target.parent)
     return table.num_rows, size
+
+
+def _categories(table: pa.Table) -> list[str]:
+    """Name the columns of categories: parquet itself remembers only those of text."""
+    import pyarrow as pa
+
+    return [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
 
 
 def _read_frames(journal: str, collector: str, first: int, last: int) -> Iterator[tuple[Format, bytes]]:

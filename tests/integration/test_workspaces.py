@@ -42,6 +42,20 @@ def current(iris):
     return iris.tail(60)
 
 
+@pytest.fixture(scope="module")
+def watching_ui(tmp_path_factory):
+    """Run an ``evidently ui`` that makes no project itself.
+
+    Evidently's own thread that watches the directory now and then reads a project before the service has written it,
+    and ends of that.
+    """
+    ui = UI("ui", tmp_path_factory.mktemp("watched") / "workspace")
+    try:
+        yield ui.wait_up()
+    finally:
+        ui.close()
+
+
 @pytest.fixture
 def to_ui(daemon, modern_ui):
     """Add a collector that delivers to ``evidently ui``; returns its id."""
@@ -126,16 +140,17 @@ def test_a_project_is_found_by_its_name_whatever_is_in_it(daemon, modern_ui, leg
     assert len(ui.list_snapshots(project)) == 1
 
 
-def test_a_named_project_that_was_deleted_is_made_again(daemon, modern_ui, to_ui, iris):
-    to_ui("again")
+def test_a_named_project_that_was_deleted_is_made_again(daemon, legacy_ui, iris):
+    where = {"api_url": legacy_ui.url, "api_secret": UI_SECRET, "project_name": "again"}
+    daemon.create("again", report=LEGACY, **where)
     daemon.client.send_data("again", iris.head(2))
     daemon.wait_for_logs("again", 1)
-    [old] = modern_ui.projects("again")
-    modern_ui.http.delete(f"/api/v2/projects/{old}").raise_for_status()
+    [old] = legacy_ui.projects("again")
+    legacy_ui.http.delete(f"/api/projects/{old}").raise_for_status()
     daemon.client.send_data("again", iris.head(3))
     daemon.wait_for_logs("again", 2, seconds=15)
-    [new] = modern_ui.projects("again")
-    assert [one["metadata"]["rows"] for one in modern_ui.list_snapshots(new)] == ["3"]
+    [new] = legacy_ui.projects("again")
+    assert [one["metadata"]["rows"] for one in legacy_ui.list_snapshots(new)] == ["3"]
 
 
 def test_a_wrong_secret_is_said_and_the_snapshot_goes_once_it_is_right(daemon, modern_ui, to_ui, iris):
@@ -167,34 +182,34 @@ def test_a_workspace_that_says_no_is_explained(daemon, modern_ui, to_ui, others,
 
 
 @pytest.mark.parametrize("form", ["path", "url"])
-def test_a_directory_workspace_is_seen_by_a_running_ui(daemon, modern_ui, form, iris):
-    url = str(modern_ui.directory) if form == "path" else modern_ui.directory.as_uri()
+def test_a_directory_workspace_is_seen_by_a_running_ui(daemon, watching_ui, form, iris):
+    url = str(watching_ui.directory) if form == "path" else watching_ui.directory.as_uri()
     collector = daemon.create(f"dropped-{form}", api_url=url, project_name=f"dropped by {form}")
     for rows in (2, 3):
         daemon.client.send_data(collector, iris.head(rows))
     daemon.wait_for_logs(collector, 2)
-    [project] = wait_until(lambda: modern_ui.projects(f"dropped by {form}"))
-    wait_until(lambda: len(modern_ui.list_snapshots(project)) == 2, "both snapshots")
-    assert {one["metadata"]["rows"] for one in modern_ui.list_snapshots(project)} == {"2", "3"}
+    [project] = wait_until(lambda: watching_ui.projects(f"dropped by {form}"))
+    wait_until(lambda: len(watching_ui.list_snapshots(project)) == 2, "both snapshots")
+    assert {one["metadata"]["rows"] for one in watching_ui.list_snapshots(project)} == {"2", "3"}
 
 
 def test_a_snapshot_waits_for_a_service_that_is_down_and_arrives_once(daemon, tmp_path, iris):
     port = free_port()
-    daemon.create("early", api_url=f"http://127.0.0.1:{port}", project_name="early")
-    daemon.client.send_data("early", iris.head(2))
-    [entry] = daemon.wait_for_logs("early", 1, ok=False)
+    daemon.create("waits-for-ui", api_url=f"http://127.0.0.1:{port}", project_name="waits-for-ui")
+    daemon.client.send_data("waits-for-ui", iris.head(2))
+    [entry] = daemon.wait_for_logs("waits-for-ui", 1, ok=False)
     assert "can't be reached" in entry["error"]
     ui = UI("ui", tmp_path / "late" / "workspace", port=port)
     try:
         ui.wait_up()
-        daemon.wait_for_logs("early", 1, seconds=70)  # the longest pause is a minute
-        [project] = ui.projects("early")
+        daemon.wait_for_logs("waits-for-ui", 1, seconds=70)  # the longest pause is a minute
+        [project] = ui.projects("waits-for-ui")
         assert [one["metadata"]["rows"] for one in ui.list_snapshots(project)] == ["2"]
     finally:
         ui.close()
-    assert len(daemon.logs("early", ok=False)) == 1
-    status = daemon.status("early")
-    assert (status["state"], status["outbox"], status["last_error"]) == ("waiting", 0, "")
+    assert len(daemon.logs("waits-for-ui", ok=False)) == 1
+    status = daemon.status("waits-for-ui")
+    assert (status["outbox"], status["last_error"], status["state"]) == (0, "", "waiting")
 
 
 @pytest.mark.parametrize(("fault", "posts"), [("lose", 1), (502, 2)])
