@@ -99,7 +99,7 @@ class CollectorClient:
         return logs
 
     def delete_collector(self, id: str) -> dict[str, Any]:  # noqa: A002
-        """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered."""
+        """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered, if it is known."""
         dropped: dict[str, Any] = self._send(_Request("DELETE", _path(id)))
         return dropped
 
@@ -138,7 +138,7 @@ class CollectorClient:
                 problem = _unavailable(error, self._client)
             else:
                 if response.status_code not in _WORTH_ASKING_AGAIN:
-                    return _content(response)
+                    return _content(response, is_repeated=attempt > 0)
                 problem = _asked_to_wait(response)
             if attempt < self._retries:
                 time.sleep(_pause(attempt, problem))
@@ -189,7 +189,7 @@ class AsyncCollectorClient:
         return logs
 
     async def delete_collector(self, id: str) -> dict[str, Any]:  # noqa: A002
-        """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered."""
+        """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered, if it is known."""
         dropped: dict[str, Any] = await self._send(_Request("DELETE", _path(id)))
         return dropped
 
@@ -228,7 +228,7 @@ class AsyncCollectorClient:
                 problem = _unavailable(error, self._client)
             else:
                 if response.status_code not in _WORTH_ASKING_AGAIN:
-                    return _content(response)
+                    return _content(response, is_repeated=attempt > 0)
                 problem = _asked_to_wait(response)
             if attempt < self._retries:
                 await anyio.sleep(_pause(attempt, problem))
@@ -318,7 +318,9 @@ def _arguments(request: _Request) -> dict[str, Any]:
     }
 
 
-def _content(response: httpx.Response) -> Any:
+def _content(response: httpx.Response, *, is_repeated: bool) -> Any:
+    if is_repeated and response.request.method == "DELETE" and response.status_code == 404:
+        return {"rows_dropped": None}  # the first try has deleted it; how many rows went was in the lost answer
     if response.status_code >= 400:
         raise RequestRefused(response.status_code, _detail(response))
     return response.json()

@@ -66,8 +66,11 @@ async def serve(
     Raises DataDirError if the data directory can't be used, CollectorError if the address can't.
     """
     base = options.config_path.absolute().parent
-    listener = _bind(options.host, options.port)
-    with trio.CancelScope() as everything, open_data_dir(base / config.data_dir) as data_dir:
+    with (
+        trio.CancelScope() as everything,
+        _bind(options.host, options.port) as listener,
+        open_data_dir(base / config.data_dir) as data_dir,
+    ):
         async with (
             open_journal(data_dir.journal, config.durability) as journal,
             open_workers(config.evaluation_workers) as workers,
@@ -98,9 +101,13 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
     except OSError as error:
         raise CollectorError(f"can't listen on {host}:{port}: {error.strerror}; choose another --port") from error
     return listener

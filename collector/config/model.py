@@ -119,13 +119,14 @@ class CollectorConfig(Value):
     def secret(self) -> str | None:
         """Give the workspace's secret, from the environment if it says so; raise ConfigError if it isn't there."""
         found = _ENVIRONMENT.fullmatch(self.api_secret or "")
-        if not found:
-            return self.api_secret
-        if found[1] not in os.environ:
+        if found and found[1] not in os.environ:
             raise ConfigError.at(
                 f"the environment has no variable {found[1]}; set it, or write the secret", "api_secret"
             )
-        return os.environ[found[1]]
+        secret = os.environ[found[1]].strip() if found else self.api_secret  # one read from a file ends with its line
+        if secret is not None and not (secret.isascii() and secret.isprintable()):
+            raise ConfigError.at("holds characters that no HTTP header may have; it is one line of ASCII", "api_secret")
+        return secret
 
     def masked(self) -> dict[str, Any]:
         """Give what may be shown: all but the secret."""

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import trio
 
 from collector.errors import ConfigError, DeliveryError, DeliveryRefused, EvaluationError, SnapshotTooLarge
-from collector.pipeline.service import Services
+from collector.pipeline.service import Services, not_evidently
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # A snapshot of 10 MB on a slow line; a workspace that drips is given up after this.
 TIMEOUT = 300.0
 
+
+_ProjectKey = tuple[str, str | None, str, str]
 
 _MODERN_PROJECTS = "/api/v2/projects"
 _LEGACY_PROJECTS = "/api/projects"
@@ -71,19 +73,21 @@ class Delivery:
         self._workers = workers
         self._services = services
         self._base = base
-        self._projects: dict[tuple[str, str, str], str] = {}
-        self._naming: defaultdict[tuple[str, str, str], trio.Lock] = defaultdict(trio.Lock)
+        self._projects: dict[_ProjectKey, str] = {}
+        self._naming: defaultdict[_ProjectKey, trio.Lock] = defaultdict(trio.Lock)
 
     async def deliver(self, config: CollectorConfig, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Put the snapshot of a batch into its workspace; raise DeliveryError if it isn't there for sure."""
         try:
-            if config.workspace_kind == "directory":
-                await self._write(config, batch, snapshot)
-            else:
-                with trio.fail_after(TIMEOUT):
+            with trio.fail_after(TIMEOUT):
+                if config.workspace_kind == "directory":
+                    await self._write(config, batch, snapshot)
+                else:
                     await self._send(config, batch, snapshot, progress)
         except ConfigError as error:
             raise DeliveryRefused(str(error)) from error
+        except EvaluationError as error:
+            raise DeliveryError(str(error)) from error
         except trio.TooSlowError as error:
             message = f"{config.api_url} took longer than {TIMEOUT:g} s"
             raise DeliveryError(message, is_ambiguous=True) from error
@@ -106,15 +110,13 @@ class Delivery:
             )
         except (OSError, ValueError) as error:
             raise DeliveryRefused(f"the workspace {directory} can't be written: {error}") from error
-        except EvaluationError as error:
-            raise DeliveryError(str(error)) from error
 
     # A service
 
     async def _send(self, config: CollectorConfig, batch: Batch, snapshot: Path, progress: Progress) -> None:
         is_modern = batch.outcome["generation"] == "modern"
         send = self._send_modern if is_modern else self._send_legacy
-        key = (config.api_url, _MODERN_PROJECTS if is_modern else _LEGACY_PROJECTS, str(config.project_name))
+        key = _project_key(config, _MODERN_PROJECTS if is_modern else _LEGACY_PROJECTS)
         is_remembered = key in self._projects
         try:
             await send(config, batch, snapshot, progress)
@@ -141,12 +143,12 @@ class Delivery:
         """Send a snapshot, with a doubt on disk for as long as it isn't known whether the workspace has it."""
         await progress.keep(is_doubtful=True)
         try:
-            response = await self._post(config, f"/api/v2/snapshots/{project}", snapshot)
+            answer = await self._post(config, f"/api/v2/snapshots/{project}", snapshot)
         except DeliveryError as error:
             if not error.is_ambiguous:
                 await progress.keep(is_doubtful=False)
             raise
-        return str(response.json()["snapshot_id"])
+        return _field(answer, "snapshot_id", config)
 
     async def _send_legacy(self, config: CollectorConfig, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Send a legacy snapshot; it carries its own id, so sending it again does no harm."""
@@ -160,7 +162,7 @@ class Delivery:
     async def _post(self, config: CollectorConfig, path: str, snapshot: Path) -> Any:
         body = await trio.to_thread.run_sync(snapshot.read_bytes)
         headers = {"Content-Type": "application/json"}
-        return await self._services.request(config, "POST", path, content=body, headers=headers)
+        return await self._services.request_json(config, "POST", path, content=body, headers=headers)
 
     async def _send_dataset(
         self, config: CollectorConfig, dataset: dict[str, Any], progress: Progress, **params: str
@@ -169,7 +171,7 @@ class Delivery:
             return
         rows = await trio.to_thread.run_sync(Path(dataset["path"]).read_bytes)
         try:
-            response = await self._services.request(
+            answer = await self._services.request_json(
                 config,
                 "POST",
                 dataset["url"],
@@ -180,27 +182,50 @@ class Delivery:
         except SnapshotTooLarge as error:
             message = f"{error}: this one is a dataset; take save_datasets back, or make batches smaller"
             raise DeliveryError(message) from error
-        answer = response.json()
-        dataset_id = str(answer["dataset_id"] if "dataset_id" in answer else answer["dataset"]["id"])
+        is_legacy = isinstance(answer, dict) and "dataset_id" in answer
+        made, name = (answer, "dataset_id") if is_legacy else (_part(answer, "dataset", config), "id")
+        dataset_id = _field(made, name, config)
         await progress.keep(datasets={**progress.datasets, dataset["role"]: dataset_id})
 
     async def _find_snapshot(self, config: CollectorConfig, project: str, batch_id: str) -> str | None:
-        response = await self._services.request(config, "GET", f"/api/projects/{project}/snapshots")
-        return next((item["id"] for item in response.json() if item["metadata"].get("batch_id") == batch_id), None)
+        listed = await self._services.request_json(config, "GET", f"/api/projects/{project}/snapshots")
+        mine = (item for item in _objects(listed, config) if item.get("metadata", {}).get("batch_id") == batch_id)
+        return next((_field(item, "id", config) for item in mine), None)
 
     async def _find_project(self, config: CollectorConfig, route: str) -> str:
         """Give the id of the project with the config's name, made by a POST to ``route`` if there is none."""
         name = str(config.project_name)
-        key = (config.api_url, route, name)
+        key = _project_key(config, route)
         async with self._naming[key]:  # two collectors of one project name make one project
             if key not in self._projects:
                 self._projects[key] = await self._search(config, name) or await self._make(config, name, route)
             return self._projects[key]
 
     async def _search(self, config: CollectorConfig, name: str) -> str | None:
-        response = await self._services.request(config, "GET", f"/api/projects/search/{quote(name, safe='')}")
-        return next((str(project["id"]) for project in response.json() if project["name"] == name), None)
+        path = f"/api/projects/search/{quote(name, safe='')}"
+        projects = _objects(await self._services.request_json(config, "GET", path), config)
+        return next((_field(project, "id", config) for project in projects if project.get("name") == name), None)
 
     async def _make(self, config: CollectorConfig, name: str, route: str) -> str:
-        made = (await self._services.request(config, "POST", route, json={"name": name})).json()
-        return str(made["id"] if isinstance(made, dict) else made)
+        made = await self._services.request_json(config, "POST", route, json={"name": name})
+        return made if isinstance(made, str) else _field(made, "id", config)
+
+
+def _project_key(config: CollectorConfig, route: str) -> _ProjectKey:
+    return config.api_url, config.api_secret, route, str(config.project_name)
+
+
+def _objects(answer: Any, config: CollectorConfig) -> list[dict[str, Any]]:
+    if not isinstance(answer, list) or not all(isinstance(item, dict) for item in answer):
+        raise not_evidently(config)
+    return answer
+
+
+def _part(answer: Any, name: str, config: CollectorConfig) -> Any:
+    if not isinstance(answer, dict) or name not in answer:
+        raise not_evidently(config)
+    return answer[name]
+
+
+def _field(answer: Any, name: str, config: CollectorConfig) -> str:
+    return str(_part(answer, name, config))

@@ -94,10 +94,12 @@ class Pipeline:
     async def retry(self) -> list[Batch]:
         """Have all failed batches evaluated again, and give them."""
         batches = await self.failed()
-        for batch in batches:
-            await self._journal.mark(batch, "sealed", attempts=0, error="")
+        try:
+            for batch in batches:
+                await self._journal.mark(batch, "sealed", attempts=0, error="")
+        finally:
+            self._to_evaluate.ring()
         await self._count()
-        self._to_evaluate.ring()
         return batches
 
     def take_reference(self, config: CollectorConfig) -> None:
@@ -109,7 +111,9 @@ class Pipeline:
 
     async def _seal_when_due(self) -> None:
         trigger = self.config.trigger
-        fired = await self._journal.clock(self.config.id, time.time())
+        fired = await self._journal.clock(
+            self.config.id, time.time(), is_kept=trigger.next_time(time.time()) is not None
+        )
         while True:
             due = trigger.next_time(fired)
             self._note(next_time=due)
@@ -128,19 +132,25 @@ class Pipeline:
         return False
 
     async def _seal(self, rows: float = math.inf) -> Batch | None:
-        batch = await self._journal.seal(self.config.id, str(uuid6.uuid7()), rows)
+        try:
+            batch = await self._journal.seal(self.config.id, str(uuid6.uuid7()), rows)
+        finally:
+            self._to_evaluate.ring()  # a client that hangs up while it flushes may have sealed a batch nevertheless
         if batch is not None:
             self._log.info("batch sealed", batch=batch.id, rows=batch.rows)
             await self._count()
-            self._to_evaluate.ring()
         return batch
 
     # Spilling
 
     async def _spill_when_large(self) -> None:
+        rows = self.config.trigger.rows or math.inf
         while True:
             await self._journal.wait_for_spill(self.config.id, self._service.spill_rows, self._service.spill_bytes)
-            await self._spill(None)
+            if self._journal.waiting(self.config.id).rows >= rows:
+                await self._seal(rows)  # a part that went past the end of a batch would make it longer
+            else:
+                await self._spill(None)
 
     async def _spill(self, batch_id: str | None) -> bool:
         """Move the oldest frames of a batch to a part; False if it has none."""
@@ -283,6 +293,9 @@ class Pipeline:
 
     async def _deliver(self, batch: Batch) -> None:
         snapshot = self._tools.data_dir.snapshot(batch.id)
+        if not snapshot.exists():
+            await self._evaluate_again(batch)
+            return
         progress = Progress(partial(self._keep_progress, batch), **batch.outcome.get("progress", {}))
         try:
             await self._tools.delivery.deliver(self.config, batch, snapshot, progress)
@@ -298,11 +311,19 @@ class Pipeline:
         self._note(last_error="", state="waiting" if self._status.state == "undelivered" else self._status.state)
         self._delivered.ring()
 
+    async def _evaluate_again(self, batch: Batch) -> None:
+        self._log.error("the snapshot's file is gone; its batch is evaluated again", batch=batch.id)
+        await self._journal.mark(batch, "sealed")
+        await self._count()
+        self._to_evaluate.ring()
+
     async def _make_smaller(self, snapshot: Path, too_large: SnapshotTooLarge) -> None:
         try:
             await self._tools.workers.strip_widgets(snapshot)
         except ValueError as error:
             raise DeliveryRefused(f"{too_large}; {error}") from error
+        except EvaluationError as error:
+            raise DeliveryError(str(error)) from error
 
     async def _keep_progress(self, batch: Batch, progress: dict[str, Any]) -> None:
         await self._journal.mark(batch, "evaluated", outcome={**batch.outcome, "progress": progress})

@@ -39,6 +39,14 @@ class Services:
         _raise_for(response, config)
         return response
 
+    async def request_json(self, config: CollectorConfig, method: str, path: str, **arguments: Any) -> Any:
+        """Send a request and give what its good answer holds; raise DeliveryRefused if that isn't JSON."""
+        response = await self.request(config, method, path, **arguments)
+        try:
+            return response.json()
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise not_evidently(config) from error
+
     async def aclose(self) -> None:
         """Close the connections."""
         if self._client is not None:
@@ -83,6 +91,11 @@ class Services:
             raise DeliveryError(message, is_ambiguous=True) from error
 
 
+def not_evidently(config: CollectorConfig) -> DeliveryRefused:
+    """Say that what answered isn't what we know."""
+    return DeliveryRefused(f"{config.api_url} answers, but not as an Evidently service does; is it the right address?")
+
+
 def _login(config: CollectorConfig) -> tuple[str, str | None]:
     return config.api_url, config.secret()
 
@@ -94,7 +107,7 @@ def _reason(error: Exception) -> str:
 def _raise_for(response: httpx.Response, config: CollectorConfig) -> None:
     """Translate a refusal to what the operator can do about it."""
     status = response.status_code
-    if status < 400:
+    if response.is_success:
         return
     said = f"{config.api_url} answered {status}{_detail(response)}"
     if status == 413:
@@ -108,6 +121,9 @@ def _raise_for(response: httpx.Response, config: CollectorConfig) -> None:
         generation = config.report_config.generation
         service = "evidently ui" if generation == "modern" else "evidently legacy_ui"
         raise DeliveryRefused(f"{said}: it doesn't take {generation} snapshots; api_url must lead to an '{service}'")
+    if status < 400:
+        leads_to = response.headers.get("Location", "elsewhere")
+        raise DeliveryRefused(f"{said}: it leads to {leads_to}; write the address that answers itself as api_url")
     if status in {408, 425, 429, 503}:
         raise DeliveryError(said, retry_after=_retry_after(response))
     if status >= 500:

@@ -11,8 +11,8 @@ import structlog
 import trio
 
 from collector.config import CollectorConfig
-from collector.errors import ConfigConflict, ConfigError, StorageError, UnknownCollector
-from collector.pipeline.backoff import Backoff
+from collector.errors import CollectorError, ConfigConflict, ConfigError, StorageError, UnknownCollector
+from collector.pipeline.backoff import LONGEST, Backoff
 from collector.pipeline.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -93,17 +93,18 @@ class Supervisor:
         """Make the rows of a frame the reference of a collector, from its next batch on."""
         path = self._tools.data_dir.new_reference(collector_id)
         await self._tools.workers.write_reference(frame, path)
+        try:
+            await self._order(lambda nursery: self._take_reference(collector_id, path, nursery))
+        except CollectorError:
+            path.unlink()
+            raise
 
-        async def change(nursery: trio.Nursery) -> None:
-            if collector_id not in self._running:  # deleted while its reference was written
-                path.unlink()
-            config = self.pipeline(collector_id).config
-            relative = path.relative_to(self._tools.base) if path.is_relative_to(self._tools.base) else path
-            changed = config.model_copy(update={"reference_path": str(relative)})
-            await self._take(self.config.with_collector(changed), nursery)
-            self._tools.data_dir.remove_references(collector_id)
-
-        await self._order(change)
+    async def _take_reference(self, collector_id: str, path: Path, nursery: trio.Nursery) -> None:
+        config = self.pipeline(collector_id).config
+        relative = path.relative_to(self._tools.base) if path.is_relative_to(self._tools.base) else path
+        changed = config.model_copy(update={"reference_path": str(relative)})
+        await self._take(self.config.with_collector(changed), nursery)
+        self._tools.data_dir.remove_references(collector_id)
 
     # Orders
 
@@ -112,7 +113,10 @@ class Supervisor:
         await self._orders_in.send(order)
         await order.done.wait()
         assert order.result is not None  # noqa: S101  (set before the event)
-        result: T = order.result.unwrap()
+        try:
+            result: T = order.result.unwrap()
+        except OSError as error:
+            raise StorageError(f"the data directory refused: {error}") from error
         return result
 
     async def _take(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
@@ -188,9 +192,12 @@ class _Running:
     async def _run_again_and_again(self) -> None:
         backoff = Backoff()
         while True:
+            started = trio.current_time()
             try:
                 await self.pipeline.run()
             except Exception as error:  # noqa: BLE001  (the bulkhead)
+                if trio.current_time() - started > LONGEST:
+                    backoff.reset()
                 pause = backoff.next()
                 self._crash = _reason(error)
                 self._log.error("pipeline failed; it is begun again", error=self._crash, seconds=round(pause, 1))
@@ -212,9 +219,7 @@ def _differs_in_reference_only(wanted: CollectorConfig, had: CollectorConfig) ->
 
 def _raise_unexpected(result: outcome.Outcome[Any]) -> None:
     """Let through what no one who orders can answer for: Cancelled, and our own mistakes."""
-    from collector.errors import CollectorError
-
-    if isinstance(result, outcome.Error) and not isinstance(result.error, CollectorError):
+    if isinstance(result, outcome.Error) and not isinstance(result.error, CollectorError | OSError):
         result.unwrap()
 
 

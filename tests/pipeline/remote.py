@@ -1,0 +1,54 @@
+"""What test_workers has worker processes run, in the place of Evidently; only importable by name."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def warm_up():
+    return {"evidently": "0.0.test"}
+
+
+def check(report_config, data_definition, column_mapping):
+    given = [report_config["metrics"], data_definition, column_mapping]
+    return [{"path": ["report_config", "metrics", 0], "message": f"{given} in {os.getpid()}"}]
+
+
+def check_reference(path):
+    return [] if Path(path).exists() else [{"path": ["reference_path"], "message": f"no file {path}"}]
+
+
+def evaluate(job):
+    """Do what the job says: ``{"do": ..., "mark": path}``; the mark is made once it has begun."""
+    if "mark" in job:
+        Path(job["mark"]).write_text(str(os.getpid()), encoding="utf-8")
+    return _DOING[job["do"]]()
+
+
+def write_to_directory(delivery):
+    raise PermissionError(13, "Permission denied", delivery["directory"])
+
+
+def strip_widgets(path):
+    if "legacy" in path:
+        raise ValueError("a legacy snapshot has no widgets to leave out")
+    Path(path).write_text("stripped", encoding="utf-8")
+
+
+def link_datasets(path, ids):
+    Path(path).write_text(str(ids), encoding="utf-8")
+
+
+def _run_out_of_memory():
+    raise MemoryError("Unable to allocate 3 GiB")
+
+
+_DOING = {
+    "well": lambda: {"ok": True, "pid": os.getpid(), "telemetry": os.environ.get("DO_NOT_TRACK")},
+    "fail": lambda: {"ok": False, "error": "ValueError: bad column", "traceback": "Traceback ..."},
+    "die": lambda: os._exit(7),
+    "hang": lambda: time.sleep(600),
+    "exit": lambda: sys.exit(3),
+    "memory": _run_out_of_memory,
+}

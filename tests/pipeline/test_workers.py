@@ -1,0 +1,179 @@
+"""Real worker processes, which run tests/pipeline/remote.py where the service has them run Evidently."""
+
+import os
+
+import pyarrow.parquet as pq
+import pytest
+import trio
+
+from collector.errors import EvaluationError, Problem
+from collector.pipeline import workers as module
+from collector.pipeline.workers import open_workers
+from collector.store.journal import open_journal
+
+from .fakes import collector, frame_of
+
+# A process starts in well under this, even where others want the processor too.
+PATIENCE = 30
+
+
+@pytest.fixture(autouse=True)
+def remote(monkeypatch):
+    monkeypatch.setattr(module, "_EVALUATION", f"{__package__}.remote:")
+
+
+async def begun(mark):
+    """Wait for the file that a remote function makes; real processes keep real time."""
+    with trio.fail_after(PATIENCE):
+        while not mark.exists() or not mark.read_text(encoding="utf-8"):  # noqa: ASYNC110  (another process makes it)
+            await trio.sleep(0.02)
+    return int(mark.read_text(encoding="utf-8"))
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_function_is_called_by_name_in_another_process():
+    async with open_workers(1) as workers:
+        result = await workers.evaluate({"do": "well"})
+    assert result["pid"] != os.getpid()
+
+
+async def test_workers_send_no_telemetry(monkeypatch):
+    monkeypatch.delenv("DO_NOT_TRACK", raising=False)
+    async with open_workers(1) as workers:
+        assert (await workers.evaluate({"do": "well"}))["telemetry"] == "1"
+
+
+async def test_who_decided_about_telemetry_is_left_with_it(monkeypatch):
+    monkeypatch.setenv("DO_NOT_TRACK", "0")
+    async with open_workers(1) as workers:
+        assert (await workers.evaluate({"do": "well"}))["telemetry"] == "0"
+
+
+async def test_warm_up_tells_evidentlys_version():
+    async with open_workers(1) as workers:
+        await workers.warm_up()
+        assert workers.evidently_version == "0.0.test"
+
+
+async def test_complaints_become_problems():
+    config = collector(column_mapping={"target": "y"})
+    async with open_workers(1) as workers:
+        (problem,) = await workers.check(config)
+    assert problem.path == ("report_config", "metrics", 0)
+    assert problem.message.startswith("[['DataDriftPreset'], None, {'target': 'y'}] in ")
+
+
+async def test_a_missing_reference_is_a_problem(tmp_path):
+    async with open_workers(1) as workers:
+        assert await workers.check_reference(tmp_path / "no") == [
+            Problem(("reference_path",), f"no file {tmp_path / 'no'}")
+        ]
+
+
+async def test_a_report_that_raised_is_an_error_with_its_traceback():
+    async with open_workers(1) as workers:
+        with pytest.raises(EvaluationError, match="ValueError: bad column") as caught:
+            await workers.evaluate({"do": "fail"})
+    assert caught.value.detail == "Traceback ..."
+
+
+async def test_a_process_that_dies_is_an_error_and_the_next_call_gets_another():
+    async with open_workers(1) as workers:
+        with pytest.raises(EvaluationError, match="the worker process died"):
+            await workers.evaluate({"do": "die"})
+        assert (await workers.evaluate({"do": "well"}))["ok"]
+
+
+async def test_a_report_that_runs_out_of_memory_is_an_error():
+    async with open_workers(1) as workers:
+        with pytest.raises(EvaluationError, match="out of memory"):
+            await workers.evaluate({"do": "memory"})
+
+
+async def test_a_report_that_exits_does_not_end_the_service():
+    async with open_workers(1) as workers:
+        with pytest.raises(EvaluationError):
+            await workers.evaluate({"do": "exit"})
+
+
+async def test_cancelling_kills_the_process(tmp_path):
+    async with open_workers(1) as workers:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(workers.evaluate, {"do": "hang", "mark": str(tmp_path / "mark")})
+            pid = await begun(tmp_path / "mark")
+            nursery.cancel_scope.cancel()
+        assert not is_alive(pid)
+        assert (await workers.evaluate({"do": "well"}))["pid"] != pid
+
+
+async def test_a_check_does_not_wait_behind_reports(tmp_path):
+    async with open_workers(1) as workers, trio.open_nursery() as nursery:
+        nursery.start_soon(workers.evaluate, {"do": "hang", "mark": str(tmp_path / "mark")})
+        await begun(tmp_path / "mark")
+        with trio.fail_after(PATIENCE):
+            assert await workers.check(collector())
+        nursery.cancel_scope.cancel()
+
+
+async def test_no_more_reports_run_at_once_than_the_config_says(tmp_path):
+    async with open_workers(2) as workers, trio.open_nursery() as nursery:
+        marks = [tmp_path / str(number) for number in range(3)]
+        for mark in marks[:2]:
+            nursery.start_soon(workers.evaluate, {"do": "hang", "mark": str(mark)})
+            await begun(mark)
+        nursery.start_soon(workers.evaluate, {"do": "hang", "mark": str(marks[2])})
+        await workers.check(collector())  # there and back in a process: time for the third to begin, if it did
+        assert not marks[2].exists()
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_error_of_the_disk_comes_through_as_it_is(tmp_path):
+    async with open_workers(1) as workers:
+        with pytest.raises(PermissionError, match="Permission denied"):
+            await workers.write_to_directory({"directory": str(tmp_path)})
+
+
+async def test_snapshots_are_changed_in_place(tmp_path):
+    async with open_workers(1) as workers:
+        await workers.strip_widgets(tmp_path / "a.json")
+        await workers.link_datasets(tmp_path / "b.json", {"current": "1"})
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == "stripped"
+    assert (tmp_path / "b.json").read_text(encoding="utf-8") == "{'current': '1'}"
+
+
+async def test_a_snapshot_without_plots_to_leave_out_is_a_value_error(tmp_path):
+    async with open_workers(1) as workers:
+        with pytest.raises(ValueError, match="a legacy snapshot has no widgets"):
+            await workers.strip_widgets(tmp_path / "legacy.json")
+
+
+async def test_frames_become_a_part_in_a_light_process(tmp_path):
+    async with open_journal(tmp_path / "journal.sqlite3") as journal, open_workers(1) as workers:
+        await journal.append("main", frame_of([1, 2]))
+        await journal.append("main", frame_of([3]))
+        run = await journal.next_run("main", None, 100, 10**6)
+        part = await workers.write_part(tmp_path / "journal.sqlite3", run, tmp_path / "a.parquet", "parts/a.parquet")
+    assert (part.path, part.rows) == ("parts/a.parquet", 3)
+    assert pq.read_table(tmp_path / "a.parquet")["n"].to_pylist() == [1, 2, 3]
+
+
+async def test_a_reference_is_written_as_parquet(tmp_path):
+    async with open_workers(1) as workers:
+        await workers.write_reference(frame_of([4, 5]), tmp_path / "r.parquet")
+    assert pq.read_table(tmp_path / "r.parquet")["n"].to_pylist() == [4, 5]
+
+
+async def test_closing_does_not_wait_for_idle_processes():
+    """Evidently takes a second to be taken down; an idle worker is killed instead."""
+    async with open_workers(1) as workers:
+        pid = (await workers.evaluate({"do": "well"}))["pid"]
+        started = trio.current_time()
+    assert trio.current_time() - started < 1
+    assert not is_alive(pid)

@@ -1,0 +1,79 @@
+"""What may import what: import-linter's contracts, and what is in memory after an import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import collector
+
+ROOT = Path(collector.__file__).parents[1]
+HEAVY = ("evidently", "pandas", "pyarrow", "sklearn")
+
+
+def modules_after(statement):
+    """Name what a fresh interpreter has loaded after a statement."""
+    # A site-packages' .pth may load things of its own; -I leaves PYTHONPATH out, so the root is put in by hand.
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); before = set(sys.modules)\n{statement}\n"
+    program += "after = set(sys.modules); import json; sys.stdout.write('\\n' + json.dumps(sorted(after - before)))"
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def packages_after(statement):
+    return {name.partition(".")[0] for name in modules_after(statement)}
+
+
+def test_the_contracts_of_import_linter_hold():
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+    )
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+def test_importing_the_package_imports_nothing_else():
+    assert modules_after("import collector") == {"collector"}
+
+
+@pytest.mark.parametrize("module", ["daemon", "checking", "cli", "ingest.app", "pipeline.supervisor", "store.parts"])
+def test_the_daemon_imports_nothing_heavy(module):
+    """DESIGN: Evidently costs 6 to 13 s and 275 MiB, and lives in worker processes only."""
+    loaded = packages_after(f"import collector.{module}")
+    assert "collector" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_the_configuration_does_not_import_what_serves():
+    assert packages_after("import collector.config").isdisjoint({*HEAVY, "trio", "quart", "httpx"})
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check", "--help"]])
+def test_help_is_quick(arguments):
+    """It loads none of what makes the service slow to start."""
+    statement = f"from collector.cli import app\ntry: app({arguments!r})\nexcept SystemExit: pass"
+    loaded = packages_after(statement)
+    assert "typer" in loaded
+    assert loaded.isdisjoint({*HEAVY, "trio", "quart", "quart_trio", "hypercorn", "httpx"})
+
+
+def test_the_client_loads_neither_the_service_nor_evidently():
+    loaded = packages_after("import collector.client")
+    assert loaded.isdisjoint({*HEAVY, "trio", "quart", "hypercorn", "pydantic"})
+
+
+def test_the_evaluation_loads_no_trio():
+    assert "trio" not in packages_after("import collector.evaluation.exchange, collector.evaluation.plain")
+
+
+def test_the_hook_of_every_python_start_imports_nothing():
+    """It runs at each start of each program in the environment."""
+    code = (ROOT / "collector" / "plugin.py").read_text(encoding="utf-8")
+    assert modules_after(f"exec({code!r}, {{'__name__': 'plugin'}})") == set()

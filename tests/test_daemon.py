@@ -1,0 +1,159 @@
+"""The daemon whole, but for its worker processes: no Evidently here."""
+
+import gc
+import json
+import os
+import signal
+import socket
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import trio
+
+from collector import daemon
+from collector.config import CollectorServiceConfig
+from collector.daemon import Options, serve
+from collector.errors import CollectorError, DataDirError, EvaluationError
+from collector.store.data_dir import open_data_dir
+
+# The daemon stops within 3 s (the issue's promise): 2 s for what is in flight, 0.2 s for idle connections, and some.
+PROMISED = 3.0
+# The process ends at once, and takes the listening socket with it.
+LEAVES_ITS_SOCKET = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+COLLECTOR = {
+    "trigger": {"type": "RowsCountTrigger", "rows_count": 1000},
+    "report_config": {"metrics": ["DataDriftPreset"]},
+    "project_name": "p",
+    "api_url": "workspace",
+}
+
+
+class IdleWorkers:
+    """Finds nothing wrong, and is never asked for more here."""
+
+    evidently_version = "0.0.test"
+    warm_up_error = None
+
+    async def warm_up(self):
+        await trio.lowlevel.checkpoint()
+        if self.warm_up_error is not None:
+            raise self.warm_up_error
+
+    async def check(self, config):  # noqa: ARG002  (as in Workers)
+        await trio.lowlevel.checkpoint()
+        return []
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    workers = IdleWorkers()
+
+    @asynccontextmanager
+    async def open_fakes(_count):
+        yield workers
+
+    monkeypatch.setattr(daemon, "open_workers", open_fakes)
+    return workers
+
+
+def options(tmp_path, secret=None, port=0):
+    return Options(tmp_path / "config.json", "127.0.0.1", port, secret)
+
+
+def config(**fields):
+    return CollectorServiceConfig.parse({"collectors": {"main": COLLECTOR}} | fields)
+
+
+@asynccontextmanager
+async def serving(tmp_path, **arguments):
+    """Run the daemon, give a client of it, and stop it as an operator does."""
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(serve, options(tmp_path, **arguments), config())
+        async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+            yield client
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def test_it_serves_until_it_is_told_to_stop(workers, tmp_path):
+    with trio.fail_after(30):
+        async with serving(tmp_path) as client:
+            assert (await client.get("/livez")).status_code == 200
+            assert (await client.post("/main/data", json={"a": [1, 2]})).status_code == 201
+            assert (await client.get("/")).json()["collectors"][0]["rows_waiting"] == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_stops_in_time_though_a_connection_idles(workers, tmp_path, number):
+    with trio.fail_after(30):
+        async with httpx.AsyncClient() as client, trio.open_nursery() as nursery:
+            url = await nursery.start(serve, options(tmp_path), config())
+            await client.get(f"{url}/livez")
+            started = trio.current_time()
+            os.kill(os.getpid(), number)
+        assert trio.current_time() - started < PROMISED
+
+
+async def test_what_was_accepted_is_there_after_a_restart(workers, tmp_path):
+    with trio.fail_after(30):
+        async with serving(tmp_path) as client:
+            await client.post("/main/data", json={"a": [1, 2]})
+        async with serving(tmp_path) as client:
+            assert (await client.get("/")).json()["collectors"][0]["rows_waiting"] == 2
+
+
+async def test_its_secret_is_asked_for(workers, tmp_path):
+    with trio.fail_after(30):
+        async with serving(tmp_path, secret="s3cret") as client:
+            assert (await client.get("/")).status_code == 401
+            assert (await client.get("/", headers={"evidently-secret": "s3cret"})).status_code == 200
+
+
+async def test_a_new_collector_is_saved_beside_its_data(workers, tmp_path):
+    with trio.fail_after(30):
+        async with serving(tmp_path) as client:
+            assert (await client.post("/new", json=COLLECTOR)).status_code == 201
+    assert "new" in json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["collectors"]
+    assert (tmp_path / "collector_data" / "journal.sqlite3").exists()
+
+
+async def test_without_worker_processes_events_are_kept(workers, tmp_path):
+    workers.warm_up_error = EvaluationError("the worker process died")
+    with trio.fail_after(30):
+        async with serving(tmp_path) as client:
+            await trio.sleep(0.1)
+            assert (await client.post("/main/data", json={"a": [1]})).status_code == 201
+
+
+async def test_what_a_crash_left_behind_is_removed(workers, tmp_path):
+    with open_data_dir(tmp_path / "collector_data") as data_dir:
+        (data_dir.path / "parts" / "half.parquet").touch()
+    with trio.fail_after(30):
+        async with serving(tmp_path):
+            assert list((tmp_path / "collector_data" / "parts").iterdir()) == []
+
+
+@LEAVES_ITS_SOCKET
+async def test_a_data_directory_that_another_holds_is_refused(workers, tmp_path):
+    with open_data_dir(tmp_path / "collector_data"), pytest.raises(DataDirError, match="another collector"):
+        await serve(options(tmp_path), config())
+    gc.collect()
+
+
+@LEAVES_ITS_SOCKET
+async def test_an_address_that_another_holds_is_refused(workers, tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(CollectorError, match=f"can't listen on 127.0.0.1:{port}: .*; choose another --port"):
+            await serve(options(tmp_path, port=port), config())
+    gc.collect()
+
+
+def test_an_ipv6_address_stands_in_brackets():
+    class FakeSocket:
+        def getsockname(self):
+            return ("::1", 8001, 0, 0)
+
+    assert daemon._url(FakeSocket()) == "http://[::1]:8001"  # noqa: SLF001

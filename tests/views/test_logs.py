@@ -1,0 +1,89 @@
+import io
+import sys
+from datetime import UTC, datetime
+
+import pytest
+import structlog
+
+from collector.views.logs import set_up_logs, terminal_line
+
+NOON = datetime(2026, 1, 2, 12, 34, 56, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def reset():
+    yield
+    structlog.reset_defaults()
+
+
+def line(**event):
+    return str(terminal_line({"level": "info", "event": "it happened", **event}, NOON))
+
+
+def test_a_line_says_when_who_and_what():
+    assert line(collector="main") == "12:34:56  main  it happened"
+
+
+def test_rows_and_drift_are_in_words():
+    said = line(rows=40, drift_share=0.3, drifted_columns=3, columns=10)
+    assert said == "12:34:56  it happened  40 rows, 3 of 10 columns drifted"
+
+
+def test_one_row_is_one_row():
+    assert line(rows=1).endswith("1 row")
+
+
+def test_tests_are_counted_by_what_became_of_them():
+    assert line(tests={"passed": 3, "failed": 0, "error": 1}).endswith("3 tests passed, 1 tests error")
+
+
+def test_a_batch_is_told_by_the_end_of_its_id():
+    """The beginning of a UUIDv7 is the time, which neighbours share."""
+    assert line(batch="018f0000-0000-7000-8000-0000deadbeef").endswith("batch …deadbeef")
+
+
+def test_what_there_are_no_words_for_is_named():
+    assert line(error="no space", seconds=1.5).endswith("error no space, seconds 1.5")
+
+
+def test_a_trace_stands_below():
+    assert line(exception="Traceback ...").splitlines()[1] == "Traceback ..."
+
+
+@pytest.mark.parametrize(("level", "style"), [("info", ""), ("warning", "yellow"), ("error", "bold red")])
+def test_levels_have_their_colours(level, style):
+    text = terminal_line({"level": level, "event": "x"}, NOON)
+    assert [span.style for span in text.spans][1:] == ([style] if style else [])
+
+
+def test_a_file_gets_lines_to_parse(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    set_up_logs()
+    structlog.get_logger().info("ready", url="http://x", rows=3)
+    assert "ready" in stream.getvalue()
+    assert "rows=3 url=http://x" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_terminal_gets_lines_for_a_person(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    set_up_logs()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    structlog.get_logger().warning("report failed", collector="main", rows=3)
+    assert "\x1b[33mreport failed" in stream.getvalue()  # yellow
+    assert "3 rows" in stream.getvalue()
+
+
+def test_what_is_for_developers_is_left_out(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    set_up_logs()
+    structlog.get_logger().debug("where it failed")
+    assert stream.getvalue() == ""
