@@ -6,13 +6,14 @@ The map of the package, in the order in which rows go through it::
     config      what the operator wants, as frozen values
     ingest      HTTP in: routes, bodies, answers
     store       what is on disk: the journal, parquet parts, references
-    pipeline    one collector at work: wait for the trigger, seal, evaluate, deliver
+    pipeline    one collector at work: wait for the trigger, seal, evaluate, deliver; its supervisor, its workers
     evaluation  in worker processes only: the one place that knows Evidently
-    views       what a pipeline says about itself: status, terminal
+    views       what the operator sees
     daemon      puts them together in one nursery
-    cli         ``evidently collector``
+    cli         ``evidently collector``; ``checking`` and ``demo`` are two of its commands
+    plugin      adds the command to Evidently's own
 
-Importing this package imports nothing else.
+Importing this package imports nothing else. Its public names are in ``collector.client`` and ``collector.config``.
 """
 
 __version__ = "0.1.0"

@@ -15,7 +15,8 @@ from collector.config.model import MASK, check_id
 from collector.errors import BadBody, ConfigError, Unauthorized
 from collector.ingest.bodies import check_length, max_bytes, read_body
 from collector.ingest.problems import Answer, json_answer
-from collector.store.frames import TYPED_FORMATS, check_frame, format_of, loads
+from collector.store.frames import TYPED_FORMATS, check_frame, format_of
+from collector.store.json_body import loads
 
 if TYPE_CHECKING:
     from collector.pipeline.supervisor import Supervisor

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from collector.config import Limits
 from collector.errors import BadBody
-from collector.store.frames import Frame, check_frame, concatenate, decode_frames, format_of, loads
+from collector.store.frames import Frame, check_frame, decode_frames, format_of
+from collector.store.json_body import loads
+from collector.store.tables import concatenate
 
 INFINITY = float("inf")
 

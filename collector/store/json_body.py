@@ -1,0 +1,175 @@
+"""JSON bodies: parsed, taken for a table in any of the usual shapes, and made Arrow."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from collector.errors import BadBody
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+Columns = dict[str, list[Any]]
+
+
+def loads(body: bytes, where: str = "") -> Any:
+    """Parse JSON, NaN and Infinity included; raise BadBody for what isn't JSON, saying at which byte."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        strict = error
+    # Python's json, and so the original's client, writes NaN and Infinity, which orjson refuses.
+    if b"NaN" not in body and b"Infinity" not in body:
+        raise BadBody(f"JSON is malformed{where}: {strict.msg} (byte {strict.pos})") from strict
+    try:
+        data = json.loads(body)
+        json.dumps(data, ensure_ascii=False).encode()  # lone surrogates pass json.loads and fail in every table
+    except (ValueError, RecursionError) as error:
+        raise BadBody(f"JSON is malformed{where}: {error}") from error
+    return data
+
+
+def read_columns(body: bytes) -> Columns:
+    """Read a body of columns or of records; raise BadBody if it is no table."""
+    return _columns_of(loads(body))
+
+
+def read_lines(body: bytes) -> Columns:
+    """Read a body of records, one a line; raise BadBody, naming the line that isn't one."""
+    lines = enumerate(body.split(b"\n"), 1)
+    return _of_records([loads(line, f" in line {number}") for number, line in lines if line.strip()])
+
+
+def count_rows(columns: Columns) -> int:
+    """Count rows; raise BadBody for a value that could not be kept later."""
+    for name, values in columns.items():
+        try:
+            for value in values:
+                if type(value) in {dict, list}:
+                    text_of(value)
+        except (TypeError, ValueError) as error:  # orjson: over 254 levels, or integers of over 64 bits in there
+            raise BadBody(f"column '{name}' holds a value that can't be kept: {error}") from error
+    return _length(columns)
+
+
+def table_of(frames: Iterable[Columns]) -> pa.Table:
+    """Gather JSON frames column by column, so that each column becomes Arrow once, not once a frame."""
+    import pyarrow as pa
+
+    gathered: Columns = {}
+    rows = 0
+    for columns in frames:
+        for name, values in columns.items():
+            column = gathered.setdefault(name, [])
+            column.extend([None] * (rows - len(column)))
+            column.extend(values)
+        rows += _length(columns)
+    for column in gathered.values():
+        column.extend([None] * (rows - len(column)))
+    return pa.table({name: _array_of(values) for name, values in gathered.items()})
+
+
+def text_of(value: Any) -> str | None:
+    """Write a value as text, as it would stand in JSON; a missing one is None."""
+    if value is None or value != value:  # noqa: PLR0124  (NaN alone differs from itself)
+        return None
+    if isinstance(value, dict | list):
+        return orjson.dumps(value, default=str).decode()
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _columns_of(data: object) -> Columns:
+    if isinstance(data, list):
+        return _of_records(data)
+    if not isinstance(data, dict):
+        raise BadBody(
+            f"the body is {_kind(data)}, not a table; send columns as in "
+            '{"age": {"0": 41, "1": 37}} or {"age": [41, 37]}, or records as in [{"age": 41}, {"age": 37}]'
+        )
+    columns: dict[str, Any] = {name: column for name, column in data.items() if isinstance(column, dict | list)}
+    kinds = {type(column) for column in columns.values()}
+    if kinds == {dict, list}:
+        raise BadBody("some columns are objects, some are lists; send all of them in one form")
+    if data and not columns:
+        name, value = next(iter(data.items()))
+        raise BadBody(
+            f"column '{name}' is {_kind(value)}, not an object or list of values; "
+            'one row is {"age": [41]} or [{"age": 41}]'
+        )
+    aligned = _of_keyed_columns(columns) if kinds == {dict} else _of_lists(columns)
+    rows = _length(aligned)
+    return {name: aligned[name] if name in aligned else [value] * rows for name, value in data.items()}
+
+
+def _of_keyed_columns(data: dict[str, dict[str, Any]]) -> Columns:
+    keys: dict[str, None] = {}
+    for column in data.values():
+        keys.update(dict.fromkeys(column))
+    return {
+        name: list(column.values()) if list(column) == list(keys) else [column.get(key) for key in keys]
+        for name, column in data.items()
+    }
+
+
+def _of_lists(data: Columns) -> Columns:
+    lengths = {name: len(column) for name, column in data.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"'{name}' has {length}" for name, length in list(lengths.items())[:5])
+        raise BadBody(f"columns have different numbers of values: {told}")
+    return data
+
+
+def _of_records(records: list[Any]) -> Columns:
+    names: dict[str, None] = {}
+    if records and all(isinstance(record, list) for record in records):
+        records = [{str(number): value for number, value in enumerate(record)} for record in records]
+    for number, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise BadBody(f'record {number} is {_kind(record)}, not an object; send records as in [{{"age": 41}}]')
+        names.update(dict.fromkeys(record))
+    return {name: [record.get(name) for record in records] for name in names}
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _length(columns: Columns) -> int:
+    return len(next(iter(columns.values()), ()))
+
+
+def _array_of(values: list[Any]) -> pa.Array:
+    """Give JSON values their Arrow type; NaN is a missing value, mixed types become text, nested ones JSON text."""
+    kinds = set(map(type, values)) - {type(None)}
+    if float in kinds and not kinds <= {int, float}:  # NaN among anything else is a missing value
+        return _array_without_nan([None if value != value else value for value in values])  # noqa: PLR0124
+    return _array_without_nan(values)
+
+
+def _array_without_nan(values: list[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds <= {int, float}:
+        try:
+            return pa.array(values, from_pandas=True)
+        except (pa.ArrowInvalid, OverflowError):  # integers of over 64 bits, or too large for a float beside them
+            return _floats(values)
+    if kinds in ({bool}, {str}):
+        return pa.array(values)
+    return pa.array([text_of(value) for value in values], pa.string())
+
+
+def _floats(values: list[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array([None if value is None else float(value) for value in values], pa.float64(), from_pandas=True)
+    except OverflowError:
+        return pa.array([text_of(value) for value in values], pa.string())
