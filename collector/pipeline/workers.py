@@ -33,12 +33,14 @@ class Workers:
     """Calls into worker processes; see open_workers.
 
     Cancelling a call kills its process; the next call gets a new one. A process that dies raises EvaluationError.
+    Who calls ``evaluate`` holds ``reports`` meanwhile, so that waiting for it and computing can be timed apart.
     """
 
     def __init__(self, heavy: trio_parallel.WorkerContext, light: trio_parallel.WorkerContext, count: int) -> None:
         self._heavy = heavy
         self._light = light
-        self._reports = trio.CapacityLimiter(count)
+        self.reports = trio.CapacityLimiter(count)
+        self._unlimited = trio.CapacityLimiter(math.inf)
         self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others
         self._parts = trio.CapacityLimiter(1)
         self._writes = trio.CapacityLimiter(1)
@@ -62,7 +64,7 @@ class Workers:
 
     async def evaluate(self, job: dict[str, Any]) -> dict[str, Any]:
         """Compute a report and write its snapshot; return what came out, or raise EvaluationError."""
-        result: dict[str, Any] = await self._run(self._heavy, self._reports, _EVALUATION + "evaluate", job)
+        result: dict[str, Any] = await self._run(self._heavy, self._unlimited, _EVALUATION + "evaluate", job)
         if not result["ok"]:
             raise EvaluationError(result["error"], result["traceback"])
         return result

@@ -31,6 +31,7 @@ class FakeWorkers:
     """Has the methods of Workers; a snapshot holds the numbers of its rows, a test says what goes wrong."""
 
     def __init__(self):
+        self.reports = trio.CapacityLimiter(2)
         self.problems = []
         self.reference_problems = []
         self.failures = []  # raised by the next evaluations, one each

@@ -474,6 +474,24 @@ async def test_a_report_that_takes_too_long_is_tried_again_and_then_given_up(wor
         assert trio.current_time() - start >= 30 * MAX_ATTEMPTS
 
 
+async def test_waiting_for_the_reports_of_others_is_not_taken_for_taking_long(world, autojump_clock):
+    """Two workers are held for longer than a report may take; the batch that waits is evaluated all the same."""
+    async with world(autojump_clock) as w, trio.open_nursery() as others:
+        for _ in range(2):
+            others.start_soon(hold, w.workers.reports, 31)
+        service = CollectorServiceConfig(evaluation_timeout=30)
+        async with running(w.pipeline(collector(trigger=rows_trigger(1)), service)):
+            await w.post(1)
+            await trio.sleep(32)
+            await settled()
+        assert w.delivery.rows == [[0]]
+
+
+async def hold(limiter, seconds):
+    async with limiter:
+        await trio.sleep(seconds)
+
+
 async def test_attempts_are_counted_over_a_restart(world):
     """A report that kills its worker, and the service with it, isn't tried for ever."""
     async with world() as w:

@@ -39,7 +39,7 @@ class Fuse:
 class Fused:
     """Stands before an object and burns a fuse before and after each call that does something."""
 
-    WITHOUT = frozenset({"waiting", "wait_for_rows", "wait_for_spill", "rows"})
+    WITHOUT = frozenset({"waiting", "wait_for_rows", "wait_for_spill", "rows", "reports"})
 
     def __init__(self, target, fuse):
         self._target = target

@@ -122,13 +122,18 @@ async def test_a_check_does_not_wait_behind_reports(tmp_path):
         nursery.cancel_scope.cancel()
 
 
+async def evaluate(workers, job):
+    async with workers.reports:  # as a pipeline does
+        await workers.evaluate(job)
+
+
 async def test_no_more_reports_run_at_once_than_the_config_says(tmp_path):
     async with open_workers(2) as workers, trio.open_nursery() as nursery:
         marks = [tmp_path / str(number) for number in range(3)]
         for mark in marks[:2]:
-            nursery.start_soon(workers.evaluate, {"do": "hang", "mark": str(mark)})
+            nursery.start_soon(evaluate, workers, {"do": "hang", "mark": str(mark)})
             await begun(mark)
-        nursery.start_soon(workers.evaluate, {"do": "hang", "mark": str(marks[2])})
+        nursery.start_soon(evaluate, workers, {"do": "hang", "mark": str(marks[2])})
         await workers.check(collector())  # there and back in a process: time for the third to begin, if it did
         assert not marks[2].exists()
         nursery.cancel_scope.cancel()
