@@ -16,10 +16,12 @@ from urllib.parse import quote
 import trio
 
 from collector.errors import ConfigError, DeliveryError, DeliveryRefused, EvaluationError, SnapshotTooLarge
-from collector.pipeline.service import Services, not_evidently
+from collector.pipeline.service import Services, json_of, not_evidently
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    import httpx
 
     from collector.config import CollectorConfig
     from collector.pipeline.workers import Workers
@@ -143,12 +145,12 @@ class Delivery:
         """Send a snapshot, with a doubt on disk for as long as it isn't known whether the workspace has it."""
         await progress.keep(is_doubtful=True)
         try:
-            answer = await self._post(config, f"/api/v2/snapshots/{project}", snapshot)
+            response = await self._post(config, f"/api/v2/snapshots/{project}", snapshot)
         except DeliveryError as error:
             if not error.is_ambiguous:
                 await progress.keep(is_doubtful=False)
             raise
-        return _field(answer, "snapshot_id", config)
+        return _field(json_of(response, config), "snapshot_id", config)
 
     async def _send_legacy(self, config: CollectorConfig, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Send a legacy snapshot; it carries its own id, so sending it again does no harm."""
@@ -157,12 +159,14 @@ class Delivery:
             await self._send_dataset(config, dataset, progress, project_id=project)
         if progress.datasets:
             await self._workers.link_datasets(snapshot, dict(progress.datasets))
-        await self._post(config, f"/api/projects/{project}/snapshots", snapshot)
+        response = await self._post(config, f"/api/projects/{project}/snapshots", snapshot)
+        if response.content:  # Evidently's own has nothing to say; a web server that isn't one has a page
+            json_of(response, config)
 
-    async def _post(self, config: CollectorConfig, path: str, snapshot: Path) -> Any:
+    async def _post(self, config: CollectorConfig, path: str, snapshot: Path) -> httpx.Response:
         body = await trio.to_thread.run_sync(snapshot.read_bytes)
         headers = {"Content-Type": "application/json"}
-        return await self._services.request_json(config, "POST", path, content=body, headers=headers)
+        return await self._services.request(config, "POST", path, content=body, headers=headers)
 
     async def _send_dataset(
         self, config: CollectorConfig, dataset: dict[str, Any], progress: Progress, **params: str

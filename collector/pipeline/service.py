@@ -41,11 +41,7 @@ class Services:
 
     async def request_json(self, config: CollectorConfig, method: str, path: str, **arguments: Any) -> Any:
         """Send a request and give what its good answer holds; raise DeliveryRefused if that isn't JSON."""
-        response = await self.request(config, method, path, **arguments)
-        try:
-            return response.json()
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise not_evidently(config) from error
+        return json_of(await self.request(config, method, path, **arguments), config)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -89,6 +85,14 @@ class Services:
         except httpx.HTTPError as error:
             message = f"{config.api_url} didn't answer: {_reason(error)}"
             raise DeliveryError(message, is_ambiguous=True) from error
+
+
+def json_of(response: httpx.Response, config: CollectorConfig) -> Any:
+    """Give what an answer holds; raise DeliveryRefused if that isn't JSON."""
+    try:
+        return response.json()
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise not_evidently(config) from error
 
 
 def not_evidently(config: CollectorConfig) -> DeliveryRefused:

@@ -109,7 +109,7 @@ class Cloud:
             return 200, [{"id": id_, "name": known} for id_, known in self.projects.items() if known == name]
         if (method, path) == ("POST", "/api/v2/projects"):
             self.projects[str(uuid.uuid4())] = json.loads(body)["name"]
-            return 201, list(self.projects)[-1]
+            return 201, json.dumps(list(self.projects)[-1])
         if (method, path) == ("POST", f"/api/v2/snapshots/{PROJECT}") or (
             path.startswith("/api/v2/snapshots/") and path.rpartition("/")[2] in self.projects
         ):
