@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import collector
-
-ROOT = Path(collector.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 HEAVY = ("evidently", "pandas", "pyarrow", "sklearn")
 
 

@@ -44,7 +44,8 @@ class Environment:
         if tool == "pip":
             self._call(sys.executable, "-m", "venv", path)
             pip: list[str | Path] = [path / "bin/python", "-m", "pip"]
-            self._install = [*pip, "install", "-q", "--no-deps", "--no-compile"]
+            # What the running environment lends counts as installed for pip: ours too, if the tests run installed.
+            self._install = [*pip, "install", "-q", "--no-deps", "--no-compile", "--ignore-installed"]
             self._uninstall = [*pip, "uninstall", "-q", "-y"]
         else:
             self._call(*UV, "venv", "-q", "--python", sys.executable, path)
