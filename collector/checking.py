@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from collector.errors import Problem
 from collector.pipeline.workers import open_workers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import CollectorServiceConfig
-    from collector.errors import Problem
 
 
 def check_config(config: CollectorServiceConfig, base: Path) -> list[Problem]:
@@ -25,6 +25,8 @@ async def _check(config: CollectorServiceConfig, base: Path) -> list[Problem]:
     async with open_workers(1) as workers:
         for collector_id, collector in config.collectors.items():
             found = await workers.check(collector)
+            if problem := collector.workspace_problem():
+                found.append(Problem(("api_url",), problem))
             reference = collector.reference_file(base)
             if reference is not None:
                 found += await workers.check_reference(reference)

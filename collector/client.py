@@ -78,7 +78,10 @@ class CollectorClient:
         return created
 
     def send_data(self, id: str, data: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
-        """Send events, one a row; when it returns they are durable. The index is not kept."""
+        """Send events, one a row; when it returns they are durable. The index is not kept.
+
+        More than 64 MiB go in several requests; if a later one fails, those before it have been kept.
+        """
         for request in _sendings(id, data):
             self._send(request)
         return {}
@@ -167,6 +170,7 @@ class AsyncCollectorClient:
     async def send_data(self, id: str, data: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
         """Send events, one a row; when it returns they are durable. The index is not kept.
 
+        More than 64 MiB go in several requests; if a later one fails, those before it have been kept.
         Cancellation: what was sent before it may have been kept.
         """
         for request in await anyio.to_thread.run_sync(list, _sendings(id, data)):

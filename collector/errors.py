@@ -115,6 +115,10 @@ class DeliveryRefused(DeliveryError):
     """A workspace said no in a way that waiting alone doesn't mend: wrong secret, no such project."""
 
 
+class SnapshotRejected(DeliveryError):
+    """A workspace will never take this snapshot, whoever sends it and however often; others it may take."""
+
+
 class SnapshotTooLarge(DeliveryError):
     """A snapshot is over its workspace's body limit."""
 

@@ -28,6 +28,8 @@ MASK = "********"
 RESERVED_IDS = frozenset({"livez", "readyz", "metrics", "schema", "status", "-"})
 MAX_ID_LENGTH = 128
 
+_HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/|$)")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -42,6 +44,11 @@ def check_id(collector_id: str) -> str:
     if collector_id in RESERVED_IDS:
         raise ValueError(f"the id '{collector_id}' is taken by a route of the service; choose another")
     return collector_id
+
+
+def is_from_environment(secret: str) -> bool:
+    """Tell whether a secret is written as ``${NAME}``."""
+    return _ENVIRONMENT.fullmatch(secret) is not None
 
 
 class CollectorConfig(Value):
@@ -105,7 +112,16 @@ class CollectorConfig(Value):
         is_cloud = self.api_url.rstrip("/") == CLOUD_URL if self.is_cloud is None else self.is_cloud
         if is_cloud:
             return "cloud"
-        return "directory" if urlsplit(self.api_url).scheme in {"", "file"} else "service"
+        is_path = urlsplit(self.api_url).scheme in {"", "file"} and not _HOST_AND_PORT.match(self.api_url)
+        return "directory" if is_path else "service"
+
+    def workspace_problem(self) -> str | None:
+        """Say what is wrong with ``api_url`` or the project, as far as can be told without asking there."""
+        if self.workspace_kind != "directory" and urlsplit(self.api_url).scheme not in {"http", "https"}:
+            return f"'{self.api_url}' is no address of a service; write it as http://HOST:PORT"
+        if self.workspace_kind == "directory" and self.project_id is not None and not _UUID.fullmatch(self.project_id):
+            return f"a project in a directory has a UUID, and '{self.project_id}' is none; or give a project_name"
+        return None
 
     def workspace_directory(self, base: Path) -> Path:
         """Give the path of a directory workspace; a relative one starts at ``base``."""

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -38,6 +39,8 @@ def read_table(path: str) -> pa.Table:
 
 def reference_complaints(path: str) -> list[Complaint]:
     """Tell what makes the file useless as a reference, and what to do about it."""
+    if Path(path).exists() and not Path(path).is_file():
+        return _about_reference(f"{path} is no file; a reference is a single parquet file")
     try:
         rows = pq.read_metadata(path).num_rows
     except FileNotFoundError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from collector.config import CollectorConfig
-from collector.config.model import MASK, check_id
+from collector.config.model import MASK, check_id, is_from_environment
 from collector.errors import BadBody, ConfigError, Unauthorized
 from collector.ingest.bodies import check_length, max_bytes, read_body
 from collector.ingest.problems import Answer, json_answer
@@ -136,14 +136,25 @@ class Intake:
             raise ConfigError.at(str(error), "id") from error
         data = loads(body)
         config = CollectorConfig.parse({**data, "id": collector_id} if isinstance(data, dict) else data)
+        self._check_secret(config)
         if config.api_secret == MASK:
-            config = config.model_copy(update={"api_secret": self._kept_secret(collector_id)})
+            known = self._supervisor.config.collectors[collector_id]
+            config = config.model_copy(update={"api_secret": known.api_secret})
         config.secret()
         return config
 
-    def _kept_secret(self, collector_id: str) -> str | None:
-        known = self._supervisor.config.collectors.get(collector_id)
-        return None if known is None else known.api_secret
+    def _check_secret(self, config: CollectorConfig) -> None:
+        """Let a client name a secret that it doesn't know only as the operator has it, for the same address."""
+        secret = config.api_secret
+        if secret is None or (secret != MASK and not is_from_environment(secret)):
+            return
+        known = self._supervisor.config.collectors.get(config.id)
+        if known is None or known.api_url != config.api_url or secret not in {MASK, known.api_secret}:
+            raise ConfigError.at(
+                "a client may leave it masked, or as ${NAME}, only as it stands in this collector's config, and for the "
+                "same api_url; write the secret itself, or have the operator write it into the config file",
+                "api_secret",
+            )
 
 
 def _shown(batch: Batch) -> dict[str, Any]:

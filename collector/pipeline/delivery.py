@@ -15,8 +15,15 @@ from urllib.parse import quote
 
 import trio
 
-from collector.errors import ConfigError, DeliveryError, DeliveryRefused, EvaluationError, SnapshotTooLarge
-from collector.pipeline.service import Services, json_of, not_evidently
+from collector.errors import (
+    ConfigError,
+    DeliveryError,
+    DeliveryRefused,
+    EvaluationError,
+    SnapshotRejected,
+    SnapshotTooLarge,
+)
+from collector.pipeline.service import Services, json_of, not_evidently, raise_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -125,7 +132,7 @@ class Delivery:
         except DeliveryRefused:
             if not is_remembered:
                 raise
-            del self._projects[key]  # it was found by its name, and may have been deleted since
+            self._projects.pop(key, None)  # it was found by its name, and may have been deleted since
             await send(config, batch, snapshot, progress)
 
     async def _send_modern(self, config: CollectorConfig, batch: Batch, snapshot: Path, progress: Progress) -> None:
@@ -166,7 +173,11 @@ class Delivery:
     async def _post(self, config: CollectorConfig, path: str, snapshot: Path) -> httpx.Response:
         body = await trio.to_thread.run_sync(snapshot.read_bytes)
         headers = {"Content-Type": "application/json"}
-        return await self._services.request(config, "POST", path, content=body, headers=headers)
+        response = await self._services.send(config, "POST", path, content=body, headers=headers)
+        if response.status_code in {400, 422}:
+            raise SnapshotRejected(f"{config.api_url} answered {response.status_code} to it: {response.text[:300]}")
+        raise_for(response, config)
+        return response
 
     async def _send_dataset(
         self, config: CollectorConfig, dataset: dict[str, Any], progress: Progress, **params: str

@@ -8,6 +8,7 @@ also how it goes on after a crash.
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +19,14 @@ import structlog
 import trio
 import uuid6
 
-from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, Problem, SnapshotTooLarge
+from collector.errors import (
+    DeliveryError,
+    DeliveryRefused,
+    EvaluationError,
+    Problem,
+    SnapshotRejected,
+    SnapshotTooLarge,
+)
 from collector.pipeline.backoff import Backoff
 from collector.pipeline.bell import Bell
 from collector.pipeline.delivery import Progress
@@ -94,10 +102,8 @@ class Pipeline:
 
     async def retry(self) -> list[Batch]:
         """Have all failed batches evaluated again, and give them."""
-        batches = await self.failed()
         try:
-            for batch in batches:
-                await self._journal.mark(batch, "sealed", attempts=0, error="")
+            batches = await self._journal.retry(self.config.id)
         finally:
             self._to_evaluate.ring()
         await self._count()
@@ -150,8 +156,12 @@ class Pipeline:
             await self._journal.wait_for_spill(self.config.id, self._service.spill_rows, self._service.spill_bytes)
             if self._journal.waiting(self.config.id).rows >= rows:
                 await self._seal(rows)  # a part that went past the end of a batch would make it longer
-            else:
+                continue
+            try:
                 await self._spill(None)
+            except EvaluationError as error:
+                self._log.error("waiting rows stay in the journal until their batch is evaluated", error=str(error))
+                return
 
     async def _spill(self, batch_id: str | None) -> bool:
         """Move the oldest frames of a batch to a part; False if it has none."""
@@ -198,7 +208,7 @@ class Pipeline:
     async def _find_problems(self, *, is_report_checked: bool) -> list[Problem]:
         problems = [] if is_report_checked else await self._tools.workers.check(self.config)
         path = self.config.reference_file(self._tools.base)
-        if path is not None and (path != self._checked_reference or not path.exists()):
+        if path is not None and (path != self._checked_reference or not await trio.Path(path).exists()):
             found = await self._tools.workers.check_reference(path)
             self._checked_reference = None if found else path
             problems += found
@@ -210,11 +220,11 @@ class Pipeline:
 
     async def _evaluate(self, batch: Batch) -> None:
         self._note(state="evaluating")
-        started = trio.current_time()
         try:
             while await self._spill(batch.id):
                 pass
             async with self._tools.workers.reports:  # what others take of the workers' time doesn't count
+                started = trio.current_time()
                 with trio.fail_after(self._service.evaluation_timeout):
                     outcome = await self._tools.workers.evaluate(await self._job(batch))
         except (EvaluationError, trio.TooSlowError) as error:
@@ -288,6 +298,8 @@ class Pipeline:
                 continue
             try:
                 await self._deliver(batch)
+            except SnapshotRejected as error:
+                await self._take_rejection(batch, error)
             except DeliveryError as error:
                 await self._take_refusal(batch, error)
                 pause = REFUSED_INTERVAL if isinstance(error, DeliveryRefused) else backoff.next()
@@ -319,18 +331,30 @@ class Pipeline:
         self._log.error("the snapshot's file is gone; its batch is evaluated again", batch=batch.id)
         await self._journal.mark(batch, "sealed")
         await self._count()
+        self._delivered.ring()
         self._to_evaluate.ring()
 
     async def _make_smaller(self, snapshot: Path, too_large: SnapshotTooLarge) -> None:
         try:
             await self._tools.workers.strip_widgets(snapshot)
         except ValueError as error:
-            raise DeliveryRefused(f"{too_large}; {error}") from error
+            raise SnapshotRejected(f"{too_large}; {error}") from error
         except EvaluationError as error:
             raise DeliveryError(str(error)) from error
 
     async def _keep_progress(self, batch: Batch, progress: dict[str, Any]) -> None:
         await self._journal.mark(batch, "evaluated", outcome={**batch.outcome, "progress": progress})
+
+    async def _take_rejection(self, batch: Batch, error: SnapshotRejected) -> None:
+        """Keep a batch under failed/ whose snapshot the workspace will never take; those behind it go on."""
+        await self._enter("UploadReport", batch, batch.outcome, ok=False, error=f"Error saving snapshot: {error}")
+        self._log.error("snapshot rejected; its batch is kept under failed", batch=batch.id, error=str(error))
+        await self._set_aside(batch, str(error))
+        await self._journal.mark(batch, "failed", error=str(error))
+        self._tools.data_dir.remove_snapshot(batch.id)
+        self._note(last_error=str(error))
+        await self._count()
+        self._delivered.ring()
 
     async def _take_refusal(self, batch: Batch, error: DeliveryError) -> None:
         if str(error) != self._status.last_error:
@@ -383,7 +407,10 @@ def _link_into(folder: Path, parts: list[Path], text: str) -> None:
     (folder / "error.txt").write_text(text, encoding="utf-8")
     for path in parts:
         if path.parent != folder and not (folder / path.name).exists():
-            (folder / path.name).hardlink_to(path)
+            try:
+                (folder / path.name).hardlink_to(path)
+            except OSError:  # not every file system has them
+                shutil.copy2(path, folder / path.name)
 
 
 def _summary(outcome: dict[str, Any]) -> dict[str, Any]:

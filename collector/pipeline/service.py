@@ -33,10 +33,15 @@ class Services:
 
     async def request(self, config: CollectorConfig, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Send a request and give its good answer; raise DeliveryError for any other, in words for the operator."""
+        response = await self.send(config, method, path, **arguments)
+        raise_for(response, config)
+        return response
+
+    async def send(self, config: CollectorConfig, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Send a request and give its answer, whatever it is; raise DeliveryError if there is none."""
         response = await self._request_once(config, method, path, arguments)
         if response.status_code == 401 and self._jwt.pop(_login(config), None) is not None:  # it may have expired
             response = await self._request_once(config, method, path, arguments)
-        _raise_for(response, config)
         return response
 
     async def request_json(self, config: CollectorConfig, method: str, path: str, **arguments: Any) -> Any:
@@ -65,7 +70,7 @@ class Services:
             return {"Authorization": f"Bearer {secret}"}
         if _login(config) not in self._jwt:
             response = await self._http(config, "GET", "/api/users/login", {"headers": {_TOKEN_HEADER: secret}})
-            _raise_for(response, config)
+            raise_for(response, config)
             self._jwt[_login(config)] = response.text
         return {"Cookie": f"{_TOKEN_COOKIE}={self._jwt[_login(config)]}"}
 
@@ -108,7 +113,7 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _raise_for(response: httpx.Response, config: CollectorConfig) -> None:
+def raise_for(response: httpx.Response, config: CollectorConfig) -> None:
     """Translate a refusal to what the operator can do about it."""
     status = response.status_code
     if response.is_success:

@@ -104,7 +104,7 @@ class Supervisor:
         relative = path.relative_to(self._tools.base) if path.is_relative_to(self._tools.base) else path
         changed = config.model_copy(update={"reference_path": str(relative)})
         await self._take(self.config.with_collector(changed), nursery)
-        self._tools.data_dir.remove_references(collector_id)
+        self._tools.data_dir.remove_references(collector_id, spared=path)
 
     # Orders
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
+# With the time that a new process takes to load Evidently.
+CHECK_TIMEOUT = 60.0
+# What pyarrow raises for rows that have no place in parquet; its errors are of these classes. OSError is the disk's.
+_UNWRITABLE = (ValueError, TypeError, NotImplementedError, ArithmeticError, KeyError)
 _GRACE_PERIOD = 0.05
 _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
@@ -44,23 +49,23 @@ class Workers:
         self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others
         self._parts = trio.CapacityLimiter(1)
         self._writes = trio.CapacityLimiter(1)
+        self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self.evidently_version = ""
 
     async def warm_up(self) -> None:
         """Have one process of each kind import what it needs, which takes Evidently 6 to 13 s."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._run, self._light, self._parts, _PARTS + "warm_up")
-            versions = await self._run(self._heavy, self._quick, _EVALUATION + "warm_up")
+        await self._run(self._light, self._parts, _PARTS + "warm_up")
+        versions = await self._run(self._heavy, self._quick, _EVALUATION + "warm_up")
         self.evidently_version = versions["evidently"]
 
     async def check(self, config: CollectorConfig) -> list[Problem]:
         """Say what Evidently would not take of a collector's report."""
         args = (config.report_config.model_dump(), config.data_definition, config.column_mapping)
-        return _problems(await self._run(self._heavy, self._quick, _EVALUATION + "check", *args))
+        return _problems(await self._check("check", *args))
 
     async def check_reference(self, path: Path) -> list[Problem]:
         """Say what is wrong with a reference file."""
-        return _problems(await self._run(self._heavy, self._quick, _EVALUATION + "check_reference", str(path)))
+        return _problems(await self._check("check_reference", str(path)))
 
     async def evaluate(self, job: dict[str, Any]) -> dict[str, Any]:
         """Compute a report and write its snapshot; return what came out, or raise EvaluationError."""
@@ -71,7 +76,8 @@ class Workers:
 
     async def write_to_directory(self, delivery: dict[str, Any]) -> str:
         """Put a snapshot into a workspace directory; return the project's id."""
-        return str(await self._run(self._heavy, self._writes, _EVALUATION + "write_to_directory", delivery))
+        limiter = self._directories[delivery["directory"]]  # one on a dead mount doesn't hold the others
+        return str(await self._run(self._heavy, limiter, _EVALUATION + "write_to_directory", delivery))
 
     async def strip_widgets(self, snapshot: Path) -> None:
         """Rewrite a snapshot without its plots; raise ValueError if it hasn't any that it could do without."""
@@ -84,12 +90,24 @@ class Workers:
     async def write_part(self, journal: Path, run: Run, target: Path, name: str) -> Part:
         """Write a run of frames to a parquet file; return the part, ``name`` being its path in the data directory."""
         args = (str(journal), run.collector, run.first, run.last, str(target))
-        rows, size = await self._run(self._light, self._parts, _PARTS + "write_part", *args)
+        try:
+            rows, size = await self._run(self._light, self._parts, _PARTS + "write_part", *args)
+        except _UNWRITABLE as error:
+            raise EvaluationError(f"rows can't be written to parquet: {error}", repr(error)) from error
         return Part(name, rows, size)
 
     async def write_reference(self, frame: Frame, target: Path) -> None:
         """Write the rows of a frame to a parquet file."""
         await self._run(self._light, self._parts, _PARTS + "write_reference", frame.format, frame.body, str(target))
+
+    async def _check(self, name: str, *args: Any) -> Any:
+        """Run a check, for so long and no longer: a file on a dead mount must not hold those of others."""
+        async with self._quick:
+            try:
+                with trio.fail_after(CHECK_TIMEOUT):
+                    return await self._run(self._heavy, self._unlimited, _EVALUATION + name, *args)
+            except trio.TooSlowError as error:
+                raise EvaluationError(f"the check took longer than {CHECK_TIMEOUT:g} s") from error
 
     async def _run(
         self, context: trio_parallel.WorkerContext, limiter: trio.CapacityLimiter, name: str, *args: Any
@@ -100,6 +118,8 @@ class Workers:
             raise EvaluationError(f"the worker process died: {error.__cause__ or error}") from error
         except MemoryError as error:
             raise EvaluationError("the worker process ran out of memory") from error
+        except ImportError as error:
+            raise EvaluationError(f"the worker process can't load what it needs: {error}") from error
 
 
 @asynccontextmanager
@@ -111,14 +131,22 @@ async def open_workers(count: int) -> AsyncIterator[Workers]:
 
 @asynccontextmanager
 async def _open_processes() -> AsyncIterator[trio_parallel.WorkerContext]:
+    raised: BaseException | None = None
     try:
         async with trio_parallel.open_worker_context(
             idle_timeout=math.inf, init=prepare, grace_period=_GRACE_PERIOD
         ) as context:
-            yield context
+            try:
+                yield context
+            except BaseException as error:
+                raised = error
+                raise
     except trio_parallel.BrokenWorkerError as error:
-        # Python takes a second to take Evidently down. An idle worker holds nothing, so it is killed instead.
+        # Python takes a second to take Evidently down. An idle worker holds nothing, so it is killed instead; that this
+        # is told by an error must not hide the one that ended the block.
         _log.debug("killed idle workers", reason=str(error))
+        if raised is not None:
+            raise raised from None
 
 
 def _problems(complaints: list[dict[str, Any]]) -> list[Problem]:

@@ -48,11 +48,12 @@ class DataDir:
         """Where a new reference of a collector goes; names sort by time."""
         return self.path / "references" / f"{_file_name(collector)}-{uuid6.uuid7()}.parquet"
 
-    def remove_references(self, collector: str, kept: int = KEPT_REFERENCES) -> None:
-        """Remove all but the newest references of a collector; a running report may still read the one before."""
+    def remove_references(self, collector: str, spared: Path | None = None, kept: int = KEPT_REFERENCES) -> None:
+        """Remove all but ``spared`` and the newest; a running report may still read the one before."""
         mine = sorted((self.path / "references").glob(f"{_file_name(collector)}-{'?' * 36}.parquet"))
         for path in mine[: max(0, len(mine) - kept)]:
-            path.unlink(missing_ok=True)
+            if path != spared:
+                path.unlink(missing_ok=True)
 
     def remove(self, parts: list[str]) -> None:
         """Remove parts that the journal has let go of, and the folder of a failed batch with its last part."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 import outcome
 import trio
 
-from collector.errors import DataDirError, KeyReused, StorageError
+from collector.errors import DataDirError, StorageError
 from collector.store import statements
 from collector.store.schema import FORMAT_VERSION, SCHEMA
 from collector.store.statements import Batch, Part, Run
@@ -187,6 +187,10 @@ class Journal:
         await self._execute(lambda db: statements.update_batch(db, marked))
         return marked
 
+    async def retry(self, collector: str) -> list[Batch]:
+        """Take all failed batches of a collector back to ``sealed``; return them as they were."""
+        return await self._execute(lambda db: statements.retry(db, collector))
+
     async def finish(self, batch: Batch) -> list[str]:
         """Take a batch to ``delivered`` and let go of its parts; return their paths, which may then be removed."""
         return await self._execute(lambda db: statements.finish(db, batch))
@@ -264,9 +268,7 @@ class Journal:
 
     def _transact(self, orders: list[_Order[Any]]) -> None:
         """Run all orders in one transaction; if one fails, each in its own, so that it fails alone."""
-        try:
-            self._try_together(orders)
-        except (sqlite3.Error, KeyReused):
+        if isinstance(outcome.capture(self._try_together, orders), outcome.Error):
             for order in orders:
                 self._try_alone(order)
 
@@ -277,13 +279,15 @@ class Journal:
                 order.result = outcome.Value(order.run(self._connection))
 
     def _try_alone(self, order: _Order[Any]) -> None:
-        try:
-            self._try_together([order])
-        except sqlite3.Error as error:
-            message = f"the journal can't be written: {error}; nothing of the request was kept"
-            order.result = outcome.Error(StorageError(message))
-        except KeyReused as error:
-            order.result = outcome.Error(error)
+        tried = outcome.capture(self._try_together, [order])
+        if isinstance(tried, outcome.Error):
+            order.result = outcome.Error(_told(tried.error))
+
+
+def _told(error: BaseException) -> BaseException:
+    if not isinstance(error, sqlite3.Error):
+        return error
+    return StorageError(f"the journal can't be written: {error}; nothing of the request was kept")
 
 
 @asynccontextmanager

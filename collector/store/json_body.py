@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Columns = dict[str, list[Any]]
 
+# Records that share no names unfold to the square of their size; 10 MB of JSON hold no 10 million values.
+MAX_CELLS = 10_000_000
+
 
 def loads(body: bytes, where: str = "") -> Any:
     """Parse JSON, NaN and Infinity included; raise BadBody for what isn't JSON, saying at which byte."""
@@ -132,6 +135,10 @@ def _of_records(records: list[Any]) -> Columns:
         if not isinstance(record, dict):
             raise BadBody(f'record {number} is {_kind(record)}, not an object; send records as in [{{"age": 41}}]')
         names.update(dict.fromkeys(record))
+    if len(names) * len(records) > MAX_CELLS:
+        raise BadBody(
+            f"{len(records)} records with {len(names)} different names would be a table of more than {MAX_CELLS} cells"
+        )
     return {name: [record.get(name) for record in records] for name in names}
 
 

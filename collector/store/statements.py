@@ -204,6 +204,16 @@ def update_batch(db: sqlite3.Connection, batch: Batch) -> None:
     )
 
 
+def retry(db: sqlite3.Connection, collector: str) -> list[Batch]:
+    """Take all failed batches of a collector back to ``sealed``; return them as they were."""
+    failed = select_batches(db, collector, ("failed",))
+    db.execute(
+        "UPDATE batch SET state = 'sealed', attempts = 0, error = '' WHERE collector = ? AND state = 'failed'",
+        (collector,),
+    )
+    return failed
+
+
 def finish(db: sqlite3.Connection, batch: Batch) -> list[str]:
     """Take a batch to ``delivered`` and let go of its parts; return their paths."""
     paths = [part.path for part in select_parts(db, batch.id)]

@@ -56,12 +56,14 @@ def _common_types(types: Sequence[pa.DataType]) -> Iterator[pa.DataType]:
     import pyarrow as pa
 
     different = list(dict.fromkeys(types))
-    if len(different) < 2:
-        yield different[0] if different else pa.null()
+    if not different:
+        yield pa.null()
     elif all(pa.types.is_dictionary(type_) for type_ in different):
         is_ordered = all(type_.ordered for type_ in different)
         for values in _common_types([type_.value_type for type_ in different]):
-            yield pa.dictionary(pa.int32(), values, ordered=is_ordered)
+            yield pa.dictionary(pa.int32(), values, ordered=is_ordered)  # pandas' int8 is too small for all together
+    elif len(different) == 1:
+        yield different[0]
     else:
         fields = [pa.schema([("column", type_)]) for type_ in different]
         with suppress(pa.ArrowTypeError, pa.ArrowInvalid):

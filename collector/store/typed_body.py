@@ -28,6 +28,7 @@ def read_table(format_: str, body: bytes, max_bytes: float = math.inf) -> pa.Tab
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise BadBody(f"the body can't be read as {format_}: {str(error).splitlines()[0]}") from error
+    _check_size(table.num_rows * table.num_columns, max_bytes)  # nulls take no bytes here, and many later
     _check_writable(table, format_)
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if twice:

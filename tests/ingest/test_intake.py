@@ -249,9 +249,27 @@ async def test_a_secret_is_masked_in_every_answer_and_kept_when_the_mask_comes_b
     assert (kept.api_secret, kept.project_id) == ("hunter2", "p")
 
 
-async def test_a_mask_for_a_new_collector_is_no_secret(service):
-    await service.http.post("/new", json=collector_config().model_dump() | {"api_secret": MASK})
-    assert service.supervisor.config.collectors["new"].api_secret is None
+async def test_a_mask_for_a_new_collector_is_refused(service):
+    answer = await service.http.post("/new", json=collector_config().model_dump() | {"api_secret": MASK})
+    assert (answer.status_code, answer.json()["extra"][0]["key"]) == (400, "api_secret")
+    assert "new" not in service.supervisor.config.collectors
+
+
+@pytest.mark.parametrize("secret", [MASK, "${THE_SECRET}"])
+async def test_a_client_cannot_have_a_secret_sent_to_itself(service, monkeypatch, secret):
+    """One that it doesn't know, to an address of its own."""
+    monkeypatch.setenv("THE_SECRET", "s3cret")
+    known = collector_config().model_copy(update={"id": "main", "api_secret": "${THE_SECRET}"})
+    await service.supervisor.put(known)
+    same = await service.http.post("/main", json=known.model_dump() | {"api_secret": secret})
+    elsewhere = known.model_dump() | {"api_secret": secret, "api_url": "http://127.0.0.1:9"}
+    assert (same.status_code, (await service.http.post("/main", json=elsewhere)).status_code) == (201, 400)
+    assert service.supervisor.config.collectors["main"] == known
+
+
+async def test_a_client_cannot_name_a_variable_of_the_environment(service):
+    answer = await service.http.post("/main", json=collector_config().model_dump() | {"api_secret": "${PATH}"})
+    assert answer.status_code == 400
 
 
 async def test_a_config_keeps_what_waits(service):

@@ -121,7 +121,7 @@ async def test_doubt_is_kept_before_anything_is_sent(service, snapshot, monkeypa
         asked.append(deliver.kept[-1]["is_doubtful"])
         raise DeliveryError("lost", is_ambiguous=True)
 
-    monkeypatch.setattr(module.Services, "request", request)
+    monkeypatch.setattr(module.Services, "send", request)
     async with delivering(snapshot) as deliver:
         with pytest.raises(DeliveryError):
             await deliver(to(service))
@@ -289,7 +289,7 @@ async def test_a_workspace_that_never_ends_its_answer_is_given_up(service, snaps
     async def drip(*_args, **_arguments):
         await trio.sleep_forever()
 
-    monkeypatch.setattr(module.Services, "request", drip)
+    monkeypatch.setattr(module.Services, "send", drip)
     async with delivering(snapshot) as deliver:
         with pytest.raises(DeliveryError, match=f"took longer than {module.TIMEOUT:g} s") as caught:
             await deliver(to(service))

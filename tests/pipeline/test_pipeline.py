@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from collector.config import CollectorServiceConfig
-from collector.errors import DeliveryError, DeliveryRefused, Problem, SnapshotTooLarge
+from collector.errors import DeliveryError, DeliveryRefused, Problem, SnapshotRejected, SnapshotTooLarge
 from collector.pipeline import pipeline as module
 from collector.pipeline.pipeline import MAX_ATTEMPTS, REFERENCE_INTERVAL, REFUSED_INTERVAL
 
@@ -801,3 +801,15 @@ async def test_status_says_waiting_once_the_workspace_is_back(world, autojump_cl
             await delivered(w, 1)
             status = pipeline.status()
             assert (status.state, status.outbox, status.last_error) == ("waiting", 0, "")
+
+
+async def test_a_snapshot_that_is_rejected_is_kept_under_failed_and_the_next_goes_on(world):
+    async with world() as w:
+        w.delivery.failures = [SnapshotRejected("no")]
+        async with running(w.pipeline(collector(trigger=rows_trigger(1)))):
+            await w.post(1)
+            await w.post(1)
+            await settled()
+            (failed,) = await w.journal.batches("main", "failed")
+        assert (failed.error, w.delivery.rows) == ("no", [[1]])
+        assert [part.path.split("/")[0] for part in await w.journal.parts(failed.id)] == ["failed"]

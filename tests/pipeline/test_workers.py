@@ -182,3 +182,13 @@ async def test_closing_does_not_wait_for_idle_processes():
         started = trio.current_time()
     assert trio.current_time() - started < 1
     assert not is_alive(pid)
+
+
+async def test_an_error_that_ends_the_service_is_not_hidden_by_the_killing_of_idle_workers():
+    async def fail():
+        async with open_workers(1) as workers:
+            await workers.check(collector())
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await fail()

@@ -493,3 +493,18 @@ def test_frames_of_all_formats_become_one_table_in_their_order():
         "b": [None, "y", "z", "z", "x"],
         "c": [None, None, None, None, 1],
     }
+
+
+def test_small_categories_that_are_many_together_become_one_column():
+    """pandas sends up to 127 categories with indices of 8 bits; three such frames have more."""
+    frames = []
+    for start in (0, 100, 200):
+        names = pa.array([f"c{number}" for number in range(start, start + 100)])
+        indices = pa.array(range(100), pa.int8())
+        frames.append(pa.table({"c": pa.DictionaryArray.from_arrays(indices, names)}))
+    assert concatenate(frames)["c"].to_pylist() == [f"c{number}" for number in range(300)]
+
+
+def test_records_that_share_no_names_are_refused_before_they_unfold():
+    records = [{f"n{number}": 1} for number in range(4_000)]
+    assert "would be a table of more than" in _refusal("json", json.dumps(records).encode())
