@@ -144,15 +144,15 @@ class Intake:
         return config
 
     def _check_secret(self, config: CollectorConfig) -> None:
-        """Let a client name a secret that it doesn't know only as the operator has it, for the same address."""
+        """Let a client name a secret that it doesn't know only as the operator has it, for the same api_url."""
         secret = config.api_secret
         if secret is None or (secret != MASK and not is_from_environment(secret)):
             return
         known = self._supervisor.config.collectors.get(config.id)
         if known is None or known.api_url != config.api_url or secret not in {MASK, known.api_secret}:
             raise ConfigError.at(
-                "a client may leave it masked, or as ${NAME}, only as it stands in this collector's config, and for the "
-                "same api_url; write the secret itself, or have the operator write it into the config file",
+                "a client may leave it masked, or as ${NAME}, only as it stands in this collector's config and for "
+                "the same api_url; write the secret itself, or have the operator write it into the config file",
                 "api_secret",
             )
 

@@ -186,7 +186,7 @@ def test_a_bad_config_ends_it_with_78_and_one_sentence_that_says_where(tmp_path,
 
 def test_a_posted_config_that_the_next_start_would_refuse_is_refused(make_daemon):
     daemon = make_daemon().start()
-    with pytest.raises(RequestRefused, match="NOT_SET_ANYWHERE"):
+    with pytest.raises(RequestRefused, match="api_secret: a client may"):
         daemon.create("main", api_secret="${NOT_SET_ANYWHERE}")
     daemon.stop()
     daemon.start()
