@@ -52,6 +52,12 @@ def test_a_sound_reference_gets_no_complaint(tmp_path):
     assert reference_complaints(written(tmp_path, pa.table({"a": [1]}))[0]) == []
 
 
+def test_a_pipe_for_a_reference_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    [complaint] = reference_complaints(str(tmp_path / "pipe"))
+    assert "is no file" in complaint["message"]
+
+
 def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
     (tmp_path / "text.parquet").write_text("a,b")
     empty = written(tmp_path, pa.table({"a": pa.array([], pa.int64())}))[0]
@@ -59,7 +65,7 @@ def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
         (tmp_path / "none", "no file"),
         (tmp_path / "text.parquet", "no parquet"),
         (empty, "no rows"),
-        (tmp_path, "no parquet"),
+        (tmp_path, "is no file; a reference is a single parquet file"),
     ]:
         (complaint,) = reference_complaints(str(path))
         assert str(path) in complaint["message"]
