@@ -220,9 +220,9 @@ def finish(db: sqlite3.Connection, batch: Batch) -> list[str]:
     db.execute("DELETE FROM part WHERE batch = ?", (batch.id,))
     db.execute("UPDATE batch SET state = 'delivered', error = '' WHERE id = ?", (batch.id,))
     db.execute(
-        "DELETE FROM batch WHERE collector = ?1 AND state = 'delivered' AND id NOT IN "
-        "(SELECT id FROM batch WHERE collector = ?1 AND state = 'delivered' ORDER BY id DESC LIMIT ?2)",
-        (batch.collector, KEPT_BATCHES),
+        "DELETE FROM batch WHERE collector = ? AND state = 'delivered' AND id NOT IN "
+        "(SELECT id FROM batch WHERE collector = ? AND state = 'delivered' ORDER BY id DESC LIMIT ?)",
+        (batch.collector, batch.collector, KEPT_BATCHES),
     )
     return paths
 
@@ -249,9 +249,9 @@ def insert_log(db: sqlite3.Connection, collector: str, entry: dict[str, Any], ke
     db.execute("INSERT INTO log(collector, entry) VALUES (?, ?)", (collector, json.dumps(entry)))
     if keep > 0:
         db.execute(
-            "DELETE FROM log WHERE collector = ?1 AND seq NOT IN "
-            "(SELECT seq FROM log WHERE collector = ?1 ORDER BY seq DESC LIMIT ?2)",
-            (collector, keep),
+            "DELETE FROM log WHERE collector = ? AND seq NOT IN "
+            "(SELECT seq FROM log WHERE collector = ? ORDER BY seq DESC LIMIT ?)",
+            (collector, collector, keep),
         )
 
 
@@ -267,9 +267,9 @@ def select_logs(db: sqlite3.Connection, collector: str) -> list[dict[str, Any]]:
 def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list[str]]:
     """Drop all that belongs to a collector; return its undelivered rows, the paths of its parts, its batches' ids."""
     rows = db.execute(
-        "SELECT (SELECT TOTAL(rows) FROM frame WHERE collector = ?1) + "
-        "(SELECT TOTAL(rows) FROM part WHERE collector = ?1)",
-        (collector,),
+        "SELECT (SELECT TOTAL(rows) FROM frame WHERE collector = ?) + "
+        "(SELECT TOTAL(rows) FROM part WHERE collector = ?)",
+        (collector, collector),
     ).fetchone()[0]
     paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector = ?", (collector,))]
     batches = [id_ for (id_,) in db.execute("SELECT id FROM batch WHERE collector = ?", (collector,))]
