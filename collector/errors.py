@@ -86,6 +86,10 @@ class BodyTooSlow(CollectorError):
     """A request's body didn't arrive in time."""
 
 
+class BufferFull(CollectorError):
+    """A collector holds as many undelivered events as it may; sending again helps once some are delivered."""
+
+
 class KeyReused(CollectorError):
     """An idempotency key came again with another body."""
 

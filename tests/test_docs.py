@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 
 from collector import cli
-from collector.config import CollectorConfig, CollectorServiceConfig, Limits, Storage
+from collector.config import CollectorConfig, CollectorServiceConfig, Limits, Retention, Storage
 from collector.daemon import make_app
 from collector.ingest.draining import Draining
 
@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 UNUSED = {"type", "id", "collectors"}
 
 
-@pytest.mark.parametrize("model", [CollectorServiceConfig, CollectorConfig, Limits, Storage])
+@pytest.mark.parametrize("model", [CollectorServiceConfig, CollectorConfig, Limits, Retention, Storage])
 def test_every_setting_stands_in_the_readme(model):
     missing = [name for name in model.model_fields if name not in UNUSED and not re.search(rf"\b{name}\b", README)]
     assert missing == []
@@ -78,3 +78,4 @@ def test_every_field_has_every_field():
     assert set(written) == set(CollectorServiceConfig.model_fields)
     assert of_collectors == set(CollectorConfig.model_fields)
     assert set(written["limits"]) == set(Limits.model_fields)
+    assert set(written["retention"]) == set(Retention.model_fields)

@@ -1,6 +1,6 @@
 """What the operator wants, as frozen values: collectors, triggers, reports, and the file that holds them."""
 
-from collector.config.model import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Limits, Storage
+from collector.config.model import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Limits, Retention, Storage
 from collector.config.report import ReportConfig
 from collector.config.triggers import (
     CronTrigger,
@@ -18,6 +18,7 @@ __all__ = [
     "IntervalTrigger",
     "Limits",
     "ReportConfig",
+    "Retention",
     "RowsCountOrIntervalTrigger",
     "RowsCountTrigger",
     "Storage",

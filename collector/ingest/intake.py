@@ -13,6 +13,7 @@ import trio
 from collector.config import CollectorConfig
 from collector.config.model import MASK, check_id, is_from_environment
 from collector.errors import BadBody, ConfigError, Unauthorized
+from collector.fault_points import reach
 from collector.ingest.bodies import check_length, max_bytes, read_body
 from collector.ingest.problems import Answer, json_answer
 from collector.store.frames import TYPED_FORMATS, check_frame, format_of
@@ -60,6 +61,7 @@ class Intake:
         self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
         digest = hashlib.sha256(frame.body).hexdigest() if head.idempotency_key else ""
         await self._journal.append(collector_id, frame, head.idempotency_key, digest)
+        reach("accepted")
         return json_answer({}, 201)
 
     async def take_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:

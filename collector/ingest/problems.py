@@ -12,6 +12,7 @@ from collector.errors import (
     BadBody,
     BodyTooLarge,
     BodyTooSlow,
+    BufferFull,
     CollectorError,
     ConfigConflict,
     ConfigError,
@@ -31,12 +32,13 @@ _STATUSES: dict[type[CollectorError], HTTPStatus] = {
     ConfigConflict: HTTPStatus.CONFLICT,
     BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    BufferFull: HTTPStatus.TOO_MANY_REQUESTS,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     EvaluationError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
 }
-_WORTH_ASKING_AGAIN = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
+_WORTH_ASKING_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
 RETRY_AFTER = 5
 
 

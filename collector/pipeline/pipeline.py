@@ -27,6 +27,7 @@ from collector.errors import (
     SnapshotRejected,
     SnapshotTooLarge,
 )
+from collector.fault_points import reach
 from collector.pipeline.backoff import Backoff
 from collector.pipeline.bell import Bell
 from collector.pipeline.delivery import Progress
@@ -144,6 +145,7 @@ class Pipeline:
         finally:
             self._to_evaluate.ring()  # a client that hangs up while it flushes may have sealed a batch nevertheless
         if batch is not None:
+            reach("sealed")
             self._log.info("batch sealed", batch=batch.id, rows=batch.rows)
             await self._count()
         return batch
@@ -174,8 +176,10 @@ class Pipeline:
             name = self._tools.data_dir.new_part()
             target = self._tools.data_dir.path / name
             part = await self._tools.workers.write_part(self._tools.data_dir.journal, run, target, name)
+            reach("part written")
             if not await self._journal.spill(run, part):
                 target.unlink()
+            reach("spilled")
             return True
 
     # Evaluation
@@ -227,6 +231,7 @@ class Pipeline:
                 started = trio.current_time()
                 with trio.fail_after(self._service.evaluation_timeout):
                     outcome = await self._tools.workers.evaluate(await self._job(batch))
+                    reach("snapshot written")
         except (EvaluationError, trio.TooSlowError) as error:
             await self._take_failure(batch, error)
         else:
@@ -252,6 +257,7 @@ class Pipeline:
 
     async def _take_outcome(self, batch: Batch, outcome: dict[str, Any], seconds: float) -> None:
         await self._journal.mark(batch, "evaluated", outcome=outcome)
+        reach("evaluated")
         await self._enter("CreateReport", batch, outcome, ok=True, seconds=round(seconds, 3))
         self._log.info("report computed", batch=batch.id, rows=batch.rows, **_summary(outcome))
         if outcome["notes"] != self._notes:  # what is so with every batch is said once
@@ -282,7 +288,9 @@ class Pipeline:
         parts = [self._tools.data_dir.path / part.path for part in await self._journal.parts(batch.id)]
         await trio.to_thread.run_sync(_link_into, folder, parts, text)
         moved = {f"parts/{path.name}": f"failed/{batch.id}/{path.name}" for path in parts if path.parent != folder}
+        reach("set aside")
         await self._journal.move_parts(moved)
+        reach("failed")
         for path in parts:
             if path.parent != folder:
                 path.unlink()
@@ -319,9 +327,12 @@ class Pipeline:
             await self._make_smaller(snapshot, error)
             self._log.warning("snapshot is too large for the workspace: it is sent without its plots", batch=batch.id)
             await self._tools.delivery.deliver(self.config, batch, snapshot, progress)
+        reach("delivered")
         await self._enter("UploadReport", batch, batch.outcome, ok=True)
         self._log.info("snapshot delivered", batch=batch.id, workspace=self.config.api_url)
-        self._tools.data_dir.remove(await self._journal.finish(batch))
+        paths = await self._journal.finish(batch)
+        reach("finished")
+        self._tools.data_dir.remove(paths)
         self._tools.data_dir.remove_snapshot(batch.id)
         await self._count()
         self._note(last_error="", state="waiting" if self._status.state == "undelivered" else self._status.state)

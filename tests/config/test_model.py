@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fakes import collector_config
 
-from collector.config import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Limits, Storage
+from collector.config import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Limits, Retention, Storage
 from collector.config.model import MASK, MAX_ID_LENGTH, RESERVED_IDS, check_id
 from collector.errors import ConfigError
 
@@ -84,6 +84,7 @@ def test_the_defaults_are_the_originals():
         {"durability": "power"},
         {"spill_rows": 10, "spill_bytes": 1000},
         {"evaluation_timeout": 5.0, "evaluation_workers": 1},
+        {"retention": {"seconds": 3600.0}},
         {"limits": {"max_body_bytes": 5, "max_typed_body_bytes": 6, "body_timeout": 7.0}},
     ],
 )
@@ -320,4 +321,5 @@ def test_the_schema_knows_every_part():
         "CronTrigger",
         Storage.__name__,
         Limits.__name__,
+        Retention.__name__,
     }
