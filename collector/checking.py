@@ -22,7 +22,7 @@ def check_config(config: CollectorServiceConfig, base: Path) -> list[Problem]:
 
 async def _check(config: CollectorServiceConfig, base: Path) -> list[Problem]:
     problems = []
-    async with open_workers(1) as workers:
+    async with open_workers(1, config.evaluation_max_bytes) as workers:
         for collector_id, collector in config.collectors.items():
             found = await workers.check(collector)
             if problem := collector.workspace_problem():

@@ -19,9 +19,10 @@ from collector.errors import CollectorError, EvaluationError
 from collector.ingest.app import make_app
 from collector.ingest.draining import Draining
 from collector.ingest.intake import Intake
+from collector.pipeline.clocks import Clocks
 from collector.pipeline.delivery import open_delivery
-from collector.pipeline.pipeline import Tools
 from collector.pipeline.supervisor import Supervisor
+from collector.pipeline.work import Tools
 from collector.pipeline.workers import open_workers
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
@@ -73,14 +74,17 @@ async def serve(
     ):
         async with (
             open_journal(data_dir.journal, config.durability) as journal,
-            open_workers(config.evaluation_workers) as workers,
+            open_workers(config.evaluation_workers, config.evaluation_max_bytes) as workers,
             open_delivery(workers, base) as delivery,
             trio.open_nursery() as nursery,
         ):
             await _remove_orphans(journal, data_dir)
             draining = Draining()
             await nursery.start(_stop_on_signal, draining, everything)
-            supervisor = Supervisor(config, options.config_path, Tools(journal, data_dir, workers, delivery, base))
+            clocks = Clocks()
+            nursery.start_soon(clocks.watch)
+            tools = Tools(journal, data_dir, workers, delivery, clocks, base)
+            supervisor = Supervisor(config, options.config_path, tools)
             await nursery.start(supervisor.run)
             nursery.start_soon(_warm_up, workers)
             app = make_app(Intake(supervisor, journal, options.secret), draining)

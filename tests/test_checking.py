@@ -36,7 +36,7 @@ def found(monkeypatch):
     found = {}
 
     @asynccontextmanager
-    async def open_fakes(count):
+    async def open_fakes(count, _max_bytes):
         assert count == 1
         yield FakeWorkers(found)
 

@@ -50,7 +50,7 @@ def workers(monkeypatch):
     workers = IdleWorkers()
 
     @asynccontextmanager
-    async def open_fakes(_count):
+    async def open_fakes(_count, _max_bytes):
         yield workers
 
     monkeypatch.setattr(daemon, "open_workers", open_fakes)

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+import resource
 import warnings
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from collector.errors import EvaluationError
 
 
-def prepare() -> None:
-    """Make a new worker process quiet: no telemetry unless the user has decided about it, no warnings."""
+def prepare(max_bytes: int) -> None:
+    """Make a new worker process quiet (no telemetry unless the user has decided about it, no warnings) and bounded."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
     warnings.simplefilter("ignore")  # what Evidently's code warns of at import is nothing to our user
+    _limit_memory(max_bytes)
+
+
+def _limit_memory(max_bytes: int) -> None:
+    # Not RLIMIT_AS: it counts libraries and what allocators reserve, several GB that are never used.
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (max_bytes if hard < 0 else min(max_bytes, hard), hard))
+    with suppress(OSError):  # Linux alone has it: where memory ends all the same, this process goes and not the daemon
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def call(name: str, *args: Any) -> Any:

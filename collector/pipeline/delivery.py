@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from collector.pipeline.workers import Workers
     from collector.store.statements import Batch
 
-# A snapshot of 10 MB on a slow line; a workspace that drips is given up after this.
-TIMEOUT = 300.0
-
-
 _ProjectKey = tuple[str, str | None, str, str]
 
 _MODERN_PROJECTS = "/api/v2/projects"
@@ -88,18 +84,14 @@ class Delivery:
     async def deliver(self, config: CollectorConfig, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Put the snapshot of a batch into its workspace; raise DeliveryError if it isn't there for sure."""
         try:
-            with trio.fail_after(TIMEOUT):
-                if config.workspace_kind == "directory":
-                    await self._write(config, batch, snapshot)
-                else:
-                    await self._send(config, batch, snapshot, progress)
+            if config.workspace_kind == "directory":
+                await self._write(config, batch, snapshot)
+            else:
+                await self._send(config, batch, snapshot, progress)
         except ConfigError as error:
             raise DeliveryRefused(str(error)) from error
         except EvaluationError as error:
             raise DeliveryError(str(error)) from error
-        except trio.TooSlowError as error:
-            message = f"{config.api_url} took longer than {TIMEOUT:g} s"
-            raise DeliveryError(message, is_ambiguous=True) from error
 
     # A directory
 

@@ -6,6 +6,8 @@ Evidently's own client has neither time-outs nor retries, and loses the status o
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from collector.errors import ConfigError, DeliveryError, DeliveryRefused, SnapshotTooLarge
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # Seconds without a byte after which a service is given up.
 SILENCE = 60.0
+# A service that asks for a longer pause is asked again nevertheless.
+LONGEST_PAUSE = 3600.0
 
 # As evidently.ui.workspace has them.
 _TOKEN_HEADER = "X-Evidently-Token"  # noqa: S105
@@ -78,7 +82,8 @@ class Services:
         import httpx
 
         if self._client is None:
-            self._client = httpx.AsyncClient(timeout=SILENCE, trust_env=True)
+            # Without bounds: each collector sends one at a time, and a dead workspace must not take what others need.
+            self._client = httpx.AsyncClient(timeout=SILENCE, trust_env=True, limits=httpx.Limits())
         try:
             return await self._client.request(method, config.api_url.rstrip("/") + path, **arguments)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
@@ -149,5 +154,12 @@ def _detail(response: httpx.Response) -> str:
 
 
 def _retry_after(response: httpx.Response) -> float:
+    """Give the pause that an answer asks for, in seconds or as a date (RFC 9110, 10.2.3); an hour at most."""
     text = response.headers.get("Retry-After", "")
-    return min(float(text), 3600.0) if text.isdigit() else 0.0
+    if text.isdecimal():
+        return min(float(text), LONGEST_PAUSE)
+    try:
+        pause = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):  # no date, or one without a zone
+        return 0.0
+    return min(max(pause, 0.0), LONGEST_PAUSE)

@@ -17,8 +17,8 @@ from collector.pipeline.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collector.config import CollectorServiceConfig
-    from collector.pipeline.pipeline import Tools
     from collector.pipeline.status import Status
+    from collector.pipeline.work import Tools
     from collector.store.frames import Frame
 
 T = TypeVar("T")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -38,13 +39,15 @@ class Workers:
     """Calls into worker processes; see open_workers.
 
     Cancelling a call kills its process; the next call gets a new one. A process that dies raises EvaluationError.
-    Who calls ``evaluate`` holds ``reports`` meanwhile, so that waiting for it and computing can be timed apart.
+    Who calls ``evaluate`` holds ``reports`` meanwhile, so that waiting for it and computing can be timed apart; one
+    that took too long the last time holds ``slow_reports``, so that a few of those don't take all from the rest.
     """
 
     def __init__(self, heavy: trio_parallel.WorkerContext, light: trio_parallel.WorkerContext, count: int) -> None:
         self._heavy = heavy
         self._light = light
         self.reports = trio.CapacityLimiter(count)
+        self.slow_reports = trio.CapacityLimiter(1)
         self._unlimited = trio.CapacityLimiter(math.inf)
         self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others
         self._parts = trio.CapacityLimiter(1)
@@ -123,18 +126,21 @@ class Workers:
 
 
 @asynccontextmanager
-async def open_workers(count: int) -> AsyncIterator[Workers]:
-    """Give workers, at most ``count`` for reports; their processes start at the first call and end with the block."""
-    async with _open_processes() as heavy, _open_processes() as light:
+async def open_workers(count: int, max_bytes: int) -> AsyncIterator[Workers]:
+    """Give workers, at most ``count`` for reports; their processes start at the first call and end with the block.
+
+    A process that takes more than ``max_bytes`` of memory gets a MemoryError.
+    """
+    async with _open_processes(max_bytes) as heavy, _open_processes(max_bytes) as light:
         yield Workers(heavy, light, count)
 
 
 @asynccontextmanager
-async def _open_processes() -> AsyncIterator[trio_parallel.WorkerContext]:
+async def _open_processes(max_bytes: int) -> AsyncIterator[trio_parallel.WorkerContext]:
     raised: BaseException | None = None
     try:
         async with trio_parallel.open_worker_context(
-            idle_timeout=math.inf, init=prepare, grace_period=_GRACE_PERIOD
+            idle_timeout=math.inf, init=partial(prepare, max_bytes), grace_period=_GRACE_PERIOD
         ) as context:
             try:
                 yield context

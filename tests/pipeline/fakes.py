@@ -3,7 +3,7 @@
 import json
 import math
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,7 +16,9 @@ import trio
 
 from collector.config import CollectorConfig, CollectorServiceConfig
 from collector.errors import EvaluationError, Problem
-from collector.pipeline.pipeline import Pipeline, Tools
+from collector.pipeline.clocks import Clocks
+from collector.pipeline.pipeline import Pipeline
+from collector.pipeline.work import Tools
 from collector.store import parts
 from collector.store.data_dir import DataDir, open_data_dir
 from collector.store.frames import Frame
@@ -25,6 +27,8 @@ from collector.store.statements import Part
 
 # Fake time begins here, in Unix seconds: 2023-11-14 22:13:20 UTC.
 EPOCH = 1_700_000_000.0
+# Long against any pause that a test is about; a test that waits so long for something has failed.
+PATIENCE = 1000
 
 
 class FakeWorkers:
@@ -32,6 +36,7 @@ class FakeWorkers:
 
     def __init__(self):
         self.reports = trio.CapacityLimiter(2)
+        self.slow_reports = trio.CapacityLimiter(1)
         self.problems = []
         self.reference_problems = []
         self.failures = []  # raised by the next evaluations, one each
@@ -167,6 +172,20 @@ class HoldWhileThreadsWork(trio.abc.Instrument):
 
 
 @dataclass
+class Skew:
+    """Seconds by which the wall clock was set, and for which the machine was suspended, unseen by trio's clock."""
+
+    set_by: float = 0
+    suspended: float = 0
+
+    def wall(self):
+        return EPOCH + self.passed() + self.set_by
+
+    def passed(self):
+        return trio.current_time() + self.suspended
+
+
+@dataclass
 class World:
     """A real journal and data directory, fake workers, a fake workspace and, with ``clock``, fake time."""
 
@@ -174,17 +193,18 @@ class World:
     data_dir: DataDir
     workers: FakeWorkers
     delivery: FakeDelivery
+    clocks: Clocks
     base: Path
+    skew: Skew
     count: int = 0
 
     @property
     def tools(self):
-        return Tools(self.journal, self.data_dir, self.workers, self.delivery, self.base)
+        return Tools(self.journal, self.data_dir, self.workers, self.delivery, self.clocks, self.base)
 
     def pipeline(self, config=None, service=None, **tools):
         """Make a pipeline; ``tools`` replace the world's own."""
-        own = {name: getattr(self.tools, name) for name in ("journal", "data_dir", "workers", "delivery", "base")}
-        return Pipeline(config or collector(), service or CollectorServiceConfig(), Tools(**(own | tools)))
+        return Pipeline(config or collector(), service or CollectorServiceConfig(), replace(self.tools, **tools))
 
     async def post(self, rows, collector_id="main"):
         """Append a frame of so many rows, numbered through."""
@@ -196,15 +216,15 @@ class World:
 
 @asynccontextmanager
 async def open_world(path, monkeypatch=None, clock=None):
-    """Make a world in a directory; with an autojump clock, triggers take their wall time from it."""
+    """Make a world in a directory; with an autojump clock, its wall time is taken from it."""
+    skew = Skew()
+    clocks = Clocks() if clock is None else Clocks(skew.wall, skew.passed)
     if clock is not None:
         trio.lowlevel.add_instrument(HoldWhileThreadsWork(clock))
-        fake_time = SimpleNamespace(time=lambda: EPOCH + trio.current_time())
-        monkeypatch.setattr("collector.pipeline.pipeline.time", fake_time)
-        monkeypatch.setattr("collector.store.journal.time", fake_time)
+        monkeypatch.setattr("collector.store.journal.time", SimpleNamespace(time=skew.wall))
     with open_data_dir(path / "data") as data_dir:
         async with open_journal(data_dir.journal) as journal:
-            yield World(journal, data_dir, FakeWorkers(), FakeDelivery(), path)
+            yield World(journal, data_dir, FakeWorkers(), FakeDelivery(), clocks, path, skew)
 
 
 @asynccontextmanager
@@ -223,6 +243,19 @@ async def settled():
     while trio.testing.active_thread_count():
         await trio.testing.wait_all_threads_completed()
         await trio.testing.wait_all_tasks_blocked()
+
+
+async def delivered(world, batches):
+    """Wait until so many batches are in the workspace and gone from the journal's books."""
+    await settled()
+    with trio.fail_after(PATIENCE):
+        while len(await world.journal.batches("main", "delivered")) < batches:
+            await world.delivery.wait_answer()
+            await settled()
+
+
+async def states(world):
+    return [batch.state for batch in await world.journal.batches("main", "sealed", "evaluated", "delivered", "failed")]
 
 
 def collector(collector_id="main", trigger=None, **fields):

@@ -40,15 +40,11 @@ def link_datasets(path, ids):
     Path(path).write_text(str(ids), encoding="utf-8")
 
 
-def _run_out_of_memory():
-    raise MemoryError("Unable to allocate 3 GiB")
-
-
 _DOING = {
     "well": lambda: {"ok": True, "pid": os.getpid(), "telemetry": os.environ.get("DO_NOT_TRACK")},
     "fail": lambda: {"ok": False, "error": "ValueError: bad column", "traceback": "Traceback ..."},
     "die": lambda: os._exit(7),
     "hang": lambda: time.sleep(600),
     "exit": lambda: sys.exit(3),
-    "memory": _run_out_of_memory,
+    "memory": lambda: bytearray(10**12),
 }

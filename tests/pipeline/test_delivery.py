@@ -10,7 +10,7 @@ from collector.pipeline import delivery as module
 from collector.pipeline.delivery import Progress, open_delivery
 from collector.store.statements import Batch
 
-from .fakes import FakeService, FakeWorkers, HoldWhileThreadsWork, collector, fill, outcome_of, worker_died
+from .fakes import FakeService, FakeWorkers, collector, fill, outcome_of, worker_died
 
 PROJECT = "018f0000-0000-7000-8000-00000000000a"
 SEARCH = ("GET", "/api/projects/search/project")
@@ -278,22 +278,6 @@ async def test_another_server_under_that_address_is_a_delivery_error(service, sn
     async with delivering(snapshot) as deliver:
         with pytest.raises(DeliveryError):
             await deliver(to(service))
-
-
-# Time
-
-
-async def test_a_workspace_that_never_ends_its_answer_is_given_up(service, snapshot, autojump_clock, monkeypatch):
-    trio.lowlevel.add_instrument(HoldWhileThreadsWork(autojump_clock))
-
-    async def drip(*_args, **_arguments):
-        await trio.sleep_forever()
-
-    monkeypatch.setattr(module.Services, "send", drip)
-    async with delivering(snapshot) as deliver:
-        with pytest.raises(DeliveryError, match=f"took longer than {module.TIMEOUT:g} s") as caught:
-            await deliver(to(service))
-    assert caught.value.is_ambiguous
 
 
 # Directories

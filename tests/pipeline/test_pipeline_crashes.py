@@ -5,7 +5,7 @@ import trio
 
 from collector.config import CollectorServiceConfig
 from collector.errors import SnapshotTooLarge
-from collector.pipeline.pipeline import MAX_ATTEMPTS
+from collector.pipeline.evaluating import MAX_ATTEMPTS
 
 from .fakes import collector, open_world, report_raised, rows_trigger, running, settled, worker_died
 
@@ -39,7 +39,7 @@ class Fuse:
 class Fused:
     """Stands before an object and burns a fuse before and after each call that does something."""
 
-    WITHOUT = frozenset({"waiting", "wait_for_rows", "wait_for_spill", "rows", "reports"})
+    WITHOUT = frozenset({"waiting", "wait_for_rows", "wait_for_spill", "rows", "reports", "slow_reports"})
 
     def __init__(self, target, fuse):
         self._target = target
@@ -67,7 +67,7 @@ class CancelAfter(trio.abc.Instrument):
         self._scope = scope
 
     def after_task_step(self, task):
-        if "Pipeline" in task.name:
+        if task.name.startswith("collector.pipeline."):
             self._steps -= 1
             if self._steps < 0:
                 self._scope.cancel()

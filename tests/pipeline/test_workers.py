@@ -15,6 +15,8 @@ from .fakes import collector, frame_of
 
 # A process starts in well under this, even where others want the processor too.
 PATIENCE = 30
+# Bytes that a process may take; what the functions here do takes a tenth.
+MEMORY = 2 * 10**9
 
 
 @pytest.fixture(autouse=True)
@@ -39,72 +41,72 @@ def is_alive(pid):
 
 
 async def test_a_function_is_called_by_name_in_another_process():
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         result = await workers.evaluate({"do": "well"})
     assert result["pid"] != os.getpid()
 
 
 async def test_workers_send_no_telemetry(monkeypatch):
     monkeypatch.delenv("DO_NOT_TRACK", raising=False)
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         assert (await workers.evaluate({"do": "well"}))["telemetry"] == "1"
 
 
 async def test_who_decided_about_telemetry_is_left_with_it(monkeypatch):
     monkeypatch.setenv("DO_NOT_TRACK", "0")
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         assert (await workers.evaluate({"do": "well"}))["telemetry"] == "0"
 
 
 async def test_warm_up_tells_evidentlys_version():
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         await workers.warm_up()
         assert workers.evidently_version == "0.0.test"
 
 
 async def test_complaints_become_problems():
     config = collector(column_mapping={"target": "y"})
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         (problem,) = await workers.check(config)
     assert problem.path == ("report_config", "metrics", 0)
     assert problem.message.startswith("[['DataDriftPreset'], None, {'target': 'y'}] in ")
 
 
 async def test_a_missing_reference_is_a_problem(tmp_path):
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         assert await workers.check_reference(tmp_path / "no") == [
             Problem(("reference_path",), f"no file {tmp_path / 'no'}")
         ]
 
 
 async def test_a_report_that_raised_is_an_error_with_its_traceback():
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         with pytest.raises(EvaluationError, match="ValueError: bad column") as caught:
             await workers.evaluate({"do": "fail"})
     assert caught.value.detail == "Traceback ..."
 
 
 async def test_a_process_that_dies_is_an_error_and_the_next_call_gets_another():
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         with pytest.raises(EvaluationError, match="the worker process died"):
             await workers.evaluate({"do": "die"})
         assert (await workers.evaluate({"do": "well"}))["ok"]
 
 
 async def test_a_report_that_runs_out_of_memory_is_an_error():
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         with pytest.raises(EvaluationError, match="out of memory"):
             await workers.evaluate({"do": "memory"})
 
 
 async def test_a_report_that_exits_does_not_end_the_service():
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         with pytest.raises(EvaluationError):
             await workers.evaluate({"do": "exit"})
 
 
 async def test_cancelling_kills_the_process(tmp_path):
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(workers.evaluate, {"do": "hang", "mark": str(tmp_path / "mark")})
             pid = await begun(tmp_path / "mark")
@@ -114,7 +116,7 @@ async def test_cancelling_kills_the_process(tmp_path):
 
 
 async def test_a_check_does_not_wait_behind_reports(tmp_path):
-    async with open_workers(1) as workers, trio.open_nursery() as nursery:
+    async with open_workers(1, MEMORY) as workers, trio.open_nursery() as nursery:
         nursery.start_soon(workers.evaluate, {"do": "hang", "mark": str(tmp_path / "mark")})
         await begun(tmp_path / "mark")
         with trio.fail_after(PATIENCE):
@@ -128,7 +130,7 @@ async def evaluate(workers, job):
 
 
 async def test_no_more_reports_run_at_once_than_the_config_says(tmp_path):
-    async with open_workers(2) as workers, trio.open_nursery() as nursery:
+    async with open_workers(2, MEMORY) as workers, trio.open_nursery() as nursery:
         marks = [tmp_path / str(number) for number in range(3)]
         for mark in marks[:2]:
             nursery.start_soon(evaluate, workers, {"do": "hang", "mark": str(mark)})
@@ -140,13 +142,13 @@ async def test_no_more_reports_run_at_once_than_the_config_says(tmp_path):
 
 
 async def test_an_error_of_the_disk_comes_through_as_it_is(tmp_path):
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         with pytest.raises(PermissionError, match="Permission denied"):
             await workers.write_to_directory({"directory": str(tmp_path)})
 
 
 async def test_snapshots_are_changed_in_place(tmp_path):
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         await workers.strip_widgets(tmp_path / "a.json")
         await workers.link_datasets(tmp_path / "b.json", {"current": "1"})
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == "stripped"
@@ -154,13 +156,13 @@ async def test_snapshots_are_changed_in_place(tmp_path):
 
 
 async def test_a_snapshot_without_plots_to_leave_out_is_a_value_error(tmp_path):
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         with pytest.raises(ValueError, match="a legacy snapshot has no widgets"):
             await workers.strip_widgets(tmp_path / "legacy.json")
 
 
 async def test_frames_become_a_part_in_a_light_process(tmp_path):
-    async with open_journal(tmp_path / "journal.sqlite3") as journal, open_workers(1) as workers:
+    async with open_journal(tmp_path / "journal.sqlite3") as journal, open_workers(1, MEMORY) as workers:
         await journal.append("main", frame_of([1, 2]))
         await journal.append("main", frame_of([3]))
         run = await journal.next_run("main", None, 100, 10**6)
@@ -170,14 +172,14 @@ async def test_frames_become_a_part_in_a_light_process(tmp_path):
 
 
 async def test_a_reference_is_written_as_parquet(tmp_path):
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         await workers.write_reference(frame_of([4, 5]), tmp_path / "r.parquet")
     assert pq.read_table(tmp_path / "r.parquet")["n"].to_pylist() == [4, 5]
 
 
 async def test_closing_does_not_wait_for_idle_processes():
     """Evidently takes a second to be taken down; an idle worker is killed instead."""
-    async with open_workers(1) as workers:
+    async with open_workers(1, MEMORY) as workers:
         pid = (await workers.evaluate({"do": "well"}))["pid"]
         started = trio.current_time()
     assert trio.current_time() - started < 1
@@ -186,7 +188,7 @@ async def test_closing_does_not_wait_for_idle_processes():
 
 async def test_an_error_that_ends_the_service_is_not_hidden_by_the_killing_of_idle_workers():
     async def fail():
-        async with open_workers(1) as workers:
+        async with open_workers(1, MEMORY) as workers:
             await workers.check(collector())
             raise RuntimeError("a bug")
 

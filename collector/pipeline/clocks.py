@@ -1,0 +1,64 @@
+"""Clocks: the wall clock, for what is written down, and a word when it parts from the time that has really passed.
+
+trio waits by a clock that stands still while the machine is suspended and doesn't heed that somebody sets the wall
+clock. So whoever waits for a wall time looks again when told.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log = structlog.get_logger()
+
+INTERVAL = 1.0
+# What NTP slews in an interval is under a thousandth of it; what exceeds this was set, or slept through.
+TOLERANCE = 0.5
+
+
+def _passed() -> float:
+    # macOS has no CLOCK_BOOTTIME; its monotonic clock goes on in sleep, as Linux's doesn't.
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Clocks:
+    """The wall clock, and by how much it was set since the start; ``passed`` counts seconds, suspended ones too."""
+
+    def __init__(self, now: Callable[[], float] = time.time, passed: Callable[[], float] = _passed) -> None:
+        self.now = now
+        self.set_by = 0.0
+        self._passed = passed
+        self._changed = trio.Event()
+
+    async def watch(self) -> None:
+        """Notice when the wall clock is set and when the machine was suspended; runs until cancelled."""
+        before = self._offsets()
+        while True:
+            await trio.sleep(INTERVAL)
+            after = self._offsets()
+            set_by, suspended = (new - old for new, old in zip(after, before, strict=True))
+            before = after
+            if max(abs(set_by), suspended) > TOLERANCE:
+                self._tell(set_by if abs(set_by) > TOLERANCE else 0, suspended)
+
+    async def wait_changed(self) -> None:
+        """Return when a wait for a wall time has become wrong: the clock was set, or the machine suspended."""
+        await self._changed.wait()
+
+    def _offsets(self) -> tuple[float, float]:
+        return self.now() - self._passed(), self._passed() - trio.current_time()
+
+    def _tell(self, set_by: float, suspended: float) -> None:
+        if set_by:
+            _log.warning("the wall clock was set; intervals go on as they were", seconds=round(set_by, 1))
+        if suspended > TOLERANCE:
+            _log.warning("the machine was suspended; what was due is made up for once", seconds=round(suspended))
+        self.set_by += set_by
+        self._changed.set()
+        self._changed = trio.Event()

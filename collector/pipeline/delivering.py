@@ -1,0 +1,117 @@
+"""Delivering: snapshots go to the workspace in their order, and wait on disk while it is away."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, SnapshotRejected, SnapshotTooLarge
+from collector.fault_points import reach
+from collector.pipeline.backoff import Backoff
+from collector.pipeline.delivery import Progress
+from collector.pipeline.failed import set_aside
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collector.pipeline.work import Work
+    from collector.store.statements import Batch
+
+REFUSED_INTERVAL = 60.0
+
+
+class Delivering:
+    """Delivers the snapshots of one collector."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def run(self) -> None:
+        """Deliver what was evaluated, oldest first; runs until cancelled."""
+        backoff = Backoff()
+        while True:
+            batch = next(iter(await self._work.journal.batches(self._work.id, "evaluated")), None)
+            if batch is None:
+                await self._work.to_deliver.wait()
+                continue
+            try:
+                await self._deliver(batch)
+            except SnapshotRejected as error:
+                await self._take_rejection(batch, error)
+            except DeliveryError as error:
+                await self._take_refusal(batch, error)
+                pause = REFUSED_INTERVAL if isinstance(error, DeliveryRefused) else backoff.next()
+                await trio.sleep(max(pause, error.retry_after))
+            else:
+                backoff.reset()
+
+    async def _deliver(self, batch: Batch) -> None:
+        work, snapshot = self._work, self._work.data_dir.snapshot(batch.id)
+        if not snapshot.exists():
+            await self._evaluate_again(batch)
+            return
+        progress = Progress(partial(self._keep_progress, batch), **batch.outcome.get("progress", {}))
+        try:
+            await self._send(batch, snapshot, progress)
+        except SnapshotTooLarge as error:
+            await self._make_smaller(snapshot, error)
+            work.log.warning("snapshot is too large for the workspace: it is sent without its plots", batch=batch.id)
+            await self._send(batch, snapshot, progress)
+        reach("delivered")
+        await work.enter("UploadReport", batch, batch.outcome)
+        work.log.info("snapshot delivered", batch=batch.id, workspace=work.config.api_url)
+        paths = await work.journal.finish(batch)
+        reach("finished")
+        work.data_dir.remove(paths)
+        work.data_dir.remove_snapshot(batch.id)
+        await work.count()
+        work.note(last_error="", state="waiting" if work.status.state == "undelivered" else work.status.state)
+        work.delivered.ring()
+
+    async def _send(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
+        """Try once, for so long and no longer; whether a try that is cut off has arrived is then unknown."""
+        work, timeout = self._work, self._work.service.delivery_timeout
+        try:
+            with trio.fail_after(timeout):
+                await work.tools.delivery.deliver(work.config, batch, snapshot, progress)
+        except trio.TooSlowError as error:
+            raise DeliveryError(f"{work.config.api_url} took longer than {timeout:g} s", is_ambiguous=True) from error
+
+    async def _evaluate_again(self, batch: Batch) -> None:
+        work = self._work
+        work.log.error("the snapshot's file is gone; its batch is evaluated again", batch=batch.id)
+        await work.journal.mark(batch, "sealed")
+        await work.count()
+        work.delivered.ring()
+        work.to_evaluate.ring()
+
+    async def _make_smaller(self, snapshot: Path, too_large: SnapshotTooLarge) -> None:
+        try:
+            await self._work.tools.workers.strip_widgets(snapshot)
+        except ValueError as error:
+            raise SnapshotRejected(f"{too_large}; {error}") from error
+        except EvaluationError as error:
+            raise DeliveryError(str(error)) from error
+
+    async def _keep_progress(self, batch: Batch, progress: dict[str, Any]) -> None:
+        await self._work.journal.mark(batch, "evaluated", outcome={**batch.outcome, "progress": progress})
+
+    async def _take_rejection(self, batch: Batch, error: SnapshotRejected) -> None:
+        """Keep a batch under failed/ whose snapshot the workspace will never take; those behind it go on."""
+        work = self._work
+        await work.enter("UploadReport", batch, batch.outcome, error=f"Error saving snapshot: {error}")
+        work.log.error("snapshot rejected; its batch is kept under failed", batch=batch.id, error=str(error))
+        await set_aside(work, batch, str(error))
+        work.data_dir.remove_snapshot(batch.id)
+        work.note(last_error=str(error))
+        await work.count()
+        work.delivered.ring()
+
+    async def _take_refusal(self, batch: Batch, error: DeliveryError) -> None:
+        work = self._work
+        if str(error) != work.status.last_error:
+            await work.enter("UploadReport", batch, batch.outcome, error=f"Error saving snapshot: {error}")
+            work.log.error("snapshot waits for its workspace", batch=batch.id, error=str(error))
+        work.note(state="undelivered", last_error=str(error))

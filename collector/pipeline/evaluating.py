@@ -1,0 +1,156 @@
+"""Evaluating: sealed batches become snapshots, one after the other, in a worker process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from collector.errors import EvaluationError, Problem
+from collector.fault_points import reach
+from collector.pipeline.failed import set_aside
+from collector.pipeline.work import iso, summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collector.pipeline.spilling import Spilling
+    from collector.pipeline.status import State
+    from collector.pipeline.work import Work
+    from collector.store.statements import Batch
+
+# A report that raises will raise again; one whose worker died or that took too long may not.
+MAX_ATTEMPTS = 2
+# Snapshots that wait for their workspace before evaluation does.
+MAX_OUTBOX = 100
+# A reference that isn't there is looked for again; nothing tells us of a file on any file system.
+REFERENCE_INTERVAL = 10.0
+
+
+class Evaluating:
+    """Evaluates the batches of one collector."""
+
+    def __init__(self, work: Work, spilling: Spilling) -> None:
+        self._work = work
+        self._spilling = spilling
+        self._checked_reference: Path | None = None
+        self._notes: list[str] = []
+        self._took_too_long = False
+
+    async def run(self) -> None:
+        """Evaluate sealed batches, oldest first; runs until cancelled."""
+        await self._work.count()
+        await self._wait_until_sound()
+        while True:
+            await self._wait_for_room()
+            if await self._find_problems(is_report_checked=True):
+                await self._wait_until_sound()
+            batch = next(iter(await self._work.journal.batches(self._work.id, "sealed")), None)
+            if batch is None:
+                self._note_idle()
+                await self._work.to_evaluate.wait()
+            else:
+                await self._evaluate(batch)
+
+    # Whether it can be done
+
+    async def _wait_until_sound(self) -> None:
+        """Return once Evidently takes the report and the reference is there; events are kept meanwhile."""
+        while problems := await self._find_problems(is_report_checked=False):
+            told = tuple(str(problem) for problem in problems)
+            if told != self._work.status.problems:
+                self._work.log.error("misconfigured: events are kept, and evaluated once this is mended", problems=told)
+            self._work.note(state="misconfigured", problems=told)
+            with trio.move_on_after(REFERENCE_INTERVAL):
+                await self._work.to_evaluate.wait()
+        self._work.note(problems=())
+
+    async def _find_problems(self, *, is_report_checked: bool) -> list[Problem]:
+        workers = self._work.tools.workers
+        problems = [] if is_report_checked else await workers.check(self._work.config)
+        path = self._work.config.reference_file(self._work.tools.base)
+        if path is not None and (path != self._checked_reference or not await trio.Path(path).exists()):
+            found = await workers.check_reference(path)
+            self._checked_reference = None if found else path
+            problems += found
+        return problems
+
+    async def _wait_for_room(self) -> None:
+        while self._work.status.outbox >= MAX_OUTBOX:
+            await self._work.delivered.wait()
+
+    # Doing it
+
+    async def _evaluate(self, batch: Batch) -> None:
+        self._work.note(state="evaluating")
+        workers, clock = self._work.tools.workers, trio.current_time
+        try:
+            while await self._spilling.spill(batch.id):
+                pass
+            # What others take of the workers' time doesn't count; who took too long waits in a lane of its own.
+            async with workers.slow_reports if self._took_too_long else workers.reports:
+                started = clock()
+                with trio.fail_after(self._work.service.evaluation_timeout):
+                    outcome = await workers.evaluate(await self._job(batch))
+                    reach("snapshot written")
+        except (EvaluationError, trio.TooSlowError) as error:
+            self._took_too_long = isinstance(error, trio.TooSlowError)
+            await self._take_failure(batch, error)
+        else:
+            self._took_too_long = False
+            await self._take_outcome(batch, outcome, clock() - started)
+
+    async def _job(self, batch: Batch) -> dict[str, Any]:
+        config, data_dir = self._work.config, self._work.data_dir
+        parts = await self._work.journal.parts(batch.id)
+        reference = config.reference_file(self._work.tools.base)
+        return {
+            "collector": config.id,
+            "batch_id": batch.id,
+            "report_config": config.report_config.model_dump(),
+            "data_definition": config.data_definition,
+            "column_mapping": config.column_mapping,
+            "parts": [str(data_dir.path / part.path) for part in parts],
+            "reference": None if reference is None else str(reference),
+            "cache_reference": config.cache_reference,
+            "opened": iso(batch.opened),
+            "sealed": iso(batch.sealed),
+            "snapshot_path": str(data_dir.snapshot(batch.id)),
+            "save_datasets": config.save_datasets and config.workspace_kind == "cloud",
+        }
+
+    # What came of it
+
+    async def _take_outcome(self, batch: Batch, outcome: dict[str, Any], seconds: float) -> None:
+        work = self._work
+        await work.journal.mark(batch, "evaluated", outcome=outcome)
+        reach("evaluated")
+        await work.enter("CreateReport", batch, outcome, seconds=round(seconds, 3), notes=outcome["notes"])
+        work.log.info("report computed", batch=batch.id, rows=batch.rows, **summary(outcome))
+        if outcome["notes"] != self._notes:  # what is so with every batch is said once
+            self._notes = outcome["notes"]
+            for note in self._notes:
+                work.log.warning(note, batch=batch.id)
+        work.note(snapshots=work.status.snapshots + 1, last_snapshot={"batch": batch.id, **summary(outcome)})
+        await work.count()
+        work.to_deliver.ring()
+
+    async def _take_failure(self, batch: Batch, error: Exception) -> None:
+        work, timeout = self._work, self._work.service.evaluation_timeout
+        message = f"took longer than {timeout:g} s" if isinstance(error, trio.TooSlowError) else str(error)
+        detail = getattr(error, "detail", "")
+        attempts = batch.attempts + 1
+        is_final = bool(detail) or attempts >= MAX_ATTEMPTS
+        await work.enter("CreateReport", batch, {}, error=f"Error running report: {message}", notes=[])
+        work.log.error("report failed", batch=batch.id, rows=batch.rows, error=message, is_kept_under_failed=is_final)
+        if is_final:
+            await set_aside(work, batch, message, detail, attempts=attempts)
+        else:
+            await work.journal.mark(batch, "sealed", attempts=attempts, error=message)
+        work.note(last_error=message)
+        await work.count()
+
+    def _note_idle(self) -> None:
+        status = self._work.status
+        state: State = "undelivered" if status.outbox and status.last_error else "waiting"
+        self._work.note(state=state)

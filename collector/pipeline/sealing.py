@@ -1,0 +1,97 @@
+"""Sealing: the open rows become a batch when the trigger says so."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import trio
+import uuid6
+
+from collector.config import CronTrigger
+from collector.fault_points import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from collector.config.triggers import Trigger
+    from collector.pipeline.work import Work
+    from collector.store.statements import Batch
+
+# A wall clock that is set back by less waits until it has caught up, so that no time of a cron line comes twice.
+CRON_RESOLUTION = 60.0
+
+
+class Sealing:
+    """Seals batches of one collector."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._journal = work.journal
+        self._clocks = work.tools.clocks
+
+    async def run(self) -> None:
+        """Seal a batch whenever one is due; runs until cancelled.
+
+        An interval counts the time that has really passed; a cron line goes by the wall clock. What was missed is
+        made up for once.
+        """
+        trigger, now = self._work.config.trigger, self._clocks.now()
+        fired = await self._journal.clock(self._work.id, now, is_kept=trigger.next_time(now) is not None)
+        fired = min(fired, now)  # the wall clock may have been set back while the service was down
+        set_by = self._clocks.set_by
+        while True:
+            due = trigger.next_time(fired)
+            self._work.note(next_time=due)
+            came = await self._wait_for_any(due)
+            if came == "clock":
+                fired = _after_setting(trigger, fired, self._clocks.set_by - set_by, self._clocks.now())
+                set_by = self._clocks.set_by
+            else:
+                await self.seal(trigger.rows if came == "rows" and trigger.rows else math.inf)
+                if due is None:
+                    continue
+                fired = self._fired(trigger, due, is_full=came == "rows")
+            await self._journal.set_clock(self._work.id, fired)
+
+    async def seal(self, rows: float = math.inf) -> Batch | None:
+        """Seal the oldest open rows, at least so many, by default all; None if there are none, or fewer."""
+        try:
+            batch = await self._journal.seal(self._work.id, str(uuid6.uuid7()), rows)
+        finally:
+            self._work.to_evaluate.ring()  # a client that hangs up while it flushes may have sealed one nevertheless
+        if batch is not None:
+            reach("sealed")
+            self._work.log.info("batch sealed", batch=batch.id, rows=batch.rows)
+            await self._work.count()
+        return batch
+
+    async def _wait_for_any(self, due: float | None) -> str:
+        """Wait until enough rows wait ("rows"), it is time ("time"), or the time to wait is another ("clock")."""
+        came = "time"
+
+        async def wait_for(name: str, wait: Callable[[], Awaitable[None]]) -> None:
+            nonlocal came
+            await wait()
+            came = name
+            nursery.cancel_scope.cancel()
+
+        rows = self._work.config.trigger.rows or math.inf
+        async with trio.open_nursery() as nursery:
+            if due is not None:
+                nursery.cancel_scope.deadline = trio.current_time() + max(0.0, due - self._clocks.now())
+            nursery.start_soon(wait_for, "clock", self._clocks.wait_changed)
+            nursery.start_soon(wait_for, "rows", lambda: self._journal.wait_for_rows(self._work.id, rows))
+        return came
+
+    def _fired(self, trigger: Trigger, due: float, *, is_full: bool) -> float:
+        """Give the time from which the next one is counted: no drift, and no burst for what was missed."""
+        now, following = self._clocks.now(), trigger.next_time(due)
+        return due if not is_full and following is not None and following > now else now
+
+
+def _after_setting(trigger: Trigger, fired: float, set_by: float, now: float) -> float:
+    """Give when a trigger last fired in the terms of a wall clock that was set."""
+    if isinstance(trigger, CronTrigger):
+        return fired if fired - now < CRON_RESOLUTION else now
+    return fired + set_by

@@ -1,0 +1,55 @@
+"""Spilling: frames move from the journal to parquet parts, when they are many and before a batch is evaluated."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.errors import EvaluationError
+from collector.fault_points import reach
+
+if TYPE_CHECKING:
+    from collector.pipeline.sealing import Sealing
+    from collector.pipeline.work import Work
+
+
+class Spilling:
+    """Spills frames of one collector."""
+
+    def __init__(self, work: Work, sealing: Sealing) -> None:
+        self._work = work
+        self._sealing = sealing
+        self._one_at_a_time = trio.Lock()
+
+    async def run(self) -> None:
+        """Spill open frames whenever they are too many; runs until cancelled, or until some can't be written."""
+        journal, service = self._work.journal, self._work.service
+        rows = self._work.config.trigger.rows or math.inf
+        while True:
+            await journal.wait_for_spill(self._work.id, service.spill_rows, service.spill_bytes)
+            if journal.waiting(self._work.id).rows >= rows:
+                await self._sealing.seal(rows)  # a part that went past the end of a batch would make it longer
+                continue
+            try:
+                await self.spill(None)
+            except EvaluationError as error:
+                self._work.log.warning("rows stay in the journal until their batch is evaluated", error=str(error))
+                return
+
+    async def spill(self, batch_id: str | None) -> bool:
+        """Move the oldest frames of a batch (None: the open one) to a part; False if it has none."""
+        work, service = self._work, self._work.service
+        async with self._one_at_a_time:
+            run = await work.journal.next_run(work.id, batch_id, service.spill_rows, service.spill_bytes)
+            if run is None:
+                return False
+            name = work.data_dir.new_part()
+            target = work.data_dir.path / name
+            part = await work.tools.workers.write_part(work.data_dir.journal, run, target, name)
+            reach("part written")
+            if not await work.journal.spill(run, part):
+                target.unlink()
+            reach("spilled")
+            return True

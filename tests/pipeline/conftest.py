@@ -1,0 +1,11 @@
+"""What opens a world for the tests of pipelines."""
+
+import pytest
+
+from .fakes import open_world
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """Give what opens a world; the clock has to be an argument of the test itself."""
+    return lambda clock=None: open_world(tmp_path, monkeypatch, clock)

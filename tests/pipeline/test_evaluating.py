@@ -1,0 +1,214 @@
+"""Batches that are evaluated, wait for their reference, or fail."""
+
+import pyarrow.parquet as pq
+import trio
+
+from collector.config import CollectorServiceConfig
+from collector.errors import Problem
+from collector.pipeline.evaluating import MAX_ATTEMPTS, REFERENCE_INTERVAL
+
+from .fakes import collector, report_raised, rows_trigger, running, settled, states, worker_died, write_reference
+
+# Misconfigured
+
+
+async def test_misconfigured_keeps_events_and_goes_on_when_mended(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        w.workers.problems = [Problem(("report_config", "metrics", 0), "unknown metric")]
+        pipeline = w.pipeline(collector(trigger=rows_trigger(2)))
+        async with running(pipeline):
+            await w.post(2)
+            await settled()
+            assert pipeline.status().state == "misconfigured"
+            assert pipeline.status().problems == ("report_config.metrics.0: unknown metric",)
+            assert await states(w) == ["sealed"]
+            w.workers.problems = []
+            await trio.sleep(REFERENCE_INTERVAL + 1)
+            await settled()
+            assert (w.delivery.rows, pipeline.status().problems) == ([[0, 1]], ())
+            assert pipeline.status().state == "waiting"
+
+
+async def test_a_missing_reference_holds_evaluation_until_it_is_there(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        pipeline = w.pipeline(collector(trigger=rows_trigger(2), reference_path="reference.parquet"))
+        async with running(pipeline):
+            await w.post(2)
+            await settled()
+            assert "no file" in pipeline.status().problems[0]
+            write_reference(w.base / "reference.parquet")
+            await trio.sleep(REFERENCE_INTERVAL + 1)
+            await settled()
+        assert w.delivery.rows == [[0, 1]]
+        assert w.workers.evaluated[0]["reference"] == str(w.base / "reference.parquet")
+
+
+async def test_a_reference_that_vanishes_later_holds_the_next_batch(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        write_reference(w.base / "reference.parquet")
+        pipeline = w.pipeline(collector(trigger=rows_trigger(1), reference_path="reference.parquet"))
+        async with running(pipeline):
+            await w.post(1)
+            await settled()
+            (w.base / "reference.parquet").unlink()
+            await w.post(1)
+            await settled()
+            assert (w.delivery.rows, pipeline.status().state) == ([[0]], "misconfigured")
+            write_reference(w.base / "reference.parquet")
+            await trio.sleep(REFERENCE_INTERVAL + 1)
+            await settled()
+        assert w.delivery.rows == [[0], [1]]
+
+
+async def test_a_new_reference_is_taken_from_the_next_batch_on_and_at_once(world):
+    async with world() as w:
+        config = collector(trigger=rows_trigger(1), reference_path="missing.parquet")
+        pipeline = w.pipeline(config)
+        async with running(pipeline):
+            await w.post(1)
+            await settled()
+            write_reference(w.base / "new.parquet")
+            pipeline.take_reference(config.model_copy(update={"reference_path": "new.parquet"}))
+            await settled()
+        assert w.workers.evaluated[0]["reference"] == str(w.base / "new.parquet")
+
+
+# Reports that fail
+
+
+async def test_a_report_that_raises_is_kept_under_failed_and_the_next_batch_goes_on(world):
+    async with world() as w:
+        w.workers.failures = [report_raised("ValueError: bad column")]
+        pipeline = w.pipeline(collector(trigger=rows_trigger(2)))
+        async with running(pipeline):
+            await w.post(2)
+            await w.post(2)
+            await settled()
+        (failed,) = await w.journal.batches("main", "failed")
+        folder = w.data_dir.failed(failed.id)
+        assert "ValueError: bad column" in (folder / "error.txt").read_text(encoding="utf-8")
+        assert "Traceback" in (folder / "error.txt").read_text(encoding="utf-8")
+        assert [pq.read_table(part)["n"].to_pylist() for part in folder.glob("*.parquet")] == [[0, 1]]
+        assert (failed.error, failed.attempts, w.delivery.rows) == ("ValueError: bad column", 1, [[2, 3]])
+        assert pipeline.status().failed == 1
+
+
+async def test_the_journal_knows_where_a_failed_batch_lies(world):
+    async with world() as w:
+        w.workers.failures = [report_raised()]
+        async with running(w.pipeline(collector(trigger=rows_trigger(2)))):
+            await w.post(2)
+            await settled()
+        (failed,) = await w.journal.batches("main", "failed")
+        (part,) = await w.journal.parts(failed.id)
+        assert part.path.startswith(f"failed/{failed.id}/")
+        assert (w.data_dir.path / part.path).exists()
+        assert list((w.data_dir.path / "parts").iterdir()) == []
+
+
+async def test_a_failed_batch_that_is_retried_is_delivered_and_leaves_nothing(world):
+    async with world() as w:
+        w.workers.failures = [report_raised()]
+        pipeline = w.pipeline(collector(trigger=rows_trigger(2)))
+        async with running(pipeline):
+            await w.post(2)
+            await settled()
+            (failed,) = await w.journal.batches("main", "failed")
+            assert [batch.id for batch in await pipeline.retry()] == [failed.id]
+            await settled()
+        assert w.delivery.rows == [[0, 1]]
+        assert not w.data_dir.failed(failed.id).exists()
+        assert pipeline.status().failed == 0
+
+
+async def test_a_worker_that_dies_is_tried_again_a_limited_number_of_times(world):
+    async with world() as w:
+        w.workers.failures = [worker_died() for _ in range(MAX_ATTEMPTS)]
+        async with running(w.pipeline(collector(trigger=rows_trigger(1)))):
+            await w.post(1)
+            await settled()
+            assert len(w.workers.evaluated) == MAX_ATTEMPTS
+            assert await states(w) == ["failed"]
+
+
+async def test_a_worker_that_dies_once_loses_nothing(world):
+    async with world() as w:
+        w.workers.failures = [worker_died()]
+        async with running(w.pipeline(collector(trigger=rows_trigger(1)))):
+            await w.post(1)
+            await settled()
+        assert (w.delivery.rows, w.workers.failures) == ([[0]], [])
+
+
+async def test_a_report_that_takes_too_long_is_tried_again_and_then_given_up(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        w.workers.seconds = 31
+        start = trio.current_time()
+        async with running(
+            w.pipeline(collector(trigger=rows_trigger(1)), CollectorServiceConfig(evaluation_timeout=30))
+        ):
+            await w.post(1)
+            await trio.sleep(30 * MAX_ATTEMPTS + 1)
+            await settled()
+            (failed,) = await w.journal.batches("main", "failed")
+        assert (failed.attempts, failed.error) == (MAX_ATTEMPTS, "took longer than 30 s")
+        assert trio.current_time() - start >= 30 * MAX_ATTEMPTS
+
+
+async def test_waiting_for_the_reports_of_others_is_not_taken_for_taking_long(world, autojump_clock):
+    """Two workers are held for longer than a report may take; the batch that waits is evaluated all the same."""
+    async with world(autojump_clock) as w, trio.open_nursery() as others:
+        for _ in range(2):
+            others.start_soon(hold, w.workers.reports, 31)
+        service = CollectorServiceConfig(evaluation_timeout=30)
+        async with running(w.pipeline(collector(trigger=rows_trigger(1)), service)):
+            await w.post(1)
+            await trio.sleep(32)
+            await settled()
+        assert w.delivery.rows == [[0]]
+
+
+async def hold(limiter, seconds):
+    async with limiter:
+        await trio.sleep(seconds)
+
+
+async def test_reports_that_took_too_long_leave_the_others_their_workers(world, autojump_clock):
+    """As many hang as there are workers; once they have been found out, they wait for each other."""
+    service = CollectorServiceConfig(evaluation_timeout=30, evaluation_workers=2)
+    async with world(autojump_clock) as w:
+        w.workers.seconds = 1000
+        hung = [w.pipeline(collector(name, rows_trigger(1)), service) for name in ("a", "b")]
+        async with running(*hung, w.pipeline(collector("main", rows_trigger(1)), service)):
+            await w.post(1, "a")
+            await w.post(1, "b")
+            await trio.sleep(31)
+            w.workers.seconds = 0
+            await w.post(1, "main")
+            await settled()
+            assert w.delivery.rows == [[2]]
+
+
+async def test_attempts_are_counted_over_a_restart(world):
+    """A report that kills its worker, and the service with it, isn't tried for ever."""
+    async with world() as w:
+        await w.post(1)
+        batch = await w.journal.seal("main", "0-first")
+        await w.journal.mark(batch, "sealed", attempts=MAX_ATTEMPTS - 1)
+        w.workers.failures = [worker_died()]
+        async with running(w.pipeline()):
+            await settled()
+        assert await states(w) == ["failed"]
+
+
+async def test_rows_whose_part_cannot_be_written_stay_in_the_journal(world):
+    async with world() as w:
+        w.workers.part_failures = [worker_died() for _ in range(MAX_ATTEMPTS)]
+        pipeline = w.pipeline(collector(trigger=rows_trigger(2)))
+        async with running(pipeline):
+            await w.post(2)
+            await settled()
+            assert await states(w) == ["failed"]
+            await pipeline.retry()
+            await settled()
+        assert w.delivery.rows == [[0, 1]]

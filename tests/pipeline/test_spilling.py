@@ -1,0 +1,66 @@
+"""What is spilled to parts, and what a report gets of it."""
+
+import pyarrow.parquet as pq
+import trio
+
+from collector.config import CollectorServiceConfig
+
+from .fakes import running, settled
+
+
+async def test_rows_over_the_threshold_move_to_a_part(world):
+    async with world() as w, running(w.pipeline(service=CollectorServiceConfig(spill_rows=4))):
+        await w.post(3)
+        await settled()
+        assert list((w.data_dir.path / "parts").iterdir()) == []
+        await w.post(3)
+        await settled()
+        # The second post would exceed four rows, so it waits for the next part.
+        assert [pq.read_metadata(part).num_rows for part in (w.data_dir.path / "parts").iterdir()] == [3]
+        assert w.journal.waiting("main").rows == 6
+
+
+async def test_bytes_over_the_threshold_move_to_a_part(world):
+    async with world() as w, running(w.pipeline(service=CollectorServiceConfig(spill_bytes=20))):
+        await w.post(10)  # {"n": [0, 1, ... 9]} is 37 bytes
+        await settled()
+        assert len(list((w.data_dir.path / "parts").iterdir())) == 1
+
+
+async def test_spilled_and_unspilled_rows_reach_the_report_once_and_in_order(world):
+    async with world() as w:
+        pipeline = w.pipeline(service=CollectorServiceConfig(spill_rows=4))
+        async with running(pipeline):
+            for _ in range(5):
+                await w.post(3)
+                await settled()
+            await pipeline.flush()
+            await settled()
+        assert w.delivery.rows == [list(range(15))]
+
+
+async def test_a_part_whose_frames_a_batch_was_cut_through_is_dropped(world):
+    """While the part of six rows is written, three of them are sealed: each row still goes into one batch."""
+    async with world() as w:
+        gate = trio.Event()
+        write_part = w.workers.write_part
+
+        async def write_late(*args):
+            await gate.wait()
+            return await write_part(*args)
+
+        w.workers.write_part = write_late
+        pipeline = w.pipeline(service=CollectorServiceConfig(spill_rows=6))
+        async with running(pipeline):
+            await w.post(3)
+            await w.post(3)
+            await trio.testing.wait_all_tasks_blocked()
+            await w.journal.seal("main", "0-first", 3)
+            gate.set()
+            await settled()
+            assert w.journal.waiting("main").rows == 3
+            assert await w.journal.parts("0-first") == []
+            assert list((w.data_dir.path / "parts").iterdir()) == []
+            await pipeline.flush()
+            await settled()
+        assert w.delivery.rows == [[0, 1, 2], [3, 4, 5]]
