@@ -38,18 +38,15 @@ SYNC_INTERVAL = 1.0
 
 @dataclass(slots=True)
 class Waiting:
-    """What waits in a collector's open batch; ``opened`` is when its first row came, in Unix seconds."""
+    """What waits in a collector's open batch."""
 
     rows: int = 0
     frame_rows: int = 0
     frame_bytes: int = 0
-    opened: float = 0
     changed: trio.Event = field(default_factory=trio.Event)
 
-    def add(self, rows: int, size: int, now: float) -> None:
+    def add(self, rows: int, size: int) -> None:
         """Count a new frame, and wake who waits for rows."""
-        if not self.rows:
-            self.opened = now
         self.rows += rows
         self.frame_rows += rows
         self.frame_bytes += size
@@ -59,14 +56,12 @@ class Waiting:
     def clear(self) -> None:
         """Count from nothing again; who waits for rows goes on waiting."""
         self.rows = self.frame_rows = self.frame_bytes = 0
-        self.opened = 0
 
     def cut(self, cut: Cut) -> None:
         """Take off what was sealed."""
         self.rows -= cut.rows
         self.frame_rows -= cut.frame_rows
         self.frame_bytes -= cut.frame_bytes
-        self.opened = cut.next_opened
 
 
 @dataclass(slots=True)
@@ -91,11 +86,10 @@ class Journal:
         self._thread = trio.CapacityLimiter(1)
         self._has_unsynced = False
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
-        for collector, rows, size, opened in statements.waiting_frames(connection):
-            self._waiting[collector] = Waiting(rows, rows, size, opened)
-        for collector, rows, opened in statements.waiting_parts(connection):
+        for collector, rows, size in statements.waiting_frames(connection):
+            self._waiting[collector] = Waiting(rows, rows, size)
+        for collector, rows in statements.waiting_parts(connection):
             self._waiting[collector].rows += rows
-            self._waiting[collector].opened = opened
 
     # Frames in
 
@@ -115,7 +109,7 @@ class Journal:
 
         def count(is_new: bool) -> None:  # noqa: FBT001  (the result of keep)
             if is_new:
-                self._waiting[collector].add(frame.rows, len(frame.body), now)
+                self._waiting[collector].add(frame.rows, len(frame.body))
 
         if frame.rows:
             await self._execute(keep, count)
@@ -167,10 +161,10 @@ class Journal:
         cut = await self._execute(
             lambda db: statements.seal(db, collector, batch_id, rows, now), self._waiting[collector].cut
         )
-        return Batch(batch_id, collector, "sealed", cut.rows, cut.opened, now) if cut.rows else None
+        return Batch(batch_id, collector, "sealed", cut.rows, cut.opened, cut.sealed) if cut.rows else None
 
     async def batches(self, collector: str, *states: State) -> list[Batch]:
-        """Give the batches in one of these states, oldest first."""
+        """Give the batches in one of these states, in the order in which they were sealed."""
         return await self._execute(lambda db: statements.select_batches(db, collector, states))
 
     async def parts(self, batch_id: str) -> list[Part]:

@@ -58,14 +58,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where the open batch is cut: what goes, and when the first row of what stays came (0 if nothing stays)."""
+    """What is cut off the open batch: its rows, up to the frame ``last``, and the time from the first to the cut."""
 
     rows: int
     frame_rows: int
     frame_bytes: int
-    opened: float
     last: int
-    next_opened: float
+    opened: float
+    sealed: float
 
 
 # Frames
@@ -91,18 +91,16 @@ def is_key_known(db: sqlite3.Connection, collector: str, key: str, digest: str, 
     return True
 
 
-def waiting_frames(db: sqlite3.Connection) -> list[tuple[str, int, int, float]]:
-    """Give collector, rows, bytes and the first one's time of all open frames."""
+def waiting_frames(db: sqlite3.Connection) -> list[tuple[str, int, int]]:
+    """Give collector, rows and bytes of all open frames."""
     return db.execute(
-        "SELECT collector, SUM(rows), SUM(size), MIN(received) FROM frame WHERE batch IS NULL GROUP BY collector"
+        "SELECT collector, SUM(rows), SUM(size) FROM frame WHERE batch IS NULL GROUP BY collector"
     ).fetchall()
 
 
-def waiting_parts(db: sqlite3.Connection) -> list[tuple[str, int, float]]:
-    """Give collector, rows and the first row's time of all open parts."""
-    return db.execute(
-        "SELECT collector, SUM(rows), MIN(opened) FROM part WHERE batch IS NULL GROUP BY collector"
-    ).fetchall()
+def waiting_parts(db: sqlite3.Connection) -> list[tuple[str, int]]:
+    """Give collector and rows of all open parts."""
+    return db.execute("SELECT collector, SUM(rows) FROM part WHERE batch IS NULL GROUP BY collector").fetchall()
 
 
 # Parts
@@ -157,9 +155,9 @@ def move_parts(db: sqlite3.Connection, new_paths: dict[str, str]) -> None:
 
 def seal(db: sqlite3.Connection, collector: str, batch_id: str, rows: float, now: float) -> Cut:
     """Make a batch of the oldest open rows, unless there are none, or too few."""
-    cut = _find_cut(db, collector, rows)
+    cut = _find_cut(db, collector, rows, now)
     if cut.rows < rows < math.inf:
-        return Cut(0, 0, 0, 0, 0, cut.opened)
+        return Cut(0, 0, 0, 0, 0, 0)
     if cut.rows:
         open_rows = (batch_id, collector)
         db.execute("UPDATE part SET batch = ? WHERE collector = ? AND batch IS NULL", open_rows)
@@ -168,12 +166,12 @@ def seal(db: sqlite3.Connection, collector: str, batch_id: str, rows: float, now
         )
         db.execute(
             "INSERT INTO batch(id, collector, state, rows, opened, sealed) VALUES (?, ?, 'sealed', ?, ?, ?)",
-            (batch_id, collector, cut.rows, cut.opened, now),
+            (*open_rows, cut.rows, cut.opened, cut.sealed),
         )
     return cut
 
 
-def _find_cut(db: sqlite3.Connection, collector: str, rows: float) -> Cut:
+def _find_cut(db: sqlite3.Connection, collector: str, rows: float, now: float) -> Cut:
     """Find the end of a batch of at least ``rows`` rows: its parts, which are the oldest, then whole frames."""
     total, opened = db.execute(
         "SELECT TOTAL(rows), MIN(opened) FROM part WHERE collector = ? AND batch IS NULL", (collector,)
@@ -184,16 +182,21 @@ def _find_cut(db: sqlite3.Connection, collector: str, rows: float) -> Cut:
         "SELECT seq, rows, size, received FROM frame WHERE collector = ? AND batch IS NULL ORDER BY seq", (collector,)
     ):
         if total >= rows:
-            return Cut(total, frame_rows, frame_bytes, opened, last, received)
+            break
         total, frame_rows, frame_bytes = total + count, frame_rows + count, frame_bytes + size
         opened, last = opened or received, seq
-    return Cut(total, frame_rows, frame_bytes, opened or 0, last, 0)
+    opened = opened or 0
+    return Cut(total, frame_rows, frame_bytes, last, opened, max(opened, now))  # the clock may have been set back
 
 
 def select_batches(db: sqlite3.Connection, collector: str, states: tuple[State, ...]) -> list[Batch]:
-    """Give the batches in one of these states, oldest first."""
-    rows = db.execute("SELECT * FROM batch WHERE collector = ? ORDER BY id", (collector,))
-    return [_batch(row) for row in rows if row[2] in states]
+    """Give the batches in one of these states in the order in which they were sealed, whatever the clock did."""
+    wanted = ", ".join("?" * len(states))
+    rows = db.execute(
+        f"SELECT * FROM batch WHERE collector = ? AND state IN ({wanted}) ORDER BY rowid",  # noqa: S608  (only marks)
+        (collector, *states),
+    )
+    return [_batch(row) for row in rows]
 
 
 def update_batch(db: sqlite3.Connection, batch: Batch) -> None:
@@ -221,7 +224,7 @@ def finish(db: sqlite3.Connection, batch: Batch) -> list[str]:
     db.execute("UPDATE batch SET state = 'delivered', error = '' WHERE id = ?", (batch.id,))
     db.execute(
         "DELETE FROM batch WHERE collector = ? AND state = 'delivered' AND id NOT IN "
-        "(SELECT id FROM batch WHERE collector = ? AND state = 'delivered' ORDER BY id DESC LIMIT ?)",
+        "(SELECT id FROM batch WHERE collector = ? AND state = 'delivered' ORDER BY rowid DESC LIMIT ?)",
         (batch.collector, batch.collector, KEPT_BATCHES),
     )
     return paths

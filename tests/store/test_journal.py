@@ -221,8 +221,17 @@ async def test_a_batchs_window_is_from_its_first_row_to_its_sealing(journal, mon
     await _append(journal, 1, 1)
     batch = await journal.seal("main", "b1", 1)
     assert (batch.opened, batch.sealed) == (100.0, 300.0)
-    assert journal.waiting("main").opened == 200.0
     assert (await journal.seal("main", "b2")).opened == 200.0
+
+
+async def test_a_batch_is_never_sealed_before_its_first_row_came(journal, monkeypatch):
+    """The clock was set back meanwhile."""
+    moments = iter([200.0, 100.0])
+    monkeypatch.setattr("collector.store.journal.time.time", lambda: next(moments))
+    await _append(journal, 1)
+    batch = await journal.seal("main", "b1")
+    assert (batch.opened, batch.sealed) == (200.0, 200.0)
+    assert await journal.batches("main", "sealed") == [batch]
 
 
 async def test_a_batch_goes_through_its_states(journal):
@@ -234,13 +243,14 @@ async def test_a_batch_goes_through_its_states(journal):
     assert (evaluated.outcome, evaluated.attempts, evaluated.error) == ({"report_id": "r"}, 1, "x")
 
 
-async def test_batches_come_oldest_first_in_any_of_the_states_asked_for(journal):
+async def test_batches_come_as_they_were_sealed_in_any_of_the_states_asked_for(journal):
+    """Their ids have the clock's time, which may have been set back."""
     for id_ in ("b2", "b1", "b3"):
         await _append(journal, 1)
         await journal.seal("main", id_)
     await journal.mark((await journal.batches("main", "sealed"))[0], "failed")
-    assert [batch.id for batch in await journal.batches("main", "sealed", "failed")] == ["b1", "b2", "b3"]
-    assert [batch.id for batch in await journal.batches("main", "sealed")] == ["b2", "b3"]
+    assert [batch.id for batch in await journal.batches("main", "sealed", "failed")] == ["b2", "b1", "b3"]
+    assert [batch.id for batch in await journal.batches("main", "sealed")] == ["b1", "b3"]
     assert await journal.batches("other", "sealed") == []
 
 
@@ -502,11 +512,11 @@ async def test_a_restart_knows_what_waits(path):
         await _append(journal, 2, 3)
         await _spilled(journal, rows=2)
         await _append(journal, 1, collector="other")
-        before = _state(journal), _state(journal, "other"), journal.waiting("main").opened
+        before = _state(journal), _state(journal, "other")
         await _append(journal, 1, collector="sealed")
         await journal.seal("sealed", "b1")
     async with open_journal(path) as journal:
-        assert (_state(journal), _state(journal, "other"), journal.waiting("main").opened) == before
+        assert (_state(journal), _state(journal, "other")) == before
         assert _state(journal, "sealed") == (0, 0, 0)
 
 

@@ -40,7 +40,7 @@ def test_a_number_of_a_frame_is_never_given_twice(db):
     [
         "SELECT seq FROM frame WHERE collector = 'main' AND batch IS NULL",
         "SELECT path FROM part WHERE collector = 'main' AND batch IS NULL",
-        "SELECT id FROM batch WHERE collector = 'main'",
+        "SELECT id FROM batch WHERE collector = 'main' AND state IN ('sealed', 'failed') ORDER BY rowid",
         "SELECT entry FROM log WHERE collector = 'main' ORDER BY seq DESC",
         "SELECT digest FROM idempotency WHERE collector = 'main' AND key = 'k'",
     ],

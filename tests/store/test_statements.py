@@ -27,14 +27,15 @@ def _insert(db, *rows, collector="main", start=100.0):
 def test_what_waits_is_told_by_collector(db):
     _insert(db, 2, 3)
     _insert(db, 7, collector="other", start=500.0)
-    assert statements.waiting_frames(db) == [("main", 5, 5, 100.0), ("other", 7, 7, 500.0)]
+    assert statements.waiting_frames(db) == [("main", 5, 5), ("other", 7, 7)]
     assert statements.waiting_parts(db) == []
 
 
 def test_a_part_remembers_when_its_first_row_came(db):
     _insert(db, 2, 3)
     assert statements.move_to_part(db, Run("main", 1, 2, 5, 5), Part("p", 5, 50)) == (True, None)
-    assert statements.waiting_parts(db) == [("main", 5, 100.0)]
+    assert statements.waiting_parts(db) == [("main", 5)]
+    assert statements.seal(db, "main", "b1", 5, 200.0).opened == 100.0
     assert statements.waiting_frames(db) == []
 
 
@@ -45,20 +46,20 @@ def test_frames_of_others_in_a_runs_midst_stay(db):
     run = statements.find_run(db, "main", None, 100, 100)
     assert (run.first, run.last, run.rows) == (1, 3, 5)
     statements.move_to_part(db, run, Part("p", 5, 50))
-    assert statements.waiting_frames(db) == [("other", 7, 7, 100.0)]
+    assert statements.waiting_frames(db) == [("other", 7, 7)]
 
 
 @pytest.mark.parametrize(
     ("rows", "cut"),
     [
-        (1, Cut(2, 2, 2, 100.0, 1, 101.0)),
-        (2, Cut(2, 2, 2, 100.0, 1, 101.0)),
-        (3, Cut(5, 5, 5, 100.0, 2, 102.0)),
-        (9, Cut(9, 9, 9, 100.0, 3, 0)),
-        (float("inf"), Cut(9, 9, 9, 100.0, 3, 0)),
+        (1, Cut(2, 2, 2, 1, 100.0, 200.0)),
+        (2, Cut(2, 2, 2, 1, 100.0, 200.0)),
+        (3, Cut(5, 5, 5, 2, 100.0, 200.0)),
+        (9, Cut(9, 9, 9, 3, 100.0, 200.0)),
+        (float("inf"), Cut(9, 9, 9, 3, 100.0, 200.0)),
     ],
 )
-def test_a_cut_tells_what_goes_and_when_the_first_of_what_stays_came(db, rows, cut):
+def test_a_cut_tells_what_goes_and_in_which_time_it_came(db, rows, cut):
     _insert(db, 2, 3, 4)
     assert statements.seal(db, "main", "b1", rows, 200.0) == cut
 
@@ -67,7 +68,7 @@ def test_a_cut_of_enough_parts_takes_no_frame(db):
     _insert(db, 5)
     statements.move_to_part(db, Run("main", 1, 1, 5, 5), Part("p", 5, 50))
     _insert(db, 1, start=300.0)
-    assert statements.seal(db, "main", "b1", 5, 400.0) == Cut(5, 0, 0, 100.0, 0, 300.0)
+    assert statements.seal(db, "main", "b1", 5, 400.0) == Cut(5, 0, 0, 0, 100.0, 400.0)
 
 
 def test_keys_that_are_a_day_old_go_when_a_new_one_comes(db):
