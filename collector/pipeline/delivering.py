@@ -31,6 +31,7 @@ class Delivering:
     async def run(self) -> None:
         """Deliver what was evaluated, oldest first; runs until cancelled."""
         backoff = Backoff()
+        await self._prune()
         while True:
             batch = next(iter(await self._work.journal.batches(self._work.id, "evaluated")), None)
             if batch is None:
@@ -62,13 +63,17 @@ class Delivering:
         reach("delivered")
         await work.enter("UploadReport", batch, batch.outcome)
         work.log.info("snapshot delivered", batch=batch.id, workspace=work.config.api_url)
-        paths = await work.journal.finish(batch)
+        await work.journal.finish(batch)
         reach("finished")
-        work.data_dir.remove(paths)
-        work.data_dir.remove_snapshot(batch.id)
+        await self._prune()
         await work.count()
         work.note(last_error="", state="waiting" if work.status.state == "undelivered" else work.status.state)
         work.delivered.ring()
+
+    async def _prune(self) -> None:
+        """Remove what is no longer to be kept of delivered batches."""
+        work = self._work
+        work.data_dir.remove_batches(*await work.journal.prune(work.id, work.service.retention))
 
     async def _send(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Try once, for so long and no longer; whether a try that is cut off has arrived is then unknown."""

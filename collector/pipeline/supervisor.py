@@ -81,9 +81,7 @@ class Supervisor:
             self.pipeline(collector_id)
             await self._take(self.config.without_collector(collector_id), nursery)
             rows, parts, batches = await self._tools.journal.forget(collector_id)
-            self._tools.data_dir.remove(parts)
-            for batch_id in batches:
-                self._tools.data_dir.remove_snapshot(batch_id)
+            self._tools.data_dir.remove_batches(parts, batches)
             self._tools.data_dir.remove_references(collector_id, kept=0)
             return rows
 

@@ -55,6 +55,12 @@ class DataDir:
             if path != spared:
                 path.unlink(missing_ok=True)
 
+    def remove_batches(self, parts: list[str], batch_ids: list[str]) -> None:
+        """Remove the parts and snapshots of batches that the journal has let go of."""
+        self.remove(parts)
+        for batch_id in batch_ids:
+            self.remove_snapshot(batch_id)
+
     def remove(self, parts: list[str]) -> None:
         """Remove parts that the journal has let go of, and the folder of a failed batch with its last part."""
         for part in parts:
@@ -64,7 +70,7 @@ class DataDir:
                 _remove_without_parts(path.parent)
 
     def remove_snapshot(self, batch_id: str) -> None:
-        """Remove a delivered snapshot, and the datasets beside it."""
+        """Remove a snapshot, and the datasets beside it."""
         for path in (self.path / "snapshots").glob(f"{batch_id}.*"):
             path.unlink()
 

@@ -20,13 +20,14 @@ import trio
 
 from collector.errors import DataDirError, StorageError
 from collector.store import statements
-from collector.store.schema import FORMAT_VERSION, SCHEMA
+from collector.store.schema import FORMAT_VERSION, STEPS
 from collector.store.statements import Batch, Part, Run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from collector.config import Retention
     from collector.store.frames import Frame
     from collector.store.statements import Cut, State
 
@@ -86,10 +87,14 @@ class Journal:
         self._thread = trio.CapacityLimiter(1)
         self._has_unsynced = False
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
+        self._buffered: defaultdict[str, int] = defaultdict(int)
+        self._buffered_in_all = 0
         for collector, rows, size in statements.waiting_frames(connection):
             self._waiting[collector] = Waiting(rows, rows, size)
         for collector, rows in statements.waiting_parts(connection):
             self._waiting[collector].rows += rows
+        for collector, size in statements.undelivered_bytes(connection):
+            self._count_bytes(collector, size)
 
     # Frames in
 
@@ -110,6 +115,7 @@ class Journal:
         def count(is_new: bool) -> None:  # noqa: FBT001  (the result of keep)
             if is_new:
                 self._waiting[collector].add(frame.rows, len(frame.body))
+                self._count_bytes(collector, len(frame.body))
 
         if frame.rows:
             await self._execute(keep, count)
@@ -120,6 +126,15 @@ class Journal:
     def waiting(self, collector: str) -> Waiting:
         """Give what waits in the open batch of a collector."""
         return self._waiting[collector]
+
+    def buffered_bytes(self, collector: str) -> int:
+        """Give the bytes of a collector's rows that aren't delivered, in frames and in parts."""
+        return self._buffered[collector]
+
+    @property
+    def buffered_bytes_in_all(self) -> int:
+        """The bytes of all rows that aren't delivered, in frames and in parts."""
+        return self._buffered_in_all
 
     async def wait_for_rows(self, collector: str, rows: float) -> None:
         """Return once at least ``rows`` rows wait in the open batch."""
@@ -143,6 +158,8 @@ class Journal:
         """Enter a part in the place of its frames; False, and nothing done, if a batch was sealed in their midst."""
 
         def count(moved: tuple[bool, str | None]) -> None:
+            if moved[0]:
+                self._count_bytes(run.collector, part.size - run.size)
             if moved == (True, None):
                 self._waiting[run.collector].frame_rows -= run.rows
                 self._waiting[run.collector].frame_bytes -= run.size
@@ -185,9 +202,20 @@ class Journal:
         """Take all failed batches of a collector back to ``sealed``; return them as they were."""
         return await self._execute(lambda db: statements.retry(db, collector))
 
-    async def finish(self, batch: Batch) -> list[str]:
-        """Take a batch to ``delivered`` and let go of its parts; return their paths, which may then be removed."""
-        return await self._execute(lambda db: statements.finish(db, batch))
+    async def finish(self, batch: Batch) -> None:
+        """Take a batch to ``delivered``; its parts and its snapshot are kept until ``prune`` lets go of them."""
+        now = time.time()
+        await self._execute(
+            lambda db: statements.finish(db, batch, now), lambda freed: self._count_bytes(batch.collector, -freed)
+        )
+
+    async def prune(self, collector: str, retention: Retention) -> tuple[list[str], list[str]]:
+        """Let go of the oldest delivered batches of a collector, beyond what is to be kept of them.
+
+        Returns the paths of their parts and their ids: these parts and snapshots may then be removed.
+        """
+        now = time.time()
+        return await self._execute(lambda db: statements.prune(db, collector, retention, now))
 
     # Clocks and logs
 
@@ -217,12 +245,18 @@ class Journal:
 
         def count(_: object) -> None:
             self._waiting[collector].clear()
+            self._count_bytes(collector, -self._buffered[collector])
 
         return await self._execute(lambda db: statements.forget(db, collector), count)
 
     async def known_files(self) -> tuple[set[str], set[str]]:
-        """Give the paths of all parts, and the ids of the batches whose snapshot waits for delivery."""
+        """Give the paths of all parts, and the ids of the batches whose snapshot waits for delivery or is kept."""
         return await self._execute(statements.known_files)
+
+    def _count_bytes(self, collector: str, size: int) -> None:
+        """Count bytes that came, or went."""
+        self._buffered[collector] += size
+        self._buffered_in_all += size
 
     # The writer
 
@@ -325,5 +359,6 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
             f"the journal {path} has format {version}, this version knows up to {FORMAT_VERSION}; "
             "use the version that wrote it, or a newer one"
         )
-    if version == 0:
-        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")
+    if version < FORMAT_VERSION:
+        steps = "".join(STEPS[version:])
+        connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")

@@ -1,8 +1,7 @@
-"""The journal's tables; a change of them is a new format version."""
+"""The journal's tables, a step for each format version: a new journal takes all, an older one those it lacks."""
 
-FORMAT_VERSION = 1
-
-SCHEMA = """
+STEPS = (
+    """
 CREATE TABLE frame(
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     collector TEXT NOT NULL,
@@ -47,4 +46,13 @@ CREATE TABLE idempotency(
     PRIMARY KEY(collector, key)
 ) WITHOUT ROWID;
 CREATE INDEX idempotency_by_age ON idempotency(at);
-"""
+""",
+    """
+ALTER TABLE frame ADD COLUMN checksum INTEGER; -- NULL: of a frame that came under format 1
+ALTER TABLE batch ADD COLUMN delivered REAL;
+CREATE INDEX part_of_batch ON part(batch);
+CREATE TABLE forgotten(collector TEXT PRIMARY KEY); -- what is to be dropped, whatever happens meanwhile
+""",
+)
+
+FORMAT_VERSION = len(STEPS)

@@ -12,11 +12,12 @@ from collector.errors import KeyReused
 if TYPE_CHECKING:
     import sqlite3
 
+    from collector.config import Retention
     from collector.store.frames import Frame
 
 State = Literal["sealed", "evaluated", "delivered", "failed"]
 
-# Delivered batches that are still known, for a collector.
+# Delivered batches that are still known, for a collector, once their parts are gone.
 KEPT_BATCHES = 100
 KEPT_KEYS_SECONDS = 24 * 3600
 
@@ -101,6 +102,15 @@ def waiting_frames(db: sqlite3.Connection) -> list[tuple[str, int, int]]:
 def waiting_parts(db: sqlite3.Connection) -> list[tuple[str, int]]:
     """Give collector and rows of all open parts."""
     return db.execute("SELECT collector, SUM(rows) FROM part WHERE batch IS NULL GROUP BY collector").fetchall()
+
+
+def undelivered_bytes(db: sqlite3.Connection) -> list[tuple[str, int]]:
+    """Give collector and bytes of all frames, then of all parts, whose batch isn't delivered."""
+    return db.execute(
+        "SELECT collector, SUM(size) FROM frame GROUP BY collector UNION ALL "
+        "SELECT part.collector, SUM(size) FROM part LEFT JOIN batch ON batch.id = part.batch "
+        "WHERE batch.state IS NOT 'delivered' GROUP BY part.collector"
+    ).fetchall()
 
 
 # Parts
@@ -217,21 +227,47 @@ def retry(db: sqlite3.Connection, collector: str) -> list[Batch]:
     return failed
 
 
-def finish(db: sqlite3.Connection, batch: Batch) -> list[str]:
-    """Take a batch to ``delivered`` and let go of its parts; return their paths."""
-    paths = [part.path for part in select_parts(db, batch.id)]
-    db.execute("DELETE FROM part WHERE batch = ?", (batch.id,))
-    db.execute("UPDATE batch SET state = 'delivered', error = '' WHERE id = ?", (batch.id,))
-    db.execute(
-        "DELETE FROM batch WHERE collector = ? AND state = 'delivered' AND id NOT IN "
-        "(SELECT id FROM batch WHERE collector = ? AND state = 'delivered' ORDER BY rowid DESC LIMIT ?)",
-        (batch.collector, batch.collector, KEPT_BATCHES),
+def finish(db: sqlite3.Connection, batch: Batch, now: float) -> int:
+    """Take a batch to ``delivered``; return the bytes of its parts, 0 if it was there already."""
+    done = db.execute(
+        "UPDATE batch SET state = 'delivered', error = '', delivered = ? WHERE id = ? AND state <> 'delivered'",
+        (now, batch.id),
     )
-    return paths
+    return sum(part.size for part in select_parts(db, batch.id)) if done.rowcount else 0
+
+
+def prune(db: sqlite3.Connection, collector: str, retention: Retention, now: float) -> tuple[list[str], list[str]]:
+    """Let go of the parts of delivered batches, the oldest, beyond what is to be kept; return their paths and ids."""
+    oldest = -math.inf if retention.seconds is None else now - retention.seconds
+    size = 0
+    paths, ids = [], []
+    for number, (id_, delivered) in enumerate(_kept_batches(db, collector)):
+        parts = select_parts(db, id_)
+        size += sum(part.size for part in parts)
+        if number >= retention.batches or size > retention.max_bytes or delivered < oldest:
+            paths += [part.path for part in parts]
+            ids.append(id_)
+    db.executemany("DELETE FROM part WHERE batch = ?", [(id_,) for id_ in ids])
+    db.execute(
+        "DELETE FROM batch WHERE collector = ? AND state = 'delivered' AND rowid NOT IN "
+        "(SELECT rowid FROM batch WHERE collector = ? AND state = 'delivered' ORDER BY rowid DESC LIMIT ?) "
+        "AND id NOT IN (SELECT batch FROM part WHERE collector = ? AND batch IS NOT NULL)",
+        (collector, collector, KEPT_BATCHES, collector),
+    )
+    return paths, ids
+
+
+def _kept_batches(db: sqlite3.Connection, collector: str) -> list[tuple[str, float]]:
+    """Give id and time of delivery of the delivered batches whose parts are kept, newest first."""
+    return db.execute(
+        "SELECT id, delivered FROM batch WHERE collector = ? AND state = 'delivered' "
+        "AND EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id) ORDER BY rowid DESC",
+        (collector,),
+    ).fetchall()
 
 
 def _batch(row: tuple[Any, ...]) -> Batch:
-    id_, collector, state, rows, opened, sealed, attempts, result, error = row
+    id_, collector, state, rows, opened, sealed, attempts, result, error, _ = row
     return Batch(id_, collector, state, rows, opened, sealed, attempts, json.loads(result), error)
 
 
@@ -270,25 +306,22 @@ def select_logs(db: sqlite3.Connection, collector: str) -> list[dict[str, Any]]:
 def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list[str]]:
     """Drop all that belongs to a collector; return its undelivered rows, the paths of its parts, its batches' ids."""
     rows = db.execute(
-        "SELECT (SELECT TOTAL(rows) FROM frame WHERE collector = ?) + "
-        "(SELECT TOTAL(rows) FROM part WHERE collector = ?)",
+        "SELECT (SELECT TOTAL(rows) FROM frame WHERE collector = ?) + (SELECT TOTAL(part.rows) FROM part "
+        "LEFT JOIN batch ON batch.id = part.batch WHERE part.collector = ? AND batch.state IS NOT 'delivered')",
         (collector, collector),
     ).fetchone()[0]
     paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector = ?", (collector,))]
     batches = [id_ for (id_,) in db.execute("SELECT id FROM batch WHERE collector = ?", (collector,))]
-    for statement in (
-        "DELETE FROM frame WHERE collector = ?",
-        "DELETE FROM part WHERE collector = ?",
-        "DELETE FROM batch WHERE collector = ?",
-        "DELETE FROM clock WHERE collector = ?",
-        "DELETE FROM log WHERE collector = ?",
-        "DELETE FROM idempotency WHERE collector = ?",
-    ):
-        db.execute(statement, (collector,))
+    for table in ("frame", "part", "batch", "clock", "log", "idempotency"):
+        db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (names of ours)
     return int(rows), paths, batches
 
 
 def known_files(db: sqlite3.Connection) -> tuple[set[str], set[str]]:
-    """Give the paths of all parts, and the ids of the batches whose snapshot waits for delivery."""
+    """Give the paths of all parts, and the ids of the batches whose snapshot waits for delivery or is kept."""
     parts = {path for (path,) in db.execute("SELECT path FROM part")}
-    return parts, {id_ for (id_,) in db.execute("SELECT id FROM batch WHERE state = 'evaluated'")}
+    snapshots = db.execute(
+        "SELECT id FROM batch WHERE state = 'evaluated' "
+        "OR (state = 'delivered' AND EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id))"
+    )
+    return parts, {id_ for (id_,) in snapshots}

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import trio
 
-from collector.config import CollectorConfig, CollectorServiceConfig
+from collector.config import CollectorConfig, CollectorServiceConfig, Retention
 from collector.errors import EvaluationError, Problem
 from collector.pipeline.clocks import Clocks
 from collector.pipeline.pipeline import Pipeline
@@ -27,6 +27,8 @@ from collector.store.statements import Part
 
 # Fake time begins here, in Unix seconds: 2023-11-14 22:13:20 UTC.
 EPOCH = 1_700_000_000.0
+# A service that keeps nothing of delivered batches.
+FORGETFUL = CollectorServiceConfig(retention=Retention(batches=0))
 # Long against any pause that a test is about; a test that waits so long for something has failed.
 PATIENCE = 1000
 

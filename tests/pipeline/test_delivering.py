@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import trio
 
-from collector.config import CollectorServiceConfig
+from collector.config import CollectorServiceConfig, Retention
 from collector.errors import DeliveryError, DeliveryRefused, SnapshotTooLarge
 from collector.pipeline import evaluating
 from collector.pipeline.delivering import REFUSED_INTERVAL
@@ -188,15 +188,20 @@ async def test_a_legacy_snapshot_that_is_too_large_waits_and_is_shown(world, aut
             assert pipeline.status().last_error.startswith("413; a legacy snapshot has no widgets")
 
 
-async def test_after_delivery_parts_and_snapshot_are_gone(world):
+async def test_after_delivery_the_newest_parts_and_snapshots_are_kept_as_the_config_says(world):
+    """Also when it says less than it did: what is too much is removed at the start."""
+    config = collector(trigger=rows_trigger(2))
     async with world() as w:
-        config = collector(trigger=rows_trigger(2))
-        async with running(w.pipeline(config)):
-            await w.post(2)
-            await settled()
-        assert list((w.data_dir.path / "parts").iterdir()) == []
-        assert list((w.data_dir.path / "snapshots").iterdir()) == []
-        assert await states(w) == ["delivered"]
+        for kept, posts in ((2, 3), (1, 0), (0, 1)):
+            service = CollectorServiceConfig(retention=Retention(batches=kept))
+            async with running(w.pipeline(config, service)):
+                for _ in range(posts):
+                    await w.post(2)
+                    await settled()
+                await settled()
+            for folder in ("parts", "snapshots"):
+                assert len(list((w.data_dir.path / folder).iterdir())) == kept
+        assert await states(w) == ["delivered"] * 4
 
 
 async def test_until_delivery_parts_and_snapshot_are_kept(world):

@@ -7,7 +7,17 @@ from collector.config import CollectorServiceConfig
 from collector.errors import Problem
 from collector.pipeline.evaluating import MAX_ATTEMPTS, REFERENCE_INTERVAL
 
-from .fakes import collector, report_raised, rows_trigger, running, settled, states, worker_died, write_reference
+from .fakes import (
+    FORGETFUL,
+    collector,
+    report_raised,
+    rows_trigger,
+    running,
+    settled,
+    states,
+    worker_died,
+    write_reference,
+)
 
 # Misconfigured
 
@@ -109,7 +119,7 @@ async def test_the_journal_knows_where_a_failed_batch_lies(world):
 async def test_a_failed_batch_that_is_retried_is_delivered_and_leaves_nothing(world):
     async with world() as w:
         w.workers.failures = [report_raised()]
-        pipeline = w.pipeline(collector(trigger=rows_trigger(2)))
+        pipeline = w.pipeline(collector(trigger=rows_trigger(2)), FORGETFUL)
         async with running(pipeline):
             await w.post(2)
             await settled()

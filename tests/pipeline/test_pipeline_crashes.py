@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from collector.config import CollectorServiceConfig
+from collector.config import CollectorServiceConfig, Retention
 from collector.errors import SnapshotTooLarge
 from collector.pipeline.evaluating import MAX_ATTEMPTS
 
@@ -11,7 +11,7 @@ from .fakes import collector, open_world, report_raised, rows_trigger, running, 
 
 CONFIG = collector(trigger=rows_trigger(4))
 # Three posts of six rows in all: two rows are spilled, four make a batch due, and two are left for a flush.
-SERVICE = CollectorServiceConfig(spill_rows=2)
+SERVICE = CollectorServiceConfig(spill_rows=2, retention=Retention(batches=0))
 POSTS = (2, 2, 2)
 ROWS = list(range(sum(POSTS)))
 # More steps than any of the runs here takes.

@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
+from collector.config import Retention
 from collector.errors import DataDirError, KeyReused, StorageError
 from collector.store import statements
 from collector.store.frames import Frame, check_frame
 from collector.store.journal import Journal, open_journal
 from collector.store.parts import write_part
-from collector.store.schema import FORMAT_VERSION, SCHEMA
+from collector.store.schema import FORMAT_VERSION, STEPS
 from collector.store.statements import Part
 
 MANY = 10**9
@@ -49,10 +50,10 @@ async def _append(journal, *rows, collector="main"):
         await journal.append(collector, _frame(count))
 
 
-async def _spilled(journal, path="parts/1.parquet", rows=MANY, collector="main", batch=None):
+async def _spilled(journal, path="parts/1.parquet", rows=MANY, collector="main", batch=None, size=None):
     """Enter a part in the place of the oldest frames, without writing it."""
     run = await journal.next_run(collector, batch, rows, MANY)
-    assert await journal.spill(run, Part(path, run.rows, run.size))
+    assert await journal.spill(run, Part(path, run.rows, run.size if size is None else size))
     return run
 
 
@@ -254,28 +255,111 @@ async def test_batches_come_as_they_were_sealed_in_any_of_the_states_asked_for(j
     assert await journal.batches("other", "sealed") == []
 
 
-async def test_a_delivered_batch_lets_go_of_its_parts(journal):
-    """In the order of their rows, whatever their names."""
+async def _delivered(journal, *ids, size=100, collector="main"):
+    """Have batches of one row in one part delivered, one after the other."""
+    for id_ in ids:
+        await _append(journal, 1, collector=collector)
+        await _spilled(journal, f"parts/{id_}.parquet", collector=collector, size=size)
+        await journal.finish(await journal.seal(collector, id_))
+
+
+def _paths(*ids):
+    return [f"parts/{id_}.parquet" for id_ in ids]
+
+
+async def test_a_delivered_batch_keeps_its_parts_until_it_is_pruned(journal):
+    """They come in the order of their rows, whatever their names."""
     await _append(journal, 1, 1)
     await _spilled(journal, "parts/2.parquet", rows=1)
     await _spilled(journal, "parts/1.parquet", rows=1)
     batch = await journal.seal("main", "b1")
-    assert await journal.finish(batch) == ["parts/2.parquet", "parts/1.parquet"]
-    assert await journal.parts("b1") == []
+    await journal.finish(batch)
+    assert await journal.known_files() == ({"parts/1.parquet", "parts/2.parquet"}, {"b1"})
+    assert await journal.prune("main", Retention(batches=0)) == (["parts/2.parquet", "parts/1.parquet"], ["b1"])
+    assert await journal.known_files() == (set(), set())
     assert [(kept.id, kept.state) for kept in await journal.batches("main", "delivered")] == [("b1", "delivered")]
 
 
+@pytest.mark.parametrize(
+    ("retention", "gone"),
+    [
+        (Retention(batches=2), ["b2", "b1"]),
+        (Retention(batches=10), []),
+        (Retention(batches=10, max_bytes=300), ["b1"]),
+        (Retention(batches=10, max_bytes=99), ["b4", "b3", "b2", "b1"]),
+        (Retention(batches=3, max_bytes=200), ["b2", "b1"]),
+    ],
+    ids=repr,
+)
+async def test_the_newest_delivered_batches_are_kept_within_every_limit(journal, retention, gone):
+    await _delivered(journal, "b1", "b2", "b3", "b4", size=100)
+    await _delivered(journal, "other", collector="other")
+    await _append(journal, 1)
+    await journal.seal("main", "waits")
+    assert await journal.prune("main", retention) == (_paths(*gone), gone)
+    assert await journal.prune("main", retention) == ([], [])
+    assert (await journal.known_files())[1] == {"b1", "b2", "b3", "b4", "other"} - set(gone)
+
+
+async def test_a_delivered_batch_is_kept_for_a_time_from_its_delivery(journal, monkeypatch):
+    monkeypatch.setattr("collector.store.journal.time.time", lambda: 100.0)
+    await _append(journal, 1)
+    await _spilled(journal)
+    batch = await journal.seal("main", "b1")
+    for now, gone in ((500.0, []), (560.0, []), (561.0, ["b1"])):
+        monkeypatch.setattr("collector.store.journal.time.time", lambda now=now: now)
+        if now == 500.0:
+            await journal.finish(batch)
+        assert (await journal.prune("main", Retention(seconds=60)))[1] == gone
+
+
 async def test_only_the_newest_delivered_batches_stay_known(journal, monkeypatch):
+    """And those whose parts are kept, and those that aren't delivered."""
     monkeypatch.setattr(statements, "KEPT_BATCHES", 2)
-    for collector in ("main", "other"):
-        for number in range(4):
-            await _append(journal, 1, collector=collector)
-            batch = await journal.seal(collector, f"{collector}{number}")
-            if number:
-                await journal.finish(batch)
-    for collector in ("main", "other"):
-        known = await journal.batches(collector, "sealed", "delivered")
-        assert [batch.id for batch in known] == [f"{collector}{number}" for number in (0, 2, 3)]
+    await _append(journal, 1)
+    await journal.seal("main", "waits")
+    await _delivered(journal, "b1", "b2", "b3")
+    await _delivered(journal, "other", collector="other")
+    for kept, known in ((3, ["b1", "b2", "b3"]), (0, ["b2", "b3"])):
+        await journal.prune("main", Retention(batches=kept))
+        assert [batch.id for batch in await journal.batches("main", "sealed", "delivered")] == ["waits", *known]
+    assert [batch.id for batch in await journal.batches("other", "delivered")] == ["other"]
+
+
+# Bytes that aren't delivered
+
+
+async def test_bytes_count_until_they_are_delivered(path):
+    """As frames, then as the parts that they became; after a restart too."""
+    seen = []
+    async with open_journal(path) as journal:
+        await _append(journal, 1, 1)  # 11 bytes each
+        seen.append(journal.buffered_bytes("main"))
+        await _spilled(journal, rows=1, size=100)
+        batch = await journal.seal("main", "b1")
+        seen.append(journal.buffered_bytes("main"))
+        await _append(journal, 1, collector="other")
+    async with open_journal(path) as journal:
+        seen.append((journal.buffered_bytes("main"), journal.buffered_bytes_in_all))
+        await journal.mark(batch, "failed")
+        await journal.retry("main")
+        await _spilled(journal, "parts/2.parquet", batch="b1", size=50)
+        seen.append((journal.buffered_bytes("main"), journal.buffered_bytes_in_all))
+        for _ in range(2):  # a delivery that is marked again counts once
+            await journal.finish(batch)
+        seen.append((journal.buffered_bytes("main"), journal.buffered_bytes_in_all))
+    assert seen == [22, 111, (111, 122), (150, 161), (0, 11)]
+    async with open_journal(path) as journal:
+        assert (journal.buffered_bytes("main"), journal.buffered_bytes_in_all) == (0, 11)
+
+
+async def test_what_is_forgotten_or_not_kept_is_no_bytes(journal):
+    await journal.append("main", _frame(1), "key", "digest")
+    await journal.append("main", _frame(1), "key", "digest")
+    assert journal.buffered_bytes("main") == 11
+    await _append(journal, 1, collector="other")
+    await journal.forget("main")
+    assert (journal.buffered_bytes("main"), journal.buffered_bytes_in_all) == (0, 11)
 
 
 async def test_parts_are_known_by_their_new_paths(journal):
@@ -367,6 +451,7 @@ async def test_a_log_is_newest_first_and_trimmed(journal, keep, kept):
 
 
 async def test_forgetting_drops_all_of_one_collector_and_tells_what_was_undelivered(journal, path):
+    await _delivered(journal, "delivered")
     for collector in ("main", "other"):
         await journal.append(collector, _frame(2), "key", "digest")
         await _spilled(journal, f"parts/{collector}.parquet", collector=collector)
@@ -374,7 +459,7 @@ async def test_forgetting_drops_all_of_one_collector_and_tells_what_was_undelive
         await _append(journal, 3, collector=collector)
         await journal.set_clock(collector, 100.0)
         await journal.log(collector, {}, 10)
-    assert await journal.forget("main") == (5, ["parts/main.parquet"], ["b-main"])
+    assert await journal.forget("main") == (5, _paths("main", "delivered"), ["delivered", "b-main"])
     assert (_state(journal), journal.waiting("other").rows) == ((0, 0, 0), 3)
     for table in ("frame", "part", "batch", "clock", "log", "idempotency"):
         assert _query(path, f"SELECT DISTINCT collector FROM {table}") == [("other",)]
@@ -419,7 +504,7 @@ async def test_a_seal_ordered_while_a_forgetting_waits_is_counted_right(path):
 
 def _schema(path):
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    connection.executescript(SCHEMA)
+    connection.executescript("".join(STEPS))
     return connection
 
 
@@ -640,7 +725,8 @@ class _Machine:
     async def finish(self, journal, collector, _):
         for batch in await journal.batches(collector, "sealed"):
             if not self.model.frames[collector, batch.id]:
-                paths = await journal.finish(batch)
+                await journal.finish(batch)
+                paths, _ = await journal.prune(collector, Retention(batches=0))
                 gone = self.model.parts.pop((collector, batch.id))
                 del self.model.frames[collector, batch.id]
                 assert [pq.read_table(self.directory / path)["id"].to_pylist() for path in paths] == gone
@@ -661,7 +747,12 @@ class _Machine:
                     options = {"race": race} if kind == "spill" else {}
                     await getattr(self, kind)(journal, collector, rows, **options)
                     assert _state(journal, collector)[:2] == self.model.waiting(collector)
+                    assert journal.buffered_bytes(collector) == self.bytes(collector)
             assert self.places() == self.model.places()
+
+    def bytes(self, collector):
+        tables = (f"SELECT TOTAL(size) FROM {table} WHERE collector = '{collector}'" for table in ("frame", "part"))
+        return sum(_query(self.path, sql)[0][0] for sql in tables)
 
     def places(self):
         found = defaultdict(list)
@@ -672,7 +763,7 @@ class _Machine:
         return found
 
 
-STEPS = st.tuples(
+MOVES = st.tuples(
     st.sampled_from(["append", "append", "append", "seal", "spill", "spill", "spill_batch", "finish", "forget"]),
     st.sampled_from("ab"),
     st.integers(0, 6),
@@ -681,7 +772,7 @@ STEPS = st.tuples(
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.lists(STEPS, max_size=15), min_size=1, max_size=3))
+@given(st.lists(st.lists(MOVES, max_size=15), min_size=1, max_size=3))
 def test_after_any_history_each_row_is_in_exactly_one_place(lives):
     """Appends, seals, spills (with a seal in their midst or not), deliveries, forgetting, and restarts."""
     with TemporaryDirectory() as directory:

@@ -6,14 +6,14 @@ import pytest
 from collector.errors import KeyReused
 from collector.store import statements
 from collector.store.frames import Frame
-from collector.store.schema import SCHEMA
+from collector.store.schema import STEPS
 from collector.store.statements import Cut, Part, Run
 
 
 @pytest.fixture
 def db():
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(SCHEMA)
+    connection.executescript("".join(STEPS))
     yield connection
     connection.close()
 
