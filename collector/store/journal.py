@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections import defaultdict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -20,11 +20,13 @@ import trio
 
 from collector.errors import DataDirError, StorageError
 from collector.store import statements
+from collector.store.health import Health, write_scratch
+from collector.store.refusals import is_loss, is_refusal, refusal
 from collector.store.schema import FORMAT_VERSION, STEPS
 from collector.store.statements import Batch, Part, Run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from collector.config import Retention
@@ -35,6 +37,8 @@ T = TypeVar("T")
 
 # Rows answered 2xx under durability "process" reach the disk at least this often.
 SYNC_INTERVAL = 1.0
+# A worker reads frames within this, or a checkpoint is tried another time.
+BUSY_TIMEOUT = 5.0
 
 
 @dataclass(slots=True)
@@ -80,8 +84,10 @@ class Journal:
     Raises StorageError when the disk refuses; nothing is done then.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._path = path
+        self._health = Health()
         self._orders: list[_Order[Any]] = []
         self._ordered = trio.Event()
         self._thread = trio.CapacityLimiter(1)
@@ -104,6 +110,9 @@ class Journal:
         ``key`` is the request's idempotency key, ``digest`` that of its body: a key that is known keeps nothing again.
         Raises KeyReused when the key is known with another digest.
         """
+        if self._health.is_losing:
+            await trio.lowlevel.checkpoint()
+            raise _nothing_kept(self.trouble)
         now = time.time()
 
         def keep(db: sqlite3.Connection) -> bool:
@@ -258,6 +267,63 @@ class Journal:
         self._buffered[collector] += size
         self._buffered_in_all += size
 
+    # The disk
+
+    @property
+    def trouble(self) -> str:
+        """What is the matter with the disk; empty when it is sound."""
+        return self._health.trouble
+
+    async def wait_until_sound(self) -> None:
+        """Return once the disk takes what is written."""
+        await self._health.wait_until_sound()
+
+    async def wait_out(self, refused: StorageError) -> None:
+        """Take down what the disk refused to others, and return once it is sound."""
+        self._health.note(str(refused))
+        await self._health.wait_until_sound()
+
+    async def tend(self) -> None:
+        """Once a second bring to the disk what is committed, or find out if it is well again; until cancelled."""
+        with _open_wal(self._path) as wal:
+            while True:
+                await trio.sleep(SYNC_INTERVAL)
+                if self.trouble:
+                    await self._try_again(wal)
+                elif self._has_unsynced:
+                    await self._sync(wal)
+
+    async def _sync(self, wal: int) -> None:
+        self._has_unsynced = False
+        try:
+            await trio.to_thread.run_sync(os.fsync, wal)
+        except OSError as error:
+            self._health.note(str(refusal(error, self._path.parent)), is_losing=True)
+
+    async def _try_again(self, wal: int) -> None:
+        try:
+            await trio.to_thread.run_sync(write_scratch, self._path.parent)
+            if self._health.is_losing:
+                await trio.to_thread.run_sync(self._write_again, wal, limiter=self._thread)
+            await self._execute(lambda db: db.execute(f"PRAGMA user_version = {FORMAT_VERSION}"))
+        except (OSError, sqlite3.Error) as error:
+            self._health.note(str(refusal(error, self._path.parent)))
+        except StorageError as error:
+            self._health.note(str(error))
+        else:
+            self._health.clear()
+
+    def _write_again(self, wal: int) -> None:
+        """Write what is committed to another place, and have it there: the database itself.
+
+        A second fsync of the same pages proves nothing: the kernel takes those that it could not write for written
+        (https://lwn.net/Articles/752063/). A checkpoint makes new ones of them, and raises if they don't get there.
+        """
+        is_busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise StorageError("the journal is being read; it is tried again")
+        os.fsync(wal)
+
     # The writer
 
     async def write_orders(self) -> None:
@@ -269,21 +335,20 @@ class Journal:
             await trio.to_thread.run_sync(self._transact, orders, limiter=self._thread)
             self._has_unsynced = True
             for order in orders:
-                if order.apply is not None and isinstance(order.result, outcome.Value):
+                if isinstance(order.result, outcome.Error):
+                    order.result = outcome.Error(self._told(order.result.error))
+                elif order.apply is not None and isinstance(order.result, outcome.Value):
                     order.apply(order.result.value)
                 order.done.set()
 
-    async def sync_regularly(self, wal: Path) -> None:
-        """Bring what is committed to the disk at least every second; runs until cancelled."""
-        descriptor = os.open(wal, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            while True:
-                await trio.sleep(SYNC_INTERVAL)
-                if self._has_unsynced:
-                    self._has_unsynced = False
-                    await trio.to_thread.run_sync(os.fsync, descriptor)
-        finally:
-            os.close(descriptor)
+    def _told(self, error: BaseException) -> BaseException:
+        """Translate what SQLite raised, and take it down if the disk is to blame."""
+        if not isinstance(error, sqlite3.Error):
+            return error
+        trouble = str(refusal(error, self._path.parent))
+        if is_refusal(error):
+            self._health.note(trouble, is_losing=is_loss(error))
+        return _nothing_kept(trouble)
 
     async def _execute(self, run: Callable[[sqlite3.Connection], T], apply: Callable[[T], None] | None = None) -> T:
         """Order a step of a transaction; ``apply`` takes its result to memory, in the order of the transactions."""
@@ -309,13 +374,20 @@ class Journal:
     def _try_alone(self, order: _Order[Any]) -> None:
         tried = outcome.capture(self._try_together, [order])
         if isinstance(tried, outcome.Error):
-            order.result = outcome.Error(_told(tried.error))
+            order.result = outcome.Error(tried.error)
 
 
-def _told(error: BaseException) -> BaseException:
-    if not isinstance(error, sqlite3.Error):
-        return error
-    return StorageError(f"the journal can't be written: {error}; nothing of the request was kept")
+def _nothing_kept(trouble: str) -> StorageError:
+    return StorageError(f"{trouble}; nothing of the request was kept")
+
+
+@contextmanager
+def _open_wal(journal: Path) -> Iterator[int]:
+    descriptor = os.open(journal.with_name(journal.name + "-wal"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 @asynccontextmanager
@@ -326,10 +398,10 @@ async def open_journal(path: Path, durability: Literal["process", "power"] = "pr
     """
     connection = _connect(path, durability)
     try:
-        journal = Journal(connection)
+        journal = Journal(connection, path)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(journal.write_orders)
-            nursery.start_soon(journal.sync_regularly, path.with_name(path.name + "-wal"))
+            nursery.start_soon(journal.tend)
             yield journal
             nursery.cancel_scope.cancel()
     finally:
@@ -339,7 +411,7 @@ async def open_journal(path: Path, durability: Literal["process", "power"] = "pr
 def _connect(path: Path, durability: str) -> sqlite3.Connection:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # what SQLite puts beside it has its mode
-        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        connection = sqlite3.connect(path, BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")

@@ -84,7 +84,7 @@ async def test_all_who_wait_share_one_transaction(path):
     connection = _schema(path)
     statements_run = []
     connection.set_trace_callback(statements_run.append)
-    journal = Journal(connection)
+    journal = Journal(connection, path)
     async with trio.open_nursery() as nursery:
         for _ in range(5):
             nursery.start_soon(_append, journal, 1)
@@ -485,7 +485,7 @@ async def test_one_who_waits_for_rows_is_not_forgotten_with_them(journal):
 async def test_a_seal_ordered_while_a_forgetting_waits_is_counted_right(path):
     """All three share a transaction, in this order: nothing is open after it."""
     connection = _schema(path)
-    journal = Journal(connection)
+    journal = Journal(connection, path)
     async with trio.open_nursery() as nursery:
         for order in ((journal.forget, "main"), (_append, journal, 2), (journal.seal, "main", "b1")):
             nursery.start_soon(*order)
@@ -516,7 +516,7 @@ async def _nearly_full(path):
     connection.execute(f"PRAGMA max_page_count = {pages + 10}")
     try:
         async with trio.open_nursery() as nursery:
-            journal = Journal(connection)
+            journal = Journal(connection, path)
             nursery.start_soon(journal.write_orders)
             yield journal
             nursery.cancel_scope.cancel()

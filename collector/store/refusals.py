@@ -1,0 +1,72 @@
+"""What a disk refuses, told to the operator: what is the matter, where, and what to do."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sqlite3
+from typing import TYPE_CHECKING
+
+from collector.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+# SQLite's codes for what the disk does: https://sqlite.org/rescode.html. Their low byte is the kind of error.
+_REFUSALS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+_LOSSES = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
+_DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# With less than this, what SQLite calls an error of input or output comes from there being no room.
+_NO_ROOM = 64 * 1024
+
+
+def refusal(error: OSError | sqlite3.Error, directory: Path) -> StorageError:
+    """Make the error that tells of it."""
+    if _is_of_room(error, directory):
+        told = StorageError(f"the disk is full ({error}); make room in {directory}")
+    elif _is_forbidden(error):
+        told = StorageError(f"{directory} can't be written ({error}); let this process write there")
+    elif isinstance(error, OSError) or is_refusal(error):
+        told = StorageError(f"the disk of {directory} fails ({error}); see the system's log, then mend or replace it")
+    else:
+        told = StorageError(f"the journal in {directory} can't be written ({error})")
+    told.__cause__ = error
+    return told
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Tell whether the disk is to blame for what SQLite raised, and may be well again later."""
+    return _kind(error) in _REFUSALS
+
+
+def is_loss(error: BaseException | None) -> bool:
+    """Tell whether what was written before may not have reached the disk."""
+    return _code(error) in _LOSSES
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Tell whether SQLite found its file damaged."""
+    return _kind(error) in _DAMAGES
+
+
+def _is_of_room(error: OSError | sqlite3.Error, directory: Path) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    is_short = _kind(error) == sqlite3.SQLITE_IOERR and shutil.disk_usage(directory).free < _NO_ROOM
+    return _kind(error) == sqlite3.SQLITE_FULL or is_short
+
+
+def _is_forbidden(error: OSError | sqlite3.Error) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FORBIDDEN
+    return _kind(error) in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+
+
+def _code(error: BaseException | None) -> int:
+    return getattr(error, "sqlite_errorcode", 0)  # Python's own errors of the module have none
+
+
+def _kind(error: BaseException | None) -> int:
+    return _code(error) & 0xFF
