@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,14 +15,18 @@ class CollectorError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a config: where it stands in the JSON, and what is wrong."""
+    """One thing wrong with a config: where it stands in the JSON, and what is wrong.
+
+    ``is_damage``: the file that it names was sound and is no longer.
+    """
 
     path: tuple[str | int, ...]
     message: str
+    is_damage: bool = False
 
     def under(self, *prefix: str | int) -> Problem:
         """Give the same problem with its path beginning at ``prefix``."""
-        return Problem((*prefix, *self.path), self.message)
+        return replace(self, path=(*prefix, *self.path))
 
     @property
     def key(self) -> str:
@@ -104,6 +108,14 @@ class EvaluationError(CollectorError):
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.detail = detail
+
+
+class FilesDamaged(EvaluationError):
+    """Parts of a batch, or its reference, can't be read; the batch stays, and what is sound can be evaluated."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(f"can't be read: {', '.join(paths)}")
+        self.paths = tuple(paths)
 
 
 class DeliveryError(CollectorError):

@@ -4,13 +4,12 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from collector.evaluation import durable
 from collector.evaluation.evaluated import Upload
 from collector.evaluation.exchange import DatasetFile
 
 
-def save(uploads: Iterable[Upload], snapshot_path: str) -> list[DatasetFile]:
-    """Write the datasets as parquet files and describe the request that uploads each.
+def encode(uploads: Iterable[Upload], snapshot_path: str) -> list[tuple[DatasetFile, bytes]]:
+    """Describe the request that uploads each dataset, with the parquet file that is to be at its path.
 
     Each is a POST of multipart form data to ``url``: ``form``, and the file as ``file`` under the name ``filename``.
     The daemon adds ``project_id`` to the query ``params``, and then:
@@ -18,15 +17,14 @@ def save(uploads: Iterable[Upload], snapshot_path: str) -> list[DatasetFile]:
     modern: sends the snapshot first and adds the ``snapshot_id`` that it got to ``params``;
     legacy: sends the datasets first and enters their ids (``dataset_id`` of the answer) by ``worker.link_datasets``.
     """
-    return [_save(upload, Path(snapshot_path)) for upload in uploads]
+    return [_encode(upload, Path(snapshot_path)) for upload in uploads]
 
 
-def _save(upload: Upload, snapshot_path: Path) -> DatasetFile:
+def _encode(upload: Upload, snapshot_path: Path) -> tuple[DatasetFile, bytes]:
     path = snapshot_path.with_name(f"{snapshot_path.stem}.{upload.role}.parquet")
     buffer = io.BytesIO()
     upload.frame.to_parquet(buffer)
-    durable.replace(path, buffer.getvalue())
-    return {
+    described: DatasetFile = {
         "role": upload.role,
         "name": upload.name,
         "path": str(path),
@@ -35,3 +33,4 @@ def _save(upload: Upload, snapshot_path: Path) -> DatasetFile:
         "form": upload.form,
         "params": upload.params,
     }
+    return described, buffer.getvalue()

@@ -1,6 +1,6 @@
 """What passes between the daemon and the worker process: plain dicts, so that both sides can pickle and log them."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Json = dict[str, Any]
 Generation = Literal["modern", "legacy"]
@@ -8,10 +8,14 @@ PathInConfig = list[str | int]
 
 
 class Complaint(TypedDict):
-    """One thing wrong with a collector's config; ``path`` leads to it from the collector's own keys."""
+    """One thing wrong with a collector's config; ``path`` leads to it from the collector's own keys.
+
+    ``is_damage``: a file was sound and is no longer.
+    """
 
     path: PathInConfig
     message: str
+    is_damage: NotRequired[bool]
 
 
 class Job(TypedDict):
@@ -36,7 +40,7 @@ class Job(TypedDict):
 
 
 class DatasetFile(TypedDict):
-    """A dataset to upload beside its snapshot; see ``datasets.save`` for what the daemon fills in."""
+    """A dataset to upload beside its snapshot; see ``datasets.encode`` for what the daemon fills in."""
 
     role: Literal["current", "reference"]
     name: str
@@ -48,7 +52,11 @@ class DatasetFile(TypedDict):
 
 
 class Outcome(TypedDict):
-    """What came of a job. ``report_id`` is a legacy report's own id, and the batch's id for a modern one."""
+    """What came of a job.
+
+    ``report_id`` is a legacy report's own id, and the batch's id for a modern one; ``checksum`` is the CRC-32 of the
+    snapshot's file.
+    """
 
     ok: Literal[True]
     generation: Generation
@@ -62,6 +70,7 @@ class Outcome(TypedDict):
     notes: list[str]
     datasets: list[DatasetFile]
     bytes: int
+    checksum: int
 
 
 class Failure(TypedDict):
@@ -70,6 +79,13 @@ class Failure(TypedDict):
     ok: Literal[False]
     error: str
     traceback: str
+
+
+class Damage(TypedDict):
+    """An evaluation that couldn't read these files: parts, or the reference. Nothing is wrong with the others."""
+
+    ok: Literal[False]
+    damaged: list[str]
 
 
 class Delivery(TypedDict):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from collector.evaluation.casts import cast_to, name_of
 from collector.evaluation.plain import to_frame
-from collector.evaluation.tables import read_parts, read_table
+from collector.evaluation.tables import Unreadable, read_parts, read_table
 
 Frame = pd.DataFrame
 _NOT_COLUMNS = ("metadata", "tags", "type")
@@ -85,7 +85,10 @@ def _read_reference(path: str, *, cache: bool, named: frozenset[str]) -> Frame:
     """Read the reference, or take it from this process's memory while the file is the same."""
     if not cache:
         return _converted_reference(path, named)
-    status = os.stat(path)  # noqa: PTH116  # the path is a string of the job's
+    try:
+        status = os.stat(path)  # noqa: PTH116  # the path is a string of the job's
+    except FileNotFoundError as error:
+        raise Unreadable([path]) from error
     key = (path, status.st_mtime_ns, status.st_size, named)
     if key not in _references:
         _references[key] = _converted_reference(path, named)

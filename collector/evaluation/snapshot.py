@@ -1,6 +1,7 @@
 """A snapshot's file: exactly the body that an Evidently service takes, of either generation."""
 
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -16,11 +17,9 @@ from collector.evaluation.exchange import Job, Json
 _STATUSES = {"SUCCESS": "passed", "FAIL": "failed", "WARNING": "warning", "ERROR": "error", "SKIPPED": "skipped"}
 
 
-def write(path: str, body: Json) -> int:
-    """Write the body; returns its bytes. NaN and infinities are spelt as Evidently's own client spells them."""
-    encoded = json.dumps(body, cls=NumpyEncoder).encode()
-    durable.replace(Path(path), encoded)
-    return len(encoded)
+def encode(body: Json) -> bytes:
+    """Give the file of a body. NaN and infinities are spelt as Evidently's own client spells them."""
+    return json.dumps(body, cls=NumpyEncoder).encode()
 
 
 def timestamp_of(job: Job) -> datetime:
@@ -44,9 +43,10 @@ def count_tests(statuses: Iterable[Any]) -> dict[str, int]:
     return {name: counts[name] for name in _STATUSES.values()} if counts else {}
 
 
-def strip_widgets(path: str) -> None:
+def strip_widgets(path: str) -> int:
     """Take the pictures out of a modern snapshot's file and keep every value: it shrinks to a few kB.
 
+    Returns the file's new checksum.
     Raises ValueError for a legacy one, whose pictures are drawn from its values when it is shown.
     """
     body = json.loads(Path(path).read_bytes())
@@ -54,14 +54,23 @@ def strip_widgets(path: str) -> None:
         raise ValueError("a legacy snapshot has no widgets to leave out: they are drawn from its values")
     for result in body["metric_results"].values():
         _strip(result)
-    write(path, SnapshotModel.parse_obj({**body, "widgets": [], "tests_widgets": []}).dict())
+    return _rewrite(path, SnapshotModel.parse_obj({**body, "widgets": [], "tests_widgets": []}).dict())
 
 
-def link_datasets(path: str, ids: dict[str, str]) -> None:
-    """Enter uploaded datasets ("current", "reference" to the ids they got) into a legacy snapshot's file."""
+def link_datasets(path: str, ids: dict[str, str]) -> int:
+    """Enter uploaded datasets ("current", "reference" to the ids they got) into a legacy snapshot's file.
+
+    Returns the file's new checksum.
+    """
     body = json.loads(Path(path).read_bytes())
     body["links"]["datasets"]["output"].update(ids)
-    write(path, body)
+    return _rewrite(path, body)
+
+
+def _rewrite(path: str, body: Json) -> int:
+    encoded = encode(body)
+    durable.replace(Path(path), encoded)
+    return zlib.crc32(encoded)
 
 
 def _strip(result: Any) -> None:

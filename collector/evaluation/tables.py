@@ -1,5 +1,6 @@
 """Parquet files as Arrow tables: a batch's parts made one, whatever their types."""
 
+import errno
 import json
 import re
 from collections.abc import Sequence
@@ -13,12 +14,31 @@ from collector.evaluation.exchange import Complaint
 
 # Written by collector.store.parts: parquet itself remembers only categories of text.
 _CATEGORIES = b"collector.categories"
+_MAGIC = b"PAR1"
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
+class Unreadable(Exception):
+    """Files that are damaged, or gone."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(", ".join(paths))
+        self.paths = list(paths)
+
+
 def read_parts(paths: Sequence[str]) -> tuple[pa.Table, list[str]]:
-    """Concatenate the parts in order; a column whose types don't agree becomes text. Returns the notes too."""
-    tables = [_decoded(read_table(path)) for path in paths]
+    """Concatenate the parts in order; a column whose types don't agree becomes text. Returns the notes too.
+
+    Raises Unreadable with all that can't be read.
+    """
+    tables, unreadable = [], []
+    for path in paths:
+        try:
+            tables.append(_decoded(read_table(path)))
+        except Unreadable as error:
+            unreadable += error.paths
+    if unreadable:
+        raise Unreadable(unreadable)
     notes = []
     for name, kinds in _clashing_columns(tables).items():
         tables = [_with_text(table, name) for table in tables]
@@ -27,9 +47,13 @@ def read_parts(paths: Sequence[str]) -> tuple[pa.Table, list[str]]:
 
 
 def read_table(path: str) -> pa.Table:
-    """Read one file, without the columns in which pandas keeps an index."""
-    # Not pq.read_table: it takes a folder named "a=b" on the way for a column.
-    table = pq.ParquetFile(path).read()
+    """Read one file, without the columns in which pandas keeps an index; raise Unreadable if it is damaged."""
+    try:
+        table = _open(path).read()
+    except (pa.ArrowException, OSError) as error:
+        if _is_passing(error):
+            raise
+        raise Unreadable([path]) from error
     for name in json.loads((table.schema.metadata or {}).get(_CATEGORIES, b"[]")):
         number = table.column_names.index(name)
         if not pa.types.is_dictionary(table.column(number).type):
@@ -42,13 +66,9 @@ def reference_complaints(path: str) -> list[Complaint]:
     if Path(path).exists() and not Path(path).is_file():
         return _about_reference(f"{path} is no file; a reference is a single parquet file")
     try:
-        rows = pq.read_metadata(path).num_rows
-    except FileNotFoundError:
-        return _about_reference(f"there is no file {path}; put the reference there, or send it with set_reference")
-    except PermissionError:
-        return _about_reference(f"{path} may not be read by this process; change its owner or mode")
+        rows = sum(len(batch) for batch in _open(path).iter_batches())  # all of it is read, and every page's checksum
     except (pa.ArrowException, OSError) as error:
-        return _about_reference(f"{path} is no parquet table ({error}); write it with DataFrame.to_parquet")
+        return _why_unreadable(path, error)
     if rows == 0:
         return _about_reference(f"{path} has no rows; a report compares with at least one")
     return []
@@ -59,8 +79,35 @@ def as_json_text(array: Any) -> list[str | None]:
     return [None if value is None else json.dumps(value, default=str, sort_keys=True) for value in array.to_pylist()]
 
 
-def _about_reference(message: str) -> list[Complaint]:
-    return [{"path": ["reference_path"], "message": message}]
+def _open(path: str) -> pq.ParquetFile:
+    # Not pq.read_table: it takes a folder named "a=b" on the way for a column.
+    return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Tell what is no fault of the file: memory, open files, permissions. What pyarrow itself raises has no number."""
+    if isinstance(error, OSError):
+        return error.errno not in {None, errno.ENOENT, errno.EIO}
+    return isinstance(error, MemoryError)
+
+
+def _why_unreadable(path: str, error: Exception) -> list[Complaint]:
+    if isinstance(error, FileNotFoundError):
+        return _about_reference(f"there is no file {path}; put the reference there, or send it with set_reference")
+    if isinstance(error, PermissionError):
+        return _about_reference(f"{path} may not be read by this process; change its owner or mode")
+    if _has_magic(path):
+        return _about_reference(f"{path} is damaged ({error}); write it anew, or send it again", is_damage=True)
+    return _about_reference(f"{path} is no parquet table ({error}); write it with DataFrame.to_parquet")
+
+
+def _has_magic(path: str) -> bool:
+    with Path(path).open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def _about_reference(message: str, *, is_damage: bool = False) -> list[Complaint]:
+    return [{"path": ["reference_path"], "message": message, "is_damage": is_damage}]
 
 
 def _decoded(table: pa.Table) -> pa.Table:

@@ -1,20 +1,22 @@
 """What the daemon calls in the worker process, by name: JSON-able values in, JSON-able values out."""
 
 import traceback
+import zlib
+from pathlib import Path
 
 import evidently
 import evidently.core.report
 
-from collector.evaluation import datasets, directory, legacy, modern, snapshot
+from collector.evaluation import datasets, directory, durable, legacy, modern, snapshot
 from collector.evaluation.check import complaints_of
 from collector.evaluation.definition import read_column_mapping, read_data_definition
 from collector.evaluation.evaluated import Evaluated
-from collector.evaluation.exchange import Complaint, Delivery, Failure, Job, Json, Outcome
+from collector.evaluation.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome
 from collector.evaluation.frames import Frames, prepare
 from collector.evaluation.quiet import hushed
 from collector.evaluation.report import generation_of, read_legacy, read_modern
 from collector.evaluation.strict import Reader
-from collector.evaluation.tables import reference_complaints
+from collector.evaluation.tables import Unreadable, reference_complaints
 
 _PASSING = (KeyboardInterrupt, SystemExit, MemoryError)
 
@@ -35,18 +37,26 @@ def check_reference(path: str) -> list[Complaint]:
     return reference_complaints(path)
 
 
-def evaluate(job: Job) -> Outcome | Failure:
-    """Evaluate one batch and write its snapshot; what a report raises becomes a Failure."""
+def evaluate(job: Job) -> Outcome | Failure | Damage:
+    """Evaluate one batch and write its snapshot; what a report raises becomes a Failure.
+
+    Raises OSError if the snapshot can't be written: that is the disk's matter, not the batch's.
+    """
     try:
         with hushed():
-            return _evaluate(job)
+            outcome, files = _evaluate(job)
     except _PASSING:
         raise
+    except Unreadable as error:
+        return {"ok": False, "damaged": error.paths}
     except (Exception, evidently.core.report.ReferenceMetricNotFound) as error:  # noqa: BLE001  # the border
         said = " ".join(str(error).split()) or "no message"
         if isinstance(error, KeyError):
             said += " (has the batch a column of this name?)"
         return {"ok": False, "error": f"{type(error).__name__}: {said}", "traceback": traceback.format_exc()}
+    for path, body in files.items():
+        durable.replace(Path(path), body)
+    return outcome
 
 
 def write_to_directory(delivery: Delivery) -> str:
@@ -55,22 +65,25 @@ def write_to_directory(delivery: Delivery) -> str:
         return directory.write_snapshot(delivery)
 
 
-def strip_widgets(snapshot_path: str) -> None:
-    """Rewrite a modern snapshot without its widgets; ValueError for a legacy one."""
-    snapshot.strip_widgets(snapshot_path)
+def strip_widgets(snapshot_path: str) -> int:
+    """Rewrite a modern snapshot without its widgets and return its checksum; ValueError for a legacy one."""
+    return snapshot.strip_widgets(snapshot_path)
 
 
-def link_datasets(snapshot_path: str, ids: dict[str, str]) -> None:
-    """Enter the ids of uploaded datasets, by role, into a legacy snapshot."""
-    snapshot.link_datasets(snapshot_path, ids)
+def link_datasets(snapshot_path: str, ids: dict[str, str]) -> int:
+    """Enter the ids of uploaded datasets, by role, into a legacy snapshot; returns its checksum."""
+    return snapshot.link_datasets(snapshot_path, ids)
 
 
-def _evaluate(job: Job) -> Outcome:
+def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
+    """Compute, and give the files that are to be written, by their paths; the snapshot last."""
     config = [job["report_config"], job["data_definition"], job["column_mapping"]]
     frames = prepare(job["parts"], job["reference"], cache=job["cache_reference"], config=config)
     generation = generation_of(job["report_config"])
     done = (_run_legacy if generation == "legacy" else _run_modern)(frames, job)
-    return {
+    uploads = datasets.encode(done.uploads, job["snapshot_path"]) if job["save_datasets"] else []
+    encoded = snapshot.encode(done.body)
+    outcome: Outcome = {
         "ok": True,
         "generation": generation,
         "kind": done.kind,
@@ -81,9 +94,11 @@ def _evaluate(job: Job) -> Outcome:
         "columns": done.drift.columns,
         "tests": done.tests,
         "notes": frames.notes,
-        "datasets": datasets.save(done.uploads, job["snapshot_path"]) if job["save_datasets"] else [],
-        "bytes": snapshot.write(job["snapshot_path"], done.body),
+        "datasets": [described for described, _ in uploads],
+        "bytes": len(encoded),
+        "checksum": zlib.crc32(encoded),
     }
+    return outcome, {described["path"]: body for described, body in uploads} | {job["snapshot_path"]: encoded}
 
 
 def _run_modern(frames: Frames, job: Job) -> Evaluated:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
 import trio_parallel
 
-from collector.errors import EvaluationError, Problem
+from collector.errors import EvaluationError, FilesDamaged, Problem
 from collector.pipeline.calls import call, prepare
+from collector.store.refusals import refusal
 from collector.store.statements import Part
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Iterator
 
     from collector.config import CollectorConfig
     from collector.store.frames import Frame
@@ -71,8 +72,16 @@ class Workers:
         return _problems(await self._check("check_reference", str(path)))
 
     async def evaluate(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Compute a report and write its snapshot; return what came out, or raise EvaluationError."""
-        result: dict[str, Any] = await self._run(self._heavy, self._unlimited, _EVALUATION + "evaluate", job)
+        """Compute a report and write its snapshot; return what came out, or raise EvaluationError.
+
+        Raises FilesDamaged if parts or the reference can't be read, StorageError if the snapshot can't be written.
+        """
+        try:
+            result: dict[str, Any] = await self._run(self._heavy, self._unlimited, _EVALUATION + "evaluate", job)
+        except OSError as error:
+            raise refusal(error, Path(job["snapshot_path"]).parent) from error
+        if "damaged" in result:
+            raise FilesDamaged(result["damaged"])
         if not result["ok"]:
             raise EvaluationError(result["error"], result["traceback"])
         return result
@@ -82,26 +91,33 @@ class Workers:
         limiter = self._directories[delivery["directory"]]  # one on a dead mount doesn't hold the others
         return str(await self._run(self._heavy, limiter, _EVALUATION + "write_to_directory", delivery))
 
-    async def strip_widgets(self, snapshot: Path) -> None:
-        """Rewrite a snapshot without its plots; raise ValueError if it hasn't any that it could do without."""
-        await self._run(self._heavy, self._writes, _EVALUATION + "strip_widgets", str(snapshot))
+    async def strip_widgets(self, snapshot: Path) -> int:
+        """Rewrite a snapshot without its plots; return its checksum, or raise ValueError if it can't do without."""
+        return await self._rewrite(snapshot, "strip_widgets")
 
-    async def link_datasets(self, snapshot: Path, ids: dict[str, str]) -> None:
-        """Enter the ids of uploaded datasets into a legacy snapshot, by their role."""
-        await self._run(self._heavy, self._writes, _EVALUATION + "link_datasets", str(snapshot), ids)
+    async def link_datasets(self, snapshot: Path, ids: dict[str, str]) -> int:
+        """Enter the ids of uploaded datasets into a legacy snapshot, by their role; return its checksum."""
+        return await self._rewrite(snapshot, "link_datasets", ids)
+
+    async def _rewrite(self, snapshot: Path, name: str, *args: Any) -> int:
+        with _refusals(snapshot):
+            return int(await self._run(self._heavy, self._writes, _EVALUATION + name, str(snapshot), *args))
 
     async def write_part(self, journal: Path, run: Run, target: Path, name: str) -> Part:
         """Write a run of frames to a parquet file; return the part, ``name`` being its path in the data directory."""
         args = (str(journal), run.collector, run.first, run.last, str(target))
         try:
-            rows, size = await self._run(self._light, self._parts, _PARTS + "write_part", *args)
+            with _refusals(target):
+                rows, size = await self._run(self._light, self._parts, _PARTS + "write_part", *args)
         except _UNWRITABLE as error:
             raise EvaluationError(f"rows can't be written to parquet: {error}", repr(error)) from error
         return Part(name, rows, size)
 
     async def write_reference(self, frame: Frame, target: Path) -> None:
         """Write the rows of a frame to a parquet file."""
-        await self._run(self._light, self._parts, _PARTS + "write_reference", frame.format, frame.body, str(target))
+        args = (frame.format, frame.body, str(target))
+        with _refusals(target):
+            await self._run(self._light, self._parts, _PARTS + "write_reference", *args)
 
     async def _check(self, name: str, *args: Any) -> Any:
         """Run a check, for so long and no longer: a file on a dead mount must not hold those of others."""
@@ -155,5 +171,14 @@ async def _open_processes(max_bytes: int) -> AsyncIterator[trio_parallel.WorkerC
             raise raised from None
 
 
+@contextmanager
+def _refusals(target: Path) -> Iterator[None]:
+    """Have what the disk refuses to a worker told as that."""
+    try:
+        yield
+    except OSError as error:
+        raise refusal(error, target.parent) from error
+
+
 def _problems(complaints: list[dict[str, Any]]) -> list[Problem]:
-    return [Problem(tuple(complaint["path"]), complaint["message"]) for complaint in complaints]
+    return [Problem(**complaint | {"path": tuple(complaint["path"])}) for complaint in complaints]

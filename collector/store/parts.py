@@ -48,12 +48,15 @@ def _write(table: pa.Table, target: Path) -> tuple[int, int]:
 
     table = table.replace_schema_metadata({CATEGORIES: json.dumps(_categories(table))})
     temporary = target.with_suffix(".tmp")
-    with open(temporary, "wb", opener=_private) as file:
-        pq.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
-        size = file.tell()
-    temporary.replace(target)
+    try:
+        with open(temporary, "wb", opener=_private) as file:
+            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
     sync_directory(target.parent)
     return table.num_rows, size
 

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from disks import small_disk  # noqa: F401  (a fixture)
 
 with warnings.catch_warnings():  # Evidently and what it imports warn on import, which is theirs
     warnings.simplefilter("ignore")

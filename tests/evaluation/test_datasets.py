@@ -2,6 +2,7 @@
 
 import io
 import json
+import zlib
 
 import pandas as pd
 import pytest
@@ -92,7 +93,8 @@ def test_legacy_datasets_are_sent_as_the_originals_cloud_client_sent_them(evalua
 
 def test_ids_of_uploaded_datasets_are_entered_into_a_legacy_snapshot(evaluate, iris, tmp_path):
     evaluate(LEGACY_DRIFT, iris, iris, save_datasets=True)
-    worker.link_datasets(str(tmp_path / "snapshot.json"), {"current": DATASET})
+    checksum = worker.link_datasets(str(tmp_path / "snapshot.json"), {"current": DATASET})
+    assert checksum == zlib.crc32((tmp_path / "snapshot.json").read_bytes())
     links = json.loads((tmp_path / "snapshot.json").read_text())["links"]["datasets"]["output"]
     assert links == {"current": DATASET, "reference": None, "additional": {}}
     assert LegacyReport.load(tmp_path / "snapshot.json").as_dict()["metrics"]

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -6,6 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from collector.evaluation.tables import read_parts, read_table, reference_complaints
+from collector.store.parts import write_reference
+
+
+def as_arrow(table):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
 
 
 def written(tmp_path, *tables):
@@ -60,6 +69,18 @@ def test_a_pipe_for_a_reference_is_refused_and_not_waited_for(tmp_path):
     assert "is no file" in complaint["message"]
 
 
+def test_a_reference_that_was_sound_and_is_damaged_is_found_and_told_as_that(tmp_path):
+    """Its footer alone would be well: every page is read."""
+    [path] = written(tmp_path, pa.table({"a": list(range(1000))}))
+    write_reference("arrow", as_arrow(pa.table({"a": list(range(1000))})), path)
+    body = bytearray(Path(path).read_bytes())
+    body[len(body) // 4] ^= 1
+    Path(path).write_bytes(body)
+    [complaint] = reference_complaints(path)
+    assert f"{path} is damaged" in complaint["message"]
+    assert complaint["is_damage"]
+
+
 def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
     (tmp_path / "text.parquet").write_text("a,b")
     empty = written(tmp_path, pa.table({"a": pa.array([], pa.int64())}))[0]
@@ -73,3 +94,4 @@ def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
         assert str(path) in complaint["message"]
         assert said in complaint["message"]
         assert complaint["path"] == ["reference_path"]
+        assert not complaint["is_damage"]

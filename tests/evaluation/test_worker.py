@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import evidently
@@ -59,7 +60,8 @@ def test_a_modern_report_has_the_values_that_evidently_gives_directly(evaluate, 
         "notes": [],
     }
     assert outcome["report_id"] == make_job({}, current)["batch_id"]
-    assert outcome["bytes"] == (tmp_path / "snapshot.json").stat().st_size
+    written = (tmp_path / "snapshot.json").read_bytes()
+    assert (outcome["bytes"], outcome["checksum"]) == (len(written), zlib.crc32(written))
 
 
 def test_parts_are_one_batch_in_order(evaluate, iris, tmp_path):
@@ -240,8 +242,33 @@ def test_what_a_report_raises_is_a_failure_and_writes_nothing(make_job, iris, tm
     assert failure(make_job({"metrics": [{"type": "MinValue", "column": "nowhere"}]}, iris)).startswith("KeyError: ")
     assert failure(make_job({"metrics": ["Nope"]}, iris)).startswith("ValueError: report_config.metrics.0: Unknown")
     assert failure(make_job(MODERN_DRIFT, iris[:0])) == "ValueError: the batch has no rows"
-    assert failure(make_job(MODERN_DRIFT, iris, str(tmp_path / "none"))).startswith("FileNotFoundError")
     assert not (tmp_path / "snapshot.json").exists()
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_files_that_cannot_be_read_are_named_and_are_no_failure(make_job, iris, tmp_path, is_cached):
+    """So that the rest can be evaluated, or the reference waited for."""
+    job = make_job(MODERN_DRIFT, [iris[:50], iris[50:100], iris[100:]], iris, cache_reference=is_cached)
+    sound = job["parts"][1]
+    for path in (job["parts"][0], job["reference"]):
+        body = bytearray(Path(path).read_bytes())
+        body[10:200] = bytes(190)
+        Path(path).write_bytes(body)
+    Path(job["parts"][2]).unlink()
+    assert worker.evaluate(job) == {"ok": False, "damaged": [job["parts"][0], job["parts"][2]]}
+    assert worker.evaluate(job | {"parts": [sound]}) == {"ok": False, "damaged": [job["reference"]]}
+    gone = str(tmp_path / "gone")
+    assert worker.evaluate(job | {"parts": [sound], "reference": gone}) == {"ok": False, "damaged": [gone]}
+
+
+@pytest.mark.parametrize(("room", "fitting"), [(0, []), (24 * 1024, ["s.current.parquet", "s.reference.parquet"])])
+def test_a_disk_that_is_full_is_no_failure_of_the_report(make_job, iris, small_disk, room, fitting):
+    """Neither for the datasets nor for the snapshot, which is written last; what can't be written leaves nothing."""
+    job = make_job(MODERN_DRIFT, iris, iris, save_datasets=True, snapshot_path=str(small_disk / "s.json"))
+    (small_disk / "ballast").write_bytes(bytes(1024 * 1024 - room))
+    with pytest.raises(OSError, match="No space left"):
+        worker.evaluate(job)
+    assert {path.name for path in small_disk.iterdir()} == {"ballast", *fitting}
 
 
 def test_a_missing_reference_metric_is_a_failure_though_it_is_no_exception(make_job, iris):

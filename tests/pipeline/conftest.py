@@ -1,6 +1,7 @@
 """What opens a world for the tests of pipelines."""
 
 import pytest
+from disks import small_disk  # noqa: F401  (a fixture)
 
 from .fakes import open_world
 

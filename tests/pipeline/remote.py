@@ -1,5 +1,6 @@
 """What test_workers has worker processes run, in the place of Evidently; only importable by name."""
 
+import errno
 import os
 import sys
 import time
@@ -34,10 +35,16 @@ def strip_widgets(path):
     if "legacy" in path:
         raise ValueError("a legacy snapshot has no widgets to leave out")
     Path(path).write_text("stripped", encoding="utf-8")
+    return 1
 
 
 def link_datasets(path, ids):
     Path(path).write_text(str(ids), encoding="utf-8")
+    return 2
+
+
+def _find_no_room():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 _DOING = {
@@ -46,5 +53,7 @@ _DOING = {
     "die": lambda: os._exit(7),
     "hang": lambda: time.sleep(600),
     "exit": lambda: sys.exit(3),
+    "damage": lambda: {"ok": False, "damaged": ["a.parquet", "b.parquet"]},
+    "full": _find_no_room,
     "memory": lambda: bytearray(10**12),
 }

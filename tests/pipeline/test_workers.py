@@ -1,12 +1,13 @@
 """Real worker processes, which run tests/pipeline/remote.py where the service has them run Evidently."""
 
 import os
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
 import trio
 
-from collector.errors import EvaluationError, Problem
+from collector.errors import EvaluationError, FilesDamaged, Problem, StorageError
 from collector.pipeline import workers as module
 from collector.pipeline.workers import open_workers
 from collector.store.journal import open_journal
@@ -147,10 +148,33 @@ async def test_an_error_of_the_disk_comes_through_as_it_is(tmp_path):
             await workers.write_to_directory({"directory": str(tmp_path)})
 
 
+async def test_files_that_cannot_be_read_are_named():
+    async with open_workers(1, MEMORY) as workers:
+        with pytest.raises(FilesDamaged, match=r"a\.parquet, b\.parquet") as caught:
+            await workers.evaluate({"do": "damage"})
+    assert caught.value.paths == ("a.parquet", "b.parquet")
+
+
+async def test_a_disk_that_is_full_is_no_failure_of_the_batch(small_disk):
+    """Of a snapshot, a part and a reference; no scratch stays behind."""
+    (small_disk / "ballast").write_bytes(bytes(1024 * 1024))
+    async with open_journal(small_disk.parent / "journal.sqlite3") as journal, open_workers(1, MEMORY) as workers:
+        await journal.append("main", frame_of([1]))
+        run = await journal.next_run("main", None, 100, 10**6)
+        for call in (
+            partial(workers.evaluate, {"do": "full", "snapshot_path": str(small_disk / "a.json")}),
+            partial(workers.write_part, small_disk.parent / "journal.sqlite3", run, small_disk / "a.parquet", "a"),
+            partial(workers.write_reference, frame_of([1]), small_disk / "b.parquet"),
+        ):
+            with pytest.raises(StorageError, match=f"the disk is full .*; make room in {small_disk}"):
+                await call()
+    assert [path.name for path in small_disk.iterdir()] == ["ballast"]
+
+
 async def test_snapshots_are_changed_in_place(tmp_path):
     async with open_workers(1, MEMORY) as workers:
-        await workers.strip_widgets(tmp_path / "a.json")
-        await workers.link_datasets(tmp_path / "b.json", {"current": "1"})
+        assert await workers.strip_widgets(tmp_path / "a.json") == 1
+        assert await workers.link_datasets(tmp_path / "b.json", {"current": "1"}) == 2
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == "stripped"
     assert (tmp_path / "b.json").read_text(encoding="utf-8") == "{'current': '1'}"
 
