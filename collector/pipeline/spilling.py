@@ -50,6 +50,6 @@ class Spilling:
             part = await work.tools.workers.write_part(work.data_dir.journal, run, target, name)
             reach("part written")
             if not await work.journal.spill(run, part):
-                target.unlink()
+                target.unlink(missing_ok=True)  # one without rows was never made
             reach("spilled")
             return True

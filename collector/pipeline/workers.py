@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections import defaultdict
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -15,6 +16,7 @@ import trio_parallel
 
 from collector.errors import EvaluationError, FilesDamaged, Problem
 from collector.pipeline.calls import call, prepare
+from collector.store.parts import UNWRITABLE
 from collector.store.refusals import refusal
 from collector.store.statements import Part
 
@@ -23,14 +25,13 @@ if TYPE_CHECKING:
 
     from collector.config import CollectorConfig
     from collector.store.frames import Frame
+    from collector.store.parts import Written
     from collector.store.statements import Run
 
 _log = structlog.get_logger()
 
 # With the time that a new process takes to load Evidently.
 CHECK_TIMEOUT = 60.0
-# What pyarrow raises for rows that have no place in parquet; its errors are of these classes. OSError is the disk's.
-_UNWRITABLE = (ValueError, TypeError, NotImplementedError, ArithmeticError, KeyError)
 _GRACE_PERIOD = 0.05
 _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
@@ -104,14 +105,20 @@ class Workers:
             return int(await self._run(self._heavy, self._writes, _EVALUATION + name, str(snapshot), *args))
 
     async def write_part(self, journal: Path, run: Run, target: Path, name: str) -> Part:
-        """Write a run of frames to a parquet file; return the part, ``name`` being its path in the data directory."""
+        """Write a run of frames to a parquet file; return the part, ``name`` being its path in the data directory.
+
+        Frames that are damaged are set aside; if all are, the part has no rows and there is no file.
+        """
         args = (str(journal), run.collector, run.first, run.last, str(target))
         try:
             with _refusals(target):
-                rows, size = await self._run(self._light, self._parts, _PARTS + "write_part", *args)
-        except _UNWRITABLE as error:
+                written: Written = await self._run(self._light, self._parts, _PARTS + "write_part", *args)
+        except UNWRITABLE as error:
             raise EvaluationError(f"rows can't be written to parquet: {error}", repr(error)) from error
-        return Part(name, rows, size)
+        if written.damaged:
+            lost = {"frames": len(written.damaged), "rows": run.rows - written.rows, "files": written.damaged}
+            _log.error("frames are damaged: set aside, the rest goes on", collector=run.collector, **lost)
+        return Part(name, written.rows, written.size)
 
     async def write_reference(self, frame: Frame, target: Path) -> None:
         """Write the rows of a frame to a parquet file."""
@@ -176,7 +183,7 @@ def _refusals(target: Path) -> Iterator[None]:
     """Have what the disk refuses to a worker told as that."""
     try:
         yield
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         raise refusal(error, target.parent) from error
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import uuid6
 
 from collector.errors import DataDirError
+from collector.store.checksums import file_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,37 @@ class DataDir:
     def journal(self) -> Path:
         """The SQLite database."""
         return self.path / "journal.sqlite3"
+
+    @property
+    def journal_mark(self) -> Path:
+        """Is there if the journal is broken, so that the next start recovers what is sound."""
+        return self.path / "journal.sqlite3-broken"
+
+    def damaged(self, name: str) -> Path:
+        """Where something that can't be read any more is set aside."""
+        return _made(self.path / "damaged") / name
+
+    def damaged_frame(self, collector: str, seq: int, format_: str) -> Path:
+        """Where the body of a frame is set aside."""
+        return self.damaged(f"frame-{_file_name(collector)}-{seq}.{quote(format_, safe='')[:20]}")
+
+    def set_aside(self, path: Path, kind: str) -> Path | None:
+        """Move a damaged file away, under a name that says what it was; None if it isn't there."""
+        target = self.damaged(f"{kind}-{path.name}")
+        try:
+            path.rename(target)
+        except FileNotFoundError:
+            return None
+        return target
+
+    def set_aside_reference(self, path: Path) -> Path | None:
+        """Move a damaged reference away if it is one of our own; None, and nothing done, if it is the user's."""
+        is_own = path.resolve().parent == (self.path / "references").resolve()
+        return self.set_aside(path, "reference") if is_own else None
+
+    def is_snapshot_sound(self, batch_id: str, checksum: int | None) -> bool:
+        """Tell whether a snapshot is as it was written, by what its evaluation said; True for None, of older ones."""
+        return checksum is None or file_checksum(self.snapshot(batch_id)) == checksum
 
     def new_part(self) -> str:
         """Name a part that isn't there yet."""
@@ -78,10 +110,12 @@ class DataDir:
         """Remove what a crash left behind: parts and snapshots that the journal doesn't know; return their paths."""
         orphans = [
             *(path for path in (self.path / "parts").iterdir() if f"parts/{path.name}" not in parts),
+            *self.path.glob("*.tmp"),
             *(path for path in (self.path / "failed").glob("*/*.parquet") if _relative(path, self.path) not in parts),
             *(self.path / "references").glob("*.tmp"),
             *(path for path in (self.path / "snapshots").iterdir() if path.name.split(".")[0] not in snapshots),
         ]
+        orphans = [path for path in orphans if not path.is_dir()]  # a directory is none of ours
         for path in orphans:
             path.unlink()
         for folder in (self.path / "failed").iterdir():
@@ -94,7 +128,7 @@ def open_data_dir(path: Path) -> Iterator[DataDir]:
     """Hold a data directory, making it if there is none, mode 0700; raise DataDirError if another daemon holds it."""
     try:
         for directory in (path, *(path / name for name in ("parts", "snapshots", "failed", "references"))):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _made(directory).chmod(0o700)  # one that an administrator made may be open to all
         descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise DataDirError(f"the data directory {path} can't be used: {error.strerror}") from error
@@ -103,6 +137,11 @@ def open_data_dir(path: Path) -> Iterator[DataDir]:
         yield DataDir(path)
     finally:
         os.close(descriptor)
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -20,8 +20,9 @@ import trio
 
 from collector.errors import DataDirError, StorageError
 from collector.store import statements
+from collector.store.data_dir import DataDir
 from collector.store.health import Health, write_scratch
-from collector.store.refusals import is_loss, is_refusal, refusal
+from collector.store.refusals import is_damage, is_loss, is_refusal, refusal
 from collector.store.schema import FORMAT_VERSION, STEPS
 from collector.store.statements import Batch, Part, Run
 
@@ -37,6 +38,10 @@ T = TypeVar("T")
 
 # Rows answered 2xx under durability "process" reach the disk at least this often.
 SYNC_INTERVAL = 1.0
+# Free pages (of 4 KiB) that the file keeps for the next frames, and how many of the rest go a second (in 10 to 30 ms).
+KEPT_PAGES = 16_384
+VACUUMED_PAGES = 512
+MAX_WAL_BYTES = 16 * 1024 * 1024
 # A worker reads frames within this, or a checkpoint is tried another time.
 BUSY_TIMEOUT = 5.0
 
@@ -164,12 +169,16 @@ class Journal:
         return await self._execute(lambda db: statements.find_run(db, collector, batch, rows, max_bytes))
 
     async def spill(self, run: Run, part: Part) -> bool:
-        """Enter a part in the place of its frames; False, and nothing done, if a batch was sealed in their midst."""
+        """Enter a part in the place of its frames; False, and nothing done, if a batch was sealed in their midst.
+
+        Rows that are in the frames and not in the part, as they were damaged, count no longer.
+        """
 
         def count(moved: tuple[bool, str | None]) -> None:
             if moved[0]:
                 self._count_bytes(run.collector, part.size - run.size)
             if moved == (True, None):
+                self._waiting[run.collector].rows -= run.rows - part.rows
                 self._waiting[run.collector].frame_rows -= run.rows
                 self._waiting[run.collector].frame_bytes -= run.size
 
@@ -196,6 +205,14 @@ class Journal:
     async def parts(self, batch_id: str) -> list[Part]:
         """Give the parts of a batch in the order of their rows."""
         return await self._execute(lambda db: statements.select_parts(db, batch_id))
+
+    async def drop_parts(self, batch: Batch, paths: list[str]) -> Batch:
+        """Let go of those parts of a batch that can't be read; return it with the rows that are left."""
+        rows, _ = await self._execute(
+            lambda db: statements.drop_parts(db, batch, paths),
+            lambda gone: self._count_bytes(batch.collector, -gone[1]),
+        )
+        return replace(batch, rows=batch.rows - rows)
 
     async def move_parts(self, new_paths: dict[str, str]) -> None:
         """Enter where parts are now, by their old paths."""
@@ -292,13 +309,25 @@ class Journal:
                     await self._try_again(wal)
                 elif self._has_unsynced:
                     await self._sync(wal)
+                if DataDir(self._path.parent).journal_mark.exists():  # a worker that read frames found it
+                    raise self._broken
 
     async def _sync(self, wal: int) -> None:
         self._has_unsynced = False
         try:
             await trio.to_thread.run_sync(os.fsync, wal)
+            await trio.to_thread.run_sync(self._shrink, limiter=self._thread)
         except OSError as error:
             self._health.note(str(refusal(error, self._path.parent)), is_losing=True)
+        except sqlite3.Error as error:
+            self._told(error)
+
+    def _shrink(self) -> None:
+        """Give back what was free for long: a backlog that is gone leaves its room in the file."""
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        if free > KEPT_PAGES:
+            pages = min(free - KEPT_PAGES, VACUUMED_PAGES)
+            self._connection.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() ends after a page
 
     async def _try_again(self, wal: int) -> None:
         try:
@@ -342,13 +371,20 @@ class Journal:
                 order.done.set()
 
     def _told(self, error: BaseException) -> BaseException:
-        """Translate what SQLite raised, and take it down if the disk is to blame."""
+        """Translate what SQLite raised, and take it down if the disk is to blame; end with a journal that is broken."""
         if not isinstance(error, sqlite3.Error):
             return error
+        if is_damage(error):
+            DataDir(self._path.parent).journal_mark.touch(0o600)
+            raise self._broken from error
         trouble = str(refusal(error, self._path.parent))
         if is_refusal(error):
             self._health.note(trouble, is_losing=is_loss(error))
         return _nothing_kept(trouble)
+
+    @property
+    def _broken(self) -> DataDirError:
+        return DataDirError(f"the journal {self._path} is broken; start again, and what is sound in it is recovered")
 
     async def _execute(self, run: Callable[[sqlite3.Connection], T], apply: Callable[[T], None] | None = None) -> T:
         """Order a step of a transaction; ``apply`` takes its result to memory, in the order of the transactions."""
@@ -404,8 +440,21 @@ async def open_journal(path: Path, durability: Literal["process", "power"] = "pr
             nursery.start_soon(journal.tend)
             yield journal
             nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        broken = _find_broken(group)
+        if broken is None:
+            raise
+        raise broken from None
     finally:
         connection.close()
+
+
+def _find_broken(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """Find among what ended the journal's tasks that it is broken: that alone is to be told."""
+    found: BaseException | None = group.subgroup(DataDirError)
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def _connect(path: Path, durability: str) -> sqlite3.Connection:
@@ -413,7 +462,10 @@ def _connect(path: Path, durability: str) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # what SQLite puts beside it has its mode
         connection = sqlite3.connect(path, BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
         try:
+            if path.stat().st_size == 0:  # only a new one takes it, and before all else
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
             _check_format(connection, path)
         except BaseException:

@@ -8,11 +8,20 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from collector.config.files import sync_directory
+from collector.errors import BadBody
+from collector.store.checksums import frame_checksum
+from collector.store.data_dir import DataDir
 from collector.store.frames import decode_frames
+from collector.store.refusals import is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +33,47 @@ if TYPE_CHECKING:
 
 # Where a part or reference says which of its columns are categories; evaluation reads it by this name too.
 CATEGORIES = b"collector.categories"
+_ORIGIN = b"collector.origin"
+# What decoding and pyarrow raise for rows that have no place in parquet. OSError is the disk's.
+UNWRITABLE = (BadBody, ValueError, TypeError, NotImplementedError, ArithmeticError, KeyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which frames of which collector a part was made of, and when the first of them came."""
+
+    collector: str
+    first: int
+    last: int
+    opened: float
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a run of frames; ``damaged`` are the files to which those went that can't be read."""
+
+    rows: int
+    size: int
+    damaged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A frame as the journal has it."""
+
+    collector: str
+    seq: int
+    format: Format
+    rows: int
+    body: Any  # bytes, unless it is damaged
+    checksum: int | None
+
+    @property
+    def is_sound(self) -> bool:
+        return isinstance(self.body, bytes) and self.checksum in {
+            None,
+            frame_checksum(self.collector, self.format, self.rows, self.body),
+        }
 
 
 def warm_up() -> None:
@@ -32,25 +82,69 @@ def warm_up() -> None:
     import pyarrow.parquet  # noqa: F401
 
 
-def write_part(journal: str, collector: str, first: int, last: int, path: str) -> tuple[int, int]:
-    """Write the journal's frames from ``first`` to ``last`` of a collector to a parquet file; return rows and bytes."""
-    return _write(decode_frames(_read_frames(journal, collector, first, last)), Path(path))
+def write_part(journal: str, collector: str, first: int, last: int, path: str) -> Written:
+    """Write the journal's frames from ``first`` to ``last`` of a collector to a parquet file.
+
+    Frames that are damaged or can't be decoded are written to ``damaged`` in the data directory, each to a file of its
+    own, and the rest to the part; without any rest there is no part.
+    """
+    data_dir = DataDir(Path(journal).parent)
+    with _open(data_dir, journal) as db:
+        origin = Origin(collector, first, last, _opened(db, collector, first, last))
+        try:
+            return _write_sound(db, data_dir, origin, Path(path), frozenset())
+        except UNWRITABLE:
+            unfit = frozenset(frame.seq for frame in _read_frames(db, origin) if frame.is_sound and not _is_fit(frame))
+            if not unfit:
+                raise
+            return _write_sound(db, data_dir, origin, Path(path), unfit)
 
 
 def write_reference(format_: Format, body: bytes, path: str) -> tuple[int, int]:
     """Write the rows of a body to a parquet file; return rows and bytes."""
-    return _write(decode_frames([(format_, body)]), Path(path))
+    table = decode_frames([(format_, body)])
+    return table.num_rows, _write(table, Path(path), {})
 
 
-def _write(table: pa.Table, target: Path) -> tuple[int, int]:
-    """Put a table at a path: whole and on the disk, or not there."""
+def read_origin(path: Path) -> tuple[Origin, int] | None:
+    """Read of a part what it was made of, and its rows; None if it can't be read, or doesn't say."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = table.replace_schema_metadata({CATEGORIES: json.dumps(_categories(table))})
+    try:
+        footer = pq.read_metadata(path)
+        return Origin(**json.loads((footer.metadata or {})[_ORIGIN])), footer.num_rows
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError):
+        return None
+
+
+def _write_sound(
+    db: sqlite3.Connection, data_dir: DataDir, origin: Origin, target: Path, unfit: frozenset[int]
+) -> Written:
+    damaged: list[str] = []
+
+    def sound() -> Iterator[tuple[Format, bytes]]:
+        for frame in _read_frames(db, origin):
+            if frame.is_sound and frame.seq not in unfit:
+                yield frame.format, frame.body
+            else:
+                damaged.append(str(_set_aside(frame, data_dir)))
+
+    frames = sound()
+    first = next(frames, None)
+    if first is None:
+        return Written(0, 0, tuple(damaged))
+    table = decode_frames(chain([first], frames))
+    size = _write(table, target, {_ORIGIN: json.dumps(asdict(origin))})
+    return Written(table.num_rows, size, tuple(damaged))
+
+
+def _write(table: pa.Table, target: Path, metadata: dict[bytes, str]) -> int:
+    """Put a table at a path, whole and on the disk, or not there; return its bytes."""
     temporary = target.with_suffix(".tmp")
     try:
         with open(temporary, "wb", opener=_private) as file:
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+            _encode(table, file, metadata)
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
@@ -58,7 +152,14 @@ def _write(table: pa.Table, target: Path) -> tuple[int, int]:
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(target.parent)
-    return table.num_rows, size
+    return size
+
+
+def _encode(table: pa.Table, file: IO[bytes], metadata: dict[bytes, str]) -> None:
+    import pyarrow.parquet as pq
+
+    table = table.replace_schema_metadata({CATEGORIES: json.dumps(_categories(table)), **metadata})
+    pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
 def _categories(table: pa.Table) -> list[str]:
@@ -68,15 +169,53 @@ def _categories(table: pa.Table) -> list[str]:
     return [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
 
 
-def _read_frames(journal: str, collector: str, first: int, last: int) -> Iterator[tuple[Format, bytes]]:
-    connection = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+def _is_fit(frame: _Kept) -> bool:
+    """Tell whether a frame makes a part by itself."""
     try:
-        yield from connection.execute(
-            "SELECT format, body FROM frame WHERE collector = ? AND seq BETWEEN ? AND ? ORDER BY seq",
-            (collector, first, last),
-        )
-    finally:
-        connection.close()
+        _encode(decode_frames([(frame.format, frame.body)]), BytesIO(), {})
+    except UNWRITABLE:
+        return False
+    return True
+
+
+@contextmanager
+def _open(data_dir: DataDir, journal: str) -> Iterator[sqlite3.Connection]:
+    """Open the journal for reading; where it turns out to be broken, the daemon is told by its mark."""
+    with closing(sqlite3.connect(f"file:{quote(journal)}?mode=ro", uri=True)) as db:
+        db.text_factory = lambda text: text.decode(errors="replace")  # what is damaged is found by its checksum
+        try:
+            yield db
+        except sqlite3.Error as error:
+            if is_damage(error):
+                data_dir.journal_mark.touch(0o600)
+            raise
+
+
+def _opened(db: sqlite3.Connection, *run: str | int) -> float:
+    (opened,) = db.execute(
+        "SELECT MIN(received) FROM frame WHERE collector = ? AND seq BETWEEN ? AND ?", run
+    ).fetchone()
+    return float(opened)
+
+
+def _read_frames(db: sqlite3.Connection, origin: Origin) -> Iterator[_Kept]:
+    for row in db.execute(
+        "SELECT collector, seq, format, rows, body, checksum FROM frame "
+        "WHERE collector = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+        (origin.collector, origin.first, origin.last),
+    ):
+        yield _Kept(*row)
+
+
+def _set_aside(frame: _Kept, data_dir: DataDir) -> Path:
+    path = data_dir.damaged_frame(frame.collector, frame.seq, frame.format)
+    body = frame.body if isinstance(frame.body, bytes) else str(frame.body).encode()
+    with open(path, "wb", opener=_private) as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+    return path
 
 
 def _private(path: str, flags: int) -> int:

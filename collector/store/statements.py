@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from collector.errors import KeyReused
+from collector.store.checksums import frame_checksum
 
 if TYPE_CHECKING:
     import sqlite3
@@ -74,9 +75,10 @@ class Cut:
 
 def insert_frame(db: sqlite3.Connection, collector: str, frame: Frame, now: float) -> None:
     """Keep a frame in the open batch."""
+    checksum = frame_checksum(collector, frame.format, frame.rows, frame.body)
     db.execute(
-        "INSERT INTO frame(collector, format, rows, size, received, body) VALUES (?, ?, ?, ?, ?, ?)",
-        (collector, frame.format, frame.rows, len(frame.body), now, frame.body),
+        "INSERT INTO frame(collector, format, rows, size, received, body, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (collector, frame.format, frame.rows, len(frame.body), now, frame.body, checksum),
     )
 
 
@@ -132,7 +134,8 @@ def find_run(db: sqlite3.Connection, collector: str, batch: str | None, rows: in
 def move_to_part(db: sqlite3.Connection, run: Run, part: Part) -> tuple[bool, str | None]:
     """Put a part in the place of its frames; tell if it was done, and the batch they belong to.
 
-    Nothing is done if a batch was sealed in their midst: a part belongs to one batch.
+    Nothing is done if a batch was sealed in their midst: a part belongs to one batch. A part may have less rows than
+    its frames, or none, if some of them were damaged.
     """
     frames = (run.collector, run.first, run.last)
     batches = db.execute(
@@ -140,13 +143,15 @@ def move_to_part(db: sqlite3.Connection, run: Run, part: Part) -> tuple[bool, st
     ).fetchall()
     if len(batches) != 1:
         return False, None
+    [batch] = batches[0]
     db.execute(
         "INSERT INTO part SELECT ?, collector, batch, ?, ?, MIN(seq), MIN(received) FROM frame "
-        "WHERE collector = ? AND seq BETWEEN ? AND ?",
-        (part.path, part.rows, part.size, *frames),
+        "WHERE collector = ? AND seq BETWEEN ? AND ? HAVING ?",
+        (part.path, part.rows, part.size, *frames, part.rows > 0),
     )
+    db.execute("UPDATE batch SET rows = rows - ? WHERE id = ?", (run.rows - part.rows, batch))
     db.execute("DELETE FROM frame WHERE collector = ? AND seq BETWEEN ? AND ?", frames)
-    return True, batches[0][0]
+    return True, batch
 
 
 def select_parts(db: sqlite3.Connection, batch_id: str) -> list[Part]:
@@ -158,6 +163,15 @@ def select_parts(db: sqlite3.Connection, batch_id: str) -> list[Part]:
 def move_parts(db: sqlite3.Connection, new_paths: dict[str, str]) -> None:
     """Enter where parts are now."""
     db.executemany("UPDATE part SET path = ? WHERE path = ?", [(new, old) for old, new in new_paths.items()])
+
+
+def drop_parts(db: sqlite3.Connection, batch: Batch, paths: list[str]) -> tuple[int, int]:
+    """Let go of some of a batch's parts; return how many rows and bytes go with them."""
+    gone = [part for part in select_parts(db, batch.id) if part.path in paths]
+    rows, size = sum(part.rows for part in gone), sum(part.size for part in gone)
+    db.executemany("DELETE FROM part WHERE path = ?", [(part.path,) for part in gone])
+    db.execute("UPDATE batch SET rows = rows - ? WHERE id = ?", (rows, batch.id))
+    return rows, size
 
 
 # Batches

@@ -95,8 +95,8 @@ class FakeWorkers:
         await trio.lowlevel.checkpoint()
         if self.part_failures:
             raise self.part_failures.pop(0)
-        rows, size = parts.write_part(str(journal), run.collector, run.first, run.last, str(target))
-        return Part(name, rows, size)
+        written = parts.write_part(str(journal), run.collector, run.first, run.last, str(target))
+        return Part(name, written.rows, written.size)
 
     async def write_reference(self, frame, target):
         await trio.lowlevel.checkpoint()

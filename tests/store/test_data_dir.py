@@ -2,6 +2,7 @@ import os
 import stat
 import subprocess
 import sys
+import zlib
 
 import pytest
 
@@ -37,6 +38,13 @@ def test_a_data_directory_is_made_for_its_owner_only(tmp_path):
         made = [opened.path, *(opened.path / name for name in ("parts", "snapshots", "failed", "references"))]
         assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o700}
         assert stat.S_IMODE((opened.path / "lock").stat().st_mode) == 0o600
+
+
+def test_a_data_directory_that_was_open_to_all_is_closed(tmp_path):
+    for path in (tmp_path / "data", tmp_path / "data" / "parts"):
+        path.mkdir(mode=0o755)
+    with open_data_dir(tmp_path / "data") as opened:
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (opened.path, opened.path / "parts")] == [0o700] * 2
 
 
 def test_a_second_holder_is_refused_until_the_first_is_gone(tmp_path):
@@ -151,6 +159,40 @@ def test_what_the_journal_does_not_know_is_an_orphan(data_dir):
     assert sorted(data_dir.remove_orphans({"parts/1.parquet", "failed/b/2.parquet"}, {"b"})) == sorted(orphans)
     assert not any(path.exists() for path in orphans)
     assert all(path.exists() for path in known + beside)
+
+
+def test_a_directory_among_the_files_is_none_of_ours(data_dir):
+    """A file system's own, or an administrator's, doesn't end the start."""
+    made = [data_dir.path / name / "lost+found" for name in ("parts", "snapshots", "failed", "references")]
+    for path in (*made, data_dir.path / "references" / "x.tmp"):
+        path.mkdir()
+    assert data_dir.remove_orphans(set(), set()) == []
+    assert all(path.is_dir() for path in made if path.parent.name != "failed")
+
+
+def test_what_is_damaged_is_set_aside_under_a_name_that_says_what_it_was(data_dir):
+    assert not (data_dir.path / "damaged").exists()  # where all is sound
+    [part] = _touched(data_dir.path / "parts" / "1.parquet")
+    moved = data_dir.set_aside(part, "part")
+    assert (moved, moved.exists(), part.exists()) == (data_dir.path / "damaged" / "part-1.parquet", True, False)
+    assert stat.S_IMODE(moved.parent.stat().st_mode) == 0o700
+    assert data_dir.set_aside(part, "part") is None
+
+
+def test_a_damaged_reference_is_moved_only_if_it_is_our_own(data_dir, tmp_path):
+    own, users = _touched(data_dir.new_reference("main"), tmp_path / "reference.parquet")
+    assert data_dir.set_aside_reference(users) is None
+    assert data_dir.set_aside_reference(own).name == f"reference-{own.name}"
+    assert (own.exists(), users.exists()) == (False, True)
+
+
+def test_a_snapshot_that_has_changed_is_not_sound(data_dir):
+    data_dir.snapshot("b1").write_bytes(b"{}")
+    checksum = zlib.crc32(b"{}")
+    assert data_dir.is_snapshot_sound("b1", checksum)
+    assert data_dir.is_snapshot_sound("b1", None)  # of an older version
+    data_dir.snapshot("b1").write_bytes(b"{")
+    assert not data_dir.is_snapshot_sound("b1", checksum)
 
 
 def test_references_that_were_never_finished_are_orphans_too(data_dir):

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import stat
 from collections import defaultdict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 from collector.config import Retention
 from collector.errors import DataDirError, KeyReused, StorageError
 from collector.store import statements
+from collector.store.data_dir import DataDir
 from collector.store.frames import Frame, check_frame
 from collector.store.journal import Journal, open_journal
 from collector.store.parts import write_part
@@ -423,6 +424,32 @@ async def test_a_spill_of_what_is_forgotten_changes_nothing(journal):
     assert await journal.known_files() == (set(), set())
 
 
+async def test_rows_of_damaged_frames_count_no_longer(journal):
+    """In the open batch, in a sealed one, and where no row of a run is left."""
+    await _append(journal, 2, 2)
+    run = await journal.next_run("main", None, MANY, MANY)
+    assert await journal.spill(run, Part("parts/1.parquet", 3, 100))
+    assert (_state(journal), journal.buffered_bytes("main")) == ((3, 0, 0), 100)
+    await _append(journal, 4)
+    await journal.seal("main", "b1")
+    run = await journal.next_run("main", "b1", MANY, MANY)
+    assert await journal.spill(run, Part("parts/2.parquet", 0, 0))
+    assert [batch.rows for batch in await journal.batches("main", "sealed")] == [3]
+    assert await journal.parts("b1") == [Part("parts/1.parquet", 3, 100)]
+    assert (_state(journal), journal.buffered_bytes("main")) == ((0, 0, 0), 100)
+
+
+async def test_parts_that_cannot_be_read_are_dropped_from_their_batch(journal):
+    for number in (1, 2):
+        await _append(journal, number)
+        await _spilled(journal, f"parts/{number}.parquet", size=100)
+    batch = await journal.seal("main", "b1")
+    left = await journal.drop_parts(batch, ["parts/2.parquet", "parts/gone.parquet"])
+    assert (left.rows, await journal.batches("main", "sealed")) == (1, [left])
+    assert [part.path for part in await journal.parts("b1")] == ["parts/1.parquet"]
+    assert journal.buffered_bytes("main") == 100
+
+
 # Clocks and logs
 
 
@@ -585,6 +612,53 @@ async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path, con
     assert path.read_bytes() == content
 
 
+async def test_a_journal_that_breaks_ends_with_its_mark(path):
+    """What waits for it is answered nothing: the process ends, and the next start recovers."""
+
+    async def work():
+        async with open_journal(path) as journal:
+            await _append(journal, 1)
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute("PRAGMA writable_schema = ON")
+                wrong = "(SELECT rootpage FROM sqlite_master WHERE name = 'frame_by_batch')"
+                connection.execute(f"UPDATE sqlite_master SET rootpage = {wrong} WHERE name = 'frame'")
+                connection.execute("PRAGMA schema_version = 1000")  # has others read it again
+                connection.commit()
+            await _append(journal, 1)
+
+    with pytest.raises(DataDirError, match="is broken; start again, and what is sound in it is recovered"):
+        await work()
+    assert DataDir(path.parent).journal_mark.exists()
+
+
+async def test_a_mark_that_a_worker_sets_ends_it_too(path, monkeypatch):
+    monkeypatch.setattr("collector.store.journal.SYNC_INTERVAL", 0.01)
+
+    async def work():
+        async with open_journal(path):
+            DataDir(path.parent).journal_mark.touch()
+            await trio.sleep_forever()
+
+    with pytest.raises(DataDirError, match="is broken"), trio.fail_after(30):
+        await work()
+
+
+async def test_a_backlog_that_is_gone_leaves_little_room_behind(path, monkeypatch):
+    """The file gives back all but what is kept free, a few pages at a time; the log is cut to its limit."""
+    for name, value in (("SYNC_INTERVAL", 0.01), ("KEPT_PAGES", 10), ("VACUUMED_PAGES", 20), ("MAX_WAL_BYTES", 65536)):
+        monkeypatch.setattr(f"collector.store.journal.{name}", value)
+    async with open_journal(path) as journal:
+        for _ in range(80):
+            await journal.append("main", Frame("json", bytes(100_000), 1))
+        assert path.stat().st_size > 1_000_000
+        await _spilled(journal)
+        with trio.fail_after(30):
+            while path.stat().st_size > 200_000:
+                await _append(journal, 1, collector="other")
+                await trio.sleep(0.01)
+        assert path.with_name(path.name + "-wal").stat().st_size < 5_000_000
+
+
 async def test_a_directory_in_its_place_is_refused(path):
     path.mkdir()
     with pytest.raises(DataDirError, match="can't be opened: "):
@@ -603,6 +677,21 @@ async def test_a_restart_knows_what_waits(path):
     async with open_journal(path) as journal:
         assert (_state(journal), _state(journal, "other")) == before
         assert _state(journal, "sealed") == (0, 0, 0)
+
+
+async def test_a_journal_of_the_first_format_is_taken_over(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"{STEPS[0]} PRAGMA user_version = 1;")
+        connection.execute("INSERT INTO frame VALUES (7, 'main', 'b1', 'json', 1, 11, 100, '{\"id\": [0]}')")
+        connection.execute(
+            "INSERT INTO batch(id, collector, state, rows, opened, sealed) VALUES ('b1', 'main', 'sealed', 1, 1, 2)"
+        )
+        connection.commit()
+    async with open_journal(path) as journal:
+        assert [batch.id for batch in await journal.batches("main", "sealed")] == ["b1"]
+        await _append(journal, 1)
+    assert _query(path, "SELECT seq, checksum IS NULL FROM frame") == [(7, 1), (8, 0)]
+    assert _query(path, "PRAGMA user_version") == [(len(STEPS),)]
 
 
 @pytest.mark.parametrize(("durability", "level"), [("process", 1), ("power", 2)])
@@ -706,7 +795,7 @@ class _Machine:
         if run is None:
             return
         name = self._name()
-        _, size = write_part(str(self.path), collector, run.first, run.last, str(self.directory / name))
+        size = write_part(str(self.path), collector, run.first, run.last, str(self.directory / name)).size
         if race:
             await self.seal(journal, collector, race)
         taken = frames[: next(n for n in range(len(frames) + 1) if sum(map(len, frames[:n])) == run.rows)]
