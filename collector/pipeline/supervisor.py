@@ -42,6 +42,7 @@ class Supervisor:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start what the config asks for, then carry out orders until cancelled."""
         async with trio.open_nursery() as nursery:
+            await self._finish_forgetting()
             await self._apply(self._wanted, nursery)
             task_status.started()
             async for order in self._orders_out:
@@ -79,13 +80,29 @@ class Supervisor:
 
         async def remove(nursery: trio.Nursery) -> int:
             self.pipeline(collector_id)
-            await self._take(self.config.without_collector(collector_id), nursery)
-            rows, parts, batches = await self._tools.journal.forget(collector_id)
-            self._tools.data_dir.remove_batches(parts, batches)
-            self._tools.data_dir.remove_references(collector_id, kept=0)
-            return rows
+            await self._tools.journal.mark_forgotten(collector_id)
+            try:
+                await self._take(self.config.without_collector(collector_id), nursery)
+            except CollectorError:
+                await self._tools.journal.unmark_forgotten(collector_id)
+                raise
+            return await self._forget(collector_id)
 
         return await self._order(remove)
+
+    async def _forget(self, collector_id: str) -> int:
+        rows, parts, batches = await self._tools.journal.forget(collector_id)
+        self._tools.data_dir.remove_batches(parts, batches)
+        self._tools.data_dir.remove_references(collector_id, kept=0)
+        return rows
+
+    async def _finish_forgetting(self) -> None:
+        """Bring to its end what a crash cut off: a collector that is in the config stays, one that isn't goes."""
+        for collector_id in await self._tools.journal.forgotten():
+            if collector_id in self._wanted.collectors:
+                await self._tools.journal.unmark_forgotten(collector_id)
+            else:
+                await self._forget(collector_id)
 
     async def set_reference(self, collector_id: str, frame: Frame) -> None:
         """Make the rows of a frame the reference of a collector, from its next batch on."""

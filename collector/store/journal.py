@@ -11,8 +11,9 @@ import os
 import sqlite3
 import time
 from collections import defaultdict
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import outcome
@@ -41,6 +42,9 @@ SYNC_INTERVAL = 1.0
 # Free pages (of 4 KiB) that the file keeps for the next frames, and how many of the rest go a second (in 10 to 30 ms).
 KEPT_PAGES = 16_384
 VACUUMED_PAGES = 512
+# Idempotency keys that are no longer needed are removed every so often, so many in a transaction (in some 5 ms).
+KEYS_INTERVAL = 60.0
+KEYS_AT_ONCE = 1_000
 MAX_WAL_BYTES = 16 * 1024 * 1024
 # A worker reads frames within this, or a checkpoint is tried another time.
 BUSY_TIMEOUT = 5.0
@@ -264,7 +268,35 @@ class Journal:
         """Give a collector's log, newest first."""
         return await self._execute(lambda db: statements.select_logs(db, collector))
 
+    async def prune_keys(self) -> None:
+        """Forget idempotency keys that are too old or too many; runs until cancelled."""
+        while True:
+            await trio.sleep(KEYS_INTERVAL)
+            with suppress(StorageError):  # it is in ``trouble``, and tried again
+                await self._prune_keys()
+
+    async def _prune_keys(self) -> None:
+        """Forget them a few at a time, so that nobody's commit waits for long."""
+        excess = await self._execute(partial(statements.count_excess_keys, now=time.time()))
+        while excess > 0:
+            count = min(KEYS_AT_ONCE, excess)
+            await self._execute(partial(statements.delete_oldest_keys, count=count))
+            excess -= count
+
     # Whole collectors, and what is on disk beside the journal
+
+    async def mark_forgotten(self, collector: str) -> None:
+        """Enter that a collector is to be forgotten, before its config is dropped: a crash between is made good."""
+        await self._execute(lambda db: db.execute("INSERT OR IGNORE INTO forgotten VALUES (?)", (collector,)))
+
+    async def unmark_forgotten(self, collector: str) -> None:
+        """Enter that a collector stays."""
+        await self._execute(lambda db: db.execute("DELETE FROM forgotten WHERE collector = ?", (collector,)))
+
+    async def forgotten(self) -> list[str]:
+        """Give the collectors that were to be forgotten when the process ended."""
+        rows = await self._execute(lambda db: db.execute("SELECT collector FROM forgotten").fetchall())
+        return [collector for (collector,) in rows]
 
     async def forget(self, collector: str) -> tuple[int, list[str], list[str]]:
         """Drop all that belongs to a collector; return its undelivered rows, its parts' paths, its batches' ids."""
@@ -438,6 +470,7 @@ async def open_journal(path: Path, durability: Literal["process", "power"] = "pr
         async with trio.open_nursery() as nursery:
             nursery.start_soon(journal.write_orders)
             nursery.start_soon(journal.tend)
+            nursery.start_soon(journal.prune_keys)
             yield journal
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:

@@ -20,7 +20,9 @@ State = Literal["sealed", "evaluated", "delivered", "failed"]
 
 # Delivered batches that are still known, for a collector, once their parts are gone.
 KEPT_BATCHES = 100
+# Idempotency keys that are known: those of a day, and no more than this, which is a few hundred MB.
 KEPT_KEYS_SECONDS = 24 * 3600
+KEPT_KEYS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +86,29 @@ def insert_frame(db: sqlite3.Connection, collector: str, frame: Frame, now: floa
 
 def is_key_known(db: sqlite3.Connection, collector: str, key: str, digest: str, now: float) -> bool:
     """Tell whether an idempotency key came before, and keep it; raise KeyReused if it came with another body."""
-    known = db.execute("SELECT digest FROM idempotency WHERE collector = ? AND key = ?", (collector, key)).fetchone()
+    known = db.execute(
+        "SELECT digest FROM idempotency WHERE collector = ? AND key = ? AND at >= ?",
+        (collector, key, now - KEPT_KEYS_SECONDS),
+    ).fetchone()
     if known is None:
-        db.execute("DELETE FROM idempotency WHERE at < ?", (now - KEPT_KEYS_SECONDS,))
-        db.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?)", (collector, key, digest, now))
+        db.execute("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)", (collector, key, digest, now))
         return False
     if known[0] != digest:
         raise KeyReused(f"the idempotency key '{key}' came before with another body; give each request its own")
     return True
+
+
+def count_excess_keys(db: sqlite3.Connection, now: float) -> int:
+    """Count the keys that are to go: those that are too old, or more than are kept."""
+    (old,) = db.execute("SELECT COUNT(*) FROM idempotency WHERE at < ?", (now - KEPT_KEYS_SECONDS,)).fetchone()
+    (count,) = db.execute("SELECT COUNT(*) FROM idempotency").fetchone()
+    return max(int(old), int(count) - KEPT_KEYS)
+
+
+def delete_oldest_keys(db: sqlite3.Connection, count: int) -> None:
+    """Forget so many keys."""
+    oldest = db.execute("SELECT collector, key FROM idempotency ORDER BY at LIMIT ?", (count,)).fetchall()
+    db.executemany("DELETE FROM idempotency WHERE collector = ? AND key = ?", oldest)
 
 
 def waiting_frames(db: sqlite3.Connection) -> list[tuple[str, int, int]]:
@@ -326,7 +343,7 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
     ).fetchone()[0]
     paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector = ?", (collector,))]
     batches = [id_ for (id_,) in db.execute("SELECT id FROM batch WHERE collector = ?", (collector,))]
-    for table in ("frame", "part", "batch", "clock", "log", "idempotency"):
+    for table in ("frame", "part", "batch", "clock", "log", "idempotency", "forgotten"):
         db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (names of ours)
     return int(rows), paths, batches
 

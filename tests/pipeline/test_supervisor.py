@@ -228,9 +228,23 @@ async def test_a_config_that_cannot_be_saved_changes_nothing(world, monkeypatch)
         with pytest.raises(StorageError):
             await supervisor.delete("a")
         assert supervisor.pipeline("a") is pipeline
+        assert await w.journal.forgotten() == []
         monkeypatch.undo()
         await supervisor.put(collector("b"))
         assert list(supervisor.config.collectors) == ["a", "b"]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("configured", "rows"), [(["a"], 2), ([], 0)], ids=["before", "after"])
+async def test_a_deletion_that_a_crash_cut_off_before_or_after_the_saving_is_undone_or_done(world, configured, rows):
+    async with world() as w, trio.open_nursery() as nursery:
+        await w.post(2, "a")
+        await w.journal.mark_forgotten("a")
+        reference = w.data_dir.new_reference("a")
+        reference.touch()
+        await start(nursery, w, service(*map(collector, configured)))
+        assert (w.journal.waiting("a").rows, reference.exists()) == (rows, bool(rows))
+        assert await w.journal.forgotten() == []
         nursery.cancel_scope.cancel()
 
 

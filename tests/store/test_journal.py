@@ -171,8 +171,23 @@ async def test_a_key_survives_a_restart_and_is_forgotten_after_a_day(path, monke
         later = statements.KEPT_KEYS_SECONDS + 1
         now = _query(path, "SELECT at FROM idempotency")[0][0]
         monkeypatch.setattr("collector.store.journal.time.time", lambda: now + later)
-        await journal.append("main", _frame(1), "key 2", "digest")
-    assert _query(path, "SELECT key FROM idempotency") == [("key 2",)]
+        assert await journal.append("main", _frame(1), "key", "other digest") == 2
+
+
+async def test_keys_that_are_too_many_go_a_few_at_a_time(path, monkeypatch):
+    monkeypatch.setattr(statements, "KEPT_KEYS", 3)
+    for name, value in (("KEYS_INTERVAL", 0.01), ("KEYS_AT_ONCE", 2)):
+        monkeypatch.setattr(f"collector.store.journal.{name}", value)
+    counts, delete = [], statements.delete_oldest_keys
+    monkeypatch.setattr(statements, "delete_oldest_keys", lambda db, count: (counts.append(count), delete(db, count)))
+    async with open_journal(path) as journal:
+        async with trio.open_nursery() as nursery:
+            for number in range(8):
+                nursery.start_soon(journal.append, "main", _frame(1), f"key {number}", "digest")
+        with trio.fail_after(30):
+            while _query(path, "SELECT COUNT(*) FROM idempotency") != [(3,)]:  # noqa: ASYNC110  (threads do it)
+                await trio.sleep(0.01)
+    assert max(counts) == 2
 
 
 # Batches
@@ -486,9 +501,10 @@ async def test_forgetting_drops_all_of_one_collector_and_tells_what_was_undelive
         await _append(journal, 3, collector=collector)
         await journal.set_clock(collector, 100.0)
         await journal.log(collector, {}, 10)
+        await journal.mark_forgotten(collector)
     assert await journal.forget("main") == (5, _paths("main", "delivered"), ["delivered", "b-main"])
     assert (_state(journal), journal.waiting("other").rows) == ((0, 0, 0), 3)
-    for table in ("frame", "part", "batch", "clock", "log", "idempotency"):
+    for table in ("frame", "part", "batch", "clock", "log", "idempotency", "forgotten"):
         assert _query(path, f"SELECT DISTINCT collector FROM {table}") == [("other",)]
 
 

@@ -71,15 +71,26 @@ def test_a_cut_of_enough_parts_takes_no_frame(db):
     assert statements.seal(db, "main", "b1", 5, 400.0) == Cut(5, 0, 0, 0, 100.0, 400.0)
 
 
-def test_keys_that_are_a_day_old_go_when_a_new_one_comes(db):
+def test_keys_that_are_a_day_old_are_no_longer_known(db):
     day = statements.KEPT_KEYS_SECONDS
     assert not statements.is_key_known(db, "main", "old", "d", 0.0)
     assert not statements.is_key_known(db, "main", "young", "d", 1.0)
     assert not statements.is_key_known(db, "main", "new", "d", day + 1.0)
     assert statements.is_key_known(db, "main", "young", "d", day + 1.0)
-    assert not statements.is_key_known(db, "main", "old", "d", day + 1.0)
+    assert statements.count_excess_keys(db, day + 1.0) == 1
+    assert not statements.is_key_known(db, "main", "old", "other", day + 1.0)
+    assert statements.count_excess_keys(db, day + 1.0) == 0
     with pytest.raises(KeyReused):
         statements.is_key_known(db, "main", "new", "other", day + 1.0)
+
+
+def test_keys_beyond_the_newest_are_too_many_and_the_oldest_go(db, monkeypatch):
+    monkeypatch.setattr(statements, "KEPT_KEYS", 3)
+    for number in (5, 4, 3, 2, 1):
+        statements.is_key_known(db, "main", f"key {number}", "d", float(number))
+    assert statements.count_excess_keys(db, 5.0) == 2
+    statements.delete_oldest_keys(db, 2)
+    assert db.execute("SELECT key FROM idempotency ORDER BY at").fetchall() == [("key 3",), ("key 4",), ("key 5",)]
 
 
 def test_a_batchs_outcome_is_json(db):
