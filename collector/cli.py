@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -52,6 +52,12 @@ def run(  # noqa: PLR0913  (each is an option of the command line)
     secret_file: Annotated[
         Path | None, typer.Option(envvar=_ENV + "SECRET_FILE", help="A file that holds the secret, and nothing else.")
     ] = None,
+    certfile: Annotated[
+        str | None, typer.Option(envvar=_ENV + "CERTFILE", help="For TLS: the certificate, with its chain, in PEM.")
+    ] = None,
+    keyfile: Annotated[
+        str | None, typer.Option(envvar=_ENV + "KEYFILE", help="For TLS: the certificate's key, in PEM.")
+    ] = None,
     version: Annotated[  # noqa: FBT002
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
     ] = False,
@@ -66,7 +72,7 @@ def run(  # noqa: PLR0913  (each is an option of the command line)
         typer.echo(f"evidently-collector {__version__}")
         return
     if context.invoked_subcommand is None:
-        _serve(config_path, host, port, _read_secret(secret, secret_file))
+        _serve(config_path, host, port, _read_secret(secret, secret_file), certfile, keyfile)
 
 
 @app.command()
@@ -105,11 +111,17 @@ def retry(
     ],
     url: Annotated[str, typer.Option(envvar=_ENV + "URL", help="Where the service runs.")] = "http://localhost:8001",
     secret: Annotated[str | None, typer.Option(envvar=_ENV + "SECRET", help="The service's secret.")] = None,
+    secret_file: Annotated[
+        Path | None, typer.Option(envvar=_ENV + "SECRET_FILE", help="A file that holds the secret, and nothing else.")
+    ] = None,
+    cafile: Annotated[
+        str | None, typer.Option(envvar=_ENV + "CAFILE", help="The authority that vouches for the service, in PEM.")
+    ] = None,
 ) -> None:
     """Have the batches of a collector evaluated again whose report failed, after a config fix or not."""
     from collector.client import CollectorClient
 
-    with CollectorClient(url, secret) as client:
+    with CollectorClient(url, _read_secret(secret, secret_file), verify=cafile or True) as client:
         batches = client.retry_failed(collector_id)
     for batch in batches:
         typer.echo(f"{batch['batch_id']}  {batch['rows']} rows  {batch['error']}")
@@ -136,14 +148,14 @@ def main() -> None:
         _fail(1, str(error))
 
 
-def _serve(config_path: Path, host: str, port: int, secret: str | None) -> None:
+def _serve(config_path: Path, *options: Any) -> None:
     config = _load(config_path, is_made_if_missing=True)
     from collector.views.logs import set_up_logs
 
     set_up_logs()
     from collector.daemon import Options, run
 
-    run(Options(config_path, host, port, secret), config)
+    run(Options(config_path, *options), config)
 
 
 def _load(path: Path, *, is_made_if_missing: bool = False) -> CollectorServiceConfig:

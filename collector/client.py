@@ -9,6 +9,7 @@ import json
 import math
 import numbers
 import random
+import ssl
 import time
 import uuid
 from contextlib import suppress
@@ -20,7 +21,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from collector.errors import RequestRefused, ServiceUnavailable
+from collector.errors import ConfigError, RequestRefused, ServiceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ CREATE_TIMEOUT = 120.0
 MAX_REQUEST_BYTES = 64 * 2**20
 
 _ARROW = "application/vnd.apache.arrow.stream"
-_WORTH_ASKING_AGAIN = frozenset({429, 503})
+_WORTH_ASKING_AGAIN = frozenset({429, 503, 507})
 
 
 class _Config(Protocol):
@@ -57,8 +58,10 @@ class _Request:
 class CollectorClient:
     """Talks to a collector service.
 
-    ``timeout`` is in seconds, for each request; connection errors, 429 and 503 are tried ``retries`` times more, with
-    pauses that grow. Raises RequestRefused for what the service says no to, ServiceUnavailable when it can't be had.
+    ``timeout`` is in seconds, for each request; connection errors, 429, 503 and 507 are tried ``retries`` times more,
+    with pauses that grow. ``verify`` says whom to trust over TLS, as in httpx: a context, or a file with the
+    certificates of an authority of one's own. Raises RequestRefused for what the service says no to,
+    ServiceUnavailable when it can't be had, ConfigError if the file can't be used.
     """
 
     def __init__(
@@ -68,9 +71,12 @@ class CollectorClient:
         *,
         timeout: float = TIMEOUT,
         retries: int = RETRIES,
+        verify: ssl.SSLContext | str | bool = True,
     ) -> None:
         self._retries = retries
-        self._client = httpx.Client(base_url=_url(base_url), headers=_secret_header(secret), timeout=timeout)
+        self._client = httpx.Client(
+            base_url=_url(base_url), headers=_secret_header(secret), timeout=timeout, verify=_trust(verify)
+        )
 
     def create_collector(self, id: str, collector: _Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
         """Add or replace a collector; return its config as the service has it."""
@@ -158,9 +164,12 @@ class AsyncCollectorClient:
         *,
         timeout: float = TIMEOUT,
         retries: int = RETRIES,
+        verify: ssl.SSLContext | str | bool = True,
     ) -> None:
         self._retries = retries
-        self._client = httpx.AsyncClient(base_url=_url(base_url), headers=_secret_header(secret), timeout=timeout)
+        self._client = httpx.AsyncClient(
+            base_url=_url(base_url), headers=_secret_header(secret), timeout=timeout, verify=_trust(verify)
+        )
 
     async def create_collector(self, id: str, collector: _Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
         """Add or replace a collector; return its config as the service has it."""
@@ -241,6 +250,17 @@ class AsyncCollectorClient:
 
 def _url(base_url: str) -> str:
     return base_url.strip().removeprefix("<").removesuffix(">")  # as RFC 3986 and the original's docs write one in text
+
+
+def _trust(verify: ssl.SSLContext | str | bool) -> ssl.SSLContext | bool:  # noqa: FBT001  (as in httpx)
+    if not isinstance(verify, str):
+        return verify
+    try:
+        return ssl.create_default_context(cafile=verify)
+    except OSError as error:
+        raise ConfigError.at(
+            f"no certificates can be read from it: {error.strerror or error}", source=verify
+        ) from error
 
 
 def _secret_header(secret: str | None) -> dict[str, str]:
@@ -338,9 +358,17 @@ def _detail(response: httpx.Response) -> str:
 
 
 def _unavailable(error: httpx.TransportError, client: httpx.Client | httpx.AsyncClient) -> ServiceUnavailable:
-    unavailable = ServiceUnavailable(f"{client.base_url} can't be reached: {error or type(error).__name__}")
+    unavailable = ServiceUnavailable(f"{client.base_url} can't be reached: {_reason(error)}")
     unavailable.__cause__ = error
     return unavailable
+
+
+def _reason(error: BaseException) -> str:
+    """Give the first words in a chain of errors: on trio, httpx has none for a certificate that isn't trusted."""
+    cause = error.__cause__ or error.__context__
+    if not str(error) and cause is not None:
+        return _reason(cause)
+    return str(error) or type(error).__name__
 
 
 def _asked_to_wait(response: httpx.Response) -> ServiceUnavailable:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve as serve_http
 
 from collector import __version__
-from collector.errors import CollectorError, EvaluationError
+from collector.errors import CollectorError, ConfigError, EvaluationError
 from collector.ingest.app import make_app
 from collector.ingest.draining import Draining
 from collector.ingest.intake import Intake
+from collector.ingest.server import make_tls, serve_http
 from collector.pipeline.clocks import Clocks
 from collector.pipeline.delivery import open_delivery
 from collector.pipeline.supervisor import Supervisor
@@ -28,6 +27,7 @@ from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
     from collector.config import CollectorServiceConfig
@@ -39,8 +39,6 @@ _log = structlog.get_logger()
 
 # What is in flight when the service stops is answered within this time; then its connections are cut.
 DRAIN_TIMEOUT = 2.0
-# hypercorn waits this long for idle connections too, so it is short: what mattered was answered before.
-GRACEFUL_TIMEOUT = 0.2
 BACKLOG = 1024
 
 
@@ -52,6 +50,8 @@ class Options:
     host: str
     port: int
     secret: str | None
+    certfile: str | None = None
+    keyfile: str | None = None
 
 
 def run(options: Options, config: CollectorServiceConfig) -> None:
@@ -64,8 +64,10 @@ async def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; a second one ends it at once. ``started`` with its address.
 
-    Raises DataDirError if the data directory can't be used, CollectorError if the address can't.
+    Raises DataDirError if the data directory can't be used, CollectorError if the address can't, ConfigError if the
+    files for TLS can't.
     """
+    tls = _tls(options)
     base = options.config_path.absolute().parent
     with (
         trio.CancelScope() as everything,
@@ -88,14 +90,16 @@ async def serve(
             await nursery.start(supervisor.run)
             nursery.start_soon(_warm_up, workers)
             app = make_app(Intake(supervisor, journal, options.secret), draining)
-            url = _url(listener)
+            url = _url(listener, "http" if tls is None else "https")
             _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))
             if not config.collectors:
                 _log.info(f"no collectors yet: add one with POST /{{id}}, or in {options.config_path} and start again")
             if config.unused():
                 _log.info("set, but unused", fields=config.unused())
             task_status.started(url)
-            await serve_http(app, _hypercorn(listener), shutdown_trigger=partial(_drain, draining))
+            await serve_http(
+                app, listener, tls, lambda: supervisor.config.limits.max_connections, partial(_drain, draining)
+            )
             _log.info("stopped: what was accepted is kept")
             nursery.cancel_scope.cancel()
 
@@ -117,19 +121,17 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _tls(options: Options) -> ssl.SSLContext | None:
+    if options.certfile is None and options.keyfile is None:
+        return None
+    if options.certfile is None or options.keyfile is None:
+        raise ConfigError.at("TLS takes a certificate and its key; give both --certfile and --keyfile, or neither")
+    return make_tls(options.certfile, options.keyfile)
+
+
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _hypercorn(listener: socket.socket) -> Config:
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    config.backlog = BACKLOG
-    config.errorlog = None  # it would only repeat what we log
-    config.graceful_timeout = GRACEFUL_TIMEOUT
-    config.include_server_header = False
-    return config
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 async def _stop_on_signal(

@@ -73,7 +73,7 @@ def test_version():
 
 def test_help_names_each_option_and_its_variable():
     output = run("--help", COLUMNS="200", TERM="dumb").output
-    for option in ("config-path", "host", "port", "secret", "secret-file"):
+    for option in ("config-path", "host", "port", "secret", "secret-file", "certfile", "keyfile"):
         assert f"--{option}" in output
         assert "EVIDENTLY_COLLECTOR_" + option.upper().replace("-", "_") in output
     for command in ("check", "demo", "schema", "retry"):
@@ -92,10 +92,11 @@ def test_without_a_command_the_service_runs(config, started):
 
 
 def test_options_may_come_from_the_environment(config, started):
-    names = {"CONFIG_PATH": str(config), "HOST": "::1", "PORT": "9", "SECRET": "s"}
+    names = {"CONFIG_PATH": str(config), "HOST": "::1", "PORT": "9", "SECRET": "s", "CERTFILE": "c", "KEYFILE": "k"}
     run(**{f"EVIDENTLY_COLLECTOR_{name}": value for name, value in names.items()})
     ((options, _),) = started
     assert (options.config_path, options.host, options.port, options.secret) == (config, "::1", 9, "s")
+    assert (options.certfile, options.keyfile) == ("c", "k")
 
 
 def test_without_a_config_file_the_default_one_is_written(tmp_path, started):
@@ -136,6 +137,18 @@ def test_an_empty_secret_is_no_open_door(config, started, tmp_path, monkeypatch)
 def test_a_secret_file_that_is_not_there_is_a_bad_config(config, started, tmp_path, monkeypatch, capsys):
     assert exit_code_of(monkeypatch, "--config-path", config, "--secret-file", tmp_path / "no") == 78
     assert "the secret can't be read: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--certfile", "c.pem"], "give both --certfile and --keyfile"),
+        (["--certfile", "c.pem", "--keyfile", "k.pem"], "can't be used for TLS (No such file or directory)"),
+    ],
+)
+def test_tls_without_a_certificate_and_its_key_is_a_bad_config(config, monkeypatch, capsys, arguments, says):
+    assert exit_code_of(monkeypatch, "--config-path", config, *arguments) == 78
+    assert says in capsys.readouterr().err
 
 
 def test_a_port_that_is_none_is_refused(config, started):
@@ -215,9 +228,10 @@ def test_our_own_mistakes_keep_their_traceback(config, monkeypatch, started):
 
 class FakeClient:
     failed = ()
+    made = ()
 
-    def __init__(self, url, secret):
-        self.asked = [url, secret]
+    def __init__(self, url, secret, *, verify):
+        type(self).made = (url, secret, verify)
 
     def __enter__(self):
         return self
@@ -234,6 +248,14 @@ def test_retry_lists_what_is_evaluated_again(monkeypatch):
     assert run("retry", "main").output == "no batch has failed\n"
     monkeypatch.setattr(FakeClient, "failed", [{"batch_id": "b-1", "rows": 7, "error": "ValueError: bad"}])
     assert run("retry", "main").output == "b-1  7 rows  ValueError: bad\n1 to be evaluated again\n"
+
+
+def test_retry_takes_its_secret_from_a_file_and_trusts_an_authority_of_ones_own(monkeypatch, tmp_path):
+    monkeypatch.setattr("collector.client.CollectorClient", FakeClient)
+    (tmp_path / "secret").write_text("s3cret\n", encoding="utf-8")
+    where = ["--url", "https://collector", "--secret-file", tmp_path / "secret", "--cafile", "ca.pem"]
+    assert run("retry", "main", *where).exit_code == 0
+    assert FakeClient.made == ("https://collector", "s3cret", "ca.pem")
 
 
 def test_demo_gets_its_directory(monkeypatch, tmp_path):

@@ -12,7 +12,7 @@ import trio
 from collector import client as module
 from collector.client import RETRIES, AsyncCollectorClient, CollectorClient
 from collector.config import CollectorConfig, ReportConfig, RowsCountTrigger
-from collector.errors import RequestRefused, ServiceUnavailable
+from collector.errors import ConfigError, RequestRefused, ServiceUnavailable
 
 FRAME = pd.DataFrame({"age": [41, 37]}, index=["x", "y"])
 
@@ -265,3 +265,10 @@ def test_a_service_that_is_not_there_is_named():
 def test_a_delete_whose_answer_was_lost_succeeds():
     server = FakeServer(httpx.ReadTimeout("timed out"), answer(404, {"detail": "not found"}))
     run_blocking(server, lambda c: c.delete_collector("main"))
+
+
+def test_a_file_that_holds_no_authority_is_a_bad_config(tmp_path):
+    (tmp_path / "ca.pem").write_text("hello", encoding="utf-8")
+    for name in ("ca.pem", "gone.pem"):
+        with pytest.raises(ConfigError, match=name):
+            CollectorClient(verify=str(tmp_path / name))

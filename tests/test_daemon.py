@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 import trio
+import trustme
 
 from collector import daemon
+from collector.client import AsyncCollectorClient
 from collector.config import CollectorServiceConfig
 from collector.daemon import Options, serve
-from collector.errors import CollectorError, DataDirError, EvaluationError
+from collector.errors import CollectorError, DataDirError, EvaluationError, ServiceUnavailable
 from collector.store.data_dir import open_data_dir
 
 # The daemon stops within 3 s (the issue's promise): 2 s for what is in flight, 0.2 s for idle connections, and some.
@@ -57,8 +59,8 @@ def workers(monkeypatch):
     return workers
 
 
-def options(tmp_path, secret=None, port=0):
-    return Options(tmp_path / "config.json", "127.0.0.1", port, secret)
+def options(tmp_path, secret=None, port=0, **tls):
+    return Options(tmp_path / "config.json", "127.0.0.1", port, secret, **tls)
 
 
 def config(**fields):
@@ -109,6 +111,24 @@ async def test_its_secret_is_asked_for(workers, tmp_path):
             assert (await client.get("/", headers={"evidently-secret": "s3cret"})).status_code == 200
 
 
+async def test_its_clients_trust_an_authority_of_its_own(workers, tmp_path):
+    authority = trustme.CA()
+    pem = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem
+    pem.write_to_path(str(tmp_path / "server.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    files = {"certfile": str(tmp_path / "server.pem"), "keyfile": str(tmp_path / "server.pem")}
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(serve, options(tmp_path, **files), config())
+            assert url.startswith("https://")
+            async with AsyncCollectorClient(url, verify=str(tmp_path / "ca.pem")) as trusting:
+                assert (await trusting.get_collector("main"))["id"] == "main"
+            async with AsyncCollectorClient(url, retries=0) as strict:
+                with pytest.raises(ServiceUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+                    await strict.get_collector("main")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 async def test_a_new_collector_is_saved_beside_its_data(workers, tmp_path):
     with trio.fail_after(30):
         async with serving(tmp_path) as client:
@@ -156,4 +176,4 @@ def test_an_ipv6_address_stands_in_brackets():
         def getsockname(self):
             return ("::1", 8001, 0, 0)
 
-    assert daemon._url(FakeSocket()) == "http://[::1]:8001"  # noqa: SLF001
+    assert daemon._url(FakeSocket(), "http") == "http://[::1]:8001"  # noqa: SLF001

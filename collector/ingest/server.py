@@ -1,0 +1,241 @@
+"""The HTTP server: hypercorn's HTTP/1.1 over connections of our own, bounded in number and in time.
+
+hypercorn's own server has no bound on connections, sends shielded from cancellation and for as long as a client likes
+not to read, and speaks HTTP/2 to whoever asks for it. Of it we take the protocol, not the connections.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import h11
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.events import Closed, RawData, Updated
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import parse_socket_addr
+
+from collector.errors import ConfigError
+from collector.ingest.problems import problem_answer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable
+
+    from hypercorn.events import Event
+    from hypercorn.typing import AppWrapper
+
+_log = structlog.get_logger()
+
+# Between two requests, and until the head of a request is here whole.
+IDLE_TIMEOUT = 15.0
+HANDSHAKE_TIMEOUT = 5.0
+# A piece of an answer that a client doesn't read; what a socket buffers goes at once.
+SEND_TIMEOUT = 10.0
+# What a client sends after its last answer is read for so long: closing at once would reset the connection, and an
+# answer that came before the end of a body would be lost with it.
+LINGER = 1.0
+# What is on its way when the server ends; what mattered was answered before.
+GRACEFUL_TIMEOUT = 0.2
+
+_MAX_RECV = 2**16
+
+
+async def serve_http(
+    app: Any,
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+    max_connections: Callable[[], int],
+    wait_for_end: Callable[[], Awaitable[None]],
+) -> None:
+    """Answer requests with an ASGI app until ``wait_for_end`` returns; then end in ``GRACEFUL_TIMEOUT``.
+
+    Connections over ``max_connections`` are answered 503 and closed. The app gets no lifespan events.
+    """
+    server = _Server(app, tls, max_connections)
+    async with trio.open_nursery() as connections:
+        async with trio.open_nursery() as listening:
+            listening.start_soon(_listen, listener, server, connections)
+            await wait_for_end()
+            listening.cancel_scope.cancel()
+        await server.end()
+        connections.cancel_scope.deadline = trio.current_time() + GRACEFUL_TIMEOUT
+
+
+def make_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
+    """Make what TLS connections need; raise ConfigError if the files aren't a certificate and its key."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certfile, keyfile, password=lambda: "")  # OpenSSL would ask on the terminal
+    except (ssl.SSLError, OSError) as error:
+        reason = error.strerror or str(error)
+        raise ConfigError.at(
+            f"{certfile} and {keyfile} can't be used for TLS ({reason}); give a certificate and its key without "
+            "a passphrase, in PEM"
+        ) from error
+    return context
+
+
+async def _listen(listener: socket.socket, server: _Server, connections: trio.Nursery) -> None:
+    # trio waits a moment and goes on where no more files can be opened.
+    accepting = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+    await trio.serve_listeners(server.connect, [accepting], handler_nursery=connections)
+
+
+class _Server:
+    """What the connections share."""
+
+    def __init__(self, app: Any, tls: ssl.SSLContext | None, max_connections: Callable[[], int]) -> None:
+        self.app: AppWrapper = ASGIWrapper(app)
+        self.tls = tls
+        self.context = WorkerContext(None)
+        self.config = Config()
+        self.config.errorlog = None  # it would only repeat what we log
+        self.config.include_server_header = False
+        self._max_connections = max_connections
+        self._connections: set[_Connection] = set()
+
+    async def connect(self, stream: trio.SocketStream) -> None:
+        """Serve a connection to its end."""
+        if len(self._connections) >= self._max_connections():
+            await self._refuse(stream)
+            return
+        connection = _Connection(self, stream)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        except* Exception as errors:  # noqa: BLE001  (a bug that one client brings out must not end the service)
+            _log.error("a connection failed; its client is to send again", exc_info=errors)
+        finally:
+            self._connections.remove(connection)
+
+    async def end(self) -> None:
+        """Close connections once they have no request in flight."""
+        await self.context.terminated.set()
+        for connection in self._connections:
+            connection.close_if_idle()
+
+    async def _refuse(self, stream: trio.SocketStream) -> None:
+        with stream.socket as refused, suppress(OSError):
+            if self.tls is None:  # whoever comes for TLS would have to shake hands first
+                await refused.send(_REFUSAL)  # as much as the kernel takes, which never waits
+                refused.shutdown(trio.socket.SHUT_WR)
+
+
+class _Connection:
+    """A client's connection: hypercorn's protocol reads and writes through it."""
+
+    def __init__(self, server: _Server, stream: trio.SocketStream) -> None:
+        self._server = server
+        self._socket = stream.socket
+        self._stream: trio.abc.Stream = stream
+        if server.tls is not None:
+            self._stream = trio.SSLStream(stream, server.tls, server_side=True, https_compatible=True)
+        self._whole = trio.CancelScope()
+        self._idle = trio.CancelScope(deadline=trio.current_time() + IDLE_TIMEOUT)
+        self._send_lock = trio.Lock()
+        self._is_idle = True
+        self._is_closing = False
+
+    async def run(self) -> None:
+        """Serve it to its end, and close it."""
+        try:
+            with self._whole:
+                await self._shake_hands()
+                async with TaskGroup() as requests:
+                    await self._serve(self._make_protocol(requests))
+        except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            pass  # the client is gone, or doesn't speak TLS
+        finally:
+            await trio.aclose_forcefully(self._stream)
+
+    def close_if_idle(self) -> None:
+        """Close it unless a request is in flight."""
+        if self._is_idle:
+            self._idle.cancel()
+
+    async def _shake_hands(self) -> None:
+        if isinstance(self._stream, trio.SSLStream):
+            with trio.fail_after(HANDSHAKE_TIMEOUT):
+                await self._stream.do_handshake()
+
+    def _make_protocol(self, requests: TaskGroup) -> _Http11:
+        family = self._socket.family
+        return _Http11(
+            self._server.app,
+            self._server.config,
+            self._server.context,
+            requests,
+            ConnectionState({}),
+            self._server.tls is not None,
+            parse_socket_addr(family, self._socket.getpeername()),
+            parse_socket_addr(family, self._socket.getsockname()),
+            self._send,
+        )
+
+    async def _serve(self, protocol: _Http11) -> None:
+        with self._idle:
+            while data := await self._stream.receive_some(_MAX_RECV):
+                if not self._is_closing:
+                    await protocol.handle(RawData(bytes(data)))
+            await protocol.handle(RawData(b""))
+        await protocol.handle(Closed())
+
+    async def _send(self, event: Event) -> None:
+        if isinstance(event, RawData):
+            async with self._send_lock:
+                await self._write(event.data)
+        elif isinstance(event, Closed):
+            await self._close_soon()
+        elif isinstance(event, Updated):
+            self._is_idle = event.idle
+            self._idle.deadline = trio.current_time() + IDLE_TIMEOUT if event.idle else math.inf
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            with trio.fail_after(SEND_TIMEOUT):
+                await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            self._whole.cancel()
+
+    async def _close_soon(self) -> None:
+        """Say that nothing more comes, and leave the client a while to read and to say the same."""
+        self._is_closing = True
+        self._whole.deadline = min(self._whole.deadline, trio.current_time() + LINGER)
+        if isinstance(self._stream, trio.SocketStream):
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._stream.send_eof()
+
+
+class _Http11(H11Protocol):
+    """Nothing but HTTP/1.1."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Take no request for the beginning of HTTP/2."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        """Ignore what asks for another protocol, as HTTP lets a server do: a websocket gets the answer to a GET."""
+        headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
+        version = request.http_version
+        await super()._create_stream(
+            h11.Request(method=request.method, target=request.target, headers=headers, http_version=version)
+        )
+
+
+def _refusal() -> bytes:
+    answer = problem_answer(503, "the service has as many connections as it may; try again in a while")
+    headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n".encode() + answer.body
+
+
+_REFUSAL = _refusal()
