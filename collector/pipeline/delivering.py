@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collector.store.statements import Batch
 
 REFUSED_INTERVAL = 60.0
+PRUNING_INTERVAL = 60.0
+
+_in_thread = trio.to_thread.run_sync
 
 
 class Delivering:
@@ -31,11 +34,12 @@ class Delivering:
     async def run(self) -> None:
         """Deliver what was evaluated, oldest first; runs until cancelled."""
         backoff = Backoff()
-        await self._prune()
         while True:
             batch = next(iter(await self._work.journal.batches(self._work.id, "evaluated")), None)
             if batch is None:
-                await self._work.to_deliver.wait()
+                await self._prune()
+                with trio.move_on_after(PRUNING_INTERVAL):
+                    await self._work.to_deliver.wait()
                 continue
             try:
                 await self._deliver(batch)
@@ -50,14 +54,15 @@ class Delivering:
 
     async def _deliver(self, batch: Batch) -> None:
         work, snapshot = self._work, self._work.data_dir.snapshot(batch.id)
-        if not snapshot.exists():
-            await self._evaluate_again(batch)
-            return
         progress = Progress(partial(self._keep_progress, batch), **batch.outcome.get("progress", {}))
+        checksum = progress.checksum or batch.outcome.get("checksum")
+        if not snapshot.exists() or not await _in_thread(work.data_dir.is_snapshot_sound, batch.id, checksum):
+            await self._evaluate_again(batch, snapshot)
+            return
         try:
             await self._send(batch, snapshot, progress)
         except SnapshotTooLarge as error:
-            await self._make_smaller(snapshot, error)
+            await progress.keep(checksum=await self._make_smaller(snapshot, error))
             work.log.warning("snapshot is too large for the workspace: it is sent without its plots", batch=batch.id)
             await self._send(batch, snapshot, progress)
         reach("delivered")
@@ -65,7 +70,6 @@ class Delivering:
         work.log.info("snapshot delivered", batch=batch.id, workspace=work.config.api_url)
         await work.journal.finish(batch)
         reach("finished")
-        await self._prune()
         await work.count()
         work.note(last_error="", state="waiting" if work.status.state == "undelivered" else work.status.state)
         work.delivered.ring()
@@ -84,17 +88,19 @@ class Delivering:
         except trio.TooSlowError as error:
             raise DeliveryError(f"{work.config.api_url} took longer than {timeout:g} s", is_ambiguous=True) from error
 
-    async def _evaluate_again(self, batch: Batch) -> None:
+    async def _evaluate_again(self, batch: Batch, snapshot: Path) -> None:
         work = self._work
-        work.log.error("the snapshot's file is gone; its batch is evaluated again", batch=batch.id)
+        kept = work.data_dir.set_aside(snapshot, "snapshot")
+        state = "gone" if kept is None else "damaged, and set aside"
+        work.log.error("a snapshot is evaluated again, as its file is not sound", batch=batch.id, file=state)
         await work.journal.mark(batch, "sealed")
         await work.count()
         work.delivered.ring()
         work.to_evaluate.ring()
 
-    async def _make_smaller(self, snapshot: Path, too_large: SnapshotTooLarge) -> None:
+    async def _make_smaller(self, snapshot: Path, too_large: SnapshotTooLarge) -> int:
         try:
-            await self._work.tools.workers.strip_widgets(snapshot)
+            return await self._work.tools.workers.strip_widgets(snapshot)
         except ValueError as error:
             raise SnapshotRejected(f"{too_large}; {error}") from error
         except EvaluationError as error:

@@ -45,19 +45,21 @@ class Progress:
     """What of a batch its workspace has already; ``save`` keeps it on disk between tries.
 
     While it ``is_doubtful``, the snapshot may be there or not: a try was cut off, by a fault or by our own end.
+    ``checksum`` is that of the snapshot's file once it was rewritten on the way.
     """
 
     save: Callable[[dict[str, Any]], Awaitable[None]]
     is_doubtful: bool = False
     snapshot_id: str | None = None
     datasets: dict[str, str] = field(default_factory=dict)
+    checksum: int | None = None
 
     async def keep(self, **changes: Any) -> None:
         """Take changes over, and keep them."""
         for name, value in changes.items():
             setattr(self, name, value)
-        kept = {"is_doubtful": self.is_doubtful, "snapshot_id": self.snapshot_id, "datasets": self.datasets}
-        await self.save(kept)
+        names = ("is_doubtful", "snapshot_id", "datasets", "checksum")
+        await self.save({name: getattr(self, name) for name in names})
 
 
 @asynccontextmanager
@@ -157,7 +159,7 @@ class Delivery:
         for dataset in batch.outcome["datasets"]:
             await self._send_dataset(config, dataset, progress, project_id=project)
         if progress.datasets:
-            await self._workers.link_datasets(snapshot, dict(progress.datasets))
+            await progress.keep(checksum=await self._workers.link_datasets(snapshot, dict(progress.datasets)))
         response = await self._post(config, f"/api/projects/{project}/snapshots", snapshot)
         if response.content:  # Evidently's own has nothing to say; a web server that isn't one has a page
             json_of(response, config)

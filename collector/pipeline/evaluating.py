@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from collector.errors import EvaluationError, Problem
+from collector.errors import EvaluationError, FilesDamaged, Problem
 from collector.fault_points import reach
 from collector.pipeline.failed import set_aside
 from collector.pipeline.work import iso, summary
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from collector.pipeline.spilling import Spilling
     from collector.pipeline.status import State
     from collector.pipeline.work import Work
@@ -71,6 +70,8 @@ class Evaluating:
         path = self._work.config.reference_file(self._work.tools.base)
         if path is not None and (path != self._checked_reference or not await trio.Path(path).exists()):
             found = await workers.check_reference(path)
+            if any(problem.is_damage for problem in found):
+                self._work.data_dir.set_aside_reference(path)
             self._checked_reference = None if found else path
             problems += found
         return problems
@@ -93,6 +94,8 @@ class Evaluating:
                 with trio.fail_after(self._work.service.evaluation_timeout):
                     outcome = await workers.evaluate(await self._job(batch))
                     reach("snapshot written")
+        except FilesDamaged as error:
+            await self._take_damage(batch, error)
         except (EvaluationError, trio.TooSlowError) as error:
             self._took_too_long = isinstance(error, trio.TooSlowError)
             await self._take_failure(batch, error)
@@ -134,6 +137,26 @@ class Evaluating:
         work.note(snapshots=work.status.snapshots + 1, last_snapshot={"batch": batch.id, **summary(outcome)})
         await work.count()
         work.to_deliver.ring()
+
+    async def _take_damage(self, batch: Batch, error: FilesDamaged) -> None:
+        """Set the damaged parts aside; the batch is evaluated with what is left. A damaged reference is waited for."""
+        work, damaged = self._work, {Path(path) for path in error.paths}
+        if work.config.reference_file(work.tools.base) in damaged:
+            self._checked_reference = None
+        mine = [part for part in await work.journal.parts(batch.id) if work.data_dir.path / part.path in damaged]
+        for part in mine:
+            work.data_dir.set_aside(work.data_dir.path / part.path, "part")
+        left = await work.journal.drop_parts(batch, [part.path for part in mine])
+        if not mine:
+            return
+        rows = batch.rows - left.rows
+        message = f"{rows} rows are lost to the report: {len(mine)} of the batch's files are damaged, and set aside"
+        await work.enter("CreateReport", left, {}, error=f"Error running report: {message}", notes=[])
+        work.log.error(message, batch=batch.id, files=[part.path for part in mine])
+        work.note(last_error=message)
+        if not left.rows:
+            await set_aside(work, left, message)
+            await work.count()
 
     async def _take_failure(self, batch: Batch, error: Exception) -> None:
         work, timeout = self._work, self._work.service.evaluation_timeout

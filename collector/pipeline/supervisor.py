@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from collector.pipeline.status import Status
     from collector.pipeline.work import Tools
     from collector.store.frames import Frame
+    from collector.store.journal import Journal
 
 T = TypeVar("T")
+
+# A pipeline that the disk refused is begun again soon: what it is at heals as soon as there is room.
+STORAGE_PAUSE = 2.0
 
 
 class Supervisor:
@@ -167,7 +171,7 @@ class Supervisor:
             if collector_id in self._running and not self._running[collector_id].is_stopped:
                 started[collector_id] = self._running[collector_id]
             else:
-                started[collector_id] = _Running(Pipeline(wanted, config, self._tools))
+                started[collector_id] = _Running(Pipeline(wanted, config, self._tools), self._tools.journal)
                 nursery.start_soon(started[collector_id].run)
         self._running = started
         self.config = config
@@ -176,8 +180,9 @@ class Supervisor:
 class _Running:
     """A pipeline and the bulkhead around it: its errors end here, it is begun again, and no other notices."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, journal: Journal) -> None:
         self.pipeline = pipeline
+        self._journal = journal
         self.is_stopped = False
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
@@ -213,11 +218,13 @@ class _Running:
             except Exception as error:  # noqa: BLE001  (the bulkhead)
                 if trio.current_time() - started > LONGEST:
                     backoff.reset()
-                pause = backoff.next()
+                is_of_disk = isinstance(_first(error), StorageError)
+                pause = STORAGE_PAUSE if is_of_disk else backoff.next()
                 self._crash = _reason(error)
                 self._log.error("pipeline failed; it is begun again", error=self._crash, seconds=round(pause, 1))
                 self._log.debug("where it failed", exc_info=error)
                 await trio.sleep(pause)
+                await self._journal.wait_until_sound()
                 self._crash = ""
 
 
@@ -238,7 +245,12 @@ def _raise_unexpected(result: outcome.Outcome[Any]) -> None:
         result.unwrap()
 
 
-def _reason(error: BaseException) -> str:
+def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    first = _first(error)
+    return f"{type(first).__name__}: {first}"

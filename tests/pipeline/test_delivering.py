@@ -1,5 +1,6 @@
 """Snapshots on their way to a workspace that takes them, is away, or says no."""
 
+import zlib
 from itertools import pairwise
 
 import pytest
@@ -212,3 +213,17 @@ async def test_until_delivery_parts_and_snapshot_are_kept(world):
             await settled()
             assert len(list((w.data_dir.path / "parts").iterdir())) == 1
             assert len(list((w.data_dir.path / "snapshots").iterdir())) == 1
+
+
+async def test_a_snapshot_that_changed_on_disk_is_set_aside_and_its_batch_evaluated_again(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        w.workers.outcome = {"checksum": zlib.crc32(b"[0]")}
+        w.delivery.failures = [DeliveryError("away")]
+        async with running(w.pipeline(collector(trigger=rows_trigger(1)))):
+            await w.post(1)
+            await settled()
+            (batch,) = await w.journal.batches("main", "evaluated")
+            w.data_dir.snapshot(batch.id).write_text("[7]", encoding="utf-8")
+            await delivered(w, 1)
+        assert w.delivery.rows == [[0]]
+        assert w.data_dir.damaged(f"snapshot-{batch.id}.json").read_text(encoding="utf-8") == "[7]"

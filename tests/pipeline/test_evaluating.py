@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import trio
 
 from collector.config import CollectorServiceConfig
-from collector.errors import Problem
+from collector.errors import FilesDamaged, Problem
 from collector.pipeline.evaluating import MAX_ATTEMPTS, REFERENCE_INTERVAL
 
 from .fakes import (
@@ -222,3 +222,47 @@ async def test_rows_whose_part_cannot_be_written_stay_in_the_journal(world):
             await pipeline.retry()
             await settled()
         assert w.delivery.rows == [[0, 1]]
+
+
+async def test_a_damaged_part_is_set_aside_and_the_rest_is_evaluated(world):
+    service = CollectorServiceConfig(spill_rows=2)
+    async with world() as w:
+        pipeline = w.pipeline(service=service)
+        async with running(pipeline):
+            for _ in range(2):
+                await w.post(2)
+                await settled()
+            first, _ = sorted((w.data_dir.path / "parts").iterdir())
+            w.workers.failures = [FilesDamaged([str(first)])]
+            await pipeline.flush()
+            await settled()
+        assert w.delivery.rows == [[2, 3]]
+        assert w.data_dir.damaged(f"part-{first.name}").exists()
+        assert "2 rows are lost to the report" in (await w.journal.logs("main"))[2]["error"]
+
+
+async def test_a_batch_without_a_sound_part_is_kept_under_failed(world):
+    async with world() as w:
+        pipeline = w.pipeline(service=CollectorServiceConfig(spill_rows=2))
+        async with running(pipeline):
+            await w.post(2)
+            await settled()
+            w.workers.failures = [FilesDamaged([str(path) for path in (w.data_dir.path / "parts").iterdir()])]
+            await pipeline.flush()
+            await settled()
+        assert await states(w) == ["failed"]
+
+
+async def test_a_reference_found_damaged_by_a_report_holds_its_batch(world, tmp_path):
+    reference = tmp_path / "reference.parquet"
+    write_reference(reference)
+    async with world() as w:
+        pipeline = w.pipeline(collector(trigger=rows_trigger(1), reference_path=str(reference)))
+        async with running(pipeline):
+            await settled()
+            w.workers.reference_problems = [Problem(("reference_path",), "is damaged", is_damage=True)]
+            w.workers.failures = [FilesDamaged([str(reference)])]
+            await w.post(1)
+            await settled()
+            assert (await states(w), pipeline.status().state) == (["sealed"], "misconfigured")
+        assert reference.exists()  # it is the user's

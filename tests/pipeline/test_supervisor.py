@@ -8,7 +8,7 @@ import trio
 
 from collector.config import CollectorServiceConfig
 from collector.errors import ConfigConflict, ConfigError, Problem, StorageError, UnknownCollector
-from collector.pipeline.supervisor import Supervisor
+from collector.pipeline.supervisor import STORAGE_PAUSE, Supervisor
 
 from .fakes import collector, frame_of, open_world, rows_trigger, settled
 
@@ -329,4 +329,17 @@ async def test_a_pipeline_that_worked_for_a_day_is_begun_again_soon(world, autoj
         await trio.sleep(1)
         await settled()
         assert len(w.delivery.rows) == 6
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_pipeline_that_the_disk_refuses_is_begun_again_as_soon_as_there_is_room(world, autojump_clock):
+    async with world(autojump_clock) as w, trio.open_nursery() as nursery:
+        w.workers.part_failures = [StorageError("the disk is full") for _ in range(10)]
+        supervisor = await start(nursery, w, service(collector("a", rows_trigger(1))))
+        await w.post(1, "a")
+        await trio.sleep(9.5 * STORAGE_PAUSE)
+        assert (w.delivery.rows, supervisor.status("a").state) == ([], "crashed")
+        await trio.sleep(STORAGE_PAUSE)
+        await settled()
+        assert (w.delivery.rows, supervisor.status("a").state) == ([[0]], "waiting")
         nursery.cancel_scope.cancel()
