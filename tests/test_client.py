@@ -224,7 +224,7 @@ def test_a_proxys_page_is_quoted():
 
 @EVERY_CLIENT
 @pytest.mark.parametrize(
-    "trouble", [httpx.ConnectError("refused"), httpx.ReadTimeout("timed out"), answer(503), answer(429)]
+    "trouble", [httpx.ConnectError("refused"), httpx.ReadTimeout("timed out"), answer(503), answer(429), answer(507)]
 )
 def test_trouble_that_passes_is_sat_out_with_the_same_key(run, trouble, monkeypatch):
     """The answer may have been lost, so the service must see that it is the same request."""

@@ -32,7 +32,7 @@ def make_app(intake: Intake, draining: Draining) -> QuartTrio:
     app.config["MAX_CONTENT_LENGTH"] = None  # bodies.py has limits by format, and answers in our form
     app.config["BODY_TIMEOUT"] = None
     _add_service_routes(app, intake, draining)
-    _add_collector_routes(app, intake)
+    _add_collector_routes(app, intake, draining)
     _add_answers(app, intake, draining)
     app.asgi_app = _counted(_without_extra_slashes(app.asgi_app), draining)  # type: ignore[method-assign, assignment]  # wrapping it so is Quart's documented way
     return app
@@ -53,6 +53,7 @@ def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> N
     async def readyz() -> Response:
         """Tell whether events are accepted."""
         draining.check()
+        intake.check_storage()
         return _response(json_answer({"status": "ready"}))
 
     @app.get("/schema/openapi.json")
@@ -63,11 +64,11 @@ def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> N
         return _response(json_answer(await trio.to_thread.run_sync(openapi_document, app)))
 
 
-def _add_collector_routes(app: QuartTrio, intake: Intake) -> None:
+def _add_collector_routes(app: QuartTrio, intake: Intake, draining: Draining) -> None:
     @app.post("/<collector_id>")
     async def create_collector(collector_id: str) -> Response:
         """Add or replace a collector; its events stay."""
-        return _response(await intake.take_config(collector_id, _head(), request.body))
+        return _response(await intake.take_config(collector_id, _head(), draining.body(request.body)))
 
     @app.get("/<collector_id>")
     async def get_collector(collector_id: str) -> Response:
@@ -82,12 +83,12 @@ def _add_collector_routes(app: QuartTrio, intake: Intake) -> None:
     @app.post("/<collector_id>/data")
     async def send_data(collector_id: str) -> Response:
         """Send events; they are durable when the answer comes."""
-        return _response(await intake.take_data(collector_id, _head(), request.body))
+        return _response(await intake.take_data(collector_id, _head(), draining.body(request.body)))
 
     @app.post("/<collector_id>/reference")
     async def set_reference(collector_id: str) -> Response:
         """Set the reference dataset, from the next batch on."""
-        return _response(await intake.take_reference(collector_id, _head(), request.body))
+        return _response(await intake.take_reference(collector_id, _head(), draining.body(request.body)))
 
     @app.post("/<collector_id>/flush")
     async def flush(collector_id: str) -> Response:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 import zstandard
 
-from collector.errors import BadBody, BodyTooLarge, BodyTooSlow
+from collector.errors import BadBody, BodyTooLarge, BodyTooSlow, NotReady
 from collector.store.frames import TYPED_FORMATS
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from collector.config import Limits
     from collector.store.frames import Format
+
+
+_MAX_DIGITS = 20  # Python refuses to make numbers of too many
 
 
 class _Decompressor(Protocol):
@@ -31,16 +35,64 @@ def max_bytes(limits: Limits, format_: Format) -> int:
     return limits.max_typed_body_bytes if format_ in TYPED_FORMATS else limits.max_body_bytes
 
 
-def check_length(content_length: str | None, limit: int) -> None:
-    """Refuse a body by its announced length, before any of it is read."""
-    if content_length is not None and content_length.isdigit() and int(content_length) > limit:
+def announced_length(content_length: str | None, limit: int) -> int:
+    """Give the length that a body is said to have, 0 if none is; raise BodyTooLarge before any of it is read."""
+    if content_length is None or not content_length.isdecimal():
+        return 0
+    if len(content_length) > _MAX_DIGITS or int(content_length) > limit:
         raise _too_large(limit)
+    return int(content_length)
 
 
-async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int, timeout: float) -> bytes:  # noqa: ASYNC109
-    """Read a whole body, decompressed, of at most ``limit`` bytes and within ``timeout`` seconds.
+class Bodies:
+    """The bodies that are in memory: no more than the limits allow, but always one, whatever its size."""
 
-    Raises BodyTooLarge, BodyTooSlow, or BadBody for an encoding that we don't know or that is broken.
+    def __init__(self) -> None:
+        self.count = 0
+        self.size = 0
+
+    @contextmanager
+    def admit(self, limits: Limits, announced: int) -> Iterator[Place]:
+        """Make place for a body, of as many bytes as it is said to have; raise NotReady if there is none."""
+        if self.count >= limits.max_concurrent_bodies:
+            raise _no_place(f"{self.count} other requests")
+        place = Place(self, limits.max_concurrent_body_bytes)
+        self.count += 1
+        try:
+            place.grow_to(announced)
+            yield place
+        finally:
+            self.count -= 1
+            self.size -= place.size
+
+
+class Place:
+    """What a body takes of the memory for all of them."""
+
+    def __init__(self, bodies: Bodies, limit: int) -> None:
+        self.size = 0
+        self._bodies = bodies
+        self._limit = limit
+
+    def grow_to(self, size: int) -> None:
+        """Take as many bytes in all, if it has less; raise NotReady if other bodies leave no room for them."""
+        growth = max(size - self.size, 0)
+        if self._bodies.count > 1 and self._bodies.size + growth > self._limit:
+            raise _no_place(f"the bodies of {self._bodies.count - 1} other requests")
+        self.size += growth
+        self._bodies.size += growth
+
+
+async def read_body(
+    chunks: AsyncIterable[bytes],
+    encoding: str,
+    limit: int,
+    timeout: float,  # noqa: ASYNC109  (it is of the config, and stands in the answer)
+    place: Place,
+) -> bytes:
+    """Read a whole body, decompressed, of at most ``limit`` bytes and within ``timeout`` seconds, into its place.
+
+    Raises BodyTooLarge, BodyTooSlow, NotReady, or BadBody for an encoding that we don't know or that is broken.
     """
     decompressor = _decompressor(encoding)
     gathered: list[bytes] = []
@@ -52,6 +104,7 @@ async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int, tim
                     size += len(piece)
                     if size > limit:
                         raise _too_large(limit)
+                    place.grow_to(size)
                     gathered.append(piece)
     except trio.TooSlowError as error:
         raise BodyTooSlow(f"the body didn't arrive within {timeout:g} s") from error
@@ -62,6 +115,10 @@ async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int, tim
 
 def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(f"Request Entity Too Large: the limit is {limit} bytes; send the rows in several requests")
+
+
+def _no_place(others: str) -> NotReady:
+    return NotReady(f"{others} are being read, as much as the service takes at a time; nothing was kept, try again")
 
 
 def _decompressor(encoding: str) -> _Decompressor | None:

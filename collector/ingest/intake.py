@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,16 @@ import trio
 
 from collector.config import CollectorConfig
 from collector.config.model import MASK, check_id, is_from_environment
-from collector.errors import BadBody, ConfigError, Unauthorized
+from collector.errors import BadBody, BufferFull, ConfigError, NotReady, Unauthorized
 from collector.fault_points import reach
-from collector.ingest.bodies import check_length, max_bytes, read_body
+from collector.ingest.bodies import Bodies, announced_length, max_bytes, read_body
 from collector.ingest.problems import Answer, json_answer
+from collector.store.bounds import Bounds
 from collector.store.frames import TYPED_FORMATS, check_frame, format_of
 from collector.store.json_body import loads
 
 if TYPE_CHECKING:
+    from collector.config import Limits
     from collector.pipeline.supervisor import Supervisor
     from collector.store.frames import Frame
     from collector.store.journal import Journal
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 # Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
 SMALL_BODY = 64 * 2**10
+MAX_KEY_LENGTH = 255
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Intake:
         self._supervisor = supervisor
         self._journal = journal
         self._secret = secret
+        self._bodies = Bodies()
         self._threads = trio.CapacityLimiter(4)
 
     def authorize(self, secret: str | None) -> None:
@@ -54,29 +59,35 @@ class Intake:
         if self._secret is not None and not hmac.compare_digest(given, self._secret.encode()):
             raise Unauthorized
 
+    def check_storage(self) -> None:
+        """Raise NotReady, with the reason, while nothing can be kept."""
+        if self._journal.trouble:
+            raise NotReady(self._journal.trouble)
+
     async def take_data(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Keep the rows of a body; answers once they are durable."""
         self._supervisor.pipeline(collector_id)
-        frame = await self._read_frame(head, chunks)
-        self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
-        digest = hashlib.sha256(frame.body).hexdigest() if head.idempotency_key else ""
-        await self._journal.append(collector_id, frame, head.idempotency_key, digest)
+        self._check_room(collector_id)
+        check_key(head.idempotency_key)
+        async with self._frame(head, chunks) as frame:
+            self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
+            digest = hashlib.sha256(frame.body).hexdigest() if head.idempotency_key else ""
+            await self._journal.append(collector_id, frame, head.idempotency_key, digest)
         reach("accepted")
         return json_answer({}, 201)
 
     async def take_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Make the rows of a body the reference, from the next batch on."""
         self._supervisor.pipeline(collector_id)
-        frame = await self._read_frame(head, chunks)
-        self._supervisor.pipeline(collector_id)
-        await self._supervisor.set_reference(collector_id, frame)
+        async with self._frame(head, chunks) as frame:
+            self._supervisor.pipeline(collector_id)
+            await self._supervisor.set_reference(collector_id, frame)
         return json_answer({}, 201)
 
     async def take_config(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Add or replace a collector, once its config has been checked whole."""
-        limit = self._supervisor.config.limits.max_body_bytes
-        body = await self._read(head, chunks, limit)
-        config = self._read_config(collector_id, body)
+        async with self._body(head, chunks, self._limits.max_body_bytes) as body:
+            config = self._read_config(collector_id, body)
         await self._supervisor.check(config)
         await self._supervisor.put(config)
         return json_answer(config.masked(), 201)
@@ -115,21 +126,42 @@ class Intake:
         """List the collectors."""
         return json_answer({"collectors": self._supervisor.statuses()})
 
-    async def _read(self, head: Head, chunks: AsyncIterable[bytes], limit: int) -> bytes:
-        check_length(head.content_length, limit)
-        timeout = self._supervisor.config.limits.body_timeout
-        body = await read_body(chunks, head.content_encoding, limit, timeout)
-        if not body.strip():
-            raise BadBody("the body is empty")
-        return body
+    @property
+    def _limits(self) -> Limits:
+        return self._supervisor.config.limits
 
-    async def _read_frame(self, head: Head, chunks: AsyncIterable[bytes]) -> Frame:
+    def _check_room(self, collector_id: str) -> None:
+        """Refuse events while too many wait already."""
+        limits = self._limits
+        if self._journal.buffered_bytes(collector_id) >= limits.max_collector_bytes:
+            raise BufferFull(
+                f"{limits.max_collector_bytes} bytes of the collector's events are not delivered yet, as many as may "
+                "wait; nothing was kept, try again once they are"
+            )
+        if self._journal.buffered_bytes_in_all >= limits.max_buffered_bytes:
+            raise NotReady(
+                f"{limits.max_buffered_bytes} bytes of events are not delivered yet, as many as may wait; nothing was "
+                "kept, try again once they are"
+            )
+
+    @asynccontextmanager
+    async def _body(self, head: Head, chunks: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:
+        """Read a body, which has its place in memory as long as the context lasts."""
+        with self._bodies.admit(self._limits, announced_length(head.content_length, limit)) as place:
+            body = await read_body(chunks, head.content_encoding, limit, self._limits.body_timeout, place)
+            if not body.strip():
+                raise BadBody("the body is empty")
+            yield body
+
+    @asynccontextmanager
+    async def _frame(self, head: Head, chunks: AsyncIterable[bytes]) -> AsyncIterator[Frame]:
         format_ = format_of(head.content_type)
-        limit = max_bytes(self._supervisor.config.limits, format_)
-        body = await self._read(head, chunks, limit)
-        if len(body) <= SMALL_BODY and format_ not in TYPED_FORMATS:
-            return check_frame(format_, body)
-        return await trio.to_thread.run_sync(check_frame, format_, body, limit, limiter=self._threads)
+        bounds = Bounds(max_bytes(self._limits, format_), self._limits.max_rows, self._limits.max_columns)
+        async with self._body(head, chunks, max_bytes(self._limits, format_)) as body:
+            if len(body) <= SMALL_BODY and format_ not in TYPED_FORMATS:
+                yield check_frame(format_, body, bounds)
+            else:
+                yield await trio.to_thread.run_sync(check_frame, format_, body, bounds, limiter=self._threads)
 
     def _read_config(self, collector_id: str, body: bytes) -> CollectorConfig:
         try:
@@ -157,6 +189,12 @@ class Intake:
                 "the same api_url; write the secret itself, or have the operator write it into the config file",
                 "api_secret",
             )
+
+
+def check_key(key: str) -> None:
+    """Raise BadBody for what can't be an idempotency key."""
+    if len(key) > MAX_KEY_LENGTH or not (key.isascii() and (key.isprintable())):
+        raise BadBody(f"an Idempotency-Key has at most {MAX_KEY_LENGTH} characters, all of them printable ASCII")
 
 
 def _shown(batch: Batch) -> dict[str, Any]:

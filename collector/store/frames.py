@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
+from collector.store.bounds import NO_BOUNDS, Bounds
 from collector.store.json_body import Columns, count_rows, read_columns, read_lines, table_of
 from collector.store.tables import concatenate
 from collector.store.typed_body import read_table
@@ -46,16 +46,14 @@ def format_of(media_type: str) -> Format:
     return FORMATS.get(media_type.partition(";")[0].strip().lower(), "json")
 
 
-def check_frame(format_: Format, body: bytes, max_bytes: float = math.inf) -> Frame:
-    """Make sure that the body is a table and count its rows; raise BadBody, saying why not.
-
-    Arrow and parquet compress by themselves: BodyTooLarge is raised when they hold more than ``max_bytes``.
+def check_frame(format_: Format, body: bytes, bounds: Bounds = NO_BOUNDS) -> Frame:
+    """Make sure that the body is a table and count its rows; raise BadBody, saying why not, or BodyTooLarge.
 
     What passes here decodes later: nothing is accepted that could not be evaluated.
     """
     if format_ in _JSON_READERS:
-        return Frame(format_, body, count_rows(_JSON_READERS[format_](body)))
-    return Frame(format_, body, read_table(format_, body, max_bytes).num_rows)
+        return Frame(format_, body, count_rows(_JSON_READERS[format_](body), bounds))
+    return Frame(format_, body, read_table(format_, body, bounds).num_rows)
 
 
 def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:

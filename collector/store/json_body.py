@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from collector.errors import BadBody
+from collector.errors import BadBody, BodyTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pyarrow as pa
 
+    from collector.store.bounds import Bounds
+
 Columns = dict[str, list[Any]]
 
-# Records that share no names unfold to the square of their size; 10 MB of JSON hold no 10 million values.
+# What shares no names or keys unfolds to the square of its size; 10 MB of JSON hold no 10 million values.
 MAX_CELLS = 10_000_000
 
 
@@ -48,8 +50,11 @@ def read_lines(body: bytes) -> Columns:
     return _of_records([loads(line, f" in line {number}") for number, line in lines if line.strip()])
 
 
-def count_rows(columns: Columns) -> int:
-    """Count rows; raise BadBody for a value that could not be kept later."""
+def count_rows(columns: Columns, bounds: Bounds) -> int:
+    """Count rows; raise BadBody for a value that could not be kept later, BodyTooLarge for too many."""
+    rows = _length(columns)
+    bounds.check_columns(len(columns))
+    bounds.check_rows(rows)
     for name, values in columns.items():
         try:
             for value in values:
@@ -57,7 +62,7 @@ def count_rows(columns: Columns) -> int:
                     text_of(value)
         except (TypeError, ValueError) as error:  # orjson: over 254 levels, or integers of over 64 bits in there
             raise BadBody(f"column '{name}' holds a value that can't be kept: {error}") from error
-    return _length(columns)
+    return rows
 
 
 def table_of(frames: Iterable[Columns]) -> pa.Table:
@@ -106,6 +111,7 @@ def _columns_of(data: object) -> Columns:
         )
     aligned = _of_keyed_columns(columns) if kinds == {dict} else _of_lists(columns)
     rows = _length(aligned)
+    _check_cells(rows, len(data))
     return {name: aligned[name] if name in aligned else [value] * rows for name, value in data.items()}
 
 
@@ -113,6 +119,7 @@ def _of_keyed_columns(data: dict[str, dict[str, Any]]) -> Columns:
     keys: dict[str, None] = {}
     for column in data.values():
         keys.update(dict.fromkeys(column))
+    _check_cells(len(keys), len(data))
     return {
         name: list(column.values()) if list(column) == list(keys) else [column.get(key) for key in keys]
         for name, column in data.items()
@@ -135,11 +142,15 @@ def _of_records(records: list[Any]) -> Columns:
         if not isinstance(record, dict):
             raise BadBody(f'record {number} is {_kind(record)}, not an object; send records as in [{{"age": 41}}]')
         names.update(dict.fromkeys(record))
-    if len(names) * len(records) > MAX_CELLS:
-        raise BadBody(
-            f"{len(records)} records with {len(names)} different names would be a table of more than {MAX_CELLS} cells"
-        )
+    _check_cells(len(records), len(names))
     return {name: [record.get(name) for record in records] for name in names}
+
+
+def _check_cells(rows: int, columns: int) -> None:
+    if rows * columns > MAX_CELLS:
+        raise BodyTooLarge(
+            f"{rows} rows of {columns} different columns would be a table of more than {MAX_CELLS} cells"
+        )
 
 
 def _kind(value: object) -> str:

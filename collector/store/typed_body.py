@@ -2,58 +2,79 @@
 
 from __future__ import annotations
 
-import math
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from collector.errors import BadBody, BodyTooLarge
+from collector.errors import BadBody
+from collector.store.arrow_messages import check_stream
+from collector.store.bounds import NO_BOUNDS
+from collector.store.parquet_pages import check_footer, check_pages
+from collector.store.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from collector.store.bounds import Bounds
 
 _INDEX_COLUMN = re.compile(r"__index_level_\d+__")
 
 
-def read_table(format_: str, body: bytes, max_bytes: float = math.inf) -> pa.Table:
+def read_table(format_: str, body: bytes, bounds: Bounds = NO_BOUNDS) -> pa.Table:
     """Read a body that knows its types, without the index that pandas may have put into it.
 
-    Raises BadBody for what is no table or can't be kept, BodyTooLarge when it unfolds to more than ``max_bytes``.
+    Raises BadBody for what is no table or can't be kept, BodyTooLarge when it unfolds to more than is allowed.
     """
     import pyarrow as pa
 
+    read = {"arrow": _read_arrow, "parquet": _read_parquet, "csv": _read_csv}[format_]
     try:
-        table = _read(format_, body, max_bytes)
+        table = read(body, bounds)
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise BadBody(f"the body can't be read as {format_}: {str(error).splitlines()[0]}") from error
-    _check_size(table.num_rows * table.num_columns, max_bytes)  # nulls take no bytes here, and many later
-    _check_writable(table, format_)
-    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
+        raise BadBody(f"the body can't be read as {format_}: {_first_line(error)}") from error
+    bounds.check_columns(table.num_columns)
+    bounds.check_rows(table.num_rows)
+    bounds.check_bytes(table.num_rows * table.num_columns)  # nulls take no bytes here, and many later
+    _check_names(table)
+    _check_values(table, format_, bounds)
+    kept = table.drop_columns(_index_columns(table)).replace_schema_metadata(None)
+    if kept.num_rows and not kept.num_columns:
+        raise BadBody("the rows of the body have no columns, or only an index, which isn't kept")
+    return kept
+
+
+def _check_names(table: pa.Table) -> None:
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
     if twice:
-        raise BadBody(f"the column '{twice[0]}' is there twice; each column needs a name of its own")
-    return table.drop_columns(_index_columns(table)).replace_schema_metadata(None)
+        raise BadBody(f"the column '{min(twice)}' is there twice; each column needs a name of its own")
 
 
-def _index_columns(table: pa.Table) -> list[str]:
-    """Name the columns that hold a pandas index, which isn't kept."""
-    told = (table.schema.pandas_metadata or {}).get("index_columns", [])
-    return [name for name in table.column_names if name in told or _INDEX_COLUMN.fullmatch(name)]
+def _check_values(table: pa.Table, format_: str, bounds: Bounds) -> None:
+    """Refuse what is too large once it is spelled out, and what parquet can't hold."""
+    import pyarrow as pa
+
+    size = table.nbytes
+    for field, column in zip(table.schema, table.columns, strict=True):
+        try:
+            size += sum(spelled_out(chunk) for chunk in column.chunks)
+            bounds.check_bytes(size)
+            _check_writable(pa.table({field.name: column}))
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+            told = f"column '{field.name}' of the {format_} body can't be kept as {field.type}"
+            raise BadBody(f"{told}: {_first_line(error)}") from error
 
 
-def _check_writable(table: pa.Table, format_: str) -> None:
-    """Refuse what parquet can't hold, by writing what isn't of the plain types to nowhere."""
+def _check_writable(table: pa.Table) -> None:
+    """Write a column to nowhere, unless it is of the plain types."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    unusual = [name for name, type_ in zip(table.column_names, table.schema.types, strict=True) if not _is_plain(type_)]
-    for name in unusual:
-        try:
-            pq.write_table(table.select([table.column_names.index(name)]), pa.MockOutputStream())
-        except (pa.ArrowException, OSError) as error:
-            type_ = table.schema.field(table.column_names.index(name)).type
-            raise BadBody(f"column '{name}' of the {format_} body can't be kept as {type_}: {error}") from error
+    if not _is_plain(table.schema.field(0).type):
+        pq.write_table(table.unify_dictionaries(), pa.MockOutputStream())
 
 
 def _is_plain(type_: pa.DataType) -> bool:
@@ -65,58 +86,72 @@ def _is_plain(type_: pa.DataType) -> bool:
     )
 
 
-def _read(format_: str, body: bytes, max_bytes: float) -> pa.Table:
+def _index_columns(table: pa.Table) -> list[str]:
+    """Name the columns that hold a pandas index, which isn't kept."""
+    told = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in table.column_names if name in told or _INDEX_COLUMN.fullmatch(name)]
+
+
+def _read_arrow(body: bytes, bounds: Bounds) -> pa.Table:
     import pyarrow as pa
 
+    check_stream(body, bounds)
+    stream = pa.ipc.open_stream(pa.BufferReader(body))
+    return _within(stream, bounds) or stream.schema.empty_table()
+
+
+def _read_parquet(body: bytes, bounds: Bounds) -> pa.Table:
+    """Read a parquet body; texts stay references to a dictionary until it is known how much they are without one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    check_footer(body)
     source = pa.BufferReader(body)
-    if format_ == "arrow":
-        stream = pa.ipc.open_stream(source)
-        return _within(stream, max_bytes) or stream.schema.empty_table()
-    if format_ == "parquet":
-        return _read_parquet(source, max_bytes)
+    metadata = pq.read_metadata(source)
+    bounds.check_rows(metadata.num_rows)
+    bounds.check_columns(metadata.num_columns)
+    size = check_pages(body, metadata, bounds)
+    schema = metadata.schema.to_arrow_schema()
+    reader = pq.ParquetFile(source, read_dictionary=_texts(metadata))
+    table = _within(reader.iter_batches(), bounds)
+    if table is None:
+        return schema.empty_table()
+    bounds.check_bytes(size + sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks))
+    return table.cast(schema)
+
+
+def _texts(metadata: pq.FileMetaData) -> list[str]:
+    columns = [metadata.schema.column(number) for number in range(metadata.num_columns)]
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+
+
+def _read_csv(body: bytes, _bounds: Bounds) -> pa.Table:
+    import pyarrow as pa
     import pyarrow.csv
 
     if not body.strip():
         return pa.table({})
     return pa.csv.read_csv(
-        source,
+        pa.BufferReader(body),
         parse_options=pa.csv.ParseOptions(newlines_in_values=True),
         convert_options=pa.csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False),
     )
 
 
-def _read_parquet(source: pa.BufferReader, max_bytes: float) -> pa.Table:
-    """Read a parquet body; texts stay references to a dictionary until it is known how much they are without one."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(source)
-    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    _check_size(size, max_bytes)
-    schema = metadata.schema.to_arrow_schema()
-    texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
-    table = _within(pq.ParquetFile(source, read_dictionary=texts).iter_batches(), max_bytes)
-    if table is None:
-        return schema.empty_table()
-    for name in texts:
-        for chunk in table.column(name).chunks:
-            size += pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
-    _check_size(size, max_bytes)
-    return table.cast(schema)
-
-
-def _check_size(size: int, max_bytes: float) -> None:
-    if size > max_bytes:
-        raise BodyTooLarge(f"the body holds more than the limit of {max_bytes:g} bytes; send it in several requests")
-
-
-def _within(reader: Iterable[pa.RecordBatch], max_bytes: float) -> pa.Table | None:
+def _within(reader: Iterable[pa.RecordBatch], bounds: Bounds) -> pa.Table | None:
     """Read batches until they are more than allowed, which is noticed before all are in memory; None if none come."""
     import pyarrow as pa
 
     batches: list[pa.RecordBatch] = []
+    rows = size = 0
     for batch in reader:
         batches.append(batch)
-        _check_size(sum(batch.nbytes for batch in batches), max_bytes)
+        rows += batch.num_rows
+        size += batch.nbytes
+        bounds.check_rows(rows)
+        bounds.check_bytes(size)
     return pa.Table.from_batches(batches) if batches else None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]

@@ -51,6 +51,12 @@ async def test_health_is_told_to_anyone(open_service, path, status):
     assert (answer.status_code, answer.json()) == (200, {"status": status})
 
 
+async def test_it_is_not_ready_while_the_disk_refuses(service, monkeypatch):
+    monkeypatch.setattr(type(service.journal), "trouble", "no space left on device")
+    answer = await service.http.get("/readyz")
+    assert _is_problem(answer, 503) == "no space left on device"
+
+
 async def test_a_collector_is_created_shown_replaced_and_deleted(service):
     config = collector_config().model_dump() | {"id": "other"}
     created = await service.http.post("/new", json=config)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.config import Limits
-from collector.errors import BadBody, BodyTooLarge, BodyTooSlow
-from collector.ingest.bodies import check_length, max_bytes, read_body
+from collector.errors import BadBody, BodyTooLarge, BodyTooSlow, NotReady
+from collector.ingest.bodies import Bodies, Place, announced_length, max_bytes, read_body
 
 LIMIT = Limits().max_body_bytes
 GIB = 2**30
@@ -23,7 +23,7 @@ MEASURE = """
 import sys, trio
 from pathlib import Path
 from collector.errors import BodyTooLarge
-from collector.ingest.bodies import read_body
+from collector.ingest.bodies import Bodies, Place, read_body
 
 async def chunks(body, size):
     for start in range(0, len(body), size):
@@ -37,7 +37,7 @@ def peak():
 body = Path(sys.argv[1]).read_bytes()
 before = peak()
 try:
-    trio.run(read_body, chunks(body, int(sys.argv[4])), sys.argv[2], int(sys.argv[3]), 60)
+    trio.run(read_body, chunks(body, int(sys.argv[4])), sys.argv[2], int(sys.argv[3]), 60, Place(Bodies(), 0))
 except BodyTooLarge:
     print(peak() - before)
 """
@@ -57,7 +57,12 @@ async def _chunks(body, size):
 
 async def _read(body, encoding="", limit=LIMIT, size=64 * 1024):
     async with aclosing(_chunks(body, size)) as chunks:
-        return await read_body(chunks, encoding, limit, 60)
+        return await read_body(chunks, encoding, limit, 60, place())
+
+
+def place():
+    """A place among no others, for a body of any size."""
+    return Place(Bodies(), 0)
 
 
 @pytest.mark.parametrize(("format_", "limit"), [("json", 1), ("ndjson", 1), ("csv", 1), ("arrow", 2), ("parquet", 2)])
@@ -65,15 +70,17 @@ def test_each_format_has_its_limit(format_, limit):
     assert max_bytes(Limits(max_body_bytes=1, max_typed_body_bytes=2), format_) == limit
 
 
-@pytest.mark.parametrize("length", [None, "10", "0", "", "ten", "-1"])
-def test_a_length_within_the_limit_or_that_says_nothing_passes(length):
-    check_length(length, 10)
+@pytest.mark.parametrize(
+    ("length", "announced"), [(None, 0), ("10", 10), ("0", 0), ("", 0), ("ten", 0), ("-1", 0), ("²", 0)]
+)
+def test_a_length_within_the_limit_or_that_says_nothing_passes(length, announced):
+    assert announced_length(length, 10) == announced
 
 
-@pytest.mark.parametrize("length", ["11", "99999999999999999999"])
+@pytest.mark.parametrize("length", ["11", "99999999999999999999", "9" * 10_000])
 def test_a_length_over_the_limit_is_refused(length):
     with pytest.raises(BodyTooLarge, match=r"^Request Entity Too Large: the limit is 10 bytes"):
-        check_length(length, 10)
+        announced_length(length, 10)
 
 
 @settings(deadline=None)
@@ -141,7 +148,7 @@ async def test_a_body_that_does_not_arrive_in_time_is_refused(autojump_clock):
     started = trio.current_time()
     async with aclosing(dripping()) as chunks:
         with pytest.raises(BodyTooSlow, match=r"the body didn't arrive within 2\.5 s"):
-            await read_body(chunks, "", LIMIT, 2.5)
+            await read_body(chunks, "", LIMIT, 2.5, place())
     assert trio.current_time() - started == pytest.approx(2.5)
 
 
@@ -155,7 +162,7 @@ async def test_nothing_is_read_past_the_limit():
 
     async with aclosing(endless()) as chunks:
         with pytest.raises(BodyTooLarge):
-            await read_body(chunks, "", 1000, 60)
+            await read_body(chunks, "", 1000, 60, place())
     assert len(read) == 11
 
 
@@ -187,3 +194,38 @@ def test_a_bomb_of_a_gibibyte_is_refused_within_twice_the_limits_memory(tmp_path
         timeout=60,
     )
     assert int(done.stdout) < 2 * LIMIT + MIB  # a MiB for what the interpreter does meanwhile
+
+
+# Places
+
+
+LIMITS = Limits(max_concurrent_bodies=2, max_concurrent_body_bytes=100)
+
+
+def test_more_bodies_than_the_limit_wait_for_another_time():
+    bodies = Bodies()
+    told = "2 other requests are being read"
+    with bodies.admit(LIMITS, 1), bodies.admit(LIMITS, 1), pytest.raises(NotReady, match=told), bodies.admit(LIMITS, 1):
+        pytest.fail("there was no place")
+    with bodies.admit(LIMITS, 1):
+        assert (bodies.count, bodies.size) == (1, 1)
+
+
+def test_a_body_alone_fits_whatever_its_size():
+    bodies = Bodies()
+    with bodies.admit(LIMITS, 1000) as alone:
+        alone.grow_to(2000)
+        with pytest.raises(NotReady), bodies.admit(LIMITS, 1):
+            pytest.fail("there was no place")
+    assert (bodies.count, bodies.size) == (0, 0)
+
+
+def test_a_body_takes_its_announced_length_at_once_and_more_as_it_arrives():
+    bodies = Bodies()
+    with bodies.admit(LIMITS, 60) as first, bodies.admit(LIMITS, 0) as second:
+        second.grow_to(40)
+        first.grow_to(50)  # it has as many
+        with pytest.raises(NotReady, match="nothing was kept"):
+            second.grow_to(41)
+        assert bodies.size == 100
+    assert (bodies.count, bodies.size) == (0, 0)

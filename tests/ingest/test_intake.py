@@ -9,8 +9,9 @@ import trio
 import zstandard
 from fakes import collector_config
 
+from collector.config import CollectorServiceConfig
 from collector.config.model import MASK
-from collector.errors import BodyTooLarge
+from collector.errors import BodyTooLarge, BufferFull, NotReady, UnknownCollector
 from collector.ingest.intake import SMALL_BODY, Head, Intake
 
 ROW = b'{"a": {"0": 1}}'
@@ -137,10 +138,6 @@ async def test_a_body_over_its_limit_is_too_large(open_service, path, sent):
 
 @pytest.mark.parametrize("take", ["take_data", "take_reference", "take_config"])
 async def test_a_body_that_announces_too_much_is_not_read_at_all(open_service, take):
-    class Unread:
-        def __aiter__(self):
-            pytest.fail("the body was read")
-
     async with open_service(limits={"max_body_bytes": 20}) as service:
         intake = Intake(service.supervisor, service.journal, None)
         with pytest.raises(BodyTooLarge):
@@ -192,7 +189,93 @@ async def test_a_body_that_does_not_come_in_time_is_refused(open_service, autoju
         assert service.rows() == 0
 
 
+class FullJournal:
+    """Holds as many bytes as a test says."""
+
+    def __init__(self, of_collector=0, in_all=0):
+        self.buffered_bytes_in_all = in_all
+        self._of_collector = of_collector
+
+    def buffered_bytes(self, _collector_id):
+        return self._of_collector
+
+
+class Unread:
+    def __aiter__(self):
+        pytest.fail("the body was read")
+
+
+@pytest.mark.parametrize(
+    ("collector_id", "of_collector", "in_all", "error"),
+    [
+        ("nobody", 100, 100, UnknownCollector),
+        ("main", 100, 100, BufferFull),
+        ("main", 99, 100, NotReady),
+        ("main", 99, 99, BodyTooLarge),
+    ],
+)
+async def test_what_is_refused_before_the_body_is_read_and_in_which_order(
+    service, collector_id, of_collector, in_all, error
+):
+    limits = {"max_body_bytes": 20, "max_collector_bytes": 100, "max_buffered_bytes": 100}
+    service.supervisor.config = CollectorServiceConfig.parse({"limits": limits}).with_collector(collector_config())
+    intake = Intake(service.supervisor, FullJournal(of_collector, in_all), None)
+    with pytest.raises(error):
+        await intake.take_data(collector_id, Head(content_length="21"), Unread())
+
+
+async def test_a_full_buffer_refuses_events_and_nothing_else(open_service):
+    async with open_service(limits={"max_collector_bytes": len(ROW)}) as service:
+        assert (await service.post("/main/data", ROW)).status_code == 201
+        refused = await service.post("/main/data", ROW)
+        assert "as many as may wait" in _detail(refused, 429)
+        assert refused.headers["Retry-After"]
+        assert service.rows() == 1
+        assert (await service.post("/main/reference", ROW)).status_code == 201
+
+
+async def test_a_service_that_is_full_refuses_the_events_of_all(open_service):
+    async with open_service(collectors=("main", "other"), limits={"max_buffered_bytes": len(ROW)}) as service:
+        assert (await service.post("/main/data", ROW)).status_code == 201
+        refused = await service.post("/other/data", ROW)
+        assert "as many as may wait" in _detail(refused, 503)
+        assert refused.headers["Retry-After"]
+        assert service.rows("other") == 0
+
+
+@pytest.mark.parametrize("limit", ["max_concurrent_bodies", "max_concurrent_body_bytes"])
+async def test_a_body_beside_others_beyond_the_limit_is_asked_to_come_later(open_service, limit):
+    answers = []
+
+    async def slow():
+        yield ROW
+        answers.append(await service.post("/main/data", ROW))
+        yield b" "
+
+    async with open_service(limits={limit: 1}) as service:
+        assert (await service.post("/main/data", slow())).status_code == 201
+        assert "nothing was kept, try again" in _detail(answers[0], 503)
+        assert answers[0].headers["Retry-After"]
+        assert (await service.post("/main/data", ROW)).status_code == 201
+        assert service.rows() == 2
+
+
+@pytest.mark.parametrize(("limit", "told"), [("max_rows", "2 rows"), ("max_columns", "2 columns")])
+async def test_a_table_over_a_limit_is_told_its_number(open_service, limit, told):
+    async with open_service(limits={limit: 1}) as service:
+        answer = await service.post("/main/data", b'{"a": [1, 2], "b": [3, 4]}')
+        assert f"the body has {told}, the limit is 1" in _detail(answer, 413)
+        assert service.rows() == 0
+
+
 # Idempotency keys
+
+
+@pytest.mark.parametrize("key", ["k" * 256, "k\xff", "k\tk"])
+async def test_what_can_be_no_key_is_refused(service, key):
+    answer = await service.post("/main/data", ROW, idempotency_key=key.encode("latin-1"))
+    assert "an Idempotency-Key has at most 255 characters" in _detail(answer, 400)
+    assert service.rows() == 0
 
 
 async def test_a_request_sent_again_with_its_key_is_kept_once(service):

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.config import Limits
-from collector.errors import BadBody
+from collector.errors import BadBody, BodyTooLarge
+from collector.store.bounds import Bounds
 from collector.store.frames import Frame, check_frame, decode_frames, format_of
 from collector.store.json_body import loads
 from collector.store.tables import concatenate
@@ -34,6 +35,21 @@ def _parquet(table):
     sink = io.BytesIO()
     pq.write_table(table, sink)
     return sink.getvalue()
+
+
+def _csv(table):
+    return table.to_pandas().to_csv(index=False).encode()
+
+
+def _json(table):
+    return json.dumps(table.to_pydict()).encode()
+
+
+def _ndjson(table):
+    return "\n".join(map(json.dumps, table.to_pylist())).encode()
+
+
+WRITERS = {"json": _json, "ndjson": _ndjson, "csv": _csv, "arrow": _stream, "parquet": _parquet}
 
 
 def _decoded(format_, body):
@@ -401,6 +417,7 @@ import sys
 from pathlib import Path
 import pyarrow.parquet
 from collector.errors import BodyTooLarge
+from collector.store.bounds import Bounds
 from collector.store.frames import check_frame
 
 def peak():
@@ -410,7 +427,7 @@ def peak():
 body = Path(sys.argv[1]).read_bytes()
 before = peak()
 try:
-    check_frame("parquet", body, int(sys.argv[2]))
+    check_frame(sys.argv[3], body, Bounds(int(sys.argv[2])))
 except BodyTooLarge:
     print(peak() - before)
 """
@@ -424,7 +441,7 @@ def test_a_few_bytes_of_parquet_that_hold_a_gigabyte_are_refused_within_twice_th
     pq.write_table(pa.table({"a": texts}), tmp_path / "bomb", store_schema=False)
     assert (tmp_path / "bomb").stat().st_size < 10_000
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(tmp_path / "bomb"), str(limit)],
+        [sys.executable, "-c", MEASURE, str(tmp_path / "bomb"), str(limit), "parquet"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
@@ -505,6 +522,32 @@ def test_small_categories_that_are_many_together_become_one_column():
     assert concatenate(frames)["c"].to_pylist() == [f"c{number}" for number in range(300)]
 
 
-def test_records_that_share_no_names_are_refused_before_they_unfold():
-    records = [{f"n{number}": 1} for number in range(4_000)]
-    assert "would be a table of more than" in _refusal("json", json.dumps(records).encode())
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{f"n{number}": 1} for number in range(4_000)],
+        {f"n{number}": {f"k{number}": 1} for number in range(4_000)},
+        {"a": [0] * 4_000} | {f"n{number}": 0 for number in range(4_000)},
+    ],
+    ids=["records without shared names", "columns without shared keys", "values for whole columns"],
+)
+def test_what_unfolds_to_the_square_of_its_size_is_refused_before(data):
+    with pytest.raises(BodyTooLarge, match="would be a table of more than 10000000 cells"):
+        check_frame("json", json.dumps(data).encode())
+
+
+@pytest.mark.parametrize("format_", ["json", "ndjson", "csv", "arrow", "parquet"])
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        (Bounds(max_rows=2), "the body has 3 rows, the limit is 2"),
+        (Bounds(max_columns=1), "the body has 2 columns, the limit is 1"),
+    ],
+)
+def test_rows_and_columns_are_bounded_in_each_format(format_, bounds, told):
+    table = pa.table({"a": [1, 2, 3], "b": [4, 5, 6]})
+    body = WRITERS[format_](table)
+    with pytest.raises(BodyTooLarge, match=told):
+        check_frame(format_, body, bounds)
+    exact = Bounds(max_rows=3, max_columns=2)
+    assert check_frame(format_, body, exact).rows == 3
