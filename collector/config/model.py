@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from collector.config.report import ReportConfig
 from collector.config.triggers import Trigger
 from collector.config.value import Value, at_fields
-from collector.errors import ConfigError
+from collector.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 CONFIG_PATH = "collector_config.json"
 CLOUD_URL = "https://app.evidently.cloud"
 MASK = "********"
+
+_KEYS = frozenset({"api_key", "api_secret", "password", "token"})
+_OUTSIDE = (
+    "{} lies outside {}, and a client named it, so it isn't touched; put it in there, or have the operator allow it by "
+    'writing "is_posted": false into the config file'
+)
 
 # First segments of our own routes; the last three are the original's, and ours to come.
 RESERVED_IDS = frozenset({"livez", "readyz", "metrics", "schema", "status", "-"})
@@ -54,7 +60,7 @@ def is_from_environment(secret: str) -> bool:
 class CollectorConfig(Value):
     """One collector: when to compute what over its events, against which reference, saved where."""
 
-    new_fields: ClassVar[frozenset[str]] = frozenset({"project_name", "data_definition", "column_mapping"})
+    new_fields: ClassVar[frozenset[str]] = frozenset({"project_name", "data_definition", "column_mapping", "is_posted"})
 
     id: str = Field(default="", description="Its key in `collectors` is its id, whatever stands here.")
     trigger: Trigger = Field(description="Defines when to create a new snapshot from the current batch.")
@@ -84,6 +90,12 @@ class CollectorConfig(Value):
     )
     column_mapping: dict[str, Any] | None = Field(
         default=None, description="Fields of evidently.legacy's ColumnMapping, for legacy reports."
+    )
+
+    is_posted: bool = Field(
+        default=False,
+        description="Set by the service: a client named these paths, so they must lie in this file's directory; "
+        "write false to allow others.",
     )
 
     @model_validator(mode="after")
@@ -132,6 +144,20 @@ class CollectorConfig(Value):
         """Give the reference's path; a relative one starts at ``base``."""
         return None if self.reference_path is None else base / self.reference_path
 
+    def outside(self, base: Path, data_dir: Path) -> list[Problem]:
+        """Say which of its paths a client that posted it may not name; see ``is_posted``."""
+        if not self.is_posted:
+            return []
+        reference = self.reference_file(base)
+        reference_may_be = (base, data_dir / "references")
+        problems = []
+        if reference is not None and not any(_is_inside(reference, place) for place in reference_may_be):
+            problems.append(Problem(("reference_path",), _OUTSIDE.format(reference, base)))
+        directory = self.workspace_directory(base) if self.workspace_kind == "directory" else base
+        if not _is_inside(directory, base) or _is_inside(directory, data_dir):
+            problems.append(Problem(("api_url",), _OUTSIDE.format(directory, base)))
+        return problems
+
     def secret(self) -> str | None:
         """Give the workspace's secret, from the environment if it says so; raise ConfigError if it isn't there."""
         found = _ENVIRONMENT.fullmatch(self.api_secret or "")
@@ -144,9 +170,40 @@ class CollectorConfig(Value):
             raise ConfigError.at("holds characters that no HTTP header may have; it is one line of ASCII", "api_secret")
         return secret
 
+    @property
+    def shown_url(self) -> str:
+        """``api_url`` without the password that may stand in it."""
+        password = urlsplit(self.api_url).password if "@" in self.api_url else None
+        return self.api_url if not password else self.api_url.replace(f":{password}@", f":{MASK}@", 1)
+
     def masked(self) -> dict[str, Any]:
-        """Give what may be shown: all but the secret."""
-        return {**self.model_dump(), "api_secret": None if self.api_secret is None else MASK}
+        """Give what may be shown to clients: all but secrets, and what is the operator's alone."""
+        shown = self.model_dump()
+        shown.pop("is_posted", None)
+        shown["api_secret"] = None if self.api_secret is None else MASK
+        shown["report_config"] = _without_keys(shown["report_config"])
+        return shown | {"api_url": self.shown_url}
+
+    def unmasked(self, known: CollectorConfig) -> Self:
+        """Give what a client means that posts a masked config back: what it was shown masked, as it is known."""
+        shown = known.masked()
+        updates = {
+            name: getattr(known, name)
+            for name in ("report_config", "api_url")
+            if self.model_dump()[name] == shown[name] != known.model_dump()[name]
+        }
+        return self.model_copy(update=updates)
+
+
+def _is_inside(path: Path, directory: Path) -> bool:
+    return path.resolve().is_relative_to(directory.resolve())
+
+
+def _without_keys(value: Any) -> Any:
+    """Mask the keys of LLM providers, which Evidently has in a report's options."""
+    if isinstance(value, dict):
+        return {name: MASK if name in _KEYS and inner else _without_keys(inner) for name, inner in value.items()}
+    return [_without_keys(inner) for inner in value] if isinstance(value, list) else value
 
 
 class Storage(Value):

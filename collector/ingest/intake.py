@@ -170,12 +170,16 @@ class Intake:
             raise ConfigError.at(str(error), "id") from error
         data = loads(body)
         config = CollectorConfig.parse({**data, "id": collector_id} if isinstance(data, dict) else data)
+        if config.is_posted or (isinstance(data, dict) and "is_posted" in data):
+            raise ConfigError.at("a client can't say this; the operator can, in the config file", "is_posted")
+        known = self._supervisor.config.collectors.get(collector_id)
+        if known is not None:
+            config = config.unmasked(known)
         self._check_secret(config)
-        if config.api_secret == MASK:
-            known = self._supervisor.config.collectors[collector_id]
+        if config.api_secret == MASK and known is not None:
             config = config.model_copy(update={"api_secret": known.api_secret})
         config.secret()
-        return config
+        return config.model_copy(update={"is_posted": known is None or known.is_posted or _names_others(config, known)})
 
     def _check_secret(self, config: CollectorConfig) -> None:
         """Let a client name a secret that it doesn't know only as the operator has it, for the same api_url."""
@@ -189,6 +193,11 @@ class Intake:
                 "the same api_url; write the secret itself, or have the operator write it into the config file",
                 "api_secret",
             )
+
+
+def _names_others(config: CollectorConfig, known: CollectorConfig) -> bool:
+    """Tell whether a posted config names other places than the operator's."""
+    return (config.reference_path, config.api_url) != (known.reference_path, known.api_url)
 
 
 def check_key(key: str) -> None:

@@ -67,7 +67,7 @@ class Delivering:
             await self._send(batch, snapshot, progress)
         reach("delivered")
         await work.enter("UploadReport", batch, batch.outcome)
-        work.log.info("snapshot delivered", batch=batch.id, workspace=work.config.api_url)
+        work.log.info("snapshot delivered", batch=batch.id, workspace=work.config.shown_url)
         await work.journal.finish(batch)
         reach("finished")
         await work.count()
@@ -82,11 +82,13 @@ class Delivering:
     async def _send(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Try once, for so long and no longer; whether a try that is cut off has arrived is then unknown."""
         work, timeout = self._work, self._work.service.delivery_timeout
+        if problems := work.config.outside(work.tools.base, work.data_dir.path):
+            raise DeliveryRefused("; ".join(map(str, problems)))
         try:
             with trio.fail_after(timeout):
                 await work.tools.delivery.deliver(work.config, batch, snapshot, progress)
         except trio.TooSlowError as error:
-            raise DeliveryError(f"{work.config.api_url} took longer than {timeout:g} s", is_ambiguous=True) from error
+            raise DeliveryError(f"{work.config.shown_url} took longer than {timeout:g} s", is_ambiguous=True) from error
 
     async def _evaluate_again(self, batch: Batch, snapshot: Path) -> None:
         work = self._work

@@ -169,7 +169,7 @@ class Delivery:
         headers = {"Content-Type": "application/json"}
         response = await self._services.send(config, "POST", path, content=body, headers=headers)
         if response.status_code in {400, 422}:
-            raise SnapshotRejected(f"{config.api_url} answered {response.status_code} to it: {response.text[:300]}")
+            raise SnapshotRejected(f"{config.shown_url} answered {response.status_code} to it: {response.text[:300]}")
         raise_for(response, config)
         return response
 

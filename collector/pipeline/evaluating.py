@@ -66,8 +66,11 @@ class Evaluating:
 
     async def _find_problems(self, *, is_report_checked: bool) -> list[Problem]:
         workers = self._work.tools.workers
-        problems = [] if is_report_checked else await workers.check(self._work.config)
-        path = self._work.config.reference_file(self._work.tools.base)
+        config, base = self._work.config, self._work.tools.base
+        if problems := config.outside(base, self._work.data_dir.path):
+            return problems
+        problems = [] if is_report_checked else await workers.check(config)
+        path = config.reference_file(base)
         if path is not None and (path != self._checked_reference or not await trio.Path(path).exists()):
             found = await workers.check_reference(path)
             if any(problem.is_damage for problem in found):

@@ -88,12 +88,12 @@ class Services:
             return await self._client.request(method, config.api_url.rstrip("/") + path, **arguments)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise DeliveryRefused(
-                f"'{config.api_url}' is no address of a service; write it as http://HOST:PORT"
+                f"'{config.shown_url}' is no address of a service; write it as http://HOST:PORT"
             ) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise DeliveryError(f"{config.api_url} can't be reached: {_reason(error)}") from error
+            raise DeliveryError(f"{config.shown_url} can't be reached: {_reason(error)}") from error
         except httpx.HTTPError as error:
-            message = f"{config.api_url} didn't answer: {_reason(error)}"
+            message = f"{config.shown_url} didn't answer: {_reason(error)}"
             raise DeliveryError(message, is_ambiguous=True) from error
 
 
@@ -107,7 +107,9 @@ def json_of(response: httpx.Response, config: CollectorConfig) -> Any:
 
 def not_evidently(config: CollectorConfig) -> DeliveryRefused:
     """Say that what answered isn't what we know."""
-    return DeliveryRefused(f"{config.api_url} answers, but not as an Evidently service does; is it the right address?")
+    return DeliveryRefused(
+        f"{config.shown_url} answers, but not as an Evidently service does; is it the right address?"
+    )
 
 
 def _login(config: CollectorConfig) -> tuple[str, str | None]:
@@ -123,7 +125,7 @@ def raise_for(response: httpx.Response, config: CollectorConfig) -> None:
     status = response.status_code
     if response.is_success:
         return
-    said = f"{config.api_url} answered {status}{_detail(response)}"
+    said = f"{config.shown_url} answered {status}{_detail(response)}"
     if status == 413:
         raise SnapshotTooLarge(f"{said}: the snapshot is over its body limit")
     if status in {401, 403}:

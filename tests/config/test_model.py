@@ -323,3 +323,42 @@ def test_the_schema_knows_every_part():
         Limits.__name__,
         Retention.__name__,
     }
+
+
+# What a client may name
+
+
+@pytest.mark.parametrize(
+    ("named", "key"),
+    [
+        ({"reference_path": "/etc/passwd"}, "reference_path"),
+        ({"reference_path": "../reference.parquet"}, "reference_path"),
+        ({"reference_path": "elsewhere/reference.parquet"}, "reference_path"),  # a symbolic link to the outside
+        ({"api_url": "/srv/workspace"}, "api_url"),
+        ({"api_url": "file:///srv/workspace"}, "api_url"),
+        ({"api_url": "data/parts"}, "api_url"),
+    ],
+)
+def test_a_client_names_no_path_outside_the_configs_directory(tmp_path, named, key):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "elsewhere").symlink_to(tmp_path)
+    config = collector_config(api_url="workspace").model_copy(update=named)
+    places = (tmp_path / "base", tmp_path / "base" / "data")
+    assert config.outside(*places) == []
+    assert [problem.path for problem in config.model_copy(update={"is_posted": True}).outside(*places)] == [(key,)]
+
+
+@pytest.mark.parametrize("reference", ["reference.parquet", "sub/reference.parquet", "data/references/a.parquet"])
+def test_a_client_may_name_paths_inside(tmp_path, reference):
+    config = collector_config(is_posted=True, reference_path=reference, api_url="workspace")
+    assert config.outside(tmp_path, tmp_path / "data") == []
+
+
+def test_a_password_in_an_address_and_a_providers_key_are_shown_masked_and_kept_when_posted_back():
+    report = {"metrics": ["RowCount"], "options": [{"type": "openai", "api_key": "sk-hunter2"}]}
+    config = collector_config(api_url="http://me:hunter3@host:8000/ui", report_config=report)
+    shown = config.masked()
+    assert "hunter" not in json.dumps(shown)
+    assert shown["api_url"] == f"http://me:{MASK}@host:8000/ui"
+    posted = CollectorConfig.parse(shown).unmasked(config)
+    assert (posted.report_config, posted.api_url) == (config.report_config, config.api_url)

@@ -375,3 +375,16 @@ async def test_a_collector_deleted_while_a_body_arrives_takes_nothing(service, p
 
     answer = await service.http.post(path, content=slow())
     assert (answer.status_code, service.rows()) == (404, 0)
+
+
+async def test_what_a_client_posts_is_marked_and_what_the_operator_allowed_stays_allowed(service):
+    """One that posts back what it was shown takes nothing away; one that names another path is confined."""
+    allowed = collector_config().model_copy(update={"id": "main", "reference_path": "/data/reference.parquet"})
+    await service.supervisor.put(allowed)
+    shown = (await service.http.get("/main")).json()
+    assert (await service.http.post("/main", json=shown)).status_code == 201
+    assert not service.supervisor.config.collectors["main"].is_posted
+    answer = await service.http.post("/main", json=shown | {"reference_path": "/etc/passwd"})
+    assert (answer.status_code, "is_posted" in answer.json()) == (201, False)
+    assert service.supervisor.config.collectors["main"].is_posted
+    assert (await service.http.post("/main", json=shown | {"is_posted": False})).status_code == 400

@@ -266,3 +266,15 @@ async def test_a_reference_found_damaged_by_a_report_holds_its_batch(world, tmp_
             await settled()
             assert (await states(w), pipeline.status().state) == (["sealed"], "misconfigured")
         assert reference.exists()  # it is the user's
+
+
+async def test_a_reference_outside_that_a_client_named_is_never_read(world, tmp_path):
+    config = collector(trigger=rows_trigger(1), reference_path=str(tmp_path.parent / "secret.parquet"), is_posted=True)
+    write_reference(tmp_path.parent / "secret.parquet")
+    async with world() as w:
+        pipeline = w.pipeline(config)
+        async with running(pipeline):
+            await w.post(1)
+            await settled()
+            assert "a client named it" in pipeline.status().problems[0]
+        assert (await states(w), w.workers.evaluated) == (["sealed"], [])
