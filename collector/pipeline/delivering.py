@@ -68,7 +68,7 @@ class Delivering:
         reach("delivered")
         await work.enter("UploadReport", batch, batch.outcome)
         work.log.info("snapshot delivered", batch=batch.id, workspace=work.config.shown_url)
-        await work.journal.finish(batch)
+        work.data_dir.mark_delivered(await work.journal.finish(batch))
         reach("finished")
         await work.count()
         work.note(last_error="", state="waiting" if work.status.state == "undelivered" else work.status.state)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from contextlib import contextmanager
+import stat
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,7 @@ class DataDir:
 
     def damaged_frame(self, collector: str, seq: int, format_: str) -> Path:
         """Where the body of a frame is set aside."""
-        return self.damaged(f"frame-{_file_name(collector)}-{seq}.{quote(format_, safe='')[:20]}")
+        return self.damaged(f"frame-{_file_name(str(collector))}-{seq}.{quote(str(format_), safe='')[:20]}")
 
     def set_aside(self, path: Path, kind: str) -> Path | None:
         """Move a damaged file away, under a name that says what it was; None if it isn't there."""
@@ -86,6 +87,26 @@ class DataDir:
         for path in mine[: max(0, len(mine) - kept)]:
             if path != spared:
                 path.unlink(missing_ok=True)
+
+    def mark_delivered(self, parts: list[str]) -> None:
+        """Have the parts themselves say that they were delivered, by being read-only, should the journal be lost."""
+        for part in parts:
+            with suppress(FileNotFoundError):
+                (self.path / part).chmod(0o400)
+
+    def parts(self) -> list[str]:
+        """Name all parts that are there."""
+        found = [*self.path.glob("parts/*.parquet"), *self.path.glob("failed/*/*.parquet")]
+        return sorted(_relative(path, self.path) for path in found if path.is_file())
+
+    def delivered_parts(self) -> list[str]:
+        """Name the parts that say that they were delivered."""
+        return [part for part in self.parts() if self.is_delivered(part)]
+
+    def is_delivered(self, part: str) -> bool:
+        """Tell whether a part says that it was delivered."""
+        path = self.path / part
+        return path.exists() and not path.stat().st_mode & stat.S_IWUSR
 
     def remove_batches(self, parts: list[str], batch_ids: list[str]) -> None:
         """Remove the parts and snapshots of batches that the journal has let go of."""

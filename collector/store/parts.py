@@ -58,7 +58,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """A frame as the journal has it."""
 
     collector: str
@@ -70,6 +70,7 @@ class _Kept:
 
     @property
     def is_sound(self) -> bool:
+        """Whether it is as it came; one of the journal's first format has no checksum."""
         return isinstance(self.body, bytes) and self.checksum in {
             None,
             frame_checksum(self.collector, self.format, self.rows, self.body),
@@ -118,6 +119,18 @@ def read_origin(path: Path) -> tuple[Origin, int] | None:
         return None
 
 
+def set_aside_frame(frame: Kept, data_dir: DataDir) -> Path:
+    """Write the body of a damaged frame to a file of its own; return its path."""
+    path = data_dir.damaged_frame(frame.collector, frame.seq, frame.format)
+    body = frame.body if isinstance(frame.body, bytes) else str(frame.body).encode()
+    with open(path, "wb", opener=_private) as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+    return path
+
+
 def _write_sound(
     db: sqlite3.Connection, data_dir: DataDir, origin: Origin, target: Path, unfit: frozenset[int]
 ) -> Written:
@@ -128,7 +141,7 @@ def _write_sound(
             if frame.is_sound and frame.seq not in unfit:
                 yield frame.format, frame.body
             else:
-                damaged.append(str(_set_aside(frame, data_dir)))
+                damaged.append(str(set_aside_frame(frame, data_dir)))
 
     frames = sound()
     first = next(frames, None)
@@ -169,7 +182,7 @@ def _categories(table: pa.Table) -> list[str]:
     return [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
 
 
-def _is_fit(frame: _Kept) -> bool:
+def _is_fit(frame: Kept) -> bool:
     """Tell whether a frame makes a part by itself."""
     try:
         _encode(decode_frames([(frame.format, frame.body)]), BytesIO(), {})
@@ -198,24 +211,13 @@ def _opened(db: sqlite3.Connection, *run: str | int) -> float:
     return float(opened)
 
 
-def _read_frames(db: sqlite3.Connection, origin: Origin) -> Iterator[_Kept]:
+def _read_frames(db: sqlite3.Connection, origin: Origin) -> Iterator[Kept]:
     for row in db.execute(
         "SELECT collector, seq, format, rows, body, checksum FROM frame "
         "WHERE collector = ? AND seq BETWEEN ? AND ? ORDER BY seq",
         (origin.collector, origin.first, origin.last),
     ):
-        yield _Kept(*row)
-
-
-def _set_aside(frame: _Kept, data_dir: DataDir) -> Path:
-    path = data_dir.damaged_frame(frame.collector, frame.seq, frame.format)
-    body = frame.body if isinstance(frame.body, bytes) else str(frame.body).encode()
-    with open(path, "wb", opener=_private) as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    sync_directory(path.parent)
-    return path
+        yield Kept(*row)
 
 
 def _private(path: str, flags: int) -> int:

@@ -46,6 +46,11 @@ def is_loss(error: BaseException | None) -> bool:
     return _code(error) in _LOSSES
 
 
+def is_busy(error: BaseException | None) -> bool:
+    """Tell whether another process holds the file."""
+    return _kind(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
 def is_damage(error: BaseException | None) -> bool:
     """Tell whether SQLite found its file damaged."""
     return _kind(error) in _DAMAGES

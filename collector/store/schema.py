@@ -1,5 +1,8 @@
 """The journal's tables, a step for each format version: a new journal takes all, an older one those it lacks."""
 
+import sqlite3
+from contextlib import closing
+
 STEPS = (
     """
 CREATE TABLE frame(
@@ -56,3 +59,25 @@ CREATE TABLE forgotten(collector TEXT PRIMARY KEY); -- what is to be dropped, wh
 )
 
 FORMAT_VERSION = len(STEPS)
+
+Columns = frozenset[tuple[str, str]]
+
+
+def columns_of(db: sqlite3.Connection) -> Columns:
+    """Give the names of all tables and indexes, each with those of its columns."""
+    query = "SELECT m.name, i.name FROM sqlite_master AS m, pragma_{}_info(m.name) AS i WHERE m.type = '{}'"
+    found = [db.execute(query.format(kind, kind)).fetchall() for kind in ("table", "index")]
+    return frozenset((name, str(column)) for rows in found for name, column in rows)
+
+
+def _known_columns() -> list[Columns]:
+    known = []
+    with closing(sqlite3.connect(":memory:")) as db:
+        for step in STEPS:
+            db.executescript(step)
+            known.append(columns_of(db))
+    return known
+
+
+# By format, from 1.
+KNOWN_COLUMNS = _known_columns()

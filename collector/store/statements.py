@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from collector.errors import KeyReused
 from collector.store.checksums import frame_checksum
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from collector.config import Retention
     from collector.store.frames import Frame
+    from collector.store.parts import Origin
 
 State = Literal["sealed", "evaluated", "delivered", "failed"]
+STATES: tuple[State, ...] = get_args(State)
 
 # Delivered batches that are still known, for a collector, once their parts are gone.
 KEPT_BATCHES = 100
@@ -132,16 +134,36 @@ def undelivered_bytes(db: sqlite3.Connection) -> list[tuple[str, int]]:
     ).fetchall()
 
 
+def has_frames(db: sqlite3.Connection, origin: Origin) -> bool:
+    """Tell whether frames are there of which a part was made."""
+    query = "SELECT 1 FROM frame WHERE collector = ? AND seq BETWEEN ? AND ?"
+    return db.execute(query, (origin.collector, origin.first, origin.last)).fetchone() is not None
+
+
 # Parts
 
 
 def find_run(db: sqlite3.Connection, collector: str, batch: str | None, rows: int, max_bytes: int) -> Run | None:
     """Find the oldest frames of a batch (None: the open one), up to so many rows and bytes, but at least one frame."""
+    run = _find_run(db, collector, batch, (rows, max_bytes), math.inf)
+    if run is None:
+        return None
+    # There is none unless the journal was damaged: a part is of all of a collector's frames between two numbers.
+    (foreign,) = db.execute(
+        "SELECT MIN(seq) FROM frame WHERE collector = ? AND seq BETWEEN ? AND ? AND batch IS NOT ?",
+        (collector, run.first, run.last, batch),
+    ).fetchone()
+    return run if foreign is None else _find_run(db, collector, batch, (rows, max_bytes), foreign)
+
+
+def _find_run(
+    db: sqlite3.Connection, collector: str, batch: str | None, limits: tuple[int, int], before: float
+) -> Run | None:
     first = last = taken = size = 0
     for seq, frame_rows, frame_size in db.execute(
         "SELECT seq, rows, size FROM frame WHERE collector = ? AND batch IS ? ORDER BY seq", (collector, batch)
     ):
-        if taken and (taken + frame_rows > rows or size + frame_size > max_bytes):
+        if seq > before or (taken and (taken + frame_rows > limits[0] or size + frame_size > limits[1])):
             break
         first, last = first or seq, seq
         taken, size = taken + frame_rows, size + frame_size
@@ -258,13 +280,14 @@ def retry(db: sqlite3.Connection, collector: str) -> list[Batch]:
     return failed
 
 
-def finish(db: sqlite3.Connection, batch: Batch, now: float) -> int:
-    """Take a batch to ``delivered``; return the bytes of its parts, 0 if it was there already."""
+def finish(db: sqlite3.Connection, batch: Batch, now: float) -> tuple[list[str], int]:
+    """Take a batch to ``delivered``; return the paths of its parts and their bytes, 0 if it was there already."""
     done = db.execute(
         "UPDATE batch SET state = 'delivered', error = '', delivered = ? WHERE id = ? AND state <> 'delivered'",
         (now, batch.id),
     )
-    return sum(part.size for part in select_parts(db, batch.id)) if done.rowcount else 0
+    parts = select_parts(db, batch.id)
+    return [part.path for part in parts], sum(part.size for part in parts) if done.rowcount else 0
 
 
 def prune(db: sqlite3.Connection, collector: str, retention: Retention, now: float) -> tuple[list[str], list[str]]:

@@ -620,12 +620,14 @@ async def test_a_newer_format_is_refused_and_left_as_it_is(path):
 
 
 @pytest.mark.parametrize("content", [b"no database at all, " * 100, b"SQLite format 3\0" + bytes(4096)])
-async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path, content):
+async def test_a_file_that_is_no_database_is_set_aside_as_it_is_and_a_new_one_begun(path, content):
     path.write_bytes(content)
-    with pytest.raises(DataDirError, match="can't be opened: "):
-        async with open_journal(path):
-            pytest.fail("opened")
-    assert path.read_bytes() == content
+    async with open_journal(path) as journal:
+        assert await journal.append("main", _frame(1)) == 1
+    [kept] = (path.parent / "damaged").iterdir()
+    assert kept.name.startswith("journal-")
+    assert kept.read_bytes() == content
+    assert not DataDir(path.parent).journal_mark.exists()
 
 
 async def test_a_journal_that_breaks_ends_with_its_mark(path):

@@ -49,6 +49,17 @@ def test_frames_of_others_in_a_runs_midst_stay(db):
     assert statements.waiting_frames(db) == [("other", 7, 7)]
 
 
+def test_a_run_ends_before_a_frame_of_another_batch(db):
+    """Which there is only in a journal that was damaged; a part of both would be refused for ever."""
+    _insert(db, 2, 3, 4, 5)
+    db.execute("UPDATE frame SET batch = CASE seq WHEN 3 THEN 'b2' ELSE 'b1' END")
+    runs = []
+    for number in range(2):
+        runs.append(statements.find_run(db, "main", "b1", 100, 100))
+        assert statements.move_to_part(db, runs[-1], Part(f"p{number}", runs[-1].rows, 50)) == (True, "b1")
+    assert [(run.first, run.last, run.rows) for run in runs] == [(1, 2, 5), (4, 4, 5)]
+
+
 @pytest.mark.parametrize(
     ("rows", "cut"),
     [

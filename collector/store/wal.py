@@ -1,0 +1,123 @@
+"""The log beside the journal's database (SQLite's WAL): whether it is damaged in its midst, and its mending.
+
+SQLite takes a log up to the first frame that isn't as it was written and forgets the rest. That is right for a write
+that was cut off, but one changed byte would cost all the commits behind it. The format is that of
+https://sqlite.org/fileformat2.html#walformat.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PAGE = 4096
+_HEADER = struct.Struct(">8I")  # magic, version, page size, number, two salts, two checksums
+_HEAD = struct.Struct(">6I")  # page, pages after a commit (0: none), two salts, two checksums
+_MAGIC = 0x377F0682  # and 1 more where checksums take words as big-endian
+_VERSION = 3007000
+
+_Pair = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Frame:
+    page: int
+    pages: int
+    salts: _Pair
+    sums: _Pair
+    data: bytes
+
+    def sums_after(self, before: _Pair, order: str) -> _Pair:
+        return _add(_add(before, _HEAD.pack(self.page, self.pages, 0, 0, 0, 0)[:8], order), self.data, order)
+
+
+@dataclass(slots=True)
+class _Log:
+    """The frames of a log up to its last commit."""
+
+    order: str
+    number: int
+    salts: _Pair
+    frames: list[_Frame]
+    damaged: list[_Frame]
+    is_header_sound: bool
+
+    @property
+    def is_sound(self) -> bool:
+        return self.is_header_sound and not self.damaged
+
+
+def is_damaged(wal: Path) -> bool:
+    """Tell whether SQLite would forget commits that stand in a log, behind something that is damaged."""
+    log = _read(wal)
+    return log is not None and not log.is_sound
+
+
+def mend(wal: Path) -> None:
+    """Give a log new checksums, so that SQLite takes all of its frames; what they hold is then for others to check.
+
+    Nothing is done where a frame doesn't even name a page, as when the power failed: what is behind a hole doesn't fit.
+    """
+    log = _read(wal)
+    if log is None or log.is_sound:
+        return
+    last = max(frame.pages for frame in log.frames)
+    if not all(0 < frame.page <= last for frame in log.damaged):
+        return
+    header = (_MAGIC + (log.order == ">"), _VERSION, _PAGE, log.number, *log.salts)
+    sums = _add((0, 0), struct.pack(">6I", *header), log.order)
+    with wal.open("wb") as file:
+        file.write(_HEADER.pack(*header, *sums))
+        for frame in log.frames:
+            sums = frame.sums_after(sums, log.order)
+            file.write(_HEAD.pack(frame.page, frame.pages, *log.salts, *sums) + frame.data)
+
+
+def _read(wal: Path) -> _Log | None:
+    """Read a log; None if there is none, or no commit in it."""
+    body = wal.read_bytes() if wal.exists() else b""
+    frames = [
+        _frame(body, start) for start in range(_HEADER.size, len(body) - _HEAD.size - _PAGE + 1, _HEAD.size + _PAGE)
+    ]
+    if not frames:
+        return None
+    magic, version, page, number, *salts_and_sums = _HEADER.unpack_from(body)
+    salts, sums = (salts_and_sums[0], salts_and_sums[1]), (salts_and_sums[2], salts_and_sums[3])
+    order = ">" if magic == _MAGIC + 1 else "<"
+    is_known = (magic | 1, version) == (_MAGIC | 1, _VERSION)
+    is_header_sound = is_known and _add((0, 0), body[:24], order) == sums
+    if is_header_sound and page != _PAGE:
+        return None  # not one of ours
+    if not is_header_sound:
+        salts = frames[0].salts
+    commits = [place for place, frame in enumerate(frames) if frame.pages and frame.salts == salts]
+    if not commits:
+        return None
+    frames = frames[: commits[-1] + 1]
+    before = [sums, *(frame.sums for frame in frames)]
+    damaged = [
+        frame
+        for frame, known in zip(frames, before, strict=False)
+        if frame.salts != salts or frame.sums_after(known, order) != frame.sums
+    ]
+    return _Log(order, number, salts, frames, damaged, is_header_sound)
+
+
+def _frame(body: bytes, start: int) -> _Frame:
+    page, pages, salt, other_salt, total, other_total = _HEAD.unpack_from(body, start)
+    data = body[start + _HEAD.size : start + _HEAD.size + _PAGE]
+    return _Frame(page, pages, (salt, other_salt), (total, other_total), data)
+
+
+def _add(sums: _Pair, data: bytes, order: str) -> _Pair:
+    """Continue SQLite's checksum over more data."""
+    one, two = sums
+    words = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
+    for first, second in zip(words, words, strict=True):
+        one = (one + first + two) & 0xFFFFFFFF
+        two = (two + second + one) & 0xFFFFFFFF
+    return one, two
