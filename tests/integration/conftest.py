@@ -111,7 +111,16 @@ class Daemon:
 
     def start(self, secret=None):
         """Start it, and return once it says that it is ready."""
-        before = len(self.log) if self.log_path.exists() else 0
+        self.launch()
+        self.wait_ready()
+        self.client = self._open.enter_context(CollectorClient(self.url, secret))
+        headers = {"evidently-secret": secret} if secret else {}
+        self.http = self._open.enter_context(httpx.Client(base_url=self.url, headers=headers, timeout=30))
+        return self
+
+    def launch(self):
+        """Start its process, and wait for nothing."""
+        self._log_start = len(self.log) if self.log_path.exists() else 0
         command = [sys.executable, "-m", "collector", "--port", str(self.port), *self.options]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -122,16 +131,15 @@ class Daemon:
                 stdout=log,
                 stderr=log,
             )
-        self.url = wait_until(lambda: self._ready(before), f"the daemon's readiness: {self.log[before:]}", 30)
-        self.port = int(self.url.rpartition(":")[2])
-        self.client = self._open.enter_context(CollectorClient(self.url, secret))
-        headers = {"evidently-secret": secret} if secret else {}
-        self.http = self._open.enter_context(httpx.Client(base_url=self.url, headers=headers, timeout=30))
-        return self
 
-    def _ready(self, before):
-        assert self.process.poll() is None, self.log[before:]
-        found = READY.search(self.log, before)
+    def wait_ready(self):
+        """Return once a launched process says that it is ready."""
+        self.url = wait_until(self._ready, f"the daemon's readiness: {self.log[self._log_start :]}", 30)
+        self.port = int(self.url.rpartition(":")[2])
+
+    def _ready(self):
+        assert self.process.poll() is None, self.log[self._log_start :]
+        found = READY.search(self.log, self._log_start)
         return found and found[1]
 
     def end(self, number=signal.SIGTERM):

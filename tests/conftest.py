@@ -1,0 +1,21 @@
+"""Options of the test run, and what it says at its head."""
+
+import random
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("faults", "the fault suite, tests/integration/faults")
+    group.addoption("--faults", choices=["short", "long"], default="short", help="how many faults are made")
+    group.addoption(
+        "--soak", type=float, default=0, metavar="SECONDS", help="how long the soak test runs; 0: not at all"
+    )
+    group.addoption("--seed", type=int, default=None, help="repeats the random choices of an earlier run")
+
+
+def pytest_configure(config):
+    if config.option.seed is None:
+        config.option.seed = random.randrange(10**6)
+
+
+def pytest_report_header(config):
+    return f"faults: {config.option.faults}, seed {config.option.seed}"

@@ -1,0 +1,102 @@
+"""What the fault tests share: how many faults to make, and the figures that are told at the end."""
+
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ..conftest import collector_config, rows_trigger
+from .audit import DEFINITION, REPORT, Auditor
+from .ledger import Ledger
+
+FIGURES = pytest.StashKey()
+LONG_TIMEOUT = 3600  # of a test in the long form
+
+
+@dataclass
+class Figures:
+    """What the tests of one promise measured, added up."""
+
+    faults: Counter = field(default_factory=Counter)
+    rows: Counter = field(default_factory=Counter)
+    others: dict = field(default_factory=dict)
+
+    def take(self, verdict):
+        """Add what an auditor found at the end of a test; it must be sound."""
+        assert verdict.is_sound, str(verdict)
+        self.rows += Counter(acknowledged=verdict.acknowledged, found=verdict.found)
+        self.rows += Counter(lost=verdict.lost.total(), doubled=verdict.doubled.total())
+
+    def __str__(self):
+        faults = [f"{count} {name}" for name, count in self.faults.items()]
+        rows = [
+            f"{self.rows[name]:,} {name}".replace(",", " ") for name in ("acknowledged", "found", "lost", "doubled")
+        ]
+        others = [f"{name} {value}" for name, value in self.others.items()]
+        return ", ".join([*faults, "rows: " + ", ".join(rows), *others])
+
+
+@pytest.fixture
+def figures(request):
+    """Give the figures of the promise that the test's module names."""
+    return request.config.stash.setdefault(FIGURES, {}).setdefault(request.module.PROMISE, Figures())
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    told = config.stash.get(FIGURES, {})
+    if told:
+        terminalreporter.section(f"faults, {config.option.faults}, seed {config.option.seed}")
+    for promise, figures in sorted(told.items(), key=lambda item: int(re.match(r"\d+", item[0])[0])):
+        terminalreporter.write_line(f"{promise}: {figures}")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.option.faults == "long" or config.option.soak:
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.timeout(LONG_TIMEOUT))
+
+
+@pytest.fixture
+def is_long(request):
+    return request.config.option.faults == "long"
+
+
+@pytest.fixture
+def rng(request):
+    return random.Random(f"{request.config.option.seed} {request.node.name}")
+
+
+@pytest.fixture
+def ledger():
+    return Ledger()
+
+
+@pytest.fixture
+def audit(ledger):
+    """Judge the ledger by a daemon's data directory and a workspace, by default the directory beside it."""
+    auditors = {}
+
+    def judge(daemon, workspace=None):
+        where = (daemon.data, workspace or daemon.directory / "workspace")
+        return auditors.setdefault(where, Auditor(*where)).judge(ledger)
+
+    return judge
+
+
+def numbered(trigger=None, **others):
+    """Make the config of a collector whose snapshots name their rows."""
+    return collector_config(trigger or rows_trigger(20), REPORT, data_definition=DEFINITION, **others)
+
+
+def wait_for_delivery(daemon, collectors, seconds=60):
+    """Return once all rows of these collectors are in snapshots."""
+    for name in collectors:
+        daemon.client.flush(name)
+    for name in collectors:
+        daemon.wait_for_status(
+            name, lambda one: (one["rows_waiting"], one["sealed"], one["outbox"]) == (0, 0, 0), seconds
+        )

@@ -1,0 +1,138 @@
+"""Promise 1: kill -9 at any moment loses no acknowledged row, doubles none, and leaves no process behind."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pandas as pd
+
+import collector
+from collector.fault_points import VARIABLE
+
+from ..conftest import collector_config, rows_trigger, service_config, wait_until
+from .conftest import numbered, wait_for_delivery
+from .ledger import Load, post
+
+PROMISE = "1 kill -9"
+LACKING = {"metrics": [{"type": "MinValue", "column": "no such column"}]}
+# Where a kill comes: before anything needs Evidently, after it, and in a batch whose report raises.
+EARLY = ["accepted", "sealed", "part written", "spilled"]
+WITH_REPORT = ["snapshot written", "evaluated", "delivered", "finished"]
+OF_FAILURE = ["set aside", "failed"]
+LOADING = 20  # more processor seconds than a new process takes to load Evidently
+PACKAGE = Path(collector.__file__).parent
+# One kill in so many waits until Evidently is loaded, so that it comes while snapshots are made and delivered.
+LATE = 10
+
+
+def test_no_acknowledged_row_is_lost_or_doubled_by_kills_at_random_moments(
+    make_daemon, ledger, audit, figures, rng, is_long
+):
+    kills = 200 if is_long else 6
+    collectors = {name: numbered(rows_trigger(rows)) for name, rows in [("small", 20), ("large", 60)]}
+    daemon = make_daemon(service_config(collectors, spill_rows=25, evaluation_workers=1)).start()
+    with Load(daemon.url, ledger, collectors, plain=1, clients=1):
+        for kill in range(kills):
+            daemon.kill()
+            verdict = audit(daemon)
+            assert verdict.is_sound, str(verdict)
+            daemon.launch()
+            if kill % LATE == 0:
+                daemon.wait_ready()
+                wait_for_snapshots(daemon, 1 + len(snapshots(daemon)))
+            time.sleep(rng.uniform(0, 1.5))
+        daemon.kill()
+        daemon.start()
+    wait_for_delivery(daemon, collectors)
+    figures.take(audit(daemon))
+    figures.faults["kills"] += kills
+    daemon.stop()
+
+
+def snapshots(daemon):
+    return list(daemon.directory.glob("workspace/*/snapshots/*.json"))
+
+
+def wait_for_snapshots(daemon, count):
+    wait_until(lambda: len(snapshots(daemon)) >= count, f"{count} snapshots")
+
+
+def test_every_fault_point_of_the_code_is_tried():
+    found = {point for path in PACKAGE.rglob("*.py") for point in re.findall(r'reach\("([^"]+)"\)', path.read_text())}
+    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE}
+
+
+def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
+    make_daemon, ledger, audit, figures, rng, is_long
+):
+    """One life after the other ends at the next point, with what those before it left half-done."""
+    points = [rng.choice(EARLY), rng.choice(WITH_REPORT), rng.choice(OF_FAILURE)]
+    if is_long:
+        points = EARLY + WITH_REPORT + OF_FAILURE
+    collectors = {"good": numbered(rows_trigger(12)), "bad": numbered(rows_trigger(12)) | {"report_config": LACKING}}
+    daemon = make_daemon(service_config(collectors, spill_rows=5, evaluation_workers=1))
+    for point in points:
+        daemon.variables[VARIABLE] = point
+        daemon.launch()
+        post_until_death(daemon, ledger, "bad" if point in OF_FAILURE else "good")
+        assert daemon.process.returncode == -signal.SIGKILL, daemon.log
+        verdict = audit(daemon)
+        assert verdict.is_sound, (point, str(verdict))
+    daemon.variables[VARIABLE] = ""
+    daemon.start()
+    wait_for_delivery(daemon, ["good"])
+    daemon.wait_for_status("bad", lambda one: one["sealed"] == 0)
+    verdict = audit(daemon)
+    assert verdict.stages["failed"] > 0
+    figures.take(verdict)
+    figures.faults["fault points"] += len(points)
+    daemon.stop()
+
+
+def post_until_death(daemon, ledger, collector):
+    daemon.wait_ready()
+    with httpx.Client(base_url=daemon.url) as http:
+
+        def is_dead():
+            post(http, ledger, collector, 4)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return daemon.process.wait(0.3)
+
+        wait_until(is_dead, "the fault point", 60)
+
+
+def test_workers_of_a_killed_daemon_end_too(make_daemon, figures):
+    """Also one that is in the midst of a report, which would go on to its end: here, for some ten seconds."""
+    rows = 20_000
+    large = pd.DataFrame({f"c{column}": [float(row * column % 997) for row in range(rows)] for column in range(60)})
+    collectors = {"large": collector_config(rows_trigger(rows), {"metrics": ["DataDriftPreset"]})}
+    daemon = make_daemon(service_config(collectors)).start()
+    wait_until(lambda: "evidently is warm" in daemon.log)
+    busy = {pid: seconds_of(pid) for pid in daemon.children()}
+    daemon.client.set_reference("large", large)
+    daemon.client.send_data("large", large)
+    daemon.wait_for_status("large", lambda one: one["state"] == "evaluating")
+    wait_until(lambda: any(seconds_of(pid) > busy.get(pid, LOADING) + 1 for pid in daemon.children()), "the report")
+    children = daemon.children()
+    assert len(children) > 1
+    daemon.kill()
+    wait_until(lambda: not [pid for pid in children if is_running(pid)], "the end of the workers", 5)
+    figures.faults["orphaned reports"] += 1
+
+
+def seconds_of(pid):
+    """Give the processor time that a process has taken."""
+    ticks = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def is_running(pid):
+    """Tell whether a process runs; one that has ended and waits for its parent to notice doesn't."""
+    with contextlib.suppress(FileNotFoundError):
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
