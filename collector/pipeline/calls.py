@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
+import signal
 import warnings
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from collector.errors import EvaluationError
@@ -18,6 +21,15 @@ def prepare(max_bytes: int) -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     warnings.simplefilter("ignore")  # what Evidently's code warns of at import is nothing to our user
     _limit_memory(max_bytes)
+    Thread(target=_end_with_daemon, daemon=True).start()
+
+
+def _end_with_daemon() -> None:
+    """End with a daemon that is killed: a worker in the midst of a report would go on to its end, or for ever."""
+    daemon = multiprocessing.parent_process()
+    if daemon is not None:
+        daemon.join()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _limit_memory(max_bytes: int) -> None:
