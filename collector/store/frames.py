@@ -29,7 +29,7 @@ FORMATS: dict[str, Format] = {
     "application/parquet": "parquet",
 }
 TYPED_FORMATS = frozenset({"arrow", "parquet"})
-_JSON_READERS: dict[str, Callable[[bytes], Columns]] = {"json": read_columns, "ndjson": read_lines}
+_JSON_READERS: dict[str, Callable[..., Columns]] = {"json": read_columns, "ndjson": read_lines}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def check_frame(format_: Format, body: bytes, bounds: Bounds = NO_BOUNDS) -> Fra
     What passes here decodes later: nothing is accepted that could not be evaluated.
     """
     if format_ in _JSON_READERS:
-        return Frame(format_, body, count_rows(_JSON_READERS[format_](body), bounds))
+        return Frame(format_, body, count_rows(_JSON_READERS[format_](body, bounds)))
     return Frame(format_, body, read_table(format_, body, bounds).num_rows)
 
 

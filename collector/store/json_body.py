@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from collector.errors import BadBody, BodyTooLarge
+from collector.store.bounds import NO_BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,29 +34,26 @@ def loads(body: bytes, where: str = "") -> Any:
     if b"NaN" not in body and b"Infinity" not in body:
         raise BadBody(f"JSON is malformed{where}: {strict.msg} (byte {strict.pos})") from strict
     try:
-        data = json.loads(body)
+        data = json.loads(body, parse_int=_integer)
         json.dumps(data, ensure_ascii=False).encode()  # lone surrogates pass json.loads and fail in every table
     except (ValueError, RecursionError) as error:
         raise BadBody(f"JSON is malformed{where}: {error}") from error
     return data
 
 
-def read_columns(body: bytes) -> Columns:
-    """Read a body of columns or of records; raise BadBody if it is no table."""
-    return _columns_of(loads(body))
+def read_columns(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
+    """Read a body of columns or of records; raise BadBody if it is no table, BodyTooLarge if it is too large a one."""
+    return _columns_of(loads(body), bounds)
 
 
-def read_lines(body: bytes) -> Columns:
-    """Read a body of records, one a line; raise BadBody, naming the line that isn't one."""
+def read_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
+    """Read a body of records, one a line; raise BadBody, naming the line that isn't one, or BodyTooLarge."""
     lines = enumerate(body.split(b"\n"), 1)
-    return _of_records([loads(line, f" in line {number}") for number, line in lines if line.strip()])
+    return _of_records([loads(line, f" in line {number}") for number, line in lines if line.strip()], bounds)
 
 
-def count_rows(columns: Columns, bounds: Bounds) -> int:
-    """Count rows; raise BadBody for a value that could not be kept later, BodyTooLarge for too many."""
-    rows = _length(columns)
-    bounds.check_columns(len(columns))
-    bounds.check_rows(rows)
+def count_rows(columns: Columns) -> int:
+    """Count rows; raise BadBody for a value that could not be kept later."""
     for name, values in columns.items():
         try:
             for value in values:
@@ -62,7 +61,7 @@ def count_rows(columns: Columns, bounds: Bounds) -> int:
                     text_of(value)
         except (TypeError, ValueError) as error:  # orjson: over 254 levels, or integers of over 64 bits in there
             raise BadBody(f"column '{name}' holds a value that can't be kept: {error}") from error
-    return rows
+    return _length(columns)
 
 
 def table_of(frames: Iterable[Columns]) -> pa.Table:
@@ -91,14 +90,25 @@ def text_of(value: Any) -> str | None:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _columns_of(data: object) -> Columns:
+def _integer(text: str) -> int | float:
+    """Read an integer as orjson does: one of over 64 bits is a float, if it is one."""
+    number = int(text)
+    if -(2**63) <= number < 2**64:
+        return number
+    if math.isinf(float(text)):
+        raise ValueError(f"number is infinity when parsed as double: {text[:20]}...")
+    return float(text)
+
+
+def _columns_of(data: object, bounds: Bounds) -> Columns:
     if isinstance(data, list):
-        return _of_records(data)
+        return _of_records(data, bounds)
     if not isinstance(data, dict):
         raise BadBody(
             f"the body is {_kind(data)}, not a table; send columns as in "
             '{"age": {"0": 41, "1": 37}} or {"age": [41, 37]}, or records as in [{"age": 41}, {"age": 37}]'
         )
+    bounds.check_columns(len(data))
     columns: dict[str, Any] = {name: column for name, column in data.items() if isinstance(column, dict | list)}
     kinds = {type(column) for column in columns.values()}
     if kinds == {dict, list}:
@@ -111,6 +121,7 @@ def _columns_of(data: object) -> Columns:
         )
     aligned = _of_keyed_columns(columns) if kinds == {dict} else _of_lists(columns)
     rows = _length(aligned)
+    bounds.check_rows(rows)
     _check_cells(rows, len(data))
     return {name: aligned[name] if name in aligned else [value] * rows for name, value in data.items()}
 
@@ -134,7 +145,9 @@ def _of_lists(data: Columns) -> Columns:
     return data
 
 
-def _of_records(records: list[Any]) -> Columns:
+def _of_records(records: list[Any], bounds: Bounds) -> Columns:
+    bounds.check_rows(len(records))
+    bounds.check_columns(max((len(record) for record in records if isinstance(record, dict | list)), default=0))
     names: dict[str, None] = {}
     if records and all(isinstance(record, list) for record in records):
         records = [{str(number): value for number, value in enumerate(record)} for record in records]
@@ -142,6 +155,7 @@ def _of_records(records: list[Any]) -> Columns:
         if not isinstance(record, dict):
             raise BadBody(f'record {number} is {_kind(record)}, not an object; send records as in [{{"age": 41}}]')
         names.update(dict.fromkeys(record))
+    bounds.check_columns(len(names))
     _check_cells(len(records), len(names))
     return {name: [record.get(name) for record in records] for name in names}
 

@@ -67,6 +67,8 @@ def _width(column: Any) -> int:
 
 def _pages(body: bytes, chunk: Any) -> Iterator[tuple[int, int]]:
     """Give each page's size after decompression, and its number of values."""
+    if chunk.num_values <= 0:  # no page of it is read, and its offsets may be none
+        return
     starts = [chunk.data_page_offset]
     if chunk.dictionary_page_offset:
         starts.append(chunk.dictionary_page_offset)

@@ -20,14 +20,12 @@ def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
     names = dict.fromkeys(name for table in tables for name in table.column_names)
     if not names:
         return pa.table({})
-    columns = {name: [_column(table, name) for table in tables] for name in names}
-    return pa.table({name: _join(pieces) for name, pieces in columns.items()}).unify_dictionaries()
-
-
-def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
-    import pyarrow as pa
-
-    return table.column(name) if name in table.column_names else pa.chunked_array([pa.nulls(table.num_rows)])
+    by_name = [dict(zip(table.column_names, table.columns, strict=True)) for table in tables]
+    missing = [pa.chunked_array([pa.nulls(table.num_rows)]) for table in tables]
+    pieces = {
+        name: [columns.get(name, nulls) for columns, nulls in zip(by_name, missing, strict=True)] for name in names
+    }
+    return pa.table({name: _join(column) for name, column in pieces.items()}).unify_dictionaries()
 
 
 def _join(pieces: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from collector.store.bounds import Bounds
 
+_MAX_BLOCK = 2**31 - 1
 _INDEX_COLUMN = re.compile(r"__index_level_\d+__")
 
 
@@ -42,7 +43,7 @@ def read_table(format_: str, body: bytes, bounds: Bounds = NO_BOUNDS) -> pa.Tabl
     _check_names(table)
     _check_values(table, format_, bounds)
     kept = table.drop_columns(_index_columns(table)).replace_schema_metadata(None)
-    if kept.num_rows and not kept.num_columns:
+    if table.num_rows and not kept.num_columns:
         raise BadBody("the rows of the body have no columns, or only an index, which isn't kept")
     return kept
 
@@ -88,8 +89,18 @@ def _is_plain(type_: pa.DataType) -> bool:
 
 def _index_columns(table: pa.Table) -> list[str]:
     """Name the columns that hold a pandas index, which isn't kept."""
-    told = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    told = _told_index(table)
     return [name for name in table.column_names if name in told or _INDEX_COLUMN.fullmatch(name)]
+
+
+def _told_index(table: pa.Table) -> set[str]:
+    """Give the names that pandas' metadata say are an index; whoever wrote them, they may say anything."""
+    try:
+        metadata = table.schema.pandas_metadata
+    except (ValueError, RecursionError) as error:
+        raise BadBody(f"the metadata of pandas can't be read: {error}") from error
+    named = metadata.get("index_columns") if isinstance(metadata, dict) else None
+    return {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
 
 
 def _read_arrow(body: bytes, bounds: Bounds) -> pa.Table:
@@ -117,7 +128,14 @@ def _read_parquet(body: bytes, bounds: Bounds) -> pa.Table:
     if table is None:
         return schema.empty_table()
     bounds.check_bytes(size + sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks))
-    return table.cast(schema)
+    return table.cast(_without_views(schema)).cast(schema)  # a dictionary can't become views at once
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    import pyarrow as pa
+
+    plain = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema])
 
 
 def _texts(metadata: pq.FileMetaData) -> list[str]:
@@ -127,12 +145,27 @@ def _texts(metadata: pq.FileMetaData) -> list[str]:
 
 def _read_csv(body: bytes, _bounds: Bounds) -> pa.Table:
     import pyarrow as pa
-    import pyarrow.csv
 
     if not body.strip():
         return pa.table({})
+    table = _parse_csv(body)
+    if b'"' in body and table.num_columns:
+        # Arrow takes an open quote for the rest of the body: one row more would then be a part of its last value.
+        longer = _parse_csv(body + b"\n" + b",".join([b"0"] * table.num_columns))
+        if longer.num_rows == table.num_rows:
+            raise ValueError("a quote is opened and never closed")
+    return table
+
+
+def _parse_csv(body: bytes) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    # Types are found in the first block, so it is the whole body: what differs late would be an error.
+    size = min(len(body) + 1, _MAX_BLOCK)
     return pa.csv.read_csv(
         pa.BufferReader(body),
+        read_options=pa.csv.ReadOptions(block_size=size),
         parse_options=pa.csv.ParseOptions(newlines_in_values=True),
         convert_options=pa.csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False),
     )

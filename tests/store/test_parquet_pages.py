@@ -1,0 +1,75 @@
+import io
+from contextlib import suppress
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.errors import BodyTooLarge
+from collector.store import parquet_pages
+from collector.store.bounds import NO_BOUNDS, Bounds
+from collector.store.parquet_pages import check_footer, check_pages
+
+ROWS = 100_000
+
+
+def parquet(column, **options):
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"a": column}), sink, **options)
+    return sink.getvalue()
+
+
+def measured(body, bounds=NO_BOUNDS):
+    return check_pages(body, pq.read_metadata(io.BytesIO(body)), bounds)
+
+
+@pytest.mark.parametrize(
+    ("column", "size"),
+    [
+        (pa.array([0] * ROWS), 8 * ROWS),
+        (pa.nulls(ROWS, pa.float32()), 4 * ROWS),
+        (pa.array([b"1234567890"] * ROWS, pa.binary(10)), 10 * ROWS),
+        (pa.array([[0] * ROWS]), 8 * ROWS),
+        (pa.array([None] * (ROWS - 1) + [[0]]), 8 * ROWS),
+    ],
+    ids=["of one value", "of nulls", "of fixed size", "in one row", "of lists that are null"],
+)
+@pytest.mark.parametrize("options", [{}, {"use_dictionary": False}, {"data_page_version": "2.0"}], ids=str)
+def test_values_count_as_wide_as_they_will_be(column, size, options):
+    body = parquet(column, compression="zstd", **options)
+    assert len(body) < size / 10
+    assert size <= measured(body) < 1.2 * size
+    with pytest.raises(BodyTooLarge):
+        measured(body, Bounds(size - 1))
+
+
+def test_a_text_that_stands_once_counts_once():
+    assert 100_000 < measured(parquet(pa.array(["x" * 100_000] * 1000))) < 120_000
+
+
+def test_many_pages_are_refused(monkeypatch):
+    monkeypatch.setattr(parquet_pages, "MAX_PAGES", 10)
+    with pytest.raises(BodyTooLarge, match="more than 10 pages"):
+        measured(parquet(pa.array(range(ROWS)), use_dictionary=False, data_page_size=1000))
+
+
+def test_a_footer_too_large_to_be_parsed_is_refused(monkeypatch):
+    body = parquet(pa.array([1]))
+    check_footer(body)
+    monkeypatch.setattr(parquet_pages, "MAX_FOOTER", 10)
+    with pytest.raises(BodyTooLarge, match="the footer has"):
+        check_footer(body)
+
+
+@given(st.data())
+def test_changed_pages_are_broken_or_measured(data):
+    """Never TypeError, IndexError or the like, which no one above would take for a bad body."""
+    sound = parquet(pa.array(["x", "y"]))
+    metadata = pq.read_metadata(io.BytesIO(sound))
+    body = bytearray(sound)
+    for position in data.draw(st.lists(st.integers(4, 100), max_size=3)):
+        body[position] = data.draw(st.integers(0, 255))
+    with suppress(BodyTooLarge, ValueError):
+        check_pages(bytes(body), metadata, Bounds(10_000))

@@ -1,0 +1,235 @@
+"""Arrow, parquet and CSV bodies of any content, and ones that mean harm."""
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from contextlib import suppress
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.errors import BadBody, BodyTooLarge
+from collector.store.bounds import Bounds
+from collector.store.frames import check_frame, decode_frames
+
+
+def stream(table, **options):
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def parquet(table, **options):
+    sink = io.BytesIO()
+    pq.write_table(table, sink, **options)
+    return sink.getvalue()
+
+
+WRITERS = {"arrow": stream, "parquet": parquet}
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+INT64 = st.integers(-(2**63), 2**63 - 1)
+# Types, and the values that they hold.
+TYPES = [
+    (pa.int8(), st.integers(-128, 127)),
+    (pa.uint64(), st.integers(0, 2**64 - 1)),
+    (pa.float32(), st.floats(width=32)),
+    (pa.float64(), st.floats()),
+    (pa.bool_(), st.booleans()),
+    (pa.string(), TEXTS),
+    (pa.large_string(), TEXTS),
+    (pa.string_view(), TEXTS),
+    (pa.binary(), st.binary(max_size=5)),
+    (pa.binary(3), st.binary(min_size=3, max_size=3)),
+    (pa.decimal128(9, 2), st.decimals(-(10**6), 10**6, places=2)),
+    (pa.timestamp("us", "Europe/Berlin"), st.integers(0, 2**50)),
+    (pa.timestamp("ns"), INT64),
+    (pa.date32(), st.integers(0, 2**20)),
+    (pa.time64("us"), st.integers(0, 86_399_999_999)),
+    (pa.duration("s"), st.integers(0, 2**40)),
+    (pa.list_(pa.int64()), st.lists(INT64, max_size=3)),
+    (pa.list_(pa.string()), st.lists(TEXTS, max_size=3)),
+    (pa.list_(pa.list_(pa.string())), st.lists(st.lists(TEXTS, max_size=3), max_size=3)),
+    (pa.list_(pa.int8(), 2), st.lists(st.integers(0, 9), min_size=2, max_size=2)),
+    (pa.map_(pa.string(), pa.string()), st.dictionaries(TEXTS, TEXTS, max_size=3).map(lambda pairs: [*pairs.items()])),
+    (pa.struct([("x", pa.string()), ("y", pa.int8())]), st.fixed_dictionaries({"x": TEXTS, "y": st.integers(0, 9)})),
+    (pa.dictionary(pa.int8(), pa.string()), st.sampled_from(["a", "b"])),
+    (pa.dictionary(pa.int32(), pa.int64()), st.sampled_from([1, 2])),
+    (pa.null(), st.none()),
+]
+
+
+@st.composite
+def tables(draw):
+    rows = draw(st.integers(0, 5))
+    columns = {}
+    for name in draw(st.lists(NAMES, unique=True, min_size=1, max_size=3)):
+        type_, values = draw(st.sampled_from(TYPES))
+        columns[name] = pa.array(draw(st.lists(values | st.none(), min_size=rows, max_size=rows)), type_)
+    return pa.table(columns)
+
+
+@pytest.mark.parametrize("format_", WRITERS)
+@settings(deadline=None)
+@given(table=tables())
+def test_a_table_of_any_types_comes_back_as_it_was(format_, table):
+    body = WRITERS[format_](table)
+    frame = check_frame(format_, body, Bounds(1e6, 100, 100))
+    decoded = decode_frames([(format_, body)])
+    assert frame.rows == decoded.num_rows == table.num_rows
+    # NaN isn't equal to itself, but its text is.
+    assert str(decoded.to_pydict()) == str(table.to_pydict())
+    pq.write_table(decoded, io.BytesIO())
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(sorted(WRITERS)), tables()), min_size=2, max_size=4))
+def test_tables_of_any_types_become_one_part(bodies):
+    """Two columns of one name may differ in any way; a part that can't be written would stop its collector."""
+    frames = [(format_, WRITERS[format_](table)) for format_, table in bodies]
+    rows = sum(check_frame(*frame).rows for frame in frames)
+    decoded = decode_frames(frames)
+    written = io.BytesIO()
+    pq.write_table(decoded, written)
+    assert pq.read_metadata(written).num_rows == rows
+
+
+@pytest.mark.parametrize("format_", WRITERS)
+@settings(deadline=None)
+@given(table=tables(), data=st.data())
+def test_a_table_with_any_bytes_changed_passes_whole_or_not(format_, table, data):
+    body = bytearray(WRITERS[format_](table))
+    for position in data.draw(st.lists(st.integers(0, len(body) - 1), min_size=1, max_size=3)):
+        body[position] = data.draw(st.integers(0, 255))
+    try:
+        frame = check_frame(format_, bytes(body), Bounds(1e6, 1000, 100))
+    except (BadBody, BodyTooLarge):
+        return
+    decoded = decode_frames([(format_, bytes(body))])
+    assert decoded.num_rows == frame.rows
+    pq.write_table(decoded, io.BytesIO())
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1, max_size=5)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(CELLS, CELLS), max_size=5))
+def test_a_csv_row_is_a_row_and_its_texts_are_kept(rows):
+    sink = io.StringIO()
+    csv.writer(sink, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("left", "right"), *rows])
+    body = sink.getvalue().encode()
+    assert check_frame("csv", body).rows == len(rows)
+    table = decode_frames([("csv", body)])
+    for name, values in zip(("left", "right"), zip(*rows, strict=True), strict=False):
+        if pa.types.is_string(table.schema.field(name).type):
+            assert table[name].to_pylist() == list(values)
+
+
+@pytest.mark.parametrize("body", [b'a\n"x\ny\n', b'a,b\n1,"x\n2,3\n', b'a\n5" pipe\n"x\n', b'a\n"' + b"x\n" * 10**6])
+def test_a_quote_that_never_ends_is_refused(body):
+    with pytest.raises(BadBody, match="a quote is opened and never closed"):
+        check_frame("csv", body)
+
+
+@pytest.mark.parametrize("body", [b'a\n"x"\n"y\nz"\n', b'a\n5" pipe\n', b'a,b\n"x ""y""",1', b'"a"\n1'])
+def test_quotes_that_end_are_taken(body):
+    assert check_frame("csv", body).rows >= 1
+
+
+def test_a_csv_column_is_text_however_late_it_is_known():
+    body = b"a\n" + b"1\n" * 10**6 + b"x\n"
+    assert decode_frames([("csv", body)]).schema.field("a").type == pa.string()
+
+
+@pytest.mark.parametrize("told", [b"{", b"5", b"[]", b'{"index_columns": 5}', b'{"index_columns": [{}]}', b"[" * 10**5])
+def test_what_pandas_is_said_to_have_said_harms_no_one(told):
+    body = stream(pa.table({"a": [1]}).replace_schema_metadata({"pandas": told}))
+    with suppress(BadBody):
+        assert check_frame("arrow", body).rows == decode_frames([("arrow", body)]).num_rows
+
+
+def test_rows_without_columns_are_refused():
+    """They would be counted, and in no part."""
+    index_only = pa.table({"__index_level_0__": [1]})
+    no_columns = pa.table({"a": [1]}).drop_columns(["a"])
+    for format_, table in [("arrow", index_only), ("parquet", index_only), ("arrow", no_columns)]:
+        with pytest.raises(BadBody, match="have no columns"):
+            check_frame(format_, WRITERS[format_](table))
+
+
+# Bombs
+
+
+def dictionary(rows):
+    """One text of 1 MB, as often as there are rows."""
+    return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * 10**6]))
+
+
+def views(rows):
+    view = memoryview(pa.array(["x" * 10**6], pa.string_view()).buffers()[1]).tobytes()
+    buffers = [None, pa.py_buffer(view * rows), pa.py_buffer(b"x" * 10**6)]
+    return pa.Array.from_buffers(pa.string_view(), rows, buffers)
+
+
+def lists(array):
+    return pa.ListArray.from_arrays(pa.array([0, len(array)], pa.int32()), array)
+
+
+def zeros(rows):
+    return pa.array([0]).take(pa.nulls(rows, pa.int64()).fill_null(0))
+
+
+BOMBS = {
+    "compressed": ("arrow", lambda: stream(pa.table({"a": zeros(40_000_000)}), compression="zstd")),
+    "a dictionary": ("arrow", lambda: stream(pa.table({"a": dictionary(100_000)}))),
+    "a dictionary in a list": ("arrow", lambda: stream(pa.table({"a": lists(dictionary(100_000))}))),
+    "views": ("arrow", lambda: stream(pa.table({"a": views(100_000)}))),
+    "nulls": ("arrow", lambda: stream(pa.table({"a": pa.nulls(2**31 - 1)}))),
+    "zeros in a row": ("parquet", lambda: parquet(pa.table({"a": lists(zeros(40_000_000))}))),
+    "texts": ("parquet", lambda: parquet(pa.table({"a": dictionary(100_000)}), store_schema=False)),
+    "texts in a list": ("parquet", lambda: parquet(pa.table({"a": lists(dictionary(100_000))}), store_schema=False)),
+}
+MEASURE = """
+import sys
+from pathlib import Path
+import pyarrow.parquet
+from collector.errors import BodyTooLarge
+from collector.store.bounds import Bounds
+from collector.store.frames import check_frame
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+body = Path(sys.argv[2]).read_bytes()
+before = peak()
+try:
+    check_frame(sys.argv[1], body, Bounds(int(sys.argv[3])))
+except BodyTooLarge:
+    print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_within_twice_the_limits_memory(tmp_path, name):
+    format_, write = BOMBS[name]
+    limit = 100_000_000
+    (tmp_path / "bomb").write_bytes(write())
+    assert (tmp_path / "bomb").stat().st_size < limit / 10
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, format_, str(tmp_path / "bomb"), str(limit)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert int(done.stdout) < 2 * limit
