@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _STYLES = {"info": "", "warning": "yellow", "error": "bold red"}
 # What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
 _SHORT_ID = 8
+_GAP = "the log could not be written for a time; lines may be missing here\n"
 
 
 def set_up_logs() -> None:
@@ -31,9 +32,30 @@ def set_up_logs() -> None:
             *(_for_terminal() if sys.stderr.isatty() else _for_files()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Lossy(sys.stderr))),
         cache_logger_on_first_use=True,
     )
+
+
+class Lossy:
+    """A stream that loses lines rather than raise: events are worth more than the log, often on the same full disk."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._has_gap = False
+
+    def write(self, text: str) -> None:
+        """Write, or leave it; the next that can be written is led by a word about it."""
+        try:
+            self._stream.write(_GAP + text if self._has_gap else text)
+            self._stream.flush()
+        except OSError:
+            self._has_gap = True
+        else:
+            self._has_gap = False
+
+    def flush(self) -> None:
+        """Do nothing: each line is flushed as it is written."""
 
 
 def _for_files() -> list[structlog.typing.Processor]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 
-from collector.views.logs import set_up_logs, terminal_line
+from collector.views.logs import Lossy, set_up_logs, terminal_line
 
 NOON = datetime(2026, 1, 2, 12, 34, 56, tzinfo=UTC)
 
@@ -87,3 +87,32 @@ def test_what_is_for_developers_is_left_out(monkeypatch):
     set_up_logs()
     structlog.get_logger().debug("where it failed")
     assert stream.getvalue() == ""
+
+
+class FullDisk(io.StringIO):
+    is_full = True
+
+    def write(self, text):
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_a_log_that_cannot_be_written_ends_nothing_and_says_so_later():
+    disk = FullDisk()
+    stream = Lossy(disk)
+    stream.write("lost\n")
+    disk.is_full = False
+    stream.write("one\n")
+    stream.write("two\n")
+    assert disk.getvalue().splitlines() == [
+        "the log could not be written for a time; lines may be missing here",
+        "one",
+        "two",
+    ]
+
+
+def test_the_daemons_log_goes_through_it(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", FullDisk())
+    set_up_logs()
+    structlog.get_logger().info("nobody reads this")
