@@ -17,7 +17,16 @@ from evidently.presets import DataDriftPreset
 
 from collector.config import ReportConfig
 
-from .conftest import NEVER, UI, UI_SECRET, free_port, rows_trigger, wait_until
+from .conftest import (
+    NEVER,
+    UI,
+    UI_SECRET,
+    collector_config,
+    free_port,
+    rows_trigger,
+    service_config,
+    wait_until,
+)
 
 # Evidently warns when it is called directly, as it is here to compare with.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -182,12 +191,14 @@ def test_a_workspace_that_says_no_is_explained(daemon, modern_ui, to_ui, others,
 
 
 @pytest.mark.parametrize("form", ["path", "url"])
-def test_a_directory_workspace_is_seen_by_a_running_ui(daemon, watching_ui, form, iris):
+def test_a_directory_workspace_is_seen_by_a_running_ui(make_daemon, watching_ui, form, iris):
+    """It stands in the config file: a client may name none outside the file's directory."""
     url = str(watching_ui.directory) if form == "path" else watching_ui.directory.as_uri()
-    collector = daemon.create(f"dropped-{form}", api_url=url, project_name=f"dropped by {form}")
+    named = collector_config(api_url=url, project_name=f"dropped by {form}")
+    daemon = make_daemon(service_config({"main": named})).start()
     for rows in (2, 3):
-        daemon.client.send_data(collector, iris.head(rows))
-    daemon.wait_for_logs(collector, 2)
+        daemon.client.send_data("main", iris.head(rows))
+    daemon.wait_for_logs("main", 2)
     [project] = wait_until(lambda: watching_ui.projects(f"dropped by {form}"))
     wait_until(lambda: len(watching_ui.list_snapshots(project)) == 2, "both snapshots")
     assert {one["metadata"]["rows"] for one in watching_ui.list_snapshots(project)} == {"2", "3"}
