@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections import defaultdict
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -23,12 +23,10 @@ from collector.errors import DataDirError, StorageError
 from collector.store import statements
 from collector.store.data_dir import DataDir
 from collector.store.health import Health, write_scratch
-from collector.store.parts import read_origin
-from collector.store.recovery import recover
-from collector.store.refusals import is_busy, is_damage, is_loss, is_refusal, refusal
-from collector.store.schema import FORMAT_VERSION, KNOWN_COLUMNS, STEPS, columns_of
+from collector.store.opening import open_database
+from collector.store.refusals import is_damage, is_loss, is_refusal, refusal
+from collector.store.schema import FORMAT_VERSION
 from collector.store.statements import Batch, Part, Run
-from collector.store.wal import is_damaged
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -48,11 +46,6 @@ VACUUMED_PAGES = 512
 # Idempotency keys that are no longer needed are removed every so often, so many in a transaction (in some 5 ms).
 KEYS_INTERVAL = 60.0
 KEYS_AT_ONCE = 1_000
-# A journal is checked whole at its opening (64 MiB in 0.1 s) up to this size; above it, what breaks is found when used.
-CHECKED_BYTES = 1024**3
-MAX_WAL_BYTES = 16 * 1024 * 1024
-# A worker reads frames within this, or a checkpoint is tried another time.
-BUSY_TIMEOUT = 5.0
 
 
 @dataclass(slots=True)
@@ -477,7 +470,7 @@ async def open_journal(path: Path, durability: Literal["process", "power"] = "pr
 
     Raises DataDirError if the file is no journal, or one of a newer format.
     """
-    journal = _open(path, durability)
+    journal = Journal(open_database(path, durability), path)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(journal.write_orders)
@@ -500,91 +493,3 @@ def _find_broken(group: BaseExceptionGroup[BaseException]) -> BaseException | No
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return found
-
-
-def _open(path: Path, durability: str) -> Journal:
-    """Open the journal; one that is broken, or gone while parts are there, is recovered first."""
-    data_dir = DataDir(path.parent)
-    try:
-        reason = _why_broken(data_dir)
-        if reason:
-            recover(data_dir, reason)
-        return Journal(_connect(path, durability), path)
-    except (sqlite3.Error, OSError) as error:
-        raise DataDirError(f"the journal {path} can't be opened: {error}; move it away to begin a new one") from error
-
-
-def _why_broken(data_dir: DataDir) -> str:
-    """Say what is wrong with the journal; nothing if it is sound, or can't be told for now."""
-    path = data_dir.journal
-    if data_dir.journal_mark.exists():
-        return "it was found broken while it was used"
-    if not path.exists() or path.stat().st_size == 0:
-        return "it is gone" if any((data_dir.path / "parts").glob("*.parquet")) else ""
-    if is_damaged(path.with_name(path.name + "-wal")):  # looked at first: SQLite removes it
-        return "its log is damaged"
-    try:
-        with closing(sqlite3.connect(path, BUSY_TIMEOUT, isolation_level=None)) as connection:
-            fault = _check_format(connection, path) or _check_pages(connection, path)
-            return fault or (_check_parts(connection, data_dir) if columns_of(connection) else "")
-    except UnicodeDecodeError:  # of the text of an error
-        return "its tables can't be named"
-    except sqlite3.Error as error:
-        if is_refusal(error) or is_busy(error):
-            raise
-        return str(error)
-
-
-def _check_format(connection: sqlite3.Connection, path: Path) -> str:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if FORMAT_VERSION < version < FORMAT_VERSION + 1000:
-        raise DataDirError(
-            f"the journal {path} has format {version}, this version knows up to {FORMAT_VERSION}; "
-            "use the version that wrote it, or a newer one"
-        )
-    with path.open("rb") as file:
-        if not set(file.read(20)[18:]) <= {1, 2}:  # SQLite would only read it
-            return "its first page is damaged"
-    known = columns_of(connection)
-    if not known and version == 0:
-        return ""  # it was made and not yet filled
-    is_known = 0 < version <= FORMAT_VERSION and known == KNOWN_COLUMNS[version - 1]
-    return "" if is_known else f"its tables aren't those of format {version}"
-
-
-def _check_pages(connection: sqlite3.Connection, path: Path) -> str:
-    if path.stat().st_size > CHECKED_BYTES:
-        return ""
-    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    return "" if found == "ok" else str(found)
-
-
-def _check_parts(connection: sqlite3.Connection, data_dir: DataDir) -> str:
-    """Find parts that say that they were delivered, and the journal doesn't know: it has lost its last commits."""
-    states = dict(connection.execute("SELECT path, state FROM part LEFT JOIN batch ON batch.id = part.batch"))
-    for part in data_dir.delivered_parts():
-        if part in states and states[part] != "delivered":
-            return "it is older than its parts"
-        origin = None if part in states else read_origin(data_dir.path / part)
-        if origin is not None and statements.has_frames(connection, origin[0]):
-            return "it is older than its parts"
-    return ""
-
-
-def _connect(path: Path, durability: str) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # what SQLite puts beside it has its mode
-    connection = sqlite3.connect(path, BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
-    try:
-        if path.stat().st_size == 0:  # only a new one takes it, and before all else
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version < FORMAT_VERSION:
-            steps = "".join(STEPS[version:])
-            connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")
-    except BaseException:
-        connection.close()
-        raise
-    return connection

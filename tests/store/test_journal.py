@@ -2,7 +2,6 @@ import json
 import math
 import os
 import sqlite3
-import stat
 from collections import defaultdict
 from contextlib import asynccontextmanager, closing
 from itertools import chain
@@ -23,7 +22,7 @@ from collector.store.data_dir import DataDir
 from collector.store.frames import Frame, check_frame
 from collector.store.journal import Journal, open_journal
 from collector.store.parts import write_part
-from collector.store.schema import FORMAT_VERSION, STEPS
+from collector.store.schema import STEPS
 from collector.store.statements import Part
 
 MANY = 10**9
@@ -600,36 +599,6 @@ async def test_a_full_disk_takes_again_once_there_is_room(path):
 # Opening
 
 
-async def test_the_journal_and_what_sqlite_puts_beside_it_are_their_owners_only(journal, path):
-    await _append(journal, 1)
-    modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
-    assert modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
-
-
-async def test_a_newer_format_is_refused_and_left_as_it_is(path):
-    async with open_journal(path) as journal:
-        await _append(journal, 1)
-    connection = sqlite3.connect(path)
-    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION + 1}")
-    connection.close()
-    before = path.read_bytes()
-    with pytest.raises(DataDirError, match=f"has format {FORMAT_VERSION + 1}, this version knows up to"):
-        async with open_journal(path):
-            pytest.fail("opened")
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("content", [b"no database at all, " * 100, b"SQLite format 3\0" + bytes(4096)])
-async def test_a_file_that_is_no_database_is_set_aside_as_it_is_and_a_new_one_begun(path, content):
-    path.write_bytes(content)
-    async with open_journal(path) as journal:
-        assert await journal.append("main", _frame(1)) == 1
-    [kept] = (path.parent / "damaged").iterdir()
-    assert kept.name.startswith("journal-")
-    assert kept.read_bytes() == content
-    assert not DataDir(path.parent).journal_mark.exists()
-
-
 async def test_a_journal_that_breaks_ends_with_its_mark(path):
     """What waits for it is answered nothing: the process ends, and the next start recovers."""
 
@@ -663,8 +632,9 @@ async def test_a_mark_that_a_worker_sets_ends_it_too(path, monkeypatch):
 
 async def test_a_backlog_that_is_gone_leaves_little_room_behind(path, monkeypatch):
     """The file gives back all but what is kept free, a few pages at a time; the log is cut to its limit."""
-    for name, value in (("SYNC_INTERVAL", 0.01), ("KEPT_PAGES", 10), ("VACUUMED_PAGES", 20), ("MAX_WAL_BYTES", 65536)):
+    for name, value in (("SYNC_INTERVAL", 0.01), ("KEPT_PAGES", 10), ("VACUUMED_PAGES", 20)):
         monkeypatch.setattr(f"collector.store.journal.{name}", value)
+    monkeypatch.setattr("collector.store.opening.MAX_WAL_BYTES", 65536)
     async with open_journal(path) as journal:
         for _ in range(80):
             await journal.append("main", Frame("json", bytes(100_000), 1))
@@ -675,13 +645,6 @@ async def test_a_backlog_that_is_gone_leaves_little_room_behind(path, monkeypatc
                 await _append(journal, 1, collector="other")
                 await trio.sleep(0.01)
         assert path.with_name(path.name + "-wal").stat().st_size < 5_000_000
-
-
-async def test_a_directory_in_its_place_is_refused(path):
-    path.mkdir()
-    with pytest.raises(DataDirError, match="can't be opened: "):
-        async with open_journal(path):
-            pytest.fail("opened")
 
 
 async def test_a_restart_knows_what_waits(path):
@@ -695,36 +658,6 @@ async def test_a_restart_knows_what_waits(path):
     async with open_journal(path) as journal:
         assert (_state(journal), _state(journal, "other")) == before
         assert _state(journal, "sealed") == (0, 0, 0)
-
-
-async def test_a_journal_of_the_first_format_is_taken_over(path):
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(f"{STEPS[0]} PRAGMA user_version = 1;")
-        connection.execute("INSERT INTO frame VALUES (7, 'main', 'b1', 'json', 1, 11, 100, '{\"id\": [0]}')")
-        connection.execute(
-            "INSERT INTO batch(id, collector, state, rows, opened, sealed) VALUES ('b1', 'main', 'sealed', 1, 1, 2)"
-        )
-        connection.commit()
-    async with open_journal(path) as journal:
-        assert [batch.id for batch in await journal.batches("main", "sealed")] == ["b1"]
-        await _append(journal, 1)
-    assert _query(path, "SELECT seq, checksum IS NULL FROM frame") == [(7, 1), (8, 0)]
-    assert _query(path, "PRAGMA user_version") == [(len(STEPS),)]
-
-
-@pytest.mark.parametrize(("durability", "level"), [("process", 1), ("power", 2)])
-async def test_durability_is_sqlites_synchronous(path, durability, level, monkeypatch):
-    """1 is NORMAL and 2 is FULL: https://sqlite.org/pragma.html#pragma_synchronous."""
-    connections = []
-    connect = sqlite3.connect
-
-    def remember(*args, **options):
-        connections.append(connect(*args, **options))
-        return connections[-1]
-
-    monkeypatch.setattr(sqlite3, "connect", remember)
-    async with open_journal(path, durability):
-        assert connections[0].execute("PRAGMA synchronous").fetchone() == (level,)
 
 
 async def test_what_is_committed_reaches_the_disk_within_a_second(path, monkeypatch, autojump_clock):
