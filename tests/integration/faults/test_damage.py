@@ -1,0 +1,172 @@
+"""Promise 3: what is sound of a damaged data directory is kept and goes on, what isn't is set aside and said."""
+
+import contextlib
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from ..conftest import NEVER, interval_trigger, rows_trigger, run_collector, service_config, wait_until
+from .audit import DEFINITION
+from .conftest import numbered
+from .ledger import NUMBER, arrow_body, json_body, post, table
+
+PROMISE = "3 damage"
+EX_CONFIG = 78
+PAGE = 4096
+
+
+def flip(path, rng):
+    """Change a few bytes in one of the pages, but not in the first, which says what the file is."""
+    content = bytearray(path.read_bytes())
+    start = rng.randrange(min(PAGE, len(content) // 2), len(content) - 64)
+    content[start : start + 64] = rng.randbytes(64)
+    path.write_bytes(content)
+
+
+def truncate(path, rng):
+    with path.open("r+b") as file:
+        file.truncate(rng.randrange(path.stat().st_size // 4, path.stat().st_size - 1))
+
+
+def flip_page(path, rng):
+    """Change the first page of a parquet file, which is behind the four bytes that say what it is."""
+    content = bytearray(path.read_bytes())
+    content[8:24] = rng.randbytes(16)
+    path.write_bytes(content)
+
+
+def overwrite(path, rng):
+    path.write_bytes(rng.randbytes(path.stat().st_size))
+
+
+def set_aside(daemon):
+    return sorted(path.name for path in (daemon.data / "damaged").glob("*"))
+
+
+def take(figures, verdict, daemon, ledger):
+    """Add what was found of a damaged directory: nothing twice, nothing altered, and what is gone is set aside.
+
+    But for the newest rows: that a log of writes ends too early can't be seen.
+    """
+    assert not verdict.doubled, str(verdict)
+    assert not verdict.invented, str(verdict)
+    assert set_aside(daemon) or are_newest(verdict.lost, ledger), str(verdict)
+    figures.faults["damaged files"] += 1
+    figures.rows += Counter(acknowledged=verdict.acknowledged, found=verdict.found)
+    figures.others["in what was set aside"] = figures.others.get("in what was set aside", 0) + verdict.lost.total()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("journal.sqlite3", flip),
+        ("journal.sqlite3", truncate),
+        ("journal.sqlite3", overwrite),
+        ("journal.sqlite3-wal", flip),
+        ("journal.sqlite3-wal", truncate),
+        ("journal.sqlite3-wal", overwrite),
+    ],
+)
+def test_a_daemon_starts_with_what_is_sound_of_a_damaged_journal(
+    make_daemon, ledger, audit, figures, rng, name, damage, is_long
+):
+    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}, spill_rows=60))
+    for _ in range(5 if is_long else 1):
+        daemon.start()
+        for number in range(40):
+            assert post(daemon.http, ledger, "main", 5, arrow_body if number % 2 else json_body) == 201
+        wait_until(lambda: list(daemon.data.glob("parts/*.parquet")), "a part")
+        if name == "journal.sqlite3":
+            daemon.stop()  # which brings all that is in the WAL to it
+        else:
+            daemon.kill()
+        damage(daemon.data / name, rng)
+        daemon.start()
+        verdict = audit(daemon)
+        take(figures, verdict, daemon, ledger)
+        forget(ledger, verdict)
+        assert post(daemon.http, ledger, "main") == 201
+        daemon.stop()
+    assert not audit(daemon).lost
+
+
+def are_newest(lost, ledger):
+    order = list(ledger.sent)
+    return sorted(lost, key=order.index) == order[len(order) - len(lost) :]
+
+
+def forget(ledger, verdict):
+    """Take what the damage took from what is looked for."""
+    for key in verdict.lost:
+        ledger.acknowledged.remove(key)
+
+
+def test_damaged_parts_snapshots_and_references_hold_up_nothing_that_is_sound(make_daemon, ledger, audit, figures, rng):
+    """A batch with a damaged part goes without it, a torn snapshot is made anew, a damaged reference is waited for."""
+    drift = {"metrics": [{"type": "ValueDrift", "column": NUMBER, "method": "psi"}]}
+    collectors = {
+        "part": numbered(interval_trigger()),
+        "snapshot": numbered(rows_trigger(5), api_url="blocked/workspace"),
+        "reference": numbered(interval_trigger()) | {"report_config": drift, "data_definition": DEFINITION},
+    }
+    daemon = make_daemon(service_config(collectors, spill_rows=10, evaluation_workers=1))
+    (daemon.directory / "blocked").touch()
+    daemon.start()
+    daemon.client.set_reference("reference", table("n0", 50).to_pandas())
+    post(daemon.http, ledger, "snapshot", 5)
+    for _ in range(2):
+        post(daemon.http, ledger, "part", 10)
+        wait_until(lambda: daemon.status("part")["rows_waiting"] and parts_of(daemon, "part"), "a part")
+    wait_until(lambda: len(parts_of(daemon, "part")) == 2, "two parts")
+    daemon.wait_for_status("snapshot", lambda one: one["outbox"] == 1)
+    daemon.kill()
+
+    damaged_part = daemon.data / parts_of(daemon, "part")[0]
+    [gone] = set(pq.read_table(damaged_part)[NUMBER].to_pylist())
+    [snapshot] = daemon.data.glob("snapshots/*.json")
+    [reference] = daemon.data.glob("references/*.parquet")
+    truncate(snapshot, rng)
+    overwrite(damaged_part, rng)
+    flip_page(reference, rng)
+    (daemon.directory / "blocked").unlink()
+
+    daemon.start()
+    daemon.client.flush("part")
+    daemon.wait_for_logs("part", 1)
+    daemon.wait_for_logs("snapshot", 1)
+    daemon.wait_for_status("reference", lambda one: one["state"] == "misconfigured")
+    assert len(set_aside(daemon)) == 3
+    assert all(Path(name).stem.partition("-")[2] in daemon.log for name in set_aside(daemon))
+    verdict = audit(daemon)
+    assert verdict.lost == {("part", gone): 10}
+    take(figures, verdict, daemon, ledger)
+    assert audit(daemon, daemon.directory / "blocked" / "workspace").stages["delivered"] == 5
+    figures.faults["damaged files"] += 2
+    daemon.client.set_reference("reference", table("n0", 50).to_pandas())
+    post(daemon.http, ledger, "reference", 5)
+    daemon.client.flush("reference")
+    daemon.wait_for_logs("reference", 1)
+    daemon.stop()
+
+
+def parts_of(daemon, collector):
+    path = daemon.data / "journal.sqlite3"
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        found = db.execute("SELECT path FROM part WHERE collector = ? ORDER BY first_seq", (collector,))
+        return [path for (path,) in found]
+
+
+def test_a_data_directory_of_a_newer_format_is_refused_and_left_as_it_is(make_daemon):
+    daemon = make_daemon(service_config()).start()
+    daemon.stop()
+    journal = daemon.data / "journal.sqlite3"
+    with contextlib.closing(sqlite3.connect(journal)) as db:
+        db.execute("PRAGMA user_version = 1000")
+    before = journal.read_bytes()
+    done = run_collector("--port", 0, cwd=daemon.directory)
+    assert done.returncode == EX_CONFIG
+    assert "format 1000" in done.stderr
+    assert journal.read_bytes() == before
