@@ -107,10 +107,11 @@ def forget(ledger, verdict):
 def test_damaged_parts_snapshots_and_references_hold_up_nothing_that_is_sound(make_daemon, ledger, audit, figures, rng):
     """A batch with a damaged part goes without it, a torn snapshot is made anew, a damaged reference is waited for."""
     drift = {"metrics": [{"type": "ValueDrift", "column": NUMBER, "method": "psi"}]}
+    where = {"api_url": "blocked/workspace"}
     collectors = {
-        "part": numbered(interval_trigger()),
-        "snapshot": numbered(rows_trigger(5), api_url="blocked/workspace"),
-        "reference": numbered(interval_trigger()) | {"report_config": drift, "data_definition": DEFINITION},
+        "part": numbered(interval_trigger(), **where),
+        "snapshot": numbered(rows_trigger(5), **where),
+        "reference": numbered(interval_trigger(), **where) | {"report_config": drift, "data_definition": DEFINITION},
     }
     daemon = make_daemon(service_config(collectors, spill_rows=10, evaluation_workers=1))
     (daemon.directory / "blocked").touch()
@@ -140,10 +141,10 @@ def test_damaged_parts_snapshots_and_references_hold_up_nothing_that_is_sound(ma
     daemon.wait_for_status("reference", lambda one: one["state"] == "misconfigured")
     assert len(set_aside(daemon)) == 3
     assert all(Path(name).stem.partition("-")[2] in daemon.log for name in set_aside(daemon))
-    verdict = audit(daemon)
+    verdict = audit(daemon, daemon.directory / "blocked" / "workspace")
     assert verdict.lost == {("part", gone): 10}
+    assert verdict.stages["delivered"] == 15
     take(figures, verdict, daemon, ledger)
-    assert audit(daemon, daemon.directory / "blocked" / "workspace").stages["delivered"] == 5
     figures.faults["damaged files"] += 2
     daemon.client.set_reference("reference", table("n0", 50).to_pandas())
     post(daemon.http, ledger, "reference", 5)
