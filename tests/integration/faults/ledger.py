@@ -15,6 +15,8 @@ import pyarrow as pa
 from collector.client import CollectorClient
 from collector.errors import ServiceUnavailable
 
+from ..conftest import wait_until
+
 NUMBER = "number"  # the column whose text names the POST that a row came with
 PAUSE = 0.05  # after a refusal or a broken connection
 RETRIES = 6  # of the client, with pauses of 13 s in all
@@ -104,6 +106,10 @@ class Load:
 
     def __exit__(self, *_):
         self.stop()
+
+    def wait_for_posts(self, count):
+        """Return once so many POSTs have been made by the threads that speak plain HTTP."""
+        wait_until(lambda: len(self.posts) >= count, f"{count} POSTs")
 
     def stop(self):
         """End the load, once each of its threads has its last answer; raises what a thread raised."""

@@ -1,0 +1,106 @@
+"""Promise 4: SIGTERM ends it in 3 s whatever clients do, a second one at once; and what was answered is kept."""
+
+import contextlib
+import signal
+import socket
+import time
+
+import pytest
+
+from ..conftest import NEVER, rows_trigger, service_config, wait_until
+from .conftest import numbered
+from .ledger import Load, json_body
+
+PROMISE = "4 stop"
+OF_EACH_KIND = 10
+
+
+def posting(key, rows):
+    """Give a POST as it goes over the wire."""
+    body, content_type = json_body(key[1], rows)
+    fields = {"Host": "x", "Content-Type": content_type, "Content-Length": len(body)}
+    head = [f"POST /{key[0]}/data HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+def status_in(answer):
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+def read_all(client):
+    client.settimeout(5)
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := client.recv(2**16):
+            answer += piece
+    return answer
+
+
+@pytest.fixture
+def connect():
+    with contextlib.ExitStack() as stack:
+
+        def make(daemon, *sent):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port)))
+            for piece in sent:
+                client.sendall(piece)
+            return client
+
+        yield make
+
+
+def test_it_stops_in_3_s_with_50_requests_in_flight(make_daemon, ledger, audit, figures, connect, is_long):
+    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}, spill_rows=100))
+    slowest = 0
+    for _ in range(5 if is_long else 1):
+        daemon.start()
+        with Load(daemon.url, ledger, ["main"], rows=3, clients=0) as load:
+            load.wait_for_posts(5)
+            answers, seconds = stop_in_flight(daemon, ledger, connect)
+        assert daemon.process.returncode == 0, daemon.log
+        assert seconds < 3
+        assert not [status_in(answer) for answer in answers["half a body"] if status_in(answer) == 201]
+        slowest = max(slowest, seconds)
+        figures.faults["stops with 50 in flight"] += 1
+    figures.others["slowest stop"] = f"{slowest:.2f} s"
+    daemon.start()
+    figures.take(audit(daemon))
+    daemon.stop()
+
+
+def stop_in_flight(daemon, ledger, connect):
+    """Have 50 clients at something, stop the daemon; returns what each got by what it was at, and how long it took."""
+    openapi = b"GET /schema/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    keys = [ledger.begin("main", 4) for _ in range(OF_EACH_KIND * 2)]
+    whole, halves = keys[:OF_EACH_KIND], [posting(key, 4) for key in keys[OF_EACH_KIND:]]
+    clients = {
+        "nothing": [connect(daemon, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(OF_EACH_KIND)],
+        "half a head": [connect(daemon, b"POST /main/data HTTP/1.1\r\nHos") for _ in range(OF_EACH_KIND)],
+        "half a body": [connect(daemon, half[:-10]) for half in halves],
+        "reading nothing": [connect(daemon, openapi * 200) for _ in range(OF_EACH_KIND)],
+        "a whole POST": [connect(daemon, posting(key, 4)) for key in whole],
+    }
+    started = time.monotonic()
+    daemon.end()
+    seconds = time.monotonic() - started
+    answers = {kind: [read_all(client) for client in those] for kind, those in clients.items()}
+    for key, answer in zip(whole, answers["a whole POST"], strict=True):
+        ledger.answer(key, status_in(answer))
+    return answers, seconds
+
+
+def test_a_second_signal_ends_it_at_once(make_daemon, ledger, audit, figures, connect):
+    """A body that doesn't end would hold the first one for two seconds."""
+    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))})).start()
+    with Load(daemon.url, ledger, ["main"], clients=0) as load:
+        load.wait_for_posts(5)
+        connect(daemon, posting(ledger.begin("main", 4), 4)[:-10])
+        daemon.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "stopping" in daemon.log, "the first signal")
+        started = time.monotonic()
+        daemon.end()
+        assert time.monotonic() - started < 1
+    daemon.start()
+    figures.take(audit(daemon))
+    figures.faults["second signals"] += 1
+    daemon.stop()
