@@ -294,7 +294,7 @@ class Proxy:
     status without passing it on. What was asked is kept in ``seen``, as (method, path, body, status or fault).
     """
 
-    def __init__(self, target, fault):
+    def __init__(self, target, fault, port=0):
         self.seen = []
         self.target = httpx.Client(base_url=target, timeout=30)
         proxy = self
@@ -311,7 +311,7 @@ class Proxy:
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))

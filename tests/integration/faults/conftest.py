@@ -1,5 +1,6 @@
 """What the fault tests share: how many faults to make, and the figures that are told at the end."""
 
+import math
 import random
 import re
 from collections import Counter
@@ -100,3 +101,8 @@ def wait_for_delivery(daemon, collectors, seconds=60):
         daemon.wait_for_status(
             name, lambda one: (one["rows_waiting"], one["sealed"], one["outbox"]) == (0, 0, 0), seconds
         )
+
+
+def percentile(seconds, percent):
+    """Give the value that so many percent of the others are at most."""
+    return sorted(seconds)[max(0, math.ceil(len(seconds) * percent / 100) - 1)]
