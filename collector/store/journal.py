@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
+import shutil
 import sqlite3
 import time
 from collections import defaultdict
@@ -27,6 +29,7 @@ from collector.store.opening import open_database
 from collector.store.refusals import is_damage, is_loss, is_refusal, refusal
 from collector.store.schema import FORMAT_VERSION
 from collector.store.statements import Batch, Part, Run
+from collector.store.wal import cut_behind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -46,6 +49,8 @@ VACUUMED_PAGES = 512
 # Idempotency keys that are no longer needed are removed every so often, so many in a transaction (in some 5 ms).
 KEYS_INTERVAL = 60.0
 KEYS_AT_ONCE = 1_000
+# Of the database with what is still in the log, in bytes.
+_SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
 
 @dataclass(slots=True)
@@ -354,21 +359,30 @@ class Journal:
         self._has_unsynced = False
         try:
             await trio.to_thread.run_sync(os.fsync, wal)
-            await trio.to_thread.run_sync(self._shrink, limiter=self._thread)
+            await trio.to_thread.run_sync(self._give_back, wal, limiter=self._thread)
         except OSError as error:
             self._health.note(str(refusal(error, self._path.parent)), is_losing=True)
         except sqlite3.Error as error:
             self._told(error)
 
-    def _shrink(self) -> None:
-        """Give back what was free for long: a backlog that is gone leaves its room in the file."""
+    def _give_back(self, wal: int) -> None:
+        """Give back room that the journal doesn't need.
+
+        A backlog that is gone leaves its room in the file, for long. And SQLite moves its log into the file at 4 MB,
+        which on a disk with less than that left would come too late.
+        """
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         if free > KEPT_PAGES:
             pages = min(free - KEPT_PAGES, VACUUMED_PAGES)
             self._connection.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() ends after a page
+        (size,) = self._connection.execute(_SIZE).fetchone()
+        room = shutil.disk_usage(self._path.parent).free
+        if size - self._path.stat().st_size <= room < os.fstat(wal).st_size:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _try_again(self, wal: int) -> None:
         try:
+            await trio.to_thread.run_sync(self._give_back, wal, limiter=self._thread)
             await trio.to_thread.run_sync(write_scratch, self._path.parent)
             if self._health.is_losing:
                 await trio.to_thread.run_sync(self._write_again, wal, limiter=self._thread)
@@ -410,13 +424,13 @@ class Journal:
 
     def _told(self, error: BaseException) -> BaseException:
         """Translate what SQLite raised, and take it down if the disk is to blame; end with a journal that is broken."""
-        if not isinstance(error, sqlite3.Error):
+        if not isinstance(error, (sqlite3.Error, OSError)):
             return error
         if is_damage(error):
             DataDir(self._path.parent).journal_mark.touch(0o600)
             raise self._broken from error
         trouble = str(refusal(error, self._path.parent))
-        if is_refusal(error):
+        if isinstance(error, OSError) or is_refusal(error):
             self._health.note(trouble, is_losing=is_loss(error))
         return _nothing_kept(trouble)
 
@@ -435,15 +449,39 @@ class Journal:
 
     def _transact(self, orders: list[_Order[Any]]) -> None:
         """Run all orders in one transaction; if one fails, each in its own, so that it fails alone."""
-        if isinstance(outcome.capture(self._try_together, orders), outcome.Error):
+        tried = outcome.capture(self._try_together, orders)
+        if isinstance(tried, outcome.Error):
+            is_lost = is_loss(tried.error)
             for order in orders:
-                self._try_alone(order)
+                if is_lost:
+                    order.result = tried
+                else:
+                    self._try_alone(order)
 
     def _try_together(self, orders: list[_Order[Any]]) -> None:
-        with self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for order in orders:
-                order.result = outcome.Value(order.run(self._connection))
+        try:
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                for order in orders:
+                    order.result = outcome.Value(order.run(self._connection))
+        except sqlite3.Error as error:
+            if is_loss(error):
+                self._overwrite()
+            raise
+
+    def _overwrite(self) -> None:
+        """Put another commit in the log in the place of one whose fsync failed.
+
+        It stands there whole, and is refused: after a crash it would be taken for one that was answered for.
+        """
+        mark = secrets.randbelow(2**31)
+        (synchronous,) = self._connection.execute("PRAGMA synchronous").fetchone()
+        self._connection.execute("PRAGMA synchronous = OFF")
+        try:
+            self._connection.execute(f"PRAGMA application_id = {mark}")
+        finally:
+            self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+        cut_behind(self._path.with_name(self._path.name + "-wal"), mark)
 
     def _try_alone(self, order: _Order[Any]) -> None:
         tried = outcome.capture(self._try_together, [order])

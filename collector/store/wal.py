@@ -19,6 +19,7 @@ _HEADER = struct.Struct(">8I")  # magic, version, page size, number, two salts, 
 _HEAD = struct.Struct(">6I")  # page, pages after a commit (0: none), two salts, two checksums
 _MAGIC = 0x377F0682  # and 1 more where checksums take words as big-endian
 _VERSION = 3007000
+_APPLICATION_ID = 68  # its place in the first page
 
 _Pair = tuple[int, int]
 
@@ -75,6 +76,19 @@ def mend(wal: Path) -> None:
         for frame in log.frames:
             sums = frame.sums_after(sums, log.order)
             file.write(_HEAD.pack(frame.page, frame.pages, *log.salts, *sums) + frame.data)
+
+
+def cut_behind(wal: Path, mark: int) -> None:
+    """Cut off what a log has behind the commit that made ``mark`` the database's application id.
+
+    SQLite knows that it isn't valid; for ``mend`` it would be commits behind damage.
+    """
+    with wal.open("r+b") as file:
+        file.seek(_HEADER.size)
+        while frame := file.read(_HEAD.size + _PAGE):
+            page, pages = _HEAD.unpack_from(frame)[:2]
+            if page == 1 and pages and frame.startswith(mark.to_bytes(4, "big"), _HEAD.size + _APPLICATION_ID):
+                file.truncate(file.tell())
 
 
 def _read(wal: Path) -> _Log | None:

@@ -25,14 +25,15 @@ _GAP = "the log could not be written for a time; lines may be missing here\n"
 
 def set_up_logs() -> None:
     """Write to standard error: for a person if it is a terminal, as ``key=value`` otherwise."""
+    stream = cast("TextIO", Lossy(sys.stderr))
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
-            *(_for_terminal() if sys.stderr.isatty() else _for_files()),
+            *(_for_terminal(stream) if stream.isatty() else _for_files()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Lossy(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
 
@@ -57,6 +58,10 @@ class Lossy:
     def flush(self) -> None:
         """Do nothing: each line is flushed as it is written."""
 
+    def __getattr__(self, name: str) -> Any:
+        """Be the stream in all else: what it is, and how wide."""
+        return getattr(self._stream, name)
+
 
 def _for_files() -> list[structlog.typing.Processor]:
     return [
@@ -65,10 +70,10 @@ def _for_files() -> list[structlog.typing.Processor]:
     ]
 
 
-def _for_terminal() -> list[structlog.typing.Processor]:
+def _for_terminal(stream: TextIO) -> list[structlog.typing.Processor]:
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(file=stream, highlight=False)
     return [lambda _logger, _name, event: _print(console, event)]
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from collector.store.wal import is_damaged, mend
+from collector.store.wal import cut_behind, is_damaged, mend
 
 HEADER, FRAME = 32, 24 + 4096
 
@@ -99,3 +99,21 @@ def test_what_is_behind_a_hole_is_not_won_back(killed):
     assert is_damaged(log_of(killed))
     mend(log_of(killed))
     assert log_of(killed).read_bytes() == body
+
+
+def test_what_stands_behind_a_marked_commit_is_cut_off(killed):
+    """It has the salts of the log, and would be won back."""
+    with closing(sqlite3.connect(killed, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA application_id = 77")
+        shutil.copy(killed, killed.with_name("marked"))
+        shutil.copy(log_of(killed), killed.with_name("marked-wal"))
+    log = killed.with_name("marked-wal")
+    whole = log.read_bytes()
+    log.write_bytes(whole + whole[-3 * FRAME :])
+    assert is_damaged(log)
+    cut_behind(log, 76)
+    assert log.stat().st_size == len(whole) + 3 * FRAME
+    cut_behind(log, 77)
+    assert log.read_bytes() == whole
+    assert not is_damaged(log)

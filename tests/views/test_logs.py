@@ -116,3 +116,14 @@ def test_the_daemons_log_goes_through_it(monkeypatch):
     monkeypatch.setattr(sys, "stderr", FullDisk())
     set_up_logs()
     structlog.get_logger().info("nobody reads this")
+
+
+def test_a_terminal_that_is_gone_ends_nothing(monkeypatch):
+    terminal = FullDisk()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    set_up_logs()
+    structlog.get_logger().info("nobody reads this")
+    terminal.is_full = False
+    structlog.get_logger().info("but this")
+    assert "but this" in terminal.getvalue()

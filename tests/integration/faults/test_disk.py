@@ -13,7 +13,7 @@ from .conftest import numbered, wait_for_delivery
 from .ledger import arrow_body, post
 
 PROMISE = "2 disk"
-BALLAST = 600 * 2**10
+BALLAST = 400 * 2**10
 SYNCS = "fsync,fdatasync"
 WRITES = "pwrite64"
 
@@ -74,17 +74,12 @@ def is_traced(daemon):
     return all("TracerPid:\t0\n" not in Path(thread).read_text() for thread in threads)
 
 
-REFUSED_AND_KEPT = pytest.mark.xfail(
-    strict=True, reason="SQLite's recovery finds a commit in the WAL whose fsync failed, and which was refused"
-)
-
-
 @pytest.mark.parametrize(
     ("durability", "calls"),
     [
         ("process", SYNCS),
         ("process", WRITES),
-        pytest.param("power", SYNCS, marks=REFUSED_AND_KEPT),
+        ("power", SYNCS),
         ("power", WRITES),
     ],
 )
