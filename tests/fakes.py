@@ -4,7 +4,7 @@ import uuid6
 
 from collector.config import CollectorConfig, CollectorServiceConfig
 from collector.errors import ConfigError, UnknownCollector
-from collector.pipeline.status import Status
+from collector.pipeline.status import ConfigState, ServiceStatus, Status
 
 REFERENCE = "references/main.parquet"  # where a fake supervisor says that it put one
 
@@ -43,11 +43,12 @@ class FakeSupervisor:
             raise UnknownCollector(collector_id)
         return FakePipeline(self.config.collectors[collector_id], self._journal)
 
-    def statuses(self):
-        return [
-            Status(key, "waiting", self._journal.waiting(key).rows, config.trigger.rows, None, 0, 0, 0, 0)
+    def service_status(self):
+        collectors = [
+            Status(key, "waiting", self._journal.waiting(key).rows, config.trigger.rows)
             for key, config in self.config.collectors.items()
         ]
+        return ServiceStatus("1.0", 0.0, 1.0, "", ConfigState("collector_config.json", 0.0), tuple(collectors))
 
     async def check(self, config):
         if problems := self._find_problems(config):

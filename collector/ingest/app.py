@@ -40,9 +40,9 @@ def make_app(intake: Intake, draining: Draining) -> QuartTrio:
 
 def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> None:
     @app.get("/")
-    async def list_collectors() -> Response:
-        """List the collectors and how each stands."""
-        return _response(intake.collectors())
+    async def get_status() -> Response:
+        """Say how the service and each collector stand."""
+        return _response(intake.status())
 
     @app.get("/livez")
     async def livez() -> Response:

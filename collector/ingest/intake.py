@@ -122,9 +122,9 @@ class Intake:
         """Remove a collector with all its events."""
         return json_answer({"id": collector_id, "rows_dropped": await self._supervisor.delete(collector_id)})
 
-    def collectors(self) -> Answer:
-        """List the collectors."""
-        return json_answer({"collectors": self._supervisor.statuses()})
+    def status(self) -> Answer:
+        """Say how the service and each collector stand."""
+        return json_answer(self._supervisor.service_status())
 
     @property
     def _limits(self) -> Limits:

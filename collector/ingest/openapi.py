@@ -9,7 +9,7 @@ from quart_schema import APIKeySecurityScheme, Info, OpenAPIProvider, QuartSchem
 
 from collector import __version__
 from collector.config import CollectorConfig
-from collector.pipeline.status import Status
+from collector.pipeline.status import ServiceStatus
 from collector.store.frames import FORMATS
 
 if TYPE_CHECKING:
@@ -28,12 +28,6 @@ class Problem(BaseModel):
     status: int
     status_code: int
     detail: str
-
-
-class Collectors(BaseModel):
-    """The collectors and how each stands."""
-
-    collectors: list[Status]
 
 
 class Flushed(BaseModel):
@@ -56,8 +50,8 @@ class Health(BaseModel):
     status: str
 
 
-_ANSWERS: dict[str, dict[int, type[BaseModel]]] = {
-    "list_collectors": {200: Collectors},
+_ANSWERS: dict[str, dict[int, type]] = {
+    "get_status": {200: ServiceStatus},
     "livez": {200: Health},
     "readyz": {200: Health, 503: Problem},
     "create_collector": {201: CollectorConfig, **dict.fromkeys((400, 408, 409, 413, 503, 507), Problem)},

@@ -137,7 +137,8 @@ class Evaluating:
             self._notes = outcome["notes"]
             for note in self._notes:
                 work.log.warning(note, batch=batch.id)
-        work.note(snapshots=work.status.snapshots + 1, last_snapshot={"batch": batch.id, **summary(outcome)})
+        last = {"batch": batch.id, "rows": batch.rows, "time": work.tools.clocks.now(), **summary(outcome)}
+        work.note(snapshots=work.status.snapshots + 1, last_snapshot=last)
         await work.count()
         work.to_deliver.ring()
 

@@ -42,7 +42,14 @@ class Pipeline:
 
     def status(self) -> Status:
         """Say how it stands."""
-        return replace(self._work.status, rows_waiting=self._work.journal.waiting(self._work.id).rows)
+        journal, id_ = self._work.journal, self._work.id
+        waiting = journal.waiting(id_)
+        return replace(
+            self._work.status,
+            rows_waiting=waiting.rows,
+            rows_accepted=waiting.accepted,
+            bytes_buffered=journal.buffered_bytes(id_),
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -42,7 +42,7 @@ class Sealing:
         set_by = self._clocks.set_by
         while True:
             due = trigger.next_time(fired)
-            self._work.note(next_time=due)
+            self._work.note(last_time=None if due is None else fired, next_time=due)
             came = await self._wait_for_any(due)
             if came == "clock":
                 fired = _after_setting(trigger, fired, self._clocks.set_by - set_by, self._clocks.now())

@@ -1,4 +1,4 @@
-"""Status: what a pipeline says about itself, a frozen value."""
+"""Status: what the service and each of its pipelines say about themselves; frozen values, times in Unix seconds."""
 
 from __future__ import annotations
 
@@ -10,17 +10,46 @@ State = Literal["starting", "waiting", "evaluating", "undelivered", "misconfigur
 
 @dataclass(frozen=True)
 class Status:
-    """One collector at one moment; times are Unix seconds."""
+    """One collector at one moment.
+
+    Rows are accepted (counted since the start), wait in the open batch, and are buffered until they are delivered.
+    """
 
     id: str
     state: State
-    rows_waiting: int
-    rows_needed: int | None
-    next_time: float | None
-    sealed: int
-    outbox: int
-    failed: int
-    snapshots: int
+    rows_waiting: int = 0
+    rows_needed: int | None = None
+    rows_accepted: int = 0
+    bytes_buffered: int = 0
+    last_time: float | None = None
+    next_time: float | None = None
+    sealed: int = 0
+    outbox: int = 0
+    outbox_since: float | None = None
+    failed: int = 0
+    snapshots: int = 0
     problems: tuple[str, ...] = ()
     last_error: str = ""
     last_snapshot: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ConfigState:
+    """Which config file holds, since when, and why a later edit of it doesn't."""
+
+    path: str
+    loaded: float
+    error: str = ""
+    needs_restart: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """The whole service at one moment; ``trouble`` is what the disk refuses, empty if it is sound."""
+
+    version: str
+    started: float
+    time: float
+    trouble: str
+    config: ConfigState
+    collectors: tuple[Status, ...]

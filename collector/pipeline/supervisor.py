@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,10 +12,12 @@ import outcome
 import structlog
 import trio
 
+from collector import __version__
 from collector.config import CollectorConfig
 from collector.errors import CollectorError, ConfigConflict, ConfigError, StorageError, UnknownCollector
 from collector.pipeline.backoff import LONGEST, Backoff
 from collector.pipeline.pipeline import Pipeline
+from collector.pipeline.status import ConfigState, ServiceStatus
 
 if TYPE_CHECKING:
     from collector.config import CollectorServiceConfig
@@ -41,6 +45,8 @@ class Supervisor:
         self._saved = path.read_bytes() if path.exists() else b""
         self._tools = tools
         self._running: dict[str, _Running] = {}
+        self._started = time.time()
+        self._config_state = ConfigState(str(path), self._started)
         self._orders_in, self._orders_out = trio.open_memory_channel[_Order](0)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -60,9 +66,11 @@ class Supervisor:
             raise UnknownCollector(collector_id)
         return self._running[collector_id].pipeline
 
-    def statuses(self) -> list[Status]:
-        """Say how all collectors stand, in the order of the config."""
-        return [running.status() for running in self._running.values()]
+    def service_status(self) -> ServiceStatus:
+        """Say how the service and all collectors stand, these in the order of the config."""
+        collectors = tuple(running.status() for running in self._running.values())
+        trouble = self._tools.journal.trouble
+        return ServiceStatus(__version__, self._started, time.time(), trouble, self._config_state, collectors)
 
     def status(self, collector_id: str) -> Status:
         """Say how one collector stands."""
@@ -190,8 +198,6 @@ class _Running:
         self._log = structlog.get_logger().bind(collector=pipeline.config.id)
 
     def status(self) -> Status:
-        from dataclasses import replace
-
         status = self.pipeline.status()
         return replace(status, state="crashed", last_error=self._crash) if self._crash else status
 

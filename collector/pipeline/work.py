@@ -48,7 +48,7 @@ class Work:
         self.to_evaluate = Bell()
         self.to_deliver = Bell()
         self.delivered = Bell()
-        self.status = Status(config.id, "starting", 0, config.trigger.rows, None, 0, 0, 0, 0)
+        self.status = Status(config.id, "starting", rows_needed=config.trigger.rows)
 
     @property
     def id(self) -> str:
@@ -63,7 +63,12 @@ class Work:
         """Have the status say how many batches there are in each state."""
         batches = await self.journal.batches(self.id, "sealed", "evaluated", "failed")
         states = [batch.state for batch in batches]
-        self.note(sealed=states.count("sealed"), outbox=states.count("evaluated"), failed=states.count("failed"))
+        self.note(
+            sealed=states.count("sealed"),
+            outbox=states.count("evaluated"),
+            outbox_since=next((batch.sealed for batch in batches if batch.state == "evaluated"), None),
+            failed=states.count("failed"),
+        )
 
     async def enter(self, type_: str, batch: Batch, outcome: dict[str, Any], *, error: str = "", **fields: Any) -> None:
         """Add to the collector's log, in the original's form with more fields."""

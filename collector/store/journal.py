@@ -55,8 +55,9 @@ _SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
 @dataclass(slots=True)
 class Waiting:
-    """What waits in a collector's open batch."""
+    """What waits in a collector's open batch; and the rows that were accepted since the start."""
 
+    accepted: int = 0
     rows: int = 0
     frame_rows: int = 0
     frame_bytes: int = 0
@@ -64,6 +65,7 @@ class Waiting:
 
     def add(self, rows: int, size: int) -> None:
         """Count a new frame, and wake who waits for rows."""
+        self.accepted += rows
         self.rows += rows
         self.frame_rows += rows
         self.frame_bytes += size
@@ -108,7 +110,7 @@ class Journal:
         self._buffered: defaultdict[str, int] = defaultdict(int)
         self._buffered_in_all = 0
         for collector, rows, size in statements.waiting_frames(connection):
-            self._waiting[collector] = Waiting(rows, rows, size)
+            self._waiting[collector] = Waiting(rows=rows, frame_rows=rows, frame_bytes=size)
         for collector, rows in statements.waiting_parts(connection):
             self._waiting[collector].rows += rows
         for collector, size in statements.undelivered_bytes(connection):

@@ -43,7 +43,7 @@ async def test_it_starts_what_the_config_asks_for(world):
         supervisor = await start(nursery, w, service(collector("a", rows_trigger(1)), collector("b")))
         await w.post(1, "a")
         await settled()
-        assert [status.id for status in supervisor.statuses()] == ["a", "b"]
+        assert [status.id for status in supervisor.service_status().collectors] == ["a", "b"]
         assert w.delivery.rows == [[0]]
         nursery.cancel_scope.cancel()
 
@@ -114,7 +114,7 @@ async def test_delete_takes_all_that_belongs_to_a_collector(world):
         await settled()
         await w.post(1, "a")
         assert await supervisor.delete("a") == 3
-        assert (saved(w), supervisor.statuses()) == ({}, [])
+        assert (saved(w), supervisor.service_status().collectors) == ({}, ())
         assert list((w.data_dir.path / "parts").iterdir()) == []
         assert list((w.data_dir.path / "snapshots").iterdir()) == []
         assert await w.journal.batches("a", "sealed", "evaluated", "delivered") == []
@@ -254,7 +254,7 @@ async def test_an_edit_by_hand_is_not_saved_over(world):
         service(collector("by-hand")).save(path(w))
         with pytest.raises(ConfigConflict, match="was edited"):
             await supervisor.put(collector("a"))
-        assert (list(saved(w)), supervisor.statuses()) == (["by-hand"], [])
+        assert (list(saved(w)), supervisor.service_status().collectors) == (["by-hand"], ())
         nursery.cancel_scope.cancel()
 
 
