@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from collector.errors import Problem
+from collector.pipeline.checks import find_problems
 from collector.pipeline.workers import open_workers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import CollectorServiceConfig
+    from collector.errors import Problem
 
 
 def check_config(config: CollectorServiceConfig, base: Path) -> list[Problem]:
@@ -21,14 +22,9 @@ def check_config(config: CollectorServiceConfig, base: Path) -> list[Problem]:
 
 
 async def _check(config: CollectorServiceConfig, base: Path) -> list[Problem]:
-    problems = []
     async with open_workers(1, config.evaluation_max_bytes) as workers:
-        for collector_id, collector in config.collectors.items():
-            found = await workers.check(collector)
-            if problem := collector.workspace_problem():
-                found.append(Problem(("api_url",), problem))
-            reference = collector.reference_file(base)
-            if reference is not None:
-                found += await workers.check_reference(reference)
-            problems += [problem.under("collectors", collector_id) for problem in found]
-    return problems
+        return [
+            problem
+            for collector in config.collectors.values()
+            for problem in await find_problems(collector, workers, base)
+        ]

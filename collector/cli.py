@@ -12,7 +12,7 @@ import typer
 from collector import __version__
 
 if TYPE_CHECKING:
-    from collector.config import CollectorServiceConfig
+    from collector.config.config_file import ConfigFile
 
 EX_CONFIG = 78  # sysexits.h
 _ENV = "EVIDENTLY_COLLECTOR_"
@@ -79,13 +79,17 @@ def run(  # noqa: PLR0913  (each is an option of the command line)
 def check(config_path: ConfigPath = DEFAULT_CONFIG_PATH) -> None:
     """Check a config file whole, reports and references too, without starting anything."""
     from collector.checking import check_config
+    from collector.config.files import placed
+    from collector.errors import ConfigError
     from collector.views.logs import set_up_logs
 
     set_up_logs()
-    config = _load(config_path)
+    file = _load(config_path)
+    config = file.config
     problems = check_config(config, config_path.absolute().parent)
     if problems:
-        _fail(EX_CONFIG, *(f"{config_path}: {problem}" for problem in problems))
+        located = placed(ConfigError(problems), file.body).problems
+        _fail(EX_CONFIG, *(f"{config_path}: {problem}" for problem in located))
     names = ", ".join(config.collectors) or "none"
     typer.echo(f"{config_path}: all good; collectors: {names}")
 
@@ -149,31 +153,23 @@ def main() -> None:
 
 
 def _serve(config_path: Path, *options: Any) -> None:
-    config = _load(config_path, is_made_if_missing=True)
+    file = _load(config_path, is_made_if_missing=True)
     from collector.views.logs import set_up_logs
 
     set_up_logs()
     from collector.daemon import Options, run
 
-    run(Options(config_path, *options), config)
+    run(Options(*options), file)
 
 
-def _load(path: Path, *, is_made_if_missing: bool = False) -> CollectorServiceConfig:
-    from collector.config import CollectorServiceConfig
+def _load(path: Path, *, is_made_if_missing: bool = False) -> ConfigFile:
+    from collector.config.config_file import ConfigFile
     from collector.errors import ConfigError
 
     try:
-        config = (
-            CollectorServiceConfig.load_or_default(path) if is_made_if_missing else CollectorServiceConfig.load(path)
-        )
+        return ConfigFile.open_or_make(path) if is_made_if_missing else ConfigFile.open(path)
     except OSError as error:
         raise ConfigError.at(error.strerror or str(error), source=str(path)) from error
-    for key, collector in config.collectors.items():
-        try:
-            collector.secret()
-        except ConfigError as error:
-            raise ConfigError([problem.under("collectors", key) for problem in error.problems], str(path)) from error
-    return config
 
 
 def _read_secret(secret: str | None, path: Path | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import signal
 import socket
+import sys
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,9 +29,8 @@ from collector.store.journal import open_journal
 
 if TYPE_CHECKING:
     import ssl
-    from pathlib import Path
 
-    from collector.config import CollectorServiceConfig
+    from collector.config.config_file import ConfigFile
     from collector.pipeline.workers import Workers
     from collector.store.data_dir import DataDir
     from collector.store.journal import Journal
@@ -46,7 +46,6 @@ BACKLOG = 1024
 class Options:
     """What the command line says."""
 
-    config_path: Path
     host: str
     port: int
     secret: str | None
@@ -54,13 +53,13 @@ class Options:
     keyfile: str | None = None
 
 
-def run(options: Options, config: CollectorServiceConfig) -> None:
+def run(options: Options, file: ConfigFile) -> None:
     """Run the service until it is told to stop."""
-    trio.run(serve, options, config)
+    trio.run(serve, options, file)
 
 
 async def serve(
-    options: Options, config: CollectorServiceConfig, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+    options: Options, file: ConfigFile, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Serve until SIGINT or SIGTERM; a second one ends it at once. ``started`` with its address.
 
@@ -68,7 +67,7 @@ async def serve(
     files for TLS can't.
     """
     tls = _tls(options)
-    base = options.config_path.absolute().parent
+    config, base = file.config, file.path.absolute().parent
     with (
         trio.CancelScope() as everything,
         _bind(options.host, options.port) as listener,
@@ -82,18 +81,18 @@ async def serve(
         ):
             await _remove_orphans(journal, data_dir)
             draining = Draining()
-            await nursery.start(_stop_on_signal, draining, everything)
             clocks = Clocks()
             nursery.start_soon(clocks.watch)
-            tools = Tools(journal, data_dir, workers, delivery, clocks, base)
-            supervisor = Supervisor(config, options.config_path, tools)
+            supervisor = Supervisor(file, Tools(journal, data_dir, workers, delivery, clocks, base))
+            await nursery.start(_obey_signals, draining, everything, supervisor)
             await nursery.start(supervisor.run)
+            nursery.start_soon(supervisor.watch)
             nursery.start_soon(_warm_up, workers)
             app = make_app(Intake(supervisor, journal, options.secret), draining)
             url = _url(listener, "http" if tls is None else "https")
             _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))
             if not config.collectors:
-                _log.info(f"no collectors yet: add one with POST /{{id}}, or in {options.config_path} and start again")
+                _log.info(f"no collectors yet: add one with POST /{{id}}, or in {file.path}")
             if config.unused():
                 _log.info("set, but unused", fields=config.unused())
             task_status.started(url)
@@ -134,16 +133,25 @@ def _url(listener: socket.socket, scheme: str) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-async def _stop_on_signal(
-    draining: Draining, everything: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+async def _obey_signals(
+    draining: Draining,
+    everything: trio.CancelScope,
+    supervisor: Supervisor,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for number in signals:
-            if draining.has_begun:
-                everything.cancel()
-            _log.info("stopping: answering what is in flight", signal=signal.Signals(number).name)
-            draining.begin()
+    has_terminal = sys.stderr.isatty()
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
+            task_status.started()
+            async for number in signals:
+                if number == signal.SIGHUP and has_terminal == sys.stderr.isatty():  # else the terminal was closed
+                    nursery.start_soon(supervisor.try_reload)
+                    continue
+                if draining.has_begun:
+                    everything.cancel()
+                _log.info("stopping: answering what is in flight", signal=signal.Signals(number).name)
+                draining.begin()
 
 
 async def _drain(draining: Draining) -> None:

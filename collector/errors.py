@@ -17,12 +17,13 @@ class CollectorError(Exception):
 class Problem:
     """One thing wrong with a config: where it stands in the JSON, and what is wrong.
 
-    ``is_damage``: the file that it names was sound and is no longer.
+    ``place`` says where in the file's text; ``is_damage``: the file that it names was sound and is no longer.
     """
 
     path: tuple[str | int, ...]
     message: str
     is_damage: bool = False
+    place: str = ""
 
     def under(self, *prefix: str | int) -> Problem:
         """Give the same problem with its path beginning at ``prefix``."""
@@ -34,7 +35,8 @@ class Problem:
         return ".".join(str(part) for part in self.path)
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.message}" if self.path else self.message
+        where = " ".join(filter(None, (self.key, self.place)))
+        return f"{where}: {self.message}" if where else self.message
 
 
 class ConfigError(CollectorError):
@@ -54,6 +56,10 @@ class ConfigError(CollectorError):
 
 class ConfigConflict(CollectorError):
     """The config file was changed by a person meanwhile; what was to be saved would undo that."""
+
+
+class ConfigChanged(CollectorError):
+    """A collector's config isn't the one that a client means to change."""
 
 
 class DataDirError(CollectorError):

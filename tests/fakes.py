@@ -1,9 +1,11 @@
 """Fakes: stand for the parts around what a test is about, and do at once what the real ones do in time."""
 
+import trio
 import uuid6
 
 from collector.config import CollectorConfig, CollectorServiceConfig
 from collector.errors import ConfigError, UnknownCollector
+from collector.pipeline.edits import Changes
 from collector.pipeline.status import ConfigState, ServiceStatus, Status
 
 REFERENCE = "references/main.parquet"  # where a fake supervisor says that it put one
@@ -35,6 +37,7 @@ class FakeSupervisor:
     def __init__(self, journal, config=None, find_problems=lambda _: []):
         self.config = config or CollectorServiceConfig()
         self.references = []
+        self.edit_error = None
         self._journal = journal
         self._find_problems = find_problems
 
@@ -54,11 +57,18 @@ class FakeSupervisor:
         if problems := self._find_problems(config):
             raise ConfigError(problems)
 
-    async def put(self, config):
+    async def reload(self):
+        await trio.lowlevel.checkpoint()
+        if self.edit_error is not None:
+            raise self.edit_error
+        return Changes(changed=("main",))
+
+    async def put(self, config, agree=lambda _: None):
+        agree(self.config.collectors.get(config.id))
         self.config = self.config.with_collector(config)
 
-    async def delete(self, collector_id):
-        self.pipeline(collector_id)
+    async def delete(self, collector_id, agree):
+        agree(self.pipeline(collector_id).config)
         self.config = self.config.without_collector(collector_id)
         rows, _, _ = await self._journal.forget(collector_id)
         return rows

@@ -87,15 +87,15 @@ def test_schema_is_the_configs():
 def test_without_a_command_the_service_runs(config, started):
     assert run("--config-path", config, "--host", "0.0.0.0", "--port", "0").exit_code == 0
     ((options, loaded),) = started
-    assert (options.config_path, options.host, options.port, options.secret) == (config, "0.0.0.0", 0, None)
-    assert list(loaded.collectors) == ["main"]
+    assert (loaded.path, options.host, options.port, options.secret) == (config, "0.0.0.0", 0, None)
+    assert list(loaded.config.collectors) == ["main"]
 
 
 def test_options_may_come_from_the_environment(config, started):
     names = {"CONFIG_PATH": str(config), "HOST": "::1", "PORT": "9", "SECRET": "s", "CERTFILE": "c", "KEYFILE": "k"}
     run(**{f"EVIDENTLY_COLLECTOR_{name}": value for name, value in names.items()})
-    ((options, _),) = started
-    assert (options.config_path, options.host, options.port, options.secret) == (config, "::1", 9, "s")
+    ((options, loaded),) = started
+    assert (loaded.path, options.host, options.port, options.secret) == (config, "::1", 9, "s")
     assert (options.certfile, options.keyfile) == ("c", "k")
 
 

@@ -15,6 +15,7 @@ import trustme
 from collector import daemon
 from collector.client import AsyncCollectorClient
 from collector.config import CollectorServiceConfig
+from collector.config.config_file import ConfigFile
 from collector.daemon import Options, serve
 from collector.errors import CollectorError, DataDirError, EvaluationError, ServiceUnavailable
 from collector.store.data_dir import open_data_dir
@@ -59,19 +60,21 @@ def workers(monkeypatch):
     return workers
 
 
-def options(tmp_path, secret=None, port=0, **tls):
-    return Options(tmp_path / "config.json", "127.0.0.1", port, secret, **tls)
+def options(secret=None, port=0, **tls):
+    return Options("127.0.0.1", port, secret, **tls)
 
 
-def config(**fields):
-    return CollectorServiceConfig.parse({"collectors": {"main": COLLECTOR}} | fields)
+def config_file(directory, **fields):
+    config = CollectorServiceConfig.parse({"collectors": {"main": COLLECTOR}} | fields)
+    config.save(directory / "config.json")
+    return ConfigFile.open(directory / "config.json")
 
 
 @asynccontextmanager
 async def serving(tmp_path, **arguments):
     """Run the daemon, give a client of it, and stop it as an operator does."""
     async with trio.open_nursery() as nursery:
-        url = await nursery.start(serve, options(tmp_path, **arguments), config())
+        url = await nursery.start(serve, options(**arguments), config_file(tmp_path))
         async with httpx.AsyncClient(base_url=url, timeout=10) as client:
             yield client
         os.kill(os.getpid(), signal.SIGTERM)
@@ -89,7 +92,7 @@ async def test_it_serves_until_it_is_told_to_stop(workers, tmp_path):
 async def test_it_stops_in_time_though_a_connection_idles(workers, tmp_path, number):
     with trio.fail_after(30):
         async with httpx.AsyncClient() as client, trio.open_nursery() as nursery:
-            url = await nursery.start(serve, options(tmp_path), config())
+            url = await nursery.start(serve, options(), config_file(tmp_path))
             await client.get(f"{url}/livez")
             started = trio.current_time()
             os.kill(os.getpid(), number)
@@ -119,7 +122,7 @@ async def test_its_clients_trust_an_authority_of_its_own(workers, tmp_path):
     files = {"certfile": str(tmp_path / "server.pem"), "keyfile": str(tmp_path / "server.pem")}
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            url = await nursery.start(serve, options(tmp_path, **files), config())
+            url = await nursery.start(serve, options(**files), config_file(tmp_path))
             assert url.startswith("https://")
             async with AsyncCollectorClient(url, verify=str(tmp_path / "ca.pem")) as trusting:
                 assert (await trusting.get_collector("main"))["id"] == "main"
@@ -156,7 +159,7 @@ async def test_what_a_crash_left_behind_is_removed(workers, tmp_path):
 @LEAVES_ITS_SOCKET
 async def test_a_data_directory_that_another_holds_is_refused(workers, tmp_path):
     with open_data_dir(tmp_path / "collector_data"), pytest.raises(DataDirError, match="another collector"):
-        await serve(options(tmp_path), config())
+        await serve(options(), config_file(tmp_path))
     gc.collect()
 
 
@@ -167,7 +170,7 @@ async def test_an_address_that_another_holds_is_refused(workers, tmp_path):
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(CollectorError, match=f"can't listen on 127.0.0.1:{port}: .*; choose another --port"):
-            await serve(options(tmp_path, port=port), config())
+            await serve(options(port=port), config_file(tmp_path))
     gc.collect()
 
 

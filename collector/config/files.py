@@ -4,30 +4,50 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from collector.config.text import place_of
 from collector.errors import ConfigError
 
 if TYPE_CHECKING:
-    from os import PathLike
+    from collector.errors import Problem
 
 
-def read_json(path: str | PathLike[str]) -> Any:
-    """Parse a JSON file; NaN and Infinity are taken, as the original's files may hold them.
-
-    Raises ConfigError with line and column for what isn't JSON, FileNotFoundError for what isn't there.
-    """
-    source = str(path)
+def read_bytes(path: Path) -> bytes:
+    """Read a file; raise ConfigError if that can't be done, FileNotFoundError if it isn't there."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        return path.read_bytes()
     except FileNotFoundError:
         raise
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError.at(f"can't be read: {error}", source=str(path)) from error
+
+
+def parse_json(body: bytes, source: str) -> Any:
+    """Parse a JSON document; NaN and Infinity are taken, as the original's files may hold them.
+
+    Raises ConfigError with line and column for what isn't JSON.
+    """
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise ConfigError.at(f"can't be read: {error}", source=source) from error
     data = _parse(text, source)
     _check_text(data, source)
     return data
+
+
+def placed(error: ConfigError, body: bytes) -> ConfigError:
+    """Say of each problem where it stands in the document that it is about."""
+    text = body.decode("utf-8-sig")
+    return ConfigError([replace(problem, place=_place(text, problem)) for problem in error.problems], error.source)
+
+
+def _place(text: str, problem: Problem) -> str:
+    line, column = place_of(text, problem.path)
+    return f"(line {line}, column {column})"
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 from pydantic_core import PydanticCustomError
 
-from collector.config.files import read_json, write_atomically
+from collector.config.files import parse_json, placed, read_bytes, write_atomically
 from collector.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -56,11 +56,23 @@ class Value(BaseModel):
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
         """Read the value from a JSON file; raise ConfigError, or FileNotFoundError."""
-        return cls.parse(read_json(path), source=str(path))
+        return cls.parse_text(read_bytes(Path(path)), source=str(path))
+
+    @classmethod
+    def parse_text(cls, body: bytes, *, source: str = "") -> Self:
+        """Make the value from JSON text; raise ConfigError with every problem, each with its path, line and column."""
+        try:
+            return cls.parse(parse_json(body, source), source=source)
+        except ConfigError as error:
+            raise (placed(error, body) if any(problem.path for problem in error.problems) else error) from error
+
+    def to_text(self) -> str:
+        """Write the value as JSON."""
+        return json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n"
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the value to a JSON file, atomically, readable by its owner only."""
-        write_atomically(Path(path), json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n")
+        write_atomically(Path(path), self.to_text())
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:

@@ -56,6 +56,11 @@ def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> N
         intake.check_storage()
         return _response(json_answer({"status": "ready"}))
 
+    @app.post("/-/reload")
+    async def reload() -> Response:
+        """Take what was edited in the config file, at once."""
+        return _response(await intake.reload())
+
     @app.get("/schema/openapi.json")
     async def openapi() -> Response:
         """Give this document."""
@@ -78,7 +83,7 @@ def _add_collector_routes(app: QuartTrio, intake: Intake, draining: Draining) ->
     @app.delete("/<collector_id>")
     async def delete_collector(collector_id: str) -> Response:
         """Remove a collector with all its events."""
-        return _response(await intake.delete(collector_id))
+        return _response(await intake.delete(collector_id, _head()))
 
     @app.post("/<collector_id>/data")
     async def send_data(collector_id: str) -> Response:
@@ -149,6 +154,8 @@ def _head() -> Head:
         headers.get("Content-Encoding", ""),
         headers.get("Content-Length"),
         headers.get("Idempotency-Key", ""),
+        headers.get("If-Match", ""),
+        headers.get("If-None-Match", ""),
     )
 
 

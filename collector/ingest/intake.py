@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from collector.config import CollectorConfig
 from collector.config.model import MASK, check_id, is_from_environment
-from collector.errors import BadBody, BufferFull, ConfigError, NotReady, Unauthorized
+from collector.errors import BadBody, BufferFull, ConfigChanged, ConfigConflict, ConfigError, NotReady, Unauthorized
 from collector.fault_points import reach
 from collector.ingest.bodies import Bodies, announced_length, max_bytes, read_body
 from collector.ingest.problems import Answer, json_answer
@@ -41,6 +42,16 @@ class Head:
     content_encoding: str = ""
     content_length: str | None = None
     idempotency_key: str = ""
+    if_match: str = ""
+    if_none_match: str = ""
+
+    def agree(self, config: CollectorConfig | None) -> None:
+        """Raise ConfigChanged unless this is the config that the request means to change (RFC 9110, 13.1)."""
+        found = "" if config is None else entity_tag(config)
+        if self.if_match and not _names(self.if_match, found):
+            raise ConfigChanged("the collector's config was changed meanwhile; get it again, then repeat the change")
+        if self.if_none_match and _names(self.if_none_match, found):
+            raise ConfigChanged("there is such a collector already")
 
 
 class Intake:
@@ -80,6 +91,7 @@ class Intake:
         """Make the rows of a body the reference, from the next batch on."""
         self._supervisor.pipeline(collector_id)
         async with self._frame(head, chunks) as frame:
+            await self._take_edits()
             self._supervisor.pipeline(collector_id)
             await self._supervisor.set_reference(collector_id, frame)
         return json_answer({}, 201)
@@ -87,14 +99,19 @@ class Intake:
     async def take_config(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Add or replace a collector, once its config has been checked whole."""
         async with self._body(head, chunks, self._limits.max_body_bytes) as body:
+            await self._take_edits()
             config = self._read_config(collector_id, body)
         await self._supervisor.check(config)
-        await self._supervisor.put(config)
-        return json_answer(config.masked(), 201)
+        await self._supervisor.put(config, head.agree)
+        return _config_answer(config, 201)
 
     def config(self, collector_id: str) -> Answer:
         """Show a collector's config, but for its secret."""
-        return json_answer(self._supervisor.pipeline(collector_id).config.masked())
+        return _config_answer(self._supervisor.pipeline(collector_id).config)
+
+    async def reload(self) -> Answer:
+        """Take what was edited in the config file; say what that changed."""
+        return json_answer(await self._supervisor.reload())
 
     async def logs(self, collector_id: str) -> Answer:
         """Tell what became of a collector's batches, newest first."""
@@ -118,13 +135,26 @@ class Intake:
         batches = await self._supervisor.pipeline(collector_id).retry()
         return json_answer([_shown(batch) for batch in batches], 202)
 
-    async def delete(self, collector_id: str) -> Answer:
+    async def delete(self, collector_id: str, head: Head) -> Answer:
         """Remove a collector with all its events."""
-        return json_answer({"id": collector_id, "rows_dropped": await self._supervisor.delete(collector_id)})
+        await self._take_edits()
+        rows = await self._supervisor.delete(collector_id, head.agree)
+        return json_answer({"id": collector_id, "rows_dropped": rows})
 
     def status(self) -> Answer:
         """Say how the service and each collector stand."""
         return json_answer(self._supervisor.service_status())
+
+    async def _take_edits(self) -> None:
+        """Have an edit of the config file come before a client's change, which would be saved over it."""
+        if not self._supervisor.config.autosave:
+            return
+        try:
+            await self._supervisor.reload()
+        except ConfigError as error:
+            raise ConfigConflict(
+                f"the config file was edited, and can't be taken so: {error}; have that mended, then repeat the change"
+            ) from error
 
     @property
     def _limits(self) -> Limits:
@@ -193,6 +223,21 @@ class Intake:
                 "the same api_url; write the secret itself, or have the operator write it into the config file",
                 "api_secret",
             )
+
+
+def _config_answer(config: CollectorConfig, status: int = 200) -> Answer:
+    answer = json_answer(config.masked(), status)
+    return replace(answer, headers={**answer.headers, "ETag": entity_tag(config)})
+
+
+def entity_tag(config: CollectorConfig) -> str:
+    """Give a collector's ETag: that of what is shown of its config."""
+    return f'"{hashlib.sha256(json_answer(config.masked()).body).hexdigest()[:32]}"'
+
+
+def _names(tags: str, found: str) -> bool:
+    """Tell whether a condition's list of ETags names one that was found, "" for none."""
+    return bool(found) and (tags.strip() == "*" or found in re.split(r"\s*,\s*", tags.strip()))
 
 
 def _names_others(config: CollectorConfig, known: CollectorConfig) -> bool:

@@ -9,6 +9,7 @@ from quart_schema import APIKeySecurityScheme, Info, OpenAPIProvider, QuartSchem
 
 from collector import __version__
 from collector.config import CollectorConfig
+from collector.pipeline.edits import Changes
 from collector.pipeline.status import ServiceStatus
 from collector.store.frames import FORMATS
 
@@ -54,9 +55,10 @@ _ANSWERS: dict[str, dict[int, type]] = {
     "get_status": {200: ServiceStatus},
     "livez": {200: Health},
     "readyz": {200: Health, 503: Problem},
-    "create_collector": {201: CollectorConfig, **dict.fromkeys((400, 408, 409, 413, 503, 507), Problem)},
+    "reload": {200: Changes, 400: Problem, 503: Problem},
+    "create_collector": {201: CollectorConfig, **dict.fromkeys((400, 408, 409, 412, 413, 503, 507), Problem)},
     "get_collector": {200: CollectorConfig, 404: Problem},
-    "delete_collector": {200: Dropped, 404: Problem, 409: Problem, 507: Problem},
+    "delete_collector": {200: Dropped, **dict.fromkeys((404, 409, 412, 503, 507), Problem)},
     "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 422, 503, 507), Problem)},
     "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 503, 507), Problem)},
     "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},

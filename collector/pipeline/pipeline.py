@@ -74,7 +74,7 @@ class Pipeline:
         await self._work.count()
         return batches
 
-    def take_reference(self, config: CollectorConfig) -> None:
-        """Take a config whose reference alone is new, from the next batch on; a report that runs goes on."""
-        self._work.config = config
+    def take_config(self, config: CollectorConfig, service: CollectorServiceConfig) -> None:
+        """Take a config that has the same but for its reference, from the next batch on; a report that runs goes on."""
+        self._work.config, self._work.service = config, service
         self._work.to_evaluate.ring()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-State = Literal["starting", "waiting", "evaluating", "undelivered", "misconfigured", "crashed"]
+State = Literal["starting", "waiting", "evaluating", "undelivered", "misconfigured", "crashed", "retired"]
 
 
 @dataclass(frozen=True)
 class Status:
-    """One collector at one moment.
+    """One collector at one moment; a retired one was taken out of the config file while it had rows.
 
     Rows are accepted (counted since the start), wait in the open batch, and are buffered until they are delivered.
     """

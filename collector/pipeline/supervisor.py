@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,22 +16,36 @@ import trio
 
 from collector import __version__
 from collector.config import CollectorConfig
-from collector.errors import CollectorError, ConfigConflict, ConfigError, StorageError, UnknownCollector
-from collector.pipeline.backoff import LONGEST, Backoff
+from collector.config.files import placed
+from collector.errors import (
+    CollectorError,
+    ConfigError,
+    StorageError,
+    UnknownCollector,
+)
+from collector.pipeline.checks import find_problems
+from collector.pipeline.edits import Changes, changes_between, merge
 from collector.pipeline.pipeline import Pipeline
-from collector.pipeline.status import ConfigState, ServiceStatus
+from collector.pipeline.running import Running
+from collector.pipeline.status import ConfigState, ServiceStatus, Status
+from collector.pipeline.watching import watch
 
 if TYPE_CHECKING:
     from collector.config import CollectorServiceConfig
-    from collector.pipeline.status import Status
+    from collector.config.config_file import ConfigFile
     from collector.pipeline.work import Tools
     from collector.store.frames import Frame
-    from collector.store.journal import Journal
 
 T = TypeVar("T")
+# Of a client with the config that it means to change; None: there is none.
+Agreement = Callable[[CollectorConfig | None], None]
 
-# A pipeline that the disk refused is begun again soon: what it is at heals as soon as there is room.
-STORAGE_PAUSE = 2.0
+_log = structlog.get_logger()
+_in_thread = trio.to_thread.run_sync
+
+
+def _agree(_: CollectorConfig | None) -> None:
+    """Agree with any config."""
 
 
 class Supervisor:
@@ -38,22 +54,21 @@ class Supervisor:
     An order is carried out to its end even if the one who gave it is gone.
     """
 
-    def __init__(self, config: CollectorServiceConfig, path: Path, tools: Tools) -> None:
-        self.config = config.model_copy(update={"collectors": {}})
-        self._wanted = config
-        self._path = path
-        self._saved = path.read_bytes() if path.exists() else b""
+    def __init__(self, file: ConfigFile, tools: Tools) -> None:
+        self.config = file.config.model_copy(update={"collectors": {}})
+        self._file = file
         self._tools = tools
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
         self._started = time.time()
-        self._config_state = ConfigState(str(path), self._started)
+        self._config_state = ConfigState(str(file.path), self._started)
+        self._edit = trio.Lock()
         self._orders_in, self._orders_out = trio.open_memory_channel[_Order](0)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start what the config asks for, then carry out orders until cancelled."""
         async with trio.open_nursery() as nursery:
             await self._finish_forgetting()
-            await self._apply(self._wanted, nursery)
+            await self._apply(self._file.config, nursery)
             task_status.started()
             async for order in self._orders_out:
                 order.result = await outcome.acapture(order.run, nursery)
@@ -67,10 +82,16 @@ class Supervisor:
         return self._running[collector_id].pipeline
 
     def service_status(self) -> ServiceStatus:
-        """Say how the service and all collectors stand, these in the order of the config."""
-        collectors = tuple(running.status() for running in self._running.values())
-        trouble = self._tools.journal.trouble
-        return ServiceStatus(__version__, self._started, time.time(), trouble, self._config_state, collectors)
+        """Say how the service and all collectors stand, these in the order of the config; the retired ones last."""
+        journal = self._tools.journal
+        collectors = [running.status() for running in self._running.values()]
+        collectors += [
+            Status(key, "retired", journal.waiting(key).rows, bytes_buffered=journal.buffered_bytes(key))
+            for key in self._retired()
+        ]
+        return ServiceStatus(
+            __version__, self._started, time.time(), journal.trouble, self._config_state, tuple(collectors)
+        )
 
     def status(self, collector_id: str) -> Status:
         """Say how one collector stands."""
@@ -83,15 +104,25 @@ class Supervisor:
         if problems:
             raise ConfigError(problems)
 
-    async def put(self, config: CollectorConfig) -> None:
-        """Add or replace a collector; its events stay."""
-        await self._order(lambda nursery: self._take(self.config.with_collector(config), nursery))
+    async def put(self, config: CollectorConfig, agree: Agreement = _agree) -> None:
+        """Add or replace a collector; its events stay. ``agree`` raises if the config that it has isn't as expected."""
 
-    async def delete(self, collector_id: str) -> int:
-        """Remove a collector with all its events; return how many undelivered rows went with it."""
+        async def take(nursery: trio.Nursery) -> None:
+            agree(self.config.collectors.get(config.id))
+            await self._take(self.config.with_collector(config), nursery)
+
+        await self._order(take)
+
+    async def delete(self, collector_id: str, agree: Agreement = _agree) -> int:
+        """Remove a collector, also a retired one, with all its events; return how many undelivered rows went with it.
+
+        ``agree`` raises if the config that it has isn't as expected.
+        """
 
         async def remove(nursery: trio.Nursery) -> int:
-            self.pipeline(collector_id)
+            if collector_id in self._retired():
+                return await self._forget(collector_id)
+            agree(self.pipeline(collector_id).config)
             await self._tools.journal.mark_forgotten(collector_id)
             try:
                 await self._take(self.config.without_collector(collector_id), nursery)
@@ -111,7 +142,7 @@ class Supervisor:
     async def _finish_forgetting(self) -> None:
         """Bring to its end what a crash cut off: a collector that is in the config stays, one that isn't goes."""
         for collector_id in await self._tools.journal.forgotten():
-            if collector_id in self._wanted.collectors:
+            if collector_id in self._file.config.collectors:
                 await self._tools.journal.unmark_forgotten(collector_id)
             else:
                 await self._forget(collector_id)
@@ -133,6 +164,73 @@ class Supervisor:
         await self._take(self.config.with_collector(changed), nursery)
         self._tools.data_dir.remove_references(collector_id, spared=path)
 
+    def _retired(self) -> list[str]:
+        """Name those that were taken out of the config, and have rows that aren't delivered."""
+        return [key for key in self._tools.journal.buffering() if key not in self._running]
+
+    # Edits of the file
+
+    async def watch(self) -> None:
+        """Take each edit of the config file within a moment; runs until cancelled."""
+        await watch(self._file.path, self.try_reload)
+
+    async def try_reload(self) -> None:
+        """Take what a person changed in the config file, if it can be taken; if not, that is told."""
+        with suppress(CollectorError):
+            await self.reload()
+
+    async def reload(self) -> Changes:
+        """Take what a person changed in the config file, whole or not at all.
+
+        Raises ConfigError with all that is wrong with it, EvaluationError if no worker can tell; nothing changes then.
+        """
+        async with self._edit:
+            try:
+                changes = await self._take_edits()
+            except CollectorError as error:
+                if str(error) != self._config_state.error:
+                    _log.error("the edited config isn't taken, all goes on as it was", error=str(error))
+                self._config_state = replace(self._config_state, error=str(error))
+                raise
+            self._config_state = replace(self._config_state, error="")
+            return changes
+
+    async def _take_edits(self) -> Changes:
+        changes = None
+        while changes is None:
+            body = await _in_thread(self._file.read)
+            if body == self._file.body:
+                return Changes()
+            edited = await _in_thread(self._file.parse, body)
+            await self._check_edit(edited, body)
+            changes = await self._order(partial(self._take_edit, body, edited))
+        told = {name: names for name, names in asdict(changes).items() if names}
+        _log.info("the edited config is taken", **told)
+        return changes
+
+    async def _check_edit(self, edited: CollectorServiceConfig, body: bytes) -> None:
+        base, data_dir = self._tools.base, self._tools.data_dir.path
+        problems = []
+        for key, config in merge(edited, self._file.config, self.config).collectors.items():
+            known = self.config.collectors.get(key)
+            if config != known:
+                problems += [problem.under("collectors", key) for problem in config.outside(base, data_dir)]
+                problems += await find_problems(config, self._tools.workers, base, known)
+        if problems:
+            raise placed(ConfigError(problems, str(self._file.path)), body)
+
+    async def _take_edit(self, body: bytes, edited: CollectorServiceConfig, nursery: trio.Nursery) -> Changes | None:
+        """Make a checked edit true; None, and nothing done, if the file has been edited again."""
+        if await _in_thread(self._file.read) != body:
+            return None
+        wanted = merge(edited, self._file.config, self.config)
+        changes = changes_between(self.config, wanted, edited)
+        self._file.take(body, edited)
+        await self._apply(wanted, nursery)
+        now = time.time()
+        self._config_state = ConfigState(str(self._file.path), now, needs_restart=changes.needs_restart)
+        return changes
+
     # Orders
 
     async def _order(self, run: Callable[[trio.Nursery], Awaitable[T]]) -> T:
@@ -152,86 +250,28 @@ class Supervisor:
             return
         if config.autosave:
             try:
-                await trio.to_thread.run_sync(self._save, config)
+                await _in_thread(self._file.save, config)
             except OSError as error:
-                raise StorageError(f"the config can't be saved to {self._path}: {error.strerror}") from error
+                raise StorageError(f"the config can't be saved to {self._file.path}: {error.strerror}") from error
         await self._apply(config, nursery)
-
-    def _save(self, config: CollectorServiceConfig) -> None:
-        if self._path.exists() and self._path.read_bytes() != self._saved:
-            raise ConfigConflict(
-                f"{self._path} was edited since the service read it, and saving this change would undo that; "
-                "start the service again to take the edit, then repeat the change"
-            )
-        config.save(self._path)
-        self._saved = self._path.read_bytes()
 
     async def _apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Stop what is gone or changed, start what is new or changed, leave the rest alone."""
         for collector_id, running in self._running.items():
             wanted, had = config.collectors.get(collector_id), running.pipeline.config
             if wanted is not None and _differs_in_reference_only(wanted, had):
-                running.pipeline.take_reference(wanted)
-            elif wanted != had:
+                running.pipeline.take_config(wanted, config)
+            else:
                 await running.stop()
         started = {}
         for collector_id, wanted in config.collectors.items():
             if collector_id in self._running and not self._running[collector_id].is_stopped:
                 started[collector_id] = self._running[collector_id]
             else:
-                started[collector_id] = _Running(Pipeline(wanted, config, self._tools), self._tools.journal)
+                started[collector_id] = Running(Pipeline(wanted, config, self._tools), self._tools.journal)
                 nursery.start_soon(started[collector_id].run)
         self._running = started
         self.config = config
-
-
-class _Running:
-    """A pipeline and the bulkhead around it: its errors end here, it is begun again, and no other notices."""
-
-    def __init__(self, pipeline: Pipeline, journal: Journal) -> None:
-        self.pipeline = pipeline
-        self._journal = journal
-        self.is_stopped = False
-        self._scope = trio.CancelScope()
-        self._ended = trio.Event()
-        self._crash = ""
-        self._log = structlog.get_logger().bind(collector=pipeline.config.id)
-
-    def status(self) -> Status:
-        status = self.pipeline.status()
-        return replace(status, state="crashed", last_error=self._crash) if self._crash else status
-
-    async def run(self) -> None:
-        try:
-            with self._scope:
-                await self._run_again_and_again()
-        except Exception as error:  # noqa: BLE001  (an error raised while stopping arrives here, beside Cancelled)
-            self._log.error("pipeline failed while it was stopped", exc_info=error)
-        finally:
-            self._ended.set()
-
-    async def stop(self) -> None:
-        self.is_stopped = True
-        self._scope.cancel()
-        await self._ended.wait()
-
-    async def _run_again_and_again(self) -> None:
-        backoff = Backoff()
-        while True:
-            started = trio.current_time()
-            try:
-                await self.pipeline.run()
-            except Exception as error:  # noqa: BLE001  (the bulkhead)
-                if trio.current_time() - started > LONGEST:
-                    backoff.reset()
-                is_of_disk = isinstance(_first(error), StorageError)
-                pause = STORAGE_PAUSE if is_of_disk else backoff.next()
-                self._crash = _reason(error)
-                self._log.error("pipeline failed; it is begun again", error=self._crash, seconds=round(pause, 1))
-                self._log.debug("where it failed", exc_info=error)
-                await trio.sleep(pause)
-                await self._journal.wait_until_sound()
-                self._crash = ""
 
 
 class _Order:
@@ -249,14 +289,3 @@ def _raise_unexpected(result: outcome.Outcome[Any]) -> None:
     """Let through what no one who orders can answer for: Cancelled, and our own mistakes."""
     if isinstance(result, outcome.Error) and not isinstance(result.error, CollectorError | OSError):
         result.unwrap()
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _reason(error: BaseException) -> str:
-    first = _first(error)
-    return f"{type(first).__name__}: {first}"

@@ -158,6 +158,10 @@ class Journal:
         """Give the bytes of a collector's rows that aren't delivered, in frames and in parts."""
         return self._buffered[collector]
 
+    def buffering(self) -> list[str]:
+        """Name the collectors that have rows which aren't delivered."""
+        return [collector for collector, size in self._buffered.items() if size]
+
     @property
     def buffered_bytes_in_all(self) -> int:
         """The bytes of all rows that aren't delivered, in frames and in parts."""

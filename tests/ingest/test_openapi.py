@@ -9,6 +9,7 @@ async def test_the_document_names_every_route(service):
         ("get", "/"),
         ("get", "/livez"),
         ("get", "/readyz"),
+        ("post", "/-/reload"),
         ("get", "/schema/openapi.json"),
         ("post", "/{collector_id}"),
         ("get", "/{collector_id}"),

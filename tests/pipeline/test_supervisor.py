@@ -7,8 +7,10 @@ import pytest
 import trio
 
 from collector.config import CollectorServiceConfig
+from collector.config.config_file import ConfigFile
 from collector.errors import ConfigConflict, ConfigError, Problem, StorageError, UnknownCollector
-from collector.pipeline.supervisor import STORAGE_PAUSE, Supervisor
+from collector.pipeline.running import STORAGE_PAUSE
+from collector.pipeline.supervisor import Supervisor
 
 from .fakes import collector, frame_of, open_world, rows_trigger, settled
 
@@ -25,7 +27,7 @@ def service(*collectors, **fields):
 async def start(nursery, world, config):
     """Run a supervisor whose config file holds what it was started with."""
     config.save(path(world))
-    supervisor = Supervisor(config, path(world), world.tools)
+    supervisor = Supervisor(ConfigFile.open(path(world)), world.tools)
     await nursery.start(supervisor.run)
     return supervisor
 
@@ -206,9 +208,9 @@ async def test_a_config_is_saved_before_it_takes_effect(world, monkeypatch):
     async with world() as w, trio.open_nursery() as nursery:
         supervisor = await start(nursery, w, service())
         seen = []
-        save = CollectorServiceConfig.save
+        save = ConfigFile.save
         monkeypatch.setattr(
-            CollectorServiceConfig, "save", lambda *args: (seen.append(list(supervisor.config.collectors)), save(*args))
+            ConfigFile, "save", lambda *args: (seen.append(list(supervisor.config.collectors)), save(*args))
         )
         await supervisor.put(collector("a"))
         assert (seen, list(supervisor.config.collectors)) == ([[]], ["a"])
@@ -222,7 +224,7 @@ async def test_a_config_that_cannot_be_saved_changes_nothing(world, monkeypatch)
     async with world() as w, trio.open_nursery() as nursery:
         supervisor = await start(nursery, w, service(collector("a")))
         pipeline = supervisor.pipeline("a")
-        monkeypatch.setattr(CollectorServiceConfig, "save", refuse)
+        monkeypatch.setattr(ConfigFile, "save", refuse)
         with pytest.raises(StorageError, match="No space left on device"):
             await supervisor.put(collector("a", rows_trigger(2)))
         with pytest.raises(StorageError):
@@ -252,7 +254,7 @@ async def test_an_edit_by_hand_is_not_saved_over(world):
     async with world() as w, trio.open_nursery() as nursery:
         supervisor = await start(nursery, w, service())
         service(collector("by-hand")).save(path(w))
-        with pytest.raises(ConfigConflict, match="was edited"):
+        with pytest.raises(ConfigConflict, match="is being edited"):
             await supervisor.put(collector("a"))
         assert (list(saved(w)), supervisor.service_status().collectors) == (["by-hand"], ())
         nursery.cancel_scope.cancel()

@@ -1,0 +1,85 @@
+"""The config file as it was last read or saved: what changed in it since is a person's edit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from collector.config.files import placed, read_bytes, write_atomically
+from collector.config.model import CollectorServiceConfig
+from collector.config.text import with_member, without_member
+from collector.errors import ConfigConflict, ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ConfigFile:
+    """A config file, what it held when it was last taken, and the configuration that this means."""
+
+    def __init__(self, path: Path, body: bytes, config: CollectorServiceConfig) -> None:
+        self.path = path
+        self.body = body
+        self.config = config
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read a file; raise ConfigError with all that is wrong, FileNotFoundError if it isn't there."""
+        body = read_bytes(path)
+        return cls(path, body, _parse(body, path))
+
+    @classmethod
+    def open_or_make(cls, path: Path) -> Self:
+        """Read a file, or write the default configuration if there is none."""
+        if not path.exists():
+            CollectorServiceConfig().save(path)
+        return cls.open(path)
+
+    def read(self) -> bytes:
+        """Give what the file holds now; raise ConfigError if it can't be read."""
+        try:
+            return read_bytes(self.path)
+        except FileNotFoundError as error:
+            message = "is gone; the service goes on as it is, put the file back"
+            raise ConfigError.at(message, source=str(self.path)) from error
+
+    def parse(self, body: bytes) -> CollectorServiceConfig:
+        """Give the configuration that the file would mean; raise ConfigError with all that is wrong."""
+        return _parse(body, self.path)
+
+    def take(self, body: bytes, config: CollectorServiceConfig) -> None:
+        """Hold this for what the file says."""
+        self.body, self.config = body, config
+
+    def save(self, config: CollectorServiceConfig) -> None:
+        """Write changed collectors; the rest of the file stays as it was typed.
+
+        Raises ConfigConflict if it was edited since it was last taken.
+        """
+        if self.path.exists() and self.path.read_bytes() != self.body:
+            raise ConfigConflict(f"{self.path} is being edited, and saving this change would undo that; repeat it")
+        saved = self.config.model_copy(update={"collectors": config.collectors})
+        text = self._edited(config) if self.path.exists() else saved.to_text()
+        write_atomically(self.path, text)
+        self.take(text.encode(), saved)
+
+    def _edited(self, config: CollectorServiceConfig) -> str:
+        text = self.body.decode("utf-8-sig")
+        for gone in self.config.collectors.keys() - config.collectors.keys():
+            text = without_member(text, ("collectors", gone))
+        for collector_id, collector in config.collectors.items():
+            if self.config.collectors.get(collector_id) != collector:
+                text = with_member(text, ("collectors", collector_id), collector.model_dump())
+        return text
+
+
+def _parse(body: bytes, path: Path) -> CollectorServiceConfig:
+    config = CollectorServiceConfig.parse_text(body, source=str(path))
+    problems = []
+    for key, collector in config.collectors.items():
+        try:
+            collector.secret()
+        except ConfigError as error:
+            problems += [problem.under("collectors", key) for problem in error.problems]
+    if problems:
+        raise placed(ConfigError(problems, str(path)), body)
+    return config

@@ -1,0 +1,84 @@
+"""Watching: who edits a file by whatever way is noticed within a moment."""
+
+from __future__ import annotations
+
+import os
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+_log = structlog.get_logger()
+
+# Seconds: what no event tells of (NFS, some mounted volumes) is looked for so often.
+SLOW_INTERVAL = 10.0
+# Milliseconds: an edit is over once nothing has changed for the first, or after the second.
+_QUIET = 50
+_LONGEST = 400
+
+
+async def watch(path: Path, look: Callable[[], Awaitable[None]]) -> None:
+    """Look whenever a file may have changed, and now and then; runs until cancelled.
+
+    Directories are watched, not the file: editors and ConfigMaps put a new one in its place.
+    """
+    while True:
+        await look()
+        await _watch(path, _directories(path), look)
+
+
+async def _watch(path: Path, directories: set[Path], look: Callable[[], Awaitable[None]]) -> None:
+    """Watch until a symbolic link on the way to the file leads elsewhere."""
+    from watchfiles import awatch
+
+    stop = trio.Event()
+    changes = awatch(
+        *directories,
+        stop_event=stop,
+        step=_QUIET,
+        debounce=_LONGEST,
+        rust_timeout=int(SLOW_INTERVAL * 1000),
+        yield_on_timeout=True,
+        recursive=False,
+        watch_filter=lambda _, changed: _is_of(Path(changed), path),
+    )
+    async with trio.open_nursery() as nursery, aclosing(changes):
+        nursery.start_soon(_set_when_cancelled, stop)
+        while await _has_changed(changes):
+            await look()
+            if _directories(path) != directories:
+                break
+        nursery.cancel_scope.cancel()
+
+
+async def _has_changed(changes: AsyncGenerator[object, None]) -> bool:
+    """Return once something has; False if it can't be watched: its directory is gone, or there are no more watches."""
+    try:
+        await anext(changes)
+    except (OSError, RuntimeError) as error:
+        _log.debug("the config file's directory can't be watched; it is looked at now and then", error=str(error))
+        await trio.sleep(SLOW_INTERVAL)
+        return False
+    return True
+
+
+async def _set_when_cancelled(event: trio.Event) -> None:
+    """End the watcher's thread with us: cancelled alone, watchfiles waits for its time-out."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        event.set()
+
+
+def _directories(path: Path) -> set[Path]:
+    return {path.absolute().parent, Path(os.path.realpath(path)).parent}
+
+
+def _is_of(changed: Path, path: Path) -> bool:
+    """Tell whether a change may be one of a file: its own, its target's, or that of a link on the way there."""
+    return changed.name in {path.name, Path(os.path.realpath(path)).name} or changed.name.startswith("..")
