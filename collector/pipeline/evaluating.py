@@ -94,8 +94,9 @@ class Evaluating:
             # What others take of the workers' time doesn't count; who took too long waits in a lane of its own.
             async with workers.slow_reports if self._took_too_long else workers.reports:
                 started = clock()
-                with trio.fail_after(self._work.service.evaluation_timeout):
-                    outcome = await workers.evaluate(await self._job(batch))
+                job = await self._job(batch)
+                with trio.fail_after(self._work.service.evaluation_timeout + workers.starting_time):
+                    outcome = await workers.evaluate(job)
                     reach("snapshot written")
         except FilesDamaged as error:
             await self._take_damage(batch, error)

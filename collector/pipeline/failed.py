@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -10,35 +11,42 @@ import trio
 from collector.fault_points import reach
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from collector.pipeline.work import Work
     from collector.store.statements import Batch
 
 
 async def set_aside(work: Work, batch: Batch, error: str, detail: str = "", **changes: int) -> None:
-    """Take a batch to ``failed``, its parts to its folder beside the error's text.
-
-    They are linked there before the journal knows, and unlinked from where they were after: they are never nowhere.
-    """
+    """Take a batch to ``failed``, its parts to its folder beside the error's text."""
     folder = work.data_dir.failed(batch.id)
-    parts = [work.data_dir.path / part.path for part in await work.journal.parts(batch.id)]
-    await trio.to_thread.run_sync(_link_into, folder, parts, f"{error}\n\n{detail}".rstrip() + "\n")
-    reach("set aside")
-    moved = [path for path in parts if path.parent != folder]
-    await work.journal.move_parts({f"parts/{path.name}": f"failed/{batch.id}/{path.name}" for path in moved})
-    for path in moved:
-        path.unlink()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "error.txt").write_text(f"{error}\n\n{detail}".rstrip() + "\n", encoding="utf-8")
+    await _move_parts(work, batch, f"failed/{batch.id}")
     await work.journal.mark(batch, "failed", error=error, **changes)
     reach("failed")
 
 
-def _link_into(folder: Path, parts: list[Path], text: str) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    (folder / "error.txt").write_text(text, encoding="utf-8")
-    for path in parts:
-        if path.parent != folder and not (folder / path.name).exists():
+async def take_back(work: Work, batch: Batch) -> None:
+    """Take the parts of a batch that is to be retried back to the others; its folder goes."""
+    await _move_parts(work, batch, "parts")
+    work.data_dir.remove_failed(batch.id)
+
+
+async def _move_parts(work: Work, batch: Batch, folder: str) -> None:
+    """Move parts; they are linked before the journal knows, and unlinked after: they are never nowhere."""
+    parts = [part.path for part in await work.journal.parts(batch.id)]
+    moves = {part: f"{folder}/{Path(part).name}" for part in parts if not part.startswith(f"{folder}/")}
+    paths = {work.data_dir.path / old: work.data_dir.path / new for old, new in moves.items()}
+    await trio.to_thread.run_sync(_link, paths)
+    reach("parts linked")
+    await work.journal.move_parts(moves)
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _link(paths: dict[Path, Path]) -> None:
+    for old, new in paths.items():
+        if not new.exists():
             try:
-                (folder / path.name).hardlink_to(path)
+                new.hardlink_to(old)
             except OSError:  # not every file system has them
-                shutil.copy2(path, folder / path.name)
+                shutil.copy2(old, new)

@@ -14,6 +14,7 @@ import trio
 
 from collector.pipeline.delivering import Delivering
 from collector.pipeline.evaluating import Evaluating
+from collector.pipeline.failed import take_back
 from collector.pipeline.sealing import Sealing
 from collector.pipeline.spilling import Spilling
 from collector.pipeline.work import Work
@@ -67,6 +68,8 @@ class Pipeline:
 
     async def retry(self) -> list[Batch]:
         """Have all failed batches evaluated again, and give them."""
+        for batch in await self.failed():
+            await take_back(self._work, batch)
         try:
             batches = await self._work.journal.retry(self._work.id)
         finally:

@@ -25,10 +25,10 @@ class Spilling:
 
     async def run(self) -> None:
         """Spill open frames whenever they are too many; runs until cancelled, or until some can't be written."""
-        journal, service = self._work.journal, self._work.service
+        journal = self._work.journal
         rows = self._work.config.trigger.rows or math.inf
         while True:
-            await journal.wait_for_spill(self._work.id, service.spill_rows, service.spill_bytes)
+            await journal.wait_for_spill(self._work.id, self._bounds)
             if journal.waiting(self._work.id).rows >= rows:
                 await self._sealing.seal(rows)  # a part that went past the end of a batch would make it longer
                 continue
@@ -38,11 +38,14 @@ class Spilling:
                 self._work.log.warning("rows stay in the journal until their batch is evaluated", error=str(error))
                 return
 
+    def _bounds(self) -> tuple[int, int]:
+        return self._work.service.spill_rows, self._work.service.spill_bytes
+
     async def spill(self, batch_id: str | None) -> bool:
         """Move the oldest frames of a batch (None: the open one) to a part; False if it has none."""
-        work, service = self._work, self._work.service
+        work = self._work
         async with self._one_at_a_time:
-            run = await work.journal.next_run(work.id, batch_id, service.spill_rows, service.spill_bytes)
+            run = await work.journal.next_run(work.id, batch_id, *self._bounds())
             if run is None:
                 return False
             name = work.data_dir.new_part()

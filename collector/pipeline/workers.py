@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# With the time that a new process takes to load Evidently.
+# With the time that a new process takes to load Evidently, 4 to 13 s, and several at once on a busy machine.
 CHECK_TIMEOUT = 60.0
+START_TIMEOUT = 60.0
 _GRACE_PERIOD = 0.05
 _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
@@ -56,6 +57,11 @@ class Workers:
         self._writes = trio.CapacityLimiter(1)
         self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self.evidently_version = ""
+
+    @property
+    def starting_time(self) -> float:
+        """Seconds that a call may take longer than it would, as it needs a new process."""
+        return 0.0 if self._heavy.statistics().idle_workers else START_TIMEOUT
 
     async def warm_up(self) -> None:
         """Have one process of each kind import what it needs, which takes Evidently 6 to 13 s."""

@@ -122,6 +122,11 @@ class DataDir:
             if path.parent.parent.name == "failed":
                 _remove_without_parts(path.parent)
 
+    def remove_failed(self, batch_id: str) -> None:
+        """Remove the folder of a failed batch, its parts being elsewhere."""
+        if self.failed(batch_id).exists():
+            _remove_without_parts(self.failed(batch_id))
+
     def remove_snapshot(self, batch_id: str) -> None:
         """Remove a snapshot, and the datasets beside it."""
         for path in (self.path / "snapshots").glob(f"{batch_id}.*"):

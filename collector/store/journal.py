@@ -173,10 +173,13 @@ class Journal:
             await self._waiting[collector].changed.wait()
         await trio.lowlevel.checkpoint()
 
-    async def wait_for_spill(self, collector: str, rows: int, max_bytes: int) -> None:
-        """Return once the frames of the open batch have at least so many rows or bytes."""
-        while self._waiting[collector].frame_rows < rows and self._waiting[collector].frame_bytes < max_bytes:
-            await self._waiting[collector].changed.wait()
+    async def wait_for_spill(self, collector: str, bounds: Callable[[], tuple[int, int]]) -> None:
+        """Return once the frames of the open batch have as many rows, or bytes, as ``bounds`` gives at each new one."""
+        while True:
+            (rows, max_bytes), waiting = bounds(), self._waiting[collector]
+            if waiting.frame_rows >= rows or waiting.frame_bytes >= max_bytes:
+                break
+            await waiting.changed.wait()
         await trio.lowlevel.checkpoint()
 
     # Frames to parts

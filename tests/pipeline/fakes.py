@@ -44,6 +44,7 @@ class FakeWorkers:
         self.failures = []  # raised by the next evaluations, one each
         self.part_failures = []
         self.seconds = 0.0
+        self.starting_time = 0.0
         self.generation = "modern"
         self.outcome = {}
         self.evaluated = []

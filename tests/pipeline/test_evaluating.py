@@ -8,7 +8,6 @@ from collector.errors import FilesDamaged, Problem
 from collector.pipeline.evaluating import MAX_ATTEMPTS, REFERENCE_INTERVAL
 
 from .fakes import (
-    FORGETFUL,
     collector,
     report_raised,
     rows_trigger,
@@ -78,7 +77,7 @@ async def test_a_new_reference_is_taken_from_the_next_batch_on_and_at_once(world
             await w.post(1)
             await settled()
             write_reference(w.base / "new.parquet")
-            pipeline.take_reference(config.model_copy(update={"reference_path": "new.parquet"}))
+            pipeline.take_config(config.model_copy(update={"reference_path": "new.parquet"}), CollectorServiceConfig())
             await settled()
         assert w.workers.evaluated[0]["reference"] == str(w.base / "new.parquet")
 
@@ -116,10 +115,10 @@ async def test_the_journal_knows_where_a_failed_batch_lies(world):
         assert list((w.data_dir.path / "parts").iterdir()) == []
 
 
-async def test_a_failed_batch_that_is_retried_is_delivered_and_leaves_nothing(world):
+async def test_a_failed_batch_that_is_retried_is_delivered_and_lies_with_the_others(world):
     async with world() as w:
         w.workers.failures = [report_raised()]
-        pipeline = w.pipeline(collector(trigger=rows_trigger(2)), FORGETFUL)
+        pipeline = w.pipeline(collector(trigger=rows_trigger(2)))
         async with running(pipeline):
             await w.post(2)
             await settled()
@@ -128,6 +127,8 @@ async def test_a_failed_batch_that_is_retried_is_delivered_and_leaves_nothing(wo
             await settled()
         assert w.delivery.rows == [[0, 1]]
         assert not w.data_dir.failed(failed.id).exists()
+        assert [part.path.split("/")[0] for part in await w.journal.parts(failed.id)] == ["parts"]
+        assert len(list((w.data_dir.path / "parts").iterdir())) == 1
         assert pipeline.status().failed == 0
 
 
@@ -163,6 +164,18 @@ async def test_a_report_that_takes_too_long_is_tried_again_and_then_given_up(wor
             (failed,) = await w.journal.batches("main", "failed")
         assert (failed.attempts, failed.error) == (MAX_ATTEMPTS, "took longer than 30 s")
         assert trio.current_time() - start >= 30 * MAX_ATTEMPTS
+
+
+async def test_the_start_of_a_new_worker_is_not_taken_for_taking_long(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        w.workers.seconds = 70
+        w.workers.starting_time = 60
+        service = CollectorServiceConfig(evaluation_timeout=30)
+        async with running(w.pipeline(collector(trigger=rows_trigger(1)), service)):
+            await w.post(1)
+            await trio.sleep(71)
+            await settled()
+        assert (len(w.workers.evaluated), w.delivery.rows) == (1, [[0]])
 
 
 async def test_waiting_for_the_reports_of_others_is_not_taken_for_taking_long(world, autojump_clock):

@@ -39,7 +39,9 @@ class Fuse:
 class Fused:
     """Stands before an object and burns a fuse before and after each call that does something."""
 
-    WITHOUT = frozenset({"waiting", "wait_for_rows", "wait_for_spill", "rows", "reports", "slow_reports"})
+    WITHOUT = frozenset(
+        {"starting_time", "waiting", "wait_for_rows", "wait_for_spill", "rows", "reports", "slow_reports"}
+    )
 
     def __init__(self, target, fuse):
         self._target = target

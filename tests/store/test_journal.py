@@ -126,10 +126,10 @@ async def test_a_spill_is_due_by_the_rows_or_bytes_of_frames_alone(journal, rows
     """What is in parts already doesn't count; the body of one row has 11 bytes."""
     assert len(_frame(1).body) == 11
     await _append(journal, 1, 1, 1)
-    await journal.wait_for_spill("main", rows, max_bytes)
+    await journal.wait_for_spill("main", lambda: (rows, max_bytes))
     await _spilled(journal)
     with trio.move_on_after(0) as scope:
-        await journal.wait_for_spill("main", rows, max_bytes)
+        await journal.wait_for_spill("main", lambda: (rows, max_bytes))
     assert scope.cancelled_caught
     assert _state(journal) == (3, 0, 0)
 

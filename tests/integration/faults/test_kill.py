@@ -23,7 +23,7 @@ LACKING = {"metrics": [{"type": "MinValue", "column": "no such column"}]}
 # Where a kill comes: before anything needs Evidently, after it, and in a batch whose report raises.
 EARLY = ["accepted", "sealed", "part written", "spilled"]
 WITH_REPORT = ["snapshot written", "evaluated", "delivered", "finished"]
-OF_FAILURE = ["set aside", "failed"]
+OF_FAILURE = ["parts linked", "failed"]
 LOADING = 20  # more processor seconds than a new process takes to load Evidently
 PACKAGE = Path(collector.__file__).parent
 # One kill in so many waits until Evidently is loaded, so that it comes while snapshots are made and delivered.
