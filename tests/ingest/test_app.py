@@ -1,15 +1,18 @@
+import json
+
 import pytest
 import trio
 from fakes import collector_config
 from trio.testing import wait_all_tasks_blocked
 
-from collector.errors import Problem, StorageError
+from collector.errors import ConfigError, Problem, StorageError
 
 SECRET = {"evidently-secret": "hunter2"}
 ROW = b'{"a": {"0": 1}}'
 ROUTES = [
     ("GET", "/"),
     ("GET", "/schema/openapi.json"),
+    ("POST", "/-/reload"),
     ("GET", "/main"),
     ("POST", "/main"),
     ("DELETE", "/main"),
@@ -68,6 +71,40 @@ async def test_a_collector_is_created_shown_replaced_and_deleted(service):
     deleted = await service.http.delete("/new")
     assert (deleted.status_code, deleted.json()) == (200, {"id": "new", "rows_dropped": 1})
     assert (await service.http.get("/new")).status_code == 404
+
+
+async def test_a_change_may_name_the_config_that_it_means(service):
+    shown = await service.http.get("/main")
+    config, tag = shown.json(), shown.headers["ETag"]
+    changed = json.dumps({**config, "api_url": "elsewhere"}).encode()
+    assert (await service.post("/main", changed, If_Match='"other"')).status_code == 412
+    assert (await service.post("/main", changed, If_None_Match="*")).status_code == 412
+    taken = await service.post("/main", changed, If_Match=f'"other", {tag}')
+    assert (taken.status_code, taken.headers["ETag"] != tag) == (201, True)
+    refused = await service.http.delete("/main", headers={"If-Match": tag})
+    assert (refused.status_code, "changed meanwhile" in refused.json()["detail"]) == (412, True)
+    assert (await service.http.delete("/main", headers={"If-Match": taken.headers["ETag"]})).status_code == 200
+    assert (await service.post("/main", changed, If_Match="*")).status_code == 412
+    assert (await service.post("/main", changed, If_None_Match="*")).status_code == 201
+
+
+async def test_a_reload_says_what_it_changed(service):
+    answer = await service.http.post("/-/reload")
+    assert (answer.status_code, answer.json()["changed"]) == (200, ["main"])
+    service.supervisor.edit_error = ConfigError.at("must be positive", "collectors", "main", source="config.json")
+    answer = await service.http.post("/-/reload")
+    assert (answer.status_code, answer.json()["extra"][0]["key"]) == (400, "collectors.main")
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/main"), ("DELETE", "/main"), ("POST", "/main/reference")])
+async def test_an_edit_of_the_file_that_cannot_be_taken_comes_before_a_clients_change(service, method, path):
+    """Saved, the change would undo it."""
+    service.supervisor.edit_error = ConfigError.at("must be positive", "collectors", "main", source="config.json")
+    body = (await service.http.get("/main")).content if path == "/main" else b'{"a": [1]}'
+    answer = await service.http.request(method, path, content=body)
+    assert (answer.status_code, "must be positive" in answer.json()["detail"]) == (409, True)
+    service.supervisor.config = service.supervisor.config.model_copy(update={"autosave": False})
+    assert (await service.http.request(method, path, content=body)).is_success
 
 
 async def test_data_is_kept_when_the_answer_comes(service):
