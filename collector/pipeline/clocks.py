@@ -28,13 +28,17 @@ def _passed() -> float:
 
 
 class Clocks:
-    """The wall clock, and by how much it was set since the start; ``passed`` counts seconds, suspended ones too."""
+    """The wall clock, and by how much it was set since the start; ``passed`` counts seconds, suspended ones too.
+
+    ``changed`` is set when a wait for a wall time has become wrong, as the clock was set or the machine suspended; a
+    new event then takes its place. Who takes it before computing how long to wait misses nothing.
+    """
 
     def __init__(self, now: Callable[[], float] = time.time, passed: Callable[[], float] = _passed) -> None:
         self.now = now
         self.set_by = 0.0
+        self.changed = trio.Event()
         self._passed = passed
-        self._changed = trio.Event()
 
     async def watch(self) -> None:
         """Notice when the wall clock is set and when the machine was suspended; runs until cancelled."""
@@ -47,10 +51,6 @@ class Clocks:
             if max(abs(set_by), suspended) > TOLERANCE:
                 self._tell(set_by if abs(set_by) > TOLERANCE else 0, suspended)
 
-    async def wait_changed(self) -> None:
-        """Return when a wait for a wall time has become wrong: the clock was set, or the machine suspended."""
-        await self._changed.wait()
-
     def _offsets(self) -> tuple[float, float]:
         return self.now() - self._passed(), self._passed() - trio.current_time()
 
@@ -60,5 +60,5 @@ class Clocks:
         if suspended > TOLERANCE:
             _log.warning("the machine was suspended; what was due is made up for once", seconds=round(suspended))
         self.set_by += set_by
-        self._changed.set()
-        self._changed = trio.Event()
+        self.changed.set()
+        self.changed = trio.Event()

@@ -36,23 +36,23 @@ class Sealing:
         An interval counts the time that has really passed; a cron line goes by the wall clock. What was missed is
         made up for once.
         """
-        trigger, now = self._work.config.trigger, self._clocks.now()
+        trigger, now, set_by = self._work.config.trigger, self._clocks.now(), self._clocks.set_by
         fired = await self._journal.clock(self._work.id, now, is_kept=trigger.next_time(now) is not None)
         fired = min(fired, now)  # the wall clock may have been set back while the service was down
-        set_by = self._clocks.set_by
         while True:
+            while self._clocks.set_by != set_by:  # while it waited, or while a batch was sealed
+                fired = _after_setting(trigger, fired, self._clocks.set_by - set_by, self._clocks.now())
+                set_by = self._clocks.set_by
+                await self._journal.set_clock(self._work.id, fired)
             due = trigger.next_time(fired)
             self._work.note(last_time=None if due is None else fired, next_time=due)
             came = await self._wait_for_any(due)
             if came == "clock":
-                fired = _after_setting(trigger, fired, self._clocks.set_by - set_by, self._clocks.now())
-                set_by = self._clocks.set_by
-            else:
-                await self.seal(trigger.rows if came == "rows" and trigger.rows else math.inf)
-                if due is None:
-                    continue
+                continue
+            await self.seal(trigger.rows if came == "rows" and trigger.rows else math.inf)
+            if due is not None:
                 fired = self._fired(trigger, due, is_full=came == "rows")
-            await self._journal.set_clock(self._work.id, fired)
+                await self._journal.set_clock(self._work.id, fired)
 
     async def seal(self, rows: float = math.inf) -> Batch | None:
         """Seal the oldest open rows, at least so many, by default all; None if there are none, or fewer."""
@@ -77,10 +77,11 @@ class Sealing:
             nursery.cancel_scope.cancel()
 
         rows = self._work.config.trigger.rows or math.inf
+        changed = self._clocks.changed
         async with trio.open_nursery() as nursery:
             if due is not None:
                 nursery.cancel_scope.deadline = trio.current_time() + max(0.0, due - self._clocks.now())
-            nursery.start_soon(wait_for, "clock", self._clocks.wait_changed)
+            nursery.start_soon(wait_for, "clock", changed.wait)
             nursery.start_soon(wait_for, "rows", lambda: self._journal.wait_for_rows(self._work.id, rows))
         return came
 
@@ -94,4 +95,5 @@ def _after_setting(trigger: Trigger, fired: float, set_by: float, now: float) ->
     """Give when a trigger last fired in the terms of a wall clock that was set."""
     if isinstance(trigger, CronTrigger):
         return fired if fired - now < CRON_RESOLUTION else now
-    return fired + set_by
+    shifted = fired + set_by
+    return shifted if shifted <= now else fired  # which is by the new clock, if it fired before the setting was noticed

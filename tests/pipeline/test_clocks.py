@@ -24,7 +24,7 @@ async def told_within(clocks, seconds, change):
         await trio.sleep(10 * INTERVAL)
         change()
         with trio.move_on_after(seconds) as scope:
-            await clocks.wait_changed()
+            await clocks.changed.wait()
         nursery.cancel_scope.cancel()
     return not scope.cancelled_caught
 

@@ -166,6 +166,46 @@ async def test_interval_counts_what_has_passed_though_the_wall_clock_is_set(worl
 
 
 @pytest.mark.parametrize("seconds", [86_400, -86_400])
+async def test_an_interval_goes_on_that_fires_after_the_clock_was_set_and_before_that_is_noticed(
+    world, autojump_clock, seconds
+):
+    """The clocks are looked at each whole second."""
+    async with world(autojump_clock) as w, running(w.pipeline(collector(trigger=interval_trigger(60.5)))) as nursery:
+        nursery.start_soon(w.clocks.watch)
+        await trio.sleep(60.2)
+        w.skew.set_by = seconds
+        for _ in range(4):
+            await w.post(1)
+            await trio.sleep(60.5)
+        await settled()
+        assert [at for at, *_ in w.delivery.tries] == pytest.approx([60.5, 121, 181.5, 242], abs=0.2)
+
+
+@pytest.mark.parametrize("seconds", [86_400, -86_400])
+async def test_an_interval_goes_on_if_it_is_noticed_that_the_clock_was_set_while_a_batch_is_sealed(
+    world, autojump_clock, monkeypatch, seconds
+):
+    async with world(autojump_clock) as w, running(w.pipeline(collector(trigger=interval_trigger(60)))) as nursery:
+        nursery.start_soon(w.clocks.watch)
+        seal = w.journal.seal
+
+        async def seal_slowly(*arguments):
+            await trio.sleep(3)
+            return await seal(*arguments)
+
+        monkeypatch.setattr(w.journal, "seal", seal_slowly)
+        await w.post(1)
+        await trio.sleep(60.5)
+        w.skew.set_by = seconds
+        for _ in range(2):
+            await trio.sleep(30)
+            await w.post(1)
+            await trio.sleep(35)
+        await settled()
+        assert [at for at, *_ in w.delivery.tries] == pytest.approx([63, 126, 189], abs=6)
+
+
+@pytest.mark.parametrize("seconds", [86_400, -86_400])
 async def test_interval_is_counted_from_the_start_on_if_the_clock_was_set_while_down(world, autojump_clock, seconds):
     config = collector(trigger=interval_trigger(60))
     async with world(autojump_clock) as w:
