@@ -233,34 +233,14 @@ def test_the_async_client_does_the_same(daemon, runner, iris):
     assert left["rows_dropped"] >= 2
 
 
-@pytest.mark.parametrize("fault", ["lose", 503])
-def test_a_send_whose_answer_is_lost_is_repeated_and_kept_once(daemon, make_proxy, fault, iris):
-    name = daemon.create(f"once-{fault}", trigger=rows_trigger(NEVER))
-    proxy = make_proxy(daemon.url, lambda *_: fault if len(proxy.seen) < 2 else None)
+def test_a_send_that_is_refused_for_now_is_repeated_and_the_same_rows_sent_again_are_new_ones(daemon, make_proxy, iris):
+    name = daemon.create("refused", trigger=rows_trigger(NEVER))
+    proxy = make_proxy(daemon.url, lambda *_: 503 if len(proxy.seen) < 2 else None)
     with CollectorClient(proxy.url) as client:
         client.send_data(name, iris)
-        client.send_data(name, iris)  # the same rows on purpose are new rows
-    assert [one[3] for one in proxy.seen] == [fault, fault, 201, 201]
+        client.send_data(name, iris)
+    assert [one[3] for one in proxy.seen] == [503, 503, 201, 201]
     assert daemon.status(name)["rows_waiting"] == 2 * len(iris)
-
-
-@pytest.mark.parametrize("runner", ["trio", "asyncio"])
-def test_an_async_send_whose_answer_is_lost_is_kept_once(daemon, make_proxy, runner, iris):
-    name = daemon.create(f"once-{runner}", trigger=rows_trigger(NEVER))
-    proxy = make_proxy(daemon.url, lambda *_: None if proxy.seen else "lose")
-
-    async def send():
-        async with AsyncCollectorClient(proxy.url) as client:
-            await client.send_data(name, iris)
-
-    if runner == "trio":
-        import trio
-
-        trio.run(send)
-    else:
-        asyncio.run(send())
-    assert [one[3] for one in proxy.seen] == ["lose", 201]
-    assert daemon.status(name)["rows_waiting"] == len(iris)
 
 
 def test_a_client_that_is_refused_too_often_gives_up(daemon, make_proxy, iris):
