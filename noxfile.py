@@ -36,3 +36,17 @@ def tests(session: nox.Session, quart: str) -> None:
     # The bounds in pyproject.toml choose a pair by the version of Python; here the other one is forced.
     session.install("--no-deps", *QUART_PAIRS[quart])
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """The fault suite in its long form, some 15 minutes; at its end stand the figures, a line for each promise."""
+    session.install(".[test]")
+    session.run("pytest", "tests/integration/faults", "--faults=long", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """A steady load with a fault a minute, for half an hour; ``nox -s soak -- --soak=300`` takes 300 seconds."""
+    session.install(".[test]")
+    session.run("pytest", "tests/integration/faults/test_soak.py", "--soak=1800", *session.posargs)

@@ -7,7 +7,7 @@ def pytest_addoption(parser):
     group = parser.getgroup("faults", "the fault suite, tests/integration/faults")
     group.addoption("--faults", choices=["short", "long"], default="short", help="how many faults are made")
     group.addoption(
-        "--soak", type=float, default=0, metavar="SECONDS", help="how long the soak test runs; 0: not at all"
+        "--soak", type=float, default=0, metavar="SECONDS", help="how long the soak test runs; 0: in its short form"
     )
     group.addoption("--seed", type=int, default=None, help="repeats the random choices of an earlier run")
 

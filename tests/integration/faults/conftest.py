@@ -14,7 +14,7 @@ from .audit import DEFINITION, REPORT, Auditor
 from .ledger import Ledger
 
 FIGURES = pytest.StashKey()
-LONG_TIMEOUT = 3600  # of a test in the long form
+LONG_TIMEOUT = 3600  # of a test in the long form, besides the seconds of a soak
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Figures:
     faults: Counter = field(default_factory=Counter)
     rows: Counter = field(default_factory=Counter)
     others: dict = field(default_factory=dict)
+    table: list = field(default_factory=list)  # lines of one, told below the others
 
     def take(self, verdict):
         """Add what an auditor found at the end of a test; it must be sound."""
@@ -51,14 +52,15 @@ def pytest_terminal_summary(terminalreporter, config):
     if told:
         terminalreporter.section(f"faults, {config.option.faults}, seed {config.option.seed}")
     for promise, figures in sorted(told.items(), key=lambda item: int(re.match(r"\d+", item[0])[0])):
-        terminalreporter.write_line(f"{promise}: {figures}")
+        for line in [f"{promise}: {figures}", *figures.table]:
+            terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(config, items):
     if config.option.faults == "long" or config.option.soak:
         for item in items:
             if Path(__file__).parent in item.path.parents:
-                item.add_marker(pytest.mark.timeout(LONG_TIMEOUT))
+                item.add_marker(pytest.mark.timeout(LONG_TIMEOUT + config.option.soak))
 
 
 @pytest.fixture
