@@ -61,6 +61,14 @@ def test_every_file_that_a_document_links_to_is_there():
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
+def test_every_promise_that_faults_are_made_against_names_its_test_in_the_readme():
+    tests = (ROOT / "tests" / "integration" / "faults").glob("test_*.py")
+    proofs = {path.name for path in tests if "\nPROMISE = " in path.read_text(encoding="utf-8")}
+    table = README.partition("## What is promised")[2].partition("\n## ")[0]
+    assert proofs - set(re.findall(r"\(tests/integration/faults/(\w+\.py)\)", table)) == set()
+    assert len(proofs) > 5
+
+
 def test_the_curl_line_is_that_of_evidentlys_own_docs():
     body = '{"column1": {"0": 7.0, "1": 5.0}, "column2": {"0": "a", "1": "b"}}'
     line = f"curl -d '{body}' -H 'Content-Type: application/json' http://localhost:8001/default/data"
