@@ -33,7 +33,11 @@ def read_arrow(body):
     return pa.ipc.open_stream(body).read_all()[NUMBER].to_pylist()
 
 
-READERS = {"json": read_json, "arrow": read_arrow}
+def read_parquet(body):
+    return pq.read_table(io.BytesIO(body), columns=[NUMBER])[NUMBER].to_pylist()
+
+
+READERS = {"json": read_json, "arrow": read_arrow, "parquet": read_parquet}
 
 
 @dataclass
@@ -121,8 +125,7 @@ class Auditor:
         return states, frames, parts
 
     def _part(self, path):
-        rows = pq.read_table(io.BytesIO((self._data / path).read_bytes()), columns=[NUMBER])
-        return Counter(rows[NUMBER].to_pylist())
+        return Counter(read_parquet((self._data / path).read_bytes()))
 
     def _snapshot(self, path):
         """Read a batch's id and its rows from a snapshot, but for those that are known already and didn't change."""

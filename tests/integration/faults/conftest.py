@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import collector_config, rows_trigger
+from ..conftest import collector_config
 from .audit import DEFINITION, REPORT, Auditor
 from .ledger import Ledger
 
@@ -90,9 +90,9 @@ def audit(ledger):
     return judge
 
 
-def numbered(trigger=None, **others):
+def numbered(trigger, **others):
     """Make the config of a collector whose snapshots name their rows."""
-    return collector_config(trigger or rows_trigger(20), REPORT, data_definition=DEFINITION, **others)
+    return collector_config(trigger, REPORT, data_definition=DEFINITION) | others
 
 
 def wait_for_delivery(daemon, collectors, seconds=60):
