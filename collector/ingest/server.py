@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import ssl
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import h11
@@ -17,6 +18,7 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.events import Closed, RawData, Updated
+from hypercorn.protocol.events import Response
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.worker_context import WorkerContext
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from hypercorn.events import Event
+    from hypercorn.protocol.events import Event as StreamEvent
     from hypercorn.typing import AppWrapper
 
 _log = structlog.get_logger()
@@ -229,6 +232,15 @@ class _Http11(H11Protocol):
         await super()._create_stream(
             h11.Request(method=request.method, target=request.target, headers=headers, http_version=version)
         )
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Say with an answer that comes before the end of a body that the connection ends with it.
+
+        It does, and a client that wasn't told would send its next request into the closing, and get no answer.
+        """
+        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+            event = replace(event, headers=[*event.headers, (b"connection", b"close")])
+        await super().stream_send(event)
 
 
 def _refusal() -> bytes:

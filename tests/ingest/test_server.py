@@ -85,6 +85,13 @@ async def test_a_connection_serves_one_request_after_the_other():
             assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize(("body", "closes"), [(b"all", False), (b"a", True)], ids=["whole", "not whole"])
+async def test_an_answer_before_the_end_of_a_body_says_that_the_connection_ends(body, closes):
+    async with serving(App(reads=False)) as (connect, _), await connect() as stream:
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n" + body)
+        assert (b"connection: close" in (await answer_of(stream)).lower()) == closes
+
+
 async def test_a_connection_over_the_limit_is_refused_until_another_has_gone():
     async with serving(App(), max_connections=1) as (connect, _):
         async with await connect() as first:
