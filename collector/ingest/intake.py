@@ -91,6 +91,8 @@ class Intake:
         """Make the rows of a body the reference, from the next batch on."""
         self._supervisor.pipeline(collector_id)
         async with self._frame(head, chunks) as frame:
+            if not frame.rows:
+                raise BadBody("the reference has no rows; a report compares with at least one")
             await self._take_edits()
             self._supervisor.pipeline(collector_id)
             await self._supervisor.set_reference(collector_id, frame)

@@ -9,6 +9,7 @@ from quart_schema import APIKeySecurityScheme, Info, OpenAPIProvider, QuartSchem
 
 from collector import __version__
 from collector.config import CollectorConfig
+from collector.ingest.app import OPEN_ROUTES
 from collector.pipeline.edits import Changes
 from collector.pipeline.status import ServiceStatus
 from collector.store.frames import FORMATS
@@ -21,6 +22,13 @@ class Kept(BaseModel):
     """What was sent is durable."""
 
 
+class Complaint(BaseModel):
+    """One thing wrong with a config, and where it stands."""
+
+    message: str
+    key: str
+
+
 class Problem(BaseModel):
     """What is wrong, as RFC 9457 has it, with the original collector's ``status_code``."""
 
@@ -29,6 +37,29 @@ class Problem(BaseModel):
     status: int
     status_code: int
     detail: str
+    extra: list[Complaint] = []
+
+
+class Failed(BaseModel):
+    """A batch whose report failed; it is kept."""
+
+    batch_id: str
+    rows: int
+    error: str
+    attempts: int
+
+
+class LogEntry(BaseModel):
+    """What became of a batch; more is told where there is more to tell."""
+
+    type: str
+    report_id: str
+    ok: bool
+    error: str
+    time: str
+    batch_id: str
+    rows: int
+    window: list[str]
 
 
 class Flushed(BaseModel):
@@ -51,21 +82,23 @@ class Health(BaseModel):
     status: str
 
 
-_ANSWERS: dict[str, dict[int, type]] = {
+_ANSWERS: dict[str, dict[int, Any]] = {
     "get_status": {200: ServiceStatus},
     "livez": {200: Health},
     "readyz": {200: Health, 503: Problem},
-    "reload": {200: Changes, 400: Problem, 503: Problem},
-    "create_collector": {201: CollectorConfig, **dict.fromkeys((400, 408, 409, 412, 413, 503, 507), Problem)},
+    "reload": {200: Changes, 400: Problem},
+    "openapi": {200: dict[str, Any]},
+    "create_collector": {201: CollectorConfig, **dict.fromkeys((400, 405, 408, 409, 412, 413, 507), Problem)},
     "get_collector": {200: CollectorConfig, 404: Problem},
-    "delete_collector": {200: Dropped, **dict.fromkeys((404, 409, 412, 503, 507), Problem)},
-    "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 422, 503, 507), Problem)},
-    "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 503, 507), Problem)},
+    "delete_collector": {200: Dropped, **dict.fromkeys((404, 405, 409, 412, 507), Problem)},
+    "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 422, 429, 507), Problem)},
+    "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 507), Problem)},
     "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},
-    "get_failed": {404: Problem},
-    "retry_failed": {404: Problem, 507: Problem},
-    "get_logs": {404: Problem},
+    "get_failed": {200: list[Failed], 404: Problem},
+    "retry_failed": {202: list[Failed], 404: Problem, 507: Problem},
+    "get_logs": {200: list[LogEntry], 404: Problem},
 }
+_OF_ALL = dict.fromkeys((401, 503), Problem)  # without the secret; while stopping, or when there is too much to do
 _TABLES = {
     "application/json": {"schema": {"example": {"age": {"0": 41, "1": 37}}}},
     **{media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in FORMATS},
@@ -82,11 +115,14 @@ def openapi_document(app: Quart) -> dict[str, Any]:
     """Describe the routes of an application."""
     app.config.update(QUART_SCHEMA_CONVERSION_PREFERENCE="pydantic", QUART_SCHEMA_CONVERT_CASING=False)
     for endpoint, answers in _ANSWERS.items():
-        for status, model in answers.items():
+        for status, model in {**answers, **({} if endpoint in OPEN_ROUTES else _OF_ALL)}.items():
             document_response(model, status)(app.view_functions[endpoint])
     document_request(CollectorConfig)(app.view_functions["create_collector"])
     document = OpenAPIProvider(app, _extension()).schema()
     _describe_tables(document["paths"])
+    for route in (route for methods in document["paths"].values() for route in methods.values()):
+        _describe_problems(route["responses"])
+        _give_examples(route["parameters"])
     return document
 
 
@@ -103,3 +139,16 @@ def _describe_tables(paths: dict[str, Any]) -> None:
     for route in ("data", "reference"):
         paths[f"/{{collector_id}}/{route}"]["post"]["requestBody"] = {"required": True, "content": _TABLES}
     paths["/{collector_id}/data"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)
+
+
+def _describe_problems(responses: dict[str, Any]) -> None:
+    """Say that errors have a media type of their own."""
+    for status, response in responses.items():
+        if int(status) >= 400:
+            response["content"] = {"application/problem+json": response["content"]["application/json"]}
+
+
+def _give_examples(parameters: list[dict[str, Any]]) -> None:
+    for parameter in parameters:
+        if parameter["name"] == "collector_id":
+            parameter["example"] = "main"

@@ -115,6 +115,12 @@ async def test_what_is_no_table_is_refused(service, body):
     assert service.rows() == 0
 
 
+async def test_a_reference_without_rows_is_refused(service):
+    """It would stop the collector's reports until another comes."""
+    assert "has no rows" in _detail(await service.post("/main/reference", b'{"a": []}'), 400)
+    assert service.supervisor.references == []
+
+
 # Limits
 
 

@@ -27,3 +27,20 @@ async def test_the_document_names_every_route(service):
 async def test_each_route_says_what_it_does(service):
     paths = (await service.http.get("/schema/openapi.json")).json()["paths"]
     assert all(route.get("summary") for methods in paths.values() for route in methods.values())
+
+
+async def test_each_answer_has_a_model_and_errors_have_their_media_type(service):
+    paths = (await service.http.get("/schema/openapi.json")).json()["paths"]
+    answers = [
+        answer for methods in paths.values() for route in methods.values() for answer in route["responses"].items()
+    ]
+    assert len(answers) > 50
+    for status, answer in answers:
+        [(media_type, content)] = answer["content"].items()
+        assert media_type == ("application/problem+json" if int(status) >= 400 else "application/json")
+        assert content["schema"]
+
+
+async def test_what_may_be_too_much_is_told_on_the_routes_that_take_bodies(service):
+    paths = (await service.http.get("/schema/openapi.json")).json()["paths"]
+    assert {"413", "422", "429", "503", "507"} <= set(paths["/{collector_id}/data"]["post"]["responses"])
