@@ -1,57 +1,97 @@
-"""Parquet files: what they unfold to, told from the headers of their pages before any is decompressed.
+"""Parquet files: what they unfold to, told from their footer and the headers of their pages before any is decompressed.
 
-The footer says it too, but may lie. The headers are structs of Thrift's compact protocol
-(thrift/doc/specs/thrift-compact-protocol.md), of parquet.thrift's PageHeader.
+The footer says it too, but may lie; and asking Arrow for its parts aborts the process where they are broken. Both are
+structs of Thrift's, as in parquet-format's parquet.thrift.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from collector.errors import BodyTooLarge
+from collector.store.thrift import Reader, integer, struct, structs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pyarrow.parquet as pq
-
     from collector.store.bounds import Bounds
+    from collector.store.thrift import Struct
 
 # A footer is parsed whole before anything of it can be refused; that of 10 000 columns has 2 MB a row group.
-MAX_FOOTER = 2**25
+MAX_FOOTER = 2**23
 # Each takes some microseconds to look at; writers make them of a megabyte.
 MAX_PAGES = 100_000
 
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "BYTE_ARRAY": 4}
-_UNCOMPRESSED_SIZE, _COMPRESSED_SIZE, _DATA_PAGE, _DATA_PAGE_V2 = 2, 3, 5, 8
-_NUM_VALUES = 1
+_BYTE_ARRAY, _FIXED_LENGTH = 6, 7
+# In bytes, by physical type; of a text, its place in a dictionary.
+_WIDTHS = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8, _BYTE_ARRAY: 4}
 
 
-def check_footer(body: bytes) -> None:
-    """Raise BodyTooLarge if the footer is too large to be parsed."""
-    size = int.from_bytes(body[-8:-4], "little")
-    if len(body) >= size > MAX_FOOTER:
-        raise BodyTooLarge(f"the footer has {size} bytes, the limit is {MAX_FOOTER}; write fewer, larger row groups")
+@dataclass(frozen=True)
+class Leaf:
+    """A column as parquet has it: where in the schema, and how wide its values are in memory."""
+
+    path: str
+    is_text: bool
+    width: int
 
 
-def check_pages(body: bytes, metadata: pq.FileMetaData, bounds: Bounds) -> int:
-    """Give the bytes that a file unfolds to, texts that are told once in a dictionary counted once.
+@dataclass(frozen=True)
+class Measured:
+    """What is known of a file: its leaves, and the bytes that it unfolds to with each text of a dictionary once."""
 
-    Raises BodyTooLarge if they are more than is allowed, ValueError for broken headers.
-    """
+    leaves: list[Leaf]
+    size: int
+
+
+def measure(body: bytes, bounds: Bounds) -> Measured:
+    """Look through a parquet file; BodyTooLarge if it unfolds to more than is allowed, ValueError if it is broken."""
+    footer = Reader(_footer(body)).struct()
+    leaves = list(_leaves(structs(footer, 2)))
+    bounds.check_columns(len(leaves))
+    bounds.check_rows(integer(footer, 3))
     size = pages = 0
-    for group in range(metadata.num_row_groups):
-        for number in range(metadata.num_columns):
+    for group in structs(footer, 4):
+        for leaf, chunk in zip(leaves, structs(group, 1), strict=True):
             values = page_bytes = 0
-            for page_size, page_values in _pages(body, metadata.row_group(group).column(number)):
+            for page_size, page_values in _pages(body, struct(chunk, 3)):
                 pages += 1
                 page_bytes += page_size
                 values += page_values
                 _check_pages(pages)
                 bounds.check_bytes(size + page_bytes)
-            size += max(page_bytes, values * _width(metadata.schema.column(number)))
+            size += max(page_bytes, values * leaf.width)
             bounds.check_bytes(size)
-    return size
+    return Measured(leaves, size)
+
+
+def _footer(body: bytes) -> bytes:
+    size = int.from_bytes(body[-8:-4], "little")
+    if body[-4:] != b"PAR1" or len(body) < size + 12:
+        raise ValueError("it doesn't end as a parquet file does")
+    if size > MAX_FOOTER:
+        raise BodyTooLarge(f"the footer has {size} bytes, the limit is {MAX_FOOTER}; write fewer, larger row groups")
+    return body[-8 - size : -8]
+
+
+def _leaves(elements: list[Struct]) -> Iterator[Leaf]:
+    """Give the leaves of a schema, which is a tree written depth first: each element before its children."""
+    above: list[tuple[list[str], int]] = []  # the path of each element that still has children to come, and how many
+    for position, element in enumerate(elements):
+        name = element.get(4)
+        path = [*above[-1][0], name.decode(errors="replace")] if above and isinstance(name, bytes) else []
+        if above:
+            above[-1] = (above[-1][0], above[-1][1] - 1)
+        children = integer(element, 5)
+        if children <= 0 and position > 0:
+            kind = integer(element, 1)
+            width = max(0, integer(element, 2)) if kind == _FIXED_LENGTH else _WIDTHS.get(kind, 8)
+            yield Leaf(".".join(path), kind == _BYTE_ARRAY, width)
+        elif len(above) < len(elements):
+            above.append((path, children))
+        while above and above[-1][1] <= 0:
+            above.pop()
 
 
 def _check_pages(pages: int) -> None:
@@ -59,95 +99,20 @@ def _check_pages(pages: int) -> None:
         raise BodyTooLarge(f"the body has more than {MAX_PAGES} pages; write fewer, larger ones")
 
 
-def _width(column: Any) -> int:
-    if column.physical_type == "FIXED_LEN_BYTE_ARRAY":
-        return int(column.length)
-    return _WIDTHS.get(column.physical_type, 8)
-
-
-def _pages(body: bytes, chunk: Any) -> Iterator[tuple[int, int]]:
+def _pages(body: bytes, chunk: Struct) -> Iterator[tuple[int, int]]:
     """Give each page's size after decompression, and its number of values."""
-    if chunk.num_values <= 0:  # no page of it is read, and its offsets may be none
+    if integer(chunk, 5) <= 0:  # it has no values, so no page of it is read, and its offsets may be none
         return
-    starts = [chunk.data_page_offset]
-    if chunk.dictionary_page_offset:
-        starts.append(chunk.dictionary_page_offset)
-    position = min(starts)
-    end = position + chunk.total_compressed_size
+    position, dictionary = integer(chunk, 9), integer(chunk, 11)
+    position = dictionary if 0 < dictionary < position else position
+    end = position + integer(chunk, 7)
     if not 0 <= position <= end <= len(body):
         raise ValueError("a column lies outside of the file")
     while position < end:
-        reader = _Reader(body, position)
+        reader = Reader(body, position)
         header = reader.struct()
-        unfolded, compressed = _number(header, _UNCOMPRESSED_SIZE), _number(header, _COMPRESSED_SIZE)
+        unfolded, compressed = integer(header, 2), integer(header, 3)
         if compressed < 0 or unfolded < 0:
             raise ValueError("a page has less than no bytes")
-        yield unfolded, max(_number(header.get(kind), _NUM_VALUES) for kind in (_DATA_PAGE, _DATA_PAGE_V2))
+        yield unfolded, max(integer(struct(header, 5), 1), integer(struct(header, 8), 1))
         position = reader.position + compressed
-
-
-def _number(fields: Any, number: int) -> int:
-    """Give a field that is a number; 0 where there is none, as in the headers of other kinds of pages."""
-    value = fields.get(number) if isinstance(fields, dict) else None
-    return value if isinstance(value, int) else 0
-
-
-class _Reader:
-    """Reads Thrift's compact protocol; ValueError where the bytes are none."""
-
-    _MAX_DEPTH = 8
-
-    def __init__(self, data: bytes, position: int) -> None:
-        self.position = position
-        self._data = data
-        self._depth = 0
-
-    def struct(self) -> dict[int, Any]:
-        """Read a struct: its fields by their numbers."""
-        self._depth += 1
-        if self._depth > self._MAX_DEPTH:
-            raise ValueError("the header of a page is nested too deep")
-        fields: dict[int, Any] = {}
-        number = 0
-        while kind := self._byte():
-            number = number + (kind >> 4) if kind >> 4 else self._integer()
-            fields[number] = self._value(kind & 15)
-        self._depth -= 1
-        return fields
-
-    def _value(self, kind: int) -> Any:
-        if kind in {1, 2}:
-            return kind == 1
-        if kind in {4, 5, 6}:
-            return self._integer()
-        if kind == 12:
-            return self.struct()
-        return self._skip(kind)
-
-    def _skip(self, kind: int) -> None:
-        """Pass over what no page's header says anything to us in."""
-        if kind not in {3, 7, 8}:
-            raise ValueError(f"the header of a page has a field of type {kind}")
-        length = {3: 1, 7: 8}.get(kind) or self._varint()
-        self.position += length
-
-    def _integer(self) -> int:
-        zigzag = self._varint()
-        return (zigzag >> 1) ^ -(zigzag & 1)
-
-    def _varint(self) -> int:
-        number = shift = 0
-        while True:
-            byte = self._byte()
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return number
-            if shift > 63:
-                raise ValueError("the header of a page has a number of over 64 bits")
-
-    def _byte(self) -> int:
-        if self.position >= len(self._data):
-            raise ValueError("the header of a page ends outside of the file")
-        self.position += 1
-        return self._data[self.position - 1]

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from collector.errors import BadBody
 from collector.store.arrow_messages import check_stream
 from collector.store.bounds import NO_BOUNDS
-from collector.store.parquet_pages import check_footer, check_pages
+from collector.store.parquet_pages import measure
 from collector.store.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from collector.store.bounds import Bounds
 
@@ -31,12 +30,14 @@ def read_table(format_: str, body: bytes, bounds: Bounds = NO_BOUNDS) -> pa.Tabl
     """
     import pyarrow as pa
 
-    read = {"arrow": _read_arrow, "parquet": _read_parquet, "csv": _read_csv}[format_]
     try:
-        table = read(body, bounds)
-        table.validate(full=True)
+        return _read_table(format_, body, bounds)
     except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
         raise BadBody(f"the body can't be read as {format_}: {_first_line(error)}") from error
+
+
+def _read_table(format_: str, body: bytes, bounds: Bounds) -> pa.Table:
+    table = {"arrow": _read_arrow, "parquet": _read_parquet, "csv": _read_csv}[format_](body, bounds)
     bounds.check_columns(table.num_columns)
     bounds.check_rows(table.num_rows)
     bounds.check_bytes(table.num_rows * table.num_columns)  # nulls take no bytes here, and many later
@@ -116,18 +117,14 @@ def _read_parquet(body: bytes, bounds: Bounds) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    check_footer(body)
-    source = pa.BufferReader(body)
-    metadata = pq.read_metadata(source)
-    bounds.check_rows(metadata.num_rows)
-    bounds.check_columns(metadata.num_columns)
-    size = check_pages(body, metadata, bounds)
-    schema = metadata.schema.to_arrow_schema()
-    reader = pq.ParquetFile(source, read_dictionary=_texts(metadata))
-    table = _within(reader.iter_batches(), bounds)
+    measured = measure(body, bounds)
+    texts = [leaf.path for leaf in measured.leaves if leaf.is_text]
+    file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
+    schema = pq.ParquetFile(pa.BufferReader(body)).schema_arrow
+    table = _within(file.iter_batches(), bounds)
     if table is None:
         return schema.empty_table()
-    bounds.check_bytes(size + sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks))
+    bounds.check_bytes(measured.size + sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks))
     return table.cast(_without_views(schema)).cast(schema)  # a dictionary can't become views at once
 
 
@@ -136,11 +133,6 @@ def _without_views(schema: pa.Schema) -> pa.Schema:
 
     plain = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
     return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema])
-
-
-def _texts(metadata: pq.FileMetaData) -> list[str]:
-    columns = [metadata.schema.column(number) for number in range(metadata.num_columns)]
-    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
 
 
 def _read_csv(body: bytes, _bounds: Bounds) -> pa.Table:
@@ -178,6 +170,7 @@ def _within(reader: Iterable[pa.RecordBatch], bounds: Bounds) -> pa.Table | None
     batches: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in reader:
+        batch.validate(full=True)  # before anything looks into it: Arrow trusts offsets that it hasn't checked
         batches.append(batch)
         rows += batch.num_rows
         size += batch.nbytes

@@ -4,13 +4,13 @@ from contextlib import suppress
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.errors import BodyTooLarge
 from collector.store import parquet_pages
 from collector.store.bounds import NO_BOUNDS, Bounds
-from collector.store.parquet_pages import check_footer, check_pages
+from collector.store.parquet_pages import measure
 
 ROWS = 100_000
 
@@ -22,7 +22,7 @@ def parquet(column, **options):
 
 
 def measured(body, bounds=NO_BOUNDS):
-    return check_pages(body, pq.read_metadata(io.BytesIO(body)), bounds)
+    return measure(body, bounds).size
 
 
 @pytest.mark.parametrize(
@@ -57,19 +57,32 @@ def test_many_pages_are_refused(monkeypatch):
 
 def test_a_footer_too_large_to_be_parsed_is_refused(monkeypatch):
     body = parquet(pa.array([1]))
-    check_footer(body)
+    assert measured(body)
     monkeypatch.setattr(parquet_pages, "MAX_FOOTER", 10)
     with pytest.raises(BodyTooLarge, match="the footer has"):
-        check_footer(body)
+        measured(body)
 
 
+@settings(deadline=None)
 @given(st.data())
-def test_changed_pages_are_broken_or_measured(data):
+def test_a_changed_file_is_broken_or_measured(data):
     """Never TypeError, IndexError or the like, which no one above would take for a bad body."""
-    sound = parquet(pa.array(["x", "y"]))
-    metadata = pq.read_metadata(io.BytesIO(sound))
-    body = bytearray(sound)
-    for position in data.draw(st.lists(st.integers(4, 100), max_size=3)):
+    body = bytearray(parquet(pa.array([{"a": "x"}, {"a": "y"}])))
+    for position in data.draw(st.lists(st.integers(0, len(body) - 1), max_size=3)):
         body[position] = data.draw(st.integers(0, 255))
     with suppress(BodyTooLarge, ValueError):
-        check_pages(bytes(body), metadata, Bounds(10_000))
+        measured(bytes(body), Bounds(10_000))
+
+
+def test_leaves_are_those_that_arrow_finds():
+    columns = {
+        "a.b": ["x"],
+        "s": [{"x": 1, "y": [{"z": b"z"}]}],
+        "m": pa.array([[("k", 1)]], pa.map_("string", "int8")),
+    }
+    body = io.BytesIO()
+    pq.write_table(pa.table(columns), body)
+    schema = pq.ParquetFile(body).schema
+    leaves = measure(body.getvalue(), NO_BOUNDS).leaves
+    assert [leaf.path for leaf in leaves] == [schema.column(number).path for number in range(len(schema))]
+    assert [leaf.is_text for leaf in leaves] == [True, False, True, True, False]

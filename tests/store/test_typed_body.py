@@ -233,3 +233,52 @@ def test_a_bomb_is_refused_within_twice_the_limits_memory(tmp_path, name):
         timeout=60,
     )
     assert int(done.stdout) < 2 * limit
+
+
+CHANGE = """
+import io, random, sys
+import pyarrow as pa, pyarrow.parquet as pq
+from collector.errors import BadBody, BodyTooLarge
+from collector.store.bounds import Bounds
+from collector.store.frames import check_frame
+
+table = pa.table({
+    "text": ["x", "y" * 20, None],
+    "list": [["a"], None, ["b", "c"]],
+    "struct": [{"x": "q", "y": 1}] * 3,
+    "category": pa.array(["x", "y", "x"]).dictionary_encode(),
+    "map": pa.array([[("k", "v")]] * 3, pa.map_("string", "string")),
+})
+sound = io.BytesIO()
+if sys.argv[1] == "parquet":
+    pq.write_table(table, sound)
+else:
+    with pa.ipc.new_stream(sound, table.schema) as writer:
+        writer.write_table(table)
+chance = random.Random(1)
+refused = 0
+for _ in range(1500):
+    body = bytearray(sound.getvalue())
+    for _ in range(chance.randint(1, 4)):
+        body[chance.randrange(len(body))] = chance.choice([0, 1, 127, 128, 255, chance.randrange(256)])
+    try:
+        check_frame(sys.argv[1], bytes(body), Bounds(1e6, 1000, 100))
+    except (BadBody, BodyTooLarge):
+        refused += 1
+print(refused)
+"""
+
+
+@pytest.mark.parametrize("format_", WRITERS)
+def test_no_changed_bytes_end_the_process(format_):
+    """Arrow ends it, by abort or segmentation fault, where it is asked about what it hasn't validated."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHANGE, format_],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 500
