@@ -23,6 +23,9 @@ MAX_FOOTER = 2**23
 # Each takes some microseconds to look at; writers make them of a megabyte.
 MAX_PAGES = 100_000
 
+# As Arrow has it.
+_MAX_DEPTH = 100
+
 _BYTE_ARRAY, _FIXED_LENGTH = 6, 7
 # In bytes, by physical type; of a text, its place in a dictionary.
 _WIDTHS = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8, _BYTE_ARRAY: 4}
@@ -88,8 +91,10 @@ def _leaves(elements: list[Struct]) -> Iterator[Leaf]:
             kind = integer(element, 1)
             width = max(0, integer(element, 2)) if kind == _FIXED_LENGTH else _WIDTHS.get(kind, 8)
             yield Leaf(".".join(path), kind == _BYTE_ARRAY, width)
-        elif len(above) < len(elements):
+        elif len(above) < _MAX_DEPTH:
             above.append((path, children))
+        else:
+            raise ValueError(f"its columns are nested more than {_MAX_DEPTH} levels deep")
         while above and above[-1][1] <= 0:
             above.pop()
 

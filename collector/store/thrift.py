@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from collector.errors import BodyTooLarge
+
 # A struct is a value by field number; what has no number, text or structs in it is None.
 Struct = dict[int, Any]
 
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _, _STRUCT, _UUID = range(1, 14)
 _WIDTHS = {_BYTE: 1, _DOUBLE: 8, _UUID: 16}
 _MAX_DEPTH = 16
+# Each takes up to 64 bytes and a microsecond; a row group of 10 000 columns has half a million of them.
+MAX_VALUES = 2_000_000
 
 
 class Reader:
-    """Reads structs from bytes, beginning at ``position``; ValueError where the bytes are none."""
+    """Reads structs from bytes, from ``position`` on; ValueError where there are none, BodyTooLarge for too many."""
 
     def __init__(self, data: bytes, position: int = 0) -> None:
         self.position = position
         self._data = data
         self._depth = 0
+        self._values = 0
 
     def struct(self) -> Struct:
         """Read a struct."""
@@ -29,11 +34,16 @@ class Reader:
         number = 0
         while kind := self._byte():
             number = number + (kind >> 4) if kind >> 4 else self._integer()
-            fields[number] = (kind & 15) == _TRUE if kind & 15 in {_TRUE, _FALSE} else self._value(kind & 15)
+            fields[number] = self._value(kind & 15)
         self._depth -= 1
         return fields
 
     def _value(self, kind: int) -> Any:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise BodyTooLarge(f"the metadata have more than {MAX_VALUES} values; write fewer, larger row groups")
+        if kind in {_TRUE, _FALSE}:
+            return kind == _TRUE
         if kind in {_I16, _I32, _I64}:
             return self._integer()
         if kind == _STRUCT:

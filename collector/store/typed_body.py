@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from collector.store.bounds import Bounds
 
 _MAX_BLOCK = 2**31 - 1
+# Some of Arrow's errors quote the body, at any length.
+_MAX_TOLD = 500
 _INDEX_COLUMN = re.compile(r"__index_level_\d+__")
+# With the comma after it. It never tries again (``+`` behind a quantifier), so that it needs no memory for that.
+_CSV_FIELD = re.compile(rb'(?:"(?:[^"]++|"")*+"?+)?+[^,\r\n]*+(,?)')
 
 
 def read_table(format_: str, body: bytes, bounds: Bounds = NO_BOUNDS) -> pa.Table:
@@ -71,12 +76,15 @@ def _check_values(table: pa.Table, format_: str, bounds: Bounds) -> None:
 
 
 def _check_writable(table: pa.Table) -> None:
-    """Write a column to nowhere, unless it is of the plain types."""
+    """Write a column to nowhere, unless it is of the plain types, and see that its type can be read again."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not _is_plain(table.schema.field(0).type):
         pq.write_table(table.unify_dictionaries(), pa.MockOutputStream())
+        empty = pa.BufferOutputStream()
+        pq.write_table(table.schema.empty_table(), empty)
+        pq.read_schema(pa.BufferReader(empty.getvalue()))  # it can't be where lists are nested 50 deep
 
 
 def _is_plain(type_: pa.DataType) -> bool:
@@ -135,11 +143,12 @@ def _without_views(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema])
 
 
-def _read_csv(body: bytes, _bounds: Bounds) -> pa.Table:
+def _read_csv(body: bytes, bounds: Bounds) -> pa.Table:
     import pyarrow as pa
 
     if not body.strip():
         return pa.table({})
+    _check_header(body, bounds)
     table = _parse_csv(body)
     if b'"' in body and table.num_columns:
         # Arrow takes an open quote for the rest of the body: one row more would then be a part of its last value.
@@ -147,6 +156,15 @@ def _read_csv(body: bytes, _bounds: Bounds) -> pa.Table:
         if longer.num_rows == table.num_rows:
             raise ValueError("a quote is opened and never closed")
     return table
+
+
+def _check_header(body: bytes, bounds: Bounds) -> None:
+    """Refuse too many columns before Arrow reads them: it takes a kilobyte for each, whatever is in it."""
+    start = len(body) - len(body.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n"))
+    for columns, field in enumerate(_CSV_FIELD.finditer(body, start), 1):
+        bounds.check_columns(columns)
+        if not field[1]:
+            return
 
 
 def _parse_csv(body: bytes) -> pa.Table:
@@ -180,4 +198,4 @@ def _within(reader: Iterable[pa.RecordBatch], bounds: Bounds) -> pa.Table | None
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
+    return str(error).partition("\n")[0][:_MAX_TOLD]

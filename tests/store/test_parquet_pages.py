@@ -1,5 +1,6 @@
 import io
 from contextlib import suppress
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -86,3 +87,9 @@ def test_leaves_are_those_that_arrow_finds():
     leaves = measure(body.getvalue(), NO_BOUNDS).leaves
     assert [leaf.path for leaf in leaves] == [schema.column(number).path for number in range(len(schema))]
     assert [leaf.is_text for leaf in leaves] == [True, False, True, True, False]
+
+
+def test_columns_nested_without_end_are_refused():
+    type_ = reduce(lambda inner, _: pa.struct([("a", inner)]), range(200), pa.int64())
+    with pytest.raises(ValueError, match="more than 100 levels deep"):
+        measured(parquet(pa.nulls(1, type_)))

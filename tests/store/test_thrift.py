@@ -1,5 +1,7 @@
 import pytest
 
+from collector.errors import BodyTooLarge
+from collector.store import thrift
 from collector.store.thrift import Reader, integer, struct, structs
 
 
@@ -35,6 +37,14 @@ def test_lists_hold_what_they_say():
 def test_what_is_no_struct_is_refused(body):
     with pytest.raises(ValueError, match=r"outside|no field|64 bits|too deep"):
         Reader(body).struct()
+
+
+def test_values_are_read_up_to_a_limit(monkeypatch):
+    """1: [{}, {}, ...]: a byte each, and 64 in memory."""
+    monkeypatch.setattr(thrift, "MAX_VALUES", 11)
+    assert Reader(b"\x19\xac" + bytes(11)).struct() == {1: [{}] * 10}
+    with pytest.raises(BodyTooLarge, match="more than 11 values"):
+        Reader(b"\x19\xbc" + bytes(12)).struct()
 
 
 def test_a_field_that_is_not_what_it_should_be_is_none():

@@ -5,12 +5,14 @@ import io
 import os
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from functools import reduce
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from collector.errors import BadBody, BodyTooLarge
@@ -148,6 +150,26 @@ def test_a_csv_column_is_text_however_late_it_is_known():
     assert decode_frames([("csv", body)]).schema.field("a").type == pa.string()
 
 
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+@settings(deadline=None)
+@given(header=st.text('a,"\n\r ', min_size=1, max_size=14))
+def test_csv_columns_are_counted_as_arrow_counts_them(header, bom):
+    assume(header.strip())
+    body = bom + header.encode()
+    try:
+        columns = pyarrow.csv.read_csv(io.BytesIO(body)).num_columns
+    except pa.ArrowInvalid:
+        return
+    with pytest.raises(BodyTooLarge, match=f"the body has {columns} columns"):
+        check_frame("csv", body, Bounds(max_columns=columns - 1))
+
+
+def test_csv_columns_are_counted_no_further_than_their_limit():
+    """Arrow takes a gigabyte for a million of them, so it must not see them."""
+    with pytest.raises(BodyTooLarge, match="the body has 101 columns"):
+        check_frame("csv", b"," * 10**6, Bounds(max_columns=100))
+
+
 @pytest.mark.parametrize("told", [b"{", b"5", b"[]", b'{"index_columns": 5}', b'{"index_columns": [{}]}', b"[" * 10**5])
 def test_what_pandas_is_said_to_have_said_harms_no_one(told):
     body = stream(pa.table({"a": [1]}).replace_schema_metadata({"pandas": told}))
@@ -162,6 +184,23 @@ def test_rows_without_columns_are_refused():
     for format_, table in [("arrow", index_only), ("parquet", index_only), ("arrow", no_columns)]:
         with pytest.raises(BadBody, match="have no columns"):
             check_frame(format_, WRITERS[format_](table))
+
+
+@pytest.mark.parametrize(("depth", "is_taken"), [(10, True), (60, False)])
+def test_lists_are_taken_as_deep_as_a_part_can_be_read(depth, is_taken):
+    """A list is two levels in parquet, which Arrow writes at any depth, and reads to a hundred."""
+    type_ = reduce(lambda inner, _: pa.list_(inner), range(depth), pa.int64())
+    body = stream(pa.table({"a": pa.nulls(1, type_)}))
+    with nullcontext() if is_taken else pytest.raises(BadBody, match="too deeply nested"):
+        assert check_frame("arrow", body).rows == 1
+
+
+def test_an_error_quotes_no_more_of_a_body_than_can_be_read():
+    told = {"ARROW:extension:name": "arrow.bool8", "ARROW:extension:metadata": "x" * 10**6}
+    schema = pa.schema([pa.field("a", pa.int8(), metadata=told)])
+    with pytest.raises(BadBody) as caught:
+        check_frame("arrow", stream(schema.empty_table()))
+    assert len(str(caught.value)) < 1000
 
 
 # Bombs
