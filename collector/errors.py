@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# More than these, no one reads; and a client may send a hundred thousand names that no one knows.
+MAX_PROBLEMS = 100
+
 
 class CollectorError(Exception):
     """What all of ours have in common; its text is one sentence for a person."""
@@ -40,10 +43,10 @@ class Problem:
 
 
 class ConfigError(CollectorError):
-    """A config can't be taken as it is; whoever wrote it has to change it."""
+    """A config can't be taken as it is; whoever wrote it has to change it. The first ``MAX_PROBLEMS`` are told."""
 
     def __init__(self, problems: Sequence[Problem], source: str = "") -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(problems[:MAX_PROBLEMS])
         self.source = source
         listed = "; ".join(str(problem) for problem in self.problems)
         super().__init__(f"{source}: {listed}" if source else listed)

@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from collector.config.report import ReportConfig
+from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.triggers import Trigger
 from collector.config.value import Value, at_fields
 from collector.errors import ConfigError, Problem
@@ -26,16 +26,19 @@ MASK = "********"
 
 _KEYS = frozenset({"api_key", "api_secret", "password", "token"})
 _OUTSIDE = (
-    "{} lies outside {}, and a client named it, so it isn't touched; put it in there, or have the operator allow it by "
-    'writing "is_posted": false into the config file'
+    "{} lies outside {}, and a client named it, so it isn't touched; put it in there, or have the operator write it "
+    'into the config file, with "is_posted": false'
 )
 
 # First segments of our own routes; the last three are the original's, and ours to come.
 RESERVED_IDS = frozenset({"livez", "readyz", "metrics", "schema", "status", "-"})
 MAX_ID_LENGTH = 128
+# Of a path, as Linux has it, and plenty for all else that is named.
+MAX_LENGTH = 4096
 
 _HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/|$)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+_SEGMENT = re.compile(r"(?!\.\.?$)[\w.~-]*")
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -66,19 +69,28 @@ class CollectorConfig(Value):
     trigger: Trigger = Field(description="Defines when to create a new snapshot from the current batch.")
     report_config: ReportConfig = Field(description="The contents of the snapshot computed for each batch.")
     reference_path: str | None = Field(
-        default=None, description="Local path to a parquet file with the reference dataset."
+        default=None, max_length=MAX_LENGTH, description="Local path to a parquet file with the reference dataset."
     )
-    project_id: str | None = Field(default=None, description="ID of the project to save snapshots to.")
+    project_id: str | None = Field(
+        default=None, max_length=MAX_LENGTH, description="ID of the project to save snapshots to."
+    )
     project_name: str | None = Field(
-        default=None, min_length=1, description="Instead of project_id: the project's name; it is created if missing."
+        default=None,
+        min_length=1,
+        max_length=MAX_LENGTH,
+        description="Instead of project_id: the project's name; it is created if missing.",
     )
     api_url: str = Field(
         default="http://localhost:8000",
         min_length=1,
+        max_length=MAX_LENGTH,
         description="Where snapshots go: an Evidently UI service, Evidently Cloud, or a workspace directory.",
     )
     api_secret: str | None = Field(
-        default=None, repr=False, description="The workspace's secret, or ${NAME} to take it from the environment."
+        default=None,
+        repr=False,
+        max_length=MAX_LENGTH,
+        description="The workspace's secret, or ${NAME} to take it from the environment.",
     )
     cache_reference: bool = Field(default=True, description="Keep the reference in memory, or re-read it each time.")
     is_cloud: bool | None = Field(
@@ -86,10 +98,12 @@ class CollectorConfig(Value):
     )
     save_datasets: bool = Field(default=False, description="Upload the rows beside each snapshot (Cloud only).")
     data_definition: dict[str, Any] | None = Field(
-        default=None, description="Fields of evidently.DataDefinition, for modern reports."
+        default=None, max_length=MAX_ITEMS, description="Fields of evidently.DataDefinition, for modern reports."
     )
     column_mapping: dict[str, Any] | None = Field(
-        default=None, description="Fields of evidently.legacy's ColumnMapping, for legacy reports."
+        default=None,
+        max_length=MAX_ITEMS,
+        description="Fields of evidently.legacy's ColumnMapping, for legacy reports.",
     )
 
     is_posted: bool = Field(
@@ -108,8 +122,27 @@ class CollectorConfig(Value):
 
     @field_validator("api_url")
     @classmethod
-    def _without_brackets(cls, url: str) -> str:
-        return url.removeprefix("<").removesuffix(">")  # as RFC 3986 and the original's docs write one in text
+    def _address(cls, url: str) -> str:
+        url = url.removeprefix("<").removesuffix(">")  # as RFC 3986 and the original's docs write one in text
+        try:
+            urlsplit(url)
+        except ValueError as error:
+            raise ValueError("is no address; write it as http://HOST:PORT, or as the path of a directory") from error
+        return url
+
+    @field_validator("project_id")
+    @classmethod
+    def _one_segment(cls, project_id: str | None) -> str | None:
+        if not _SEGMENT.fullmatch(project_id or ""):  # it becomes a part of the paths of requests
+            raise ValueError("is no project's id; it is shown by the workspace, and is a UUID")
+        return project_id
+
+    @field_validator("reference_path", "api_url")
+    @classmethod
+    def _no_nul(cls, path: str | None) -> str | None:
+        if "\0" in (path or ""):
+            raise ValueError("has a NUL in it, which no path and no address may have")
+        return path
 
     @field_validator("api_secret")
     @classmethod

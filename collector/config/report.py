@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _LEGACY_KEYS = ("metrics", "tests", "options", "metadata", "tags")
 _LEGACY_TYPES = ("evidently:metric:", "evidently:test:", "evidently.legacy.", "evidently.metrics.", "evidently.tests.")
 
+# Evidently looks at each for a millisecond.
+MAX_ITEMS = 10_000
+
 
 def _one_of(message: str, *kinds: type) -> AfterValidator:
     def check(value: Any) -> Any:
@@ -53,9 +56,13 @@ class ReportConfig(Value):
     It is written out as it was given.
     """
 
-    metrics: list[_NameOrObject] = Field(default=[], description="Metrics and presets: names, or objects.")
-    tests: list[dict[str, Any]] = Field(default=[], description="Tests of a legacy TestSuite.")
-    descriptors: list[_NameOrObject] = Field(default=[], description="Columns to compute from texts first.")
+    metrics: list[_NameOrObject] = Field(
+        default=[], max_length=MAX_ITEMS, description="Metrics and presets: names, or objects."
+    )
+    tests: list[dict[str, Any]] = Field(default=[], max_length=MAX_ITEMS, description="Tests of a legacy TestSuite.")
+    descriptors: list[_NameOrObject] = Field(
+        default=[], max_length=MAX_ITEMS, description="Columns to compute from texts first."
+    )
     options: _ObjectOrList = Field(default=[], description="Evidently's options: an object in legacy.")
     metadata: dict[str, Any] = Field(default={}, description="Added to each snapshot's metadata.")
     tags: list[str] = Field(default=[], description="Added to each snapshot's tags.")

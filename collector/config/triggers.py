@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from collector.config.value import Value, did_you_mean
 
 ALIAS = "evidently:collector_trigger:"
+# Below it, a collector would do nothing but look whether rows have come, and keep the daemon from all else.
+MIN_INTERVAL = 0.1
 
 
 def _whole(value: object) -> object:
@@ -32,7 +34,7 @@ class IntervalTrigger(_Typed):
     """A batch is due every ``interval`` seconds; the first, one interval after the start."""
 
     type: Literal["evidently:collector_trigger:IntervalTrigger"] = "evidently:collector_trigger:IntervalTrigger"
-    interval: float = Field(gt=0, description="Seconds between two snapshots.")
+    interval: float = Field(ge=MIN_INTERVAL, description="Seconds between two snapshots.")
     last_triggered: float = Field(default=0, description="Unused; the original collector kept its clock here.")
     rows: ClassVar[None] = None
 

@@ -11,13 +11,16 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, Valid
 from pydantic_core import PydanticCustomError
 
 from collector.config.files import parse_json, placed, read_bytes, write_atomically
-from collector.errors import ConfigError, Problem
+from collector.errors import MAX_PROBLEMS, ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
 
     from pydantic_core import ErrorDetails
+
+
+_MAX_NAME = 100
 
 
 class Value(BaseModel):
@@ -76,8 +79,10 @@ class Value(BaseModel):
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """Translate pydantic's errors to ours, in its order."""
-    return [problem for details in error.errors() for problem in _problems(details, model)]
+    """Translate pydantic's errors to ours, in its order, the first ``MAX_PROBLEMS`` of them."""
+    return [
+        problem for details in error.errors(include_url=False)[:MAX_PROBLEMS] for problem in _problems(details, model)
+    ]
 
 
 def at_fields(message: str, *fields: str) -> PydanticCustomError:
@@ -88,7 +93,7 @@ def at_fields(message: str, *fields: str) -> PydanticCustomError:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Say which of the known names was probably meant, or list them all."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name[:_MAX_NAME], known, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
 SMALL_BODY = 64 * 2**10
 MAX_KEY_LENGTH = 255
+# A config is looked at as a whole each time that one of all is saved; that of a thousand legacy metrics has 400 kB.
+MAX_CONFIG = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,12 @@ class Intake:
 
     async def take_config(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Add or replace a collector, once its config has been checked whole."""
-        async with self._body(head, chunks, self._limits.max_body_bytes) as body:
+        async with self._body(head, chunks, min(self._limits.max_body_bytes, MAX_CONFIG)) as body:
             await self._take_edits()
-            config = self._read_config(collector_id, body)
+            if len(body) <= SMALL_BODY:
+                config = self._read_config(collector_id, body)
+            else:
+                config = await trio.to_thread.run_sync(self._read_config, collector_id, body, limiter=self._threads)
         await self._supervisor.check(config)
         await self._supervisor.put(config, head.agree)
         return _config_answer(config, 201)

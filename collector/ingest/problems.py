@@ -42,6 +42,8 @@ _STATUSES: dict[type[CollectorError], HTTPStatus] = {
 }
 _WORTH_ASKING_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
 RETRY_AFTER = 5
+# Some texts quote the request, at any length.
+MAX_TEXT = 4_000
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,12 @@ def answer_for(error: CollectorError, request: str) -> Answer:
     """Answer with one of our errors; ``request`` is its method and path, as in ``POST /main``."""
     status = next(status for kind, status in _STATUSES.items() if isinstance(error, kind))
     if isinstance(error, ConfigError):
-        extra = [{"message": problem.message, "key": problem.key or "__root__"} for problem in error.problems]
-        return problem_answer(status, f"Validation failed for {request}: {error}", extra=extra)
-    return problem_answer(status, str(error))
+        extra = [
+            {"message": _short(problem.message), "key": _short(problem.key) or "__root__"} for problem in error.problems
+        ]
+        return problem_answer(status, _short(f"Validation failed for {request}: {error}"), extra=extra)
+    return problem_answer(status, _short(str(error)))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."

@@ -17,12 +17,7 @@ import trio
 from collector import __version__
 from collector.config import CollectorConfig
 from collector.config.files import placed
-from collector.errors import (
-    CollectorError,
-    ConfigError,
-    StorageError,
-    UnknownCollector,
-)
+from collector.errors import CollectorError, ConfigError, Problem, StorageError, UnknownCollector
 from collector.pipeline.checks import find_problems
 from collector.pipeline.edits import Changes, changes_between, merge
 from collector.pipeline.pipeline import Pipeline
@@ -99,8 +94,16 @@ class Supervisor:
         return self._running[collector_id].status()
 
     async def check(self, config: CollectorConfig) -> None:
-        """Have Evidently check a collector's report; raise ConfigError with all that is wrong."""
-        problems = await self._tools.workers.check(config)
+        """Check where a collector's config leads, and have Evidently check its report.
+
+        Raises ConfigError with all that is wrong.
+        """
+        problems = config.outside(self._tools.base, self._tools.data_dir.path)
+        if Path(config.reference_path or "").is_absolute():  # clients of the original post theirs: taken, and not read
+            problems = [problem for problem in problems if problem.key != "reference_path"]
+        if problem := config.workspace_problem():
+            problems.append(Problem(("api_url",), problem))
+        problems += await self._tools.workers.check(config)
         if problems:
             raise ConfigError(problems)
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from collector.config import ReportConfig
+from collector.config.report import MAX_ITEMS
 from collector.errors import ConfigError
 
 LEGACY = {"metrics": [], "tests": [], "options": {}, "metadata": {}, "tags": []}
@@ -127,6 +128,13 @@ def test_what_was_made_of_a_report_comes_back_from_its_file(evidently, tmp_path)
 def test_all_forms_are_told_apart_and_written_as_they_were_given(data, generation):
     config = ReportConfig.parse(data)
     assert (config.generation, config.model_dump()) == (generation, data)
+
+
+@pytest.mark.parametrize("field", ["metrics", "tests", "descriptors"])
+def test_there_may_not_be_more_than_can_be_looked_at(field):
+    whole = {"metrics": [], "tests": [], "options": {}, "metadata": {}, "tags": []}
+    with pytest.raises(ConfigError, match=f"{field}: List should have at most {MAX_ITEMS} items"):
+        ReportConfig.parse(whole | {field: [{"type": "RowCount"}] * (MAX_ITEMS + 1)})
 
 
 @pytest.mark.parametrize("missing", ["metrics", "options", "metadata", "tags"])

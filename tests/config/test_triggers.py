@@ -1,3 +1,4 @@
+import time
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -143,3 +144,51 @@ def test_the_next_time_comes_after_the_last_even_in_the_hour_that_comes_twice(li
         _shown(seconds) for seconds in range(start, start + 5 * 3600, 5 * 60) if trigger.next_time(seconds) <= seconds
     ]
     assert late == []
+
+
+@pytest.mark.parametrize("interval", [0, -1, 1e-300, 0.09, "1e-9", float("nan"), 10**400])
+def test_an_interval_that_would_never_rest_is_refused(interval):
+    assert "interval: must be" in _problem(IntervalTrigger, {"interval": interval})
+
+
+@pytest.mark.parametrize("interval", [0.1, 1e308, float("inf")])
+def test_an_interval_may_be_as_long_as_one_likes(interval):
+    assert IntervalTrigger.parse({"interval": interval}).next_time(1000) >= 1000.1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "* * * * * *",
+        "@daily",
+        "",
+        "0 0 31 2 *",
+        "0 0 29 2 0#6",
+        "*/0 * * * *",
+        "60 * * * *",
+        "\0 * * * *",
+        "\u0663 * * * *",
+        "1," * 5000 + " * * * *",
+        "9" * 10_000 + " * * * *",
+        "0-" + "9" * 5000 + " * * * *",
+    ],
+    ids=lambda line: repr(line[:20]),
+)
+def test_an_absurd_cron_line_is_refused_at_once(line):
+    started = time.perf_counter()
+    assert "schedule" in _problem(CronTrigger, {"schedule": line})
+    assert time.perf_counter() - started < 1  # milliseconds, on a machine with time
+
+
+@pytest.mark.parametrize(
+    "line", ["0 0 29 2 *", ",".join(["1"] * 5000) + " * * * *", "0 0 29 2 0#5", "0-59/99999 * * * *"]
+)
+def test_an_odd_cron_line_that_comes_some_day_is_taken_at_once(line):
+    started = time.perf_counter()
+    assert CronTrigger.parse({"schedule": line}).next_time(0) > 0
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize("zone", ["../../etc/passwd", "/etc/passwd", "\0", "", ".", "UTC/../UTC", "x" * 10_000])
+def test_a_zone_is_no_path(zone):
+    assert "no time zone" in _problem(CronTrigger, {"schedule": "* * * * *", "timezone": zone})

@@ -1,5 +1,6 @@
 import json
 import stat
+import time
 from typing import Any, ClassVar
 
 import pytest
@@ -8,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from collector.config import CollectorConfig, CollectorServiceConfig
 from collector.config.value import Value, at_fields, did_you_mean, problems_of
-from collector.errors import ConfigError
+from collector.errors import MAX_PROBLEMS, ConfigError
 
 SOUND = collector_config().model_dump()
 
@@ -75,6 +76,18 @@ def test_all_problems_are_told_at_once():
         "names",
         "b",
     ]
+
+
+def test_no_more_problems_are_told_than_anyone_reads():
+    keys = [key for key, _ in _problems(_Outer, {f"name {number}": 1 for number in range(1000)})]
+    assert (len(keys), keys[-1]) == (MAX_PROBLEMS, f"name {MAX_PROBLEMS - 1}")
+
+
+def test_a_name_of_any_length_is_looked_up_at_once():
+    """Comparing all of it with each known name would take seconds."""
+    started = time.perf_counter()
+    assert did_you_mean("metrics" * 10**6, ["metrics", "tests"]) == "known here: metrics, tests"
+    assert time.perf_counter() - started < 0.5
 
 
 @pytest.mark.parametrize(

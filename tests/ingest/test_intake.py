@@ -12,7 +12,7 @@ from fakes import collector_config
 from collector.config import CollectorServiceConfig
 from collector.config.model import MASK
 from collector.errors import BodyTooLarge, BufferFull, NotReady, UnknownCollector
-from collector.ingest.intake import SMALL_BODY, Head, Intake
+from collector.ingest.intake import MAX_CONFIG, SMALL_BODY, Head, Intake
 
 ROW = b'{"a": {"0": 1}}'
 TABLE = pa.table({"a": [1, 2, 3]})
@@ -305,6 +305,13 @@ async def test_a_key_with_another_body_is_refused(service):
 
 
 # Configs
+
+
+@pytest.mark.parametrize(("size", "status"), [(SMALL_BODY * 2, 201), (MAX_CONFIG - 1000, 201), (MAX_CONFIG, 413)])
+async def test_a_config_may_be_large_but_not_without_end(service, size, status):
+    report = {"metrics": ["RowCount"], "metadata": {"note": "x" * size}}
+    answer = await service.http.post("/main", json=collector_config().model_dump() | {"report_config": report})
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from collector import errors
-from collector.errors import ConfigError, Problem
-from collector.ingest.problems import RETRY_AFTER, answer_for, json_answer, problem_answer
+from collector.errors import BadBody, ConfigError, Problem
+from collector.ingest.problems import MAX_TEXT, RETRY_AFTER, answer_for, json_answer, problem_answer
 
 STATUSES = {
     errors.BadBody("x"): 400,
@@ -46,6 +46,11 @@ def test_a_wrong_config_is_told_as_the_original_told_it():
         {"message": "must be greater than 0", "key": "trigger.interval"},
         {"message": "is wrong", "key": "__root__"},
     ]
+
+
+@pytest.mark.parametrize("error", [BadBody("x" * 10**6), ConfigError([Problem(("x" * 10**6,), "y" * 10**6)])])
+def test_an_answer_quotes_no_more_of_a_request_than_can_be_read(error):
+    assert len(answer_for(error, "POST /main").body) < 4 * MAX_TEXT
 
 
 def test_json_has_null_for_the_numbers_that_it_has_not():

@@ -108,6 +108,24 @@ async def test_the_pipeline_that_is_replaced_has_stopped(world):
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize(
+    ("named", "key"),
+    [
+        ({"reference_path": "../reference.parquet"}, "reference_path"),
+        ({"api_url": "/srv/workspace"}, "api_url"),
+        ({"api_url": "ftp://host/workspace"}, "api_url"),
+        ({"project_name": None, "project_id": "no-uuid"}, "api_url"),
+    ],
+)
+async def test_a_client_is_told_of_a_place_that_it_may_not_name(world, named, key):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service())
+        with pytest.raises(ConfigError) as caught:
+            await supervisor.check(collector("a", is_posted=True, **named))
+        assert [problem.key for problem in caught.value.problems] == [key]
+        nursery.cancel_scope.cancel()
+
+
 async def test_delete_takes_all_that_belongs_to_a_collector(world):
     async with world() as w, trio.open_nursery() as nursery:
         w.delivery.hold = trio.Event()
