@@ -198,7 +198,7 @@ class _Connection:
             async with self._send_lock:
                 await self._write(event.data)
         elif isinstance(event, Closed):
-            await self._close_soon()
+            self._close_soon()
         elif isinstance(event, Updated):
             self._is_idle = event.idle
             self._idle.deadline = trio.current_time() + IDLE_TIMEOUT if event.idle else math.inf
@@ -210,13 +210,16 @@ class _Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             self._whole.cancel()
 
-    async def _close_soon(self) -> None:
-        """Say that nothing more comes, and leave the client a while to read and to say the same."""
+    def _close_soon(self) -> None:
+        """Say that nothing more comes, and leave the client a while to read and to say the same.
+
+        Not async: it is called by a request that has been cancelled, as it has been answered.
+        """
         self._is_closing = True
         self._whole.deadline = min(self._whole.deadline, trio.current_time() + LINGER)
-        if isinstance(self._stream, trio.SocketStream):
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._stream.send_eof()
+        if self._server.tls is None:
+            with suppress(OSError):
+                self._socket.shutdown(trio.socket.SHUT_WR)
 
 
 class _Http11(H11Protocol):

@@ -116,6 +116,20 @@ async def test_who_does_not_send_a_whole_head_in_time_is_closed(monkeypatch, hea
         assert await answer_of(stream) == b""
 
 
+async def drip(stream):
+    while True:
+        await stream.send_all(b"G")
+        await trio.sleep(SOON / 5)
+
+
+async def test_who_drips_a_head_is_closed_in_time(monkeypatch):
+    """What comes in pieces is waited for no longer than what comes not at all."""
+    monkeypatch.setattr(module, "IDLE_TIMEOUT", SOON)
+    async with serving(App()) as (connect, _), await connect() as stream:
+        with trio.fail_after(20), pytest.raises(trio.BrokenResourceError):
+            await drip(stream)
+
+
 async def test_who_does_not_read_its_answer_in_time_is_closed(monkeypatch):
     monkeypatch.setattr(module, "SEND_TIMEOUT", SOON)
     app = App(MUCH)
