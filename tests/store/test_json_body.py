@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from collector.errors import BadBody, BodyTooLarge
 from collector.store.bounds import Bounds
 from collector.store.frames import check_frame, decode_frames
+from collector.store.json_body import loads
 
 BOUNDS = Bounds(max_rows=1000, max_columns=100)
 
@@ -89,9 +90,46 @@ def test_a_column_may_have_any_name(name):
     assert passes("json", json.dumps([{name: 1}]).encode())
 
 
-def test_of_a_name_that_comes_twice_the_last_is_taken():
-    """As every parser of JSON does, the original's too."""
-    assert decode_frames([("json", b'{"a": [1], "a": [2]}')]).to_pydict() == {"a": [2]}
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": [1], "a": [2]}',
+        b'{"a" : [1], "a" : [2]}',
+        b'{"a": {"0": 1, "0": 2}}',
+        b'{"a": {"0": NaN, "0": 2}}',
+        b'[{"a": 1, "a": 2}]',
+        b'{"a": [{"b": 1, "b": 2}]}',
+        b'{"a": ["\\"b\\": 1"], "a": [2]}',
+        b'{"\\u0061": [1], "a": [2]}',
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(body):
+    """Parsers take the last, the original's too; what the first held would be lost."""
+    with pytest.raises(BadBody, match="stands twice"):
+        check_frame("json", body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": ["{\\"a\\": 1, \\"a\\": 2}"], "b": [":"]}',
+        b'{"a" : {"0" : 1}, "b\\\\": {"0": 2}}',
+        b'[{"a": {"a": {"a": 1}}}, {"a": {"b": [{"a": 1}, {"a": 2}]}}]',
+    ],
+)
+def test_names_that_seem_to_stand_twice_are_taken(body):
+    assert passes("json", body)
+
+
+@settings(deadline=None)
+@given(st.lists(VALUES, min_size=1, max_size=3), st.sampled_from([(", ", ": "), (",", ":"), (" , ", " : ")]))
+def test_what_has_each_name_once_is_never_told_to_have_one_twice(values, separators):
+    told = ""
+    try:
+        loads(json.dumps(values, separators=separators).encode())
+    except BadBody as error:
+        told = str(error)
+    assert "stands twice" not in told
 
 
 @pytest.mark.parametrize(
