@@ -1,4 +1,8 @@
-"""Thrift's compact protocol (thrift/doc/specs/thrift-compact-protocol.md), as far as parquet uses it."""
+"""Thrift's compact protocol (thrift/doc/specs/thrift-compact-protocol.md), as far as parquet uses it.
+
+What Arrow's reader would take for something else is refused: it passes over fields of types that it doesn't expect,
+cuts numbers to their width, reads a list's items whatever they are said to be, and mixes structs that come twice.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ from typing import Any
 
 from collector.errors import BodyTooLarge
 
-# A struct is a value by field number; what has no number, text or structs in it is None.
-Struct = dict[int, Any]
+# A struct is a value by field number and type; what has no number, text or structs in it is None.
+Struct = dict[tuple[int, int], Any]
 
-_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _, _STRUCT, _UUID = range(1, 14)
+_TRUE, _FALSE, _BYTE, _I16, I32, I64, _DOUBLE, BINARY, _LIST, _SET, _, _STRUCT, _UUID = range(1, 14)
 _WIDTHS = {_BYTE: 1, _DOUBLE: 8, _UUID: 16}
+_BITS = {_I16: 16, I32: 32, I64: 64}
 _MAX_DEPTH = 16
 # Each takes up to 64 bytes and a microsecond; a row group of 10 000 columns has half a million of them.
 MAX_VALUES = 2_000_000
@@ -33,8 +38,11 @@ class Reader:
         fields: Struct = {}
         number = 0
         while kind := self._byte():
-            number = number + (kind >> 4) if kind >> 4 else self._integer()
-            fields[number] = self._value(kind & 15)
+            number = number + (kind >> 4) if kind >> 4 else self._integer(16)
+            field = number, kind & 15
+            if field in fields or number >= 2**15:
+                raise ValueError("a field is there twice, or its number is none")
+            fields[field] = self._value(kind & 15)
         self._depth -= 1
         return fields
 
@@ -44,26 +52,26 @@ class Reader:
             raise BodyTooLarge(f"the metadata have more than {MAX_VALUES} values; write fewer, larger row groups")
         if kind in {_TRUE, _FALSE}:
             return kind == _TRUE
-        if kind in {_I16, _I32, _I64}:
-            return self._integer()
+        if kind in _BITS:
+            return self._integer(_BITS[kind])
         if kind == _STRUCT:
             return self.struct()
         if kind in {_LIST, _SET}:
             return self._list()
-        if kind == _BINARY:
+        if kind == BINARY:
             return self._bytes(self._varint())
         if kind not in _WIDTHS:
             raise ValueError(f"there is no field of type {kind}")
         self._bytes(_WIDTHS[kind])
         return None
 
-    def _list(self) -> list[Any]:
+    def _list(self) -> tuple[int, list[Any]]:
         head = self._byte()
         length = head >> 4 if head >> 4 < 15 else self._varint()
         if length > len(self._data) - self.position:  # each value has a byte at least
             raise ValueError("a list ends outside")
         kind = _BYTE if head & 15 in {_TRUE, _FALSE} else head & 15
-        return [self._value(kind) for _ in range(length)]
+        return kind, [self._value(kind) for _ in range(length)]
 
     def _bytes(self, length: int) -> bytes:
         start = self.position
@@ -72,8 +80,10 @@ class Reader:
             raise ValueError("a value ends outside")
         return self._data[start : self.position]
 
-    def _integer(self) -> int:
+    def _integer(self, bits: int) -> int:
         zigzag = self._varint()
+        if zigzag >= 2**bits:
+            raise ValueError(f"a number has over {bits} bits")
         return (zigzag >> 1) ^ -(zigzag & 1)
 
     def _varint(self) -> int:
@@ -94,19 +104,28 @@ class Reader:
         return self._data[self.position - 1]
 
 
-def integer(fields: Any, number: int) -> int:
-    """Give a field that is a number; 0 where there is none."""
-    value = fields.get(number) if isinstance(fields, dict) else None
-    return value if isinstance(value, int) else 0
+def integer(fields: Struct, number: int, kind: int) -> int:
+    """Give a field that is a number, of 32 or of 64 bits; 0 where there is none."""
+    value: int = fields.get((number, kind), 0)
+    return value
 
 
-def structs(fields: Any, number: int) -> list[Struct]:
-    """Give a field that is a list of structs."""
-    values = fields.get(number) if isinstance(fields, dict) else None
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+def text(fields: Struct, number: int) -> bytes:
+    """Give a field that is a text; an empty one where there is none."""
+    value: bytes = fields.get((number, BINARY), b"")
+    return value
 
 
-def struct(fields: Any, number: int) -> Struct:
+def struct(fields: Struct, number: int) -> Struct:
     """Give a field that is a struct; an empty one where there is none."""
-    value = fields.get(number) if isinstance(fields, dict) else None
-    return value if isinstance(value, dict) else {}
+    value: Struct = fields.get((number, _STRUCT), {})
+    return value
+
+
+def structs(fields: Struct, number: int) -> list[Struct]:
+    """Give a field that is a list of structs; an empty one where there is none."""
+    values: list[Struct]
+    kind, values = fields.get((number, _LIST), (_STRUCT, []))
+    if kind != _STRUCT:
+        raise ValueError("a list is of no structs")
+    return values

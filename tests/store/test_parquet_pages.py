@@ -1,5 +1,5 @@
 import io
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import reduce
 
 import pyarrow as pa
@@ -93,3 +93,40 @@ def test_columns_nested_without_end_are_refused():
     type_ = reduce(lambda inner, _: pa.struct([("a", inner)]), range(200), pa.int64())
     with pytest.raises(ValueError, match="more than 100 levels deep"):
         measured(parquet(pa.nulls(1, type_)))
+
+
+def test_a_field_that_arrow_passes_over_hides_nothing():
+    """That a column has no values, told in 32 bits where Arrow takes 64: put at the end of each struct in turn."""
+    body = parquet(pa.array(range(ROWS)), use_dictionary=False)
+    size, end = int.from_bytes(body[-8:-4], "little"), len(body) - 8
+    passed = 0
+    for position in (place for place in range(end - size, end) if body[place] == 0):
+        changed = body[:position] + b"\x05\x0a\x00" + body[position:end] + (size + 3).to_bytes(4, "little") + b"PAR1"
+        with suppress(ValueError, OSError, pa.ArrowException):
+            size_of_all = measured(changed)
+            if pq.read_table(io.BytesIO(changed)).num_rows == ROWS:
+                assert size_of_all >= 8 * ROWS
+                passed += 1
+    assert passed
+
+
+@pytest.mark.parametrize(
+    ("writer", "is_sound"),
+    [
+        (b"parquet-mr version 1.12.2 (build 77e30c8093386ec52c3cfa6c34b7ef3321322c94)", True),
+        (b"parquet-mr version 1.10.1-databricks-0009 (build abc)", True),
+        (b"parquet-cpp-arrow version 26.0.0", True),
+        (b"parquet-mr version 1.2.8", False),
+        (b"Parquet-MR version 1.2.8 parquet-mr version 1.12.2", False),
+        (b"parquet-mr", False),
+        (b"parquet-mr version 1.9", False),
+    ],
+)
+def test_writers_that_told_the_sizes_of_columns_wrong_are_refused(writer, is_sound):
+    """A binary text in Thrift is its length and its bytes; Arrow's own name is put in the place of another."""
+    body = parquet(pa.array([1]))
+    own = pq.read_metadata(io.BytesIO(body)).created_by.encode()
+    size = int.from_bytes(body[-8:-4], "little") + len(writer) - len(own)
+    other = body.replace(bytes([len(own)]) + own, bytes([len(writer)]) + writer)
+    with nullcontext() if is_sound else pytest.raises(ValueError, match="parquet-mr before"):
+        assert measured(other[:-8] + size.to_bytes(4, "little") + other[-4:])
