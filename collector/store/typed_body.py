@@ -83,7 +83,7 @@ def _check_writable(table: pa.Table) -> None:
     if not _is_plain(table.schema.field(0).type):
         pq.write_table(table.unify_dictionaries(), pa.MockOutputStream())
         empty = pa.BufferOutputStream()
-        pq.write_table(table.schema.empty_table(), empty)
+        pq.write_table(table.slice(0, 0), empty)
         pq.read_schema(pa.BufferReader(empty.getvalue()))  # it can't be where lists are nested 50 deep
 
 
@@ -117,7 +117,7 @@ def _read_arrow(body: bytes, bounds: Bounds) -> pa.Table:
 
     check_stream(body, bounds)
     stream = pa.ipc.open_stream(pa.BufferReader(body))
-    return _within(stream, bounds) or stream.schema.empty_table()
+    return _within(stream, stream.schema, bounds)
 
 
 def _read_parquet(body: bytes, bounds: Bounds) -> pa.Table:
@@ -129,9 +129,7 @@ def _read_parquet(body: bytes, bounds: Bounds) -> pa.Table:
     texts = [leaf.path for leaf in measured.leaves if leaf.is_text]
     file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
     schema = pq.ParquetFile(pa.BufferReader(body)).schema_arrow
-    table = _within(file.iter_batches(), bounds)
-    if table is None:
-        return schema.empty_table()
+    table = _within(file.iter_batches(), file.schema_arrow, bounds)
     bounds.check_bytes(measured.size + sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks))
     return table.cast(_without_views(schema)).cast(schema)  # a dictionary can't become views at once
 
@@ -181,8 +179,8 @@ def _parse_csv(body: bytes) -> pa.Table:
     )
 
 
-def _within(reader: Iterable[pa.RecordBatch], bounds: Bounds) -> pa.Table | None:
-    """Read batches until they are more than allowed, which is noticed before all are in memory; None if none come."""
+def _within(reader: Iterable[pa.RecordBatch], schema: pa.Schema, bounds: Bounds) -> pa.Table:
+    """Read batches until they are more than allowed, which is noticed before all are in memory."""
     import pyarrow as pa
 
     batches: list[pa.RecordBatch] = []
@@ -194,7 +192,7 @@ def _within(reader: Iterable[pa.RecordBatch], bounds: Bounds) -> pa.Table | None
         size += batch.nbytes
         bounds.check_rows(rows)
         bounds.check_bytes(size)
-    return pa.Table.from_batches(batches) if batches else None
+    return pa.Table.from_batches(batches, None if batches else schema)  # Schema.empty_table would import pandas
 
 
 def _first_line(error: BaseException) -> str:

@@ -195,6 +195,35 @@ def test_lists_are_taken_as_deep_as_a_part_can_be_read(depth, is_taken):
         assert check_frame("arrow", body).rows == 1
 
 
+CHECK = """
+import sys
+from pathlib import Path
+from collector.store.frames import check_frame
+
+for path in map(Path, sys.argv[1:]):
+    check_frame(path.suffix[1:], path.read_bytes())
+assert "pyarrow" in sys.modules
+assert "pandas" not in sys.modules
+"""
+
+
+def test_no_check_imports_pandas(tmp_path):
+    """Arrow does so by itself in places, and the daemon's process has no room for it."""
+    texts = pa.array(["x"], pa.large_string())
+    tables = [pa.table({"a": texts, "b": [[1]], "c": texts.dictionary_encode()}), pa.table({"a": texts[:0]})]
+    for number, table in enumerate(tables):
+        (tmp_path / f"{number}.arrow").write_bytes(stream(table))
+        (tmp_path / f"{number}.parquet").write_bytes(parquet(table))
+    with pa.ipc.new_stream(tmp_path / "none.arrow", tables[0].schema):
+        pass
+    subprocess.run(
+        [sys.executable, "-c", CHECK, *sorted(tmp_path.iterdir())],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        timeout=60,
+    )
+
+
 def test_an_error_quotes_no_more_of_a_body_than_can_be_read():
     told = {"ARROW:extension:name": "arrow.bool8", "ARROW:extension:metadata": "x" * 10**6}
     schema = pa.schema([pa.field("a", pa.int8(), metadata=told)])
