@@ -20,7 +20,7 @@ NEEDY_DEFINITION = DEFINITION | {"numerical_columns": ["value", "lacking"]}
 MAX_BYTES = 1_000_000_000
 # The same text in each row weighs nothing in a body and 200 MB in memory: no worker here can take four of them.
 TEXT, LARGE, BODIES = "x" * 800, 250_000, 4
-TIMEOUT = 5  # of a report
+TIMEOUT = 6  # of a report
 
 
 def error_of(daemon, batch):
