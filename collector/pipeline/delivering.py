@@ -85,10 +85,15 @@ class Delivering:
         if problems := work.config.outside(work.tools.base, work.data_dir.path):
             raise DeliveryRefused("; ".join(map(str, problems)))
         try:
-            with trio.fail_after(timeout):
+            with trio.fail_after(timeout + self._starting_time()):
                 await work.tools.delivery.deliver(work.config, batch, snapshot, progress)
         except trio.TooSlowError as error:
             raise DeliveryError(f"{work.config.shown_url} took longer than {timeout:g} s", is_ambiguous=True) from error
+
+    def _starting_time(self) -> float:
+        """Seconds that a worker may take to start before it writes a directory; a service needs none."""
+        is_directory = self._work.config.workspace_kind == "directory"
+        return self._work.tools.workers.starting_time if is_directory else 0.0
 
     async def _evaluate_again(self, batch: Batch, snapshot: Path) -> None:
         work = self._work

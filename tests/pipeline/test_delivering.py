@@ -72,6 +72,18 @@ async def test_a_workspace_that_never_ends_its_answer_is_given_up_and_asked_agai
         assert [is_doubtful for *_, is_doubtful in w.delivery.tries[:2]] == [False, True]
 
 
+async def test_the_start_of_a_worker_that_writes_a_directory_is_not_taken_for_taking_long(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        w.delivery.hold = trio.Event()
+        w.workers.starting_time = 60
+        async with running(w.pipeline(collector(trigger=rows_trigger(1)), CollectorServiceConfig(delivery_timeout=30))):
+            await w.post(1)
+            await trio.sleep(85)
+            w.delivery.hold.set()
+            await delivered(w, 1)
+        assert len(w.delivery.tries) == 1
+
+
 async def test_a_full_outbox_holds_evaluation_until_there_is_room(world, monkeypatch):
     monkeypatch.setattr(evaluating, "MAX_OUTBOX", 2)
     async with world() as w:
