@@ -164,15 +164,15 @@ def test_check_names_each_problem_and_exits_with_78(config, checked, monkeypatch
     checked += [Problem(("collectors", "main", "report_config"), "one"), Problem(("collectors",), "two")]
     assert exit_code_of(monkeypatch, "check", "--config-path", config) == 78
     said = capsys.readouterr().err
-    assert f"error: {config}: collectors.main.report_config: one" in said
-    assert f"error: {config}: collectors: two" in said
+    assert f"error: {config}: collectors.main.report_config (line 1, column 101): one" in said
+    assert f"error: {config}: collectors (line 1, column 16): two" in said
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("{", "isn't JSON"),
-        ('{"collectors": {"main": {}}}', "collectors.main.trigger: field required"),
+        ('{"collectors": {"main": {}}}', "collectors.main.trigger (line 1, column 25): field required"),
         ('{"colectors": {}}', "did you mean 'collectors'?"),
     ],
 )
@@ -195,7 +195,10 @@ def test_a_variable_that_is_missing_is_named_with_its_place(config, monkeypatch,
     main_collector = GOOD["collectors"]["main"] | {"api_secret": "${NOT_THERE}"}
     config.write_text(json.dumps({"collectors": {"main": main_collector}}), encoding="utf-8")
     assert exit_code_of(monkeypatch, "--config-path", config) == 78
-    assert "collectors.main.api_secret: the environment has no variable NOT_THERE" in capsys.readouterr().err
+    assert (
+        "collectors.main.api_secret (line 1, column 170): the environment has no variable NOT_THERE"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

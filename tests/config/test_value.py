@@ -156,7 +156,7 @@ def test_problems_of_a_file_name_it(tmp_path):
     path.write_text(json.dumps({"inner": {"size": 0}}))
     with pytest.raises(ConfigError) as caught:
         _Outer.load(path)
-    assert str(caught.value) == f"{path}: inner.size: must be greater than 0"
+    assert str(caught.value) == f"{path}: inner.size (line 1, column 20): must be greater than 0"
 
 
 @pytest.mark.parametrize("data", [{"api_secret": "hunter2"}, SOUND | {"api_secret": ["hunter2"]}])

@@ -22,7 +22,7 @@ LARGE = Frame("json", bytes(100_000), 1)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """What is done once a second is done at once: threads and disks keep real time."""
-    monkeypatch.setattr("collector.store.journal.SYNC_INTERVAL", 0.01)
+    monkeypatch.setattr("collector.store.tending.SYNC_INTERVAL", 0.01)
 
 
 def fill(disk, left=0):
@@ -106,7 +106,7 @@ async def test_a_full_disk_keeps_nothing_half_and_is_well_again_once_there_is_ro
 
 async def test_a_disk_that_stays_full_stays_in_trouble_and_may_be_tried(small_disk, monkeypatch):
     tries = []
-    monkeypatch.setattr("collector.store.journal.write_scratch", lambda path: (tries.append(path), write_scratch(path)))
+    monkeypatch.setattr("collector.store.tending.write_scratch", lambda path: (tries.append(path), write_scratch(path)))
     async with open_journal(small_disk / "journal.sqlite3") as journal:
         fill(small_disk)
         await append_until_refused(journal)

@@ -20,10 +20,12 @@ from collector.errors import DataDirError, KeyReused, StorageError
 from collector.store import statements
 from collector.store.data_dir import DataDir
 from collector.store.frames import Frame, check_frame
+from collector.store.health import Health
 from collector.store.journal import Journal, open_journal
 from collector.store.parts import write_part
 from collector.store.schema import STEPS
 from collector.store.statements import Part
+from collector.store.writer import Writer
 
 MANY = 10**9
 
@@ -84,15 +86,15 @@ async def test_all_who_wait_share_one_transaction(path):
     connection = _schema(path)
     statements_run = []
     connection.set_trace_callback(statements_run.append)
-    journal = Journal(connection, path)
+    journal, writer = _unwritten(connection, path)
     async with trio.open_nursery() as nursery:
         for _ in range(5):
             nursery.start_soon(_append, journal, 1)
         await wait_all_tasks_blocked()
-        async with trio.open_nursery() as writer:
-            writer.start_soon(journal.write_orders)
+        async with trio.open_nursery() as writing:
+            writing.start_soon(writer.run)
             await _append(journal, 1)
-            writer.cancel_scope.cancel()
+            writing.cancel_scope.cancel()
     assert statements_run.count("COMMIT") == 1
     assert _query(path, "SELECT COUNT(*) FROM frame") == [(6,)]
     connection.close()
@@ -527,21 +529,28 @@ async def test_one_who_waits_for_rows_is_not_forgotten_with_them(journal):
 async def test_a_seal_ordered_while_a_forgetting_waits_is_counted_right(path):
     """All three share a transaction, in this order: nothing is open after it."""
     connection = _schema(path)
-    journal = Journal(connection, path)
+    journal, writer = _unwritten(connection, path)
     async with trio.open_nursery() as nursery:
         for order in ((journal.forget, "main"), (_append, journal, 2), (journal.seal, "main", "b1")):
             nursery.start_soon(*order)
             await wait_all_tasks_blocked()
-        async with trio.open_nursery() as writer:
-            writer.start_soon(journal.write_orders)
+        async with trio.open_nursery() as writing:
+            writing.start_soon(writer.run)
             await journal.logs("main")
-            writer.cancel_scope.cancel()
+            writing.cancel_scope.cancel()
     assert _query(path, "SELECT rows FROM frame WHERE batch = 'b1'") == [(2,)]
     assert _state(journal) == (0, 0, 0)
     connection.close()
 
 
 # What a disk refuses
+
+
+def _unwritten(connection, path):
+    """Make a journal whose orders wait until its writer runs."""
+    health = Health()
+    writer = Writer(connection, path, health)
+    return Journal(connection, writer, health), writer
 
 
 def _schema(path):
@@ -558,8 +567,8 @@ async def _nearly_full(path):
     connection.execute(f"PRAGMA max_page_count = {pages + 10}")
     try:
         async with trio.open_nursery() as nursery:
-            journal = Journal(connection, path)
-            nursery.start_soon(journal.write_orders)
+            journal, writer = _unwritten(connection, path)
+            nursery.start_soon(writer.run)
             yield journal
             nursery.cancel_scope.cancel()
     finally:
@@ -619,7 +628,7 @@ async def test_a_journal_that_breaks_ends_with_its_mark(path):
 
 
 async def test_a_mark_that_a_worker_sets_ends_it_too(path, monkeypatch):
-    monkeypatch.setattr("collector.store.journal.SYNC_INTERVAL", 0.01)
+    monkeypatch.setattr("collector.store.tending.SYNC_INTERVAL", 0.01)
 
     async def work():
         async with open_journal(path):
@@ -633,7 +642,7 @@ async def test_a_mark_that_a_worker_sets_ends_it_too(path, monkeypatch):
 async def test_a_backlog_that_is_gone_leaves_little_room_behind(path, monkeypatch):
     """The file gives back all but what is kept free, a few pages at a time; the log is cut to its limit."""
     for name, value in (("SYNC_INTERVAL", 0.01), ("KEPT_PAGES", 10), ("VACUUMED_PAGES", 20)):
-        monkeypatch.setattr(f"collector.store.journal.{name}", value)
+        monkeypatch.setattr(f"collector.store.tending.{name}", value)
     monkeypatch.setattr("collector.store.opening.MAX_WAL_BYTES", 65536)
     async with open_journal(path) as journal:
         for _ in range(80):

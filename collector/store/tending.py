@@ -1,0 +1,115 @@
+"""Tending: once a second, bring to the disk what was committed, or find out whether the disk is well again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.errors import StorageError
+from collector.store.data_dir import DataDir
+from collector.store.health import write_scratch
+from collector.store.refusals import refusal
+from collector.store.schema import FORMAT_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from collector.store.health import Health
+    from collector.store.writer import Writer
+
+# Rows answered 2xx under durability "process" reach the disk at least this often.
+SYNC_INTERVAL = 1.0
+# Free pages (of 4 KiB) that the file keeps for the next frames, and how many of the rest go a second (in 10 to 30 ms).
+KEPT_PAGES = 16_384
+VACUUMED_PAGES = 512
+
+# Of the database with what is still in the log, in bytes.
+_SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+
+
+class Tending:
+    """Looks after the files of a journal."""
+
+    def __init__(self, path: Path, writer: Writer, health: Health) -> None:
+        self._path = path
+        self._writer = writer
+        self._health = health
+
+    async def run(self) -> None:
+        """Do what is due each second, until cancelled; raises DataDirError if a worker found the journal broken."""
+        with _open_wal(self._path) as wal:
+            while True:
+                await trio.sleep(SYNC_INTERVAL)
+                if self._health.trouble:
+                    await self._try_again(wal)
+                elif self._writer.has_unsynced:
+                    await self._sync(wal)
+                if DataDir(self._path.parent).journal_mark.exists():
+                    raise self._writer.broken
+
+    async def _sync(self, wal: int) -> None:
+        self._writer.has_unsynced = False
+        try:
+            await trio.to_thread.run_sync(os.fsync, wal)
+            await self._writer.use(partial(self._give_back, wal))
+        except OSError as error:
+            self._health.note(str(refusal(error, self._path.parent)), is_losing=True)
+        except sqlite3.Error as error:
+            self._writer.told(error)
+
+    def _give_back(self, wal: int, db: sqlite3.Connection) -> None:
+        """Give back room that the journal doesn't need.
+
+        A backlog that is gone leaves its room in the file, for long. And SQLite moves its log into the file at 4 MB,
+        which on a disk with less than that left would come too late.
+        """
+        (free,) = db.execute("PRAGMA freelist_count").fetchone()
+        if free > KEPT_PAGES:
+            pages = min(free - KEPT_PAGES, VACUUMED_PAGES)
+            db.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() ends after a page
+        (size,) = db.execute(_SIZE).fetchone()
+        room = shutil.disk_usage(self._path.parent).free
+        if size - self._path.stat().st_size <= room < os.fstat(wal).st_size:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    async def _try_again(self, wal: int) -> None:
+        try:
+            await self._writer.use(partial(self._give_back, wal))
+            await trio.to_thread.run_sync(write_scratch, self._path.parent)
+            if self._health.is_losing:
+                await self._writer.use(partial(_write_again, wal))
+            await self._writer.execute(lambda db: db.execute(f"PRAGMA user_version = {FORMAT_VERSION}"))
+        except (OSError, sqlite3.Error) as error:
+            self._health.note(str(refusal(error, self._path.parent)))
+        except StorageError as error:
+            self._health.note(str(error))
+        else:
+            self._health.clear()
+
+
+def _write_again(wal: int, db: sqlite3.Connection) -> None:
+    """Write what is committed to another place, and have it there: the database itself.
+
+    A second fsync of the same pages proves nothing: the kernel takes those that it could not write for written
+    (https://lwn.net/Articles/752063/). A checkpoint makes new ones of them, and raises if they don't get there.
+    """
+    is_busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if is_busy:
+        raise StorageError("the journal is being read; it is tried again")
+    os.fsync(wal)
+
+
+@contextmanager
+def _open_wal(journal: Path) -> Iterator[int]:
+    descriptor = os.open(journal.with_name(journal.name + "-wal"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
