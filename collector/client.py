@@ -38,7 +38,7 @@ CREATE_TIMEOUT = 120.0
 # Larger frames go in several requests, well under the service's limit.
 MAX_REQUEST_BYTES = 64 * 2**20
 
-_ARROW = "application/vnd.apache.arrow.stream"
+ARROW = "application/vnd.apache.arrow.stream"
 _WORTH_ASKING_AGAIN = frozenset({429, 503, 507})
 
 
@@ -92,6 +92,14 @@ class CollectorClient:
             self._send(request)
         return {}
 
+    def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool:  # noqa: A002
+        """Send events in any form that the service takes, in one request; return whether they are new to it.
+
+        They aren't if the key came before, in a call of which this is the repetition.
+        """
+        headers = {"Content-Type": media_type, "Idempotency-Key": idempotency_key}
+        return _is_new(*self._exchange(_Request("POST", _path(id, "data"), body, headers)))
+
     def set_reference(self, id: str, reference: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
         """Set the reference dataset, from the next batch on."""
         answer: dict[str, Any] = self._send(_reference(id, reference))
@@ -127,6 +135,11 @@ class CollectorClient:
         sealed: dict[str, Any] = self._send(_Request("POST", _path(id, "flush")))
         return sealed
 
+    def status(self) -> dict[str, Any]:
+        """Say how the service, its config file and each of its collectors stand."""
+        status: dict[str, Any] = self._send(_Request("GET", "/"))
+        return status
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -140,6 +153,10 @@ class CollectorClient:
         self.close()
 
     def _send(self, request: _Request) -> Any:
+        return _content(*self._exchange(request))
+
+    def _exchange(self, request: _Request) -> tuple[httpx.Response, bool]:
+        """Give the service's answer, and whether it was asked more than once."""
         for attempt in range(self._retries + 1):
             try:
                 response = self._client.request(**_arguments(request))
@@ -147,7 +164,7 @@ class CollectorClient:
                 problem = _unavailable(error, self._client)
             else:
                 if response.status_code not in _WORTH_ASKING_AGAIN:
-                    return _content(response, is_repeated=attempt > 0)
+                    return response, attempt > 0
                 problem = _asked_to_wait(response)
             if attempt < self._retries:
                 time.sleep(_pause(attempt, problem))
@@ -186,6 +203,14 @@ class AsyncCollectorClient:
             await self._send(request)
         return {}
 
+    async def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool:  # noqa: A002
+        """Send events in any form that the service takes, in one request; return whether they are new to it.
+
+        They aren't if the key came before, in a call of which this is the repetition.
+        """
+        headers = {"Content-Type": media_type, "Idempotency-Key": idempotency_key}
+        return _is_new(*await self._exchange(_Request("POST", _path(id, "data"), body, headers)))
+
     async def set_reference(self, id: str, reference: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
         """Set the reference dataset, from the next batch on."""
         answer: dict[str, Any] = await self._send(await anyio.to_thread.run_sync(_reference, id, reference))
@@ -221,6 +246,11 @@ class AsyncCollectorClient:
         sealed: dict[str, Any] = await self._send(_Request("POST", _path(id, "flush")))
         return sealed
 
+    async def status(self) -> dict[str, Any]:
+        """Say how the service, its config file and each of its collectors stand."""
+        status: dict[str, Any] = await self._send(_Request("GET", "/"))
+        return status
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -234,6 +264,10 @@ class AsyncCollectorClient:
         await self.aclose()
 
     async def _send(self, request: _Request) -> Any:
+        return _content(*await self._exchange(request))
+
+    async def _exchange(self, request: _Request) -> tuple[httpx.Response, bool]:
+        """Give the service's answer, and whether it was asked more than once."""
         for attempt in range(self._retries + 1):
             try:
                 response = await self._client.request(**_arguments(request))
@@ -241,7 +275,7 @@ class AsyncCollectorClient:
                 problem = _unavailable(error, self._client)
             else:
                 if response.status_code not in _WORTH_ASKING_AGAIN:
-                    return _content(response, is_repeated=attempt > 0)
+                    return response, attempt > 0
                 problem = _asked_to_wait(response)
             if attempt < self._retries:
                 await anyio.sleep(_pause(attempt, problem))
@@ -278,15 +312,15 @@ def _create(collector_id: str, collector: _Config | dict[str, Any]) -> _Request:
 
 
 def _reference(collector_id: str, reference: pd.DataFrame | pa.Table) -> _Request:
-    return _Request("POST", _path(collector_id, "reference"), _encode(_table(reference)), {"Content-Type": _ARROW})
+    return _Request("POST", _path(collector_id, "reference"), arrow_body(_table(reference)), {"Content-Type": ARROW})
 
 
 def _sendings(collector_id: str, data: pd.DataFrame | pa.Table) -> Iterator[_Request]:
     table = _table(data)
     rows = max(1, table.num_rows * MAX_REQUEST_BYTES // max(table.nbytes, 1))
     for start in range(0, max(table.num_rows, 1), rows):
-        headers = {"Content-Type": _ARROW, "Idempotency-Key": str(uuid.uuid4())}
-        yield _Request("POST", _path(collector_id, "data"), _encode(table.slice(start, rows)), headers)
+        headers = {"Content-Type": ARROW, "Idempotency-Key": str(uuid.uuid4())}
+        yield _Request("POST", _path(collector_id, "data"), arrow_body(table.slice(start, rows)), headers)
 
 
 def _table(data: pd.DataFrame | pa.Table) -> pa.Table:
@@ -321,7 +355,8 @@ def _text(value: Any) -> str:
     return json.dumps(plain) if isinstance(plain, bool | int | float | list | dict) else str(plain)
 
 
-def _encode(table: pa.Table) -> bytes:
+def arrow_body(table: pa.Table) -> bytes:
+    """Write a table as a body of the media type ``ARROW``."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
@@ -342,7 +377,13 @@ def _arguments(request: _Request) -> dict[str, Any]:
     }
 
 
-def _content(response: httpx.Response, *, is_repeated: bool) -> Any:
+def _is_new(response: httpx.Response, is_repeated: bool) -> bool:  # noqa: FBT001  (as in _content)
+    """Tell whether events were new; what only a lost answer of this very call has kept is."""
+    _content(response, is_repeated)
+    return is_repeated or "Idempotent-Replayed" not in response.headers
+
+
+def _content(response: httpx.Response, is_repeated: bool) -> Any:  # noqa: FBT001  (both are what an exchange gives)
     if is_repeated and response.request.method == "DELETE" and response.status_code == 404:
         return {"rows_dropped": None}  # the first try has deleted it; how many rows went was in the lost answer
     if response.status_code >= 400:

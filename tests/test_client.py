@@ -96,6 +96,7 @@ EVERY_CLIENT = pytest.mark.parametrize("run", [run_blocking, run_on_trio, run_on
         (lambda c: c.retry_failed("main"), "POST", "/main/failed"),
         (lambda c: c.delete_collector("main"), "DELETE", "/main"),
         (lambda c: c.flush("main"), "POST", "/main/flush"),
+        (lambda c: c.status(), "GET", "/"),
     ],
 )
 def test_each_method_has_its_route(run, call, method, path):
@@ -130,6 +131,27 @@ def test_rows_go_as_arrow_without_their_index(run):
     run(server, lambda c: c.send_data("main", FRAME))
     assert server.requests[0].headers["content-type"] == "application/vnd.apache.arrow.stream"
     assert server.tables()[0].to_pydict() == {"age": [41, 37]}
+
+
+@EVERY_CLIENT
+def test_a_body_goes_as_it_is_and_whether_it_was_new_comes_back(run):
+    server = FakeServer(answer(201), answer(201, **{"Idempotent-Replayed": "true"}))
+    for is_new in (True, False):
+        assert run(server, lambda c: c.send_body("main", b"a\n1\n", "text/csv", "k")) == is_new
+    sent = {(one.content, one.headers["content-type"], one.headers["idempotency-key"]) for one in server.requests}
+    assert sent == {(b"a\n1\n", "text/csv", "k")}
+
+
+def test_what_a_lost_answer_of_the_same_call_has_kept_is_new():
+    server = FakeServer(httpx.ReadError("lost"), answer(201, **{"Idempotent-Replayed": "true"}))
+    assert run_blocking(server, lambda c: c.send_body("main", b"a\n1\n", "text/csv", "k"))
+
+
+def test_a_body_that_is_refused_raises():
+    with pytest.raises(RequestRefused, match="no table"):
+        run_blocking(
+            FakeServer(answer(400, {"detail": "no table"})), lambda c: c.send_body("main", b"", "text/csv", "k")
+        )
 
 
 def test_a_config_may_be_an_object_of_ours_or_a_dict():

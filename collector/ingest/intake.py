@@ -34,6 +34,8 @@ SMALL_BODY = 64 * 2**10
 MAX_KEY_LENGTH = 255
 # A config is looked at as a whole each time that one of all is saved; that of a thousand legacy metrics has 400 kB.
 MAX_CONFIG = 2_000_000
+# Says that a request's idempotency key had come before, so that nothing was kept again.
+REPLAYED = {"Idempotent-Replayed": "true"}
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,10 @@ class Intake:
         async with self._frame(head, chunks) as frame:
             self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
             digest = hashlib.sha256(frame.body).hexdigest() if head.idempotency_key else ""
-            await self._journal.append(collector_id, frame, head.idempotency_key, digest)
+            is_new = await self._journal.append(collector_id, frame, head.idempotency_key, digest)
         reach("accepted")
-        return json_answer({}, 201)
+        answer = json_answer({}, 201)
+        return answer if is_new else replace(answer, headers={**answer.headers, **REPLAYED})
 
     async def take_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Make the rows of a body the reference, from the next batch on."""

@@ -89,8 +89,8 @@ class Journal:
 
     # Frames in
 
-    async def append(self, collector: str, frame: Frame, key: str = "", digest: str = "") -> int:
-        """Keep ``frame`` and return the rows now waiting in the open batch.
+    async def append(self, collector: str, frame: Frame, key: str = "", digest: str = "") -> bool:
+        """Keep ``frame`` and return whether it is new.
 
         ``key`` is the request's idempotency key, ``digest`` that of its body: a key that is known keeps nothing again.
         Raises KeyReused when the key is known with another digest.
@@ -112,10 +112,9 @@ class Journal:
                 self._count_bytes(collector, len(frame.body))
 
         if frame.rows:
-            await self._writer.execute(keep, count)
-        else:
-            await trio.lowlevel.checkpoint()
-        return self._waiting[collector].rows
+            return await self._writer.execute(keep, count)
+        await trio.lowlevel.checkpoint()
+        return True
 
     def waiting(self, collector: str) -> Waiting:
         """Give what waits in the open batch of a collector."""

@@ -284,9 +284,10 @@ async def test_what_can_be_no_key_is_refused(service, key):
     assert service.rows() == 0
 
 
-async def test_a_request_sent_again_with_its_key_is_kept_once(service):
-    for _ in range(2):
-        assert (await service.post("/main/data", ROW, idempotency_key="k")).status_code == 201
+async def test_a_request_sent_again_with_its_key_is_kept_once_and_told_so(service):
+    for told in (None, "true"):
+        answer = await service.post("/main/data", ROW, idempotency_key="k")
+        assert (answer.status_code, answer.headers.get("Idempotent-Replayed")) == (201, told)
     assert service.rows() == 1
     await service.post("/main/data", ROW)
     assert service.rows() == 2

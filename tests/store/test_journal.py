@@ -63,14 +63,18 @@ async def _spilled(journal, path="parts/1.parquet", rows=MANY, collector="main",
 
 
 async def test_append_tells_the_rows_that_wait(journal):
-    assert await journal.append("main", _frame(2)) == 2
-    assert await journal.append("main", _frame(3)) == 5
-    assert await journal.append("other", _frame(1)) == 1
+    await journal.append("main", _frame(2))
+    assert journal.waiting("main").rows == 2
+    await journal.append("main", _frame(3))
+    assert journal.waiting("main").rows == 5
+    await journal.append("other", _frame(1))
+    assert journal.waiting("other").rows == 1
     assert _state(journal) == (5, 5, len(_frame(2).body) + len(_frame(3).body))
 
 
 async def test_a_frame_without_rows_is_not_kept(journal, path):
-    assert await journal.append("main", _frame(0)) == 0
+    await journal.append("main", _frame(0))
+    assert journal.waiting("main").rows == 0
     assert _query(path, "SELECT COUNT(*) FROM frame") == [(0,)]
 
 
@@ -149,10 +153,13 @@ async def test_a_cancelled_append_is_all_or_nothing(journal, path):
 
 
 async def test_a_known_key_keeps_nothing_again(journal):
-    for _ in range(2):
-        assert await journal.append("main", _frame(2), "key", "digest") == 2
-    assert await journal.append("other", _frame(2), "key", "digest") == 2
-    assert await journal.append("main", _frame(2), "key 2", "digest") == 4
+    for is_new in (True, False):
+        assert await journal.append("main", _frame(2), "key", "digest") == is_new
+        assert journal.waiting("main").rows == 2
+    await journal.append("other", _frame(2), "key", "digest")
+    assert journal.waiting("other").rows == 2
+    await journal.append("main", _frame(2), "key 2", "digest")
+    assert journal.waiting("main").rows == 4
 
 
 async def test_a_key_with_another_body_is_refused_alone(journal):
@@ -168,11 +175,13 @@ async def test_a_key_survives_a_restart_and_is_forgotten_after_a_day(path, monke
     async with open_journal(path) as journal:
         await journal.append("main", _frame(1), "key", "digest")
     async with open_journal(path) as journal:
-        assert await journal.append("main", _frame(1), "key", "digest") == 1
+        await journal.append("main", _frame(1), "key", "digest")
+        assert journal.waiting("main").rows == 1
         later = statements.KEPT_KEYS_SECONDS + 1
         now = _query(path, "SELECT at FROM idempotency")[0][0]
         monkeypatch.setattr("collector.store.journal.time.time", lambda: now + later)
-        assert await journal.append("main", _frame(1), "key", "other digest") == 2
+        await journal.append("main", _frame(1), "key", "other digest")
+        assert journal.waiting("main").rows == 2
 
 
 async def test_keys_that_are_too_many_go_a_few_at_a_time(path, monkeypatch):
@@ -591,7 +600,8 @@ async def test_a_write_that_does_not_fit_fails_alone_and_keeps_nothing(path):
             nursery.start_soon(_append, journal, 2)
         assert (len(refused), journal.waiting("main").rows) == (1, 3)
         assert "nothing of the request was kept" in refused[0]
-        assert await journal.append("main", _frame(1), "key", "other digest") == 4  # its key isn't known either
+        await journal.append("main", _frame(1), "key", "other digest")
+        assert journal.waiting("main").rows == 4  # its key isn't known either
     assert _query(path, "SELECT SUM(rows) FROM frame") == [(4,)]
 
 
@@ -602,7 +612,8 @@ async def test_a_full_disk_takes_again_once_there_is_room(path):
         with pytest.raises(StorageError):
             await journal.append("main", large)
         await journal.forget("main")
-        assert await journal.append("main", large) == 1
+        await journal.append("main", large)
+        assert journal.waiting("main").rows == 1
 
 
 # Opening
@@ -738,10 +749,10 @@ class _Machine:
 
     async def append(self, journal, collector, rows):
         ids = self.model.new_rows(rows)
-        waiting = await journal.append(collector, check_frame("json", json.dumps({"id": ids}).encode()))
+        await journal.append(collector, check_frame("json", json.dumps({"id": ids}).encode()))
         if ids:
             self.model.frames[collector, None].append(ids)
-        assert waiting == self.model.waiting(collector)[0]
+        assert journal.waiting(collector).rows == self.model.waiting(collector)[0]
 
     async def seal(self, journal, collector, rows):
         name = self._name()
