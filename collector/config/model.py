@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.triggers import Trigger
@@ -287,6 +287,10 @@ class Retention(_Ours):
     max_bytes: int = Field(default=1_000_000_000, ge=0, description="Parquet bytes of them that are kept.")
 
 
+# To editors it says where this schema is; to us it means nothing.
+_SCHEMA_KEY: dict[str, Any] = {"$schema": {"type": "string", "description": "This schema, for editors."}}
+
+
 class CollectorServiceConfig(Value):
     """The whole service: its collectors by id, and what holds for all of them."""
 
@@ -304,6 +308,8 @@ class CollectorServiceConfig(Value):
             "retention",
         }
     )
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema["properties"].update(_SCHEMA_KEY))
 
     check_interval: float = Field(default=1, description="Unused; triggers wait and never poll.")
     collectors: dict[Annotated[str, AfterValidator(check_id)], CollectorConfig] = Field(
@@ -330,6 +336,11 @@ class CollectorServiceConfig(Value):
     )
     limits: Limits = Field(default=Limits(), description="What the service takes.")
     retention: Retention = Field(default=Retention(), description="What is kept of delivered batches.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_schema_key(cls, data: object) -> object:
+        return {name: data[name] for name in data if name not in _SCHEMA_KEY} if isinstance(data, dict) else data
 
     @field_validator("collectors")
     @classmethod

@@ -30,6 +30,14 @@ def _service(tmp_path, **collectors):
     return CollectorServiceConfig.load(path)
 
 
+def test_a_file_may_name_its_schema_for_editors_and_means_the_same(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"$schema": "x.json", "autosave": False}), encoding="utf-8")
+    assert CollectorServiceConfig.load(path) == CollectorServiceConfig(autosave=False)
+    assert "$schema" in CollectorServiceConfig.model_json_schema()["properties"]
+    assert "unknown field" in _problem({"$shema": "x.json"}, CollectorServiceConfig)
+
+
 # What the original saved
 
 
