@@ -6,7 +6,8 @@ site-packages, which Python runs at every start of every program in the environm
 
 * This file is installed as the top-level module ``evidently_collector_plugin``. Importing ``collector`` at every start
   would run any other ``collector`` that is on ``PYTHONPATH``, and hide a ``collector.py`` that belongs to the program.
-* It imports nothing until ``evidently.cli`` has been imported.
+* It imports nothing until ``evidently.cli`` has been imported, or is about to be by ``evidently collector``: that is
+  handed over before Evidently is loaded, which takes seconds, and so are a shell's questions how to complete it.
 * It swallows its errors: no command is better than a Python that doesn't start.
 """
 
@@ -30,15 +31,54 @@ class _Finder:
     def find_spec(
         self, name: str, path: "Sequence[str] | None", target: "ModuleType | None" = None, /
     ) -> "ModuleSpec | None":
-        if name != "evidently.cli":
+        if name not in {"evidently", "evidently.cli"}:
             return None
         try:
             behind = sys.meta_path[sys.meta_path.index(self) + 1 :]
             spec = next(filter(None, (finder.find_spec(name, path, target) for finder in behind)))
-            _add_after_import(spec)
+            if name == "evidently.cli":
+                _add_after_import(spec)
+            elif sys.argv[0].rpartition("/")[2] == "evidently":
+                _take_early(spec)
         except Exception:  # noqa: BLE001 -- Python then goes on to the other finders, as if we weren't here
             return None
         return spec
+
+
+def _take_early(evidently: "ModuleSpec") -> None:
+    """Take the place of Evidently's command line if our command is meant, unless Evidently has one of that name."""
+    import os
+
+    places = evidently.submodule_search_locations or []
+    if any(os.path.exists(f"{place}/cli/collector.py") for place in places):  # noqa: PTH110 # pathlib takes its time
+        return
+    if "_EVIDENTLY_COMPLETE" in os.environ:
+        _complete_ours()
+    elif sys.argv[1:2] == ["collector"]:
+        _become_ours(sys.argv[2:])
+
+
+def _complete_ours() -> None:
+    """Answer a shell that asks how to complete ``evidently collector …``, as it is set up for ``evidently``."""
+    import os
+
+    for name in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"):  # of bash; of the other shells
+        typed = os.environ.get(name, "")
+        words = typed.split()
+        if words[1:2] == ["collector"] and (len(words) > 2 or typed[-1].isspace()):
+            after = typed[len(words[0]) :].lstrip().removeprefix("collector")
+            os.environ[name] = f"evidently-collector{after}"
+            os.environ["COMP_CWORD"] = str(int(os.environ.get("COMP_CWORD", "2")) - 1)
+            os.environ["_EVIDENTLY_COLLECTOR_COMPLETE"] = os.environ.pop("_EVIDENTLY_COMPLETE")
+            _become_ours([])
+
+
+def _become_ours(args: "Sequence[str]") -> None:
+    """Go on as our command, a process without Evidently; -P hides a collector.py that lies around."""
+    import os
+
+    safe_path = "-I" if sys.flags.isolated else "-P"
+    os.execv(sys.executable, [sys.executable, safe_path, "-m", "collector", *args])  # noqa: S606
 
 
 def _add_after_import(spec: "ModuleSpec") -> None:
@@ -55,8 +95,6 @@ def _add_after_import(spec: "ModuleSpec") -> None:
 
 
 def _add_command(app: "Typer") -> None:
-    import os
-
     import typer.core
     import typer.main
 
@@ -66,9 +104,7 @@ def _add_command(app: "Typer") -> None:
             return ctx.args
 
     def run(ctx: typer.Context) -> None:
-        # A process of its own, so that the daemon doesn't carry Evidently; -P hides a collector.py that lies around.
-        safe_path = "-I" if sys.flags.isolated else "-P"
-        os.execv(sys.executable, [sys.executable, safe_path, "-m", "collector", *ctx.args])  # noqa: S606
+        _become_ours(ctx.args)
 
     if "collector" not in getattr(typer.main.get_command(app), "commands", {}):
         app.command("collector", cls=Untouched, help="Collect events and save a snapshot of each batch")(run)

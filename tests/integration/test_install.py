@@ -220,6 +220,63 @@ def test_a_collector_command_of_evidently_stays(environment: Environment, theirs
     assert printed == "theirs\n"
 
 
+@pytest.fixture
+def evidently_script(tmp_path: Path) -> str:
+    """Write what the console script ``evidently`` is; return its path."""
+    script = tmp_path / "bin/evidently"
+    script.parent.mkdir()
+    script.write_text(RUN_EVIDENTLY.replace("; ", "\n"), encoding="utf-8")
+    return str(script)
+
+
+def test_evidently_is_not_loaded_for_our_command(
+    environment: Environment, other_evidently: Path, other_collector: Path, evidently_script: str
+) -> None:
+    (other_evidently.parent / "__init__.py").write_text("1 / 0", encoding="utf-8")
+    path = f"{other_evidently.parents[1]}{os.pathsep}{other_collector}"
+    args = ["send", "--", "-x", ""]
+    printed = environment.run("python", evidently_script, "collector", *args, PYTHONPATH=path)
+    assert json.loads(printed) == [args, False]
+
+
+def test_a_collector_command_that_evidently_has_in_a_file_stays(
+    environment: Environment, other_evidently: Path, evidently_script: str
+) -> None:
+    cli = other_evidently.with_suffix("")
+    cli.mkdir()
+    other_evidently.rename(cli / "__init__.py")
+    (cli / "collector.py").touch()
+    with (cli / "__init__.py").open("a", encoding="utf-8") as file:
+        file.write("@app.command()\ndef collector(): print('theirs')")
+    path = other_evidently.parents[1]
+    assert environment.run("python", evidently_script, "collector", PYTHONPATH=path) == "theirs\n"
+
+
+@pytest.mark.parametrize(
+    ("shell", "typed", "completed"),
+    [
+        ("bash", {"COMP_WORDS": "evidently\ncollector\nse", "COMP_CWORD": "2"}, "send"),
+        ("bash", {"COMP_WORDS": "/collector/evidently\ncollector\nlogs\n--fol", "COMP_CWORD": "3"}, "--follow"),
+        ("bash", {"COMP_WORDS": "evidently\ncollector\n", "COMP_CWORD": "2"}, "init"),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "evidently collector se", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}, "send"),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "evidently collector se"}, "send"),
+        ("bash", {"COMP_WORDS": "evidently\ncoll", "COMP_CWORD": "1"}, "collector"),
+    ],
+)
+def test_a_shell_that_completes_evidently_completes_our_command(
+    environment: Environment,
+    other_evidently: Path,
+    evidently_script: str,
+    shell: str,
+    typed: dict[str, str],
+    completed: str,
+) -> None:
+    asked = {"_EVIDENTLY_COMPLETE": f"complete_{shell}"} | typed
+    printed = environment.run("python", evidently_script, PYTHONPATH=other_evidently.parents[1], **asked)
+    assert completed in printed
+    assert "Usage" not in printed
+
+
 def test_a_hook_that_is_installed_twice_adds_one_command(environment: Environment, other_evidently: Path) -> None:
     names = "import evidently_collector_plugin; evidently_collector_plugin.install(); import evidently.cli;"
     names += "print([command.name for command in evidently.cli.app.registered_commands])"
