@@ -10,7 +10,7 @@ The map of the package, in the order in which rows go through it::
     evaluation  in worker processes only: the one place that knows Evidently
     views       what the operator sees
     daemon      puts them together in one nursery
-    cli         ``evidently collector``; ``checking`` and ``demo`` are two of its commands
+    cli         ``evidently collector``; ``commands``, ``checking`` and ``demo`` are what its commands do
     plugin      adds the command to Evidently's own
 
 Importing this package imports nothing else. Its public names are in ``collector.client`` and ``collector.config``.

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from collector import __version__
+from collector.commands.options import DEFAULT_URL, CaFile, CollectorId, Secret, SecretFile, Url, read_secret
+from collector.commands.options import ENV as _ENV
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from collector.config.config_file import ConfigFile
 
-EX_CONFIG = 78  # sysexits.h
-_ENV = "EVIDENTLY_COLLECTOR_"
+# As in sysexits.h.
+EX_SOFTWARE = 70
+EX_CONFIG = 78
 
 app = typer.Typer(
     name="evidently collector",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
 )
 
+# What a shell sets when it asks for completions.
+_COMPLETE = "_EVIDENTLY_COLLECTOR_COMPLETE"
+_REPORT = "run it again with --debug to see where, and report it"
+FileFormat = Literal["csv", "parquet", "ndjson", "arrow"]
+
 ConfigPath = Annotated[
     Path,
     typer.Option(
+        show_envvar=False,
         envvar=_ENV + "CONFIG_PATH",
         help="The JSON file with the collectors; the default one is written if it's missing.",
     ),
@@ -36,48 +48,221 @@ DEFAULT_CONFIG_PATH = Path("collector_config.json")
 
 
 @app.callback(invoke_without_command=True)
-def run(  # noqa: PLR0913  (each is an option of the command line)
+def run(
     context: typer.Context,
     config_path: ConfigPath = DEFAULT_CONFIG_PATH,
-    host: Annotated[str, typer.Option(envvar=_ENV + "HOST", help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(show_envvar=False, envvar=_ENV + "HOST", help="The address to listen on.")
+    ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(envvar=_ENV + "PORT", help="The port; 0 takes a free one.", min=0, max=65535)
+        int,
+        typer.Option(show_envvar=False, envvar=_ENV + "PORT", help="The port; 0 takes a free one.", min=0, max=65535),
     ] = 8001,
     secret: Annotated[
         str | None,
         typer.Option(
-            envvar=_ENV + "SECRET", help="What clients must send as [b]evidently-secret[/b].", show_envvar=True
+            show_envvar=False, envvar=_ENV + "SECRET", help="What clients must send as [b]evidently-secret[/b]."
         ),
     ] = None,
-    secret_file: Annotated[
-        Path | None, typer.Option(envvar=_ENV + "SECRET_FILE", help="A file that holds the secret, and nothing else.")
-    ] = None,
+    secret_file: SecretFile = None,
     certfile: Annotated[
-        str | None, typer.Option(envvar=_ENV + "CERTFILE", help="For TLS: the certificate, with its chain, in PEM.")
+        str | None,
+        typer.Option(
+            show_envvar=False, envvar=_ENV + "CERTFILE", help="For TLS: the certificate, with its chain, in PEM."
+        ),
     ] = None,
     keyfile: Annotated[
-        str | None, typer.Option(envvar=_ENV + "KEYFILE", help="For TLS: the certificate's key, in PEM.")
+        str | None,
+        typer.Option(show_envvar=False, envvar=_ENV + "KEYFILE", help="For TLS: the certificate's key, in PEM."),
     ] = None,
-    version: Annotated[  # noqa: FBT002
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    debug: Annotated[  # noqa: ARG001  (main takes it, wherever it stands)
+        bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")
     ] = False,
 ) -> None:
     """Take events over HTTP, gather them into batches, and save an Evidently snapshot of each batch.
 
-    Without a command, runs the service:
+    Without a command, runs the service. To begin with data of your own:
 
-        evidently collector --config-path collector_config.json
+    [dim]$[/dim] evidently-collector init --reference reference.csv
+    [dim]$[/dim] evidently-collector
+    [dim]$[/dim] evidently-collector send events.csv     (in another terminal)
+    [dim]$[/dim] evidently-collector logs --follow
+
+    Options may stand in the environment too, as --config-path does in
+    EVIDENTLY_COLLECTOR_CONFIG_PATH.
     """
     if version:
         typer.echo(f"evidently-collector {__version__}")
         return
     if context.invoked_subcommand is None:
-        _serve(config_path, host, port, _read_secret(secret, secret_file), certfile, keyfile)
+        _serve(config_path, host, port, read_secret(secret, secret_file), certfile, keyfile)
+
+
+@app.command()
+def init(
+    reference: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The reference dataset, CSV or parquet; - for none.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The true value, if the events carry it too.")
+    ] = None,
+    prediction: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The model's answer, if its name doesn't say so.")
+    ] = None,
+    collector_id: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="The collector's id; by default the reference's name.")
+    ] = None,
+    trigger: Annotated[
+        str | None, typer.Option(help="When to make a snapshot: rows:500, every:1h, both with a comma, or cron:… .")
+    ] = None,
+    preset: Annotated[
+        list[str] | None, typer.Option(help="What to compute: DataDriftPreset, DataSummaryPreset …; several times.")
+    ] = None,
+    workspace: Annotated[
+        str | None, typer.Option(metavar="WHERE", help="A directory, or the address of an Evidently UI.")
+    ] = None,
+    project: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project there, by name or id.")] = None,
+    config_path: ConfigPath = DEFAULT_CONFIG_PATH,
+    is_yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take what is usual.")] = False,
+    is_overwritten: Annotated[
+        bool, typer.Option("--overwrite", help="Overwrite files that are there already.")
+    ] = False,
+) -> None:
+    """Write a first config: asks a few questions in a terminal, and proposes the answers.
+
+    [dim]$[/dim] evidently-collector init
+    [dim]$[/dim] evidently-collector init --reference reference.csv --yes
+    [dim]$[/dim] evidently-collector init --trigger rows:1000,every:1h
+    [dim]$[/dim] evidently-collector init --trigger "cron:0 9 * * * Europe/Berlin"
+    [dim]$[/dim] evidently-collector init --workspace http://localhost:8000
+    """
+    from rich.console import Console
+
+    from collector.commands.init import Given, ask_in_terminal, take_default
+    from collector.commands.init import init as write
+
+    given = Given(reference, target, prediction, collector_id, trigger, preset or (), workspace, project)
+    ask = take_default if is_yes or not sys.stdin.isatty() else ask_in_terminal
+    write(given, config_path, Console(highlight=False), ask, may_overwrite=is_overwritten)
+
+
+@app.command()
+def send(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV, parquet, NDJSON or Arrow; - for standard input.")],
+    collector_id: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="To which collector, if there are several.")
+    ] = None,
+    format_: Annotated[
+        FileFormat | None, typer.Option("--format", help="What the file holds, if its name doesn't say so.")
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows in a request; by default 10000, or what the trigger waits for if that is less."),
+    ] = None,
+    first: Annotated[int, typer.Option("--from", metavar="ROW", min=1, help="The first row that is sent.")] = 1,
+    is_again: Annotated[
+        bool, typer.Option("--again", help="Send as new what has been sent within the last day.")
+    ] = False,
+    url: Url = DEFAULT_URL,
+    secret: Secret = None,
+    secret_file: SecretFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Send a file of events, of any size, one a row.
+
+    Interrupted, it is gone on with by the same command: within a day no row is
+    taken twice. A CSV file is read twice, as its types depend on all its rows.
+    What is compressed as .gz or .zst is understood.
+
+    [dim]$[/dim] evidently-collector send events.csv
+    [dim]$[/dim] evidently-collector send events.parquet --id churn --url http://host:8001
+    [dim]$[/dim] zcat events.json.gz | evidently-collector send - --format ndjson
+    """
+    from collector.commands.remote import Service
+    from collector.commands.send import Order
+    from collector.commands.send import send as send_file
+
+    order = Order(file, collector_id, format_, rows, first, is_again)
+    typer.echo(send_file(order, Service(url, secret, secret_file, cafile)))
+
+
+@app.command()
+def flush(
+    collector_id: CollectorId,
+    url: Url = DEFAULT_URL,
+    secret: Secret = None,
+    secret_file: SecretFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Seal what waits, and have it evaluated now, whatever the trigger says.
+
+    [dim]$[/dim] evidently-collector flush churn
+    """
+    from collector.commands.remote import Service
+
+    with Service(url, secret, secret_file, cafile).open() as client:
+        sealed = client.flush(collector_id)
+    batch = sealed["batch_id"]
+    typer.echo(f"{batch}  {sealed['rows']} rows, to be evaluated now" if batch else "nothing waits")
+
+
+@app.command()
+def logs(
+    collector_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The collector's id, if there are several.")
+    ] = None,
+    is_followed: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with new entries as they come, until Ctrl-C.")
+    ] = False,
+    is_json: Annotated[bool, typer.Option("--json", help="Print each entry as a line of JSON.")] = False,
+    url: Url = DEFAULT_URL,
+    secret: Secret = None,
+    secret_file: SecretFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Tell what became of a collector's last batches, oldest first.
+
+    [dim]$[/dim] evidently-collector logs churn
+    [dim]$[/dim] evidently-collector logs churn --follow
+    """
+    from rich.console import Console
+
+    from collector.commands.logs import show_logs
+    from collector.commands.remote import Service, choose_collector
+
+    with Service(url, secret, secret_file, cafile).open() as client:
+        chosen = choose_collector(client.status(), collector_id)["id"]
+        show_logs(client, chosen, Console(highlight=False), is_followed=is_followed, is_json=is_json)
+
+
+@app.command()
+def retry(
+    collector_id: CollectorId,
+    url: Url = DEFAULT_URL,
+    secret: Secret = None,
+    secret_file: SecretFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Have the batches of a collector evaluated again whose report failed, after a config fix or not.
+
+    [dim]$[/dim] evidently-collector retry churn
+    """
+    from collector.commands.remote import Service
+
+    with Service(url, secret, secret_file, cafile).open() as client:
+        batches = client.retry_failed(collector_id)
+    for batch in batches:
+        typer.echo(f"{batch['batch_id']}  {batch['rows']} rows  {batch['error']}")
+    typer.echo(f"{len(batches)} to be evaluated again" if batches else "no batch has failed")
 
 
 @app.command()
 def check(config_path: ConfigPath = DEFAULT_CONFIG_PATH) -> None:
-    """Check a config file whole, reports and references too, without starting anything."""
+    """Check a config file whole, reports and references too, without starting anything.
+
+    [dim]$[/dim] evidently-collector check --config-path collector_config.json
+    """
     from collector.checking import check_config
     from collector.config.files import placed
     from collector.errors import ConfigError
@@ -95,12 +280,27 @@ def check(config_path: ConfigPath = DEFAULT_CONFIG_PATH) -> None:
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of the config file, for editors.
+
+    [dim]$[/dim] evidently-collector schema > collector_config.schema.json
+    """
+    from collector.config import CollectorServiceConfig
+
+    typer.echo(json.dumps(CollectorServiceConfig.model_json_schema(), indent=2))
+
+
+@app.command()
 def demo(
     directory: Annotated[Path, typer.Option(help="Where the demo's config, events and workspace go.")] = Path(
         "collector_demo"
     ),
 ) -> None:
-    """Watch a collector find drift in real data, in an embedded workspace."""
+    """Watch a collector find drift in real data, in an embedded workspace.
+
+    [dim]$[/dim] evidently-collector demo
+    [dim]$[/dim] evidently ui --workspace collector_demo/workspace
+    """
     from rich.console import Console
 
     from collector.demo import run_demo
@@ -108,48 +308,47 @@ def demo(
     run_demo(directory, Console())
 
 
-@app.command()
-def retry(
-    collector_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The collector whose failed batches are to be retried.")
-    ],
-    url: Annotated[str, typer.Option(envvar=_ENV + "URL", help="Where the service runs.")] = "http://localhost:8001",
-    secret: Annotated[str | None, typer.Option(envvar=_ENV + "SECRET", help="The service's secret.")] = None,
-    secret_file: Annotated[
-        Path | None, typer.Option(envvar=_ENV + "SECRET_FILE", help="A file that holds the secret, and nothing else.")
-    ] = None,
-    cafile: Annotated[
-        str | None, typer.Option(envvar=_ENV + "CAFILE", help="The authority that vouches for the service, in PEM.")
-    ] = None,
-) -> None:
-    """Have the batches of a collector evaluated again whose report failed, after a config fix or not."""
-    from collector.client import CollectorClient
-
-    with CollectorClient(url, _read_secret(secret, secret_file), verify=cafile or True) as client:
-        batches = client.retry_failed(collector_id)
-    for batch in batches:
-        typer.echo(f"{batch['batch_id']}  {batch['rows']} rows  {batch['error']}")
-    typer.echo(f"{len(batches)} to be evaluated again" if batches else "no batch has failed")
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of the config file, for editors."""
-    from collector.config import CollectorServiceConfig
-
-    typer.echo(json.dumps(CollectorServiceConfig.model_json_schema(), indent=2))
-
-
 def main() -> None:
-    """Run the command line; errors are one sentence, and an exit code."""
-    from collector.errors import CollectorError, ConfigError, DataDirError
-
+    """Run the command line; errors are one sentence, a hint and an exit code, with ``--debug`` a traceback before."""
+    arguments, is_debug = _without_debug(sys.argv[1:])
     try:
-        app(prog_name="evidently collector")
-    except (ConfigError, DataDirError) as error:
-        _fail(EX_CONFIG, str(error))
-    except CollectorError as error:
-        _fail(1, str(error))
+        app(arguments, prog_name=_name_of(arguments))
+    except Exception as error:  # noqa: BLE001  (all of them are told)
+        if is_debug:
+            traceback.print_exc()
+        _tell(error)
+
+
+def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Take ``--debug`` out, wherever it stands among the options."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    left = [argument for argument in arguments[:end] if argument != "--debug"]
+    is_debug = len(left) < end or os.environ.get(_ENV + "DEBUG", "") not in {"", "0"}
+    return [*left, *arguments[end:]], is_debug
+
+
+def _name_of(arguments: Sequence[str]) -> str:
+    """Give the name to show: shells complete the arguments of a single word only."""
+    is_completion = any(argument.endswith("-completion") for argument in arguments)
+    is_script = Path(sys.argv[0]).name == "evidently-collector"
+    return "evidently-collector" if is_script or is_completion or _COMPLETE in os.environ else "evidently collector"
+
+
+def _tell(error: Exception) -> NoReturn:
+    from collector.errors import CollectorError, CommandError, ConfigError, DataDirError
+
+    match error:
+        case ConfigError() | DataDirError():
+            _fail(EX_CONFIG, str(error))
+        case CommandError():
+            _fail(error.exit_code, str(error), hint=error.hint)
+        case CollectorError():
+            _fail(1, str(error))
+        case OSError() if error.strerror:
+            _fail(1, ": ".join(str(part) for part in (error.filename, error.strerror) if part is not None))
+        case _:
+            said = f"{type(error).__name__}: {error}".removesuffix(": ")
+            _fail(EX_SOFTWARE, f"a mistake in the collector itself: {said}", hint=_REPORT)
 
 
 def _serve(config_path: Path, *options: Any) -> None:
@@ -158,8 +357,15 @@ def _serve(config_path: Path, *options: Any) -> None:
 
     set_up_logs()
     from collector.daemon import Options, run
+    from collector.errors import CollectorError
 
-    run(Options(*options), file)
+    try:
+        run(Options(*options), file)
+    except CollectorError:
+        raise
+    except Exception:
+        traceback.print_exc()  # why a service has ended is looked up in its log, not tried again
+        raise
 
 
 def _load(path: Path, *, is_made_if_missing: bool = False) -> ConfigFile:
@@ -172,20 +378,9 @@ def _load(path: Path, *, is_made_if_missing: bool = False) -> ConfigFile:
         raise ConfigError.at(error.strerror or str(error), source=str(path)) from error
 
 
-def _read_secret(secret: str | None, path: Path | None) -> str | None:
-    from collector.errors import ConfigError
-
-    if path is not None:
-        try:
-            secret = path.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ConfigError.at(f"the secret can't be read: {error.strerror}", source=str(path)) from error
-    if secret == "":
-        raise ConfigError.at("the secret is empty; leave it out for none")
-    return secret
-
-
-def _fail(code: int, *sentences: str) -> NoReturn:
+def _fail(code: int, *sentences: str, hint: str = "") -> NoReturn:
     for sentence in sentences:
         typer.secho(f"error: {sentence}", fg=typer.colors.RED, err=True)
+    if hint:
+        typer.echo(f"hint: {hint}", err=True)
     sys.exit(code)

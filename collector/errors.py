@@ -163,3 +163,12 @@ class ServiceUnavailable(CollectorError):
     def __init__(self, message: str, retry_after: float = 0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class CommandError(CollectorError):
+    """A command can't do what it was asked to; ``hint`` says what to do about it."""
+
+    def __init__(self, message: str, hint: str = "", exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.exit_code = exit_code

@@ -53,7 +53,7 @@ def test_the_configuration_does_not_import_what_serves():
     assert packages_after("import collector.config").isdisjoint({*HEAVY, "trio", "quart", "httpx"})
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check", "--help"], ["send", "--help"]])
 def test_help_is_quick(arguments):
     """It loads none of what makes the service slow to start."""
     statement = f"from collector.cli import app\ntry: app({arguments!r})\nexcept SystemExit: pass"

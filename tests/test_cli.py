@@ -1,18 +1,23 @@
 """The command line; what is behind it is faked, or real in a process of its own."""
 
 import json
+import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import collector
 from collector import cli
 from collector.cli import app, main
+from collector.commands.send import Order
 from collector.config import CollectorServiceConfig
-from collector.errors import CollectorError, ConfigError, DataDirError, Problem, StorageError
+from collector.errors import CollectorError, CommandError, ConfigError, DataDirError, Problem, StorageError
 
 GOOD = {
     "collectors": {
@@ -71,13 +76,26 @@ def test_version():
     assert (result.exit_code, result.output) == (0, f"evidently-collector {collector.__version__}\n")
 
 
-def test_help_names_each_option_and_its_variable():
+def test_help_names_each_option_and_command():
     output = run("--help", COLUMNS="200", TERM="dumb").output
-    for option in ("config-path", "host", "port", "secret", "secret-file", "certfile", "keyfile"):
+    for option in ("config-path", "host", "port", "secret", "secret-file", "certfile", "keyfile", "debug"):
         assert f"--{option}" in output
-        assert "EVIDENTLY_COLLECTOR_" + option.upper().replace("-", "_") in output
-    for command in ("check", "demo", "schema", "retry"):
+    for command in ("init", "send", "flush", "logs", "retry", "check", "schema", "demo"):
         assert command in output
+
+
+def test_each_option_of_the_service_may_stand_in_the_environment_as_help_says():
+    options = [option for option in get_command(app).params if option.envvar]
+    assert {option.name for option in options} >= {"config_path", "host", "port", "secret", "secret_file"}
+    for command in (get_command(app), *get_command(app).commands.values()):
+        for option in command.params:
+            assert option.envvar in (None, "EVIDENTLY_COLLECTOR_" + option.name.upper())
+
+
+@pytest.mark.parametrize("name", sorted(get_command(app).commands))
+def test_the_help_of_each_command_has_an_example(name):
+    output = run(name, "--help", COLUMNS="100", TERM="dumb").output
+    assert re.search(rf"\$? *.*evidently[- ]collector {name}\b", output)
 
 
 def test_schema_is_the_configs():
@@ -211,54 +229,162 @@ def test_a_variable_that_is_missing_is_named_with_its_place(config, monkeypatch,
     ],
 )
 def test_errors_become_a_sentence_and_an_exit_code(config, monkeypatch, capsys, error, code):
-    def fail(*_):
-        raise error
-
-    monkeypatch.setattr("collector.daemon.run", fail)
+    monkeypatch.setattr("collector.daemon.run", fail_with(error))
     assert exit_code_of(monkeypatch, "--config-path", config) == code
     assert capsys.readouterr().err == f"error: {error}\n"
 
 
-def test_our_own_mistakes_keep_their_traceback(config, monkeypatch, started):
-    def fail(*_):
-        raise RuntimeError("a mistake")
+def fail_with(error):
+    def fail(*_, **__):
+        raise error
 
-    monkeypatch.setattr("collector.daemon.run", fail)
-    monkeypatch.setattr(sys, "argv", ["evidently collector", "--config-path", str(config)])
-    with pytest.raises(RuntimeError, match="a mistake"):
-        main()
+    return fail
 
 
-class FakeClient:
-    failed = ()
-    made = ()
-
-    def __init__(self, url, secret, *, verify):
-        type(self).made = (url, secret, verify)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        """Close nothing."""
-
-    def retry_failed(self, collector_id):
-        return [{**batch, "collector": collector_id} for batch in self.failed]
+def test_a_service_that_ends_by_our_own_mistake_says_where(config, monkeypatch, capsys):
+    monkeypatch.setattr("collector.daemon.run", fail_with(RuntimeError("a mistake")))
+    assert exit_code_of(monkeypatch, "--config-path", config) == 70
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert "error: a mistake in the collector itself: RuntimeError: a mistake" in said
 
 
-def test_retry_lists_what_is_evaluated_again(monkeypatch):
-    monkeypatch.setattr("collector.client.CollectorClient", FakeClient)
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (CommandError("it can't", "do that"), 1, "error: it can't\nhint: do that\n"),
+        (CommandError("stopped", exit_code=130), 130, "error: stopped\n"),
+        (CollectorError("no snapshot"), 1, "error: no snapshot\n"),
+        (PermissionError(13, "Permission denied", "/there"), 1, "error: /there: Permission denied\n"),
+        (KeyError("a"), 70, "error: a mistake in the collector itself: KeyError: 'a'\nhint: run it again with --debug"),
+    ],
+)
+def test_an_error_is_a_sentence_and_a_hint_and_with_debug_a_traceback_too(monkeypatch, capsys, error, code, says):
+    monkeypatch.setattr("collector.demo.run_demo", fail_with(error))
+    assert exit_code_of(monkeypatch, "demo") == code
+    assert capsys.readouterr().err.startswith(says)
+    for arguments in (["--debug", "demo"], ["demo", "--debug"]):
+        assert exit_code_of(monkeypatch, *arguments) == code
+        assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_debug_may_come_from_the_environment(monkeypatch, capsys):
+    monkeypatch.setattr("collector.demo.run_demo", fail_with(CollectorError("no")))
+    monkeypatch.setenv("EVIDENTLY_COLLECTOR_DEBUG", "1")
+    assert exit_code_of(monkeypatch, "demo") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_after_two_dashes_debug_is_a_name_like_others(monkeypatch, capsys, service):
+    assert exit_code_of(monkeypatch, "flush", "--", "--debug") == 0
+    assert service.asked == [("flush", "--debug")]
+
+
+@pytest.fixture
+def service(monkeypatch):
+    """Stand for a service; it keeps how it was opened and what was asked of it."""
+
+    state = SimpleNamespace(asked=[], failed=[], sealed={"batch_id": None, "rows": 0}, where=())
+
+    class FakeService:
+        def __init__(self, *where):
+            state.where = where
+
+        @contextmanager
+        def open(self):
+            yield self
+
+        def status(self):
+            return {"collectors": [{"id": "main"}]}
+
+        def flush(self, collector_id):
+            state.asked.append(("flush", collector_id))
+            return state.sealed
+
+        def retry_failed(self, collector_id):
+            state.asked.append(("retry", collector_id))
+            return state.failed
+
+    monkeypatch.setattr("collector.commands.remote.Service", FakeService)
+    return state
+
+
+def test_retry_lists_what_is_evaluated_again(service):
     assert run("retry", "main").output == "no batch has failed\n"
-    monkeypatch.setattr(FakeClient, "failed", [{"batch_id": "b-1", "rows": 7, "error": "ValueError: bad"}])
+    service.failed = [{"batch_id": "b-1", "rows": 7, "error": "ValueError: bad"}]
     assert run("retry", "main").output == "b-1  7 rows  ValueError: bad\n1 to be evaluated again\n"
 
 
-def test_retry_takes_its_secret_from_a_file_and_trusts_an_authority_of_ones_own(monkeypatch, tmp_path):
-    monkeypatch.setattr("collector.client.CollectorClient", FakeClient)
-    (tmp_path / "secret").write_text("s3cret\n", encoding="utf-8")
-    where = ["--url", "https://collector", "--secret-file", tmp_path / "secret", "--cafile", "ca.pem"]
-    assert run("retry", "main", *where).exit_code == 0
-    assert FakeClient.made == ("https://collector", "s3cret", "ca.pem")
+def test_flush_says_what_it_sealed(service):
+    assert run("flush", "main").output == "nothing waits\n"
+    service.sealed = {"batch_id": "b-1", "rows": 7}
+    assert run("flush", "main").output == "b-1  7 rows, to be evaluated now\n"
+
+
+@pytest.mark.parametrize("command", [["retry", "main"], ["flush", "main"], ["logs"], ["send", "a.csv"]])
+def test_what_speaks_to_a_service_takes_the_same_options(command, service, tmp_path, monkeypatch):
+    monkeypatch.setattr("collector.commands.send.send", lambda *_: "")
+    monkeypatch.setattr("collector.commands.logs.show_logs", lambda *_, **__: None)
+    options = ["--url", "https://c", "--secret", "s", "--secret-file", tmp_path, "--cafile", "ca.pem"]
+    assert run(*command, *options).exit_code == 0
+    assert service.where == ("https://c", "s", tmp_path, "ca.pem")
+    names = {"URL": "https://c", "SECRET": "s", "SECRET_FILE": str(tmp_path), "CAFILE": "ca.pem"}
+    run(*command, **{f"EVIDENTLY_COLLECTOR_{name}": value for name, value in names.items()})
+    assert service.where == ("https://c", "s", tmp_path, "ca.pem")
+
+
+def test_logs_are_those_of_the_only_collector(service, monkeypatch):
+    shown = []
+    monkeypatch.setattr("collector.commands.logs.show_logs", lambda _, name, __, **how: shown.append((name, how)))
+    run("logs")
+    run("logs", "main", "-f", "--json")
+    assert shown == [
+        ("main", {"is_followed": False, "is_json": False}),
+        ("main", {"is_followed": True, "is_json": True}),
+    ]
+
+
+def test_send_gets_its_order(service, monkeypatch):
+    orders = []
+    monkeypatch.setattr("collector.commands.send.send", lambda order, _: orders.append(order) or "told")
+    options = ["--id", "main", "--format", "csv", "--rows", "7", "--from", "3", "--again"]
+    assert run("send", "-", *options).output == "told\n"
+    assert run("send", "a.csv").exit_code == 0
+    assert orders == [Order("-", "main", "csv", 7, 3, is_again=True), Order("a.csv")]
+
+
+def test_init_asks_nothing_where_no_one_could_answer(tmp_path):
+    path = tmp_path / "collector_config.json"
+    result = run("init", "--config-path", path, "--trigger", "every:1h", "--preset", "DataSummaryPreset")
+    assert (result.exit_code, "main" in CollectorServiceConfig.load(path).collectors) == (0, True)
+    assert run("init", "--config-path", path).exception.args == (f"{path} would be overwritten",)
+    assert run("init", "--config-path", path, "--overwrite", "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("argv0", "arguments", "name"),
+    [
+        ("/bin/evidently-collector", ["--help"], "evidently-collector"),
+        ("/lib/collector/__main__.py", ["--help"], "evidently collector"),
+        ("/lib/collector/__main__.py", ["--show-completion", "bash"], "evidently-collector"),
+    ],
+)
+def test_the_command_is_called_as_it_was_or_as_shells_can_complete_it(monkeypatch, capsys, argv0, arguments, name):
+    monkeypatch.setattr(sys, "argv", [argv0, *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().out
+    assert (
+        f"Usage: {name} [OPTIONS]" in said or f"complete -o default -F _evidently_collector_completion {name}" in said
+    )
+
+
+def test_a_shell_gets_completions(monkeypatch, capsys):
+    asked = {"COMP_WORDS": "evidently-collector se", "COMP_CWORD": "1"}
+    for name, value in ({"_EVIDENTLY_COLLECTOR_COMPLETE": "complete_bash"} | asked).items():
+        monkeypatch.setenv(name, value)
+    assert exit_code_of(monkeypatch) == 0
+    assert capsys.readouterr().out.split() == ["send"]
 
 
 def test_demo_gets_its_directory(monkeypatch, tmp_path):

@@ -147,10 +147,10 @@ def _read_csv(body: bytes, bounds: Bounds) -> pa.Table:
     if not body.strip():
         return pa.table({})
     _check_header(body, bounds)
-    table = _parse_csv(body)
+    table = parse_csv(body)
     if b'"' in body and table.num_columns:
         # Arrow takes an open quote for the rest of the body: one row more would then be a part of its last value.
-        longer = _parse_csv(body + b"\n" + b",".join([b"0"] * table.num_columns))
+        longer = parse_csv(body + b"\n" + b",".join([b"0"] * table.num_columns))
         if longer.num_rows == table.num_rows:
             raise ValueError("a quote is opened and never closed")
     return table
@@ -165,7 +165,11 @@ def _check_header(body: bytes, bounds: Bounds) -> None:
             return
 
 
-def _parse_csv(body: bytes) -> pa.Table:
+def parse_csv(body: bytes, types: dict[str, pa.DataType] | None = None) -> pa.Table:
+    """Read CSV; the types of columns that aren't given are found in all of their values.
+
+    Raises ArrowInvalid, which names the first row that isn't like the header or doesn't fit the types.
+    """
     import pyarrow as pa
     import pyarrow.csv
 
@@ -173,9 +177,11 @@ def _parse_csv(body: bytes) -> pa.Table:
     size = min(len(body) + 1, _MAX_BLOCK)
     return pa.csv.read_csv(
         pa.BufferReader(body),
-        read_options=pa.csv.ReadOptions(block_size=size),
+        read_options=pa.csv.ReadOptions(block_size=size, use_threads=False),
         parse_options=pa.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pa.csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
     )
 
 

@@ -1,0 +1,263 @@
+"""``init``: a first config, made of a reference file and a few answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from collector.commands.proposal import Proposal
+from collector.commands.references import Reference
+from collector.commands.triggers import trigger_of
+from collector.config import CollectorServiceConfig
+from collector.config.files import write_atomically
+from collector.config.model import CONFIG_PATH, check_id
+from collector.config.value import did_you_mean
+from collector.errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+T = TypeVar("T")
+
+PRESETS = ("DataDriftPreset", "DataSummaryPreset", "RegressionPreset", "ClassificationPreset")
+_OF_TASK = {"regression": "RegressionPreset", "classification": "ClassificationPreset"}
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the options say; what they don't is asked for, or takes its default."""
+
+    reference: str | None = None
+    target: str | None = None
+    prediction: str | None = None
+    id: str | None = None
+    trigger: str | None = None
+    presets: Sequence[str] = ()
+    workspace: str | None = None
+    project: str | None = None
+
+
+class Ask(Protocol):
+    """Finds an answer that ``check`` takes; ``check`` raises CommandError for others."""
+
+    def __call__(self, question: str, default: str, check: Callable[[str], T], /) -> T:
+        """Find it; ``default`` is what most would answer."""
+
+
+def ask_in_terminal(question: str, default: str, check: Callable[[str], T]) -> T:
+    """Ask a person until the answer can be taken."""
+
+    def checked(answer: str) -> T:
+        try:
+            return check(answer.strip())
+        except CommandError as error:
+            raise typer.BadParameter(f"{error}; {error.hint}".removesuffix("; ")) from error
+
+    answer: T = typer.prompt(question, default=default, value_proc=checked)
+    return answer
+
+
+def take_default(_question: str, default: str, check: Callable[[str], T]) -> T:
+    """Answer as most would."""
+    return check(default)
+
+
+def init(given: Given, path: Path, console: Console, ask: Ask, *, may_overwrite: bool = False) -> None:
+    """Write a config, its JSON Schema, and a CSV reference as parquet beside it; say what comes next.
+
+    Raises CommandError for what can't be, and for a file that is there already, unless it may be overwritten.
+    """
+    interview = _Interview(given, console, ask)
+    if not may_overwrite:
+        _ask_before_overwriting([path], ask)
+    reference = interview.reference()
+    proposal = None if reference is None else interview.proposal(reference)
+    collector_id, collector = interview.collector(reference, proposal, path.parent)
+    config = _config(collector_id, collector, path)
+    schema = _json(CollectorServiceConfig.model_json_schema())
+    if not may_overwrite:
+        _ask_before_overwriting(_others_in_the_way(path, schema, reference), ask)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if reference is not None:
+        reference.write(path.parent)
+    write_atomically(_schema_path(path), schema)
+    write_atomically(path, _json(config))
+    _say_what_is_next(path, collector_id, console)
+
+
+class _Interview:
+    """Asks for what isn't given."""
+
+    def __init__(self, given: Given, console: Console, ask: Ask) -> None:
+        self._given = given
+        self._console = console
+        self._ask = ask
+
+    def reference(self) -> Reference | None:
+        return self._find(self._given.reference, "Reference, a CSV or parquet file (- for none)", "-", _reference)
+
+    def proposal(self, reference: Reference) -> Proposal:
+        """Propose what the columns are, and show it."""
+        target, prediction = _column(self._given.target, reference), _column(self._given.prediction, reference)
+        proposal = Proposal(reference.table, target, prediction)
+        self._console.print(_shown(proposal, reference))
+        likely = proposal.likely_target
+        if likely and target is None:
+            question = f"'{likely}' looks like the true value; do the events carry it, too (y/n)"
+            if self._ask(question, "n", _yes_or_no):
+                proposal = Proposal(reference.table, likely, prediction)
+                self._console.print(_shown(proposal, reference))
+        return proposal
+
+    def collector(
+        self, reference: Reference | None, proposal: Proposal | None, directory: Path
+    ) -> tuple[str, dict[str, Any]]:
+        """Give the id and the config of the collector; ``directory`` is the config's."""
+        given, find = self._given, self._find
+        name = "main" if reference is None else reference.path.name.partition(".")[0]
+        collector_id = find(given.id, "Id of the collector, a part of its address", name, _id)
+        presets = find(" ".join(given.presets) or None, "What to compute", " ".join(_usual(proposal)), _presets)
+        trigger = find(given.trigger, "When to make a snapshot (rows:N, every:1h, cron:…)", "rows:500", trigger_of)
+        workspace = find(given.workspace, "Where snapshots go, a directory or an address", "workspace", _not_empty)
+        project = find(given.project, "The project there, by name or id", collector_id, _not_empty)
+        columns = {} if proposal is None else {"data_definition": proposal.data_definition()}
+        return collector_id, {
+            "trigger": trigger,
+            "report_config": {"metrics": _metrics(presets, proposal), "include_tests": False, "tags": []},
+            **columns,
+            **({} if reference is None else {"reference_path": reference.path_in_config(directory)}),
+            "api_url": workspace,
+            "api_secret": None,
+            "project_id" if _UUID.fullmatch(project) else "project_name": project,
+        }
+
+    def _find(self, option: str | None, question: str, default: str, check: Callable[[str], T]) -> T:
+        return self._ask(question, default, check) if option is None else check(option)
+
+
+def _config(collector_id: str, collector: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Write out what people change, whether it is the default or not; raise ConfigError for what can't be."""
+    default = CollectorServiceConfig()
+    shown = ("autosave", "data_dir", "durability", "evaluation_timeout", "evaluation_workers")
+    config = {
+        "$schema": _schema_path(path).name,
+        "collectors": {collector_id: collector},
+        **{name: getattr(default, name) for name in shown},
+        "storage": {"max_log_events": 100},
+        "retention": {"batches": default.retention.batches, "seconds": default.retention.seconds},
+    }
+    problem = CollectorServiceConfig.parse(config, source=str(path)).collectors[collector_id].workspace_problem()
+    if problem is not None:
+        raise CommandError(problem)
+    return config
+
+
+def _metrics(presets: Sequence[str], proposal: Proposal | None) -> list[Any]:
+    """Keep texts out of the drift: it trains a model on each, which takes half a minute and fails on few words."""
+    columns = [] if proposal is None or not proposal.of("text") else proposal.of("numerical", "categorical")
+    drift: dict[str, Any] = {"type": "DataDriftPreset", "columns": columns}
+    return [drift if preset == "DataDriftPreset" and columns else preset for preset in presets]
+
+
+def _usual(proposal: Proposal | None) -> list[str]:
+    if proposal is None or not proposal.of("numerical", "categorical"):
+        return ["DataSummaryPreset"]
+    return ["DataDriftPreset", *([_OF_TASK[proposal.task]] if proposal.task else [])]
+
+
+def _shown(proposal: Proposal, reference: Reference) -> Table:
+    title = f"{reference.path}: {reference.table.num_rows:,} rows, {reference.table.num_columns} columns"
+    table = Table(
+        "taken as", "columns", title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
+    for kind in ("numerical", "categorical", "text", "datetime", "id", "left out"):
+        if names := proposal.of(kind):
+            table.add_row(kind, Text(", ".join(names)))
+    for role in ("target", "prediction"):
+        if (name := getattr(proposal, role)) is not None:
+            table.add_row(role, Text(name), style="bold")
+    return table
+
+
+def _say_what_is_next(path: Path, collector_id: str, console: Console) -> None:
+    at = "" if str(path) == CONFIG_PATH else f" --config-path {path}"
+    steps = [
+        ("wrote", str(path), "what it says of columns, trigger and workspace is yours to change"),
+        ("next", f"evidently-collector{at}", "runs the service"),
+        ("then", f"evidently-collector send FILE --id {collector_id}", "sends it events"),
+    ]
+    console.print()
+    for when, what, why in steps:
+        console.print(Text.assemble(f"{when:<6} ", (what, "bold"), f"   {why}"), soft_wrap=True)
+
+
+def _others_in_the_way(path: Path, schema: str, reference: Reference | None) -> list[Path]:
+    """Name the files beside the config that would become others."""
+    is_other = not _schema_path(path).exists() or _schema_path(path).read_text(encoding="utf-8") != schema
+    files = [_schema_path(path)] if is_other else []
+    return files if reference is None or reference.is_written(path.parent) else [*files, reference.target(path.parent)]
+
+
+def _ask_before_overwriting(files: Sequence[Path], ask: Ask) -> None:
+    names = " and ".join(str(file) for file in files if file.exists())
+    if names and not ask(f"Overwrite {names} (y/n)", "n", _yes_or_no):
+        raise CommandError(f"{names} would be overwritten", "choose another --config-path, or say --overwrite")
+
+
+def _schema_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.schema.json")
+
+
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+# Checks of answers
+
+
+def _reference(answer: str) -> Reference | None:
+    return None if answer == "-" else Reference.read(answer)
+
+
+def _column(name: str | None, reference: Reference) -> str | None:
+    names = reference.table.column_names
+    if name is not None and name not in names:
+        raise CommandError(f"{reference.path} has no column '{name}'", did_you_mean(name, names))
+    return name
+
+
+def _id(answer: str) -> str:
+    try:
+        return check_id(answer)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def _presets(answer: str) -> list[str]:
+    names = answer.replace(",", " ").split()
+    unknown = next((name for name in names if name not in PRESETS), None)
+    if unknown is not None or not names:
+        raise CommandError(f"'{unknown or ''}' is no preset that init knows", did_you_mean(unknown or "", PRESETS))
+    return names
+
+
+def _not_empty(answer: str) -> str:
+    if not answer:
+        raise CommandError("it can't be empty")
+    return answer
+
+
+def _yes_or_no(answer: str) -> bool:
+    if answer.lower() not in {"y", "yes", "n", "no"}:
+        raise CommandError("say y or n")
+    return answer.lower().startswith("y")

@@ -1,0 +1,132 @@
+"""``logs``: what became of a collector's batches, as a table that can go on as they come."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import Console
+
+    from collector.client import CollectorClient
+
+    Entry = dict[str, Any]
+
+POLL_SECONDS = 1.0
+# What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
+_SHORT_ID = 8
+_DID = {
+    ("CreateReport", True): "evaluated",
+    ("CreateReport", False): "failed",
+    ("UploadReport", True): "delivered",
+    ("UploadReport", False): "undelivered",
+}
+_HEAD = f"{'time':<14}  {'batch':<9}  {'rows':>9}  {'':<11}  outcome"
+_GAP = "… entries may be missing here: the service keeps the last few only (storage.max_log_events in its config)"
+
+
+def show_logs(
+    client: CollectorClient, collector_id: str, console: Console, *, is_followed: bool, is_json: bool
+) -> None:
+    """Print what became of the last batches, oldest first; and go on until Ctrl-C, if it is to be followed."""
+    view = _JsonLines(console) if is_json else _Lines(console)
+    with suppress(KeyboardInterrupt):
+        for entries, is_gap in _news(client, collector_id, is_followed=is_followed):
+            if is_gap:
+                view.write_gap()
+            view.write(entries)
+            if not entries and not is_followed:
+                view.write_nothing()
+
+
+def _news(client: CollectorClient, collector_id: str, *, is_followed: bool) -> Iterator[tuple[list[Entry], bool]]:
+    """Give the entries that are new, oldest first, and whether others came and went unseen before them."""
+    known: list[Entry] = []
+    while True:
+        entries = client.get_logs(collector_id)[::-1]
+        new = [entry for entry in entries if entry not in known]
+        yield new, bool(known) and len(new) == len(entries)
+        if not is_followed:
+            return
+        known = entries
+        time.sleep(POLL_SECONDS)
+
+
+class _JsonLines:
+    """Writes each entry as a line of JSON."""
+
+    def __init__(self, console: Console) -> None:
+        self._file = console.file
+
+    def write_gap(self) -> None:
+        """Leave it out: what reads JSON wants entries only."""
+
+    def write_nothing(self) -> None:
+        """Leave it out."""
+
+    def write(self, entries: list[Entry]) -> None:
+        """Write entries."""
+        self._file.writelines(json.dumps(entry) + "\n" for entry in entries)
+        self._file.flush()
+
+
+class _Lines:
+    """Writes each entry as a line of a table; notes below it, unless they are those of the one before."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._notes: list[str] = []
+        self._print(Text(_HEAD, style="dim"))
+
+    def write_gap(self) -> None:
+        """Say that entries may have come and gone."""
+        self._print(Text(_GAP, style="yellow"))
+
+    def write_nothing(self) -> None:
+        """Say that there are no entries."""
+        self._print(Text("no batch was evaluated yet"))
+
+    def write(self, entries: list[Entry]) -> None:
+        """Write entries, and their notes."""
+        for entry in entries:
+            self._print(line_of(entry))
+            if (notes := entry.get("notes", self._notes)) != self._notes:
+                self._notes = notes
+                for note in notes:
+                    self._print(Text(f"{'':<14}  {note}", style="dim"))
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True)
+
+
+def line_of(entry: Entry) -> Text:
+    """Make the line of an entry: when, which batch, how many rows, what was done, and what came of it."""
+    is_good = entry["ok"]
+    when = datetime.fromisoformat(entry["time"]).astimezone()
+    batch = "…" + entry.get("batch_id", "")[-_SHORT_ID:]
+    did = _DID.get((entry["type"], is_good), entry["type"])
+    return Text.assemble(
+        (f"{when:%m-%d %H:%M:%S}  ", "dim"),
+        f"{batch:<9}  {entry.get('rows', 0):>9,}  ",
+        (f"{did:<11}  ", "" if is_good else "bold red"),
+        ", ".join(_outcome(entry)),
+    )
+
+
+def _outcome(entry: Entry) -> Iterable[str]:
+    if entry["error"]:
+        yield entry["error"].removeprefix("Error running report: ").removeprefix("Error saving snapshot: ")
+    if entry["type"] != "CreateReport":  # the rest was told when it was evaluated
+        return
+    if "drifted_columns" in entry:
+        yield f"{entry['drifted_columns']} of {entry['columns']} columns drifted"
+    for name, count in entry.get("tests", {}).items():
+        if count:
+            yield f"{count} tests {name}"

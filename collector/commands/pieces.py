@@ -1,0 +1,155 @@
+"""Pieces: the rows of a source, cut into what is sent in one request each, always at the same places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collector.client import ARROW, arrow_body
+from collector.commands.csv_tables import read_csv
+from collector.errors import CommandError
+
+if TYPE_CHECKING:
+    from collector.commands.sources import Source
+
+# Well under the service's limits, of JSON too, and enough that a request's own cost doesn't matter.
+MAX_BYTES = 4 * 2**20
+MAX_LINE_BYTES = 64 * 2**20
+NDJSON = "application/x-ndjson"
+_READ_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows for one request; the first of them is row ``start`` of the source, from 1."""
+
+    start: int
+    rows: int
+    body: bytes
+    media_type: str
+
+    def place_of(self, detail: str) -> str:
+        """Say of which rows the service speaks when it refuses this piece."""
+        line = re.search(r"\bline (\d+)\b", detail) if self.media_type == NDJSON else None
+        if line is not None or self.rows == 1:
+            return f"row {self.start + (int(line[1]) - 1 if line else 0)}"
+        return f"rows {self.start} to {self.start + self.rows - 1}"
+
+
+def read_pieces(source: Source, rows: int, first: int = 1) -> Iterator[Piece]:
+    """Read a source in pieces of so many rows, beginning with row ``first``; raise CommandError, naming the row."""
+    if source.format == "ndjson":
+        yield from _pieces_of_lines(source, rows, first)
+        return
+    for start, table in _cut(_from_row(read_tables(source), first), rows, first):
+        yield from _pieces_of_table(table.unify_dictionaries().combine_chunks(), start)
+
+
+def read_tables(source: Source) -> Iterator[pa.Table]:
+    """Read a source whose rows have types; raise CommandError if it isn't what it is said to be."""
+    read = {"csv": _csv, "parquet": _parquet, "arrow": _arrow}.get(source.format)
+    if read is None:
+        raise CommandError(f"{source.name} is {source.format}", "write it as CSV or parquet")
+    try:
+        yield from read(source)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise CommandError(f"{source.name} can't be read as {source.format}: {_first_line(error)}") from error
+
+
+def _csv(source: Source) -> Iterator[pa.Table]:
+    return read_csv(source.open, source.name)
+
+
+def _parquet(source: Source) -> Iterator[pa.Table]:
+    with source.open() as file, pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False) as parquet:
+        source.rows = parquet.metadata.num_rows
+        for batch in parquet.iter_batches(_READ_ROWS):
+            yield pa.Table.from_batches([batch]).replace_schema_metadata(parquet.schema_arrow.metadata)
+
+
+def _arrow(source: Source) -> Iterator[pa.Table]:
+    """Read either form: the file, whose batches are listed at its end, or the stream."""
+    with source.open() as file:
+        is_file = file.read(6) == b"ARROW1"
+        file.seek(0)
+        if is_file:
+            reader = pa.ipc.open_file(file)
+            for number in range(reader.num_record_batches):
+                yield pa.Table.from_batches([reader.get_batch(number)])
+        else:
+            for batch in pa.ipc.open_stream(file):
+                yield pa.Table.from_batches([batch])
+
+
+def _from_row(tables: Iterable[pa.Table], first: int) -> Iterator[pa.Table]:
+    skipped = first - 1
+    for table in tables:
+        if skipped < table.num_rows:
+            yield table.slice(skipped)
+        skipped = max(skipped - table.num_rows, 0)
+
+
+def _cut(tables: Iterable[pa.Table], rows: int, start: int) -> Iterator[tuple[int, pa.Table]]:
+    """Cut tables anew, into those of so many rows; each comes with the number of its first row."""
+    held: list[pa.Table] = []
+    count = 0
+    for table in tables:
+        held.append(table)
+        count += table.num_rows
+        if count < rows:
+            continue
+        whole = pa.concat_tables(held)
+        while count >= rows:
+            yield start, whole.slice(0, rows)
+            whole, start, count = whole.slice(rows), start + rows, count - rows
+        held = [whole]
+    if count:
+        yield start, pa.concat_tables(held)
+
+
+def _pieces_of_table(table: pa.Table, start: int) -> Iterator[Piece]:
+    """Halve what is too large, unless that is no help, as with a dictionary that both halves need."""
+    half = (table.num_rows + 1) // 2
+    if table.num_rows > 1 and table.nbytes > MAX_BYTES and table.slice(0, half).nbytes < 0.9 * table.nbytes:
+        yield from _pieces_of_table(table.slice(0, half), start)
+        yield from _pieces_of_table(table.slice(half), start + half)
+    else:
+        yield Piece(start, table.num_rows, arrow_body(table), ARROW)
+
+
+def _pieces_of_lines(source: Source, rows: int, first: int) -> Iterator[Piece]:
+    """Gather lines as they are: what they hold is judged by the service."""
+    lines: list[bytes] = []
+    size, start = 0, first
+    for number, line in enumerate(_lines(source), 1):
+        if number < first:
+            continue
+        if lines and (len(lines) == rows or size + len(line) > MAX_BYTES):
+            yield Piece(start, len(lines), b"\n".join(lines), NDJSON)
+            lines, size, start = [], 0, number
+        lines.append(line)
+        size += len(line) + 1
+    if lines:
+        yield Piece(start, len(lines), b"\n".join(lines), NDJSON)
+
+
+def _lines(source: Source) -> Iterator[bytes]:
+    with source.open() as file:
+        while line := file.readline(MAX_LINE_BYTES):
+            if len(line) == MAX_LINE_BYTES:
+                raise CommandError(
+                    f"{source.name}: a line has {MAX_LINE_BYTES} bytes or more", "NDJSON has one object a line"
+                )
+            if kept := line.removeprefix(b"\xef\xbb\xbf").strip():
+                yield kept
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]

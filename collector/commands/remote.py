@@ -1,0 +1,89 @@
+"""Speaking to a service from a command: what goes wrong is said with a hint."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from collector.client import CollectorClient
+from collector.commands.options import read_secret
+from collector.errors import CommandError, RequestRefused, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# A service that is just being started has 3 s to come; who mistyped its address waits no longer than that.
+RETRIES = 4
+
+
+@dataclass(frozen=True)
+class Service:
+    """Where a service is, and what lets us in, as the options say."""
+
+    url: str
+    secret: str | None = None
+    secret_file: Path | None = None
+    cafile: str | None = None
+
+    @contextmanager
+    def open(self, retries: int = RETRIES) -> Iterator[CollectorClient]:
+        """Open a client whose errors are CommandErrors."""
+        with _translated(self.url), self._client(retries) as client:
+            yield client
+
+    def _client(self, retries: int) -> CollectorClient:
+        address = httpx.URL(self.url)
+        if address.scheme not in {"http", "https"} or not address.host:
+            raise CommandError(f"'{self.url}' is no address of a service", "write it as --url http://HOST:PORT")
+        secret = read_secret(self.secret, self.secret_file)
+        return CollectorClient(self.url, secret, retries=retries, verify=self.cafile or True)
+
+
+def choose_collector(status: dict[str, Any], collector_id: str | None) -> dict[str, Any]:
+    """Give the status of the collector that is meant, which may be left open where there is only one."""
+    collectors: dict[str, dict[str, Any]] = {one["id"]: one for one in status["collectors"]}
+    if collector_id is None and len(collectors) == 1:
+        [collector_id] = collectors
+    if collector_id in collectors:
+        return collectors[collector_id]
+    if not collectors:
+        raise CommandError("the service has no collector yet", "'evidently-collector init' writes a config with one")
+    said = "the service has several collectors" if collector_id is None else f"it has no collector '{collector_id}'"
+    raise CommandError(said, f"name one with --id: {_listed(list(collectors))}")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx.InvalidURL as error:
+        raise CommandError(f"'{url}' is no address: {error}", "write it as --url http://HOST:PORT") from error
+    except ServiceUnavailable as error:
+        raise CommandError(str(error), _about_silence(error)) from error
+    except RequestRefused as error:
+        raise CommandError(
+            error.detail or f"the service answered {error.status}", _HINTS.get(error.status, "")
+        ) from error
+
+
+def _about_silence(error: ServiceUnavailable) -> str:
+    if "CERTIFICATE" in str(error).upper():
+        return "name the authority that vouches for it with --cafile"
+    if isinstance(error.__cause__, httpx.ConnectError):
+        return "start the service with 'evidently-collector', or say where it runs with --url"
+    return "try again in a while"
+
+
+_HINTS = {
+    401: "give the service's secret with --secret-file, or as EVIDENTLY_COLLECTOR_SECRET",
+    404: "'evidently-collector status' names the collectors that are there",
+    413: "send fewer rows at a time with --rows",
+}

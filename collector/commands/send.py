@@ -1,0 +1,141 @@
+"""``send``: the rows of a file to a collector, in pieces, each of them once however often the command is run."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collector.commands.pieces import read_pieces
+from collector.commands.remote import choose_collector
+from collector.commands.sources import open_source
+from collector.errors import CommandError, RequestRefused, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from collector.client import CollectorClient
+    from collector.commands.pieces import Piece
+    from collector.commands.remote import Service
+    from collector.commands.sources import FileFormat, Source
+
+# Beyond the rows that its trigger waits for, a batch takes whole requests: so none has more than the trigger wants.
+MAX_ROWS = 10_000
+# A service that restarts, or has too much to do, is waited for some minutes.
+RETRIES = 10
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be sent, as the options say: ``rows`` in each request, beginning with row ``first``."""
+
+    file: str
+    collector_id: str | None = None
+    format: FileFormat | None = None
+    rows: int | None = None
+    first: int = 1
+    is_again: bool = False
+
+
+@dataclass
+class Sent:
+    """What has come of an order: the first row that the service hasn't, how many it has, and how many were new."""
+
+    next: int
+    rows: int = 0
+    new: int = 0
+
+
+def send(order: Order, service: Service) -> str:
+    """Send a file; say how many rows were new. Raises CommandError, saying where it stopped."""
+    with service.open() as client:
+        collector = choose_collector(client.status(), order.collector_id)
+    rows = order.rows or min(MAX_ROWS, collector["rows_needed"] or MAX_ROWS)
+    with open_source(order.file, order.format) as source, service.open(RETRIES) as client:
+        sending = _Sending(client, collector["id"], source, order)
+        with sending.told_if_stopped(), _progress(source) as show:
+            for piece in read_pieces(source, rows, order.first):
+                sending.send(piece)
+                show(sending.sent)
+    return _told(sending.sent, source.name, collector["id"])
+
+
+class _Sending:
+    """Sends pieces, each under a key made of what it is and where it stands in which file."""
+
+    def __init__(self, client: CollectorClient, collector_id: str, source: Source, order: Order) -> None:
+        self.sent = Sent(order.first)
+        self._client = client
+        self._collector_id = collector_id
+        self._source = source
+        self._order = order
+        self._nonce = uuid.uuid4().hex if order.is_again else ""
+
+    def send(self, piece: Piece) -> None:
+        """Send a piece, and return once it is durable."""
+        key = hashlib.sha256(f"{self._source.identity}\0{piece.start}\0{self._nonce}\0".encode() + piece.body)
+        name = self._source.name
+        try:
+            is_new = self._client.send_body(self._collector_id, piece.body, piece.media_type, key.hexdigest())
+        except RequestRefused as error:
+            hint = "send fewer rows at a time with --rows" if error.status == 413 else self._how_to_go_on()
+            raise CommandError(f"{name}, {piece.place_of(error.detail)}: {error.detail}", hint) from error
+        except ServiceUnavailable as error:
+            raise CommandError(f"{name}: stopped before row {piece.start}: {error}", self._how_to_go_on()) from error
+        self.sent.next += piece.rows
+        self.sent.rows += piece.rows
+        self.sent.new += piece.rows if is_new else 0
+
+    @contextmanager
+    def told_if_stopped(self) -> Iterator[None]:
+        """Say how far it has come when Ctrl-C stops it."""
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            stopped = f"{self._source.name}: stopped before row {self.sent.next}"
+            raise CommandError(stopped, self._how_to_go_on(), exit_code=130) from error
+
+    def _how_to_go_on(self) -> str:
+        if self._order.is_again:
+            return f"go on with --again --from {self.sent.next}"
+        return "the same command, run again within a day, goes on where this one stopped and doubles nothing"
+
+
+def _told(sent: Sent, name: str, collector_id: str) -> str:
+    if sent.new == sent.rows:
+        return f"{name}: {_rows(sent.rows)} sent to {collector_id}"
+    known = f"{sent.rows - sent.new:,} had come before"
+    return f"{name}: {sent.new:,} of {_rows(sent.rows)} were new to {collector_id}, {known}; --again sends them as new"
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+@contextmanager
+def _progress(source: Source) -> Iterator[Callable[[Sent], None]]:
+    """Show a bar on a terminal, and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    told = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[told]}"),
+    )
+    with Progress(
+        *told, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(Path(source.name).name, total=None, told="reading")
+
+        def show(sent: Sent) -> None:
+            done = source.done if source.rows is None else (sent.next - 1) / max(source.rows, 1)
+            total = None if done is None else 1.0
+            bar.update(task, completed=done or 0, total=total, told=f"{_rows(sent.rows)}")
+
+        yield show

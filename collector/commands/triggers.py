@@ -1,0 +1,42 @@
+"""Triggers as they are written on a command line."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from collector.errors import CommandError
+
+_HINT = "write it as rows:500 or every:1h, or both with a comma, or cron:0 9 * * * Europe/Berlin"
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_CRON = re.compile(r"cron:\s*((?:\S+\s+){4}\S+)(?:\s+([A-Z]\w*(?:/\S+)?))?")
+_EVERY = re.compile(r"every:(\d+(?:\.\d+)?)\s*([smhd])")
+_ROWS = re.compile(r"rows:(\d[\d_]*)")
+
+
+def trigger_of(text: str) -> dict[str, Any]:
+    """Give the trigger of a config that is meant; raise CommandError if none is."""
+    text = text.strip()
+    if found := _CRON.fullmatch(text):
+        zone = {"timezone": found[2]} if found[2] else {}
+        return {"type": "CronTrigger", "schedule": found[1], **zone}
+    parts = [_rows(part) or _every(part) for part in text.split(",")]
+    match [part for part in parts if part is not None]:
+        case [trigger] if len(parts) == 1:
+            return trigger
+        case [{"rows_count": _} as rows, {"interval": _} as every] | [
+            {"interval": _} as every,
+            {"rows_count": _} as rows,
+        ]:
+            return {"type": "RowsCountOrIntervalTrigger", "rows_count_trigger": rows, "interval_trigger": every}
+    raise CommandError(f"'{text}' is no trigger", _HINT)
+
+
+def _rows(text: str) -> dict[str, Any] | None:
+    found = _ROWS.fullmatch(text.strip())
+    return found and {"type": "RowsCountTrigger", "rows_count": int(found[1])}
+
+
+def _every(text: str) -> dict[str, Any] | None:
+    found = _EVERY.fullmatch(text.strip())
+    return found and {"type": "IntervalTrigger", "interval": float(found[1]) * _SECONDS[found[2]]}

@@ -1,0 +1,39 @@
+"""A service that stands for one that runs elsewhere."""
+
+from contextlib import contextmanager
+
+from collector.errors import RequestRefused
+
+
+class FakeService:
+    """Keeps the bodies that are sent, each key's once; ``trouble`` says which sendings, from 1, raise what."""
+
+    def __init__(self, *ids, rows_needed=None, trouble=None):
+        self.collectors = [{"id": one, "rows_needed": rows_needed} for one in ids or ("main",)]
+        self.kept = {}
+        self.sendings = 0
+        self.trouble = trouble or {}
+        self.logs = [[]]
+        self.polls = 0
+
+    @contextmanager
+    def open(self, retries=0):
+        self.retries = retries
+        yield self
+
+    def status(self):
+        return {"collectors": self.collectors}
+
+    def send_body(self, collector_id, body, media_type, key):
+        self.sendings += 1
+        if error := self.trouble.get(self.sendings):
+            raise error
+        is_new = key not in self.kept
+        self.kept.setdefault(key, (collector_id, media_type, body))
+        return is_new
+
+    def get_logs(self, collector_id):
+        if collector_id not in [one["id"] for one in self.collectors]:
+            raise RequestRefused(404, "not found")
+        self.polls += 1
+        return self.logs.pop(0)
