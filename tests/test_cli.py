@@ -295,7 +295,7 @@ def service(monkeypatch):
             yield self
 
         def status(self):
-            return {"collectors": [{"id": "main"}]}
+            return {"collectors": [{"id": "main", "state": "waiting"}]}
 
         def flush(self, collector_id):
             state.asked.append(("flush", collector_id))

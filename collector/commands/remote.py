@@ -45,7 +45,8 @@ class Service:
 
 def choose_collector(status: dict[str, Any], collector_id: str | None) -> dict[str, Any]:
     """Give the status of the collector that is meant, which may be left open where there is only one."""
-    collectors: dict[str, dict[str, Any]] = {one["id"]: one for one in status["collectors"]}
+    at_work = [one for one in status["collectors"] if one["state"] != "retired"]
+    collectors: dict[str, dict[str, Any]] = {one["id"]: one for one in at_work}
     if collector_id is None and len(collectors) == 1:
         [collector_id] = collectors
     if collector_id in collectors:

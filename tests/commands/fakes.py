@@ -9,7 +9,7 @@ class FakeService:
     """Keeps the bodies that are sent, each key's once; ``trouble`` says which sendings, from 1, raise what."""
 
     def __init__(self, *ids, rows_needed=None, trouble=None):
-        self.collectors = [{"id": one, "rows_needed": rows_needed} for one in ids or ("main",)]
+        self.collectors = [{"id": one, "state": "waiting", "rows_needed": rows_needed} for one in ids or ("main",)]
         self.kept = {}
         self.sendings = 0
         self.trouble = trouble or {}

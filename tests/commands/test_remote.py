@@ -63,9 +63,15 @@ def test_an_empty_secret_is_a_bad_config():
         pass
 
 
-def test_the_only_collector_needs_no_name():
-    assert choose_collector({"collectors": [{"id": "a"}]}, None) == {"id": "a"}
-    assert choose_collector({"collectors": [{"id": "a"}, {"id": "b"}]}, "b") == {"id": "b"}
+def status_of(*ids, retired=()):
+    states = dict.fromkeys(ids, "waiting") | dict.fromkeys(retired, "retired")
+    return {"collectors": [{"id": one, "state": state} for one, state in states.items()]}
+
+
+def test_the_only_collector_at_work_needs_no_name():
+    assert choose_collector(status_of("a"), None)["id"] == "a"
+    assert choose_collector(status_of("a", retired=["b"]), None)["id"] == "a"
+    assert choose_collector(status_of("a", "b"), "b")["id"] == "b"
 
 
 @pytest.mark.parametrize(
@@ -79,5 +85,5 @@ def test_the_only_collector_needs_no_name():
 )
 def test_which_collectors_there_are_is_said_when_none_is_meant(ids, chosen, says, hint):
     with pytest.raises(CommandError, match=says) as caught:
-        choose_collector({"collectors": [{"id": one} for one in ids]}, chosen)
+        choose_collector(status_of(*ids), chosen)
     assert hint in caught.value.hint
