@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -35,6 +36,8 @@ app = typer.Typer(
 _COMPLETE = "_EVIDENTLY_COLLECTOR_COMPLETE"
 _REPORT = "run it again with --debug to see where, and report it"
 FileFormat = Literal["csv", "parquet", "ndjson", "arrow"]
+LogFormat = Literal["text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 ConfigPath = Annotated[
     Path,
@@ -75,6 +78,20 @@ def run(
         str | None,
         typer.Option(show_envvar=False, envvar=_ENV + "KEYFILE", help="For TLS: the certificate's key, in PEM."),
     ] = None,
+    no_live: Annotated[
+        bool,
+        typer.Option(
+            "--no-live", show_envvar=False, envvar=_ENV + "NO_LIVE", help="In a terminal too, write nothing but logs."
+        ),
+    ] = False,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(show_envvar=False, envvar=_ENV + "LOG_FORMAT", help="Logs for people, or a JSON object a line."),
+    ] = "text",
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(show_envvar=False, envvar=_ENV + "LOG_LEVEL", help="What is less than this isn't logged."),
+    ] = "info",
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
     debug: Annotated[  # noqa: ARG001  (main takes it, wherever it stands)
         bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")
@@ -96,7 +113,8 @@ def run(
         typer.echo(f"evidently-collector {__version__}")
         return
     if context.invoked_subcommand is None:
-        _serve(config_path, host, port, read_secret(secret, secret_file), certfile, keyfile)
+        options = (host, port, read_secret(secret, secret_file), certfile, keyfile)
+        _serve(config_path, *options, log_format=log_format, log_level=log_level, is_live=not no_live)
 
 
 @app.command()
@@ -351,16 +369,16 @@ def _tell(error: Exception) -> NoReturn:
             _fail(EX_SOFTWARE, f"a mistake in the collector itself: {said}", hint=_REPORT)
 
 
-def _serve(config_path: Path, *options: Any) -> None:
+def _serve(config_path: Path, *options: Any, log_format: str, log_level: str, is_live: bool) -> None:
     file = _load(config_path, is_made_if_missing=True)
     from collector.views.logs import set_up_logs
 
-    set_up_logs()
+    terminal = set_up_logs(log_format, log_level, is_live=is_live)
     from collector.daemon import Options, run
     from collector.errors import CollectorError
 
     try:
-        run(Options(*options), file)
+        run(replace(Options(*options), terminal=terminal), file)
     except CollectorError:
         raise
     except Exception:

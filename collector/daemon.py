@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collector.pipeline.workers import Workers
     from collector.store.data_dir import DataDir
     from collector.store.journal import Journal
+    from collector.views.terminal import Terminal
 
 _log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ class Options:
     secret: str | None
     certfile: str | None = None
     keyfile: str | None = None
+    terminal: Terminal | None = None
 
 
 def run(options: Options, file: ConfigFile) -> None:
@@ -95,6 +97,10 @@ async def serve(
                 _log.info(f"no collectors yet: add one with POST /{{id}}, or in {file.path}")
             if config.unused():
                 _log.info("set, but unused", fields=config.unused())
+            if options.terminal is not None:
+                from collector.views.live import show_live
+
+                nursery.start_soon(show_live, options.terminal, supervisor.service_status, url)
             task_status.started(url)
             await serve_http(
                 app, listener, tls, lambda: supervisor.config.limits.max_connections, partial(_drain, draining)

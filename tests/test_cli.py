@@ -33,7 +33,7 @@ GOOD = {
 @pytest.fixture(autouse=True)
 def logs(monkeypatch):
     """Leave the logs of the whole test run as they are."""
-    monkeypatch.setattr("collector.views.logs.set_up_logs", lambda: None)
+    monkeypatch.setattr("collector.views.logs.set_up_logs", lambda *_, **__: None)
 
 
 @pytest.fixture

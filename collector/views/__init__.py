@@ -1,1 +1,1 @@
-"""What the operator sees: logs, for now."""
+"""What the operator sees: logs, and the live view of a terminal."""

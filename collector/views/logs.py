@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
+
+from collector.views.terminal import open_terminal
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -15,27 +16,35 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from collector.views.terminal import Terminal
+
     _Event = MutableMapping[str, Any]
 
-_STYLES = {"info": "", "warning": "yellow", "error": "bold red"}
+_STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "bold red"}
 # What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
 _SHORT_ID = 8
 _GAP = "the log could not be written for a time; lines may be missing here\n"
 
 
-def set_up_logs() -> None:
-    """Write to standard error: for a person if it is a terminal, as ``key=value`` otherwise."""
-    stream = cast("TextIO", Lossy(sys.stderr))
+def set_up_logs(form: str = "text", level: str = "info", *, is_live: bool = False) -> Terminal | None:
+    """Write to standard error: as JSON; or for a person if it is a terminal, as ``key=value`` otherwise.
+
+    Returns the terminal, for a view below the lines, if one is wanted (``is_live``) and can be had.
+    """
+    terminal = open_terminal(sys.stderr) if is_live and form == "text" else None
+    stream = cast("TextIO", Lossy(cast("TextIO", terminal) if terminal else sys.stderr))
+    is_for_person = form == "text" and stream.isatty()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
-            *(_for_terminal(stream) if stream.isatty() else _for_files()),
+            *(_for_terminal(stream) if is_for_person else _for_machines() if form == "json" else _for_files()),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
+    return terminal
 
 
 class Lossy:
@@ -67,6 +76,14 @@ def _for_files() -> list[structlog.typing.Processor]:
     return [
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.dev.ConsoleRenderer(colors=False),
+    ]
+
+
+def _for_machines() -> list[structlog.typing.Processor]:
+    return [
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        lambda _logger, _name, event: {"time": None, "level": None, "event": None} | dict(event),
+        structlog.processors.JSONRenderer(default=str),
     ]
 
 
