@@ -47,6 +47,15 @@ ConfigPath = Annotated[
         help="The JSON file with the collectors; the default one is written if it's missing.",
     ),
 ]
+Url = Annotated[str, typer.Option(envvar=_ENV + "URL", help="Where the service runs.")]
+Secret = Annotated[str | None, typer.Option(envvar=_ENV + "SECRET", help="The service's secret.")]
+SecretFile = Annotated[
+    Path | None, typer.Option(envvar=_ENV + "SECRET_FILE", help="A file that holds the secret, and nothing else.")
+]
+CaFile = Annotated[
+    str | None, typer.Option(envvar=_ENV + "CAFILE", help="The authority that vouches for the service, in PEM.")
+]
+DEFAULT_URL = "http://localhost:8001"
 DEFAULT_CONFIG_PATH = Path("collector_config.json")
 
 
@@ -324,6 +333,36 @@ def demo(
     from collector.demo import run_demo
 
     run_demo(directory, Console())
+
+
+@app.command()
+def status(
+    url: Url = DEFAULT_URL,
+    secret: Secret = None,
+    secret_file: SecretFile = None,
+    cafile: CaFile = None,
+    is_watched: Annotated[
+        bool, typer.Option("--watch", help="Go on until Ctrl-C, with rates and as the service changes.")
+    ] = False,
+    is_json: Annotated[
+        bool, typer.Option("--json", help="Print what the service answers; with --watch, a line each second.")
+    ] = False,
+) -> None:
+    """Show how a running service stands: its config file, its workspaces, and each collector.
+
+    Exits with 0 if all is well, with 1 if anything is in trouble or the service can't be reached.
+
+    [dim]$[/dim] evidently-collector status
+    [dim]$[/dim] evidently-collector status --url http://collector:8001 --watch
+    """
+    from collector.commands.remote import Service
+    from collector.showing import show_once, watch
+
+    with Service(url, secret, secret_file, cafile).open(retries=0) as client:
+        if is_watched:
+            watch(client, url, is_json=is_json)
+        elif not show_once(client, url, is_json=is_json):
+            sys.exit(1)
 
 
 def main() -> None:

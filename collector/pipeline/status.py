@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+_T = TypeVar("_T")
 
 State = Literal["starting", "waiting", "evaluating", "undelivered", "misconfigured", "crashed", "retired"]
 
@@ -53,3 +55,23 @@ class ServiceStatus:
     trouble: str
     config: ConfigState
     collectors: tuple[Status, ...]
+
+
+def read_status(answer: Any) -> ServiceStatus:
+    """Read what ``GET /`` answers; fields that only a newer service knows are left out.
+
+    Raises ValueError if it is something else.
+    """
+    try:
+        config = _known(ConfigState, answer["config"])
+        collectors = tuple(_known(Status, one) for one in answer["collectors"])
+        return _known(ServiceStatus, {**answer, "config": config, "collectors": collectors})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("not the status of a collector service") from error
+
+
+def _known(kind: type[_T], given: dict[str, Any]) -> _T:
+    names = {one.name for one in fields(kind)}  # type: ignore[arg-type]  # one of the dataclasses above
+    return kind(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in given.items() if name in names}
+    )

@@ -88,6 +88,7 @@ class Live:
 
     def draw(self, frame: RenderableType, size: os.terminal_size) -> None:
         """Draw anything that was made for a size."""
+        self._drawn = None
         self._console.width = size.columns
         with self._console.capture() as captured:
             self._console.print(frame, crop=False)

@@ -1,0 +1,86 @@
+"""``evidently collector status``: how a service stands that runs elsewhere, once or live."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rich.console import Console
+from rich.text import Text
+
+from collector.errors import CollectorError, ServiceUnavailable
+from collector.pipeline.status import read_status
+from collector.views.live import Live, pinned
+from collector.views.screen import Screen
+from collector.views.terminal import open_terminal
+from collector.views.trouble import is_well
+from collector.views.words import lasting
+
+if TYPE_CHECKING:
+    from collector.client import CollectorClient
+    from collector.pipeline.status import ServiceStatus
+    from collector.views.terminal import Terminal
+
+INTERVAL = 1.0
+# What isn't a terminal has no width of its own; this one has room for every column.
+PLAIN_WIDTH = 160
+
+
+def show_once(client: CollectorClient, url: str, *, is_json: bool) -> bool:
+    """Print how the service stands; return whether all is well."""
+    answer, service = _ask(client, url)
+    console = Console()
+    if is_json:
+        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+    else:
+        width = console.width if console.is_terminal else PLAIN_WIDTH
+        console.print(Screen(service, None, width, None, url), crop=False)
+    return is_well(service)
+
+
+def watch(client: CollectorClient, url: str, *, is_json: bool) -> None:
+    """Show how the service stands until Ctrl-C, each second; as JSON, a line for each answer.
+
+    A service that goes away is waited for. Raises CollectorError for one that refuses, or without a terminal.
+    """
+    terminal = None if is_json else open_terminal(sys.stdout)
+    if terminal is None and not is_json:
+        raise CollectorError("--watch needs a terminal; with --json it prints a line each second")
+    with suppress(KeyboardInterrupt):  # the way to end it
+        if terminal is None:
+            _write_lines(client, url)
+        else:
+            with pinned(terminal):
+                _draw(client, url, terminal)
+
+
+def _write_lines(client: CollectorClient, url: str) -> NoReturn:
+    while True:
+        sys.stdout.write(json.dumps(_ask(client, url)[0]) + "\n")
+        sys.stdout.flush()
+        time.sleep(INTERVAL)
+
+
+def _draw(client: CollectorClient, url: str, terminal: Terminal) -> NoReturn:
+    live, answered = Live(terminal, url), time.monotonic()
+    while True:
+        try:
+            _, service = _ask(client, url)
+        except ServiceUnavailable as error:
+            silence = lasting(time.monotonic() - answered)
+            live.draw(Text(f"▲ no answer for {silence}, asked again each second: {error}"), terminal.size())
+        else:
+            answered = time.monotonic()
+            live.show(service)
+        time.sleep(INTERVAL)
+
+
+def _ask(client: CollectorClient, url: str) -> tuple[dict[str, Any], ServiceStatus]:
+    try:
+        answer = client.status()
+        return answer, read_status(answer)
+    except ValueError as error:
+        raise CollectorError(f"{url} answers, but not as a collector service does") from error
