@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import structlog
 
 from collector.views.terminal import open_terminal
+from collector.views.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -104,7 +105,7 @@ def terminal_line(event: _Event, now: datetime) -> Text:
     from rich.text import Text
 
     style = _STYLES.get(event.pop("level"), "")
-    parts: list[str | tuple[str, str]] = [(f"{now:%H:%M:%S}  ", "dim")]
+    parts = [(f"{now:%H:%M:%S}  ", "dim")]
     if "collector" in event:
         parts.append((f"{event.pop('collector')}  ", "bold cyan"))
     parts.append((str(event.pop("event")), style))
@@ -113,8 +114,8 @@ def terminal_line(event: _Event, now: datetime) -> Text:
     if details:
         parts.append((f"  {details}", "dim"))
     if trace:
-        parts.append(f"\n{trace}")
-    return Text.assemble(*parts)
+        parts.append((f"\n{trace}", ""))
+    return Text.assemble(*((printable(text), style) for text, style in parts))
 
 
 def _details(event: _Event) -> list[str]:
@@ -128,4 +129,8 @@ def _details(event: _Event) -> list[str]:
     said += [f"{count} tests {name}" for name, count in event.pop("tests", {}).items() if count]
     if "batch" in event:
         said.append(f"batch …{event.pop('batch')[-_SHORT_ID:]}")
-    return said + [f"{name} {value}" for name, value in event.items()]
+    return said + [f"{name} {_in_words(value)}" for name, value in event.items()]
+
+
+def _in_words(value: Any) -> str:
+    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

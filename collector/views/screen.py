@@ -10,7 +10,7 @@ from rich.segment import Segment
 
 from collector.views.columns import GAP, SIGNS, choose_columns
 from collector.views.trouble import trouble_of, urgency
-from collector.views.words import counted, lasting
+from collector.views.words import counted, lasting, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +88,8 @@ class Screen:
 
     def _sentence(self, text: str, style: str, indent: int = _INDENT) -> list[Line]:
         width = max(10, self._width - indent)
+        if cell_len(text) > len(text):  # textwrap counts characters; of these, some take two columns
+            width //= 2
         lines = textwrap.wrap(" ".join(text.split()), width, max_lines=_SENTENCE_LINES, placeholder=" …")
         return [[(" " * indent, ""), (line, style)] for line in lines]
 
@@ -151,7 +153,8 @@ def _end(text: str, width: int) -> str:
 def _cut(line: Line, width: int) -> Line:
     """Leave out what is beyond the edge, and the spaces before it, which would wrap if the terminal became narrower."""
     cut, left = [], width
-    for text, style in line:
+    for said, style in line:
+        text = printable(said).replace("\n", " ")
         fitting = text if cell_len(text) <= left else set_cell_size(text, left)
         cut.append((fitting, style))
         left -= cell_len(fitting)

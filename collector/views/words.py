@@ -26,3 +26,10 @@ def lasting(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Count things: 1 batch, 2 batches."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
+def printable(text: str) -> str:
+    """Give a text without what could move a cursor or change a terminal; ids and errors come from elsewhere."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)

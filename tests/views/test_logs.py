@@ -1,6 +1,8 @@
 import io
+import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import structlog
@@ -46,11 +48,22 @@ def test_what_there_are_no_words_for_is_named():
     assert line(error="no space", seconds=1.5).endswith("error no space, seconds 1.5")
 
 
+def test_several_things_are_listed():
+    assert line(problems=("one", "two")).endswith("problems one; two")
+
+
+def test_what_could_move_the_cursor_is_left_out():
+    """A collector's id is what a client has made of it."""
+    assert line(collector="\x1b[2J\rmain", error="\x07").endswith("�[2J�main  it happened  error �")
+
+
 def test_a_trace_stands_below():
     assert line(exception="Traceback ...").splitlines()[1] == "Traceback ..."
 
 
-@pytest.mark.parametrize(("level", "style"), [("info", ""), ("warning", "yellow"), ("error", "bold red")])
+@pytest.mark.parametrize(
+    ("level", "style"), [("debug", "dim"), ("info", ""), ("warning", "yellow"), ("error", "bold red")]
+)
 def test_levels_have_their_colours(level, style):
     text = terminal_line({"level": level, "event": "x"}, NOON)
     assert [span.style for span in text.spans][1:] == ([style] if style else [])
@@ -87,6 +100,41 @@ def test_what_is_for_developers_is_left_out(monkeypatch):
     set_up_logs()
     structlog.get_logger().debug("where it failed")
     assert stream.getvalue() == ""
+
+
+def test_json_is_an_object_a_line_with_time_level_and_event_first(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert set_up_logs("json") is None
+    structlog.get_logger().bind(collector="main").info("two\nlines", path=Path("x"), rows=3)
+    [written] = stream.getvalue().splitlines()
+    told = json.loads(written)
+    assert list(told)[:3] == ["time", "level", "event"]
+    assert datetime.fromisoformat(told.pop("time")).tzinfo == UTC
+    assert told == {"level": "info", "event": "two\nlines", "collector": "main", "path": "x", "rows": 3}
+
+
+def test_json_tells_where_an_error_came_from(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    set_up_logs("json")
+    structlog.get_logger().error("failed", exc_info=ValueError("bad"))
+    assert json.loads(stream.getvalue())["exception"].endswith("ValueError: bad")
+
+
+@pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_a_level_leaves_out_what_is_below_it(monkeypatch, level, heard):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    set_up_logs(level=level)
+    for name in ("debug", "info", "warning", "error"):
+        getattr(structlog.get_logger(), name)("said")
+    assert len(stream.getvalue().splitlines()) == heard
+
+
+def test_only_a_terminal_has_room_for_a_view(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert set_up_logs(is_live=True) is None
 
 
 class FullDisk(io.StringIO):
