@@ -356,7 +356,7 @@ def status(
     [dim]$[/dim] evidently-collector status --url http://collector:8001 --watch
     """
     from collector.commands.remote import Service
-    from collector.showing import show_once, watch
+    from collector.views.showing import show_once, watch
 
     with Service(url, secret, secret_file, cafile).open(retries=0) as client:
         if is_watched:

@@ -78,9 +78,21 @@ def test_version():
 
 def test_help_names_each_option_and_command():
     output = run("--help", COLUMNS="200", TERM="dumb").output
-    for option in ("config-path", "host", "port", "secret", "secret-file", "certfile", "keyfile", "debug"):
+    for option in (
+        "config-path",
+        "host",
+        "port",
+        "secret",
+        "secret-file",
+        "certfile",
+        "keyfile",
+        "no-live",
+        "log-format",
+        "log-level",
+        "debug",
+    ):
         assert f"--{option}" in output
-    for command in ("init", "send", "flush", "logs", "retry", "check", "schema", "demo"):
+    for command in ("init", "send", "flush", "logs", "status", "retry", "check", "schema", "demo"):
         assert command in output
 
 
@@ -385,6 +397,50 @@ def test_a_shell_gets_completions(monkeypatch, capsys):
         monkeypatch.setenv(name, value)
     assert exit_code_of(monkeypatch) == 0
     assert capsys.readouterr().out.split() == ["send"]
+
+
+@pytest.mark.parametrize(("is_well", "code"), [(True, 0), (False, 1)])
+def test_status_exits_by_what_it_shows(monkeypatch, is_well, code):
+    asked = []
+    monkeypatch.setattr(
+        "collector.views.showing.show_once", lambda *args, **options: asked.append((args, options)) or is_well
+    )
+    assert run("status", "--url", "http://collector", "--json").exit_code == code
+    [((_, url), options)] = asked
+    assert (url, options) == ("http://collector", {"is_json": True})
+
+
+def test_status_can_be_watched(monkeypatch):
+    asked = []
+    monkeypatch.setattr("collector.views.showing.watch", lambda *_args, **options: asked.append(options))
+    assert run("status", "--watch").exit_code == 0
+    assert asked == [{"is_json": False}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        ([], {}, ("text", "info", True)),
+        (["--no-live", "--log-format", "json", "--log-level", "debug"], {}, ("json", "debug", False)),
+        ([], {"NO_LIVE": "1", "LOG_FORMAT": "json", "LOG_LEVEL": "error"}, ("json", "error", False)),
+    ],
+)
+def test_how_the_service_logs(config, started, monkeypatch, arguments, environment, expected):
+    asked, terminal = [], object()
+
+    def set_up_logs(form, level, *, is_live):
+        asked.append((form, level, is_live))
+        return terminal
+
+    monkeypatch.setattr("collector.views.logs.set_up_logs", set_up_logs)
+    variables = {f"EVIDENTLY_COLLECTOR_{name}": value for name, value in environment.items()}
+    assert run("--config-path", config, *arguments, **variables).exit_code == 0
+    assert asked == [expected]
+    assert started[0][0].terminal is terminal
+
+
+def test_a_level_that_is_none_is_refused(config, started):
+    assert run("--config-path", config, "--log-level", "loud").exit_code == 2
 
 
 def test_demo_gets_its_directory(monkeypatch, tmp_path):

@@ -1,1 +1,1 @@
-"""What the operator sees: logs, and the live view of a terminal."""
+"""What the operator sees: logs, the live view of a terminal, and the same of a service elsewhere."""

@@ -194,7 +194,7 @@ def test_a_terminal_that_is_gone_ends_nothing(pty):
 @pytest.mark.parametrize(("term", "is_one"), [("xterm-256color", True), ("dumb", False), ("", False), (None, False)])
 def test_which_terminals_can_move_their_cursor(pty, monkeypatch, term, is_one):
     monkeypatch.delenv("TERM", raising=False) if term is None else monkeypatch.setenv("TERM", term)
-    with open(os.dup(pty.slave), "w", encoding="utf-8") as stream:
+    with os.fdopen(os.dup(pty.slave), "w", encoding="utf-8") as stream:
         opened = open_terminal(stream)
         assert (opened is not None) == is_one
     if opened:
@@ -205,7 +205,7 @@ def test_which_terminals_can_move_their_cursor(pty, monkeypatch, term, is_one):
 
 def test_a_terminal_that_has_no_signs_but_ascii_gets_plain_lines(pty, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
-    with open(os.dup(pty.slave), "w", encoding="ascii") as stream:
+    with os.fdopen(os.dup(pty.slave), "w", encoding="ascii") as stream:
         assert open_terminal(stream) is None
 
 
