@@ -360,8 +360,8 @@ def status(
 
     with Service(url, secret, secret_file, cafile).open(retries=0) as client:
         if is_watched:
-            watch(client, url, is_json=is_json)
-        elif not show_once(client, url, is_json=is_json):
+            watch(client.status, url, is_json=is_json)
+        elif not show_once(client.status, url, is_json=is_json):
             sys.exit(1)
 
 

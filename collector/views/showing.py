@@ -20,18 +20,22 @@ from collector.views.trouble import is_well
 from collector.views.words import lasting
 
 if TYPE_CHECKING:
-    from collector.client import CollectorClient
+    from collections.abc import Callable
+
     from collector.pipeline.status import ServiceStatus
     from collector.views.terminal import Terminal
+
+    # A client's method status.
+    Ask = Callable[[], Any]
 
 INTERVAL = 1.0
 # What isn't a terminal has no width of its own; this one has room for every column.
 PLAIN_WIDTH = 160
 
 
-def show_once(client: CollectorClient, url: str, *, is_json: bool) -> bool:
+def show_once(ask: Ask, url: str, *, is_json: bool) -> bool:
     """Print how the service stands; return whether all is well."""
-    answer, service = _ask(client, url)
+    answer, service = _answer(ask, url)
     console = Console()
     if is_json:
         sys.stdout.write(json.dumps(answer, indent=2) + "\n")
@@ -41,7 +45,7 @@ def show_once(client: CollectorClient, url: str, *, is_json: bool) -> bool:
     return is_well(service)
 
 
-def watch(client: CollectorClient, url: str, *, is_json: bool) -> None:
+def watch(ask: Ask, url: str, *, is_json: bool) -> None:
     """Show how the service stands until Ctrl-C, each second; as JSON, a line for each answer.
 
     A service that goes away is waited for. Raises CollectorError for one that refuses, or without a terminal.
@@ -51,24 +55,24 @@ def watch(client: CollectorClient, url: str, *, is_json: bool) -> None:
         raise CollectorError("--watch needs a terminal; with --json it prints a line each second")
     with suppress(KeyboardInterrupt):  # the way to end it
         if terminal is None:
-            _write_lines(client, url)
+            _write_lines(ask, url)
         else:
             with pinned(terminal):
-                _draw(client, url, terminal)
+                _draw(ask, url, terminal)
 
 
-def _write_lines(client: CollectorClient, url: str) -> NoReturn:
+def _write_lines(ask: Ask, url: str) -> NoReturn:
     while True:
-        sys.stdout.write(json.dumps(_ask(client, url)[0]) + "\n")
+        sys.stdout.write(json.dumps(_answer(ask, url)[0]) + "\n")
         sys.stdout.flush()
         time.sleep(INTERVAL)
 
 
-def _draw(client: CollectorClient, url: str, terminal: Terminal) -> NoReturn:
+def _draw(ask: Ask, url: str, terminal: Terminal) -> NoReturn:
     live, answered = Live(terminal, url), time.monotonic()
     while True:
         try:
-            _, service = _ask(client, url)
+            _, service = _answer(ask, url)
         except ServiceUnavailable as error:
             silence = lasting(time.monotonic() - answered)
             live.draw(Text(f"▲ no answer for {silence}, asked again each second: {error}"), terminal.size())
@@ -78,9 +82,9 @@ def _draw(client: CollectorClient, url: str, terminal: Terminal) -> NoReturn:
         time.sleep(INTERVAL)
 
 
-def _ask(client: CollectorClient, url: str) -> tuple[dict[str, Any], ServiceStatus]:
+def _answer(ask: Ask, url: str) -> tuple[dict[str, Any], ServiceStatus]:
     try:
-        answer = client.status()
+        answer = ask()
         return answer, read_status(answer)
     except ValueError as error:
         raise CollectorError(f"{url} answers, but not as a collector service does") from error

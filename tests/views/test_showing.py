@@ -49,7 +49,7 @@ def pty(monkeypatch):
 
 @pytest.mark.parametrize(("answer", "is_well"), [(WELL, True), (TROUBLED, False)])
 def test_once_it_prints_a_plain_table_and_tells_whether_all_is_well(capsys, answer, is_well):
-    assert show_once(FakeClient(answer), URL, is_json=False) == is_well
+    assert show_once(FakeClient(answer).status, URL, is_json=False) == is_well
     printed = capsys.readouterr().out
     assert printed.startswith(f"── evidently-collector 1.2.3 ── {URL} ── up 3h")
     assert "main" in printed
@@ -60,14 +60,14 @@ def test_once_it_prints_a_plain_table_and_tells_whether_all_is_well(capsys, answ
 
 @pytest.mark.parametrize(("answer", "is_well"), [(WELL, True), (TROUBLED, False)])
 def test_json_is_what_the_service_answered(capsys, answer, is_well):
-    assert show_once(FakeClient(answer), URL, is_json=True) == is_well
+    assert show_once(FakeClient(answer).status, URL, is_json=True) == is_well
     assert json.loads(capsys.readouterr().out) == answer
 
 
 @pytest.mark.parametrize("answer", [{}, [], "hello", {"collectors": 3}, json.JSONDecodeError("no", "<html>", 0)])
 def test_what_is_no_collector_service_is_told_in_a_sentence(answer):
     with pytest.raises(CollectorError, match="answers, but not as a collector service does"):
-        show_once(FakeClient(answer), URL, is_json=False)
+        show_once(FakeClient(answer).status, URL, is_json=False)
 
 
 def test_watched_it_is_drawn_until_ctrl_c_with_rates(pty):
@@ -80,7 +80,7 @@ def test_watched_it_is_drawn_until_ctrl_c_with_rates(pty):
             seen.append("\n".join(pty.display()))
             return super().status()
 
-    watch(LookingClient(*answers), URL, is_json=False)
+    watch(LookingClient(*answers).status, URL, is_json=False)
     assert "rows/s" in seen[-1]
     assert "  40 " in seen[-1]
     assert pty.display() == []
@@ -95,7 +95,7 @@ def test_a_service_that_goes_away_is_waited_for(pty):
             return super().status()
 
     gone = ServiceUnavailable("http://collector:8001 can't be reached: refused")
-    watch(LookingClient(WELL, gone, WELL), URL, is_json=False)
+    watch(LookingClient(WELL, gone, WELL).status, URL, is_json=False)
     assert "● main" in seen[1]
     assert "▲ no answer for 0s, asked again each second: http://collector:8001" in seen[2]
     assert "● main" in seen[3]
@@ -104,16 +104,16 @@ def test_a_service_that_goes_away_is_waited_for(pty):
 
 def test_a_service_that_refuses_is_not_asked_again(pty):
     with pytest.raises(RequestRefused, match="401"):
-        watch(FakeClient(RequestRefused(401, "Unauthorized")), URL, is_json=False)
+        watch(FakeClient(RequestRefused(401, "Unauthorized")).status, URL, is_json=False)
     assert pty.display() == []
 
 
 def test_watched_json_is_a_line_an_answer(capsys):
-    watch(FakeClient(WELL, TROUBLED), URL, is_json=True)
+    watch(FakeClient(WELL, TROUBLED).status, URL, is_json=True)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [WELL, TROUBLED]
 
 
 def test_without_a_terminal_only_json_can_be_watched(capsys):
     assert not sys.stdout.isatty()
     with pytest.raises(CollectorError, match="--watch needs a terminal; with --json"):
-        watch(FakeClient(WELL), URL, is_json=False)
+        watch(FakeClient(WELL).status, URL, is_json=False)

@@ -1,0 +1,36 @@
+"""The pictures of the terminal view are what the view draws now."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NAMES = ["dark.svg", "light.svg", "narrow.svg"]
+
+
+def words_of(svg):
+    """Give what a picture says; where it puts each word is rich's affair, and differs between its versions."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("pictures")
+    runpy.run_path(str(EXAMPLES / "pictures.py"))["draw_all"](directory)
+    return directory
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_picture_is_as_its_script_draws_it(drawn, name):
+    """If not, run examples/pictures.py."""
+    kept = (EXAMPLES / "pictures" / name).read_text(encoding="utf-8")
+    assert words_of(kept) == words_of((drawn / name).read_text(encoding="utf-8"))
+    assert len(words_of(kept)) > 50
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_picture_fetches_a_font_or_anything_else(drawn, name):
+    svg = (drawn / name).read_text(encoding="utf-8")
+    assert not re.search(r"(url\(|href=|@import)\s*[\"']?https?:", svg)
