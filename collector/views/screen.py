@@ -108,13 +108,15 @@ class Screen:
 
     def _block(self, status: Status, id_width: int, columns: list[Column]) -> list[Line]:
         """Give the line of a collector, and those of its trouble below it."""
-        trouble = trouble_of(status, self._service.time)
+        said = trouble_of(status, self._service.time)
         sign, style = SIGNS.get(status.state, ("●", ""))
-        if trouble and style not in {"red", "yellow"}:
+        if said and style not in {"red", "yellow"}:
             sign, style = "▲", "yellow"
+        if status.state == "retired":
+            said = "not in the config file any more, its rows are kept: put it back there, or DELETE it"
         line: Line = [(f"{sign:{GAP}}", style), (_filled(status.id, id_width), "bold")]
         line += [_cell(column, column.show(status)) for column in columns]
-        return [line, *self._sentence(trouble, style, 2 * GAP)]
+        return [line, *self._sentence(said, style, 2 * GAP)]
 
     def _fitting(self, block: Callable[[Status], list[Line]], room: int | None) -> list[Line]:
         everyone = self._service.collectors

@@ -61,6 +61,12 @@ def test_a_collectors_trouble_stands_below_it():
     assert lines[-1] == "    2 snapshots undelivered for 3m: http://ui: refused"
 
 
+def test_a_retired_collector_says_what_to_do_and_is_no_trouble():
+    text = screen(service(collector("old", "retired", rows_waiting=5)), width=100)
+    assert "◌ old" in text
+    assert "its rows are kept: put it back there, or DELETE it" in text
+
+
 def test_a_collector_that_works_but_has_failed_batches_is_marked():
     assert "▲ main" in screen(service(collector(failed=1)))
 
