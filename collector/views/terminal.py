@@ -123,10 +123,11 @@ class Terminal:
 
         If the size has changed, no one knows where the frame is by now: all that is on the screen is written anew.
         """
+        typed = self._typed_lines()
         if not self._rows:
             return ""
         if size == self._drawn_size:
-            return f"\x1b[{self._rows + self._typed_lines()}A\r{_ERASE_BELOW}"
+            return f"\x1b[{self._rows + typed}A\r{_ERASE_BELOW}"
         room = size.lines - 1 - sum(_rows(line, size.columns) for line in following)
         kept: list[str] = []
         for line in reversed(self._recent):

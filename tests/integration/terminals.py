@@ -3,6 +3,7 @@
 import sys
 import termios
 import time
+import warnings
 
 import pexpect
 import pyte
@@ -30,7 +31,7 @@ class App:
     def text(self):
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
 
-    def wait_for(self, check, what, seconds=60.0):
+    def wait_for(self, check, what, seconds=100.0):
         """Read until the screen's text fits ``check``, and return the text."""
         deadline = time.monotonic() + seconds
         while not check(self.text):

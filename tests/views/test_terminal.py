@@ -84,6 +84,14 @@ def test_who_presses_enter_tears_nothing(pty, terminal):
     assert pty.display() == ["above", *FRAME]
 
 
+def test_what_was_typed_before_the_first_frame_takes_no_line_away(pty, terminal):
+    terminal.write("above\n")
+    pty.type("\n\n")
+    draw(terminal)
+    draw(terminal)
+    assert pty.display() == ["above", "", "", *FRAME]
+
+
 def test_enter_at_the_bottom_of_the_screen_tears_nothing_either(pty, terminal):
     for number in range(20):
         terminal.write(f"line {number}\n")
