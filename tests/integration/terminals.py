@@ -22,9 +22,11 @@ class App:
         self.screen = pyte.Screen(columns, lines)
         self.stream = pyte.ByteStream(self.screen)
         self.written = b""
-        self.process = pexpect.spawn(
-            program, arguments, cwd=cwd, env=environment(**variables), dimensions=(lines, columns)
-        )
+        with warnings.catch_warnings():  # of a fork beside other tests' threads; the child calls nothing but exec
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.process = pexpect.spawn(
+                program, arguments, cwd=cwd, env=environment(**variables), dimensions=(lines, columns)
+            )
         self.modes = termios.tcgetattr(self.process.child_fd)
 
     @property
