@@ -47,15 +47,6 @@ ConfigPath = Annotated[
         help="The JSON file with the collectors; the default one is written if it's missing.",
     ),
 ]
-Url = Annotated[str, typer.Option(envvar=_ENV + "URL", help="Where the service runs.")]
-Secret = Annotated[str | None, typer.Option(envvar=_ENV + "SECRET", help="The service's secret.")]
-SecretFile = Annotated[
-    Path | None, typer.Option(envvar=_ENV + "SECRET_FILE", help="A file that holds the secret, and nothing else.")
-]
-CaFile = Annotated[
-    str | None, typer.Option(envvar=_ENV + "CAFILE", help="The authority that vouches for the service, in PEM.")
-]
-DEFAULT_URL = "http://localhost:8001"
 DEFAULT_CONFIG_PATH = Path("collector_config.json")
 
 
