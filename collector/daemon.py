@@ -6,6 +6,7 @@ import importlib
 import signal
 import socket
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ import trio
 from collector import __version__
 from collector.errors import CollectorError, ConfigError, EvaluationError
 from collector.ingest.app import make_app
+from collector.ingest.door import Door
 from collector.ingest.draining import Draining
 from collector.ingest.intake import Intake
 from collector.ingest.server import make_tls, serve_http
@@ -26,9 +28,12 @@ from collector.pipeline.work import Tools
 from collector.pipeline.workers import open_workers
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
+from collector.systemd import notify_ready, notify_reloading, notify_stopping
+from collector.views.metrics import Metrics
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import AsyncIterator
 
     from collector.config.config_file import ConfigFile
     from collector.pipeline.workers import Workers
@@ -75,22 +80,25 @@ async def serve(
         _bind(options.host, options.port) as listener,
         open_data_dir(base / config.data_dir) as data_dir,
     ):
+        draining = Draining()
         async with (
+            _open_door(listener, tls, config.limits.max_connections, draining) as door,
             open_journal(data_dir.journal, config.durability) as journal,
             open_workers(config.evaluation_workers, config.evaluation_max_bytes) as workers,
             open_delivery(workers, base) as delivery,
             trio.open_nursery() as nursery,
         ):
             await _remove_orphans(journal, data_dir)
-            draining = Draining()
             clocks = Clocks()
             nursery.start_soon(clocks.watch)
-            supervisor = Supervisor(file, Tools(journal, data_dir, workers, delivery, clocks, base))
+            tools = Tools(journal, data_dir, workers, delivery, clocks, base)
+            supervisor = Supervisor(file, tools)
             await nursery.start(_obey_signals, draining, everything, supervisor)
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.watch)
             nursery.start_soon(_warm_up, workers)
-            app = make_app(Intake(supervisor, journal, options.secret), draining)
+            app = make_app(Intake(supervisor, journal, options.secret), draining, Metrics(supervisor, tools).scrape)
+            door.open(app, lambda: supervisor.config.limits.max_connections)
             url = _url(listener, "http" if tls is None else "https")
             _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))
             if not config.collectors:
@@ -101,10 +109,9 @@ async def serve(
                 from collector.views.live import show_live
 
                 nursery.start_soon(show_live, options.terminal, supervisor.service_status, url)
+            notify_ready(f"{url}, {len(config.collectors)} collectors")
             task_status.started(url)
-            await serve_http(
-                app, listener, tls, lambda: supervisor.config.limits.max_connections, partial(_drain, draining)
-            )
+            await door.wait_closed()
             _log.info("stopped: what was accepted is kept")
             nursery.cancel_scope.cancel()
 
@@ -152,12 +159,41 @@ async def _obey_signals(
             task_status.started()
             async for number in signals:
                 if number == signal.SIGHUP and has_terminal == sys.stderr.isatty():  # else the terminal was closed
-                    nursery.start_soon(supervisor.try_reload)
+                    nursery.start_soon(_reload, supervisor)
                     continue
                 if draining.has_begun:
                     everything.cancel()
                 _log.info("stopping: answering what is in flight", signal=signal.Signals(number).name)
                 draining.begin()
+                notify_stopping()
+
+
+async def _reload(supervisor: Supervisor) -> None:
+    notify_reloading()
+    await supervisor.try_reload()
+    notify_ready()
+
+
+@asynccontextmanager
+async def _open_door(
+    listener: socket.socket, tls: ssl.SSLContext | None, max_connections: int, draining: Draining
+) -> AsyncIterator[Door]:
+    """Answer requests from now on, until the service has drained or the block ends."""
+    door, refused = Door(max_connections), None
+
+    async def serve() -> None:
+        await serve_http(door, listener, tls, door.max_connections, partial(_drain, draining))
+        door.close()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        try:
+            yield door
+        except CollectorError as error:
+            refused = error  # raised here, it would arrive in a group
+        nursery.cancel_scope.cancel()
+    if refused is not None:
+        raise refused
 
 
 async def _drain(draining: Draining) -> None:

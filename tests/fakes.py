@@ -5,6 +5,7 @@ import uuid6
 
 from collector.config import CollectorConfig, CollectorServiceConfig
 from collector.errors import ConfigError, UnknownCollector
+from collector.pipeline.counts import Counts
 from collector.pipeline.edits import Changes
 from collector.pipeline.status import ConfigState, ServiceStatus, Status
 
@@ -38,6 +39,7 @@ class FakeSupervisor:
         self.config = config or CollectorServiceConfig()
         self.references = []
         self.edit_error = None
+        self.counts = Counts()
         self._journal = journal
         self._find_problems = find_problems
 

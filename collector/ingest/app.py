@@ -6,13 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import trio
-from quart import Response, request
+from quart import Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from collector.errors import CollectorError
+from collector.ingest.health import Check, health_answer
 from collector.ingest.intake import Head
 from collector.ingest.problems import Answer, answer_for, json_answer, problem_answer
+from collector.pipeline.counts import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,22 +22,53 @@ if TYPE_CHECKING:
     from collector.ingest.draining import Draining
     from collector.ingest.intake import Intake
 
+    Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
     _Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 SECRET_HEADER = "evidently-secret"  # noqa: S105  (its name)
 OPEN_ROUTES = frozenset({"livez", "readyz"})
+_BEARER = "Bearer "
 
 
-def make_app(intake: Intake, draining: Draining) -> QuartTrio:
-    """Make the ASGI application."""
+def make_app(intake: Intake, draining: Draining, scrape: Scrape) -> QuartTrio:
+    """Make the ASGI application; ``scrape`` gives the metrics and their Content-Type, by the Accept header."""
     app = QuartTrio("collector", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = None  # bodies.py has limits by format, and answers in our form
     app.config["BODY_TIMEOUT"] = None
+    _add_counting(app, intake)
     _add_service_routes(app, intake, draining)
+    _add_metrics(app, scrape)
     _add_collector_routes(app, intake, draining)
     _add_answers(app, intake, draining)
     app.asgi_app = _counted(_without_extra_slashes(app.asgi_app), draining)  # type: ignore[method-assign, assignment]  # wrapping it so is Quart's documented way
     return app
+
+
+def _add_counting(app: QuartTrio, intake: Intake) -> None:
+    @app.before_request
+    async def begin() -> None:
+        g.began = trio.current_time()
+
+    @app.after_request
+    async def count(response: Response) -> Response:
+        intake.count_answer(_kind_of(response.status_code), trio.current_time() - g.began)
+        return response
+
+
+def _kind_of(status: int) -> Answered:
+    """Say what was asked, in words that are ours: a client's own would be without end."""
+    rule = request.url_rule
+    if rule is None or request.routing_exception is not None:
+        return Answered("other", "other", status)
+    return Answered(rule.rule.replace("<collector_id>", "{id}"), request.method, status)
+
+
+def _add_metrics(app: QuartTrio, scrape: Scrape) -> None:
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Tell the metrics to Prometheus."""
+        text, content_type = await scrape(request.headers.get("Accept", ""))
+        return _response(Answer(200, text, {"Content-Type": content_type}))
 
 
 def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> None:
@@ -47,14 +80,13 @@ def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> N
     @app.get("/livez")
     async def livez() -> Response:
         """Tell that the process lives."""
-        return _response(json_answer({"status": "live"}))
+        return _response(health_answer("livez", "live", [Check("ping")], is_verbose="verbose" in request.args))
 
     @app.get("/readyz")
     async def readyz() -> Response:
         """Tell whether events are accepted."""
-        draining.check()
-        intake.check_storage()
-        return _response(json_answer({"status": "ready"}))
+        checks = [draining.health, *intake.checks(is_trusted=intake.is_authorized(_secret()))]
+        return _response(health_answer("readyz", "ready", checks, is_verbose="verbose" in request.args))
 
     @app.post("/-/reload")
     async def reload() -> Response:
@@ -124,11 +156,13 @@ def _add_answers(app: QuartTrio, intake: Intake, draining: Draining) -> None:
         if request.method == "HEAD":  # the original has none, and says so before it asks for the secret
             return _response(problem_answer(405, "Method Not Allowed"))
         draining.check()
-        intake.authorize(request.headers.get(SECRET_HEADER))
+        intake.authorize(_secret())
         return _response(_options()) if request.method == "OPTIONS" else None
 
     @app.errorhandler(CollectorError)
     async def refuse(error: CollectorError) -> Response:
+        if request.endpoint == "send_data":
+            intake.count_refusal((request.view_args or {})["collector_id"], error)
         return _response(answer_for(error, f"{request.method} {request.path}"))
 
     @app.errorhandler(HTTPException)
@@ -137,6 +171,14 @@ def _add_answers(app: QuartTrio, intake: Intake, draining: Draining) -> None:
         answer = problem_answer(status, {404: "Not Found", 405: "Method Not Allowed"}.get(status, error.name))
         allowed = getattr(error, "valid_methods", None) if status == 405 else None
         return _response(Answer(answer.status, answer.body, {**answer.headers, **_allow(allowed)}))
+
+
+def _secret() -> str | None:
+    """Give the secret that a request carries; a scraper has a header of its own for such."""
+    authorization = request.headers.get("Authorization", "")
+    if request.endpoint == "metrics" and authorization.startswith(_BEARER):
+        return authorization.removeprefix(_BEARER)
+    return request.headers.get(SECRET_HEADER)
 
 
 def _options() -> Answer:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.errors import NotReady
+from collector.ingest.health import Check
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterator
 
 # A body that is still on its way then is refused, so that its client hears why before its connection is cut.
 BODY_GRACE = 1.0
+_STOPPING = "the service is stopping; nothing of the request was kept"
 
 
 class Draining:
@@ -42,6 +44,11 @@ class Draining:
     async def wait_begun(self) -> None:
         """Return once the service is stopping."""
         await self._begun.wait()
+
+    @property
+    def health(self) -> Check:
+        """Say whether requests are accepted."""
+        return Check("accepting", _STOPPING if self.has_begun else "", is_vital=True)
 
     def check(self) -> None:
         """Raise NotReady if the service is stopping."""
@@ -99,4 +106,4 @@ class Body:
 
 
 def _stopping() -> NotReady:
-    return NotReady("the service is stopping; nothing of the request was kept")
+    return NotReady(_STOPPING)

@@ -17,13 +17,19 @@ from collector.config.model import MASK, check_id, is_from_environment
 from collector.errors import BadBody, BufferFull, ConfigChanged, ConfigConflict, ConfigError, NotReady, Unauthorized
 from collector.fault_points import reach
 from collector.ingest.bodies import Bodies, announced_length, max_bytes, read_body
+from collector.ingest.health import Check
 from collector.ingest.problems import Answer, json_answer
 from collector.store.bounds import Bounds
 from collector.store.frames import TYPED_FORMATS, check_frame, format_of
 from collector.store.json_body import loads
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from collector.config import Limits
+    from collector.errors import CollectorError
+    from collector.pipeline.counts import Answered
+    from collector.pipeline.status import ConfigState, Status
     from collector.pipeline.supervisor import Supervisor
     from collector.store.frames import Frame
     from collector.store.journal import Journal
@@ -36,6 +42,9 @@ MAX_KEY_LENGTH = 255
 MAX_CONFIG = 2_000_000
 # Says that a request's idempotency key had come before, so that nothing was kept again.
 REPLAYED = {"Idempotent-Replayed": "true"}
+# States in which a collector keeps events and can't do more with them until something is mended.
+_TROUBLED = {"undelivered", "misconfigured", "crashed"}
+_WITHHELD = "GET / says more"
 
 
 @dataclass(frozen=True)
@@ -70,14 +79,37 @@ class Intake:
 
     def authorize(self, secret: str | None) -> None:
         """Raise Unauthorized unless the request carries the service's secret, if it has one."""
-        given = (secret or "").encode("latin-1", "replace")  # as bytes of a header are read into text
-        if self._secret is not None and not hmac.compare_digest(given, self._secret.encode()):
+        if not self.is_authorized(secret):
             raise Unauthorized
 
-    def check_storage(self) -> None:
-        """Raise NotReady, with the reason, while nothing can be kept."""
-        if self._journal.trouble:
-            raise NotReady(self._journal.trouble)
+    def is_authorized(self, secret: str | None) -> bool:
+        """Tell whether a request carries the service's secret, or it has none."""
+        given = (secret or "").encode("latin-1", "replace")  # as bytes of a header are read into text
+        return self._secret is None or hmac.compare_digest(given, self._secret.encode())
+
+    def count_refusal(self, collector_id: str, error: CollectorError) -> None:
+        """Count events that were refused; what isn't the id of a collector that is there is never kept."""
+        counts = self._supervisor.counts
+        is_known = collector_id in self._supervisor.config.collectors
+        refused = counts.of(collector_id).refused_requests if is_known else counts.refused_requests
+        refused[_snake(type(error).__name__)] += 1
+
+    def count_answer(self, kind: Answered, seconds: float) -> None:
+        """Count a request that was answered."""
+        counts = self._supervisor.counts
+        counts.answered[kind] += 1
+        counts.answer_seconds[kind.route].observe(seconds)
+
+    def checks(self, *, is_trusted: bool) -> list[Check]:
+        """Look at all that may be wrong; who isn't trusted is told of collectors and config without their words."""
+        status, limit = self._supervisor.service_status(), self._limits.max_buffered_bytes
+        is_full = self._journal.buffered_bytes_in_all >= limit
+        return [
+            Check("disk", self._journal.trouble, is_vital=True),
+            Check("room", f"{limit} bytes are undelivered, as many as may wait; events are refused" if is_full else ""),
+            Check("config", _config_trouble(status.config, is_trusted=is_trusted)),
+            Check("collectors", _collectors_trouble(status.collectors, is_trusted=is_trusted)),
+        ]
 
     async def take_data(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Keep the rows of a body; answers once they are durable."""
@@ -88,6 +120,10 @@ class Intake:
             self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
             digest = hashlib.sha256(frame.body).hexdigest() if head.idempotency_key else ""
             is_new = await self._journal.append(collector_id, frame, head.idempotency_key, digest)
+            if is_new:
+                counts = self._supervisor.counts.of(collector_id)
+                counts.accepted_requests += 1
+                counts.accepted_bytes += len(frame.body)
         reach("accepted")
         answer = json_answer({}, 201)
         return answer if is_new else replace(answer, headers={**answer.headers, **REPLAYED})
@@ -253,6 +289,25 @@ def _names(tags: str, found: str) -> bool:
 def _names_others(config: CollectorConfig, known: CollectorConfig) -> bool:
     """Tell whether a posted config names other places than the operator's."""
     return (config.reference_path, config.api_url) != (known.reference_path, known.api_url)
+
+
+def _config_trouble(config: ConfigState, *, is_trusted: bool) -> str:
+    if config.error:
+        return f"the last edit isn't in force: {config.error if is_trusted else _WITHHELD}"
+    if config.needs_restart:
+        return f"a restart is needed to take in what changed: {', '.join(config.needs_restart)}"
+    return ""
+
+
+def _collectors_trouble(collectors: Sequence[Status], *, is_trusted: bool) -> str:
+    troubled = [f"{one.id} ({one.state})" for one in collectors if one.state in _TROUBLED]
+    if not troubled:
+        return ""
+    return f"{len(troubled)} of {len(collectors)} in trouble: {', '.join(troubled) if is_trusted else _WITHHELD}"
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def check_key(key: str) -> None:

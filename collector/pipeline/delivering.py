@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from collector.pipeline.delivery import Progress
 from collector.pipeline.failed import set_aside
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from collector.pipeline.work import Work
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 REFUSED_INTERVAL = 60.0
 PRUNING_INTERVAL = 60.0
+_OUTCOMES = {DeliveryRefused: "refused", SnapshotRejected: "rejected", SnapshotTooLarge: "too_large"}
 
 _in_thread = trio.to_thread.run_sync
 
@@ -70,6 +73,7 @@ class Delivering:
         work.log.info("snapshot delivered", batch=batch.id, workspace=work.config.shown_url)
         work.data_dir.mark_delivered(await work.journal.finish(batch))
         reach("finished")
+        work.counts.delivered_rows += batch.rows
         await work.count()
         work.note(last_error="", state="waiting" if work.status.state == "undelivered" else work.status.state)
         work.delivered.ring()
@@ -84,11 +88,29 @@ class Delivering:
         work, timeout = self._work, self._work.service.delivery_timeout
         if problems := work.config.outside(work.tools.base, work.data_dir.path):
             raise DeliveryRefused("; ".join(map(str, problems)))
+        with self._counted():
+            try:
+                with trio.fail_after(timeout + self._starting_time()):
+                    await work.tools.delivery.deliver(work.config, batch, snapshot, progress)
+            except trio.TooSlowError as error:
+                said = f"{work.config.shown_url} took longer than {timeout:g} s"
+                raise DeliveryError(said, is_ambiguous=True) from error
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count a try, with what came of it; one that our own end cuts off counts for nothing."""
+        started = trio.current_time()
         try:
-            with trio.fail_after(timeout + self._starting_time()):
-                await work.tools.delivery.deliver(work.config, batch, snapshot, progress)
-        except trio.TooSlowError as error:
-            raise DeliveryError(f"{work.config.shown_url} took longer than {timeout:g} s", is_ambiguous=True) from error
+            yield
+        except DeliveryError as error:
+            self._count(_OUTCOMES.get(type(error), "failed"), started)
+            raise
+        else:
+            self._count("ok", started)
+
+    def _count(self, outcome: str, started: float) -> None:
+        self._work.counts.deliveries[outcome] += 1
+        self._work.counts.delivery.observe(trio.current_time() - started)
 
     def _starting_time(self) -> float:
         """Seconds that a worker may take to start before it writes a directory; a service needs none."""

@@ -99,9 +99,11 @@ class Evaluating:
                     outcome = await workers.evaluate(job)
                     reach("snapshot written")
         except FilesDamaged as error:
+            self._work.counts.evaluations["damaged"] += 1
             await self._take_damage(batch, error)
         except (EvaluationError, trio.TooSlowError) as error:
             self._took_too_long = isinstance(error, trio.TooSlowError)
+            self._work.counts.evaluations[_outcome_of(error)] += 1
             await self._take_failure(batch, error)
         else:
             self._took_too_long = False
@@ -132,6 +134,9 @@ class Evaluating:
         work = self._work
         await work.journal.mark(batch, "evaluated", outcome=outcome)
         reach("evaluated")
+        work.counts.evaluations["ok"] += 1
+        work.counts.evaluation.observe(seconds)
+        work.counts.tests.update(outcome.get("tests") or {})
         await work.enter("CreateReport", batch, outcome, seconds=round(seconds, 3), notes=outcome["notes"])
         work.log.info("report computed", batch=batch.id, rows=batch.rows, **summary(outcome))
         if outcome["notes"] != self._notes:  # what is so with every batch is said once
@@ -155,6 +160,7 @@ class Evaluating:
         if not mine:
             return
         rows = batch.rows - left.rows
+        work.counts.damaged_rows += rows
         message = f"{rows} rows are lost to the report: {len(mine)} of the batch's files are damaged, and set aside"
         await work.enter("CreateReport", left, {}, error=f"Error running report: {message}", notes=[])
         work.log.error(message, batch=batch.id, files=[part.path for part in mine])
@@ -182,3 +188,10 @@ class Evaluating:
         status = self._work.status
         state: State = "undelivered" if status.outbox and status.last_error else "waiting"
         self._work.note(state=state)
+
+
+def _outcome_of(error: Exception) -> str:
+    """Say in a word what became of an evaluation: a report that raised has a traceback, a worker that died none."""
+    if isinstance(error, trio.TooSlowError):
+        return "too_slow"
+    return "raised" if getattr(error, "detail", "") else "worker_failed"

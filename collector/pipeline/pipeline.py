@@ -21,6 +21,7 @@ from collector.pipeline.work import Work
 
 if TYPE_CHECKING:
     from collector.config import CollectorConfig, CollectorServiceConfig
+    from collector.pipeline.counts import CollectorCounts
     from collector.pipeline.status import Status
     from collector.pipeline.work import Tools
     from collector.store.statements import Batch
@@ -40,6 +41,11 @@ class Pipeline:
     def config(self) -> CollectorConfig:
         """What it was asked for."""
         return self._work.config
+
+    @property
+    def counts(self) -> CollectorCounts:
+        """What is counted of it."""
+        return self._work.counts
 
     def status(self) -> Status:
         """Say how it stands."""

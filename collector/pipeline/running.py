@@ -65,6 +65,7 @@ class Running:
                 is_of_disk = isinstance(_first(error), StorageError)
                 pause = STORAGE_PAUSE if is_of_disk else backoff.next()
                 self._crash = _reason(error)
+                self.pipeline.counts.restarts += 1
                 self._log.error("pipeline failed; it is begun again", error=self._crash, seconds=round(pause, 1))
                 self._log.debug("where it failed", exc_info=error)
                 await trio.sleep(pause)

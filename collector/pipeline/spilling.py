@@ -52,7 +52,10 @@ class Spilling:
             target = work.data_dir.path / name
             part = await work.tools.workers.write_part(work.data_dir.journal, run, target, name)
             reach("part written")
-            if not await work.journal.spill(run, part):
+            is_moved = await work.journal.spill(run, part)
+            if is_moved:
+                work.counts.damaged_rows += run.rows - part.rows
+            else:
                 target.unlink(missing_ok=True)  # one without rows was never made
             reach("spilled")
             return True

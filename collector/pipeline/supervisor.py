@@ -28,6 +28,7 @@ from collector.pipeline.watching import watch
 if TYPE_CHECKING:
     from collector.config import CollectorServiceConfig
     from collector.config.config_file import ConfigFile
+    from collector.pipeline.counts import Counts
     from collector.pipeline.work import Tools
     from collector.store.frames import Frame
 
@@ -76,12 +77,23 @@ class Supervisor:
             raise UnknownCollector(collector_id)
         return self._running[collector_id].pipeline
 
+    @property
+    def counts(self) -> Counts:
+        """What is counted of the service and its collectors."""
+        return self._tools.counts
+
     def service_status(self) -> ServiceStatus:
         """Say how the service and all collectors stand, these in the order of the config; the retired ones last."""
         journal = self._tools.journal
         collectors = [running.status() for running in self._running.values()]
         collectors += [
-            Status(key, "retired", journal.waiting(key).rows, bytes_buffered=journal.buffered_bytes(key))
+            Status(
+                key,
+                "retired",
+                journal.waiting(key).rows,
+                rows_accepted=journal.waiting(key).accepted,
+                bytes_buffered=journal.buffered_bytes(key),
+            )
             for key in self._retired()
         ]
         return ServiceStatus(
@@ -138,6 +150,7 @@ class Supervisor:
 
     async def _forget(self, collector_id: str) -> int:
         rows, parts, batches = await self._tools.journal.forget(collector_id)
+        self.counts.forget(collector_id)
         self._tools.data_dir.remove_batches(parts, batches)
         self._tools.data_dir.remove_references(collector_id, kept=0)
         return rows

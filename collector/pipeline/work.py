@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from collector.pipeline.bell import Bell
+from collector.pipeline.counts import Counts
 from collector.pipeline.status import Status
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Tools:
     delivery: Delivery
     clocks: Clocks
     base: Path
+    counts: Counts = field(default_factory=Counts)
 
 
 class Work:
@@ -44,6 +46,7 @@ class Work:
         self.tools = tools
         self.journal = tools.journal
         self.data_dir = tools.data_dir
+        self.counts = tools.counts.of(config.id)
         self.log = structlog.get_logger().bind(collector=config.id)
         self.to_evaluate = Bell()
         self.to_deliver = Bell()

@@ -16,6 +16,7 @@ import trio_parallel
 
 from collector.errors import EvaluationError, FilesDamaged, Problem
 from collector.pipeline.calls import call, prepare
+from collector.pipeline.counts import WORKER_ENDS, zeros
 from collector.store.parts import UNWRITABLE
 from collector.store.refusals import refusal
 from collector.store.statements import Part
@@ -57,6 +58,7 @@ class Workers:
         self._writes = trio.CapacityLimiter(1)
         self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self.evidently_version = ""
+        self.ended = zeros(WORKER_ENDS)  # processes that the next call has to begin anew, by reason
 
     @property
     def starting_time(self) -> float:
@@ -146,7 +148,11 @@ class Workers:
     ) -> Any:
         try:
             return await context.run_sync(call, name, *args, kill_on_cancel=True, limiter=limiter)
+        except trio.Cancelled:
+            self.ended["cut_off"] += 1
+            raise
         except trio_parallel.BrokenWorkerError as error:
+            self.ended["died"] += 1
             raise EvaluationError(f"the worker process died: {error.__cause__ or error}") from error
         except MemoryError as error:
             raise EvaluationError("the worker process ran out of memory") from error

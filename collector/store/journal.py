@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collector.store.frames import Frame
     from collector.store.statements import Cut, State
 
+_in_thread = trio.to_thread.run_sync
+
 # Idempotency keys that are no longer needed are removed every so often, so many in a transaction (in some 5 ms).
 KEYS_INTERVAL = 60.0
 KEYS_AT_ONCE = 1_000
@@ -328,9 +330,9 @@ async def open_journal(path: Path, durability: Literal["process", "power"] = "pr
     Raises DataDirError if the file is no journal, or one of a newer format.
     """
     health = Health()
-    with closing(open_database(path, durability)) as connection:
+    with closing(await _in_thread(open_database, path, durability)) as connection:  # in minutes, if it is recovered
         writer = Writer(connection, path, health)
-        journal = Journal(connection, writer, health)
+        journal = await _in_thread(Journal, connection, writer, health)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(writer.run)

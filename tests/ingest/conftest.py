@@ -20,8 +20,13 @@ class Service:
         self.journal = journal
         self.supervisor = supervisor
         self.draining = Draining()
-        transport = httpx.ASGITransport(make_app(Intake(supervisor, journal, secret), self.draining))
+        app = make_app(Intake(supervisor, journal, secret), self.draining, self._scrape)
+        transport = httpx.ASGITransport(app)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://collector")
+
+    @staticmethod
+    async def _scrape(accept):
+        return b"up 1\n", accept
 
     async def post(self, path, body=b"", **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}

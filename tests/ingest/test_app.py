@@ -13,6 +13,7 @@ ROUTES = [
     ("GET", "/"),
     ("GET", "/schema/openapi.json"),
     ("POST", "/-/reload"),
+    ("GET", "/metrics"),
     ("GET", "/main"),
     ("POST", "/main"),
     ("DELETE", "/main"),

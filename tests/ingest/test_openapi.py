@@ -10,6 +10,7 @@ async def test_the_document_names_every_route(service):
         ("get", "/livez"),
         ("get", "/readyz"),
         ("post", "/-/reload"),
+        ("get", "/metrics"),
         ("get", "/schema/openapi.json"),
         ("post", "/{collector_id}"),
         ("get", "/{collector_id}"),

@@ -1,0 +1,101 @@
+"""Counts: what the stages and the HTTP border count from the start of the service; plain numbers, read at a scrape."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Upper bounds in seconds: a request takes milliseconds, a body a minute at most; a report up to its time-out.
+_REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_EVALUATION_SECONDS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+_DELIVERY_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
+_LATENESS_SECONDS = (0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 3600)
+# What may become of things; each is there from the start, as a rate can't be told of a number that appears with 1.
+REFUSALS = (
+    "bad_body",
+    "body_too_large",
+    "body_too_slow",
+    "buffer_full",
+    "key_reused",
+    "not_ready",
+    "storage_error",
+    "unauthorized",
+)
+NOBODYS_REFUSALS = ("unknown_collector", "unauthorized", "not_ready")
+EVALUATIONS = ("ok", "raised", "too_slow", "worker_failed", "damaged")
+DELIVERIES = ("ok", "failed", "refused", "rejected", "too_large")
+WORKER_ENDS = ("died", "cut_off")
+
+
+class Histogram:
+    """Counts values by upper bounds, the last of which is infinity."""
+
+    def __init__(self, *bounds: float) -> None:
+        self.bounds = bounds
+        self.sum = 0.0
+        self._counts = [0] * (len(bounds) + 1)
+
+    def observe(self, value: float) -> None:
+        """Count a value; a bound belongs to what is below it."""
+        self._counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    def cumulative(self) -> list[int]:
+        """Give how many values were at most each bound, and how many there were in all."""
+        return list(accumulate(self._counts))
+
+
+def zeros(names: Iterable[str]) -> Counter[str]:
+    """Count nothing yet under each name."""
+    return Counter(dict.fromkeys(names, 0))
+
+
+@dataclass(slots=True)
+class CollectorCounts:
+    """What is counted of one collector; it outlives its pipeline, as that is begun again when its config changes."""
+
+    accepted_requests: int = 0
+    accepted_bytes: int = 0
+    refused_requests: Counter[str] = field(default_factory=lambda: zeros(REFUSALS))  # by reason
+    lateness: Histogram = field(default_factory=lambda: Histogram(*_LATENESS_SECONDS))
+    evaluation: Histogram = field(default_factory=lambda: Histogram(*_EVALUATION_SECONDS))
+    evaluations: Counter[str] = field(default_factory=lambda: zeros(EVALUATIONS))  # by outcome
+    delivery: Histogram = field(default_factory=lambda: Histogram(*_DELIVERY_SECONDS))
+    deliveries: Counter[str] = field(default_factory=lambda: zeros(DELIVERIES))  # by outcome
+    delivered_rows: int = 0
+    tests: Counter[str] = field(default_factory=Counter)  # by outcome
+    damaged_rows: int = 0
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A kind of request that was answered: its route as the docs have it, never the path that a client asked for."""
+
+    route: str
+    method: str
+    status: int
+
+
+class Counts:
+    """All that is counted; one event loop counts, so that nothing is locked."""
+
+    def __init__(self) -> None:
+        self.answered: Counter[Answered] = Counter()
+        self.answer_seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(*_REQUEST_SECONDS))
+        self.refused_requests = zeros(NOBODYS_REFUSALS)  # of events for no collector that is there, by reason
+        self._collectors: defaultdict[str, CollectorCounts] = defaultdict(CollectorCounts)
+
+    def of(self, collector_id: str) -> CollectorCounts:
+        """Give the counts of a collector that is there."""
+        return self._collectors[collector_id]
+
+    def forget(self, collector_id: str) -> None:
+        """Let go of a collector that was deleted."""
+        self._collectors.pop(collector_id, None)

@@ -1,0 +1,286 @@
+"""Families: the metrics by name, as configs/README.md lists them, made of the service's status and counts."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+from prometheus_client import ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from collector.pipeline.status import State
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from collector.config import Limits
+    from collector.pipeline.counts import CollectorCounts, Counts, Histogram
+    from collector.pipeline.status import ServiceStatus, Status
+    from collector.views.metrics import Disk
+
+PREFIX = "evidently_collector_"
+DAMAGED_KINDS = ("frame", "journal", "part", "reference", "snapshot")
+
+_Labels = tuple[str, ...]
+_Values = Iterable[tuple[_Labels, float | None]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a scrape is made of."""
+
+    status: ServiceStatus
+    counts: Counts
+    limits: Limits
+    disk: Disk
+    workers_ended: Counter[str]
+    evidently_version: str
+
+
+def write(metrics: list[Metric], accept: str) -> tuple[bytes, str]:
+    """Write metrics, and those of the process, in the format that a client accepts; return it with its media type."""
+    encode, media_type = choose_encoder(accept)
+    return encode(_Gathered([*metrics, *ProcessCollector(registry=None).collect()])), media_type
+
+
+def families(seen: Seen) -> Iterator[Metric]:
+    """Make all metrics; nothing but the rows of a table in the docs."""
+    yield from _of_service(seen)
+    yield from _of_requests(seen)
+    each = [(status, seen.counts.of(status.id)) for status in seen.status.collectors]
+    accepted = (((one.id,), one.rows_accepted) for one, _ in each)
+    yield _counter("accepted_rows", "Rows of events that were answered 2xx.", ["collector"], accepted)
+    for name, help_, of_status in _STATUS_GAUGES:
+        yield _gauge(name, help_, ["collector"], (((one.id,), of_status(one)) for one, _ in each))
+    for name, help_, of_counts in _COUNTERS:
+        yield _counter(name, help_, ["collector"], (((one.id,), of_counts(counts)) for one, counts in each))
+    for name, help_, label, of_status_by in _STATUS_GAUGES_BY:
+        values = (((one.id, by), value) for one, _ in each for by, value in of_status_by(one).items())
+        yield _gauge(name, help_, ["collector", label], values)
+    for name, help_, label, of_counts_by in _COUNTERS_BY:
+        values = (((one.id, by), value) for one, counts in each for by, value in of_counts_by(counts).items())
+        yield _counter(name, help_, ["collector", label], values)
+    for name, help_, of_counts_histogram in _HISTOGRAMS:
+        histograms = (((one.id,), of_counts_histogram(counts)) for one, counts in each)
+        yield _histogram(name, help_, ["collector"], histograms)
+
+
+def _of_service(seen: Seen) -> Iterator[Metric]:
+    status, config, disk, limits = seen.status, seen.status.config, seen.disk, seen.limits
+    build = {
+        "version": status.version,
+        "python_version": platform.python_version(),
+        "evidently_version": seen.evidently_version,
+    }
+    yield InfoMetricFamily(PREFIX + "build", "The versions of the service, Python and Evidently.", build)
+    for name, help_, value in (
+        (
+            "config_last_reload_successful",
+            "1 if the config file is in force as it stands, 0 if its last edit was refused.",
+            not config.error,
+        ),
+        (
+            "config_last_reload_success_timestamp_seconds",
+            "When the config that is in force was loaded, in Unix time.",
+            config.loaded,
+        ),
+        (
+            "config_needs_restart",
+            "1 if the config file has a change that only a restart of the service takes in.",
+            bool(config.needs_restart),
+        ),
+        (
+            "disk_trouble",
+            "1 while the disk refuses what is written and events are answered 507, else 0.",
+            bool(status.trouble),
+        ),
+        ("disk_free_bytes", "Room on the disk of the data directory.", disk.free),
+        ("disk_size_bytes", "Size of the disk of the data directory.", disk.size),
+    ):
+        yield _gauge(name, help_, [], [((), value)])
+    yield _gauge(
+        "undelivered_limit_bytes",
+        "The bytes of undelivered rows at which events are refused, of a collector and of all.",
+        ["scope"],
+        [(("collector",), limits.max_collector_bytes), (("service",), limits.max_buffered_bytes)],
+    )
+    yield _gauge(
+        "damaged_files",
+        "Files that could not be read and were set aside under damaged/ in the data directory.",
+        ["kind"],
+        [((kind,), disk.damaged[kind]) for kind in DAMAGED_KINDS],
+    )
+    yield _counter(
+        "worker_restarts",
+        "Worker processes that died, or were cut off as what they did took too long or was no longer wanted.",
+        ["reason"],
+        (((reason,), count) for reason, count in seen.workers_ended.items()),
+    )
+
+
+def _of_requests(seen: Seen) -> Iterator[Metric]:
+    counts, statuses = seen.counts, seen.status.collectors
+    yield _counter(
+        "http_requests",
+        "Requests that were answered, by route (not path), method and status.",
+        ["route", "method", "status"],
+        (((kind.route, kind.method, str(kind.status)), count) for kind, count in counts.answered.items()),
+    )
+    yield _histogram(
+        "http_request_duration_seconds",
+        "Time from a request's head to its answer; its body arrives meanwhile.",
+        ["route"],
+        (((route,), histogram) for route, histogram in counts.answer_seconds.items()),
+    )
+    of_each = {status.id: counts.of(status.id).refused_requests for status in statuses}
+    yield _counter(
+        "refused_requests",
+        "Requests with events that were answered with an error and kept nothing, by reason; "
+        "without a collector where there is none of that name.",
+        ["collector", "reason"],
+        (
+            ((id_, reason), count)
+            for id_, refused in {**of_each, "": counts.refused_requests}.items()
+            for reason, count in refused.items()
+        ),
+    )
+
+
+def _last(name: str) -> Callable[[Status], float | None]:
+    return lambda status: status.last_snapshot.get(name)
+
+
+def _states(status: Status) -> Mapping[str, float]:
+    return {state: state == status.state for state in get_args(State)}
+
+
+def _batches(status: Status) -> Mapping[str, float]:
+    return {"sealed": status.sealed, "evaluated": status.outbox, "failed": status.failed}
+
+
+_STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = (
+    ("open_rows", "Rows in the open batch, which wait for the trigger.", lambda status: status.rows_waiting),
+    (
+        "undelivered_bytes",
+        "Bytes of rows that are kept and not delivered yet, open, in batches and failed.",
+        lambda status: status.bytes_buffered,
+    ),
+    (
+        "trigger_next_timestamp_seconds",
+        "When the trigger is due next, in Unix time; not there if only rows make it due.",
+        lambda status: status.next_time,
+    ),
+    (
+        "outbox_oldest_timestamp_seconds",
+        "When the oldest batch was sealed whose snapshot waits for its workspace; not there if none does.",
+        lambda status: status.outbox_since,
+    ),
+    (
+        "last_snapshot_timestamp_seconds",
+        "When the last snapshot since the start was computed, in Unix time.",
+        _last("time"),
+    ),
+    ("last_snapshot_rows", "Rows of the last snapshot.", _last("rows")),
+    ("last_snapshot_columns", "Columns whose drift the last snapshot tells.", _last("columns")),
+    ("last_snapshot_drifted_columns", "Columns that have drifted in the last snapshot.", _last("drifted_columns")),
+    (
+        "last_snapshot_drifted_ratio",
+        "Share of columns that have drifted in the last snapshot, from 0 to 1.",
+        _last("drift_share"),
+    ),
+)
+_STATUS_GAUGES_BY: tuple[tuple[str, str, str, Callable[[Status], Mapping[str, float]]], ...] = (
+    ("state", "1 for the state that the collector is in, 0 for each other.", "state", _states),
+    (
+        "batches",
+        "Batches that are not delivered: sealed, evaluated (the outbox), or failed and kept until retried.",
+        "state",
+        _batches,
+    ),
+    (
+        "last_snapshot_tests",
+        "Tests of the last snapshot.",
+        "outcome",
+        lambda status: status.last_snapshot.get("tests", {}),
+    ),
+)
+_COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...] = (
+    (
+        "accepted_requests",
+        "Requests with events that were answered 2xx, repeated ones too.",
+        lambda counts: counts.accepted_requests,
+    ),
+    ("accepted_bytes", "Bytes of their bodies, decompressed.", lambda counts: counts.accepted_bytes),
+    ("delivered_rows", "Rows whose snapshot has reached its workspace.", lambda counts: counts.delivered_rows),
+    (
+        "damaged_rows",
+        "Accepted rows that could not be read again, as the disk had damaged them, and are in no snapshot.",
+        lambda counts: counts.damaged_rows,
+    ),
+    ("pipeline_restarts", "Pipelines that failed and were begun again.", lambda counts: counts.restarts),
+)
+_COUNTERS_BY: tuple[tuple[str, str, str, Callable[[CollectorCounts], Mapping[str, float]]], ...] = (
+    ("evaluations", "Reports that were computed, or tried to be.", "outcome", lambda counts: counts.evaluations),
+    ("deliveries", "Tries to deliver a snapshot.", "outcome", lambda counts: counts.deliveries),
+    ("tests", "Tests of all snapshots.", "outcome", lambda counts: counts.tests),
+)
+_HISTOGRAMS: tuple[tuple[str, str, Callable[[CollectorCounts], Histogram]], ...] = (
+    (
+        "trigger_lateness_seconds",
+        "Time from when an interval or a cron line was due until its batch was sealed.",
+        lambda counts: counts.lateness,
+    ),
+    (
+        "evaluation_duration_seconds",
+        "Time that computing a report took, without waiting for a worker; those that failed are left out.",
+        lambda counts: counts.evaluation,
+    ),
+    (
+        "delivery_duration_seconds",
+        "Time that a try to deliver a snapshot took, whatever came of it.",
+        lambda counts: counts.delivery,
+    ),
+)
+
+
+def _gauge(name: str, help_: str, labels: list[str], values: _Values) -> Metric:
+    return _filled(GaugeMetricFamily(PREFIX + name, help_, labels=labels), values)
+
+
+def _counter(name: str, help_: str, labels: list[str], values: _Values) -> Metric:
+    return _filled(CounterMetricFamily(PREFIX + name, help_, labels=labels), values)
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) -> Metric:
+    for labels, value in values:
+        if value is not None:
+            family.add_metric(labels, float(value))
+    return family
+
+
+def _histogram(name: str, help_: str, labels: list[str], histograms: Iterable[tuple[_Labels, Histogram]]) -> Metric:
+    family = HistogramMetricFamily(PREFIX + name, help_, labels=labels)
+    for values, histogram in histograms:
+        bounds = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
+        family.add_metric(values, list(zip(bounds, histogram.cumulative(), strict=True)), histogram.sum)
+    return family
+
+
+class _Gathered(Collector):
+    """Metrics in the place of a registry, which is all that prometheus-client writes."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
