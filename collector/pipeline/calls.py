@@ -11,6 +11,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
+from types import ModuleType
 from typing import Any
 
 from collector.errors import EvaluationError
@@ -44,6 +45,16 @@ def call(name: str, *args: Any) -> Any:
     """Call ``module:function``; raise EvaluationError if it would end the process, which would end the daemon."""
     module, _, function = name.partition(":")
     try:
-        return getattr(import_module(module), function)(*args)
+        return getattr(_load(module), function)(*args)
     except (SystemExit, KeyboardInterrupt) as error:
         raise EvaluationError(f"the worker was told to end: {error!r}") from error
+
+
+def _load(module: str) -> ModuleType:
+    """Load a module; raise ImportError whatever hinders it: what Evidently imports wants a home, for one."""
+    try:
+        return import_module(module)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise ImportError(f"{type(error).__name__}: {error}") from error

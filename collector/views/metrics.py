@@ -57,11 +57,12 @@ class Metrics:
     async def _look_at_disk(self) -> Disk:
         path = self._tools.data_dir.path
         with trio.move_on_after(DISK_PATIENCE):
-            return await trio.to_thread.run_sync(_look_at, path, abandon_on_cancel=True, limiter=self._threads)
+            return await trio.to_thread.run_sync(look_at, path, abandon_on_cancel=True, limiter=self._threads)
         return Disk()
 
 
-def _look_at(data_dir: Path) -> Disk:
+def look_at(data_dir: Path) -> Disk:
+    """Look at the disk under a data directory, which may take as long as the disk likes."""
     try:
         usage = shutil.disk_usage(data_dir)
         damaged = Counter(path.name.partition("-")[0] for path in (data_dir / "damaged").glob("*"))

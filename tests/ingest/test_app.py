@@ -1,11 +1,23 @@
 import json
+from dataclasses import replace
 
 import pytest
 import trio
 from fakes import collector_config
 from trio.testing import wait_all_tasks_blocked
 
-from collector.errors import ConfigError, Problem, StorageError
+from collector.errors import (
+    BadBody,
+    BodyTooLarge,
+    BodyTooSlow,
+    BufferFull,
+    ConfigError,
+    KeyReused,
+    NotReady,
+    Problem,
+    StorageError,
+)
+from collector.pipeline.counts import REFUSALS, Answered
 
 SECRET = {"evidently-secret": "hunter2"}
 ROW = b'{"a": {"0": 1}}'
@@ -59,6 +71,126 @@ async def test_it_is_not_ready_while_the_disk_refuses(service, monkeypatch):
     monkeypatch.setattr(type(service.journal), "trouble", "no space left on device")
     answer = await service.http.get("/readyz")
     assert _is_problem(answer, 503) == "no space left on device"
+
+
+async def test_each_check_of_readiness_is_told_in_words(service):
+    answer = await service.http.get("/readyz?verbose")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert answer.text.splitlines() == [
+        "[+]accepting ok",
+        "[+]disk ok",
+        "[+]room ok",
+        "[+]config ok",
+        "[+]collectors ok",
+        "readyz check passed",
+    ]
+
+
+async def test_what_makes_it_unready_is_told_among_what_is_sound(service, monkeypatch):
+    monkeypatch.setattr(type(service.journal), "trouble", "no space left on device")
+    service.draining.begin()
+    answer = await service.http.get("/readyz?verbose")
+    first, second, *_, last = answer.text.splitlines()
+    assert first.startswith("[-]accepting failed: the service is stopping")
+    assert second == "[-]disk failed: no space left on device"
+    assert (answer.status_code, last) == (503, "readyz check failed")
+
+
+async def test_what_is_wrong_with_config_and_collectors_is_told_to_who_has_the_secret(open_service):
+    async with open_service(secret="hunter2", collectors=("a", "b")) as service:
+        sound = service.supervisor.service_status()
+        config = replace(sound.config, error="line 3: a secret word")
+        collectors = (sound.collectors[0], replace(sound.collectors[1], state="misconfigured"))
+        service.supervisor.service_status = lambda: replace(sound, config=config, collectors=collectors)
+        stranger = await service.http.get("/readyz?verbose")
+        friend = await service.http.get("/readyz?verbose", headers=SECRET)
+    assert "[!]config: the last edit isn't in force: line 3: a secret word\n" in friend.text
+    assert "[!]collectors: 1 of 2 in trouble: b (misconfigured)\n" in friend.text
+    assert "[!]collectors: 1 of 2 in trouble: GET / says more\n" in stranger.text
+    assert "secret word" not in stranger.text
+    assert stranger.status_code == friend.status_code == 200
+
+
+async def test_a_change_that_needs_a_restart_is_told(service):
+    sound = service.supervisor.service_status()
+    config = replace(sound.config, needs_restart=("data_dir",))
+    service.supervisor.service_status = lambda: replace(sound, config=config)
+    answer = await service.http.get("/readyz?verbose")
+    assert "[!]config: a restart is needed to take in what changed: data_dir\n" in answer.text
+
+
+async def test_too_much_undelivered_is_told(open_service):
+    async with open_service(limits={"max_buffered_bytes": 1}) as service:
+        await service.post("/main/data", ROW)
+        assert "[!]room: 1 bytes are undelivered" in (await service.http.get("/readyz?verbose")).text
+
+
+# Metrics
+
+
+async def test_metrics_are_given_in_the_form_that_is_asked_for(service):
+    answer = await service.http.get("/metrics", headers={"Accept": "text/plain"})
+    assert (answer.status_code, answer.headers["content-type"], answer.text) == (200, "text/plain", "up 1\n")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": "Basic hunter2"}, 401),
+        ({"Authorization": "Bearer hunter2"}, 200),
+        (SECRET, 200),
+    ],
+)
+async def test_metrics_take_the_secret_as_scrapers_send_it(open_service, headers, status):
+    async with open_service(secret="hunter2") as service:
+        assert (await service.http.get("/metrics", headers=headers)).status_code == status
+
+
+async def test_a_bearer_token_opens_metrics_alone(open_service):
+    async with open_service(secret="hunter2") as service:
+        assert (await service.http.get("/main", headers={"Authorization": "Bearer hunter2"})).status_code == 401
+
+
+async def test_answers_are_counted_by_route_and_never_by_what_a_client_made_up(service):
+    for line in ("POST /main/data", "POST /made-up/data", "GET /made/up/too", "MADEUP /main"):
+        await service.http.request(*line.split(), content=ROW)
+    assert service.supervisor.counts.answered == {
+        Answered("/{id}/data", "POST", 201): 1,
+        Answered("/{id}/data", "POST", 404): 1,
+        Answered("other", "other", 404): 1,
+        Answered("other", "other", 405): 1,
+    }
+    assert service.supervisor.counts.answer_seconds["/{id}/data"].cumulative()[-1] == 2
+
+
+async def test_events_are_counted_as_accepted_or_refused_by_reason(open_service):
+    async with open_service(secret="hunter2", limits={"max_body_bytes": 100}) as service:
+        for path, body, headers in (
+            ("/main/data", ROW, SECRET),
+            ("/main/data", b"no", SECRET),
+            ("/main/data", b" " * 101, SECRET),
+            ("/main/data", ROW, {}),
+            ("/made-up/data", ROW, SECRET),
+            ("/main/reference", b"no", SECRET),
+        ):
+            await service.http.post(path, content=body, headers=headers)
+    counts = service.supervisor.counts
+    assert (counts.of("main").accepted_requests, counts.of("main").accepted_bytes) == (1, len(ROW))
+    assert +counts.of("main").refused_requests == {"bad_body": 1, "body_too_large": 1, "unauthorized": 1}
+    assert +counts.refused_requests == {"unknown_collector": 1}
+
+
+@pytest.mark.parametrize("error", [BadBody, BodyTooLarge, BodyTooSlow, BufferFull, KeyReused, NotReady, StorageError])
+async def test_every_refusal_has_a_reason_that_is_told_from_the_start(service, monkeypatch, error):
+    async def refuse(*args):
+        raise error("no")
+
+    monkeypatch.setattr(service.journal, "append", refuse)
+    await service.post("/main/data", ROW)
+    [reason] = +service.supervisor.counts.of("main").refused_requests
+    assert reason in REFUSALS
 
 
 async def test_a_collector_is_created_shown_replaced_and_deleted(service):

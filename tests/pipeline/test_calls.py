@@ -18,6 +18,14 @@ def test_an_unknown_name_is_an_error():
         call("math:nothing")
 
 
+def test_whatever_hinders_the_loading_is_an_import_error(tmp_path, monkeypatch):
+    """As nltk, which Evidently imports, raises ValueError where the user has no home."""
+    (tmp_path / "homeless.py").write_text("raise ValueError('no home')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match="ValueError: no home"):
+        call("homeless:work")
+
+
 def in_a_new_process(program, **variables):
     """Run a program that may limit its own process, and give what it prints."""
     kept = {name: value for name, value in os.environ.items() if name != "DO_NOT_TRACK"}

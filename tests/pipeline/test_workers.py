@@ -92,6 +92,7 @@ async def test_a_process_that_dies_is_an_error_and_the_next_call_gets_another():
         with pytest.raises(EvaluationError, match="the worker process died"):
             await workers.evaluate({"do": "die"})
         assert (await workers.evaluate({"do": "well"}))["ok"]
+        assert workers.ended == {"died": 1, "cut_off": 0}
 
 
 async def test_a_report_that_runs_out_of_memory_is_an_error():
@@ -114,6 +115,7 @@ async def test_cancelling_kills_the_process(tmp_path):
             nursery.cancel_scope.cancel()
         assert not is_alive(pid)
         assert (await workers.evaluate({"do": "well"}))["pid"] != pid
+        assert workers.ended == {"died": 0, "cut_off": 1}
 
 
 async def test_a_check_does_not_wait_behind_reports(tmp_path):
