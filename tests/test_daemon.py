@@ -5,12 +5,15 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 import httpx
 import pytest
 import trio
 import trustme
+from trio.testing import wait_all_tasks_blocked
 
 from collector import daemon
 from collector.client import AsyncCollectorClient
@@ -36,6 +39,7 @@ class IdleWorkers:
     """Finds nothing wrong, and is never asked for more here."""
 
     evidently_version = "0.0.test"
+    ended = MappingProxyType({"died": 0})
     warm_up_error = None
 
     async def warm_up(self):
@@ -68,6 +72,12 @@ def config_file(directory, **fields):
     config = CollectorServiceConfig.parse({"collectors": {"main": COLLECTOR}} | fields)
     config.save(directory / "config.json")
     return ConfigFile.open(directory / "config.json")
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 @asynccontextmanager
@@ -130,6 +140,73 @@ async def test_its_clients_trust_an_authority_of_its_own(workers, tmp_path):
                 with pytest.raises(ServiceUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
                     await strict.get_collector("main")
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def opening(monkeypatch):
+    """Hold the opening of the journal until the event is set."""
+    sound, opened = daemon.open_journal, trio.Event()
+
+    @asynccontextmanager
+    async def open_late(*arguments):
+        await opened.wait()
+        async with sound(*arguments) as journal:
+            yield journal
+
+    monkeypatch.setattr(daemon, "open_journal", open_late)
+    return opened
+
+
+async def test_while_the_journal_is_opened_it_lives_is_not_ready_and_events_wait(workers, opening, tmp_path):
+    port = free_port()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(serve, options(tmp_path, port=port), config())
+                assert (await client.get("/livez")).status_code == 200
+                assert (await client.get("/readyz")).status_code == 503
+                async with trio.open_nursery() as sending:
+                    sending.start_soon(_send_a_row, client)
+                    await wait_all_tasks_blocked()
+                    opening.set()
+                assert (await client.get("/readyz")).status_code == 200
+                assert (await client.get("/")).json()["collectors"][0]["rows_waiting"] == 1
+                os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _send_a_row(client):
+    assert (await client.post("/main/data", json={"a": [1]})).status_code == 201
+
+
+async def test_a_journal_that_cannot_be_used_is_told_alone(workers, tmp_path):
+    """The command line answers it with an exit code, which it couldn't with a group of errors."""
+    with open_data_dir(tmp_path / "collector_data") as data_dir:
+        journal = sqlite3.connect(data_dir.journal)
+        journal.execute("PRAGMA user_version = 900")
+        journal.close()
+    with pytest.raises(DataDirError, match="has format 900"):
+        await serve(options(tmp_path), config())
+
+
+async def test_its_metrics_are_there_for_who_has_the_secret(workers, tmp_path):
+    with trio.fail_after(30):
+        async with serving(tmp_path, secret="s3cret") as client:
+            bearer = {"Authorization": "Bearer s3cret"}
+            await client.post("/main/data", json={"a": [1, 2]}, headers={"evidently-secret": "s3cret"})
+            scraped = await client.get("/metrics", headers=bearer)
+            assert (await client.get("/metrics")).status_code == 401
+    assert 'evidently_collector_accepted_rows_total{collector="main"} 2.0' in scraped.text
+    assert "s3cret" not in scraped.text
+
+
+async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(workers, tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with trio.fail_after(30), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        async with serving(tmp_path) as client:
+            assert manager.recv(1000).decode() == f"READY=1\nSTATUS={str(client.base_url).rstrip('/')}, 1 collectors"
+        assert manager.recv(1000).startswith(b"STOPPING=1\n")
 
 
 async def test_a_new_collector_is_saved_beside_its_data(workers, tmp_path):

@@ -1,4 +1,4 @@
-"""The alert rules and the dashboard that ship: they speak of metrics that are there, and alerts fire when they should."""
+"""The alert rules and the dashboard that ship: they ask for metrics that are there, and alerts fire when due."""
 
 import json
 import re
