@@ -162,7 +162,7 @@ async def test_while_the_journal_is_opened_it_lives_is_not_ready_and_events_wait
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
         with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(serve, options(tmp_path, port=port), config())
+                nursery.start_soon(serve, options(port=port), config_file(tmp_path))
                 assert (await client.get("/livez")).status_code == 200
                 assert (await client.get("/readyz")).status_code == 503
                 async with trio.open_nursery() as sending:
@@ -185,7 +185,7 @@ async def test_a_journal_that_cannot_be_used_is_told_alone(workers, tmp_path):
         journal.execute("PRAGMA user_version = 900")
         journal.close()
     with pytest.raises(DataDirError, match="has format 900"):
-        await serve(options(tmp_path), config())
+        await serve(options(), config_file(tmp_path))
 
 
 async def test_its_metrics_are_there_for_who_has_the_secret(workers, tmp_path):
@@ -199,14 +199,17 @@ async def test_its_metrics_are_there_for_who_has_the_secret(workers, tmp_path):
     assert "s3cret" not in scraped.text
 
 
-async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(workers, tmp_path, monkeypatch):
+async def test_systemd_is_told_when_it_is_ready_reloads_and_stops(workers, tmp_path, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-    with trio.fail_after(30), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.setblocking(False)
+    with trio.fail_after(30), trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        await manager.bind(str(tmp_path / "notify"))
         async with serving(tmp_path) as client:
-            assert manager.recv(1000).decode() == f"READY=1\nSTATUS={str(client.base_url).rstrip('/')}, 1 collectors"
-        assert manager.recv(1000).startswith(b"STOPPING=1\n")
+            url = str(client.base_url).rstrip("/")
+            assert await manager.recv(1000) == f"READY=1\nSTATUS={url}, 1 collectors".encode()
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert (await manager.recv(1000)).startswith(b"RELOADING=1\n")
+            assert await manager.recv(1000) == b"READY=1"
+        assert (await manager.recv(1000)).startswith(b"STOPPING=1\n")
 
 
 async def test_a_new_collector_is_saved_beside_its_data(workers, tmp_path):

@@ -6,8 +6,10 @@ import pytest
 import trio
 
 from collector.config import CollectorServiceConfig
+from collector.config.config_file import ConfigFile
 from collector.errors import DeliveryError, DeliveryRefused, FilesDamaged, SnapshotTooLarge
 from collector.pipeline.counts import Counts, Histogram
+from collector.pipeline.supervisor import Supervisor
 from collector.store.frames import Frame
 
 from .fakes import collector, delivered, interval_trigger, report_raised, rows_trigger, running, settled, worker_died
@@ -120,3 +122,22 @@ async def test_rows_of_damaged_frames_are_counted(world):
             await pipeline.flush()
             await settled()
         assert (w.delivery.rows, pipeline.counts.damaged_rows) == ([[0, 1]], 3)
+
+
+async def test_a_retired_collector_goes_on_counting_where_it_was(world, tmp_path):
+    """Prometheus takes a counter that falls for one that began again, and would count its rows twice."""
+    path = tmp_path / "collector_config.json"
+    config = CollectorServiceConfig(collectors={"main": collector()})
+    config.save(path)
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = Supervisor(ConfigFile.open(path), w.tools)
+        await nursery.start(supervisor.run)
+        await w.post(2)
+        CollectorServiceConfig().save(path)
+        await supervisor.reload()
+        [status] = supervisor.service_status().collectors
+        assert (status.state, status.rows_accepted) == ("retired", 2)
+        supervisor.counts.of("main").restarts = 1
+        await supervisor.delete("main")
+        assert (supervisor.service_status().collectors, supervisor.counts.of("main").restarts) == ((), 0)
+        nursery.cancel_scope.cancel()
