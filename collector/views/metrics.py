@@ -52,7 +52,11 @@ class Metrics:
             workers.ended,
             workers.evidently_version,
         )
-        return await trio.to_thread.run_sync(write, list(families(seen)), accept)
+        metrics = []
+        for family in families(seen):
+            metrics.append(family)
+            await trio.lowlevel.checkpoint()  # fifty collectors have 4000 values, and events come in meanwhile
+        return await trio.to_thread.run_sync(write, metrics, accept)
 
     async def _look_at_disk(self) -> Disk:
         path = self._tools.data_dir.path
