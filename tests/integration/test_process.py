@@ -150,7 +150,7 @@ def test_a_default_config_is_written_for_its_owner_only_and_the_daemon_starts_em
     daemon = make_daemon().start()
     assert stat.S_IMODE(daemon.config_path.stat().st_mode) == 0o600
     assert json.loads(daemon.config_path.read_text())["collectors"] == {}
-    assert daemon.http.get("/").json() == {"collectors": []}
+    assert daemon.http.get("/").json()["collectors"] == []
     daemon.create("main", api_secret="hush")
     daemon.stop()
     assert stat.S_IMODE(daemon.config_path.stat().st_mode) == 0o600
