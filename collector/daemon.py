@@ -22,6 +22,7 @@ from collector.ingest.draining import Draining
 from collector.ingest.intake import Intake
 from collector.ingest.server import make_tls, serve_http
 from collector.pipeline.clocks import Clocks
+from collector.pipeline.counts import Counts
 from collector.pipeline.delivery import open_delivery
 from collector.pipeline.supervisor import Supervisor
 from collector.pipeline.work import Tools
@@ -80,9 +81,9 @@ async def serve(
         _bind(options.host, options.port) as listener,
         open_data_dir(base / config.data_dir) as data_dir,
     ):
-        draining = Draining()
+        draining, counts = Draining(), Counts()
         async with (
-            _open_door(listener, tls, config.limits.max_connections, draining) as door,
+            _open_door(listener, tls, Door(counts, config.limits.max_connections), draining) as door,
             open_journal(data_dir.journal, config.durability) as journal,
             open_workers(config.evaluation_workers, config.evaluation_max_bytes) as workers,
             open_delivery(workers, base) as delivery,
@@ -91,7 +92,7 @@ async def serve(
             await _remove_orphans(journal, data_dir)
             clocks = Clocks()
             nursery.start_soon(clocks.watch)
-            tools = Tools(journal, data_dir, workers, delivery, clocks, base)
+            tools = Tools(journal, data_dir, workers, delivery, clocks, base, counts)
             supervisor = Supervisor(file, tools)
             await nursery.start(_obey_signals, draining, everything, supervisor)
             await nursery.start(supervisor.run)
@@ -176,13 +177,13 @@ async def _reload(supervisor: Supervisor) -> None:
 
 @asynccontextmanager
 async def _open_door(
-    listener: socket.socket, tls: ssl.SSLContext | None, max_connections: int, draining: Draining
+    listener: socket.socket, tls: ssl.SSLContext | None, door: Door, draining: Draining
 ) -> AsyncIterator[Door]:
     """Answer requests from now on, until the service has drained or the block ends."""
-    door, refused = Door(max_connections), None
+    refused = None
 
     async def serve() -> None:
-        await serve_http(door, listener, tls, door.max_connections, partial(_drain, draining))
+        await serve_http(door, listener, tls, door.admits, partial(_drain, draining))
         door.close()
 
     async with trio.open_nursery() as nursery:

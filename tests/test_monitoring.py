@@ -105,6 +105,7 @@ def test_the_states_in_the_rules_are_states():
 SERIES = {
     'up{job="evidently-collector"}': "1x1500",
     "disk_trouble": "0x1500",
+    "refused_connections_total": "0x1500",
     "disk_free_bytes": "50x1500",
     "disk_size_bytes": "100x1500",
     'refused_requests_total{collector="main",reason="buffer_full"}': "0x1500",
@@ -134,6 +135,7 @@ MATTERS = {
     "Down": ({'up{job="evidently-collector"}': "0x780"}, 5),
     "DiskRefuses": ({"disk_trouble": "1x780"}, 5),
     "RefusesEvents": ({'refused_requests_total{collector="main",reason="buffer_full"}': "0+10x780"}, 15),
+    "RefusesConnections": ({"refused_connections_total": "0+1x780"}, 15),
     "NotDelivering": ({'outbox_oldest_timestamp_seconds{collector="main"}': "43200x780"}, 75),
     "Stuck": ({'state{collector="main",state="misconfigured"}': "1x780"}, 15),
     "TriggerOverdue": ({'trigger_next_timestamp_seconds{collector="main"}': "43200x780"}, 20),

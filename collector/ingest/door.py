@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from collector.ingest.problems import Answer
+    from collector.pipeline.counts import Counts
 
     _Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -26,7 +27,8 @@ _STARTING = Check("startup", "the service is starting; nothing was kept, try aga
 class Door:
     """Answers itself until it is open, then has the app answer."""
 
-    def __init__(self, max_connections: int) -> None:
+    def __init__(self, counts: Counts, max_connections: int) -> None:
+        self._counts = counts
         self._max_connections: Callable[[], int] = lambda: max_connections
         self._app: _Asgi | None = None
         self._opened = trio.Event()
@@ -37,9 +39,11 @@ class Door:
         self._app, self._max_connections = app, max_connections
         self._opened.set()
 
-    def max_connections(self) -> int:
-        """Give how many connections there may be."""
-        return self._max_connections()
+    def admits(self, connections: int) -> bool:
+        """Tell whether another connection may come beside so many, and count it if not."""
+        is_full = connections >= self._max_connections()
+        self._counts.refused_connections += is_full
+        return not is_full
 
     def close(self) -> None:
         """Say that no more requests come."""

@@ -56,14 +56,15 @@ async def serve_http(
     app: Any,
     listener: socket.socket,
     tls: ssl.SSLContext | None,
-    max_connections: Callable[[], int],
+    admits: Callable[[int], bool],
     wait_for_end: Callable[[], Awaitable[None]],
 ) -> None:
     """Answer requests with an ASGI app until ``wait_for_end`` returns; then end in ``GRACEFUL_TIMEOUT``.
 
-    Connections over ``max_connections`` are answered 503 and closed. The app gets no lifespan events.
+    A connection that isn't admitted, beside as many as there are, is answered 503 and closed. The app gets no lifespan
+    events.
     """
-    server = _Server(app, tls, max_connections)
+    server = _Server(app, tls, admits)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as listening:
             listening.start_soon(_listen, listener, server, connections)
@@ -97,19 +98,19 @@ async def _listen(listener: socket.socket, server: _Server, connections: trio.Nu
 class _Server:
     """What the connections share."""
 
-    def __init__(self, app: Any, tls: ssl.SSLContext | None, max_connections: Callable[[], int]) -> None:
+    def __init__(self, app: Any, tls: ssl.SSLContext | None, admits: Callable[[int], bool]) -> None:
         self.app: AppWrapper = ASGIWrapper(app)
         self.tls = tls
         self.context = WorkerContext(None)
         self.config = Config()
         self.config.errorlog = None  # it would only repeat what we log
         self.config.include_server_header = False
-        self._max_connections = max_connections
+        self._admits = admits
         self._connections: set[_Connection] = set()
 
     async def connect(self, stream: trio.SocketStream) -> None:
         """Serve a connection to its end."""
-        if len(self._connections) >= self._max_connections():
+        if not self._admits(len(self._connections)):
             await self._refuse(stream)
             return
         connection = _Connection(self, stream)

@@ -89,6 +89,7 @@ class Counts:
     def __init__(self) -> None:
         self.answered: Counter[Answered] = Counter()
         self.answer_seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(*_REQUEST_SECONDS))
+        self.refused_connections = 0  # over the limit
         self.refused_requests = zeros(NOBODYS_REFUSALS)  # of events for no collector that is there, by reason
         self._collectors: defaultdict[str, CollectorCounts] = defaultdict(CollectorCounts)
 

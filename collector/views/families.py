@@ -142,6 +142,12 @@ def _of_requests(seen: Seen) -> Iterator[Metric]:
         ["route"],
         (((route,), histogram) for route, histogram in counts.answer_seconds.items()),
     )
+    yield _counter(
+        "refused_connections",
+        "Connections over limits.max_connections, which were answered 503 and closed.",
+        [],
+        [((), counts.refused_connections)],
+    )
     of_each = {status.id: counts.of(status.id).refused_requests for status in statuses}
     yield _counter(
         "refused_requests",

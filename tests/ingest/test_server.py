@@ -50,7 +50,7 @@ async def serving(app, tls=None, max_connections=100):
     end = trio.Event()
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve_http, app, listener, tls, lambda: max_connections, end.wait)
+            nursery.start_soon(serve_http, app, listener, tls, lambda count: count < max_connections, end.wait)
 
             async def connect():
                 return await trio.open_tcp_stream("127.0.0.1", port)
