@@ -19,6 +19,7 @@ from collector.errors import EvaluationError
 
 def prepare(max_bytes: int) -> None:
     """Make a new worker process quiet (no telemetry unless the user has decided about it, no warnings) and bounded."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # sent to all of a group, it has the daemon reload
     os.environ.setdefault("DO_NOT_TRACK", "1")
     warnings.simplefilter("ignore")  # what Evidently's code warns of at import is nothing to our user
     _limit_memory(max_bytes)

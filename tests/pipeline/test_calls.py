@@ -38,6 +38,10 @@ def test_telemetry_is_off_unless_the_user_decided():
     assert (in_a_new_process(program, DO_NOT_TRACK="0"), in_a_new_process(program)) == ("0", "1")
 
 
+def test_a_hangup_that_has_the_daemon_reload_is_nothing_to_a_worker():
+    assert in_a_new_process("import os, signal; os.kill(os.getpid(), signal.SIGHUP); print('lives')") == "lives"
+
+
 def test_a_process_that_takes_more_memory_than_it_may_is_told_so():
     taking = "try: b = bytearray({})\nexcept MemoryError: print('refused')\nelse: print('given')"
     given = [in_a_new_process("\n" + taking.format(size)) for size in (5 * 10**8, 2 * 10**9)]
