@@ -51,7 +51,7 @@ class Sealing:
                 continue
             await self.seal(trigger.rows if came == "rows" and trigger.rows else math.inf)
             if due is not None:
-                if came == "time":
+                if came == "time" and self._clocks.set_by == set_by:
                     self._work.counts.lateness.observe(max(0.0, self._clocks.now() - due))
                 fired = self._fired(trigger, due, is_full=came == "rows")
                 await self._journal.set_clock(self._work.id, fired)
