@@ -120,10 +120,9 @@ class Intake:
             self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
             digest = hashlib.sha256(frame.body).hexdigest() if head.idempotency_key else ""
             is_new = await self._journal.append(collector_id, frame, head.idempotency_key, digest)
-            if is_new:
-                counts = self._supervisor.counts.of(collector_id)
-                counts.accepted_requests += 1
-                counts.accepted_bytes += len(frame.body)
+            counts = self._supervisor.counts.of(collector_id)
+            counts.accepted_requests += 1
+            counts.accepted_bytes += len(frame.body)
         reach("accepted")
         answer = json_answer({}, 201)
         return answer if is_new else replace(answer, headers={**answer.headers, **REPLAYED})
