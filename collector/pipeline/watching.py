@@ -59,12 +59,12 @@ async def _watch(path: Path, directories: set[Path], look: Callable[[], Awaitabl
 async def _has_changed(changes: AsyncGenerator[object, None]) -> bool:
     """Return once something has; False if it can't be watched: its directory is gone, or there are no more watches."""
     try:
-        await anext(changes, None)  # it ends when we are cancelled
+        async for _ in changes:  # anext() with a default would leave a little behind each time
+            return True
     except (OSError, RuntimeError) as error:
         _log.debug("the config file's directory can't be watched; it is looked at now and then", error=str(error))
         await trio.sleep(SLOW_INTERVAL)
-        return False
-    return True
+    return False
 
 
 async def _set_when_cancelled(event: trio.Event) -> None:
