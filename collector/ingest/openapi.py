@@ -110,6 +110,14 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string"},
 }
 
+_VERBOSE = {
+    "name": "verbose",
+    "in": "query",
+    "description": "If it is there, each check is listed, as text.",
+    "allowEmptyValue": True,
+    "schema": {"type": "string"},
+}
+
 
 def openapi_document(app: Quart) -> dict[str, Any]:
     """Describe the routes of an application."""
@@ -120,6 +128,7 @@ def openapi_document(app: Quart) -> dict[str, Any]:
     document_request(CollectorConfig)(app.view_functions["create_collector"])
     document = OpenAPIProvider(app, _extension()).schema()
     _describe_tables(document["paths"])
+    _describe_texts(document["paths"])
     for route in (route for methods in document["paths"].values() for route in methods.values()):
         _describe_problems(route["responses"])
         _give_examples(route["parameters"])
@@ -141,11 +150,24 @@ def _describe_tables(paths: dict[str, Any]) -> None:
     paths["/{collector_id}/data"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)
 
 
+def _describe_texts(paths: dict[str, Any]) -> None:
+    """Say what is answered as text: metrics, and health check by check."""
+    text = {"schema": {"type": "string"}}
+    paths["/metrics"]["get"]["responses"]["200"] = {
+        "description": "In Prometheus' text format, or OpenMetrics where that is accepted.",
+        "content": {"text/plain": text, "application/openmetrics-text": text},
+    }
+    for route in ("/livez", "/readyz"):
+        paths[route]["get"]["parameters"].append(_VERBOSE)
+        for answer in paths[route]["get"]["responses"].values():
+            answer["content"]["text/plain"] = text
+
+
 def _describe_problems(responses: dict[str, Any]) -> None:
     """Say that errors have a media type of their own."""
     for status, response in responses.items():
         if int(status) >= 400:
-            response["content"] = {"application/problem+json": response["content"]["application/json"]}
+            response["content"]["application/problem+json"] = response["content"].pop("application/json")
 
 
 def _give_examples(parameters: list[dict[str, Any]]) -> None:

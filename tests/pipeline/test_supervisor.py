@@ -126,6 +126,17 @@ async def test_a_client_is_told_of_a_place_that_it_may_not_name(world, named, ke
         nursery.cancel_scope.cancel()
 
 
+async def test_an_absolute_reference_that_a_client_names_is_taken_as_the_original_took_it_and_left_alone(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service())
+        config = collector("a", rows_trigger(1), is_posted=True, reference_path="/no/such.parquet")
+        await supervisor.check(config)
+        await supervisor.put(config)
+        await settled()
+        assert "a client named it" in supervisor.status("a").problems[0]
+        nursery.cancel_scope.cancel()
+
+
 async def test_delete_takes_all_that_belongs_to_a_collector(world):
     async with world() as w, trio.open_nursery() as nursery:
         w.delivery.hold = trio.Event()
