@@ -378,10 +378,11 @@ def test_init_asks_nothing_where_no_one_could_answer(tmp_path):
     [
         ("/bin/evidently-collector", ["--help"], "evidently-collector"),
         ("/lib/collector/__main__.py", ["--help"], "evidently collector"),
-        ("/lib/collector/__main__.py", ["--show-completion", "bash"], "evidently-collector"),
+        ("/lib/collector/__main__.py", ["--show-completion"], "evidently-collector"),
     ],
 )
 def test_the_command_is_called_as_it_was_or_as_shells_can_complete_it(monkeypatch, capsys, argv0, arguments, name):
+    monkeypatch.setattr("shellingham.detect_shell", lambda *_: ("bash", "/bin/bash"))  # else it asks our parents
     monkeypatch.setattr(sys, "argv", [argv0, *arguments])
     with pytest.raises(SystemExit):
         main()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from collector.views.trouble import is_well
 from collector.views.words import lasting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from collector.pipeline.status import ServiceStatus
     from collector.views.terminal import Terminal
@@ -75,11 +76,23 @@ def _draw(ask: Ask, url: str, terminal: Terminal) -> NoReturn:
             _, service = _answer(ask, url)
         except ServiceUnavailable as error:
             silence = lasting(time.monotonic() - answered)
-            live.draw(Text(f"▲ no answer for {silence}, asked again each second: {error}"), terminal.size())
+            with _uninterrupted():
+                live.draw(Text(f"▲ no answer for {silence}, asked again each second: {error}"), terminal.size())
         else:
             answered = time.monotonic()
-            live.show(service)
+            with _uninterrupted():
+                live.show(service)
         time.sleep(INTERVAL)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Have Ctrl-C come after what is being drawn: cut off, it would leave a frame that nobody takes away."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _answer(ask: Ask, url: str) -> tuple[dict[str, Any], ServiceStatus]:

@@ -1,5 +1,6 @@
 """Real data, real jobs, and real Evidently services for the tests of the worker's side."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -133,16 +134,20 @@ class Service:
 @pytest.fixture(scope="session")
 def modern_ui(tmp_path_factory):
     """``evidently ui`` over a directory, for the whole run."""
-    yield from _served("ui", tmp_path_factory.mktemp("modern") / "workspace")
+    with serve("ui", tmp_path_factory.mktemp("modern") / "workspace") as service:
+        yield service
 
 
 @pytest.fixture(scope="session")
 def legacy_ui(tmp_path_factory):
     """``evidently legacy_ui`` over a directory, for the whole run."""
-    yield from _served("legacy_ui", tmp_path_factory.mktemp("legacy") / "workspace")
+    with serve("legacy_ui", tmp_path_factory.mktemp("legacy") / "workspace") as service:
+        yield service
 
 
-def _served(command, directory):
+@contextlib.contextmanager
+def serve(command, directory):
+    """Run a service over a new directory."""
     directory.mkdir()
     service = Service(command, directory)
     try:

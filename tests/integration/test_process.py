@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import stat
-import threading
 import time
 
 import httpx
@@ -13,11 +12,9 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from collector.client import CollectorClient
 from collector.errors import RequestRefused
 
 from .conftest import (
-    NEVER,
     collector_config,
     environment,
     interval_trigger,
@@ -46,8 +43,7 @@ def assert_one_sentence(done, code, *said):
 # The end
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_signal_ends_it_well_within_3_s_whatever_it_is_at(make_daemon, number):
+def test_ctrl_c_ends_it_well_within_3_s_whatever_it_is_at(make_daemon):
     """With connections that are kept open, a request that never ends, and a report that runs; nothing is lost."""
     cancer = load_breast_cancer(as_frame=True).data
     large = pd.concat([cancer] * 35, ignore_index=True)  # 20 000 rows x 30 columns: over ten seconds of DataDriftPreset
@@ -68,7 +64,7 @@ def test_a_signal_ends_it_well_within_3_s_whatever_it_is_at(make_daemon, number)
         half.sendall(b"POST /main/data HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         workers = list(daemon.children())
         started = time.monotonic()
-        assert daemon.end(number) == 0, daemon.log
+        assert daemon.end(signal.SIGINT) == 0, daemon.log
         assert time.monotonic() - started < 3
     finally:
         half.close()
@@ -97,38 +93,6 @@ def test_a_second_daemon_on_the_same_data_and_one_on_the_same_port_are_refused(m
     elsewhere.mkdir()
     done = run_collector("--port", daemon.port, cwd=elsewhere)
     assert_one_sentence(done, 1, str(daemon.port), "--port")
-    daemon.stop()
-
-
-def test_everything_acknowledged_survives_kill_9_under_load_exactly_once(make_daemon):
-    """Four clients post 400 numbered rows while the daemon is killed and started three times."""
-    rows, clients, kills = 400, 4, 3
-    config = service_config({"main": collector_config(rows_trigger(NEVER), BROKEN)}, spill_rows=30)
-    daemon = make_daemon(config).start()
-    url = daemon.url
-    acknowledged = []
-
-    def post(first):
-        with CollectorClient(url, retries=20) as client:
-            for number in range(first, rows, clients):
-                client.send_data("main", pd.DataFrame({"number": [number]}))
-                acknowledged.append(number)
-                time.sleep(0.01)  # so that every kill finds some on their way
-
-    threads = [threading.Thread(target=post, args=(first,)) for first in range(clients)]
-    for thread in threads:
-        thread.start()
-    for kill in range(kills):
-        wait_until(lambda enough=rows * (kill + 1) // (kills + 1): len(acknowledged) >= enough, "progress")
-        daemon.kill()
-        daemon.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(acknowledged) == list(range(rows))
-    assert daemon.client.flush("main")["rows"] == rows
-    daemon.wait_for_status("main", lambda one: one["failed"] == 1)  # its report fails, so that its rows are left to see
-    kept = pd.concat(daemon.parts())["number"]
-    assert sorted(kept) == list(range(rows))
     daemon.stop()
 
 

@@ -9,18 +9,21 @@ from .conftest import ROOT
 from .terminals import App
 
 
+def tells_of_the_bad_edit(text):
+    said = " ".join(text.partition("✖ edit not taken:")[2].split())
+    return re.search(r"rows_count \(line \d+, column \d+\): .*greater than 0", said) and text
+
+
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (160, 50)])
 def test_each_stage_of_the_session_is_on_the_screen(tmp_path, columns, lines):
-    app = App([sys.executable, ROOT / "examples" / "session.py", "--pace", "1"], tmp_path, columns, lines)
+    app = App([sys.executable, ROOT / "examples" / "session.py", "--pace", "0.5"], tmp_path, columns, lines)
     try:
         app.wait_for(
             lambda text: re.search(r"^[○●] flowers +0 ", text.replace("starting", ""), re.MULTILINE), "the start"
         )
         app.wait_for(lambda text: re.search(r"flowers .* [1-9][\d.]* +[▁-█ ]*[▂-█]", text), "the events' rate")
         app.wait_for(lambda text: re.search(r"● flowers .* \d/4 drifted", text), "the snapshot")
-        text = app.wait_for(lambda text: "✖ edit not taken:" in text, "the bad edit")
-        said = " ".join(text.partition("✖ edit not taken:")[2].split())
-        assert re.search(r"rows_count \(line \d+, column \d+\): .*greater than 0", said)
+        text = app.wait_for(tells_of_the_bad_edit, "the bad edit")
         assert "● flowers" in text  # which goes on
         text = app.wait_for(lambda text: re.search(r"^[○●] more-flowers ", text, re.MULTILINE), "the good edit")
         assert "✖" not in text
