@@ -19,6 +19,7 @@ from collector.errors import CollectorError, ConfigError, EvaluationError
 from collector.ingest.app import make_app
 from collector.ingest.door import Door
 from collector.ingest.draining import Draining
+from collector.ingest.front_door import FrontDoor
 from collector.ingest.intake import Intake
 from collector.ingest.server import make_tls, serve_http
 from collector.pipeline.clocks import Clocks
@@ -98,8 +99,14 @@ async def serve(
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.watch)
             nursery.start_soon(_warm_up, workers)
-            app = make_app(Intake(supervisor, journal, options.secret), draining, Metrics(supervisor, tools).scrape)
-            door.open(app, lambda: supervisor.config.limits.max_connections)
+            intake = Intake(supervisor, journal, options.secret)
+            app = make_app(intake, draining, Metrics(supervisor, tools).scrape)
+            front_door = FrontDoor(intake, draining)
+            door.open(
+                app,
+                lambda: front_door if supervisor.config.front_door else None,
+                lambda: supervisor.config.limits.max_connections,
+            )
             url = _url(listener, "http" if tls is None else "https")
             _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))
             if not config.collectors:
@@ -183,7 +190,7 @@ async def _open_door(
     refused = None
 
     async def serve() -> None:
-        await serve_http(door, listener, tls, door.admits, partial(_drain, draining))
+        await serve_http(door, listener, tls, partial(_drain, draining))
         door.close()
 
     async with trio.open_nursery() as nursery:

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from collector.errors import CollectorError
 from collector.ingest.health import Check, health_answer
-from collector.ingest.intake import Head
+from collector.ingest.intake import SECRET_HEADER, Head
 from collector.ingest.problems import Answer, answer_for, json_answer, problem_answer
 from collector.pipeline.counts import Answered
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
     _Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
-SECRET_HEADER = "evidently-secret"  # noqa: S105  (its name)
 OPEN_ROUTES = frozenset({"livez", "readyz"})
 _BEARER = "Bearer "
 

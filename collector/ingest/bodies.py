@@ -84,7 +84,7 @@ class Place:
 
 
 async def read_body(
-    chunks: AsyncIterable[bytes],
+    chunks: bytes | AsyncIterable[bytes],
     encoding: str,
     limit: int,
     timeout: float,  # noqa: ASYNC109  (it is of the config, and stands in the answer)
@@ -92,8 +92,13 @@ async def read_body(
 ) -> bytes:
     """Read a whole body, decompressed, of at most ``limit`` bytes and within ``timeout`` seconds, into its place.
 
+    One that is here whole has been announced, and isn't encoded.
+
     Raises BodyTooLarge, BodyTooSlow, NotReady, or BadBody for an encoding that we don't know or that is broken.
     """
+    if isinstance(chunks, bytes):
+        place.grow_to(len(chunks))
+        return chunks
     decompressor = _decompressor(encoding)
     gathered: list[bytes] = []
     size = 0

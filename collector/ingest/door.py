@@ -14,6 +14,7 @@ from collector.ingest.health import Check, health_answer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from collector.ingest.front_door import FrontDoor
     from collector.ingest.problems import Answer
     from collector.pipeline.counts import Counts
 
@@ -31,13 +32,19 @@ class Door:
         self._counts = counts
         self._max_connections: Callable[[], int] = lambda: max_connections
         self._app: _Asgi | None = None
+        self._front_door: Callable[[], FrontDoor | None] = lambda: None
         self._opened = trio.Event()
         self._closed = trio.Event()
 
-    def open(self, app: _Asgi, max_connections: Callable[[], int]) -> None:
-        """Have an app answer from now on, those who wait too."""
-        self._app, self._max_connections = app, max_connections
+    def open(self, app: _Asgi, front_door: Callable[[], FrontDoor | None], max_connections: Callable[[], int]) -> None:
+        """Have an app answer from now on, those who wait too; ``front_door`` gives what answers before it."""
+        self._app, self._front_door, self._max_connections = app, front_door, max_connections
         self._opened.set()
+
+    @property
+    def front_door(self) -> FrontDoor | None:
+        """What answers usual POSTs of events before the app does, if anything."""
+        return self._front_door()
 
     def admits(self, connections: int) -> bool:
         """Tell whether another connection may come beside so many, and count it if not."""

@@ -35,13 +35,15 @@ if TYPE_CHECKING:
     from collector.store.journal import Journal
     from collector.store.statements import Batch
 
+SECRET_HEADER = "evidently-secret"  # noqa: S105  (its name)
 # Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
 SMALL_BODY = 64 * 2**10
 MAX_KEY_LENGTH = 255
 # A config is looked at as a whole each time that one of all is saved; that of a thousand legacy metrics has 400 kB.
 MAX_CONFIG = 2_000_000
+_ACCEPTED = json_answer({}, 201)
 # Says that a request's idempotency key had come before, so that nothing was kept again.
-REPLAYED = {"Idempotent-Replayed": "true"}
+_REPLAYED = replace(_ACCEPTED, headers={**_ACCEPTED.headers, "Idempotent-Replayed": "true"})
 # States in which a collector keeps events and can't do more with them until something is mended.
 _TROUBLED = {"undelivered", "misconfigured", "crashed"}
 _WITHHELD = "GET / says more"
@@ -111,21 +113,33 @@ class Intake:
             Check("collectors", _collectors_trouble(status.collectors, is_trusted=is_trusted)),
         ]
 
-    async def take_data(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
-        """Keep the rows of a body; answers once they are durable."""
+    async def take_data(self, collector_id: str, head: Head, chunks: bytes | AsyncIterable[bytes]) -> Answer:
+        """Keep the rows of a body, which is here whole or comes in; answers once they are durable."""
         self._supervisor.pipeline(collector_id)
         self._check_room(collector_id)
         check_key(head.idempotency_key)
-        async with self._frame(head, chunks) as frame:
-            self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
-            digest = hashlib.sha256(frame.body).hexdigest() if head.idempotency_key else ""
-            is_new = await self._journal.append(collector_id, frame, head.idempotency_key, digest)
-            counts = self._supervisor.counts.of(collector_id)
-            counts.accepted_requests += 1
-            counts.accepted_bytes += len(frame.body)
+        if isinstance(chunks, bytes) and _is_small(head, chunks):
+            announced = announced_length(head.content_length, max_bytes(self._limits, format_of(head.content_type)))
+            with self._bodies.admit(self._limits, announced):
+                _refuse_empty(chunks)
+                is_new = await self._keep(collector_id, head, self._check(head, chunks))
+        else:
+            async with self._frame(head, chunks) as frame:
+                self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
+                is_new = await self._keep(collector_id, head, frame)
         reach("accepted")
-        answer = json_answer({}, 201)
-        return answer if is_new else replace(answer, headers={**answer.headers, **REPLAYED})
+        return _ACCEPTED if is_new else _REPLAYED
+
+    async def _keep(self, collector_id: str, head: Head, frame: Frame) -> bool:
+        """Have the journal keep a frame; return whether it is new."""
+        key = head.idempotency_key
+        is_new = await self._journal.append(
+            collector_id, frame, key, hashlib.sha256(frame.body).hexdigest() if key else ""
+        )
+        counts = self._supervisor.counts.of(collector_id)
+        counts.accepted_requests += 1
+        counts.accepted_bytes += len(frame.body)
+        return is_new
 
     async def take_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Make the rows of a body the reference, from the next batch on."""
@@ -220,23 +234,25 @@ class Intake:
             )
 
     @asynccontextmanager
-    async def _body(self, head: Head, chunks: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:
+    async def _body(self, head: Head, chunks: bytes | AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:
         """Read a body, which has its place in memory as long as the context lasts."""
         with self._bodies.admit(self._limits, announced_length(head.content_length, limit)) as place:
             body = await read_body(chunks, head.content_encoding, limit, self._limits.body_timeout, place)
-            if not body.strip():
-                raise BadBody("the body is empty")
+            _refuse_empty(body)
             yield body
 
     @asynccontextmanager
-    async def _frame(self, head: Head, chunks: AsyncIterable[bytes]) -> AsyncIterator[Frame]:
-        format_ = format_of(head.content_type)
-        bounds = Bounds(max_bytes(self._limits, format_), self._limits.max_rows, self._limits.max_columns)
-        async with self._body(head, chunks, max_bytes(self._limits, format_)) as body:
-            if len(body) <= SMALL_BODY and format_ not in TYPED_FORMATS:
-                yield check_frame(format_, body, bounds)
+    async def _frame(self, head: Head, chunks: bytes | AsyncIterable[bytes]) -> AsyncIterator[Frame]:
+        async with self._body(head, chunks, max_bytes(self._limits, format_of(head.content_type))) as body:
+            if _is_small(head, body):
+                yield self._check(head, body)
             else:
-                yield await trio.to_thread.run_sync(check_frame, format_, body, bounds, limiter=self._threads)
+                yield await trio.to_thread.run_sync(self._check, head, body, limiter=self._threads)
+
+    def _check(self, head: Head, body: bytes) -> Frame:
+        """Make sure that a body is a table within the limits."""
+        limits, format_ = self._limits, format_of(head.content_type)
+        return check_frame(format_, body, Bounds(max_bytes(limits, format_), limits.max_rows, limits.max_columns))
 
     def _read_config(self, collector_id: str, body: bytes) -> CollectorConfig:
         try:
@@ -268,6 +284,15 @@ class Intake:
                 "the same api_url; write the secret itself, or have the operator write it into the config file",
                 "api_secret",
             )
+
+
+def _is_small(head: Head, body: bytes) -> bool:
+    return len(body) <= SMALL_BODY and format_of(head.content_type) not in TYPED_FORMATS
+
+
+def _refuse_empty(body: bytes) -> None:
+    if not body or body.isspace():
+        raise BadBody("the body is empty")
 
 
 def _config_answer(config: CollectorConfig, status: int = 200) -> Answer:

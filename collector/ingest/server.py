@@ -7,10 +7,11 @@ not to read, and speaks HTTP/2 to whoever asks for it. Of it we take the protoco
 from __future__ import annotations
 
 import math
+import os
 import ssl
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h11
 import structlog
@@ -26,6 +27,7 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from collector.errors import ConfigError
+from collector.ingest.front_door import read_posted
 from collector.ingest.problems import problem_answer
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from hypercorn.events import Event
     from hypercorn.protocol.events import Event as StreamEvent
     from hypercorn.typing import AppWrapper
+
+    from collector.ingest.door import Door
 
 _log = structlog.get_logger()
 
@@ -53,18 +57,17 @@ _MAX_RECV = 2**16
 
 
 async def serve_http(
-    app: Any,
+    door: Door,
     listener: socket.socket,
     tls: ssl.SSLContext | None,
-    admits: Callable[[int], bool],
     wait_for_end: Callable[[], Awaitable[None]],
 ) -> None:
-    """Answer requests with an ASGI app until ``wait_for_end`` returns; then end in ``GRACEFUL_TIMEOUT``.
+    """Answer requests through a door until ``wait_for_end`` returns; then end in ``GRACEFUL_TIMEOUT``.
 
-    A connection that isn't admitted, beside as many as there are, is answered 503 and closed. The app gets no lifespan
+    A connection that it doesn't admit, beside as many as there are, is answered 503 and closed. There are no lifespan
     events.
     """
-    server = _Server(app, tls, admits)
+    server = _Server(door, tls)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as listening:
             listening.start_soon(_listen, listener, server, connections)
@@ -98,19 +101,19 @@ async def _listen(listener: socket.socket, server: _Server, connections: trio.Nu
 class _Server:
     """What the connections share."""
 
-    def __init__(self, app: Any, tls: ssl.SSLContext | None, admits: Callable[[int], bool]) -> None:
-        self.app: AppWrapper = ASGIWrapper(app)
+    def __init__(self, door: Door, tls: ssl.SSLContext | None) -> None:
+        self.door = door
+        self.app: AppWrapper = ASGIWrapper(door)
         self.tls = tls
         self.context = WorkerContext(None)
         self.config = Config()
         self.config.errorlog = None  # it would only repeat what we log
         self.config.include_server_header = False
-        self._admits = admits
         self._connections: set[_Connection] = set()
 
     async def connect(self, stream: trio.SocketStream) -> None:
         """Serve a connection to its end."""
-        if not self._admits(len(self._connections)):
+        if not self.door.admits(len(self._connections)):
             await self._refuse(stream)
             return
         connection = _Connection(self, stream)
@@ -149,6 +152,7 @@ class _Connection:
         self._send_lock = trio.Lock()
         self._is_idle = True
         self._is_closing = False
+        self._changed = trio.Event()
 
     async def run(self) -> None:
         """Serve it to its end, and close it."""
@@ -188,11 +192,35 @@ class _Connection:
 
     async def _serve(self, protocol: _Http11) -> None:
         with self._idle:
-            while data := await self._stream.receive_some(_MAX_RECV):
+            while data := await self._receive(_MAX_RECV):
                 if not self._is_closing:
-                    await protocol.handle(RawData(bytes(data)))
+                    await self._handle(data, protocol)
             await protocol.handle(RawData(b""))
         await protocol.handle(Closed())
+
+    async def _handle(self, data: bytes, protocol: _Http11) -> None:
+        """Have the front door answer requests, until one comes that isn't for it: the rest is hypercorn's."""
+        while protocol.is_answering and not (self._is_idle or self._is_closing):
+            self._changed = trio.Event()  # what comes before an answer is looked at after it
+            await self._changed.wait()
+        rest: bytes | None = data
+        while rest:
+            front_door = self._server.door.front_door
+            posted = None
+            if front_door is not None and self._is_idle and not protocol.has_begun:
+                posted = read_posted(rest)
+            if front_door is None or posted is None:
+                await protocol.handle(RawData(rest))
+                return
+            self._set_idle(is_idle=False)
+            answer, rest = await front_door.answer(posted, rest, self._receive)
+            await self._write(answer)
+            self._set_idle(is_idle=True)
+        if rest is None:
+            self._close_soon()
+
+    async def _receive(self, max_bytes: int) -> bytes:
+        return bytes(await self._stream.receive_some(max_bytes))
 
     async def _send(self, event: Event) -> None:
         if isinstance(event, RawData):
@@ -200,11 +228,21 @@ class _Connection:
                 await self._write(event.data)
         elif isinstance(event, Closed):
             self._close_soon()
+            self._changed.set()
         elif isinstance(event, Updated):
-            self._is_idle = event.idle
-            self._idle.deadline = trio.current_time() + IDLE_TIMEOUT if event.idle else math.inf
+            self._set_idle(is_idle=event.idle)
+            self._changed.set()
+
+    def _set_idle(self, *, is_idle: bool) -> None:
+        self._is_idle = is_idle
+        self._idle.deadline = trio.current_time() + IDLE_TIMEOUT if is_idle else math.inf
 
     async def _write(self, data: bytes) -> None:
+        if self._server.tls is None:
+            with suppress(OSError):  # it takes as much as the kernel has room for, and never waits
+                data = data[os.write(self._socket.fileno(), data) :]
+            if not data:
+                return
         try:
             with trio.fail_after(SEND_TIMEOUT):
                 await self._stream.send_all(data)
@@ -225,6 +263,16 @@ class _Connection:
 
 class _Http11(H11Protocol):
     """Nothing but HTTP/1.1."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the beginning of a request waits for its rest."""
+        return bool(self.connection.trailing_data[0])
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request is here whole, and its answer isn't."""
+        return self.connection.their_state is h11.DONE
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Take no request for the beginning of HTTP/2."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from collector.store.bounds import NO_BOUNDS, Bounds
-from collector.store.json_body import Columns, count_rows, read_columns, read_lines, table_of
+from collector.store.json_body import Columns, count_lines, count_rows, read_columns, read_lines, table_of
 from collector.store.tables import concatenate
 from collector.store.typed_body import read_table
 
@@ -30,6 +30,7 @@ FORMATS: dict[str, Format] = {
 }
 TYPED_FORMATS = frozenset({"arrow", "parquet"})
 _JSON_READERS: dict[str, Callable[..., Columns]] = {"json": read_columns, "ndjson": read_lines}
+_JSON_COUNTERS: dict[str, Callable[..., int]] = {"json": count_rows, "ndjson": count_lines}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ def check_frame(format_: Format, body: bytes, bounds: Bounds = NO_BOUNDS) -> Fra
 
     What passes here decodes later: nothing is accepted that could not be evaluated.
     """
-    if format_ in _JSON_READERS:
-        return Frame(format_, body, count_rows(_JSON_READERS[format_](body, bounds)))
+    if format_ in _JSON_COUNTERS:
+        return Frame(format_, body, _JSON_COUNTERS[format_](body, bounds))
     return Frame(format_, body, read_table(format_, body, bounds).num_rows)
 
 

@@ -114,7 +114,7 @@ class Journal:
                 self._count_bytes(collector, len(frame.body))
 
         if frame.rows:
-            return await self._writer.execute(keep, count)
+            return await self._writer.execute(keep, count, len(frame.body))
         await trio.lowlevel.checkpoint()
         return True
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Columns = dict[str, list[Any]]
 
+_PLAIN = frozenset({int, float, str, bool, type(None)})
 # What shares no names or keys unfolds to the square of its size; 10 MB of JSON hold no 10 million values.
 MAX_CELLS = 10_000_000
 
@@ -59,8 +60,37 @@ def read_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
     return _of_records([loads(line, f" in line {number}") for number, line in lines if line.strip()], bounds)
 
 
-def count_rows(columns: Columns) -> int:
-    """Count rows; raise BadBody for a value that could not be kept later."""
+def count_rows(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
+    """Count the rows of a body of columns or of records.
+
+    Raises BadBody if it is no table, or has a value that could not be kept later; BodyTooLarge if it is too large.
+    """
+    data = loads(body)
+    rows = _count_quickly(data, bounds)
+    return _count(_columns_of(data, bounds)) if rows is None else rows
+
+
+def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
+    """Count the rows of a body of records, one a line; raise as count_rows does."""
+    return _count(read_lines(body, bounds))
+
+
+def _count_quickly(data: Any, bounds: Bounds) -> int | None:
+    """Count the rows of columns that have the same keys, and plain values; None for anything else."""
+    if type(data) is not dict or not data or len(data) > bounds.max_columns:
+        return None
+    keys: Any = None
+    for column in data.values():
+        if type(column) is not dict or not _PLAIN.issuperset(map(type, column.values())):
+            return None
+        keys = column.keys() if keys is None else keys
+        if column.keys() != keys:
+            return None
+    rows = len(keys)
+    return rows if rows <= bounds.max_rows and rows * len(data) <= MAX_CELLS else None
+
+
+def _count(columns: Columns) -> int:
     for name, values in columns.items():
         try:
             for value in values:

@@ -105,6 +105,7 @@ def _connect(path: Path, durability: str) -> sqlite3.Connection:
         if path.stat().st_size == 0:  # only a new one takes it, and before all else
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # it syncs, which is Tending's to do
         connection.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()

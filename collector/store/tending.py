@@ -1,11 +1,14 @@
-"""Tending: once a second, bring to the disk what was committed, or find out whether the disk is well again."""
+"""Tending: what is committed is brought to the disk each second, and from a long log into the file.
+
+If the disk refuses, it is looked each second whether it is well again.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,7 +46,27 @@ class Tending:
         self._health = health
 
     async def run(self) -> None:
-        """Do what is due each second, until cancelled; raises DataDirError if a worker found the journal broken."""
+        """Do what is due, until cancelled; raises DataDirError if a worker found the journal broken."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_log_short)
+            await self._look_each_second()
+
+    async def _keep_log_short(self) -> None:
+        """Move the log into the file while commits go on, and what they have added while they wait.
+
+        Where nothing is left in the log, the next commit begins it anew, and syncs its head: that is done here too.
+        """
+        with closing(sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)) as beside:
+            while True:
+                await self._writer.log_is_long.wait()
+                await self._health.wait_until_sound()
+                try:
+                    await trio.to_thread.run_sync(_checkpoint, beside)
+                    await self._writer.shorten_log(_begin_log)
+                except sqlite3.Error as error:
+                    self._writer.told(error)
+
+    async def _look_each_second(self) -> None:
         with _open_wal(self._path) as wal:
             while True:
                 await trio.sleep(SYNC_INTERVAL)
@@ -74,6 +97,7 @@ class Tending:
         if free > KEPT_PAGES:
             pages = min(free - KEPT_PAGES, VACUUMED_PAGES)
             db.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() ends after a page
+            _checkpoint(db)
         (size,) = db.execute(_SIZE).fetchone()
         room = shutil.disk_usage(self._path.parent).free
         if size - self._path.stat().st_size <= room < os.fstat(wal).st_size:
@@ -92,6 +116,15 @@ class Tending:
             self._health.note(str(error))
         else:
             self._health.clear()
+
+
+def _checkpoint(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _begin_log(db: sqlite3.Connection) -> None:
+    _checkpoint(db)
+    db.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 
 
 def _write_again(wal: int, db: sqlite3.Connection) -> None:

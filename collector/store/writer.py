@@ -1,9 +1,15 @@
-"""The writer: owns the journal's connection; all that waits while a transaction runs shares the next one."""
+"""The writer: owns the journal's connection; all that waits while a transaction runs shares the next one.
+
+A small commit that isn't synced takes less time than the hop to a thread, so it is done at once, on the event loop. All
+else is done in a thread: what syncs, what is large or looks through tables, and all of it where the disk is slow.
+"""
 
 from __future__ import annotations
 
+import math
 import secrets
 import sqlite3
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -23,11 +29,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# As PRAGMA synchronous has it: commits aren't synced, what they are moved to is.
+_NORMAL = 1
+# Bytes that a commit on the event loop may have, which takes 2 ms at most where the disk isn't slow.
+MAX_QUICK_BYTES = 256 * 1024
+# Of the log, which is then moved into the file; and what a step adds whose size isn't told.
+LONG_LOG = 8 * 1024 * 1024
+_SOME_BYTES = 16 * 1024
+# One that took longer is followed by none on the event loop for a while.
+SLOW_COMMIT = 0.01
+SLOW_PAUSE = 5.0
+
 
 @dataclass(slots=True)
 class _Order(Generic[T]):
     run: Callable[[sqlite3.Connection], T]
     apply: Callable[[T], None] | None
+    size: float
     done: trio.Event = field(default_factory=trio.Event)
     result: outcome.Outcome[T] | None = None
 
@@ -37,6 +55,10 @@ class Writer:
 
     def __init__(self, connection: sqlite3.Connection, path: Path, health: Health) -> None:
         self.has_unsynced = False
+        self.log_is_long = trio.Event()
+        self._log_bytes = 0
+        self._is_syncing = connection.execute("PRAGMA synchronous").fetchone() != (_NORMAL,)
+        self._quick_again = -math.inf
         self._connection = connection
         self._path = path
         self._health = health
@@ -50,7 +72,10 @@ class Writer:
             await self._ordered.wait()
             self._ordered = trio.Event()
             orders, self._orders = self._orders, []
-            await trio.to_thread.run_sync(self._transact, orders, limiter=self._thread)
+            if self._is_quick(orders):
+                self._transact_here(orders)
+            else:
+                await trio.to_thread.run_sync(self._transact, orders, limiter=self._thread)
             self.has_unsynced = True
             for order in orders:
                 if isinstance(order.result, outcome.Error):
@@ -58,6 +83,32 @@ class Writer:
                 elif order.apply is not None and isinstance(order.result, outcome.Value):
                     order.apply(order.result.value)
                 order.done.set()
+            self._count_log(orders)
+
+    def _count_log(self, orders: list[_Order[Any]]) -> None:
+        self._log_bytes += sum(_SOME_BYTES if order.size == math.inf else int(order.size) for order in orders)
+        if self._log_bytes >= LONG_LOG:
+            self.log_is_long.set()
+
+    async def shorten_log(self, run: Callable[[sqlite3.Connection], None]) -> None:
+        """Run what moves the log into the file, and count it from nothing again."""
+        self.log_is_long, self._log_bytes = trio.Event(), 0
+        await self.use(run)
+
+    def _is_quick(self, orders: list[_Order[Any]]) -> bool:
+        """Tell whether orders are best carried out on the event loop; never while a thread uses the connection."""
+        return (
+            not self._is_syncing
+            and not self._thread.borrowed_tokens
+            and sum(order.size for order in orders) <= MAX_QUICK_BYTES
+            and trio.current_time() >= self._quick_again
+        )
+
+    def _transact_here(self, orders: list[_Order[Any]]) -> None:
+        began = time.perf_counter()
+        self._transact(orders)
+        if time.perf_counter() - began > SLOW_COMMIT:
+            self._quick_again = trio.current_time() + SLOW_PAUSE
 
     def told(self, error: BaseException) -> BaseException:
         """Translate what SQLite raised, and take it down if the disk is to blame; end with a journal that is broken."""
@@ -76,9 +127,17 @@ class Writer:
         """What ends the service when the journal is found broken."""
         return DataDirError(f"the journal {self._path} is broken; start again, and what is sound in it is recovered")
 
-    async def execute(self, run: Callable[[sqlite3.Connection], T], apply: Callable[[T], None] | None = None) -> T:
-        """Order a step of a transaction; ``apply`` takes its result to memory, in the order of the transactions."""
-        order = _Order(run, apply)
+    async def execute(
+        self,
+        run: Callable[[sqlite3.Connection], T],
+        apply: Callable[[T], None] | None = None,
+        size: float = math.inf,
+    ) -> T:
+        """Order a step of a transaction; ``apply`` takes its result to memory, in the order of the transactions.
+
+        ``size`` is given for one that does no more than write so many bytes.
+        """
+        order = _Order(run, apply, size)
         self._orders.append(order)
         self._ordered.set()
         await order.done.wait()

@@ -1,28 +1,57 @@
-"""The real app over a real journal; the supervisor is a fake."""
+"""The real app over a real journal; the supervisor is a fake.
 
+Each test of the HTTP API runs twice: asking the app itself, and over a socket where the front door stands before it.
+"""
+
+import socket
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import httpx
 import pytest
+import trio
 from fakes import FakeSupervisor, collector_config
 
 from collector.config import CollectorServiceConfig
 from collector.ingest.app import make_app
+from collector.ingest.door import Door
 from collector.ingest.draining import Draining
+from collector.ingest.front_door import FrontDoor
 from collector.ingest.intake import Intake
+from collector.ingest.server import serve_http
+from collector.pipeline.counts import Counts
 from collector.store.journal import open_journal
 
 
 class Service:
-    """All that a test may want to look at; ``http`` speaks to the app."""
+    """All that a test may want to look at; ``http`` speaks to it."""
 
     def __init__(self, journal, supervisor, secret):
         self.journal = journal
         self.supervisor = supervisor
         self.draining = Draining()
-        app = make_app(Intake(supervisor, journal, secret), self.draining, self._scrape)
-        transport = httpx.ASGITransport(app)
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://collector")
+        self.intake = Intake(supervisor, journal, secret)
+        self.app = make_app(self.intake, self.draining, self._scrape)
+
+    @asynccontextmanager
+    async def asked(self):
+        """Have the app itself asked."""
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://collector") as self.http:
+            yield self
+
+    @asynccontextmanager
+    async def serving(self, *, front_door=True):
+        """Serve on a socket; the answers of the front door are counted."""
+        self.front_door = FrontDoor(self.intake, self.draining) if front_door else None
+        door = Door(Counts(), 1000)
+        door.open(self.app, lambda: self.front_door, lambda: 1000)
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        url = f"http://127.0.0.1:{self.port}"
+        async with trio.open_nursery() as nursery, httpx.AsyncClient(base_url=url, timeout=30) as self.http:
+            nursery.start_soon(serve_http, door, listener, None, trio.sleep_forever)
+            yield self
+            nursery.cancel_scope.cancel()
 
     @staticmethod
     async def _scrape(accept):
@@ -37,20 +66,48 @@ class Service:
 
 
 @pytest.fixture
-def open_service(tmp_path):
-    """Open a service with a collector ``main`` and what a test wants otherwise."""
+def make_service(tmp_path):
+    """Make a service with a collector ``main`` and what a test wants otherwise."""
 
     @asynccontextmanager
-    async def opened(secret=None, collectors=("main",), find_problems=lambda _: [], **fields):
+    async def made(secret=None, collectors=("main",), find_problems=lambda _: [], **fields):
         config = CollectorServiceConfig.parse(fields)
         for collector_id in collectors:
             config = config.with_collector(collector_config(collector_id))
-        async with open_journal(tmp_path / "journal.sqlite3") as journal:
-            service = Service(journal, FakeSupervisor(journal, config, find_problems), secret)
-            async with service.http:
-                yield service
+        async with open_journal(tmp_path / f"{uuid4()}.sqlite3") as journal:
+            yield Service(journal, FakeSupervisor(journal, config, find_problems), secret)
+
+    return made
+
+
+@pytest.fixture
+def open_app(make_service):
+    """Open a service that is asked without a socket: over one, httpx reads no answer before it has sent a body."""
+
+    @asynccontextmanager
+    async def opened(*args, **fields):
+        async with make_service(*args, **fields) as service, service.asked():
+            yield service
 
     return opened
+
+
+@pytest.fixture
+def open_front_door(make_service):
+    """Open a service that is asked over a socket."""
+
+    @asynccontextmanager
+    async def opened(*args, **fields):
+        async with make_service(*args, **fields) as service, service.serving():
+            yield service
+
+    return opened
+
+
+@pytest.fixture(params=["app", "front door"])
+def open_service(request, open_app, open_front_door):
+    """Open a service either way."""
+    return open_app if request.param == "app" else open_front_door
 
 
 @pytest.fixture

@@ -338,7 +338,7 @@ async def test_options_tells_the_methods_to_who_has_the_secret(open_service):
 
 @pytest.mark.parametrize("path", ["//main//logs", "/main/logs/", "/main/logs//"])
 async def test_slashes_too_many_are_no_redirect(service, path):
-    answer = await service.http.get(f"http://collector{path}")
+    answer = await service.http.get(service.http.base_url.copy_with(path=path))
     assert (answer.status_code, answer.json()) == (200, [])
 
 
@@ -350,14 +350,14 @@ async def test_without_the_secret_nothing_is_told(open_service, method, path, he
     assert _is_problem(answer, 401) == "Unauthorized"
 
 
-async def test_the_secret_is_asked_for_before_the_body(open_service):
+async def test_the_secret_is_asked_for_before_the_body(open_app):
     """Before its length is looked at, and though it never comes."""
 
     async def halting():
         await trio.sleep_forever()
         yield b""
 
-    async with open_service(secret="hunter2", limits={"max_body_bytes": 1}) as service:
+    async with open_app(secret="hunter2", limits={"max_body_bytes": 1}) as service:
         assert (await service.http.post("/main/data", content=ROW)).status_code == 401
         assert (await service.http.post("/main/data", content=ROW, headers=SECRET)).status_code == 413
         with trio.fail_after(10):

@@ -184,12 +184,12 @@ async def test_what_formats_compress_by_themselves_counts_decompressed_too(open_
         assert (await service.post("/main/data", body, content_type=content_type)).status_code == 413
 
 
-async def test_a_body_that_does_not_come_in_time_is_refused(open_service, autojump_clock):
+async def test_a_body_that_does_not_come_in_time_is_refused(open_app, autojump_clock):
     async def halting():
         yield b'{"a": '
         await trio.sleep_forever()
 
-    async with open_service(limits={"body_timeout": 5}) as service:
+    async with open_app(limits={"body_timeout": 5}) as service:
         answer = await service.http.post("/main/data", content=halting())
         assert "didn't arrive within 5 s" in _detail(answer, 408)
         assert service.rows() == 0

@@ -42,6 +42,22 @@ class App:
             self.in_flight -= 1
 
 
+class OpenDoor:
+    """A door with nothing before the app."""
+
+    front_door = None
+
+    def __init__(self, app, max_connections):
+        self._app = app
+        self._max_connections = max_connections
+
+    def admits(self, count):
+        return count < self._max_connections
+
+    async def __call__(self, scope, receive, send):
+        await self._app(scope, receive, send)
+
+
 @asynccontextmanager
 async def serving(app, tls=None, max_connections=100):
     """Serve an app; gives a function that connects to it, and what ends it."""
@@ -50,7 +66,7 @@ async def serving(app, tls=None, max_connections=100):
     end = trio.Event()
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve_http, app, listener, tls, lambda count: count < max_connections, end.wait)
+            nursery.start_soon(serve_http, OpenDoor(app, max_connections), listener, tls, end.wait)
 
             async def connect():
                 return await trio.open_tcp_stream("127.0.0.1", port)
