@@ -50,3 +50,10 @@ def soak(session: nox.Session) -> None:
     """A steady load with a fault a minute, for half an hour; ``nox -s soak -- --soak=300`` takes 300 seconds."""
     session.install(".[test]")
     session.run("pytest", "tests/integration/faults/test_soak.py", "--soak=1800", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Ours beside the original, some 15 minutes; ``nox -s bench -- --quick`` takes 2, ``--json FILE`` keeps all."""
+    session.install(".[test]")
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)

@@ -1,0 +1,83 @@
+"""One run of the benchmarks: its rounds, its directory, and the rows that it has measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+
+from .figures import Row, median
+from .processes import Process
+from .services import Original, Ours, collector
+from .table import cells
+
+Started = TypeVar("Started", bound=Process)
+
+
+@dataclass
+class Bench:
+    """What each group of rows is given."""
+
+    directory: Path
+    rounds: int
+    is_quick: bool
+    is_long: bool
+    console: Console
+    rows: list[Row] = field(default_factory=list)
+    growth: dict[str, Any] = field(default_factory=dict)
+    _opened: ExitStack = field(default_factory=ExitStack)
+    _made: int = 0
+
+    def new_directory(self, name: str) -> Path:
+        self._made += 1
+        path = self.directory / f"{self._made}-{name}"
+        path.mkdir()
+        return path
+
+    def start(self, process: Started) -> Started:
+        """Have a process end with the group that started it."""
+        self._opened.enter_context(process)
+        return process
+
+    def start_both(self, **config: Any) -> tuple[Ours, Original]:
+        """Start our daemon and the original with the same collector, and wait until both are calm."""
+        collectors = {"collectors": {"main": collector(**config)}}
+        ours = self.start(Ours(self.new_directory("ours"), collectors))
+        original = self.start(Original(self.new_directory("original"), collectors))
+        for service in (ours, original):
+            service.wait_accepting(pause=0.1)
+        for service in (ours, original):
+            service.reset()
+        return ours, original
+
+    def end_group(self) -> None:
+        """End what the group started."""
+        self._opened.close()
+
+    def each_round(self, *rows: Row) -> Iterator[int]:
+        """Go through the rounds; afterwards the rows are in the table."""
+        for number in range(self.rounds):
+            self.console.print(f"[dim]{rows[0].group}: {rows[0].name}, round {number + 1}", highlight=False)
+            yield number
+        for row in rows:
+            self.take(row)
+
+    def take(self, row: Row) -> None:
+        """Put a row into the table."""
+        self.rows.append(row)
+        self.console.print("  ".join(cell for cell in cells(row) if cell), highlight=False)
+
+    def seconds(self, full: float) -> float:
+        """Give the length of a load."""
+        return min(full, 1.0) if self.is_quick else full
+
+
+def best(samples: list[float]) -> float:
+    """Give the median of samples that are there."""
+    value = median(samples)
+    assert value is not None
+    return value

@@ -1,0 +1,54 @@
+"""Clients: what a service pays to send its events, by our client and by the original's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from collector.client import CollectorClient
+
+from . import events, limits
+from .bench import Bench
+from .figures import Row, at_least, at_most
+from .processes import Talking
+from .services import Ours, Service
+
+ROWS = 10_000
+EVENTS = 500_000
+
+
+def measure(bench: Bench) -> None:
+    ours, original = bench.start_both()
+    directory = bench.new_directory("clients")
+    events.frame(ROWS).to_parquet(directory / "current.parquet")
+    clients = [_start_client(bench, directory, service) for service in (ours, original)]
+    row = Row("clients", "send_data, 10 000 x 20", "rows/s", at_least(20, "original"),
+              "making the Arrow stream and appending it to a file")  # fmt: skip
+    for _ in bench.each_round(row):
+        mine = ROWS / clients[0].ask(do="time", times=20)
+        theirs = ROWS / clients[1].ask(do="time", times=2)
+        made = limits.seconds_each(lambda: events.arrow_body.__wrapped__(ROWS))
+        row.add(mine, theirs, ROWS / (made + limits.appending(events.arrow_body(ROWS), bench.directory)))
+        for service in (ours, original):
+            service.reset()
+    if hasattr(CollectorClient, "buffered"):
+        _measure_buffered(bench, ours, clients[0])
+    else:
+        bench.console.print("[yellow]clients: CollectorClient has no buffered(), so it isn't measured")
+
+
+def _start_client(bench: Bench, directory: Path, service: Service) -> Talking:
+    script = str(Path(__file__).with_name("warm.py"))
+    client = bench.start(Talking([script], directory, f"{service.name}.log", talks=True))
+    client.ask(do="send_data", arguments=[service.name, str(service.http.base_url), "current.parquet"])
+    return client
+
+
+def _measure_buffered(bench: Bench, ours: Ours, client: Talking) -> None:
+    each = Row("clients", "buffered, a call", "s", at_most(10e-6))
+    rate = Row("clients", "buffered, end to end", "events/s", at_least(100_000))
+    for _ in bench.each_round(each, rate):
+        count = EVENTS // 5 if bench.is_quick else EVENTS
+        call, taken = client.ask(do="buffered", arguments=[str(ours.http.base_url), count])
+        each.add(call)
+        rate.add(count / taken)
+        ours.reset()
