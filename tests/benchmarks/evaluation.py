@@ -45,7 +45,6 @@ def _measure_legacy(bench: Bench) -> None:
     trigger = {"type": "evidently:collector_trigger:RowsCountTrigger", "rows_count": _POSTS}
     theirs = {"collectors": {"main": config | {"trigger": trigger}}}
     original = _start(bench, Original(bench.new_directory("original"), theirs))
-    original.reset()
     name = "100 000 x 20 DataDriftPreset, trigger to visible, legacy"
     row = Row("evaluation", name, "s", at_most(1.1, "limit"), _BARE)
     evaluate_ours(ours, ui, project)  # warm
@@ -58,14 +57,12 @@ def _measure_legacy(bench: Bench) -> None:
 def _start(bench: Bench, service: Ours | Original) -> Ours | Original:
     bench.start(service)
     service.wait_accepting(pause=0.1)
-    service.wait_calm()
+    service.reset()
     return service
 
 
 def evaluate_ours(ours: Ours | Original, ui: UI, project: str) -> float:
     """Give the seconds from the order to evaluate what waits to a snapshot that is listed."""
-    ours.http.post("/main/flush").raise_for_status()
-    ours.wait_calm()
     ours.post(events.arrow_body(ROWS), events.ARROW)
     ours.wait_calm()
     before, begun = ui.snapshots(project), time.monotonic()

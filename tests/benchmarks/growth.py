@@ -74,10 +74,9 @@ def _with_collectors(bench: Bench, count: int) -> dict[str, float]:
     trigger = {"type": "IntervalTrigger", "interval": _INTERVAL}
     ids = [f"collector-{number}" for number in range(count)]
     config = {"collectors": {one: collector(report_config=ROW_COUNT, trigger=trigger) for one in ids}}
-    begun = time.monotonic()
     ours = bench.start(Ours(bench.new_directory("ours"), config))
     ours.wait_accepting(ids[0])
-    start = time.monotonic() - begun
+    start = time.monotonic() - ours.begun
     ours.wait_calm(120)
     megabytes, idle = ours.memory, _idle(ours, 3)
     lateness = _lateness(ours, ids)

@@ -27,6 +27,7 @@ class Process:
     def __init__(self, arguments: list[str], directory: Path, log: str, *, talks: bool = False) -> None:
         pipe = subprocess.PIPE if talks else subprocess.DEVNULL
         self.log_path = directory / log
+        self.begun = time.monotonic()
         with self.log_path.open("ab") as file:
             self._process = subprocess.Popen(
                 [sys.executable, *arguments],

@@ -33,11 +33,10 @@ def measure(bench: Bench) -> None:
 
 def _start(kind: type[Ours | Original], directory: Path) -> float:
     """Start a service, give the seconds to its first accepted POST, and kill it."""
-    begun = time.monotonic()
     service: Service = kind(directory, _CONFIG)
     try:
         service.wait_accepting()
-        return time.monotonic() - begun
+        return time.monotonic() - service.begun
     finally:
         service.end(signal.SIGKILL)
 
