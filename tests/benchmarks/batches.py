@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import events, limits
 from .bench import Bench
-from .figures import Row, at_least
+from .figures import Row, at_least, spaced
 from .processes import run_script
 from .services import Service
 
@@ -21,7 +21,7 @@ def measure(bench: Bench) -> None:
         small, large = (
             Row(
                 "column JSON",
-                f"{rows:,} rows, {name}".replace(",", " "),
+                f"{spaced(rows)} rows, {name}",
                 "rows/s",
                 at_least(2.5, "original"),
                 _JSON_LIMIT,
@@ -31,7 +31,7 @@ def measure(bench: Bench) -> None:
         arrow, larger_arrow = (
             Row(
                 "Arrow",
-                f"{rows:,} rows, {name}".replace(",", " "),
+                f"{spaced(rows)} rows, {name}",
                 "rows/s",
                 at_least(15, "original"),
                 _ARROW_LIMIT,

@@ -79,6 +79,11 @@ class Row:
         return cls(**given | {"goal": told["goal"] and Goal(**told["goal"])})
 
 
+def spaced(number: float) -> str:
+    """Set thousands apart by spaces, as the docs do."""
+    return f"{number:,.0f}".replace(",", " ")
+
+
 def median(samples: list[float]) -> float | None:
     return statistics.median(samples) if samples else None
 

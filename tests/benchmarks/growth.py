@@ -8,7 +8,7 @@ import time
 
 from . import events
 from .bench import Bench
-from .figures import Row, at_most
+from .figures import Row, at_most, spaced
 from .processes import run_script, wait_for
 from .services import NEVER, ROW_COUNT, Ours, collector
 
@@ -38,7 +38,7 @@ def _measure_rows(bench: Bench) -> None:
         ours.wait_calm()
         points.append({"rows": rows, "seconds": statistics.median(done) / 1_000, "megabytes": ours.memory})
     bench.growth["rows"] = points
-    name = f"a row with {most:,} open, beside one with 1 000".replace(",", " ")
+    name = f"a row with {spaced(most)} open, beside one with 1 000"
     row = Row("growth", name, "s", at_most(1.25, "limit"), "the same with fewer")
     row.add(points[-1]["seconds"], limit=points[0]["seconds"])
     bench.take(row)
@@ -63,7 +63,7 @@ def _measure_collectors(bench: Bench) -> None:
         ("processor time when idle, of a core", "%", "idle"),
         ("trigger lateness, all due at once", "s", "lateness"),
     ):
-        row = Row("growth", f"{many['collectors']:,} collectors, {name}".replace(",", " "), unit,
+        row = Row("growth", f"{spaced(many['collectors'])} collectors, {name}", unit,
                   limit_is="the same with fewer")  # fmt: skip
         row.add(many[what], limit=few[what])
         bench.take(row)

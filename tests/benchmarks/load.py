@@ -13,12 +13,31 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
 
-def exchange(connection: socket.socket, request: bytes) -> int:
-    """Send a request and read its whole answer; return the status."""
+class Connection:
+    """One connection; when the service closes it, which it does after some requests, there is another."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._socket = _connected(port)
+
+    def exchange(self, request: bytes) -> int:
+        """Send a request and read its whole answer; return the status."""
+        status, stays = _exchange(self._socket, request)
+        if not stays:
+            self.close()
+            self._socket = _connected(self._port)
+        return status
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _exchange(connection: socket.socket, request: bytes) -> tuple[int, bool]:
     connection.sendall(request)
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -28,10 +47,10 @@ def exchange(connection: socket.socket, request: bytes) -> int:
     missing = int(fields[b"content-length"]) - len(body)
     while missing > 0:
         missing -= len(_receive(connection))
-    return int(head.split(b" ", 2)[1])
+    return int(head.split(b" ", 2)[1]), fields.get(b"connection") != b"close"
 
 
-def open_connection(port: int) -> socket.socket:
+def _connected(port: int) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=300)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
@@ -47,9 +66,9 @@ def _receive(connection: socket.socket) -> bytes:
 def _post(
     port: int, request: bytes, until: float, tickets: count[int], posts: int, done: list[tuple[float, int]]
 ) -> None:
-    with open_connection(port) as connection:
+    with closing(Connection(port)) as connection:
         while (begun := time.monotonic()) < until and next(tickets) < posts:
-            status = exchange(connection, request)
+            status = connection.exchange(request)
             done.append((time.monotonic() - begun, status))
 
 

@@ -6,7 +6,7 @@ import time
 
 from . import events
 from .bench import Bench
-from .figures import Row, at_most
+from .figures import Row, at_most, spaced
 from .probing import Prober
 from .processes import run_script
 from .services import NEVER, ROW_COUNT, Original, Ours, Service, collector
@@ -28,8 +28,8 @@ def _measure_open_rows(bench: Bench, collectors: int, rows: int) -> None:
     ours = bench.start(Ours(bench.new_directory("ours"), config))
     ours.wait_accepting(ids[0], pause=0.1)
     ours.wait_calm()
-    name = f"peak of the daemon, {rows:,} rows open in {collectors} collector{'s' if collectors > 1 else ''}"
-    row = Row("memory", name.replace(",", " "), "MB", at_most(200), "the daemon when it is empty")
+    name = f"peak of the daemon, {spaced(rows)} rows open in {collectors} collector{'s' if collectors > 1 else ''}"
+    row = Row("memory", name, "MB", at_most(200), "the daemon when it is empty")
     body_rows = min(_BODY_ROWS, rows // collectors)
     for _ in range(1):  # memory is the same in each round
         empty = ours.memory
@@ -44,10 +44,8 @@ def _measure_open_rows(bench: Bench, collectors: int, rows: int) -> None:
 
 def _measure_beside_the_original(bench: Bench, rows: int) -> None:
     ours, original = bench.start_both()
-    each = Row(
-        "memory", f"of an open row ({rows:,} in posts of 1 000)".replace(",", " "), "bytes", at_most(1, "original")
-    )
-    pause = Row("longest pause", f"{rows:,} rows open, POSTs of a row".replace(",", " "), "s", at_most(0.020))
+    each = Row("memory", f"of an open row ({spaced(rows)} in posts of 1 000)", "bytes", at_most(1, "original"))
+    pause = Row("longest pause", f"{spaced(rows)} rows open, POSTs of a row", "s", at_most(0.020))
     memory = [_memory_each(bench, service, rows) for service in (ours, original)]
     each.add(*memory)
     bench.take(each)

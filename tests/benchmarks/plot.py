@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .figures import spaced
+
 _WIDTH, _HEIGHT, _LEFT, _TOP = 300, 160, 60, 40
 _CURVES = (
     ("rows", "seconds", "s a row, as rows grow"),
@@ -38,7 +40,7 @@ def _plot(place: int, counts: list[int], values: list[float], title: str) -> str
     ys = [top + _HEIGHT * (1 - value / highest) for value in values]
     line = "M" + " L".join(f"{x:.0f},{y:.0f}" for x, y in zip(xs, ys, strict=True))
     axis = f"M{left},{top} V{top + _HEIGHT} H{left + _WIDTH}"
-    ticks = [_text(x, top + _HEIGHT + 16, f"{count:,}".replace(",", " ")) for x, count in zip(xs, counts, strict=True)]
+    ticks = [_text(x, top + _HEIGHT + 16, spaced(count)) for x, count in zip(xs, counts, strict=True)]
     marks = [_text(x, y - 6, f"{value:.3g}") for x, y, value in zip(xs, ys, values, strict=True)]
     paths = f'<path d="{axis}" style="stroke: #999; stroke-width: 1"/><path d="{line}"/>'
     return "".join([paths, _text(left + _WIDTH / 2, top - 20, title), *ticks, *marks])

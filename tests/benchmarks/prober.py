@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import threading
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 _ended = threading.Event()
@@ -21,12 +23,12 @@ _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def ask_in_turn(port: int, request: bytes, pause: float) -> None:
-    from load import exchange, open_connection  # type: ignore[import-not-found]  # it stands beside this file
+    from load import Connection  # type: ignore[import-not-found]  # it stands beside this file
 
-    with open_connection(port) as connection:
+    with closing(Connection(port)) as connection:
         while not _ended.is_set():
             begun = time.monotonic()
-            status = exchange(connection, request)
+            status = connection.exchange(request)
             _done.append((begun, time.monotonic() - begun, status))
             time.sleep(max(0.0, begun + pause - time.monotonic()))
 
@@ -51,7 +53,10 @@ async def _ask(port: int, request: bytes, free: list[_Connection]) -> None:
     fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
     await reader.readexactly(int(fields[b"content-length"]))
     _done.append((begun, time.monotonic() - begun, int(head.split(b" ", 2)[1])))
-    free.append((reader, writer))
+    if fields.get(b"connection") == b"close":
+        writer.close()
+    else:
+        free.append((reader, writer))
 
 
 def _wait_for_end() -> None:
@@ -61,6 +66,8 @@ def _wait_for_end() -> None:
 
 def main(mode: str, port: str, file: str, pause: str) -> None:
     request = Path(file).read_bytes()
+    with suppress(PermissionError):
+        os.nice(-10)  # what it waits for is the service, not its own turn on a core
     threading.Thread(target=_wait_for_end, daemon=True).start()
     sys.stdout.write("{}\n")
     sys.stdout.flush()

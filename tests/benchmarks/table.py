@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from .figures import Goal, Row, median
+from .figures import Goal, Row, median, spaced
 
 # Units in which small figures are told in smaller ones.
 _SMALLER = {"s": ((1, 1, "s"), (1e-3, 1e3, "ms"), (0, 1e6, "µs"))}
@@ -60,5 +60,5 @@ def goal_as_text(goal: Goal | None, unit: str) -> str:
 def _number(value: float) -> str:
     """Give three digits; thousands are set apart by spaces, as in the rest of the docs."""
     if abs(value) >= 100:
-        return f"{round(value, 2 - len(str(int(abs(value)))) + 1):,.0f}".replace(",", " ")
+        return spaced(round(value, 3 - len(str(int(abs(value))))))
     return f"{value:.3g}"
