@@ -22,10 +22,11 @@ def bare_run(generation: str, current: str, reference: str) -> Callable[[], None
 
 def _modern(current: pd.DataFrame, reference: pd.DataFrame) -> Callable[[], None]:
     from evidently import Report
+    from evidently.legacy.utils import NumpyEncoder  # the modern client's too
     from evidently.presets import DataDriftPreset
 
     def run() -> None:
-        json.dumps(Report([DataDriftPreset()]).run(current, reference).dump_dict())
+        json.dumps(Report([DataDriftPreset()]).run(current, reference).dump_dict(), cls=NumpyEncoder)
 
     return run
 
