@@ -51,11 +51,17 @@ class Bodies:
         self.count = 0
         self.size = 0
 
+    def check(self, limits: Limits, size: int) -> None:
+        """Raise NotReady if there is no place for another body, of so many bytes."""
+        if self.count >= limits.max_concurrent_bodies:
+            raise _no_place(f"{self.count} other requests")
+        if self.count and self.size + size > limits.max_concurrent_body_bytes:
+            raise _no_place(f"the bodies of {self.count} other requests")
+
     @contextmanager
     def admit(self, limits: Limits, announced: int) -> Iterator[Place]:
         """Make place for a body, of as many bytes as it is said to have; raise NotReady if there is none."""
-        if self.count >= limits.max_concurrent_bodies:
-            raise _no_place(f"{self.count} other requests")
+        self.check(limits, announced)
         place = Place(self, limits.max_concurrent_body_bytes)
         self.count += 1
         try:

@@ -58,14 +58,21 @@ class Draining:
     @contextmanager
     def request(self) -> Iterator[None]:
         """Count a request while it is in flight."""
-        self._in_flight += 1
+        self.enter()
         try:
             yield
         finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
-                self._idle = trio.Event()
+            self.leave()
+
+    def enter(self) -> None:
+        """Count a request that has come."""
+        self._in_flight += 1
+
+    def leave(self) -> None:
+        """Count a request that was answered."""
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._idle.set()
 
     def body(self, chunks: AsyncIterable[bytes]) -> Body:
         """Give a body's chunks; raises NotReady in their midst when the service stops before they have all come."""
@@ -86,6 +93,7 @@ class Draining:
     async def wait_idle(self) -> None:
         """Return once no request is in flight."""
         while self._in_flight:
+            self._idle = trio.Event()
             await self._idle.wait()
         await trio.lowlevel.checkpoint()
 

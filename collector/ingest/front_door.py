@@ -18,7 +18,7 @@ import structlog
 import trio
 
 from collector.errors import CollectorError
-from collector.ingest.intake import SECRET_HEADER, Head
+from collector.ingest.intake import ACCEPTED, SECRET_HEADER, Head
 from collector.ingest.problems import answer_for, problem_answer
 from collector.pipeline.counts import Answered
 
@@ -69,20 +69,23 @@ class FrontDoor:
 
         Returns the answer, and what follows the body; None if the connection ends with this answer.
         """
-        began = trio.current_time()
+        began = time.perf_counter()
         end = posted.size + posted.length
         body = _Arriving(data[posted.size : end], posted.length, receive)
-        with self._draining.request():
+        self._draining.enter()
+        try:
             answer = await self._answer(posted, body)
-        is_last = posted.is_last or not body.is_whole or self._draining.has_begun
-        self._intake.count_answer(Answered(ROUTE, "POST", answer.status), trio.current_time() - began)
+        finally:
+            self._draining.leave()
+        is_last = posted.is_last or bool(body.missing) or self._draining.has_begun
+        self._intake.count_answer(_answered(answer.status), time.perf_counter() - began)
         return _spelled_out(answer, is_last=is_last), None if is_last else data[end:]
 
     async def _answer(self, posted: Posted, body: _Arriving) -> Answer:
         try:
             self._draining.check()
             self._intake.authorize(posted.secret)
-            chunks = body.first if body.is_whole else self._draining.body(body)
+            chunks = self._draining.body(body) if body.missing else body.first
             return await self._intake.take_data(posted.collector_id, posted.head, chunks)
         except CollectorError as error:
             self._intake.count_refusal(posted.collector_id, error)
@@ -163,13 +166,8 @@ class _Arriving:
     def __init__(self, first: bytes, length: int, receive: Receive) -> None:
         self.first = first
         self._is_begun = False
-        self._missing = length - len(first)
+        self.missing = length - len(first)
         self._receive = receive
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all of it has been received."""
-        return not self._missing
 
     def __aiter__(self) -> _Arriving:
         return self
@@ -178,29 +176,34 @@ class _Arriving:
         if not self._is_begun:
             self._is_begun = True
             return self.first
-        if not self._missing:
+        if not self.missing:
             raise StopAsyncIteration
-        chunk = await self._receive(min(self._missing, _MAX_CHUNK))
+        chunk = await self._receive(min(self.missing, _MAX_CHUNK))
         if not chunk:
             raise trio.BrokenResourceError("the client left in the midst of a body")
-        self._missing -= len(chunk)
+        self.missing -= len(chunk)
         return chunk
 
 
+@lru_cache
+def _answered(status: int) -> Answered:
+    return Answered(ROUTE, "POST", status)
+
+
 def _spelled_out(answer: Answer, *, is_last: bool) -> bytes:
-    """Write an answer as hypercorn does."""
-    headers = "".join(f"{name.lower()}: {value}\r\n" for name, value in answer.headers.items())
-    end = "connection: close\r\n" if is_last else ""
-    length = len(answer.body)
-    head = f"HTTP/1.1 {answer.status} \r\n{headers}content-length: {length}\r\ndate: {_date()}\r\n{end}\r\n"
-    return head.encode("latin-1") + answer.body
-
-
-def _date() -> str:
-    """Give the time as headers have it; it is made once a second."""
-    return _date_at(int(time.time()))
+    """Write an answer as hypercorn does; that of a frame which was kept is written once a second."""
+    second = int(time.time())
+    return _accepted_at(second) if answer is ACCEPTED and not is_last else _spelled_out_at(second, answer, is_last)
 
 
 @lru_cache(1)
-def _date_at(second: int) -> str:
-    return format_date_time(second)
+def _accepted_at(second: int) -> bytes:
+    return _spelled_out_at(second, ACCEPTED, is_last=False)
+
+
+def _spelled_out_at(second: int, answer: Answer, is_last: bool) -> bytes:  # noqa: FBT001  (as in _spelled_out)
+    headers = "".join(f"{name.lower()}: {value}\r\n" for name, value in answer.headers.items())
+    end = "connection: close\r\n" if is_last else ""
+    length, date = len(answer.body), format_date_time(second)
+    head = f"HTTP/1.1 {answer.status} \r\n{headers}content-length: {length}\r\ndate: {date}\r\n{end}\r\n"
+    return head.encode("latin-1") + answer.body

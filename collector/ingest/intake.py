@@ -41,9 +41,9 @@ SMALL_BODY = 64 * 2**10
 MAX_KEY_LENGTH = 255
 # A config is looked at as a whole each time that one of all is saved; that of a thousand legacy metrics has 400 kB.
 MAX_CONFIG = 2_000_000
-_ACCEPTED = json_answer({}, 201)
+ACCEPTED = json_answer({}, 201)
 # Says that a request's idempotency key had come before, so that nothing was kept again.
-_REPLAYED = replace(_ACCEPTED, headers={**_ACCEPTED.headers, "Idempotent-Replayed": "true"})
+_REPLAYED = replace(ACCEPTED, headers={**ACCEPTED.headers, "Idempotent-Replayed": "true"})
 # States in which a collector keeps events and can't do more with them until something is mended.
 _TROUBLED = {"undelivered", "misconfigured", "crashed"}
 _WITHHELD = "GET / says more"
@@ -120,15 +120,15 @@ class Intake:
         check_key(head.idempotency_key)
         if isinstance(chunks, bytes) and _is_small(head, chunks):
             announced = announced_length(head.content_length, max_bytes(self._limits, format_of(head.content_type)))
-            with self._bodies.admit(self._limits, announced):
-                _refuse_empty(chunks)
-                is_new = await self._keep(collector_id, head, self._check(head, chunks))
+            self._bodies.check(self._limits, announced)
+            _refuse_empty(chunks)
+            is_new = await self._keep(collector_id, head, self._check(head, chunks))
         else:
             async with self._frame(head, chunks) as frame:
                 self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
                 is_new = await self._keep(collector_id, head, frame)
         reach("accepted")
-        return _ACCEPTED if is_new else _REPLAYED
+        return ACCEPTED if is_new else _REPLAYED
 
     async def _keep(self, collector_id: str, head: Head, frame: Frame) -> bool:
         """Have the journal keep a frame; return whether it is new."""

@@ -71,6 +71,7 @@ async def serve_http(
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as listening:
             listening.start_soon(_listen, listener, server, connections)
+            listening.start_soon(server.close_idle)
             await wait_for_end()
             listening.cancel_scope.cancel()
         await server.end()
@@ -125,11 +126,18 @@ class _Server:
         finally:
             self._connections.remove(connection)
 
+    async def close_idle(self) -> None:
+        """Close connections that have been idle for too long: to move a deadline at each request would cost more."""
+        while True:
+            await trio.sleep(IDLE_TIMEOUT / 8)
+            for connection in self._connections:
+                connection.close_if_idle(trio.current_time() - IDLE_TIMEOUT)
+
     async def end(self) -> None:
         """Close connections once they have no request in flight."""
         await self.context.terminated.set()
         for connection in self._connections:
-            connection.close_if_idle()
+            connection.close_if_idle(math.inf)
 
     async def _refuse(self, stream: trio.SocketStream) -> None:
         with stream.socket as refused, suppress(OSError):
@@ -148,9 +156,9 @@ class _Connection:
         if server.tls is not None:
             self._stream = trio.SSLStream(stream, server.tls, server_side=True, https_compatible=True)
         self._whole = trio.CancelScope()
-        self._idle = trio.CancelScope(deadline=trio.current_time() + IDLE_TIMEOUT)
+        self._reading = trio.CancelScope()
+        self._idle_since: float | None = trio.current_time()  # None while a request is in flight
         self._send_lock = trio.Lock()
-        self._is_idle = True
         self._is_closing = False
         self._changed = trio.Event()
 
@@ -166,10 +174,10 @@ class _Connection:
         finally:
             await trio.aclose_forcefully(self._stream)
 
-    def close_if_idle(self) -> None:
-        """Close it unless a request is in flight."""
-        if self._is_idle:
-            self._idle.cancel()
+    def close_if_idle(self, since: float) -> None:
+        """Close it if no request has been in flight since then."""
+        if self._idle_since is not None and self._idle_since <= since:
+            self._reading.cancel()
 
     async def _shake_hands(self) -> None:
         if isinstance(self._stream, trio.SSLStream):
@@ -191,7 +199,7 @@ class _Connection:
         )
 
     async def _serve(self, protocol: _Http11) -> None:
-        with self._idle:
+        with self._reading:
             while data := await self._receive(_MAX_RECV):
                 if not self._is_closing:
                     await self._handle(data, protocol)
@@ -200,27 +208,32 @@ class _Connection:
 
     async def _handle(self, data: bytes, protocol: _Http11) -> None:
         """Have the front door answer requests, until one comes that isn't for it: the rest is hypercorn's."""
-        while protocol.is_answering and not (self._is_idle or self._is_closing):
+        while protocol.is_answering and self._idle_since is None and not self._is_closing:
             self._changed = trio.Event()  # what comes before an answer is looked at after it
             await self._changed.wait()
         rest: bytes | None = data
         while rest:
             front_door = self._server.door.front_door
             posted = None
-            if front_door is not None and self._is_idle and not protocol.has_begun:
+            if front_door is not None and self._idle_since is not None and not protocol.has_begun:
                 posted = read_posted(rest)
             if front_door is None or posted is None:
                 await protocol.handle(RawData(rest))
                 return
-            self._set_idle(is_idle=False)
+            self._idle_since = None
             answer, rest = await front_door.answer(posted, rest, self._receive)
             await self._write(answer)
-            self._set_idle(is_idle=True)
+            self._idle_since = trio.current_time()
         if rest is None:
             self._close_soon()
 
     async def _receive(self, max_bytes: int) -> bytes:
-        return bytes(await self._stream.receive_some(max_bytes))
+        if self._server.tls is not None:
+            return bytes(await self._stream.receive_some(max_bytes))
+        while True:  # without the stream's care for who else may use it, which takes as long as the rest
+            await trio.lowlevel.wait_readable(self._socket)
+            with suppress(BlockingIOError):
+                return os.read(self._socket.fileno(), max_bytes)
 
     async def _send(self, event: Event) -> None:
         if isinstance(event, RawData):
@@ -230,12 +243,8 @@ class _Connection:
             self._close_soon()
             self._changed.set()
         elif isinstance(event, Updated):
-            self._set_idle(is_idle=event.idle)
+            self._idle_since = trio.current_time() if event.idle else None
             self._changed.set()
-
-    def _set_idle(self, *, is_idle: bool) -> None:
-        self._is_idle = is_idle
-        self._idle.deadline = trio.current_time() + IDLE_TIMEOUT if is_idle else math.inf
 
     async def _write(self, data: bytes) -> None:
         if self._server.tls is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +14,12 @@ _CHUNK = 1024 * 1024
 
 def frame_checksum(collector: str, format_: str, rows: int, body: bytes) -> int:
     """Give the checksum of a frame: of its rows, and of what says whose they are and how they are read."""
-    return zlib.crc32(body, zlib.crc32(f"{collector}\0{format_}\0{rows}".encode()))
+    return zlib.crc32(body, _head_checksum(collector, format_, rows))
+
+
+@lru_cache(1024)
+def _head_checksum(collector: str, format_: str, rows: int) -> int:
+    return zlib.crc32(f"{collector}\0{format_}\0{rows}".encode())
 
 
 def file_checksum(path: Path) -> int:

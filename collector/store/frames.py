@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
@@ -42,6 +43,7 @@ class Frame:
     rows: int
 
 
+@lru_cache(64)
 def format_of(media_type: str) -> Format:
     """Give the format of a body by its Content-Type; JSON for none or any that we don't know."""
     return FORMATS.get(media_type.partition(";")[0].strip().lower(), "json")

@@ -19,7 +19,7 @@ from collector.errors import DataDirError, StorageError
 from collector.store import statements
 from collector.store.health import Health
 from collector.store.opening import open_database
-from collector.store.statements import Batch, Part, Run
+from collector.store.statements import MAX_FRAMES, Batch, Part, Run
 from collector.store.tending import Tending
 from collector.store.writer import Writer, nothing_kept
 
@@ -45,26 +45,41 @@ class Waiting:
 
     accepted: int = 0
     rows: int = 0
+    frames: int = 0
     frame_rows: int = 0
     frame_bytes: int = 0
-    changed: trio.Event = field(default_factory=trio.Event)
+    _waiters: list[tuple[Callable[[Waiting], bool], trio.Event]] = field(default_factory=list)
 
     def add(self, rows: int, size: int) -> None:
-        """Count a new frame, and wake who waits for rows."""
+        """Count a new frame, and wake whom it is enough for."""
         self.accepted += rows
         self.rows += rows
+        self.frames += 1
         self.frame_rows += rows
         self.frame_bytes += size
-        self.changed.set()
-        self.changed = trio.Event()
+        for is_enough, event in self._waiters:
+            if is_enough(self):
+                event.set()
+
+    async def wait_until(self, is_enough: Callable[[Waiting], bool]) -> None:
+        """Return once it is enough, which is asked at each new frame."""
+        while not is_enough(self):
+            waiter = is_enough, trio.Event()
+            self._waiters.append(waiter)
+            try:
+                await waiter[1].wait()
+            finally:
+                self._waiters.remove(waiter)
+        await trio.lowlevel.checkpoint()
 
     def clear(self) -> None:
         """Count from nothing again; who waits for rows goes on waiting."""
-        self.rows = self.frame_rows = self.frame_bytes = 0
+        self.rows = self.frames = self.frame_rows = self.frame_bytes = 0
 
     def cut(self, cut: Cut) -> None:
         """Take off what was sealed."""
         self.rows -= cut.rows
+        self.frames -= cut.frames
         self.frame_rows -= cut.frame_rows
         self.frame_bytes -= cut.frame_bytes
 
@@ -82,8 +97,8 @@ class Journal:
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
         self._buffered_in_all = 0
-        for collector, rows, size in statements.waiting_frames(connection):
-            self._waiting[collector] = Waiting(rows=rows, frame_rows=rows, frame_bytes=size)
+        for collector, frames, rows, size in statements.waiting_frames(connection):
+            self._waiting[collector] = Waiting(rows=rows, frames=frames, frame_rows=rows, frame_bytes=size)
         for collector, rows in statements.waiting_parts(connection):
             self._waiting[collector].rows += rows
         for collector, size in statements.undelivered_bytes(connection):
@@ -137,18 +152,16 @@ class Journal:
 
     async def wait_for_rows(self, collector: str, rows: float) -> None:
         """Return once at least ``rows`` rows wait in the open batch."""
-        while self._waiting[collector].rows < rows:
-            await self._waiting[collector].changed.wait()
-        await trio.lowlevel.checkpoint()
+        await self._waiting[collector].wait_until(lambda waiting: waiting.rows >= rows)
 
     async def wait_for_spill(self, collector: str, bounds: Callable[[], tuple[int, int]]) -> None:
-        """Return once the frames of the open batch have as many rows, or bytes, as ``bounds`` gives at each new one."""
-        while True:
-            (rows, max_bytes), waiting = bounds(), self._waiting[collector]
-            if waiting.frame_rows >= rows or waiting.frame_bytes >= max_bytes:
-                break
-            await waiting.changed.wait()
-        await trio.lowlevel.checkpoint()
+        """Return once the open batch has many frames, or as many rows or bytes as ``bounds`` gives at each new one."""
+
+        def is_enough(waiting: Waiting) -> bool:
+            rows, max_bytes = bounds()
+            return waiting.frames >= MAX_FRAMES or waiting.frame_rows >= rows or waiting.frame_bytes >= max_bytes
+
+        await self._waiting[collector].wait_until(is_enough)
 
     # Frames to parts
 
@@ -167,6 +180,7 @@ class Journal:
                 self._count_bytes(run.collector, part.size - run.size)
             if moved == (True, None):
                 self._waiting[run.collector].rows -= run.rows - part.rows
+                self._waiting[run.collector].frames -= run.frames
                 self._waiting[run.collector].frame_rows -= run.rows
                 self._waiting[run.collector].frame_bytes -= run.size
 

@@ -65,9 +65,8 @@ def count_rows(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
 
     Raises BadBody if it is no table, or has a value that could not be kept later; BodyTooLarge if it is too large.
     """
-    data = loads(body)
-    rows = _count_quickly(data, bounds)
-    return _count(_columns_of(data, bounds)) if rows is None else rows
+    rows = _count_quickly(body, bounds)
+    return _count(_columns_of(loads(body), bounds)) if rows is None else rows
 
 
 def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
@@ -75,19 +74,27 @@ def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
     return _count(read_lines(body, bounds))
 
 
-def _count_quickly(data: Any, bounds: Bounds) -> int | None:
-    """Count the rows of columns that have the same keys, and plain values; None for anything else."""
+def _count_quickly(body: bytes, bounds: Bounds) -> int | None:
+    """Count the rows of columns that have the same keys, each once, and plain values; None for anything else."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
     if type(data) is not dict or not data or len(data) > bounds.max_columns:
         return None
-    keys: Any = None
-    for column in data.values():
-        if type(column) is not dict or not _PLAIN.issuperset(map(type, column.values())):
+    columns: list[Any] = list(data.values())
+    [kind, *others] = set(map(type, columns))
+    if others or kind not in {dict, list}:
+        return None
+    is_keyed = kind is dict
+    rows, keys = len(columns[0]), columns[0].keys() if is_keyed else None
+    for column in columns:
+        values = column.values() if is_keyed else column
+        if (column.keys() != keys if is_keyed else len(column) != rows) or not _PLAIN.issuperset(map(type, values)):
             return None
-        keys = column.keys() if keys is None else keys
-        if column.keys() != keys:
-            return None
-    rows = len(keys)
-    return rows if rows <= bounds.max_rows and rows * len(data) <= MAX_CELLS else None
+    names = len(data) * (rows + 1) if is_keyed else len(data)
+    is_within = rows <= bounds.max_rows and rows * len(data) <= MAX_CELLS
+    return rows if is_within and body.count(b'":') == names else None
 
 
 def _count(columns: Columns) -> int:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 State = Literal["sealed", "evaluated", "delivered", "failed"]
 STATES: tuple[State, ...] = get_args(State)
 
+# Frames that wait in the journal, and become a part together: moving so many, or sealing them, takes 20 ms.
+MAX_FRAMES = 10_000
 # Delivered batches that are still known, for a collector, once their parts are gone.
 KEPT_BATCHES = 100
 # Idempotency keys that are known: those of a day, and no more than this, which is a few hundred MB.
@@ -58,6 +60,7 @@ class Run:
     collector: str
     first: int
     last: int
+    frames: int
     rows: int
     size: int
 
@@ -67,6 +70,7 @@ class Cut:
     """What is cut off the open batch: its rows, up to the frame ``last``, and the time from the first to the cut."""
 
     rows: int
+    frames: int
     frame_rows: int
     frame_bytes: int
     last: int
@@ -113,10 +117,10 @@ def delete_oldest_keys(db: sqlite3.Connection, count: int) -> None:
     db.executemany("DELETE FROM idempotency WHERE collector = ? AND key = ?", oldest)
 
 
-def waiting_frames(db: sqlite3.Connection) -> list[tuple[str, int, int]]:
-    """Give collector, rows and bytes of all open frames."""
+def waiting_frames(db: sqlite3.Connection) -> list[tuple[str, int, int, int]]:
+    """Give collector, number, rows and bytes of all open frames."""
     return db.execute(
-        "SELECT collector, SUM(rows), SUM(size) FROM frame WHERE batch IS NULL GROUP BY collector"
+        "SELECT collector, COUNT(*), SUM(rows), SUM(size) FROM frame WHERE batch IS NULL GROUP BY collector"
     ).fetchall()
 
 
@@ -159,15 +163,15 @@ def find_run(db: sqlite3.Connection, collector: str, batch: str | None, rows: in
 def _find_run(
     db: sqlite3.Connection, collector: str, batch: str | None, limits: tuple[int, int], before: float
 ) -> Run | None:
-    first = last = taken = size = 0
-    for seq, frame_rows, frame_size in db.execute(
-        "SELECT seq, rows, size FROM frame WHERE collector = ? AND batch IS ? ORDER BY seq", (collector, batch)
-    ):
-        if seq > before or (taken and (taken + frame_rows > limits[0] or size + frame_size > limits[1])):
-            break
-        first, last = first or seq, seq
-        taken, size = taken + frame_rows, size + frame_size
-    return Run(collector, first, last, taken, size) if taken else None
+    found = db.execute(
+        "WITH oldest AS (SELECT seq, rows, size FROM frame WHERE collector = ? AND batch IS ? ORDER BY seq LIMIT ?), "
+        "upto AS (SELECT *, SUM(rows) OVER (ORDER BY seq) AS all_rows, SUM(size) OVER (ORDER BY seq) AS all_bytes, "
+        "ROW_NUMBER() OVER (ORDER BY seq) AS number FROM oldest) "
+        "SELECT MIN(seq), MAX(seq), COUNT(*), SUM(rows), SUM(size) FROM upto "
+        "WHERE seq <= ? AND (number = 1 OR (all_rows <= ? AND all_bytes <= ?))",
+        (collector, batch, MAX_FRAMES, before, *limits),
+    ).fetchone()
+    return Run(collector, *found) if found[2] else None
 
 
 def move_to_part(db: sqlite3.Connection, run: Run, part: Part) -> tuple[bool, str | None]:
@@ -220,7 +224,7 @@ def seal(db: sqlite3.Connection, collector: str, batch_id: str, rows: float, now
     """Make a batch of the oldest open rows, unless there are none, or too few."""
     cut = _find_cut(db, collector, rows, now)
     if cut.rows < rows < math.inf:
-        return Cut(0, 0, 0, 0, 0, 0)
+        return Cut(0, 0, 0, 0, 0, 0, 0)
     if cut.rows:
         open_rows = (batch_id, collector)
         db.execute("UPDATE part SET batch = ? WHERE collector = ? AND batch IS NULL", open_rows)
@@ -239,17 +243,15 @@ def _find_cut(db: sqlite3.Connection, collector: str, rows: float, now: float) -
     total, opened = db.execute(
         "SELECT TOTAL(rows), MIN(opened) FROM part WHERE collector = ? AND batch IS NULL", (collector,)
     ).fetchone()
-    total = int(total)
-    frame_rows = frame_bytes = last = 0
-    for seq, count, size, received in db.execute(
-        "SELECT seq, rows, size, received FROM frame WHERE collector = ? AND batch IS NULL ORDER BY seq", (collector,)
-    ):
-        if total >= rows:
-            break
-        total, frame_rows, frame_bytes = total + count, frame_rows + count, frame_bytes + size
-        opened, last = opened or received, seq
-    opened = opened or 0
-    return Cut(total, frame_rows, frame_bytes, last, opened, max(opened, now))  # the clock may have been set back
+    frames, frame_rows, frame_bytes, last, received = db.execute(
+        "WITH upto AS (SELECT seq, rows, size, received, SUM(rows) OVER (ORDER BY seq) AS all_rows FROM frame "
+        "WHERE collector = ? AND batch IS NULL) "
+        "SELECT COUNT(*), TOTAL(rows), TOTAL(size), MAX(seq), MIN(received) FROM upto WHERE all_rows - rows < ?",
+        (collector, rows - total),
+    ).fetchone()
+    opened = opened or received or 0
+    sealed = max(opened, now)  # the clock may have been set back
+    return Cut(int(total + frame_rows), frames, int(frame_rows), int(frame_bytes), last or 0, opened, sealed)
 
 
 def select_batches(db: sqlite3.Connection, collector: str, states: tuple[State, ...]) -> list[Batch]:

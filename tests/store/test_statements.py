@@ -27,13 +27,13 @@ def _insert(db, *rows, collector="main", start=100.0):
 def test_what_waits_is_told_by_collector(db):
     _insert(db, 2, 3)
     _insert(db, 7, collector="other", start=500.0)
-    assert statements.waiting_frames(db) == [("main", 5, 5), ("other", 7, 7)]
+    assert statements.waiting_frames(db) == [("main", 2, 5, 5), ("other", 1, 7, 7)]
     assert statements.waiting_parts(db) == []
 
 
 def test_a_part_remembers_when_its_first_row_came(db):
     _insert(db, 2, 3)
-    assert statements.move_to_part(db, Run("main", 1, 2, 5, 5), Part("p", 5, 50)) == (True, None)
+    assert statements.move_to_part(db, Run("main", 1, 2, 2, 5, 5), Part("p", 5, 50)) == (True, None)
     assert statements.waiting_parts(db) == [("main", 5)]
     assert statements.seal(db, "main", "b1", 5, 200.0).opened == 100.0
     assert statements.waiting_frames(db) == []
@@ -46,7 +46,7 @@ def test_frames_of_others_in_a_runs_midst_stay(db):
     run = statements.find_run(db, "main", None, 100, 100)
     assert (run.first, run.last, run.rows) == (1, 3, 5)
     statements.move_to_part(db, run, Part("p", 5, 50))
-    assert statements.waiting_frames(db) == [("other", 7, 7)]
+    assert statements.waiting_frames(db) == [("other", 1, 7, 7)]
 
 
 def test_a_run_ends_before_a_frame_of_another_batch(db):
@@ -63,11 +63,11 @@ def test_a_run_ends_before_a_frame_of_another_batch(db):
 @pytest.mark.parametrize(
     ("rows", "cut"),
     [
-        (1, Cut(2, 2, 2, 1, 100.0, 200.0)),
-        (2, Cut(2, 2, 2, 1, 100.0, 200.0)),
-        (3, Cut(5, 5, 5, 2, 100.0, 200.0)),
-        (9, Cut(9, 9, 9, 3, 100.0, 200.0)),
-        (float("inf"), Cut(9, 9, 9, 3, 100.0, 200.0)),
+        (1, Cut(2, 1, 2, 2, 1, 100.0, 200.0)),
+        (2, Cut(2, 1, 2, 2, 1, 100.0, 200.0)),
+        (3, Cut(5, 2, 5, 5, 2, 100.0, 200.0)),
+        (9, Cut(9, 3, 9, 9, 3, 100.0, 200.0)),
+        (float("inf"), Cut(9, 3, 9, 9, 3, 100.0, 200.0)),
     ],
 )
 def test_a_cut_tells_what_goes_and_in_which_time_it_came(db, rows, cut):
@@ -77,9 +77,9 @@ def test_a_cut_tells_what_goes_and_in_which_time_it_came(db, rows, cut):
 
 def test_a_cut_of_enough_parts_takes_no_frame(db):
     _insert(db, 5)
-    statements.move_to_part(db, Run("main", 1, 1, 5, 5), Part("p", 5, 50))
+    statements.move_to_part(db, Run("main", 1, 1, 1, 5, 5), Part("p", 5, 50))
     _insert(db, 1, start=300.0)
-    assert statements.seal(db, "main", "b1", 5, 400.0) == Cut(5, 0, 0, 0, 100.0, 400.0)
+    assert statements.seal(db, "main", "b1", 5, 400.0) == Cut(5, 0, 0, 0, 0, 100.0, 400.0)
 
 
 def test_keys_that_are_a_day_old_are_no_longer_known(db):
