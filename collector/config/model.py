@@ -63,7 +63,9 @@ def is_from_environment(secret: str) -> bool:
 class CollectorConfig(Value):
     """One collector: when to compute what over its events, against which reference, saved where."""
 
-    new_fields: ClassVar[frozenset[str]] = frozenset({"project_name", "data_definition", "column_mapping", "is_posted"})
+    new_fields: ClassVar[frozenset[str]] = frozenset(
+        {"project_name", "reuse_drift", "data_definition", "column_mapping", "is_posted"}
+    )
 
     id: str = Field(default="", description="Its key in `collectors` is its id, whatever stands here.")
     trigger: Trigger = Field(description="Defines when to create a new snapshot from the current batch.")
@@ -93,6 +95,10 @@ class CollectorConfig(Value):
         description="The workspace's secret, or ${NAME} to take it from the environment.",
     )
     cache_reference: bool = Field(default=True, description="Keep the reference in memory, or re-read it each time.")
+    reuse_drift: bool = Field(
+        default=True,
+        description="Compute a column's drift once for all metrics of a report; no value, plot or test differs.",
+    )
     is_cloud: bool | None = Field(
         default=None, description="Speak to Evidently Cloud; null: if api_url is its address."
     )

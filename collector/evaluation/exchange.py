@@ -33,6 +33,7 @@ class Job(TypedDict):
     parts: list[str]
     reference: str | None
     cache_reference: bool
+    reuse_drift: bool
     opened: str
     sealed: str
     snapshot_path: str

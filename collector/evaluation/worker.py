@@ -2,6 +2,7 @@
 
 import traceback
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import evidently
@@ -15,6 +16,7 @@ from collector.evaluation.exchange import Complaint, Damage, Delivery, Failure, 
 from collector.evaluation.frames import Frames, prepare
 from collector.evaluation.quiet import hushed
 from collector.evaluation.report import generation_of, read_legacy, read_modern
+from collector.evaluation.reuse import reusing
 from collector.evaluation.strict import Reader
 from collector.evaluation.tables import Unreadable, reference_complaints
 
@@ -80,7 +82,8 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     config = [job["report_config"], job["data_definition"], job["column_mapping"]]
     frames = prepare(job["parts"], job["reference"], cache=job["cache_reference"], config=config)
     generation = generation_of(job["report_config"])
-    done = (_run_legacy if generation == "legacy" else _run_modern)(frames, job)
+    with reusing(frames.notes) if job["reuse_drift"] else nullcontext():
+        done = (_run_legacy if generation == "legacy" else _run_modern)(frames, job)
     uploads = datasets.encode(done.uploads, job["snapshot_path"]) if job["save_datasets"] else []
     encoded = snapshot.encode(done.body)
     outcome: Outcome = {

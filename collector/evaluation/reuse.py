@@ -1,0 +1,168 @@
+"""Computing once, in one report, what several of its metrics compute alike: a column's drift, and its plots.
+
+Evidently's DataDriftPreset computes the drift of each column for the count of drifted columns, for the column's own
+metric, and for the table, and draws each plot twice. Here the first result is given to the others. It is found by all
+that it depends on, so no value, plot or test differs from Evidently's own.
+"""
+
+import hashlib
+import importlib
+import inspect
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from evidently.legacy.core import ColumnType
+
+_DRIFT = "get_one_column_drift"
+_DRIFT_USERS = ("evidently.legacy.calculations.data_drift", "evidently.metrics.column_statistics")
+_PLOTS = ("plot_agg_line_data", "plot_distr_with_perc_button")
+_PLOT_USERS = ("evidently.metrics.column_statistics", "evidently.legacy.metrics.data_drift.data_drift_table")
+# What a drift depends on was read in its source: in that of Evidently 0.7.17 to 0.7.20, and of 0.7.21 to 0.7.23.
+_READ_SOURCES = {"9c38fe46deda38b5", "4f5cc1cd5021e03e"}
+_UNSEEDED = {"empirical_mmd"}  # draws anew each time
+
+UNKNOWN = (
+    "This version of Evidently computes drift in a way that isn't known here: it does so for each metric anew, "
+    "and reports take longer."
+)
+
+
+@contextmanager
+def reusing(notes: list[str]) -> Iterator[None]:
+    """Have what is computed in the block computed once; adds to ``notes`` if it can't be.
+
+    For one report at a time in a process: it stands in the place of Evidently's functions meanwhile.
+    """
+    with ExitStack() as stack:
+        try:
+            places = list(_places())
+        except (AttributeError, ImportError, OSError, LookupError):
+            notes.append(UNKNOWN)
+            places = []
+        for module, name, function in places:
+            stack.callback(setattr, module, name, getattr(module, name))
+            setattr(module, name, function)
+        yield
+
+
+def _places() -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    """Give what is to stand where; raises AttributeError, ImportError, OSError or LookupError if it isn't as known."""
+    users = [importlib.import_module(name) for name in _DRIFT_USERS]
+    original, *others = {getattr(module, _DRIFT) for module in users}
+    if others or hashlib.sha256(inspect.getsource(original).encode()).hexdigest()[:16] not in _READ_SOURCES:
+        raise LookupError(original)
+    drift = _Drift(original)
+    for module in users:
+        yield module, _DRIFT, drift
+    plotters = [importlib.import_module(name) for name in _PLOT_USERS]
+    for name in _PLOTS:
+        plot = _Plot(getattr(plotters[0], name))
+        for module in plotters:
+            yield module, name, plot
+
+
+class _Drift:
+    """Evidently's get_one_column_drift, with a memory."""
+
+    def __init__(self, original: Callable[..., Any]) -> None:
+        self._original = original
+        self._results: dict[Any, Any] = {}
+        self._held: list[Any] = []  # what a key names by its place in memory must keep that place
+        self._infinite: dict[Any, bool] = {}
+
+    def __call__(self, **given: Any) -> Any:
+        key = self._key(given)
+        if key is None:
+            return self._original(**given)
+        if given["column_type"] == ColumnType.Numerical and given["num_correlations"] is None:
+            given["num_correlations"] = _correlations(given)
+        if key in self._results:
+            return _with_correlations(self._results[key], given)
+        self._held += [given["current_data"], given["reference_data"]]
+        self._results[key] = self._original(**_narrow(given))
+        return self._results[key]
+
+    def _key(self, given: dict[str, Any]) -> Any:
+        """Name all that a drift depends on but the correlations; None for what must be computed each time."""
+        given.setdefault("num_correlations", None)
+        given.setdefault("is_contains_nans", None)
+        name, kind, options = given["column_name"], given["column_type"], given["options"]
+        frames = (given["current_data"], given["reference_data"])
+        special = given["dataset_columns"].utility_columns
+        if name in (special.target, special.prediction) or not all(name in frame for frame in frames):
+            return None
+        test = options.get_feature_stattest_func(name, kind.value)
+        if test in _UNSEEDED or not (test is None or isinstance(test, str)):
+            return None
+        threshold, bins = options.get_threshold(name, kind.value), repr((options.nbinsx, options.xbins))
+        cleaned = tuple(self._is_as_cleaned(given, number) for number in (0, 1))
+        places = tuple((id(frame), _place(frame[name])) for frame in frames)
+        return (places, name, kind, test, threshold, bins, cleaned, special.date, given["agg_data"])
+
+    def _is_as_cleaned(self, given: dict[str, Any], number: int) -> bool:
+        """Tell whether a column is what it is once NaN and infinities are out, either being so or being made so."""
+        if given["is_contains_nans"] is None or given["is_contains_nans"][number][given["column_name"]]:
+            return True
+        frame = (given["current_data"], given["reference_data"])[number]
+        key = (id(frame), given["column_name"])
+        if key not in self._infinite:
+            self._held.append(frame)
+            self._infinite[key] = _has_infinity(frame[given["column_name"]])
+        return not self._infinite[key]
+
+
+class _Plot:
+    """One of Evidently's functions that draw, with a memory. Who gets a figure copies its content out of it."""
+
+    def __init__(self, original: Callable[..., Any]) -> None:
+        self._original = original
+        self._figures: dict[bytes, Any] = {}
+
+    def __call__(self, **given: Any) -> Any:
+        key = pickle.dumps(given)
+        if key not in self._figures:
+            self._figures[key] = self._original(**given)
+        return self._figures[key]
+
+
+def _place(column: "pd.Series[Any]") -> int | None:
+    """Tell where numbers lie: a column that is replaced in its frame lies elsewhere."""
+    values = column.array
+    is_numpy = isinstance(column.dtype, np.dtype)
+    return int(np.asarray(values).__array_interface__["data"][0]) if is_numpy else None
+
+
+def _has_infinity(column: "pd.Series[Any]") -> bool:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = pd.Series(column.cat.categories)
+    if column.dtype.kind in "iubM":
+        return False
+    return bool(np.isinf(column).any() if column.dtype.kind == "f" else column.isin([np.inf, -np.inf]).any())
+
+
+def _correlations(given: dict[str, Any]) -> tuple[Any, Any]:
+    numbers = given["dataset_columns"].num_feature_names
+    columns = numbers if given["column_name"] in numbers else [*numbers, given["column_name"]]
+    return given["current_data"][columns].corr(), given["reference_data"][columns].corr()
+
+
+def _with_correlations(result: Any, given: dict[str, Any]) -> Any:
+    """Give a result with the correlations among the columns of this call."""
+    if given["column_type"] != ColumnType.Numerical:
+        return result
+    own = {
+        side: getattr(result, side).copy(update={"correlations": among[given["column_name"]].to_dict()})
+        for side, among in zip(("current", "reference"), given["num_correlations"], strict=True)
+    }
+    return result.copy(update=own)
+
+
+def _narrow(given: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the columns that aren't read: where values are missing, whole frames are copied for each column."""
+    names = (given["column_name"], given["dataset_columns"].utility_columns.date)
+    frames = {side: given[side] for side in ("current_data", "reference_data")}
+    return given | {side: frame[[name for name in frame if name in names]] for side, frame in frames.items()}
