@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
 from collector.store.bounds import NO_BOUNDS, Bounds
 from collector.store.json_body import Columns, count_lines, count_rows, read_columns, read_lines, table_of
+from collector.store.json_rows import read_together
 from collector.store.tables import concatenate
 from collector.store.typed_body import read_table
 
@@ -68,7 +70,13 @@ def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:
     tables = []
     for is_json, run in groupby(frames, key=lambda frame: frame[0] in _JSON_READERS):
         if is_json:
-            tables.append(table_of(_JSON_READERS[format_](body) for format_, body in run))
+            tables.append(table_of(_read_json(run)))
         else:
             tables.extend(read_table(format_, body) for format_, body in run)
     return concatenate(tables)
+
+
+def _read_json(frames: Iterable[tuple[Format, bytes]]) -> Iterator[Columns]:
+    for format_, run in groupby(frames, key=itemgetter(0)):
+        bodies = (body for _, body in run)
+        yield from read_together(bodies) if format_ == "json" else map(read_lines, bodies)
