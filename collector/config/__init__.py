@@ -1,6 +1,14 @@
 """What the operator wants, as frozen values: collectors, triggers, reports, and the file that holds them."""
 
-from collector.config.model import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Limits, Retention, Storage
+from collector.config.model import (
+    CONFIG_PATH,
+    CollectorConfig,
+    CollectorServiceConfig,
+    Limits,
+    Retention,
+    Sample,
+    Storage,
+)
 from collector.config.report import ReportConfig
 from collector.config.triggers import (
     CronTrigger,
@@ -21,6 +29,7 @@ __all__ = [
     "Retention",
     "RowsCountOrIntervalTrigger",
     "RowsCountTrigger",
+    "Sample",
     "Storage",
     "Trigger",
 ]

@@ -60,11 +60,17 @@ def is_from_environment(secret: str) -> bool:
     return _ENVIRONMENT.fullmatch(secret) is not None
 
 
+class Sample(Value):
+    """What of a batch a report is computed over, if the batch is larger."""
+
+    rows: int = Field(gt=0, description="Rows that are drawn of it, each as likely as any other.")
+
+
 class CollectorConfig(Value):
     """One collector: when to compute what over its events, against which reference, saved where."""
 
     new_fields: ClassVar[frozenset[str]] = frozenset(
-        {"project_name", "reuse_drift", "data_definition", "column_mapping", "is_posted"}
+        {"project_name", "sample", "reuse_drift", "data_definition", "column_mapping", "is_posted"}
     )
 
     id: str = Field(default="", description="Its key in `collectors` is its id, whatever stands here.")
@@ -95,6 +101,9 @@ class CollectorConfig(Value):
         description="The workspace's secret, or ${NAME} to take it from the environment.",
     )
     cache_reference: bool = Field(default=True, description="Keep the reference in memory, or re-read it each time.")
+    sample: Sample | None = Field(
+        default=None, description="Compute reports of larger batches over so many of their rows; null: over all."
+    )
     reuse_drift: bool = Field(
         default=True,
         description="Compute a column's drift once for all metrics of a report; no value, plot or test differs.",

@@ -33,6 +33,7 @@ class Job(TypedDict):
     parts: list[str]
     reference: str | None
     cache_reference: bool
+    sample: Json | None
     reuse_drift: bool
     opened: str
     sealed: str

@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ import pandas as pd
 
 from collector.evaluation.casts import cast_to, name_of
 from collector.evaluation.plain import to_frame
-from collector.evaluation.tables import Unreadable, read_parts, read_table
+from collector.evaluation.sampling import Sample, Types, draw
+from collector.evaluation.tables import Unreadable, count_rows, read_parts, read_table
 
 Frame = pd.DataFrame
 _NOT_COLUMNS = ("metadata", "tags", "type")
@@ -25,38 +26,80 @@ class Frames:
     current: Frame
     reference: Frame | None
     notes: list[str]
+    rows: int
+    sample: Sample | None = None
 
 
-def prepare(parts: Sequence[str], reference: str | None, *, cache: bool, config: Sequence[Any]) -> Frames:
-    """Read a batch and its reference, and make them agree.
+def prepare(
+    parts: Sequence[str],
+    reference: str | None,
+    *,
+    cache: bool,
+    config: Sequence[Any],
+    sample: Sample | None = None,
+) -> Frames:
+    """Read a batch, or a sample of it if it has more rows than that, and its reference, and make them agree.
 
     A column that ``config`` names, as a string anywhere in it, is kept whatever is wrong with it: leaving it out would
     change what was asked for. Raises ValueError if there is nothing to evaluate.
     """
     named = frozenset(name for part in config for name in _strings(part))
+    rows = 0 if sample is None else count_rows(parts)
+    if sample is not None and rows > sample.rows:
+        known = None if reference is None else _read_reference(reference, cache=cache, named=named)
+        types = Types(known, named)
+        table, notes = draw(parts, sample, rows, types)
+        current, said = to_frame(table, keep_lists=named)
+        batch = _Batch(types.plain(current), "the sample", types.cast, notes + said, rows, sample)
+        return _agree(batch, known, named)
     table, notes = read_parts(parts)
     if table.num_rows == 0:
         raise ValueError("the batch has no rows")
     current, said = to_frame(table, keep_lists=named)
-    notes += said
+    known = None if reference is None else _read_reference(reference, cache=cache, named=named)
+    return _agree(_Batch(current, "the batch", _cast_whole, notes + said, len(current)), known, named)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch or a sample of one, what it is called, and how its columns are cast."""
+
+    frame: Frame
+    name: str
+    cast: Callable[[str, "pd.Series[Any]", "pd.Series[Any]"], "pd.Series[Any] | None"]
+    notes: list[str]
+    rows: int
+    sample: Sample | None = None
+
+
+def _cast_whole(_: str, current: "pd.Series[Any]", reference: "pd.Series[Any]") -> "pd.Series[Any] | None":
+    return cast_to(current, reference)
+
+
+def _agree(batch: _Batch, reference: Frame | None, named: frozenset[str]) -> Frames:
+    current, notes = batch.frame, batch.notes
     if reference is None:
-        return Frames(_without(current, _empty(current, "the batch"), named, notes), None, notes)
-    known = _read_reference(reference, cache=cache, named=named)
-    return _agree(current, known, named, notes)
-
-
-def _agree(current: Frame, reference: Frame, named: frozenset[str], notes: list[str]) -> Frames:
+        current = _without(current, _empty(current, batch.name), named, notes)
+        return Frames(current, None, notes, batch.rows, batch.sample)
     doomed = dict.fromkeys(current.columns.difference(reference.columns, sort=False), "is only in the batch")
     doomed |= dict.fromkeys(reference.columns.difference(current.columns, sort=False), "is only in the reference")
-    doomed |= _empty(current, "the batch") | _empty(reference, "the reference")
+    doomed |= _empty(current, batch.name) | _empty(reference, "the reference")
     current, reference = _without(current, doomed, named, notes), _without(reference, doomed, named, [])
     shared = [name for name in current.columns if name in reference.columns]
-    cast = {name: _cast(name, current[name], reference[name], notes) for name in shared}
-    return Frames(pd.DataFrame(dict(current.items()) | cast), reference, notes)
+    cast = {
+        name: _cast(name, batch.cast(name, current[name], reference[name]), current[name], reference[name], notes)
+        for name in shared
+    }
+    return Frames(pd.DataFrame(dict(current.items()) | cast), reference, notes, batch.rows, batch.sample)
 
 
-def _cast(name: str, current: "pd.Series[Any]", reference: "pd.Series[Any]", notes: list[str]) -> "pd.Series[Any]":
-    done = cast_to(current, reference)
+def _cast(
+    name: str,
+    done: "pd.Series[Any] | None",
+    current: "pd.Series[Any]",
+    reference: "pd.Series[Any]",
+    notes: list[str],
+) -> "pd.Series[Any]":
     if done is None:
         have, want = name_of(current), name_of(reference)
         notes.append(

@@ -26,7 +26,7 @@ _UPLOAD_URL = "/api/datasets/"
 
 def run(report: LegacyReport, frames: Frames, mapping: Any, job: Job) -> Evaluated:
     """Run the report; raises what its first failed metric or test raised."""
-    runnable = _runnable(report, job, len(frames.current))
+    runnable = _runnable(report, job, frames)
     runnable.run(
         reference_data=frames.reference,
         current_data=frames.current,
@@ -46,10 +46,10 @@ def run(report: LegacyReport, frames: Frames, mapping: Any, job: Job) -> Evaluat
     )
 
 
-def _runnable(report: LegacyReport, job: Job, rows: int) -> Any:
+def _runnable(report: LegacyReport, job: Job, frames: Frames) -> Any:
     shared = {
         "options": report.options,
-        "metadata": snapshot.metadata_of(job, report.metadata, rows),
+        "metadata": snapshot.metadata_of(job, report.metadata, frames),
         "tags": report.tags,
         "name": job["collector"],
     }

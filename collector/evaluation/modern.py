@@ -24,7 +24,7 @@ def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Eval
         current,
         reference,
         timestamp=snapshot.timestamp_of(job),
-        metadata=snapshot.metadata_of(job, _as_texts(report.metadata), len(frames.current)),
+        metadata=snapshot.metadata_of(job, _as_texts(report.metadata), frames),
         name=job["collector"],
     )
     return Evaluated(

@@ -86,7 +86,8 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(_types.is_list(kind) or _types.is_large_list(kind) or _types.is_fixed_size_list(kind))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether an Arrow type is one of text."""
     return bool(_types.is_string(kind) or _types.is_large_string(kind) or _types.is_string_view(kind))
 
 
@@ -104,7 +105,7 @@ _CONVERSIONS: list[tuple[Callable[[Any], bool], Callable[[Any], Any]]] = [
     (_types.is_floating, _floats),
     (_types.is_decimal, _floats),
     (_types.is_null, lambda column: pd.Series(np.full(len(column), np.nan))),
-    (_is_text, lambda column: text(column.to_pandas())),
+    (is_text, lambda column: text(column.to_pandas())),
     (_is_date, _times),
     (_types.is_duration, _seconds),
     (_types.is_time, lambda column: text(column.cast(pa.string()).to_pandas())),

@@ -13,6 +13,7 @@ from evidently.legacy.utils import NumpyEncoder
 
 from collector.evaluation import durable
 from collector.evaluation.exchange import Job, Json
+from collector.evaluation.frames import Frames
 
 _STATUSES = {"SUCCESS": "passed", "FAIL": "failed", "WARNING": "warning", "ERROR": "error", "SKIPPED": "skipped"}
 
@@ -31,10 +32,13 @@ def timestamp_of(job: Job) -> datetime:
     return datetime.fromisoformat(job["sealed"]).astimezone(UTC).replace(tzinfo=None)
 
 
-def metadata_of(job: Job, own: Json, rows: int) -> Json:
+def metadata_of(job: Job, own: Json, frames: Frames) -> Json:
     """Return the report's own metadata and where the batch came from, as texts: services filter by those."""
     window = {"window_start": job["opened"], "window_end": job["sealed"]}
-    return {**own, "collector": job["collector"], "batch_id": job["batch_id"], "rows": str(rows), **window}
+    drawn = frames.sample
+    sample = {} if drawn is None else {"sampled_rows": str(drawn.rows), "sample_seed": str(drawn.seed)}
+    origin = {"collector": job["collector"], "batch_id": job["batch_id"], "rows": str(frames.rows)}
+    return {**own, **origin, **sample, **window}
 
 
 def count_tests(statuses: Iterable[Any]) -> dict[str, int]:

@@ -1,9 +1,10 @@
 """Parquet files as Arrow tables: a batch's parts made one, whatever their types."""
 
+import contextlib
 import errno
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from collector.evaluation.exchange import Complaint
 # Written by collector.store.parts: parquet itself remembers only categories of text.
 _CATEGORIES = b"collector.categories"
 _MAGIC = b"PAR1"
+_PIECE_ROWS = 20_000
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -39,26 +41,48 @@ def read_parts(paths: Sequence[str]) -> tuple[pa.Table, list[str]]:
             unreadable += error.paths
     if unreadable:
         raise Unreadable(unreadable)
-    notes = []
-    for name, kinds in _clashing_columns(tables).items():
-        tables = [_with_text(table, name) for table in tables]
-        notes.append(f"Column {name!r} came as {' and '.join(kinds)}: taken as text.")
-    return pa.concat_tables(tables, promote_options="permissive"), notes
+    clashing = _clashing_columns(tables)
+    return _concatenated(tables, clashing), _notes(clashing)
+
+
+def read_pieces(paths: Sequence[str]) -> tuple[Iterator[pa.Table], list[str]]:
+    """Give the rows of ``read_parts`` in pieces that are small, of its columns and types; and the notes.
+
+    Raises Unreadable with all that can't be read: at once if it is a file's footer, else when they have been gone
+    through.
+    """
+    empty, unreadable = [], []
+    for path in paths:
+        try:
+            with _reading(path):
+                empty.append(_decoded(_without_index(_open(path).schema_arrow.empty_table())))
+        except Unreadable as error:
+            unreadable += error.paths
+    if unreadable:
+        raise Unreadable(unreadable)
+    clashing = _clashing_columns(empty)
+    whole = _concatenated(empty, clashing)
+    return _pieces(paths, whole, clashing), _notes(clashing)
+
+
+def count_rows(paths: Sequence[str]) -> int:
+    """Count the rows of parts by their footers; one that can't be read counts none."""
+    total = 0
+    for path in paths:
+        with contextlib.suppress(Unreadable), _reading(path):
+            total += _open(path).metadata.num_rows
+    return total
 
 
 def read_table(path: str) -> pa.Table:
     """Read one file, without the columns in which pandas keeps an index; raise Unreadable if it is damaged."""
-    try:
+    with _reading(path):
         table = _open(path).read()
-    except (pa.ArrowException, OSError) as error:
-        if _is_passing(error):
-            raise
-        raise Unreadable([path]) from error
     for name in json.loads((table.schema.metadata or {}).get(_CATEGORIES, b"[]")):
         number = table.column_names.index(name)
         if not pa.types.is_dictionary(table.column(number).type):
             table = table.set_column(number, name, table.column(number).dictionary_encode())
-    return table.drop_columns([name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)])
+    return _without_index(table)
 
 
 def reference_complaints(path: str) -> list[Complaint]:
@@ -77,6 +101,55 @@ def reference_complaints(path: str) -> list[Complaint]:
 def as_json_text(array: Any) -> list[str | None]:
     """Write nested values as JSON, so that they can be counted and compared."""
     return [None if value is None else json.dumps(value, default=str, sort_keys=True) for value in array.to_pylist()]
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Raise Unreadable for what pyarrow raises of a damaged file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if _is_passing(error):
+            raise
+        raise Unreadable([path]) from error
+
+
+def _pieces(paths: Sequence[str], whole: pa.Table, clashing: dict[str, list[str]]) -> Iterator[pa.Table]:
+    unreadable = []
+    for path in paths:
+        try:
+            for batch in _batches(path):
+                piece = _decoded(_without_index(pa.Table.from_batches([batch])))
+                yield _concatenated([whole, piece], clashing)
+        except Unreadable as error:
+            unreadable += error.paths
+    if unreadable:
+        raise Unreadable(unreadable)
+
+
+def _batches(path: str) -> Iterator[pa.RecordBatch]:
+    with _reading(path):
+        batches = _open(path).iter_batches(_PIECE_ROWS)
+    while True:
+        with _reading(path):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def _concatenated(tables: Sequence[pa.Table], clashing: Iterable[str]) -> pa.Table:
+    for name in clashing:
+        tables = [_with_text(table, name) for table in tables]
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _notes(clashing: dict[str, list[str]]) -> list[str]:
+    return [f"Column {name!r} came as {' and '.join(kinds)}: taken as text." for name, kinds in clashing.items()]
+
+
+def _without_index(table: pa.Table) -> pa.Table:
+    return table.drop_columns([name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)])
 
 
 def _open(path: str) -> pq.ParquetFile:

@@ -17,6 +17,7 @@ from collector.evaluation.frames import Frames, prepare
 from collector.evaluation.quiet import hushed
 from collector.evaluation.report import generation_of, read_legacy, read_modern
 from collector.evaluation.reuse import reusing
+from collector.evaluation.sampling import Sample
 from collector.evaluation.strict import Reader
 from collector.evaluation.tables import Unreadable, reference_complaints
 
@@ -80,7 +81,8 @@ def link_datasets(snapshot_path: str, ids: dict[str, str]) -> int:
 def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     """Compute, and give the files that are to be written, by their paths; the snapshot last."""
     config = [job["report_config"], job["data_definition"], job["column_mapping"]]
-    frames = prepare(job["parts"], job["reference"], cache=job["cache_reference"], config=config)
+    sample = None if job["sample"] is None else Sample.of(job["sample"]["rows"], job["batch_id"])
+    frames = prepare(job["parts"], job["reference"], cache=job["cache_reference"], config=config, sample=sample)
     generation = generation_of(job["report_config"])
     with reusing(frames.notes) if job["reuse_drift"] else nullcontext():
         done = (_run_legacy if generation == "legacy" else _run_modern)(frames, job)
@@ -91,7 +93,7 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "generation": generation,
         "kind": done.kind,
         "report_id": done.report_id,
-        "rows": len(frames.current),
+        "rows": frames.rows,
         "drift_share": done.drift.share,
         "drifted_columns": done.drift.drifted,
         "columns": done.drift.columns,

@@ -122,6 +122,7 @@ class Evaluating:
             "parts": [str(data_dir.path / part.path) for part in parts],
             "reference": None if reference is None else str(reference),
             "cache_reference": config.cache_reference,
+            "sample": None if config.sample is None else config.sample.model_dump(),
             "reuse_drift": config.reuse_drift,
             "opened": iso(batch.opened),
             "sealed": iso(batch.sealed),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fakes import collector_config
 
-from collector.config import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Limits, Retention, Storage
+from collector.config import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Limits, Retention, Sample, Storage
 from collector.config.model import MASK, MAX_ID_LENGTH, RESERVED_IDS, check_id
 from collector.errors import ConfigError
 
@@ -103,10 +103,16 @@ def test_new_fields_are_written_when_they_are_set(changes):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"data_definition": {"numerical_columns": ["a"]}}, {"column_mapping": {"target": "y"}}, {"project_name": "p"}],
+    [
+        {"data_definition": {"numerical_columns": ["a"]}},
+        {"column_mapping": {"target": "y"}},
+        {"project_name": "p"},
+        {"sample": {"rows": 10}},
+        {"reuse_drift": False},
+    ],
 )
 def test_new_fields_of_a_collector_are_written_when_they_are_set(changes):
-    known = dict.fromkeys(("data_definition", "column_mapping", "project_name"))
+    known = dict.fromkeys(("data_definition", "column_mapping", "project_name", "sample", "reuse_drift"))
     assert not known.keys() & SOUND.keys()
     project = {"project_id": None} if "project_name" in changes else {}
     assert CollectorConfig.parse(SOUND | changes | project).model_dump() == SOUND | changes | project
@@ -132,6 +138,9 @@ def test_new_fields_of_a_collector_are_written_when_they_are_set(changes):
         ({"data_definition": {str(number): 1 for number in range(20_000)}}, "data_definition: "),
         ({"api_secret": ""}, "api_secret: is empty"),
         ({"cache_reference": "maybe"}, "cache_reference: "),
+        ({"sample": 10}, "sample: must be an object, not a number"),
+        ({"sample": {"rows": 0}}, "sample.rows: must be greater than 0"),
+        ({"sample": {}}, "sample.rows: field required"),
         ({"refrence_path": "x"}, "refrence_path: unknown field; did you mean 'reference_path'?"),
         ({"trigger": {}}, "trigger: needs a 'type': one of IntervalTrigger, RowsCountTrigger"),
         ({"trigger": None}, "trigger: must be an object, not null"),
@@ -341,6 +350,7 @@ def test_the_schema_knows_every_part():
         Storage.__name__,
         Limits.__name__,
         Retention.__name__,
+        Sample.__name__,
     }
 
 

@@ -60,6 +60,7 @@ def make_job(tmp_path):
             "parts": parts,
             "reference": None if reference is None else _kept(reference, tmp_path / "reference.parquet"),
             "cache_reference": False,
+            "sample": None,
             "reuse_drift": True,
             "opened": "2026-03-01T10:00:00+00:00",
             "sealed": "2026-03-01T11:00:00+00:00",

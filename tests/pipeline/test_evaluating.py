@@ -102,6 +102,17 @@ async def test_a_report_that_raises_is_kept_under_failed_and_the_next_batch_goes
         assert pipeline.status().failed == 1
 
 
+async def test_a_job_says_what_the_collector_wants_of_its_report(world):
+    wanted = {"sample": {"rows": 5}, "reuse_drift": False, "cache_reference": False}
+    async with world() as w:
+        for id_, fields in (("main", {}), ("other", wanted)):
+            async with running(w.pipeline(collector(id_, trigger=rows_trigger(1), **fields))):
+                await w.post(1, id_)
+                await settled()
+        jobs = [{name: job[name] for name in wanted} for job in w.workers.evaluated]
+        assert jobs == [{"sample": None, "reuse_drift": True, "cache_reference": True}, wanted]
+
+
 async def test_the_journal_knows_where_a_failed_batch_lies(world):
     async with world() as w:
         w.workers.failures = [report_raised()]
