@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-import numbers
 import random
 import ssl
 import time
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import quote
 
 import anyio
@@ -22,6 +21,7 @@ import anyio.to_thread
 import httpx
 
 from collector.errors import ConfigError, RequestRefused, ServiceUnavailable
+from collector.tables import ARROW, arrow_bodies, arrow_body, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,15 +31,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from collector.buffered import EventBuffer, Lost
+
 TIMEOUT = 30.0
 RETRIES = 5
 # Creating a collector waits until Evidently is loaded, 6 to 13 s after the service's start, and has checked the report.
 CREATE_TIMEOUT = 120.0
-# Larger frames go in several requests, well under the service's limit.
-MAX_REQUEST_BYTES = 64 * 2**20
-
-ARROW = "application/vnd.apache.arrow.stream"
-_WORTH_ASKING_AGAIN = frozenset({429, 503, 507})
+_WORTH_ASKING_AGAIN = frozenset({429, 502, 503, 504, 507})  # 502 and 504: a proxy's, before a service that restarts
 
 
 class _Config(Protocol):
@@ -58,9 +56,9 @@ class _Request:
 class CollectorClient:
     """Talks to a collector service.
 
-    ``timeout`` is in seconds, for each request; connection errors, 429, 503 and 507 are tried ``retries`` times more,
-    with pauses that grow. ``verify`` says whom to trust over TLS, as in httpx: a context, or a file with the
-    certificates of an authority of one's own. Raises RequestRefused for what the service says no to,
+    ``timeout`` is in seconds, for each request; connection errors, 429, 502, 503, 504 and 507 are tried ``retries``
+    times more, with pauses that grow. ``verify`` says whom to trust over TLS, as in httpx: a context, or a file with
+    the certificates of an authority of one's own. Raises RequestRefused for what the service says no to,
     ServiceUnavailable when it can't be had, ConfigError if the file can't be used.
     """
 
@@ -73,10 +71,13 @@ class CollectorClient:
         retries: int = RETRIES,
         verify: ssl.SSLContext | str | bool = True,
     ) -> None:
+        trust = _trust(verify)
         self._retries = retries
         self._client = httpx.Client(
-            base_url=_url(base_url), headers=_secret_header(secret), timeout=timeout, verify=_trust(verify)
+            base_url=_url(base_url), headers=_secret_header(secret), timeout=timeout, verify=trust
         )
+        # A buffer's thread has connections of its own, whatever becomes of these.
+        self._again = partial(CollectorClient, base_url, secret, timeout=timeout, retries=0, verify=trust)
 
     def create_collector(self, id: str, collector: _Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
         """Add or replace a collector; return its config as the service has it."""
@@ -99,6 +100,29 @@ class CollectorClient:
         """
         headers = {"Content-Type": media_type, "Idempotency-Key": idempotency_key}
         return _is_new(*self._exchange(_Request("POST", _path(id, "data"), body, headers)))
+
+    def buffered(  # noqa: PLR0913  (each is a choice of its own)
+        self,
+        id: str,  # noqa: A002
+        *,
+        max_rows: int = 10_000,
+        max_delay: float = 1.0,
+        max_waiting: int = 100_000,
+        when_full: Literal["block", "drop"] = "block",
+        on_lost: Lost | None = None,
+    ) -> EventBuffer:
+        """Take single events, each in microseconds, and send them from a thread: ``with client.buffered("main") as b``.
+
+        They go as soon as ``max_rows`` wait, so many in a request, or the oldest has waited for ``max_delay`` seconds;
+        at ``close``, at the end of the block, and at the interpreter's exit, but not by ``os._exit`` or a signal that
+        kills. Memory is bounded by ``max_waiting`` events; ``when_full`` says whether one more waits for room or is
+        dropped and counted. The service's absence is sat out. Events that it refuses, or that could not be sent before
+        the end, are lost: logged, counted, and given to ``on_lost`` with the error, in the thread; ``flush`` and
+        ``close`` raise the error. In a forked child the buffer begins empty: what waits is the parent's to send.
+        """
+        from collector.buffered import BufferBounds, EventBuffer
+
+        return EventBuffer(self._again, id, BufferBounds(max_rows, max_delay, max_waiting), when_full, on_lost)
 
     def set_reference(self, id: str, reference: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
         """Set the reference dataset, from the next batch on."""
@@ -167,7 +191,7 @@ class CollectorClient:
                     return response, attempt > 0
                 problem = _asked_to_wait(response)
             if attempt < self._retries:
-                time.sleep(_pause(attempt, problem))
+                time.sleep(pause_after(attempt, problem))
         raise problem
 
 
@@ -278,7 +302,7 @@ class AsyncCollectorClient:
                     return response, attempt > 0
                 problem = _asked_to_wait(response)
             if attempt < self._retries:
-                await anyio.sleep(_pause(attempt, problem))
+                await anyio.sleep(pause_after(attempt, problem))
         raise problem
 
 
@@ -312,58 +336,13 @@ def _create(collector_id: str, collector: _Config | dict[str, Any]) -> _Request:
 
 
 def _reference(collector_id: str, reference: pd.DataFrame | pa.Table) -> _Request:
-    return _Request("POST", _path(collector_id, "reference"), arrow_body(_table(reference)), {"Content-Type": ARROW})
+    return _Request("POST", _path(collector_id, "reference"), arrow_body(table_of(reference)), {"Content-Type": ARROW})
 
 
 def _sendings(collector_id: str, data: pd.DataFrame | pa.Table) -> Iterator[_Request]:
-    table = _table(data)
-    rows = max(1, table.num_rows * MAX_REQUEST_BYTES // max(table.nbytes, 1))
-    for start in range(0, max(table.num_rows, 1), rows):
+    for body in arrow_bodies(table_of(data)):
         headers = {"Content-Type": ARROW, "Idempotency-Key": str(uuid.uuid4())}
-        yield _Request("POST", _path(collector_id, "data"), arrow_body(table.slice(start, rows)), headers)
-
-
-def _table(data: pd.DataFrame | pa.Table) -> pa.Table:
-    import pyarrow as pa
-
-    if not hasattr(data, "columns"):
-        raise TypeError(f"takes a pandas.DataFrame or a pyarrow.Table, not {type(data).__name__}")
-    if not hasattr(data, "iloc"):
-        return pa.table(data)
-    names = [str(name) for name in data.columns]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"the column '{twice}' is there twice; give each column a name of its own")
-    return pa.table({name: _array(data.iloc[:, number]) for number, name in enumerate(names)})
-
-
-def _array(column: pd.Series[Any]) -> pa.Array:
-    """Give a column its Arrow type; one of mixed types, or of a type that is pandas' own, goes as text."""
-    import pyarrow as pa
-
-    with suppress(pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        array = pa.array(column, from_pandas=True)
-        if not isinstance(array.type, pa.BaseExtensionType):
-            return array
-    pairs = zip(column, column.isna(), strict=True)
-    return pa.array([None if is_missing else _text(value) for value, is_missing in pairs], pa.string())
-
-
-def _text(value: Any) -> str:
-    """Write a value as it would come out of JSON, or as Python writes it if JSON has no such thing."""
-    plain = value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
-    return json.dumps(plain) if isinstance(plain, bool | int | float | list | dict) else str(plain)
-
-
-def arrow_body(table: pa.Table) -> bytes:
-    """Write a table as a body of the media type ``ARROW``."""
-    import pyarrow as pa
-
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    body: bytes = sink.getvalue().to_pybytes()
-    return body
+        yield _Request("POST", _path(collector_id, "data"), body, headers)
 
 
 def _arguments(request: _Request) -> dict[str, Any]:
@@ -418,6 +397,6 @@ def _asked_to_wait(response: httpx.Response) -> ServiceUnavailable:
     return ServiceUnavailable(message, float(after) if after.isdigit() else 0.0)
 
 
-def _pause(attempt: int, problem: ServiceUnavailable) -> float:
+def pause_after(attempt: int, problem: ServiceUnavailable) -> float:
     """Give the seconds before the next try: 0.2 s and doubling, shortened by up to a half; or as the service asks."""
     return max(problem.retry_after, 0.2 * math.pow(2, attempt) * random.uniform(0.5, 1))  # noqa: S311

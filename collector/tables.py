@@ -1,0 +1,114 @@
+"""Tables on their way to the service: frames and events as Arrow, whose types stay as they are."""
+
+from __future__ import annotations
+
+import json
+import numbers
+from contextlib import suppress
+from itertools import chain
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pandas as pd
+    import pyarrow as pa
+
+ARROW = "application/vnd.apache.arrow.stream"
+# Larger tables go in several requests, well under the service's limit.
+MAX_REQUEST_BYTES = 64 * 2**20
+
+# What Arrow raises for values that have no type in common: its own errors are among these.
+_HAS_NO_TYPE = (ValueError, TypeError, NotImplementedError, OverflowError)
+
+
+def table_of(data: pd.DataFrame | pa.Table) -> pa.Table:
+    """Give a frame's columns their Arrow types. Its index is not kept."""
+    import pyarrow as pa
+
+    if not hasattr(data, "columns"):
+        raise TypeError(f"takes a pandas.DataFrame or a pyarrow.Table, not {type(data).__name__}")
+    if not hasattr(data, "iloc"):
+        return pa.table(data)
+    names = _names(data.columns)
+    return pa.table({name: _array(data.iloc[:, number]) for number, name in enumerate(names)})
+
+
+def table_of_events(events: Sequence[dict[Any, Any]]) -> pa.Table:
+    """Put events together, one a row, with the types that a frame of them would have; what one lacks is missing."""
+    import pyarrow as pa
+
+    columns = _columns(events)
+    names = _names(columns)
+    return pa.table({name: _array_of(values) for name, values in zip(names, columns.values(), strict=True)})
+
+
+def load() -> None:
+    """Import what making tables of events takes, half a second of work: some of it can't be while Python exits."""
+    table_of_events([{"n": 0}])  # Arrow looks at a list with pandas' eyes
+
+
+def arrow_bodies(table: pa.Table) -> Iterator[bytes]:
+    """Write a table as one body, or as several if it is large."""
+    rows = max(1, table.num_rows * MAX_REQUEST_BYTES // max(table.nbytes, 1))
+    for start in range(0, max(table.num_rows, 1), rows):
+        yield arrow_body(table.slice(start, rows))
+
+
+def arrow_body(table: pa.Table) -> bytes:
+    """Write a table as a body of the media type ``ARROW``."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    body: bytes = sink.getvalue().to_pybytes()
+    return body
+
+
+def _columns(events: Sequence[dict[Any, Any]]) -> dict[Any, list[Any]]:
+    keys = events[0]
+    with suppress(KeyError):  # most often all have the same keys, and this takes half the time
+        if set(map(len, events)) == {len(keys)}:
+            return {key: list(map(itemgetter(key), events)) for key in keys}
+    return {key: [event.get(key) for event in events] for key in dict.fromkeys(chain.from_iterable(events))}
+
+
+def _names(keys: Iterable[Any]) -> list[str]:
+    names = [str(key) for key in keys]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the column '{twice}' is there twice; give each column a name of its own")
+    return names
+
+
+def _array_of(values: list[Any]) -> pa.Array:
+    """Give values their Arrow type, as if they were a frame's column."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, from_pandas=True)
+    except _HAS_NO_TYPE:
+        import pandas as pd
+
+        return _array(pd.Series(values, dtype=object))
+
+
+def _array(column: pd.Series[Any]) -> pa.Array:
+    """Give a column its Arrow type; one of mixed types, or of a type that is pandas' own, goes as text."""
+    import pyarrow as pa
+
+    with suppress(*_HAS_NO_TYPE):
+        array = pa.array(column, from_pandas=True)
+        if not isinstance(array.type, pa.BaseExtensionType):
+            return array
+    pairs = zip(column, column.isna(), strict=True)
+    return pa.array([None if is_missing else _text(value) for value, is_missing in pairs], pa.string())
+
+
+def _text(value: Any) -> str:
+    """Write a value as it would come out of JSON, or as Python writes it if JSON has no such thing."""
+    plain = value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
+    text = json.dumps(plain) if isinstance(plain, bool | int | float | list | dict) else str(plain)
+    return text.encode(errors="backslashreplace").decode()  # half a surrogate pair, as in a file's name, has no UTF-8
