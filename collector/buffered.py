@@ -165,7 +165,7 @@ class EventBuffer:
         while not self._is_closed:
             if self.waiting < self._max_waiting:
                 return True
-            if not self._is_blocking:
+            if not self._is_blocking or self._thread is None:
                 if self.dropped == 0:
                     _log.warning("%d events of %s wait for the service; more are dropped", self.waiting, self._id)
                 self.dropped += 1
@@ -182,7 +182,9 @@ class EventBuffer:
         self._closing.set()
 
     def _wait_closed(self) -> None:
-        if self._thread is not None:
+        if self._thread is None:
+            self._work()
+        else:
             self._thread.join(max(0.0, self._deadline + GRACE - time.monotonic()))
         with self._lock:
             if self.waiting:
@@ -203,15 +205,21 @@ class EventBuffer:
     def _wake(self) -> None:
         if self._thread is None:
             # A daemon: for another, the interpreter waits before it calls what would end it, _close_all.
-            self._thread = threading.Thread(target=self._work, name=f"events of {self._id}", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name=f"events of {self._id}", daemon=True)
+            with suppress(RuntimeError):  # while the interpreter exits, none may begin
+                thread.start()
+                self._thread = thread
         self._due.notify()
 
     def _work(self) -> None:
-        with self._connect() as client:
-            while events := self._next():
-                for start in range(0, len(events), self._max_rows):
-                    self._deliver(client, events[start : start + self._max_rows])
+        """Send what is due until the buffer is closed and empty; for want of a thread, ``close`` does it."""
+        client = None
+        while events := self._next():
+            client = client or self._connect()
+            for start in range(0, len(events), self._max_rows):
+                self._deliver(client, events[start : start + self._max_rows])
+        if client is not None:
+            client.close()
 
     def _next(self) -> list[dict[str, Any]]:
         """Wait until what waits is due, and take all of it; nothing once the buffer is closed and empty."""

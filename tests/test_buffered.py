@@ -337,6 +337,17 @@ def test_the_interpreters_exit_sends_what_waits(service):
     assert ended.stderr == ""
 
 
+def test_events_are_sent_that_come_when_no_thread_may_begin(service):
+    """From an atexit function; by Python 3.12 and later, it may start none."""
+    script = """
+import atexit
+events = client.buffered('main', max_delay=3600)
+atexit.register(lambda: [events.send({'n': 1}), events.send({'n': 2})])
+"""
+    run(script, service)
+    assert service.batches() == [[1, 2]]
+
+
 def test_events_of_other_threads_are_sent_that_end_after_the_main_one(service):
     script = """
 import threading, time

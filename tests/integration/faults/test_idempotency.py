@@ -8,9 +8,9 @@ import trio
 
 from collector.client import AsyncCollectorClient, CollectorClient
 
-from ..conftest import NEVER, rows_trigger, service_config
+from ..conftest import NEVER, rows_trigger, service_config, wait_until
 from .conftest import numbered, wait_for_delivery
-from .ledger import arrow_body, json_body, table
+from .ledger import NUMBER, arrow_body, json_body, table
 
 PROMISE = "10 idempotency"
 ROWS = 3
@@ -111,3 +111,25 @@ def test_a_client_whose_answers_are_lost_while_the_daemon_is_killed_and_stopped_
     assert daemon.status("main")["rows_waiting"] == ROWS
     figures.take(audit(daemon))
     figures.faults["lost answers"] += 2
+
+
+def test_each_event_of_a_buffer_is_kept_once_though_the_daemon_is_killed_amid_sending(
+    daemon, ledger, audit, figures, is_long
+):
+    kills = 20 if is_long else 3
+    with CollectorClient(daemon.url) as client, client.buffered("main", max_rows=20, max_delay=0.01) as events:
+        for _ in range(kills):
+            sent = events.sent
+            for _ in range(2000):
+                key = ledger.begin("main", 1)
+                events.send({NUMBER: key[1], "value": 0.5})
+            wait_until(lambda sent=sent: events.sent > sent, "the first of them")
+            daemon.kill()
+            assert events.waiting
+            daemon.start()
+    for key in ledger.sent:
+        ledger.answer(key, 201)
+    assert (events.sent, events.waiting) == (2000 * kills, 0)
+    assert daemon.status("main")["rows_waiting"] == 2000 * kills
+    figures.take(audit(daemon))
+    figures.faults["kills amid buffered sending"] += kills
