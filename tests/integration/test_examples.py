@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_diabetes, load_wine
 
 from collector.client import CollectorClient
 
@@ -57,6 +57,15 @@ def test_python_client_makes_a_snapshot_of_half_the_wines(daemon):
 def test_delayed_labels_puts_drift_and_quality_into_one_project(daemon):
     printed = run([sys.executable, ROOT / "examples" / "delayed_labels.py"], daemon)
     assert printed.startswith("2 snapshots in 'Diabetes with delayed labels'")
+
+
+def test_hot_path_sends_each_patient_once(daemon):
+    rows = len(load_diabetes().data)
+    assert (
+        run([sys.executable, ROOT / "examples" / "hot_path.py"], daemon)
+        == f"{rows} events sent, 0 dropped, 0 refused\n"
+    )
+    assert daemon.status("hot_path")["rows_waiting"] == rows
 
 
 def test_service_answers_predictions_whose_events_reach_a_snapshot(daemon):
