@@ -97,12 +97,14 @@ class Journal:
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
         self._buffered_in_all = 0
-        for collector, frames, rows, size in statements.waiting_frames(connection):
-            self._waiting[collector] = Waiting(rows=rows, frames=frames, frame_rows=rows, frame_bytes=size)
-        for collector, rows in statements.waiting_parts(connection):
-            self._waiting[collector].rows += rows
-        for collector, size in statements.undelivered_bytes(connection):
+        for collector, batch, frames, rows, size in statements.count_frames(connection):
             self._count_bytes(collector, size)
+            if batch is None:
+                self._waiting[collector] = Waiting(rows=rows, frames=frames, frame_rows=rows, frame_bytes=size)
+        for collector, batch, rows, size in statements.count_parts(connection):
+            self._count_bytes(collector, size)
+            if batch is None:
+                self._waiting[collector].rows += rows
 
     # Frames in
 

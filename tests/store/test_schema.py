@@ -10,6 +10,7 @@ from collector.store.schema import STEPS
 DIGESTS = {
     1: "422997e66f0932c44f3eb5c6df78316ca51b5a35e54f55524c9a2cfc3430b0dc",
     2: "79d094d208de7b0f8bf6c637d935071a3f3afb7fa5e24700ad6687d56e942c2c",
+    3: "79d094d208de7b0f8bf6c637d935071a3f3afb7fa5e24700ad6687d56e942c2c",
 }
 
 
@@ -40,6 +41,30 @@ def test_a_number_of_a_frame_is_never_given_twice(db):
     first = db.execute(insert).lastrowid
     db.execute("DELETE FROM frame")
     assert db.execute(insert).lastrowid > first
+
+
+def test_frames_are_counted_and_cut_without_reading_them(db):
+    """A body stands in the way: reading past 1 GB of them takes a second."""
+    for query in (
+        "SELECT collector, batch, SUM(rows), SUM(size) FROM frame GROUP BY collector, batch",
+        "SELECT seq, rows, size, received FROM frame WHERE collector = 'main' AND batch IS NULL ORDER BY seq",
+    ):
+        [(*_, plan)] = db.execute(f"EXPLAIN QUERY PLAN {query}")
+        assert "USING COVERING INDEX frame_by_batch" in plan
+
+
+def test_a_journal_of_an_older_version_becomes_as_a_new_one(tmp_path):
+    """Recovery puts a new journal's first page, which says where the tables begin, in the place of a damaged one."""
+    roots = []
+    for rows in (0, 3000):
+        with closing(sqlite3.connect(tmp_path / str(rows), isolation_level=None)) as db:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            for step in STEPS:
+                db.executescript(f"BEGIN; {step} COMMIT;")
+                insert = "INSERT INTO frame(collector, format, rows, size, received, body) VALUES ('m', '', 1, 1, 0, ?)"
+                db.executemany(insert, [(bytes(500),)] * rows)
+            roots.append(db.execute("SELECT name, rootpage FROM sqlite_master").fetchall())
+    assert roots[0] == roots[1]
 
 
 @pytest.mark.parametrize(

@@ -27,16 +27,17 @@ def _insert(db, *rows, collector="main", start=100.0):
 def test_what_waits_is_told_by_collector(db):
     _insert(db, 2, 3)
     _insert(db, 7, collector="other", start=500.0)
-    assert statements.waiting_frames(db) == [("main", 2, 5, 5), ("other", 1, 7, 7)]
-    assert statements.waiting_parts(db) == []
+    assert statements.count_frames(db) == [("main", None, 2, 5, 5), ("other", None, 1, 7, 7)]
+    assert statements.count_parts(db) == []
 
 
 def test_a_part_remembers_when_its_first_row_came(db):
     _insert(db, 2, 3)
     assert statements.move_to_part(db, Run("main", 1, 2, 2, 5, 5), Part("p", 5, 50)) == (True, None)
-    assert statements.waiting_parts(db) == [("main", 5)]
+    assert statements.count_parts(db) == [("main", None, 5, 50)]
     assert statements.seal(db, "main", "b1", 5, 200.0).opened == 100.0
-    assert statements.waiting_frames(db) == []
+    assert statements.count_parts(db) == [("main", "b1", 5, 50)]
+    assert statements.count_frames(db) == []
 
 
 def test_frames_of_others_in_a_runs_midst_stay(db):
@@ -46,7 +47,7 @@ def test_frames_of_others_in_a_runs_midst_stay(db):
     run = statements.find_run(db, "main", None, 100, 100)
     assert (run.first, run.last, run.rows) == (1, 3, 5)
     statements.move_to_part(db, run, Part("p", 5, 50))
-    assert statements.waiting_frames(db) == [("other", 1, 7, 7)]
+    assert statements.count_frames(db) == [("other", None, 1, 7, 7)]
 
 
 def test_a_run_ends_before_a_frame_of_another_batch(db):
