@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from typing import Any
 
 import pandas as pd
@@ -59,20 +60,18 @@ def send_data(whose: str, url: str, current: str) -> Callable[[], None]:
     return lambda: client.send_data("main", frame)
 
 
-def buffered(url: str, events: int) -> tuple[float, float]:
+def buffered(url: str, current: str, events: int) -> tuple[float, float]:
     """Send single events from a loop; give the seconds of a call, and the seconds until all were accepted."""
     from collector.client import CollectorClient
 
-    event = {f"num{number}": number / 7 for number in range(20)}
-    with CollectorClient(url) as client:
-        begun = time.perf_counter()
-        with client.buffered("main", max_rows=10_000, max_delay=1.0) as buffer:  # type: ignore[attr-defined]
-            send = buffer.send
-            for _ in range(events):
-                send(event)
-            called = time.perf_counter()
-        ended = time.perf_counter()
-    return (called - begun) / events, ended - begun
+    client: Any = CollectorClient(url)
+    rows = pd.read_parquet(current).head(1_000).to_dict("records")
+    begun = time.perf_counter()
+    with client, client.buffered("main") as buffer:
+        for event in islice(cycle(rows), events):
+            buffer.send(event)
+        called = time.perf_counter()
+    return (called - begun) / events, time.perf_counter() - begun
 
 
 def main() -> None:
