@@ -18,21 +18,15 @@ import typer
 from rich.console import Console
 
 from .bench import Bench
+from .figures import together
 from .plot import growth_svg
 from .readme import how_fast
 from .table import make_table
 
-GROUPS = (
-    "single_rows",
-    "batches",
-    "pauses",
-    "memory",
-    "evaluation",
-    "beside_reports",
-    "starting",
-    "clients",
-    "growth",
-)
+# Those that share the same two services stand first, and together.
+SHARING = ("single_rows", "batches", "pauses", "clients")
+QUICK = (*SHARING, "starting")
+GROUPS = (*QUICK, "memory", "evaluation", "beside_reports", "growth")
 
 
 def main(
@@ -41,8 +35,9 @@ def main(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each row; --quick takes 1.")] = 3,
     json_path: Annotated[Path | None, typer.Option("--json", help="Where to write all figures.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Short loads in one round, in 2 minutes.")] = False,  # noqa: FBT002
-    long: Annotated[bool, typer.Option("--long", help="Ten times the rows in the rows on growth.")] = False,  # noqa: FBT002
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Short loads in one round, most groups: 2 minutes.")] = False,
+    long: Annotated[bool, typer.Option("--long", help="Up to ten million rows in the figures on growth.")] = False,
     readme: Annotated[
         Path | None, typer.Option(help="Print the README's section of a run's JSON, and measure nothing.")
     ] = None,
@@ -54,9 +49,12 @@ def main(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that children end with us
     console = Console(width=None if sys.stdout.isatty() else 160)
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="collector-bench-") as directory:
-        bench = Bench(Path(directory), 1 if quick else rounds, quick, long, console)
-        failed = [name for name in only or GROUPS if not _measured(bench, name)]
+    with (
+        tempfile.TemporaryDirectory(prefix="collector-bench-") as directory,
+        Bench(Path(directory), 1 if quick else rounds, quick, long, console) as bench,
+    ):
+        failed = [name for name in only or (QUICK if quick else GROUPS) if not _measured(bench, name)]
+    bench.rows = together(bench.rows)
     console.print(make_table(bench.rows))
     console.print(f"{time.monotonic() - begun:.0f} s")
     if json_path is not None:
@@ -69,7 +67,10 @@ def main(
 
 def _measured(bench: Bench, name: str) -> bool:
     """Measure a group; what goes wrong in it is shown, and the others are measured nevertheless."""
+    begun = time.monotonic()
     try:
+        if name not in SHARING:
+            bench.end_both()
         import_module(f".{name}", __package__).measure(bench)
     except Exception:  # noqa: BLE001
         bench.console.print_exception(max_frames=4)
@@ -78,6 +79,7 @@ def _measured(bench: Bench, name: str) -> bool:
         return True
     finally:
         bench.end_group()
+        bench.console.print(f"[dim]{name} took {time.monotonic() - begun:.0f} s", highlight=False)
 
 
 def _run(bench: Bench, failed: list[str]) -> dict[str, Any]:

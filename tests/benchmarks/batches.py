@@ -15,7 +15,7 @@ _ARROW_LIMIT = "reading the Arrow stream and appending it to a file, one after t
 
 
 def measure(bench: Bench) -> None:
-    ours, original = bench.start_both()
+    ours, original = bench.both()
     for connections in (1, 4):
         name = f"{connections} connection{'s' if connections > 1 else ''}"
         small, large = (

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from rich.console import Console
 
-from .figures import Row, median
+from .figures import Row
 from .processes import Process
 from .services import Original, Ours, collector
 from .table import cells
@@ -30,7 +30,16 @@ class Bench:
     rows: list[Row] = field(default_factory=list)
     growth: dict[str, Any] = field(default_factory=dict)
     _opened: ExitStack = field(default_factory=ExitStack)
+    _shared: ExitStack = field(default_factory=ExitStack)
+    _both: tuple[Ours, Original] | None = None
     _made: int = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end_group()
+        self.end_both()
 
     def new_directory(self, name: str) -> Path:
         self._made += 1
@@ -43,11 +52,16 @@ class Bench:
         self._opened.enter_context(process)
         return process
 
-    def start_both(self, **config: Any) -> tuple[Ours, Original]:
-        """Start our daemon and the original with the same collector, and wait until both are calm."""
-        collectors = {"collectors": {"main": collector(**config)}}
-        ours = self.start(Ours(self.new_directory("ours"), collectors))
-        original = self.start(Original(self.new_directory("original"), collectors))
+    def both(self) -> tuple[Ours, Original]:
+        """Give our daemon and the original, calm, with the same collector; groups that follow each other share them."""
+        if self._both is None:
+            self._both = self._start_both()
+        return self._both
+
+    def _start_both(self) -> tuple[Ours, Original]:
+        collectors = {"collectors": {"main": collector()}}
+        ours = self._shared.enter_context(Ours(self.new_directory("ours"), collectors))
+        original = self._shared.enter_context(Original(self.new_directory("original"), collectors))
         for service in (ours, original):
             service.wait_accepting(pause=0.1)
         for service in (ours, original):
@@ -57,6 +71,11 @@ class Bench:
     def end_group(self) -> None:
         """End what the group started."""
         self._opened.close()
+
+    def end_both(self) -> None:
+        """End the two that groups share."""
+        self._shared.close()
+        self._both = None
 
     def each_round(self, *rows: Row) -> Iterator[int]:
         """Go through the rounds; afterwards the rows are in the table."""
@@ -74,10 +93,3 @@ class Bench:
     def seconds(self, full: float) -> float:
         """Give the length of a load."""
         return min(full, 1.0) if self.is_quick else full
-
-
-def best(samples: list[float]) -> float:
-    """Give the median of samples that are there."""
-    value = median(samples)
-    assert value is not None
-    return value

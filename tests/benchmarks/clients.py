@@ -18,7 +18,7 @@ _BURST = 50_000  # fewer than a buffer holds, so that none waits for room
 
 
 def measure(bench: Bench) -> None:
-    ours, original = bench.start_both()
+    ours, original = bench.both()
     directory = bench.new_directory("clients")
     events.frame(ROWS).to_parquet(directory / "current.parquet")
     clients = [_start_client(bench, directory, service) for service in (ours, original)]

@@ -79,6 +79,12 @@ class Row:
         return cls(**given | {"goal": told["goal"] and Goal(**told["goal"])})
 
 
+def together(rows: list[Row]) -> list[Row]:
+    """Put the rows of a group beside each other, the groups in the order in which they came."""
+    groups = list(dict.fromkeys(row.group for row in rows))
+    return sorted(rows, key=lambda row: groups.index(row.group))
+
+
 def spaced(number: float) -> str:
     """Set thousands apart by spaces, as the docs do."""
     return f"{number:,.0f}".replace(",", " ")

@@ -39,7 +39,7 @@ def _measure_rows(bench: Bench) -> None:
         points.append({"rows": rows, "seconds": statistics.median(done) / 1_000, "megabytes": ours.memory})
     bench.growth["rows"] = points
     name = f"a row with {spaced(most)} open, beside one with 1 000"
-    row = Row("growth", name, "s", at_most(1.25, "limit"), "the same with fewer")
+    row = Row("growth", name, "s", at_most(1.25, "limit"), "the same with 1 000 open")
     row.add(points[-1]["seconds"], limit=points[0]["seconds"])
     bench.take(row)
 
@@ -55,17 +55,23 @@ def _post(bench: Bench, ours: Ours, collector_id: str, posts: int) -> list[float
 
 def _measure_collectors(bench: Bench) -> None:
     counts = (1, 10, 100) if bench.is_quick else (1, 10, 100, 1_000)
-    bench.growth["collectors"] = points = [{"collectors": count} | _with_collectors(bench, count) for count in counts]
-    few, many = points[0], points[-1]
+    _with_collectors(bench, 1)  # warm
+    points: list[dict[str, float]] = []
+    for count in counts:
+        bench.console.print(f"[dim]growth: {spaced(count)} collectors", highlight=False)
+        points.append({"collectors": count} | _with_collectors(bench, count))
+    bench.growth["collectors"] = points
+    fewer, most = points[-2:]
     for name, unit, what in (
         ("start to first accepted POST", "s", "start"),
         ("memory of the daemon", "MB", "megabytes"),
-        ("processor time when idle, of a core", "%", "idle"),
+        ("idle processor time", "% of a core", "idle"),
         ("trigger lateness, all due at once", "s", "lateness"),
     ):
-        row = Row("growth", f"{spaced(many['collectors'])} collectors, {name}", unit,
-                  limit_is="the same with fewer")  # fmt: skip
-        row.add(many[what], limit=few[what])
+        title = f"{name}, for each of {spaced(most['collectors'])} collectors"
+        limit_is = f"the same for each of {spaced(fewer['collectors'])}"
+        row = Row("growth", title, unit, at_most(1.25, "limit"), limit_is)
+        row.add(most[what] / most["collectors"], limit=fewer[what] / fewer["collectors"])
         bench.take(row)
 
 

@@ -43,7 +43,7 @@ def _measure_open_rows(bench: Bench, collectors: int, rows: int) -> None:
 
 
 def _measure_beside_the_original(bench: Bench, rows: int) -> None:
-    ours, original = bench.start_both()
+    ours, original = bench.both()
     each = Row("memory", f"of an open row ({spaced(rows)} in posts of 1 000)", "bytes", at_most(1, "original"))
     pause = Row("longest pause", f"{spaced(rows)} rows open, POSTs of a row", "s", at_most(0.020))
     memory = [_memory_each(bench, service, rows) for service in (ours, original)]

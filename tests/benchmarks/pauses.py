@@ -16,7 +16,7 @@ _CALM = "the longest answer without such a POST"
 
 
 def measure(bench: Bench) -> None:
-    ours, original = bench.start_both()
+    ours, original = bench.both()
     arrow_rows = 100_000_000 * 10_000 // len(events.arrow_body(10_000))
     json_request = events.request("/main/data", events.json_body(20_000))
     arrow_request = events.request("/main/data", events.arrow_body(arrow_rows), events.ARROW)

@@ -29,7 +29,7 @@ end
 
 
 def measure(bench: Bench) -> None:
-    ours, original = bench.start_both()
+    ours, original = bench.both()
     load = _Load(bench)
     for connections, times in FASTER.items():
         name = f"{connections} connection{'s' if connections > 1 else ''}"

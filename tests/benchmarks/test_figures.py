@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from .events import frame, json_body
-from .figures import Row, at_least, at_most
+from .figures import Row, at_least, at_most, together
 from .plot import growth_svg
 from .readme import how_fast
 from .table import cells, goal_as_text, make_table, told
@@ -49,6 +49,11 @@ def test_a_goal_without_the_others_figures_is_neither_met_nor_missed():
 def test_a_row_survives_json():
     before = row(at_least(3, "original"), ours=[30.0], original=[10.0])
     assert Row.from_json(json.loads(json.dumps(before.as_json()))) == before
+
+
+def test_the_rows_of_a_group_stand_together():
+    rows = [Row(group, name, "s") for group, name in (("b", "1"), ("a", "2"), ("b", "3"))]
+    assert [one.name for one in together(rows)] == ["1", "3", "2"]
 
 
 @pytest.mark.parametrize(
