@@ -60,9 +60,10 @@ def test_a_journal_of_an_older_version_becomes_as_a_new_one(tmp_path):
         with closing(sqlite3.connect(tmp_path / str(rows), isolation_level=None)) as db:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             for step in STEPS:
-                db.executescript(f"BEGIN; {step} COMMIT;")
+                db.executescript(f"BEGIN; {step}")
                 insert = "INSERT INTO frame(collector, format, rows, size, received, body) VALUES ('m', '', 1, 1, 0, ?)"
                 db.executemany(insert, [(bytes(500),)] * rows)
+                db.execute("COMMIT")
             roots.append(db.execute("SELECT name, rootpage FROM sqlite_master").fetchall())
     assert roots[0] == roots[1]
 
