@@ -22,6 +22,7 @@ from collector.ingest.draining import Draining
 from collector.ingest.front_door import FrontDoor
 from collector.ingest.intake import Intake
 from collector.ingest.server import make_tls, serve_http
+from collector.ingest.spool import Spool
 from collector.pipeline.clocks import Clocks
 from collector.pipeline.counts import Counts
 from collector.pipeline.delivery import open_delivery
@@ -99,7 +100,8 @@ async def serve(
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.watch)
             nursery.start_soon(_warm_up, workers)
-            intake = Intake(supervisor, journal, options.secret)
+            spool = Spool(data_dir, journal, workers.check_body, is_synced=config.durability == "power")
+            intake = Intake(supervisor, journal, spool, options.secret)
             app = make_app(intake, draining, Metrics(supervisor, tools).scrape)
             front_door = FrontDoor(intake, draining)
             door.open(

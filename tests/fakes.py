@@ -72,7 +72,7 @@ class FakeSupervisor:
     async def delete(self, collector_id, agree):
         agree(self.pipeline(collector_id).config)
         self.config = self.config.without_collector(collector_id)
-        rows, _, _ = await self._journal.forget(collector_id)
+        rows, *_ = await self._journal.forget(collector_id)
         return rows
 
     async def set_reference(self, collector_id, frame):

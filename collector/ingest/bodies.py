@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterator
 
     from collector.config import Limits
+    from collector.store.body_files import BodyFile
     from collector.store.frames import Format
 
 
+# A body of more bytes goes into a file of its own, so many at a time.
+MAX_HELD = 256 * 1024
+MAX_WRITE = 2**20
 _MAX_DIGITS = 20  # Python refuses to make numbers of too many
 
 
@@ -89,16 +93,18 @@ class Place:
         self._bodies.size += growth
 
 
-async def read_body(
+async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
     chunks: bytes | AsyncIterable[bytes],
     encoding: str,
     limit: int,
     timeout: float,  # noqa: ASYNC109  (it is of the config, and stands in the answer)
     place: Place,
-) -> bytes:
+    file: BodyFile | None = None,
+) -> bytes | None:
     """Read a whole body, decompressed, of at most ``limit`` bytes and within ``timeout`` seconds, into its place.
 
-    One that is here whole has been announced, and isn't encoded.
+    One that is here whole has been announced, and isn't encoded. One of more than ``MAX_HELD`` goes into the file, if
+    there is one, and only its last piece is in memory; None is returned then.
 
     Raises BodyTooLarge, BodyTooSlow, NotReady, or BadBody for an encoding that we don't know or that is broken.
     """
@@ -107,7 +113,7 @@ async def read_body(
         return chunks
     decompressor = _decompressor(encoding)
     gathered: list[bytes] = []
-    size = 0
+    size = held = 0
     try:
         with trio.fail_after(timeout):
             async for chunk in chunks:
@@ -115,13 +121,20 @@ async def read_body(
                     size += len(piece)
                     if size > limit:
                         raise _too_large(limit)
-                    place.grow_to(size)
+                    held += len(piece)
+                    place.grow_to(held)
                     gathered.append(piece)
+                    if file is not None and held > (MAX_HELD if size == held else MAX_WRITE):
+                        await file.write(b"".join(gathered))
+                        gathered, held = [], 0
     except trio.TooSlowError as error:
         raise BodyTooSlow(f"the body didn't arrive within {timeout:g} s") from error
     if decompressor is not None:
         decompressor.close()
-    return b"".join(gathered)
+    if file is None or size == held:
+        return b"".join(gathered)
+    await file.write(b"".join(gathered))
+    return None
 
 
 def _too_large(limit: int) -> BodyTooLarge:

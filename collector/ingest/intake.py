@@ -14,9 +14,18 @@ import trio
 
 from collector.config import CollectorConfig
 from collector.config.model import MASK, check_id, is_from_environment
-from collector.errors import BadBody, BufferFull, ConfigChanged, ConfigConflict, ConfigError, NotReady, Unauthorized
+from collector.errors import (
+    BadBody,
+    BufferFull,
+    CollectorError,
+    ConfigChanged,
+    ConfigConflict,
+    ConfigError,
+    NotReady,
+    Unauthorized,
+)
 from collector.fault_points import reach
-from collector.ingest.bodies import Bodies, announced_length, max_bytes, read_body
+from collector.ingest.bodies import MAX_WRITE, Bodies, announced_length, max_bytes, read_body
 from collector.ingest.health import Check
 from collector.ingest.problems import Answer, json_answer
 from collector.store.bounds import Bounds
@@ -27,11 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from collector.config import Limits
-    from collector.errors import CollectorError
+    from collector.ingest.spool import Spool
     from collector.pipeline.counts import Answered
     from collector.pipeline.status import ConfigState, Status
     from collector.pipeline.supervisor import Supervisor
-    from collector.store.frames import Frame
+    from collector.store.frames import Format, Frame
     from collector.store.journal import Journal
     from collector.store.statements import Batch
 
@@ -72,9 +81,10 @@ class Head:
 class Intake:
     """Takes events, references and configs in, and gives out what is known of collectors."""
 
-    def __init__(self, supervisor: Supervisor, journal: Journal, secret: str | None) -> None:
+    def __init__(self, supervisor: Supervisor, journal: Journal, spool: Spool, secret: str | None) -> None:
         self._supervisor = supervisor
         self._journal = journal
+        self._spool = spool
         self._secret = secret
         self._bodies = Bodies()
         self._threads = trio.CapacityLimiter(4)
@@ -132,13 +142,19 @@ class Intake:
 
     async def _keep(self, collector_id: str, head: Head, frame: Frame) -> bool:
         """Have the journal keep a frame; return whether it is new."""
-        key = head.idempotency_key
-        is_new = await self._journal.append(
-            collector_id, frame, key, hashlib.sha256(frame.body).hexdigest() if key else ""
-        )
+        key, body = head.idempotency_key, frame.body
+        digest = hashlib.sha256(body).hexdigest() if key and isinstance(body, bytes) else getattr(body, "digest", "")
+        self._spool.keep(frame)
+        try:
+            is_new = await self._journal.append(collector_id, frame, key, digest)
+        except CollectorError:
+            self._spool.drop(frame)
+            raise
+        if not is_new:
+            self._spool.drop(frame)
         counts = self._supervisor.counts.of(collector_id)
         counts.accepted_requests += 1
-        counts.accepted_bytes += len(frame.body)
+        counts.accepted_bytes += len(body)
         return is_new
 
     async def take_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
@@ -234,25 +250,40 @@ class Intake:
             )
 
     @asynccontextmanager
-    async def _body(self, head: Head, chunks: bytes | AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:
+    async def _body(self, head: Head, chunks: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:
         """Read a body, which has its place in memory as long as the context lasts."""
         with self._bodies.admit(self._limits, announced_length(head.content_length, limit)) as place:
-            body = await read_body(chunks, head.content_encoding, limit, self._limits.body_timeout, place)
+            body = await read_body(chunks, head.content_encoding, limit, self._limits.body_timeout, place) or b""
             _refuse_empty(body)
             yield body
 
     @asynccontextmanager
     async def _frame(self, head: Head, chunks: bytes | AsyncIterable[bytes]) -> AsyncIterator[Frame]:
-        async with self._body(head, chunks, max_bytes(self._limits, format_of(head.content_type))) as body:
+        """Read and check the rows of a body; a large one is in a file, which is gone after the context if not kept."""
+        format_ = format_of(head.content_type)
+        limit, timeout = max_bytes(self._limits, format_), self._limits.body_timeout
+        announced = min(announced_length(head.content_length, limit), MAX_WRITE)
+        with (
+            self._bodies.admit(self._limits, announced) as place,
+            self._spool.open(format_, is_digested=bool(head.idempotency_key)) as file,
+        ):
+            body = await read_body(chunks, head.content_encoding, limit, timeout, place, file)
+            if body is None:
+                yield await self._spool.check(file, format_, self._bounds(format_))
+                return
+            _refuse_empty(body)
             if _is_small(head, body):
                 yield self._check(head, body)
             else:
                 yield await trio.to_thread.run_sync(self._check, head, body, limiter=self._threads)
 
+    def _bounds(self, format_: Format) -> Bounds:
+        return Bounds(max_bytes(self._limits, format_), self._limits.max_rows, self._limits.max_columns)
+
     def _check(self, head: Head, body: bytes) -> Frame:
         """Make sure that a body is a table within the limits."""
-        limits, format_ = self._limits, format_of(head.content_type)
-        return check_frame(format_, body, Bounds(max_bytes(limits, format_), limits.max_rows, limits.max_columns))
+        format_ = format_of(head.content_type)
+        return check_frame(format_, body, self._bounds(format_))
 
     def _read_config(self, collector_id: str, body: bytes) -> CollectorConfig:
         try:

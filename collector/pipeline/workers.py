@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from collector.config import CollectorConfig
-    from collector.store.frames import Frame
+    from collector.store.bounds import Bounds
+    from collector.store.frames import Format, Frame
     from collector.store.parts import Written
     from collector.store.statements import Run
 
@@ -55,6 +56,7 @@ class Workers:
         self._unlimited = trio.CapacityLimiter(math.inf)
         self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others
         self._parts = trio.CapacityLimiter(1)
+        self._bodies = trio.CapacityLimiter(2)
         self._writes = trio.CapacityLimiter(1)
         self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self.evidently_version = ""
@@ -128,9 +130,15 @@ class Workers:
             _log.error("frames are damaged: set aside, the rest goes on", collector=run.collector, **lost)
         return Part(name, written.rows, written.size)
 
+    async def check_body(self, format_: Format, path: Path, bounds: Bounds) -> int:
+        """Check a body that is in a file, and count its rows; raise BadBody or BodyTooLarge."""
+        name = "collector.store.frames:check_file"
+        return int(await self._run(self._light, self._bodies, name, format_, str(path), bounds))
+
     async def write_reference(self, frame: Frame, target: Path) -> None:
         """Write the rows of a frame to a parquet file."""
-        args = (frame.format, frame.body, str(target))
+        body = frame.body if isinstance(frame.body, bytes) else frame.body.path
+        args = (frame.format, body, str(target))
         with _refusals(target):
             await self._run(self._light, self._parts, _PARTS + "write_reference", *args)
 

@@ -17,6 +17,11 @@ def frame_checksum(collector: str, format_: str, rows: int, body: bytes) -> int:
     return zlib.crc32(body, _head_checksum(collector, format_, rows))
 
 
+def stored_checksum(collector: str, format_: str, rows: int, body_checksum: int) -> int:
+    """Give the checksum of a frame whose body is in a file, by that of the body."""
+    return zlib.crc32(body_checksum.to_bytes(4, "big"), _head_checksum(collector, format_, rows))
+
+
 @lru_cache(1024)
 def _head_checksum(collector: str, format_: str, rows: int) -> int:
     return zlib.crc32(f"{collector}\0{format_}\0{rows}".encode())

@@ -69,6 +69,23 @@ class DataDir:
         """Name a part that isn't there yet."""
         return f"parts/{uuid6.uuid7()}.parquet"
 
+    def body(self, name: str) -> Path:
+        """Where a body is that is too large for the journal."""
+        return self.path / "bodies" / Path(name).name
+
+    def bodies(self) -> list[Path]:
+        """Give the files of all such bodies."""
+        return sorted((self.path / "bodies").glob("*"))
+
+    def new_body(self, format_: str) -> Path:
+        """Where such a body goes; the name says what it is."""
+        return self.body(f"{uuid6.uuid7()}.{format_}")
+
+    def remove_bodies(self, names: list[str]) -> None:
+        """Remove bodies that the journal has let go of."""
+        for name in names:
+            self.body(name).unlink(missing_ok=True)
+
     def snapshot(self, batch_id: str) -> Path:
         """Where the snapshot of a batch waits for delivery."""
         return self.path / "snapshots" / f"{batch_id}.json"
@@ -132,10 +149,11 @@ class DataDir:
         for path in (self.path / "snapshots").glob(f"{batch_id}.*"):
             path.unlink()
 
-    def remove_orphans(self, parts: set[str], snapshots: set[str]) -> list[Path]:
-        """Remove what a crash left behind: parts and snapshots that the journal doesn't know; return their paths."""
+    def remove_orphans(self, parts: set[str], snapshots: set[str], bodies: set[str]) -> list[Path]:
+        """Remove what a crash left behind: files that the journal doesn't know; return their paths."""
         orphans = [
             *(path for path in (self.path / "parts").iterdir() if f"parts/{path.name}" not in parts),
+            *(path for path in self.bodies() if path.name not in bodies),
             *self.path.glob("*.tmp"),
             *(path for path in (self.path / "failed").glob("*/*.parquet") if _relative(path, self.path) not in parts),
             *(self.path / "references").glob("*.tmp"),
@@ -153,7 +171,7 @@ class DataDir:
 def open_data_dir(path: Path) -> Iterator[DataDir]:
     """Hold a data directory, making it if there is none, mode 0700; raise DataDirError if another daemon holds it."""
     try:
-        for directory in (path, *(path / name for name in ("parts", "snapshots", "failed", "references"))):
+        for directory in (path, *(path / name for name in ("parts", "bodies", "snapshots", "failed", "references"))):
             _made(directory).chmod(0o700)  # one that an administrator made may be open to all
         descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from collector.store.bounds import NO_BOUNDS, Bounds
@@ -17,6 +18,8 @@ from collector.store.typed_body import read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from collector.store.body_files import StoredBody
 
 Format = Literal["json", "ndjson", "csv", "arrow", "parquet"]
 
@@ -41,7 +44,7 @@ class Frame:
     """The rows of one POST as they came."""
 
     format: Format
-    body: bytes
+    body: bytes | StoredBody
     rows: int
 
 
@@ -59,6 +62,11 @@ def check_frame(format_: Format, body: bytes, bounds: Bounds = NO_BOUNDS) -> Fra
     if format_ in _JSON_COUNTERS:
         return Frame(format_, body, _JSON_COUNTERS[format_](body, bounds))
     return Frame(format_, body, read_table(format_, body, bounds).num_rows)
+
+
+def check_file(format_: Format, path: str, bounds: Bounds) -> int:
+    """Check a body that is in a file as check_frame does, and count its rows."""
+    return check_frame(format_, Path(path).read_bytes(), bounds).rows
 
 
 def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:

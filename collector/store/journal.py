@@ -17,6 +17,8 @@ import trio
 
 from collector.errors import DataDirError, StorageError
 from collector.store import statements
+from collector.store.body_files import StoredBody
+from collector.store.data_dir import DataDir
 from collector.store.health import Health
 from collector.store.opening import open_database
 from collector.store.statements import MAX_FRAMES, Batch, Part, Run
@@ -94,6 +96,7 @@ class Journal:
     def __init__(self, connection: sqlite3.Connection, writer: Writer, health: Health) -> None:
         self._writer = writer
         self._health = health
+        self._data_dir = DataDir(writer.path.parent)
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
         self._buffered_in_all = 0
@@ -127,11 +130,14 @@ class Journal:
 
         def count(is_new: bool) -> None:  # noqa: FBT001  (the result of keep)
             if is_new:
+                if isinstance(frame.body, StoredBody):
+                    self._writer.unsynced_bodies.append(frame.body.name)
                 self._waiting[collector].add(frame.rows, len(frame.body))
                 self._count_bytes(collector, len(frame.body))
 
         if frame.rows:
-            return await self._writer.execute(keep, count, len(frame.body))
+            size = len(frame.body) if isinstance(frame.body, bytes) else 0
+            return await self._writer.execute(keep, count, size)
         await trio.lowlevel.checkpoint()
         return True
 
@@ -186,7 +192,15 @@ class Journal:
                 self._waiting[run.collector].frame_rows -= run.rows
                 self._waiting[run.collector].frame_bytes -= run.size
 
-        is_moved, _ = await self._writer.execute(lambda db: statements.move_to_part(db, run, part), count)
+        bodies: list[str] = []
+
+        def move(db: sqlite3.Connection) -> tuple[bool, str | None]:
+            bodies.extend(statements.body_files(db, run))
+            return statements.move_to_part(db, run, part)
+
+        is_moved, _ = await self._writer.execute(move, count)
+        if is_moved:
+            self._data_dir.remove_bodies(bodies)
         return is_moved
 
     # Batches
@@ -311,10 +325,12 @@ class Journal:
             self._waiting[collector].clear()
             self._count_bytes(collector, -self._buffered[collector])
 
-        return await self._writer.execute(lambda db: statements.forget(db, collector), count)
+        rows, parts, batches, bodies = await self._writer.execute(lambda db: statements.forget(db, collector), count)
+        self._data_dir.remove_bodies(bodies)
+        return rows, parts, batches
 
-    async def known_files(self) -> tuple[set[str], set[str]]:
-        """Give the paths of all parts, and the ids of the batches whose snapshot waits for delivery or is kept."""
+    async def known_files(self) -> tuple[set[str], set[str], set[str]]:
+        """Give what statements.known_files does."""
         return await self._writer.execute(statements.known_files)
 
     def _count_bytes(self, collector: str, size: int) -> None:
@@ -333,9 +349,13 @@ class Journal:
         """Return once the disk takes what is written."""
         await self._health.wait_until_sound()
 
+    def note(self, refused: StorageError) -> None:
+        """Take down what the disk refused to others."""
+        self._health.note(str(refused))
+
     async def wait_out(self, refused: StorageError) -> None:
         """Take down what the disk refused to others, and return once it is sound."""
-        self._health.note(str(refused))
+        self.note(refused)
         await self._health.wait_until_sound()
 
 

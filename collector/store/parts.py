@@ -9,8 +9,9 @@ import json
 import math
 import os
 import sqlite3
+import zlib
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -19,7 +20,7 @@ from urllib.parse import quote
 
 from collector.config.files import sync_directory
 from collector.errors import BadBody
-from collector.store.checksums import frame_checksum
+from collector.store.checksums import frame_checksum, stored_checksum
 from collector.store.data_dir import DataDir
 from collector.store.frames import decode_frames
 from collector.store.refusals import is_damage
@@ -68,14 +69,26 @@ class Kept:
     rows: int
     body: Any  # bytes, unless it is damaged
     checksum: int | None
+    file: str | None = None  # that has its body
 
     @property
     def is_sound(self) -> bool:
         """Whether it is as it came; one of the journal's first format has no checksum."""
-        return isinstance(self.body, bytes) and self.checksum in {
-            None,
-            frame_checksum(self.collector, self.format, self.rows, self.body),
-        }
+        if not isinstance(self.body, bytes):
+            return False
+        of = (self.collector, self.format, self.rows)
+        if self.file is not None:
+            return self.checksum == stored_checksum(*of, zlib.crc32(self.body))
+        return self.checksum in {None, frame_checksum(*of, self.body)}
+
+    def loaded(self, data_dir: DataDir) -> Kept:
+        """Give it with its body, if that is in a file; of one that can't be read the name is left, which is no body."""
+        if not isinstance(self.body, str):
+            return self
+        try:
+            return replace(self, body=data_dir.body(self.body).read_bytes(), file=self.body)
+        except OSError:
+            return self
 
 
 def warm_up() -> None:
@@ -96,16 +109,16 @@ def write_part(journal: str, collector: str, first: int, last: int, path: str) -
         try:
             return _write_sound(db, data_dir, run, Path(path), frozenset())
         except UNWRITABLE:
-            frames = (frame for _, frame in _read_frames(db, run))
+            frames = (frame for _, frame in _read_frames(db, data_dir, run))
             unfit = frozenset(frame.seq for frame in frames if frame.is_sound and not _is_fit(frame))
             if not unfit:
                 raise
             return _write_sound(db, data_dir, run, Path(path), unfit)
 
 
-def write_reference(format_: Format, body: bytes, path: str) -> tuple[int, int]:
-    """Write the rows of a body to a parquet file; return rows and bytes."""
-    table = decode_frames([(format_, body)])
+def write_reference(format_: Format, body: bytes | Path, path: str) -> tuple[int, int]:
+    """Write the rows of a body, or of the file that has it, to a parquet file; return rows and bytes."""
+    table = decode_frames([(format_, body.read_bytes() if isinstance(body, Path) else body)])
     return table.num_rows, _write(table, Path(path), {})
 
 
@@ -141,7 +154,7 @@ def _write_sound(
 
     def sound() -> Iterator[tuple[Format, bytes]]:
         nonlocal opened
-        for received, frame in _read_frames(db, run):
+        for received, frame in _read_frames(db, data_dir, run):
             opened = min(opened, received)
             if frame.is_sound and frame.seq not in unfit:
                 yield frame.format, frame.body
@@ -209,7 +222,7 @@ def _open(data_dir: DataDir, journal: str) -> Iterator[sqlite3.Connection]:
             raise
 
 
-def _read_frames(db: sqlite3.Connection, run: tuple[str, int, int]) -> Iterator[tuple[float, Kept]]:
+def _read_frames(db: sqlite3.Connection, data_dir: DataDir, run: tuple[str, int, int]) -> Iterator[tuple[float, Kept]]:
     """Give the frames of a run in their order, each with when it came."""
     # Through a list of numbers: by the index alone SQLite sorts the bodies, which takes as long as all the rest.
     for received, *row in db.execute(
@@ -217,7 +230,7 @@ def _read_frames(db: sqlite3.Connection, run: tuple[str, int, int]) -> Iterator[
         "(SELECT seq FROM frame WHERE collector = ? AND seq BETWEEN ? AND ?) ORDER BY seq",
         run,
     ):
-        yield received, Kept(*row)
+        yield received, Kept(*row).loaded(data_dir)
 
 
 def _private(path: str, flags: int) -> int:

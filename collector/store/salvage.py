@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from collector.store.parts import Kept, read_origin, set_aside_frame
-from collector.store.statements import STATES, has_frames
+from collector.store.statements import STATES, has_frames, known_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,7 @@ def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: D
         work.take_others(old)
         work.skip_numbers(old)
     work.adopt_parts()
+    work.set_bodies_aside()
     work.reconcile()
     return work.done
 
@@ -147,7 +148,7 @@ class _Salvage:
         checksum = "checksum" if _has_column(old, "frame", "checksum") else "NULL"
         columns = f"collector, batch, format, rows, received, body, {checksum}"
         for seq, collector, batch, format_, rows, received, body, given in readable_rows(old, "frame", columns):
-            frame = Kept(collector, seq, format_, rows, body, given)
+            frame = Kept(collector, seq, format_, rows, body, given).loaded(self._data_dir)
             batch_id = batch if _is_id(batch) else None
             if not isinstance(collector, str) or not frame.is_sound or self._is_spilled(frame, batch_id):
                 set_aside_frame(frame, self._data_dir)
@@ -195,6 +196,13 @@ class _Salvage:
                 self.done.parts_set_aside += 1
                 self.done.rows_set_aside += found[1] if found else 0
 
+    def set_bodies_aside(self) -> None:
+        """Put bodies aside that no frame names: whose they are is lost, or their rows are in a part."""
+        *_, known = known_files(self._db)
+        for path in self._data_dir.bodies():
+            if path.name not in known and self._data_dir.set_aside(path, "frame"):
+                self.done.frames_set_aside += 1
+
     def reconcile(self) -> None:
         """Have the batches agree with what is there of them."""
         inside = (
@@ -236,9 +244,10 @@ class _Salvage:
             self.done.rows += rows
 
     def _enter_frame(self, frame: Kept, batch: str | None, received: float) -> None:
-        values = (frame.collector, batch, frame.format, frame.rows, len(frame.body), received, frame.body)
+        stored = frame.file or frame.body
+        values = (frame.collector, batch, frame.format, frame.rows, len(frame.body), received, stored)
         known = self._db.execute("SELECT collector, body FROM frame WHERE seq = ?", (frame.seq,)).fetchone()
-        if known == (frame.collector, frame.body):
+        if known == (frame.collector, stored):
             return  # two ways lead to a page when a third is broken
         self._insert("frame", (None if known else frame.seq, *values, frame.checksum))
         self.done.frames += 1

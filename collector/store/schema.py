@@ -60,6 +60,8 @@ CREATE TABLE forgotten(collector TEXT PRIMARY KEY); -- what is to be dropped, wh
     """
 DROP INDEX frame_by_batch;
 CREATE INDEX frame_by_batch ON frame(collector, batch, seq, rows, size, received);
+-- A body that is text is the name of the file in bodies/ that has it.
+CREATE INDEX frame_by_file ON frame(body) WHERE typeof(body) = 'text';
 """,
 )
 

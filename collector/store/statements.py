@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from collector.errors import KeyReused
-from collector.store.checksums import frame_checksum
+from collector.store.checksums import frame_checksum, stored_checksum
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,6 +27,10 @@ KEPT_BATCHES = 100
 # Idempotency keys that are known: those of a day, and no more than this, which is a few hundred MB.
 KEPT_KEYS_SECONDS = 24 * 3600
 KEPT_KEYS = 1_000_000
+
+
+# As the index of them says it.
+_IN_FILE = "typeof(body) = 'text'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +87,22 @@ class Cut:
 
 def insert_frame(db: sqlite3.Connection, collector: str, frame: Frame, now: float) -> None:
     """Keep a frame in the open batch."""
-    checksum = frame_checksum(collector, frame.format, frame.rows, frame.body)
+    of, body = (collector, frame.format, frame.rows), frame.body
+    if isinstance(body, bytes):
+        stored: bytes | str = body
+        checksum = frame_checksum(*of, body)
+    else:
+        stored, checksum = body.name, stored_checksum(*of, body.checksum)
     db.execute(
         "INSERT INTO frame(collector, format, rows, size, received, body, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (collector, frame.format, frame.rows, len(frame.body), now, frame.body, checksum),
+        (*of, len(body), now, stored, checksum),
     )
+
+
+def body_files(db: sqlite3.Connection, run: Run) -> list[str]:
+    """Name the files that have bodies of a run of frames."""
+    query = f"SELECT body FROM frame WHERE {_IN_FILE} AND collector = ? AND seq BETWEEN ? AND ?"  # noqa: S608  (ours)
+    return [name for (name,) in db.execute(query, (run.collector, run.first, run.last))]
 
 
 def is_key_known(db: sqlite3.Connection, collector: str, key: str, digest: str, now: float) -> bool:
@@ -353,8 +368,11 @@ def select_logs(db: sqlite3.Connection, collector: str) -> list[dict[str, Any]]:
 # Whole collectors, and what is on disk beside the journal
 
 
-def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list[str]]:
-    """Drop all that belongs to a collector; return its undelivered rows, the paths of its parts, its batches' ids."""
+def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list[str], list[str]]:
+    """Drop all that belongs to a collector.
+
+    Returns its undelivered rows, the paths of its parts, its batches' ids, the names of its body files.
+    """
     rows = db.execute(
         "SELECT (SELECT TOTAL(rows) FROM frame WHERE collector = ?) + (SELECT TOTAL(part.rows) FROM part "
         "LEFT JOIN batch ON batch.id = part.batch WHERE part.collector = ? AND batch.state IS NOT 'delivered')",
@@ -362,16 +380,18 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
     ).fetchone()[0]
     paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector = ?", (collector,))]
     batches = [id_ for (id_,) in db.execute("SELECT id FROM batch WHERE collector = ?", (collector,))]
+    bodies = body_files(db, Run(collector, 0, 2**62, 0, 0, 0))
     for table in ("frame", "part", "batch", "clock", "log", "idempotency", "forgotten"):
         db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (names of ours)
-    return int(rows), paths, batches
+    return int(rows), paths, batches, bodies
 
 
-def known_files(db: sqlite3.Connection) -> tuple[set[str], set[str]]:
-    """Give the paths of all parts, and the ids of the batches whose snapshot waits for delivery or is kept."""
+def known_files(db: sqlite3.Connection) -> tuple[set[str], set[str], set[str]]:
+    """Give the paths of all parts, the ids of batches whose snapshot waits or is kept, and the names of body files."""
     parts = {path for (path,) in db.execute("SELECT path FROM part")}
     snapshots = db.execute(
         "SELECT id FROM batch WHERE state = 'evaluated' "
         "OR (state = 'delivered' AND EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id))"
     )
-    return parts, {id_ for (id_,) in snapshots}
+    bodies = db.execute(f"SELECT body FROM frame WHERE {_IN_FILE}")  # noqa: S608  (ours)
+    return parts, {id_ for (id_,) in snapshots}, {name for (name,) in bodies}

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from collector.config.files import sync_directory
 from collector.errors import StorageError
+from collector.store.body_files import sync_body
 from collector.store.data_dir import DataDir
 from collector.store.health import write_scratch
 from collector.store.refusals import refusal
@@ -79,7 +81,9 @@ class Tending:
 
     async def _sync(self, wal: int) -> None:
         self._writer.has_unsynced = False
+        bodies, self._writer.unsynced_bodies = self._writer.unsynced_bodies, []
         try:
+            await trio.to_thread.run_sync(_sync_bodies, DataDir(self._path.parent), bodies)
             await trio.to_thread.run_sync(os.fsync, wal)
             await self._writer.use(partial(self._give_back, wal))
         except OSError as error:
@@ -116,6 +120,13 @@ class Tending:
             self._health.note(str(error))
         else:
             self._health.clear()
+
+
+def _sync_bodies(data_dir: DataDir, names: list[str]) -> None:
+    for name in names:
+        sync_body(data_dir.body(name))
+    if names:
+        sync_directory(data_dir.path / "bodies")
 
 
 def _checkpoint(db: sqlite3.Connection) -> None:

@@ -55,12 +55,13 @@ class Writer:
 
     def __init__(self, connection: sqlite3.Connection, path: Path, health: Health) -> None:
         self.has_unsynced = False
+        self.unsynced_bodies: list[str] = []
         self.log_is_long = trio.Event()
         self._log_bytes = 0
         self._is_syncing = connection.execute("PRAGMA synchronous").fetchone() != (_NORMAL,)
         self._quick_again = -math.inf
         self._connection = connection
-        self._path = path
+        self.path = path
         self._health = health
         self._orders: list[_Order[Any]] = []
         self._ordered = trio.Event()
@@ -115,9 +116,9 @@ class Writer:
         if not isinstance(error, (sqlite3.Error, OSError)):
             return error
         if is_damage(error):
-            DataDir(self._path.parent).journal_mark.touch(0o600)
+            DataDir(self.path.parent).journal_mark.touch(0o600)
             raise self.broken from error
-        trouble = str(refusal(error, self._path.parent))
+        trouble = str(refusal(error, self.path.parent))
         if isinstance(error, OSError) or is_refusal(error):
             self._health.note(trouble, is_losing=is_loss(error))
         return nothing_kept(trouble)
@@ -125,7 +126,7 @@ class Writer:
     @property
     def broken(self) -> DataDirError:
         """What ends the service when the journal is found broken."""
-        return DataDirError(f"the journal {self._path} is broken; start again, and what is sound in it is recovered")
+        return DataDirError(f"the journal {self.path} is broken; start again, and what is sound in it is recovered")
 
     async def execute(
         self,
@@ -180,7 +181,7 @@ class Writer:
             self._connection.execute(f"PRAGMA application_id = {mark}")
         finally:
             self._connection.execute(f"PRAGMA synchronous = {synchronous}")
-        cut_behind(self._path.with_name(self._path.name + "-wal"), mark)
+        cut_behind(self.path.with_name(self.path.name + "-wal"), mark)
 
 
 def nothing_kept(trouble: str) -> StorageError:

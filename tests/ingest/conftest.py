@@ -19,18 +19,23 @@ from collector.ingest.draining import Draining
 from collector.ingest.front_door import FrontDoor
 from collector.ingest.intake import Intake
 from collector.ingest.server import serve_http
+from collector.ingest.spool import Spool
 from collector.pipeline.counts import Counts
+from collector.store.data_dir import open_data_dir
+from collector.store.frames import check_file
 from collector.store.journal import open_journal
 
 
 class Service:
     """All that a test may want to look at; ``http`` speaks to it."""
 
-    def __init__(self, journal, supervisor, secret):
+    def __init__(self, journal, supervisor, secret, data_dir):
         self.journal = journal
         self.supervisor = supervisor
         self.draining = Draining()
-        self.intake = Intake(supervisor, journal, secret)
+        self.data_dir = data_dir
+        spool = Spool(data_dir, journal, self._check, is_synced=False)
+        self.intake = Intake(supervisor, journal, spool, secret)
         self.app = make_app(self.intake, self.draining, self._scrape)
 
     @asynccontextmanager
@@ -54,6 +59,10 @@ class Service:
             nursery.cancel_scope.cancel()
 
     @staticmethod
+    async def _check(format_, path, bounds):
+        return await trio.to_thread.run_sync(check_file, format_, str(path), bounds)
+
+    @staticmethod
     async def _scrape(accept):
         return b"up 1\n", accept
 
@@ -74,8 +83,9 @@ def make_service(tmp_path):
         config = CollectorServiceConfig.parse(fields)
         for collector_id in collectors:
             config = config.with_collector(collector_config(collector_id))
-        async with open_journal(tmp_path / f"{uuid4()}.sqlite3") as journal:
-            yield Service(journal, FakeSupervisor(journal, config, find_problems), secret)
+        with open_data_dir(tmp_path / str(uuid4())) as data_dir:
+            async with open_journal(data_dir.journal) as journal:
+                yield Service(journal, FakeSupervisor(journal, config, find_problems), secret, data_dir)
 
     return made
 

@@ -145,7 +145,7 @@ async def test_a_body_over_its_limit_is_too_large(open_service, path, sent):
 @pytest.mark.parametrize("take", ["take_data", "take_reference", "take_config"])
 async def test_a_body_that_announces_too_much_is_not_read_at_all(open_service, take):
     async with open_service(limits={"max_body_bytes": 20}) as service:
-        intake = Intake(service.supervisor, service.journal, None)
+        intake = Intake(service.supervisor, service.journal, None, None)
         with pytest.raises(BodyTooLarge):
             await getattr(intake, take)("main", Head(content_length="21"), Unread())
 
@@ -225,7 +225,7 @@ async def test_what_is_refused_before_the_body_is_read_and_in_which_order(
 ):
     limits = {"max_body_bytes": 20, "max_collector_bytes": 100, "max_buffered_bytes": 100}
     service.supervisor.config = CollectorServiceConfig.parse({"limits": limits}).with_collector(collector_config())
-    intake = Intake(service.supervisor, FullJournal(of_collector, in_all), None)
+    intake = Intake(service.supervisor, FullJournal(of_collector, in_all), None, None)
     with pytest.raises(error):
         await intake.take_data(collector_id, Head(content_length="21"), Unread())
 

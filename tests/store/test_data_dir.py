@@ -133,7 +133,7 @@ def test_what_is_not_ours_in_failed_is_left_alone(data_dir):
         folder / "1.parquet", folder / "error.txt", folder / "note.txt", data_dir.path / "failed" / "note.txt"
     )
     data_dir.remove(["failed/b1/1.parquet"])
-    data_dir.remove_orphans(set(), set())
+    data_dir.remove_orphans(set(), set(), set())
     assert (part.exists(), note.exists(), beside.exists()) == (False, True, True)
 
 
@@ -156,7 +156,7 @@ def test_what_the_journal_does_not_know_is_an_orphan(data_dir):
         base / "snapshots" / "c.json",
         base / "snapshots" / "c.tmp",
     )
-    assert sorted(data_dir.remove_orphans({"parts/1.parquet", "failed/b/2.parquet"}, {"b"})) == sorted(orphans)
+    assert sorted(data_dir.remove_orphans({"parts/1.parquet", "failed/b/2.parquet"}, {"b"}, set())) == sorted(orphans)
     assert not any(path.exists() for path in orphans)
     assert all(path.exists() for path in known + beside)
 
@@ -166,7 +166,7 @@ def test_a_directory_among_the_files_is_none_of_ours(data_dir):
     made = [data_dir.path / name / "lost+found" for name in ("parts", "snapshots", "failed", "references")]
     for path in (*made, data_dir.path / "references" / "x.tmp"):
         path.mkdir()
-    assert data_dir.remove_orphans(set(), set()) == []
+    assert data_dir.remove_orphans(set(), set(), set()) == []
     assert all(path.is_dir() for path in made if path.parent.name != "failed")
 
 
@@ -200,5 +200,5 @@ def test_references_that_were_never_finished_are_orphans_too(data_dir):
     left = data_dir.new_reference("main").with_suffix(".tmp")
     finished = data_dir.new_reference("main")
     _touched(left, finished)
-    data_dir.remove_orphans(set(), set())
+    data_dir.remove_orphans(set(), set(), set())
     assert (left.exists(), finished.exists()) == (False, True)

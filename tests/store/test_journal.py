@@ -300,9 +300,9 @@ async def test_a_delivered_batch_keeps_its_parts_until_it_is_pruned(journal):
     await _spilled(journal, "parts/1.parquet", rows=1)
     batch = await journal.seal("main", "b1")
     await journal.finish(batch)
-    assert await journal.known_files() == ({"parts/1.parquet", "parts/2.parquet"}, {"b1"})
+    assert await journal.known_files() == ({"parts/1.parquet", "parts/2.parquet"}, {"b1"}, set())
     assert await journal.prune("main", Retention(batches=0)) == (["parts/2.parquet", "parts/1.parquet"], ["b1"])
-    assert await journal.known_files() == (set(), set())
+    assert await journal.known_files() == (set(), set(), set())
     assert [(kept.id, kept.state) for kept in await journal.batches("main", "delivered")] == [("b1", "delivered")]
 
 
@@ -402,7 +402,7 @@ async def test_files_that_are_known(journal):
         await _spilled(journal, f"parts/{id_}.parquet")
         await journal.seal("main", id_)
     await journal.mark((await journal.batches("main", "sealed"))[0], "evaluated")
-    assert await journal.known_files() == ({"parts/b1.parquet", "parts/b2.parquet"}, {"b1"})
+    assert await journal.known_files() == ({"parts/b1.parquet", "parts/b2.parquet"}, {"b1"}, set())
 
 
 # Spilling
@@ -427,7 +427,7 @@ async def test_a_spill_that_races_with_a_seal_in_its_midst_changes_nothing(journ
     run = await journal.next_run("main", None, MANY, MANY)
     await journal.seal("main", "b1", 1)
     assert not await journal.spill(run, Part("parts/1.parquet", 4, 100))
-    assert await journal.known_files() == (set(), set())
+    assert await journal.known_files() == (set(), set(), set())
     assert _state(journal) == (2, 2, len(_frame(2).body))
 
 
@@ -446,7 +446,7 @@ async def test_a_spill_of_what_is_forgotten_changes_nothing(journal):
     run = await journal.next_run("main", None, MANY, MANY)
     await journal.forget("main")
     assert not await journal.spill(run, Part("parts/1.parquet", 2, 100))
-    assert await journal.known_files() == (set(), set())
+    assert await journal.known_files() == (set(), set(), set())
 
 
 async def test_rows_of_damaged_frames_count_no_longer(journal):

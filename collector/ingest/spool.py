@@ -1,0 +1,66 @@
+"""The spool: large bodies go to the disk as they come in, and are checked there by a process of its own."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.errors import StorageError
+from collector.store.body_files import BodyFile, StoredBody
+from collector.store.frames import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from collector.store.bounds import Bounds
+    from collector.store.data_dir import DataDir
+    from collector.store.frames import Format
+    from collector.store.journal import Journal
+
+    # Counts the rows of a body in a file; raises what check_frame does.
+    Check = Callable[[Format, Path, Bounds], Awaitable[int]]
+
+
+class Spool:
+    """Where bodies are until the journal has them."""
+
+    def __init__(self, data_dir: DataDir, journal: Journal, check: Check, *, is_synced: bool) -> None:
+        self._data_dir = data_dir
+        self._journal = journal
+        self._check = check
+        self._is_synced = is_synced
+        self._threads = trio.CapacityLimiter(4)
+        self._kept: set[str] = set()
+
+    @contextmanager
+    def open(self, format_: Format, *, is_digested: bool) -> Iterator[BodyFile]:
+        """Give a file for a body, which is made with its first byte, and removed unless the journal ``keep``s it."""
+        file = BodyFile(self._data_dir.new_body(format_), self._threads, is_digested=is_digested)
+        try:
+            yield file
+        except StorageError as error:
+            self._journal.note(error)
+            raise
+        finally:
+            if file.path.name in self._kept:
+                self._kept.remove(file.path.name)
+            else:
+                file.discard()
+
+    async def check(self, file: BodyFile, format_: Format, bounds: Bounds) -> Frame:
+        """Make sure that a body which is in a file is a table, and give it as a frame."""
+        body = await file.close(is_synced=self._is_synced)
+        return Frame(format_, body, await self._check(format_, file.path, bounds))
+
+    def keep(self, frame: Frame) -> None:
+        """Leave a frame's file to the journal, which may have it even if who gave it was cancelled meanwhile."""
+        if isinstance(frame.body, StoredBody):
+            self._kept.add(frame.body.name)
+
+    def drop(self, frame: Frame) -> None:
+        """Have a frame's file removed: the journal has it not."""
+        if isinstance(frame.body, StoredBody):
+            self._kept.discard(frame.body.name)

@@ -1,0 +1,106 @@
+"""Body files: bodies too large for the journal, each a file beside it, whose name stands there in the body's place.
+
+A file is written several times as fast as a blob of SQLite's, and by several threads at once. It is there before the
+transaction that names it, and gone after the one that forgets it; one that no row names is of neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from collector.config.files import sync_directory
+from collector.store.refusals import refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBody:
+    """A body that is in a file; ``checksum`` is its CRC-32, ``digest`` its SHA-256 if it was asked for."""
+
+    path: Path
+    size: int
+    checksum: int
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """What the journal calls it."""
+        return self.path.name
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class BodyFile:
+    """A file into which a body is written as it comes in."""
+
+    def __init__(self, path: Path, threads: trio.CapacityLimiter, *, is_digested: bool) -> None:
+        self.path = path
+        self._threads = threads
+        self._digest = hashlib.sha256() if is_digested else None
+        self._descriptor: int | None = None
+        self._size = self._checksum = 0
+
+    async def write(self, data: bytes) -> None:
+        """Write what comes next; raise StorageError if the disk refuses."""
+        await self._in_thread(self._write, data)
+
+    async def close(self, *, is_synced: bool) -> StoredBody:
+        """Have it whole, and on the disk if it ``is_synced``; raise StorageError if the disk refuses."""
+        await self._in_thread(self._close, is_synced)
+        return StoredBody(
+            self.path, self._size, self._checksum, "" if self._digest is None else self._digest.hexdigest()
+        )
+
+    def discard(self) -> None:
+        """Remove it, whatever is in it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        self.path.unlink(missing_ok=True)
+
+    async def _in_thread(self, run: Any, argument: Any) -> None:
+        try:
+            await trio.to_thread.run_sync(run, argument, limiter=self._threads)
+        except OSError as error:
+            raise refusal(error, self.path.parent) from error
+
+    def _write(self, data: bytes) -> None:
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        self._size += len(data)
+        self._checksum = zlib.crc32(data, self._checksum)
+        if self._digest is not None:
+            self._digest.update(data)
+
+    def _close(self, is_synced: bool) -> None:  # noqa: FBT001  (run_sync takes no names)
+        if self._descriptor is None:
+            return
+        if is_synced:
+            os.fsync(self._descriptor)
+            sync_directory(self.path.parent)
+        os.close(self._descriptor)
+        self._descriptor = None
+
+
+def sync_body(path: Path) -> None:
+    """Have a file on the disk; one that is gone has become a part, which is."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
