@@ -13,7 +13,7 @@ from .processes import run_script, wait_for
 from .services import NEVER, ROW_COUNT, Ours, collector
 
 _LATENESS = "evidently_collector_trigger_lateness_seconds"
-_INTERVAL = 10.0
+_INTERVAL = 5.0
 _MEASURED_POSTS = 200
 
 
@@ -84,17 +84,17 @@ def _with_collectors(bench: Bench, count: int) -> dict[str, float]:
     ours.wait_accepting(ids[0])
     start = time.monotonic() - ours.begun
     ours.wait_calm(120)
-    megabytes, idle = ours.memory, _idle(ours, 3)
+    megabytes, idle = ours.memory, _idle(ours)
     lateness = _lateness(ours, ids)
     bench.end_group()
     return {"start": start, "megabytes": megabytes, "idle": idle, "lateness": lateness}
 
 
-def _idle(ours: Ours, seconds: float) -> float:
-    """Give the percentage of a core that it takes with nothing to do."""
+def _idle(ours: Ours) -> float:
+    """Give the percentage of a core that it takes with nothing to do but look, once for each collector."""
     before = ours.cpu_seconds()
-    time.sleep(seconds)
-    return 100 * (ours.cpu_seconds() - before) / seconds
+    time.sleep(_INTERVAL)
+    return 100 * (ours.cpu_seconds() - before) / _INTERVAL
 
 
 def _lateness(ours: Ours, ids: list[str]) -> float:
@@ -102,7 +102,7 @@ def _lateness(ours: Ours, ids: list[str]) -> float:
     before, seconds = _late(ours)
     for one in ids:
         ours.post(events.json_body(1), collector_id=one)
-    wait_for(lambda: _late(ours)[0] >= before + len(ids), "the triggers", pause=1)
+    wait_for(lambda: _late(ours)[0] >= before + len(ids), "the triggers", pause=0.5)
     count, sum_ = _late(ours)
     return (sum_ - seconds) / (count - before)
 
