@@ -23,7 +23,19 @@ def make_table(rows: list[Row]) -> Table:
             group = row.group
             table.add_section()
         table.add_row(*cells(row), style="" if row.is_met is not False else "yellow")
+    table.caption, table.caption_justify = "\n".join(remarks(rows)), "left"
     return table
+
+
+def remarks(rows: list[Row]) -> list[str]:
+    """Say of each group what its limit is, and what else there is to know."""
+    told = (
+        f"{row.group}: {'limit: ' * is_limit}{remark}"
+        for row in rows
+        for is_limit, remark in ((True, row.limit_is), (False, row.note))
+        if remark
+    )
+    return list(dict.fromkeys(told))
 
 
 def cells(row: Row) -> list[str]:

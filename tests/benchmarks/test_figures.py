@@ -1,5 +1,6 @@
 """Goals, ratios, and how they are shown, on figures made up here."""
 
+import importlib
 import io
 import json
 from xml.etree import ElementTree as ET
@@ -7,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
+from .__main__ import GROUPS
 from .events import frame, json_body
 from .figures import Row, at_least, at_most, together
 from .plot import growth_svg
@@ -86,6 +88,7 @@ def test_the_table_has_a_line_for_each_row():
     shown = console.file.getvalue()
     assert all(cell in shown for one in rows for cell in cells(one))
     assert ("met" in shown, "missed" in shown) == (True, True)
+    assert "limit: what is best" in shown
 
 
 def test_the_readmes_section_marks_what_is_missed():
@@ -94,7 +97,12 @@ def test_the_readmes_section_marks_what_is_missed():
     section = how_fast({"machine": machine, "rounds": 3, "rows": [one.as_json() for one in rows]})
     assert "1 of 2 goals are met" in section
     assert "| group: name | 3 rows/s |  |  | 1 rows/s | ≤ 2 rows/s | **missed** |" in section
-    assert section.count("what is best") == 1
+    assert section.count("- group: limit: what is best") == 1
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_each_group_can_be_measured(name):
+    assert callable(importlib.import_module(f".{name}", __package__).measure)
 
 
 def test_the_plot_is_a_picture_with_a_curve_for_each_figure():
