@@ -1,9 +1,8 @@
 """A batch made fit for Evidently: its parts and the reference as two frames with the same columns and types."""
 
 import os
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -12,22 +11,25 @@ from collector.evaluation.casts import cast_to, name_of
 from collector.evaluation.plain import to_frame
 from collector.evaluation.sampling import Sample, Types, draw
 from collector.evaluation.tables import Unreadable, count_rows, read_parts, read_table
+from collector.evaluation.warm import REFERENCES
 
 Frame = pd.DataFrame
 _NOT_COLUMNS = ("metadata", "tags", "type")
-_CACHED_REFERENCES = 8
-_references: OrderedDict[tuple[str, int, int, frozenset[str]], Frame] = OrderedDict()
 
 
 @dataclass(frozen=True)
 class Frames:
-    """What a report runs on; ``notes`` has a sentence for whatever was cast, dropped, or could not be cast."""
+    """What a report runs on; ``notes`` has a sentence for whatever was cast, dropped, or could not be cast.
+
+    ``reference_key`` names what the reference's frame was made of, if it may be kept.
+    """
 
     current: Frame
     reference: Frame | None
     notes: list[str]
     rows: int
     sample: Sample | None = None
+    reference_key: Hashable = None
 
 
 def prepare(
@@ -51,13 +53,20 @@ def prepare(
         table, notes = draw(parts, sample, rows, types)
         current, said = to_frame(table, keep_lists=named)
         batch = _Batch(types.plain(current), "the sample", types.cast, notes + said, rows, sample)
-        return _agree(batch, known, named)
+        return _keyed(_agree(batch, known, named), reference, cache=cache, named=named)
     table, notes = read_parts(parts)
     if table.num_rows == 0:
         raise ValueError("the batch has no rows")
     current, said = to_frame(table, keep_lists=named)
     known = None if reference is None else _read_reference(reference, cache=cache, named=named)
-    return _agree(_Batch(current, "the batch", _cast_whole, notes + said, len(current)), known, named)
+    agreed = _agree(_Batch(current, "the batch", _cast_whole, notes + said, len(current)), known, named)
+    return _keyed(agreed, reference, cache=cache, named=named)
+
+
+def _keyed(frames: Frames, reference: str | None, *, cache: bool, named: frozenset[str]) -> Frames:
+    if reference is None or frames.reference is None or not cache:
+        return frames
+    return replace(frames, reference_key=(_reference_key(reference, named), tuple(frames.reference)))
 
 
 @dataclass(frozen=True)
@@ -128,17 +137,16 @@ def _read_reference(path: str, *, cache: bool, named: frozenset[str]) -> Frame:
     """Read the reference, or take it from this process's memory while the file is the same."""
     if not cache:
         return _converted_reference(path, named)
+    return REFERENCES.get(_reference_key(path, named), lambda: _converted_reference(path, named), lambda frame: frame)
+
+
+def _reference_key(path: str, named: frozenset[str]) -> Hashable:
     try:
         status = os.stat(path)  # noqa: PTH116  # the path is a string of the job's
     except FileNotFoundError as error:
         raise Unreadable([path]) from error
-    key = (path, status.st_mtime_ns, status.st_size, named)
-    if key not in _references:
-        _references[key] = _converted_reference(path, named)
-    _references.move_to_end(key)
-    while len(_references) > _CACHED_REFERENCES:
-        _references.popitem(last=False)
-    return _references[key]
+    # By the time of the inode's change too: a copy may bring the time and the size of another file.
+    return (path, status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size, named)
 
 
 def _converted_reference(path: str, named: frozenset[str]) -> Frame:

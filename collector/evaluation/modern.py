@@ -1,5 +1,6 @@
 """Running a modern report (``evidently.Report``) over a batch."""
 
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from collector.evaluation.evaluated import Drift, Evaluated, Upload, first_drift
 from collector.evaluation.exchange import Job, Json
 from collector.evaluation.frames import Frames
 from collector.evaluation.report import ModernReport
+from collector.evaluation.warm import REFERENCES
 
 _UPLOAD_URL = "/api/v2/datasets/upload"
 
@@ -18,7 +20,7 @@ _UPLOAD_URL = "/api/v2/datasets/upload"
 def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Evaluated:
     """Run the report. A metric that fails raises from here as it does in Evidently: it leaves no result of its own."""
     current = _dataset(frames.current, report, definition)
-    reference = None if frames.reference is None else _dataset(frames.reference, report, definition)
+    reference = None if frames.reference is None else _reference(frames, report, definition, job)
     runnable = Report(report.metrics, tags=report.tags, include_tests=report.include_tests)
     done = runnable.run(
         current,
@@ -35,6 +37,19 @@ def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Eval
         tests=snapshot.count_tests(test.status for result in done.metric_results.values() for test in result.tests),
         uploads=list(_uploads(current, reference, job)) if job["save_datasets"] else [],
     )
+
+
+def _reference(frames: Frames, report: ModernReport, definition: Any, job: Job) -> Any:
+    """Make the reference's dataset, or copy the kept one, which has its inferred types and its descriptors."""
+    if frames.reference_key is None:
+        return _dataset(frames.reference, report, definition)
+    config = [job["data_definition"], *(job["report_config"].get(name) for name in ("descriptors", "options"))]
+    made = REFERENCES.get(
+        (frames.reference_key, json.dumps(config, sort_keys=True)),
+        lambda: _dataset(frames.reference, report, definition),
+        lambda dataset: dataset.as_dataframe(),
+    )
+    return copy.deepcopy(made)  # a report may add columns to it
 
 
 def _dataset(frame: Any, report: ModernReport, definition: Any) -> Any:

@@ -116,12 +116,31 @@ def test_a_cached_reference_is_read_once_until_its_file_changes(tmp_path, monkey
     assert len(reads) == 4
 
 
-def test_the_cache_is_small_and_not_changed_by_its_users(tmp_path):
-    part = str(tmp_path / "part.parquet")
+def test_a_file_in_the_place_of_another_of_the_same_time_and_size_is_read(tmp_path):
+    part, reference, other = (str(tmp_path / f"{name}.parquet") for name in ("part", "reference", "other"))
+    for path, value in ((part, 1), (reference, 1), (other, 2)):
+        pq.write_table(pa.table({"a": [value]}), path)
+        os.utime(path, ns=(1, 1))
+    assert os.stat(reference).st_size == os.stat(other).st_size  # noqa: PTH116
+    assert list(frames.prepare([part], reference, cache=True, config=[]).reference["a"]) == [1]
+    os.replace(other, reference)  # noqa: PTH105
+    assert list(frames.prepare([part], reference, cache=True, config=[]).reference["a"]) == [2]
+
+
+def test_a_kept_reference_is_not_changed_by_its_users(tmp_path):
+    part, reference = str(tmp_path / "part.parquet"), str(tmp_path / "reference.parquet")
     pq.write_table(pa.table({"a": ["x"], "b": [1]}), part)
-    for number in range(10):
-        reference = str(tmp_path / f"{number}.parquet")
-        pq.write_table(pa.table({"a": ["x"], "c": [1]}), reference)
-        frames.prepare([part], reference, cache=True, config=[])
-    assert len(frames._references) == 8  # noqa: SLF001
-    assert all(list(cached) == ["a", "c"] for cached in frames._references.values())  # noqa: SLF001
+    pq.write_table(pa.table({"a": ["x"], "c": [1]}), reference)
+    for config, columns in (([], ["a"]), (["c"], ["a", "c"]), ([], ["a"])):
+        assert list(frames.prepare([part], reference, cache=True, config=config).reference) == columns
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_reference_that_may_be_kept_has_a_key_that_tells_its_columns_apart(tmp_path, cache):
+    part, reference = str(tmp_path / "part.parquet"), str(tmp_path / "reference.parquet")
+    pq.write_table(pa.table({"a": ["x"], "b": [1]}), reference)
+    keys = []
+    for columns in ({"a": ["x"]}, {"b": [1]}, {"a": ["y"]}):
+        pq.write_table(pa.table(columns), part)
+        keys.append(frames.prepare([part], reference, cache=cache, config=[]).reference_key)
+    assert (keys[0] == keys[2], keys[0] == keys[1], None in keys) == (True, not cache, not cache)

@@ -327,3 +327,21 @@ def test_a_mapping_left_out_is_evidentlys_default(evaluate, tmp_path):
     evaluate(LEGACY_DRIFT | {"metrics": [{"type": "evidently:metric:RegressionQualityMetric"}]}, frame)
     written = LegacyReport.load(tmp_path / "snapshot.json").as_dict()["metrics"][0]["result"]["current"]
     assert written["mean_abs_error"] == pytest.approx(1 / 7)
+
+
+def test_a_kept_reference_gives_the_same_snapshot_and_keeps_its_descriptors(make_job, tmp_path, monkeypatch):
+    """The third batch takes all that the second one computed of the reference, which left it as it was."""
+    frame = pd.DataFrame({"words": ["a b", "c d e", "f"] * 20, "n": range(60)})
+    config = {"descriptors": [{"type": "TextLength", "column_name": "words", "alias": "length"}], **MODERN_DRIFT}
+    job = make_job(config, frame[:50], frame)
+    made = []
+    from_pandas = Dataset.from_pandas
+    monkeypatch.setattr(Dataset, "from_pandas", lambda *args, **others: made.append(1) or from_pandas(*args, **others))
+    snapshots, numbers = [], []
+    for is_cached in (False, True, True, False):
+        made.clear()
+        assert worker.evaluate(job | {"cache_reference": is_cached})["columns"] == len(["words", "n", "length"])
+        snapshots.append(modern_values(tmp_path / "snapshot.json"))
+        numbers.append(len(made))
+    assert all(snapshot == snapshots[0] for snapshot in snapshots)
+    assert numbers == [2, 2, 1, 2]

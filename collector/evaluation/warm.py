@@ -1,0 +1,42 @@
+"""What is computed of references alone, kept in the worker's memory for the next batch."""
+
+import resource
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import pandas as pd
+
+T = TypeVar("T")
+
+_MAX_BYTES = 1_000_000_000
+_SHARE = 4  # of the memory that the process may take
+
+
+class Warm:
+    """Results by what they were made of, the most recently used, up to a size."""
+
+    def __init__(self, max_bytes: int | None = None) -> None:
+        self._max_bytes = max_bytes
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T], frame_of: Callable[[T], pd.DataFrame]) -> T:
+        """Return what was made for the key, or make it. What alone is too large isn't kept."""
+        if key not in self._kept:
+            made = make()
+            self._kept[key] = (made, int(frame_of(made).memory_usage(deep=True).sum()))
+        else:
+            made = self._kept[key][0]
+        self._kept.move_to_end(key)
+        while sum(size for _, size in self._kept.values()) > self._limit():
+            self._kept.popitem(last=False)
+        return made
+
+    def _limit(self) -> int:
+        if self._max_bytes is not None:
+            return self._max_bytes
+        limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+        return _MAX_BYTES if limit == resource.RLIM_INFINITY else min(_MAX_BYTES, limit // _SHARE)
+
+
+REFERENCES = Warm()
