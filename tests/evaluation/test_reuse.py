@@ -7,6 +7,7 @@ from datetime import datetime
 import evidently.legacy.calculations.data_drift as drift_module
 import numpy as np
 import pandas as pd
+import plotly.basedatatypes
 import pytest
 from evidently import DataDefinition, Dataset, Report
 from evidently.legacy.metric_preset import DataDriftPreset as LegacyDataDriftPreset
@@ -144,6 +145,18 @@ def test_a_columns_drift_is_computed_once_and_its_plots_are_drawn_once(monkeypat
     columns = set(sample_of("numbers", 1))
     assert (len(tested), set(tested)) == (len(columns), columns)
     assert len(drawn) == 4 * 2 + 2  # n0, n1, n2, i: over time and by value; few, flag: by value
+
+
+def test_plotlys_names_of_properties_are_parsed_once_and_found_as_it_finds_them():
+    parse = plotly.basedatatypes._str_to_dict_path_full  # noqa: SLF001
+    names = ["xaxis.title", "error_x", "a[0].b", "_under__scores_", "", "xaxis.title"]
+    with reuse.reusing([]):
+        again = plotly.basedatatypes._str_to_dict_path_full  # noqa: SLF001
+        assert again is not parse
+        assert [again(name) for name in names] == [parse(name) for name in names]
+        again("xaxis.title")[1].append("changed")
+        assert again("xaxis.title") == parse("xaxis.title")
+    assert plotly.basedatatypes._str_to_dict_path_full is parse  # noqa: SLF001
 
 
 def test_a_test_that_draws_by_chance_draws_each_time(monkeypatch):
