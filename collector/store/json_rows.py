@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collector.store.json_body import Columns
 
 _SMALL = 4096  # bytes
-_TOGETHER = 256
+_TOGETHER = 32  # with 20 columns about 700 dicts, at which the garbage collector begins to look through them
 _OPENINGS = {b"{", b"["}
 _PLAIN = {str, int, float, bool, type(None)}
 
