@@ -383,9 +383,11 @@ def _name_of(arguments: Sequence[str]) -> str:
 
 
 def _tell(error: Exception) -> NoReturn:
-    from collector.errors import CollectorError, CommandError, ConfigError, DataDirError
+    from collector.errors import CollectorError, CommandError, ConfigError, DataDirError, JournalBroken
 
     match error:
+        case JournalBroken():  # another start helps, unlike with other faults of the data directory
+            _fail(1, str(error))
         case ConfigError() | DataDirError():
             _fail(EX_CONFIG, str(error))
         case CommandError():

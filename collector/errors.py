@@ -69,6 +69,10 @@ class DataDirError(CollectorError):
     """The data directory can't be used: held by another daemon, of a newer format, or not ours to write."""
 
 
+class JournalBroken(DataDirError):
+    """The journal was found broken while it was used; starting again recovers what is sound in it."""
+
+
 class StorageError(CollectorError):
     """The disk refused; nothing of the request was kept, so it may be sent again."""
 

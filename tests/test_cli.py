@@ -17,7 +17,15 @@ from collector import cli
 from collector.cli import app, main
 from collector.commands.send import Order
 from collector.config import CollectorServiceConfig
-from collector.errors import CollectorError, CommandError, ConfigError, DataDirError, Problem, StorageError
+from collector.errors import (
+    CollectorError,
+    CommandError,
+    ConfigError,
+    DataDirError,
+    JournalBroken,
+    Problem,
+    StorageError,
+)
 
 GOOD = {
     "collectors": {
@@ -236,6 +244,7 @@ def test_a_variable_that_is_missing_is_named_with_its_place(config, monkeypatch,
     [
         (ConfigError.at("must be > 0", "a"), 78),
         (DataDirError("held by another"), 78),
+        (JournalBroken("start again"), 1),
         (StorageError("no space"), 1),
         (CollectorError("can't listen on 127.0.0.1:8001"), 1),
     ],

@@ -20,6 +20,7 @@ from collector.store import statements
 from collector.store.body_files import StoredBody
 from collector.store.data_dir import DataDir
 from collector.store.health import Health
+from collector.store.inspection import inspect
 from collector.store.opening import open_database
 from collector.store.statements import MAX_FRAMES, Batch, Part, Run
 from collector.store.tending import Tending
@@ -374,6 +375,7 @@ async def open_journal(path: Path, durability: Literal["process", "power"] = "pr
                 nursery.start_soon(writer.run)
                 nursery.start_soon(Tending(path, writer, health).run)
                 nursery.start_soon(journal.prune_keys)
+                nursery.start_soon(inspect, path)
                 yield journal
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:

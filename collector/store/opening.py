@@ -14,15 +14,15 @@ from collector.store.recovery import recover
 from collector.store.refusals import is_busy, is_refusal
 from collector.store.schema import FORMAT_VERSION, KNOWN_COLUMNS, STEPS, columns_of
 from collector.store.statements import has_frames
-from collector.store.wal import is_damaged
+from collector.store.wal import has_damaged_log, read_only
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # A worker reads frames within this, or a checkpoint is tried another time.
 BUSY_TIMEOUT = 5.0
-# A journal is checked whole at its opening (64 MiB in 0.1 s) up to this size; above it, what breaks is found when used.
-CHECKED_BYTES = 1024**3
+# A journal is checked whole at its opening (64 MiB in 0.15 s) up to this size; a larger one while it is used.
+CHECKED_FIRST = 64 * 1024**2
 MAX_WAL_BYTES = 16 * 1024 * 1024
 
 
@@ -41,6 +41,12 @@ def open_database(path: Path, durability: str) -> sqlite3.Connection:
         raise DataDirError(f"the journal {path} can't be opened: {error}; move it away to begin a new one") from error
 
 
+def find_fault(connection: sqlite3.Connection) -> str:
+    """Look at each page of a journal; say what is wrong first, nothing if it is sound."""
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    return "" if found == "ok" else str(found)
+
+
 def _why_broken(data_dir: DataDir) -> str:
     """Say what is wrong with the journal; nothing if it is sound, or can't be told for now."""
     path = data_dir.journal
@@ -48,11 +54,12 @@ def _why_broken(data_dir: DataDir) -> str:
         return "it was found broken while it was used"
     if not path.exists() or path.stat().st_size == 0:
         return "it is gone" if any((data_dir.path / "parts").glob("*.parquet")) else ""
-    if is_damaged(path.with_name(path.name + "-wal")):  # looked at first: SQLite removes it
-        return "its log is damaged"
     try:
-        with closing(sqlite3.connect(path, BUSY_TIMEOUT, isolation_level=None)) as connection:
-            fault = _check_format(connection, path) or _check_pages(connection, path)
+        if has_damaged_log(path, BUSY_TIMEOUT):
+            return "its log is damaged"
+        with closing(read_only(path, BUSY_TIMEOUT)) as connection:
+            is_checked = path.stat().st_size <= CHECKED_FIRST
+            fault = _check_format(connection, path) or (find_fault(connection) if is_checked else "")
             return fault or (_check_parts(connection, data_dir) if columns_of(connection) else "")
     except UnicodeDecodeError:  # of the text of an error
         return "its tables can't be named"
@@ -77,13 +84,6 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> str:
         return ""  # it was made and not yet filled
     is_known = 0 < version <= FORMAT_VERSION and known == KNOWN_COLUMNS[version - 1]
     return "" if is_known else f"its tables aren't those of format {version}"
-
-
-def _check_pages(connection: sqlite3.Connection, path: Path) -> str:
-    if path.stat().st_size > CHECKED_BYTES:
-        return ""
-    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    return "" if found == "ok" else str(found)
 
 
 def _check_parts(connection: sqlite3.Connection, data_dir: DataDir) -> str:

@@ -73,7 +73,7 @@ def _set_aside(data_dir: DataDir) -> Path | None:
     broken = data_dir.damaged(f"journal-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.sqlite3")
     for suffix in ("", _LOG):
         source = _beside(data_dir.journal, suffix)
-        if source.exists():
+        if source.exists() and (source.stat().st_size or not suffix):  # who only looks leaves an empty log
             _link(source, _beside(broken, suffix))
     sync_directory(broken.parent)
     write_atomically(mark, broken.name)

@@ -7,7 +7,9 @@ https://sqlite.org/fileformat2.html#walformat.
 
 from __future__ import annotations
 
+import sqlite3
 import struct
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,9 @@ _HEAD = struct.Struct(">6I")  # page, pages after a commit (0: none), two salts,
 _MAGIC = 0x377F0682  # and 1 more where checksums take words as big-endian
 _VERSION = 3007000
 _APPLICATION_ID = 68  # its place in the first page
+
+# Where the index of a log, the file "-shm", counts the frames that SQLite took: https://sqlite.org/walformat.html.
+_TAKEN = struct.Struct("=16xI")
 
 _Pair = tuple[int, int]
 
@@ -37,25 +42,50 @@ class _Frame:
 
 
 @dataclass(slots=True)
-class _Log:
-    """The frames of a log up to its last commit."""
-
+class _Header:
     order: str
     number: int
     salts: _Pair
+    sums: _Pair
+    is_sound: bool
+
+
+@dataclass(slots=True)
+class _Log:
+    """The frames of a log up to its last commit."""
+
+    header: _Header
     frames: list[_Frame]
     damaged: list[_Frame]
-    is_header_sound: bool
 
     @property
     def is_sound(self) -> bool:
-        return self.is_header_sound and not self.damaged
+        return self.header.is_sound and not self.damaged
 
 
-def is_damaged(wal: Path) -> bool:
-    """Tell whether SQLite would forget commits that stand in a log, behind something that is damaged."""
-    log = _read(wal)
-    return log is not None and not log.is_sound
+def log_of(database: Path) -> Path:
+    """Name the log beside a database."""
+    return database.with_name(database.name + "-wal")
+
+
+def read_only(database: Path, timeout: float) -> sqlite3.Connection:
+    """Connect so that files stay as they are; the last other connection brings the log to the database as it closes."""
+    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", timeout, isolation_level=None, uri=True)
+
+
+def has_damaged_log(database: Path, timeout: float) -> bool:
+    """Tell whether SQLite would forget commits that stand in the log, behind something that is damaged.
+
+    It takes a log up to what is damaged. It adds up the checksums of 50 MB in 0.05 s, which takes Python 1.8 s.
+    """
+    last = _last_commit(log_of(database))
+    if not last:
+        return False
+    with closing(read_only(database, timeout)) as connection:
+        connection.execute("PRAGMA schema_version")  # has SQLite look at it
+        index = database.with_name(database.name + "-shm")
+        taken = _TAKEN.unpack_from(index.read_bytes())[0] if index.exists() else 0
+    return bool(taken < last)
 
 
 def mend(wal: Path) -> None:
@@ -69,13 +99,14 @@ def mend(wal: Path) -> None:
     last = max(frame.pages for frame in log.frames)
     if not all(0 < frame.page <= last for frame in log.damaged):
         return
-    header = (_MAGIC + (log.order == ">"), _VERSION, _PAGE, log.number, *log.salts)
-    sums = _add((0, 0), struct.pack(">6I", *header), log.order)
+    order, salts = log.header.order, log.header.salts
+    header = (_MAGIC + (order == ">"), _VERSION, _PAGE, log.header.number, *salts)
+    sums = _add((0, 0), struct.pack(">6I", *header), order)
     with wal.open("wb") as file:
         file.write(_HEADER.pack(*header, *sums))
         for frame in log.frames:
-            sums = frame.sums_after(sums, log.order)
-            file.write(_HEAD.pack(frame.page, frame.pages, *log.salts, *sums) + frame.data)
+            sums = frame.sums_after(sums, order)
+            file.write(_HEAD.pack(frame.page, frame.pages, *salts, *sums) + frame.data)
 
 
 def cut_behind(wal: Path, mark: int) -> None:
@@ -91,34 +122,58 @@ def cut_behind(wal: Path, mark: int) -> None:
                 file.truncate(file.tell())
 
 
-def _read(wal: Path) -> _Log | None:
-    """Read a log; None if there is none, or no commit in it."""
-    body = wal.read_bytes() if wal.exists() else b""
-    frames = [
-        _frame(body, start) for start in range(_HEADER.size, len(body) - _HEAD.size - _PAGE + 1, _HEAD.size + _PAGE)
-    ]
-    if not frames:
+def _last_commit(wal: Path) -> int:
+    """Give the place of the last commit in a log, in frames from 1; 0 if there is none."""
+    if not wal.exists():
+        return 0
+    with wal.open("rb") as file:
+        header = _read_header(file.read(_HEADER.size + _HEAD.size))
+        if header is None:
+            return 0
+        for place in range((wal.stat().st_size - _HEADER.size) // (_HEAD.size + _PAGE), 0, -1):
+            file.seek(_HEADER.size + (place - 1) * (_HEAD.size + _PAGE))
+            _, pages, *salts_and_sums = _HEAD.unpack(file.read(_HEAD.size))
+            if pages and tuple(salts_and_sums[:2]) == header.salts:
+                return place
+    return 0
+
+
+def _read_header(body: bytes) -> _Header | None:
+    """Read the head of a log; None if there is no frame, or it isn't one of ours. If it is damaged, a frame tells."""
+    if len(body) < _HEADER.size + _HEAD.size:
         return None
     magic, version, page, number, *salts_and_sums = _HEADER.unpack_from(body)
     salts, sums = (salts_and_sums[0], salts_and_sums[1]), (salts_and_sums[2], salts_and_sums[3])
     order = ">" if magic == _MAGIC + 1 else "<"
     is_known = (magic | 1, version) == (_MAGIC | 1, _VERSION)
-    is_header_sound = is_known and _add((0, 0), body[:24], order) == sums
-    if is_header_sound and page != _PAGE:
-        return None  # not one of ours
-    if not is_header_sound:
-        salts = frames[0].salts
-    commits = [place for place, frame in enumerate(frames) if frame.pages and frame.salts == salts]
+    is_sound = is_known and _add((0, 0), body[:24], order) == sums
+    if is_sound and page != _PAGE:
+        return None
+    if not is_sound:
+        _, _, *found = _HEAD.unpack_from(body, _HEADER.size)
+        salts = (found[0], found[1])
+    return _Header(order, number, salts, sums, is_sound)
+
+
+def _read(wal: Path) -> _Log | None:
+    """Read a log; None if there is none, or no commit in it."""
+    body = wal.read_bytes() if wal.exists() else b""
+    header = _read_header(body)
+    if header is None:
+        return None
+    starts = range(_HEADER.size, len(body) - _HEAD.size - _PAGE + 1, _HEAD.size + _PAGE)
+    frames = [_frame(body, start) for start in starts]
+    commits = [place for place, frame in enumerate(frames) if frame.pages and frame.salts == header.salts]
     if not commits:
         return None
     frames = frames[: commits[-1] + 1]
-    before = [sums, *(frame.sums for frame in frames)]
+    before = [header.sums, *(frame.sums for frame in frames)]
     damaged = [
         frame
         for frame, known in zip(frames, before, strict=False)
-        if frame.salts != salts or frame.sums_after(known, order) != frame.sums
+        if frame.salts != header.salts or frame.sums_after(known, header.order) != frame.sums
     ]
-    return _Log(order, number, salts, frames, damaged, is_header_sound)
+    return _Log(header, frames, damaged)
 
 
 def _frame(body: bytes, start: int) -> _Frame:

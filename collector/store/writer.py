@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import outcome
 import trio
 
-from collector.errors import DataDirError, StorageError
+from collector.errors import JournalBroken, StorageError
 from collector.store.data_dir import DataDir
 from collector.store.refusals import is_damage, is_loss, is_refusal, refusal
 from collector.store.wal import cut_behind
@@ -68,7 +68,7 @@ class Writer:
         self._thread = trio.CapacityLimiter(1)
 
     async def run(self) -> None:
-        """Carry out orders, a transaction at a time, until cancelled; raises DataDirError if the journal is broken."""
+        """Carry out orders, a transaction at a time, until cancelled; raises JournalBroken if the journal is."""
         while True:
             await self._ordered.wait()
             self._ordered = trio.Event()
@@ -124,9 +124,9 @@ class Writer:
         return nothing_kept(trouble)
 
     @property
-    def broken(self) -> DataDirError:
+    def broken(self) -> JournalBroken:
         """What ends the service when the journal is found broken."""
-        return DataDirError(f"the journal {self.path} is broken; start again, and what is sound in it is recovered")
+        return JournalBroken(f"the journal {self.path} is broken; start again, and what is sound in it is recovered")
 
     async def execute(
         self,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
 from collector.config import Retention
-from collector.errors import DataDirError, KeyReused, StorageError
+from collector.errors import JournalBroken, KeyReused, StorageError
 from collector.store import statements
 from collector.store.data_dir import DataDir
 from collector.store.frames import Frame, check_frame
@@ -633,7 +633,7 @@ async def test_a_journal_that_breaks_ends_with_its_mark(path):
                 connection.commit()
             await _append(journal, 1)
 
-    with pytest.raises(DataDirError, match="is broken; start again, and what is sound in it is recovered"):
+    with pytest.raises(JournalBroken, match="is broken; start again, and what is sound in it is recovered"):
         await work()
     assert DataDir(path.parent).journal_mark.exists()
 
@@ -646,7 +646,7 @@ async def test_a_mark_that_a_worker_sets_ends_it_too(path, monkeypatch):
             DataDir(path.parent).journal_mark.touch()
             await trio.sleep_forever()
 
-    with pytest.raises(DataDirError, match="is broken"), trio.fail_after(30):
+    with pytest.raises(JournalBroken, match="is broken"), trio.fail_after(30):
         await work()
 
 

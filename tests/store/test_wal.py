@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from collector.store.wal import cut_behind, is_damaged, mend
+from collector.store.wal import cut_behind, has_damaged_log, log_of, mend
 
 HEADER, FRAME = 32, 24 + 4096
 
@@ -23,8 +23,8 @@ def killed(tmp_path):
     return tmp_path / "killed"
 
 
-def log_of(path):
-    return path.with_name(path.name + "-wal")
+def is_damaged(database):
+    return has_damaged_log(database, timeout=1)
 
 
 def rows_in(path):
@@ -44,15 +44,25 @@ def frames_in(path):
 
 def test_a_log_that_is_whole_is_sound_and_left_alone(killed):
     before = log_of(killed).read_bytes()
-    assert not is_damaged(log_of(killed))
+    assert not is_damaged(killed)
     mend(log_of(killed))
     assert log_of(killed).read_bytes() == before
     assert rows_in(killed) == 100
 
 
+def test_looking_at_a_log_leaves_it_and_the_database_as_they_are(killed):
+    before = killed.read_bytes(), log_of(killed).read_bytes()
+    change(log_of(killed), HEADER + 10 * FRAME + 24 + 4000)
+    changed = log_of(killed).read_bytes()
+    assert is_damaged(killed)
+    assert (killed.read_bytes(), log_of(killed).read_bytes()) == (before[0], changed)
+
+
 def test_no_log_or_an_empty_one_is_sound(tmp_path):
+    for name in ("none", "empty"):
+        sqlite3.connect(tmp_path / name).close()
+    (tmp_path / "empty-wal").touch()
     assert not is_damaged(tmp_path / "none")
-    (tmp_path / "empty").touch()
     assert not is_damaged(tmp_path / "empty")
 
 
@@ -62,7 +72,7 @@ def test_a_write_that_was_cut_off_is_no_damage(killed, seed):
     size = random.Random(seed).randrange(HEADER + FRAME, log_of(killed).stat().st_size)
     with log_of(killed).open("r+b") as file:
         file.truncate(size)
-    assert not is_damaged(log_of(killed))
+    assert not is_damaged(killed)
 
 
 def test_what_is_left_of_an_older_log_is_no_damage(killed):
@@ -70,18 +80,19 @@ def test_what_is_left_of_an_older_log_is_no_damage(killed):
     with closing(sqlite3.connect(killed, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_checkpoint(RESTART)")
         connection.execute("INSERT INTO t VALUES (1000, '')")
+        shutil.copy(killed, killed.with_name("copy"))
         shutil.copy(log_of(killed), killed.with_name("copy-wal"))
     assert frames_in(killed.with_name("copy-wal")) > 50
-    assert not is_damaged(killed.with_name("copy-wal"))
+    assert not is_damaged(killed.with_name("copy"))
 
 
 @pytest.mark.parametrize("place", [0, 5, 9, 13, 17, 25, HEADER + 8, HEADER + 16, HEADER + 24 + 4000])
 def test_a_byte_that_has_changed_is_found_and_the_commits_behind_it_are_won_back(killed, place):
     """In the log's header, and in a frame's salts, checksums and page (there in what the next frame has anew)."""
     change(log_of(killed), place)
-    assert is_damaged(log_of(killed))
+    assert is_damaged(killed)
     mend(log_of(killed))
-    assert not is_damaged(log_of(killed))
+    assert not is_damaged(killed)
     assert rows_in(killed) == 100
 
 
@@ -96,7 +107,7 @@ def test_what_is_behind_a_hole_is_not_won_back(killed):
     start = HEADER + 10 * FRAME
     body[start : start + FRAME] = bytes(FRAME)
     log_of(killed).write_bytes(body)
-    assert is_damaged(log_of(killed))
+    assert is_damaged(killed)
     mend(log_of(killed))
     assert log_of(killed).read_bytes() == body
 
@@ -108,12 +119,12 @@ def test_what_stands_behind_a_marked_commit_is_cut_off(killed):
         connection.execute("PRAGMA application_id = 77")
         shutil.copy(killed, killed.with_name("marked"))
         shutil.copy(log_of(killed), killed.with_name("marked-wal"))
-    log = killed.with_name("marked-wal")
+    log = log_of(killed.with_name("marked"))
     whole = log.read_bytes()
     log.write_bytes(whole + whole[-3 * FRAME :])
-    assert is_damaged(log)
+    assert is_damaged(killed.with_name("marked"))
     cut_behind(log, 76)
     assert log.stat().st_size == len(whole) + 3 * FRAME
     cut_behind(log, 77)
     assert log.read_bytes() == whole
-    assert not is_damaged(log)
+    assert not is_damaged(killed.with_name("marked"))

@@ -1,0 +1,66 @@
+"""Inspection: a large journal is checked whole while it is used; checking it first would hold up its start for seconds.
+
+What is found ends the service as if it had been found in use: the next start recovers what is sound.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from threading import Event
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from collector.store.data_dir import DataDir
+from collector.store.opening import BUSY_TIMEOUT, CHECKED_FIRST, find_fault
+from collector.store.refusals import is_damage
+from collector.store.wal import read_only
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = structlog.get_logger()
+
+# 4 GB take up to 10 s, in which the log can't begin anew; of a larger one, what breaks is found when it is used.
+MAX_BYTES = 4 * 1024**3
+# Of SQLite's machine, which takes some 10 million a second; between them it asks whether to go on.
+_STEPS = 10_000
+
+
+async def inspect(path: Path) -> None:
+    """Check a journal that wasn't checked when it was opened; mark it if it is broken, for Tending to see.
+
+    Cancellation: the check is broken off.
+    """
+    is_over = Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_wait_for_end, is_over)
+        fault = await trio.to_thread.run_sync(_find_fault, path, is_over)
+        nursery.cancel_scope.cancel()
+    if fault:
+        _log.error("the journal is broken; the service ends, so that its next start recovers it", reason=fault)
+        DataDir(path.parent).journal_mark.touch(0o600)
+
+
+async def _wait_for_end(is_over: Event) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        is_over.set()
+
+
+def _find_fault(path: Path, is_over: Event) -> str:
+    if not CHECKED_FIRST < path.stat().st_size <= MAX_BYTES:
+        return ""
+    with closing(read_only(path, BUSY_TIMEOUT)) as connection:
+        connection.set_progress_handler(is_over.is_set, _STEPS)
+        try:
+            return find_fault(connection)
+        except sqlite3.Error as error:
+            if is_damage(error):
+                return str(error)
+            if not is_over.is_set():
+                _log.error("the journal can't be checked", error=str(error))
+            return ""
