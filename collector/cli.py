@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -402,6 +403,7 @@ def _tell(error: Exception) -> NoReturn:
 
 
 def _serve(config_path: Path, *options: Any, log_format: str, log_level: str, is_live: bool) -> None:
+    gc.disable()  # it would look through modules as they are loaded, an eighth of a start, and find nothing
     file = _load(config_path, is_made_if_missing=True)
     from collector.views.logs import set_up_logs
 
@@ -409,6 +411,8 @@ def _serve(config_path: Path, *options: Any, log_format: str, log_level: str, is
     from collector.daemon import Options, run
     from collector.errors import CollectorError
 
+    gc.freeze()
+    gc.enable()
     try:
         run(replace(Options(*options), terminal=terminal), file)
     except CollectorError:

@@ -16,7 +16,6 @@ import trio
 
 from collector import __version__
 from collector.errors import CollectorError, ConfigError, EvaluationError
-from collector.ingest.app import make_app
 from collector.ingest.door import Door
 from collector.ingest.draining import Draining
 from collector.ingest.front_door import FrontDoor
@@ -99,16 +98,17 @@ async def serve(
             await nursery.start(_obey_signals, draining, everything, supervisor)
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.watch)
-            nursery.start_soon(_warm_up, workers)
             spool = Spool(data_dir, journal, workers.check_body, is_synced=config.durability == "power")
             intake = Intake(supervisor, journal, spool, options.secret)
-            app = make_app(intake, draining, Metrics(supervisor, tools).scrape)
             front_door = FrontDoor(intake, draining)
-            door.open(
-                app,
+            door.open_front(
                 lambda: front_door if supervisor.config.front_door else None,
                 lambda: supervisor.config.limits.max_connections,
             )
+            # Events are accepted from here on; what answers all else takes a third of the start to import.
+            app = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.app")
+            door.open(app.make_app(intake, draining, Metrics(supervisor, tools).scrape))
+            nursery.start_soon(_warm_up, workers)
             url = _url(listener, "http" if tls is None else "https")
             _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))
             if not config.collectors:

@@ -49,6 +49,12 @@ def test_the_daemon_imports_nothing_heavy(module):
     assert loaded.isdisjoint({*HEAVY, "prometheus_client"})
 
 
+def test_events_are_accepted_before_what_answers_all_else_is_imported():
+    """Quart and what comes with it take a third of a start, rich an eighth."""
+    loaded = packages_after("import collector.cli, collector.views.logs, collector.daemon")
+    assert loaded.isdisjoint({"quart", "quart_trio", "flask", "werkzeug", "jinja2", "rich", "pygments"})
+
+
 def test_the_configuration_does_not_import_what_serves():
     assert packages_after("import collector.config").isdisjoint({*HEAVY, "trio", "quart", "httpx"})
 

@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from collector import cli
 from collector.config import CollectorConfig, CollectorServiceConfig, Limits, Retention, Storage
-from collector.daemon import make_app
+from collector.ingest.app import make_app
 from collector.ingest.draining import Draining
 
 ROOT = Path(__file__).parents[1]

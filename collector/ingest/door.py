@@ -33,17 +33,34 @@ class Door:
         self._max_connections: Callable[[], int] = lambda: max_connections
         self._app: _Asgi | None = None
         self._front_door: Callable[[], FrontDoor | None] = lambda: None
+        self._front_opened = trio.Event()
         self._opened = trio.Event()
         self._closed = trio.Event()
 
-    def open(self, app: _Asgi, front_door: Callable[[], FrontDoor | None], max_connections: Callable[[], int]) -> None:
-        """Have an app answer from now on, those who wait too; ``front_door`` gives what answers before it."""
-        self._app, self._front_door, self._max_connections = app, front_door, max_connections
+    def open_front(self, front_door: Callable[[], FrontDoor | None], max_connections: Callable[[], int]) -> None:
+        """Have usual POSTs answered from now on, those that wait too; ``front_door`` gives by what, if anything."""
+        self._front_door, self._max_connections = front_door, max_connections
+        self._front_opened.set()
+
+    def open(self, app: _Asgi) -> None:
+        """Have an app answer all else from now on, those who wait too."""
+        self._app = app
         self._opened.set()
 
     @property
     def front_door(self) -> FrontDoor | None:
         """What answers usual POSTs of events before the app does, if anything."""
+        return self._front_door()
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it can't be told yet what answers usual POSTs."""
+        return not self._front_opened.is_set()
+
+    async def wait_front_door(self) -> FrontDoor | None:
+        """Return what answers usual POSTs, once it can be told, or after a while; if anything does."""
+        with trio.move_on_after(PATIENCE):
+            await self._front_opened.wait()
         return self._front_door()
 
     def admits(self, connections: int) -> bool:

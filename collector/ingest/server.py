@@ -213,10 +213,12 @@ class _Connection:
             await self._changed.wait()
         rest: bytes | None = data
         while rest:
-            front_door = self._server.door.front_door
-            posted = None
-            if front_door is not None and self._idle_since is not None and not protocol.has_begun:
+            door = self._server.door
+            front_door, posted = door.front_door, None
+            if (front_door or door.is_starting) and self._idle_since is not None and not protocol.has_begun:
                 posted = read_posted(rest)
+            if posted is not None and front_door is None:
+                front_door = await door.wait_front_door()
             if front_door is None or posted is None:
                 await protocol.handle(RawData(rest))
                 return

@@ -6,10 +6,14 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-import structlog
-
 from collector.views.terminal import open_terminal
 from collector.views.words import printable
+
+_HAS_RICH = sys.modules.setdefault("rich", cast("Any", None)) is not None
+import structlog  # noqa: E402  (it imports rich, if it can be had, for tracebacks that we have written otherwise: 40 ms)
+
+if not _HAS_RICH:
+    del sys.modules["rich"]
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -49,7 +49,8 @@ class Service:
         """Serve on a socket; the answers of the front door are counted."""
         self.front_door = FrontDoor(self.intake, self.draining) if front_door else None
         door = Door(Counts(), 1000)
-        door.open(self.app, lambda: self.front_door, lambda: 1000)
+        door.open_front(lambda: self.front_door, lambda: 1000)
+        door.open(self.app)
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         url = f"http://127.0.0.1:{self.port}"

@@ -48,7 +48,7 @@ async def test_a_request_that_comes_early_is_answered_once_the_service_has_start
         nursery.start_soon(ask)
         await wait_all_tasks_blocked()
         assert answers == []
-        door.open(hello, lambda: None, lambda: 5)
+        door.open(hello)
     assert (answers[0].status_code, answers[0].text) == (200, "hello")
 
 
@@ -60,7 +60,7 @@ async def test_a_request_does_not_wait_for_long(http, autojump_clock):
 
 
 async def test_an_open_door_has_no_answers_of_its_own(door, http):
-    door.open(hello, lambda: None, lambda: 5)
+    door.open(hello)
     assert (await http.get("/livez")).text == "hello"
 
 
@@ -68,6 +68,26 @@ async def test_connections_over_the_limit_that_holds_are_counted():
     counts = Counts()
     door = Door(counts, 10)
     assert [door.admits(9), door.admits(10)] == [True, False]
-    door.open(hello, lambda: None, lambda: 5)
+    door.open_front(lambda: None, lambda: 5)
     assert [door.admits(4), door.admits(5)] == [True, False]
     assert counts.refused_connections == 2
+
+
+async def test_a_usual_post_waits_until_it_can_be_told_who_answers_it(door, autojump_clock):
+    told = []
+
+    async def ask():
+        told.append(await door.wait_front_door())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        assert (told, door.is_starting) == ([], True)
+        door.open_front(lambda: "front", lambda: 5)
+    assert (told, door.is_starting) == (["front"], False)
+
+
+async def test_a_usual_post_does_not_wait_for_long(door, autojump_clock):
+    started = trio.current_time()
+    assert await door.wait_front_door() is None
+    assert trio.current_time() - started == pytest.approx(PATIENCE, abs=0.1)

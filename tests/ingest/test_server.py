@@ -46,6 +46,7 @@ class OpenDoor:
     """A door with nothing before the app."""
 
     front_door = None
+    is_starting = False
 
     def __init__(self, app, max_connections):
         self._app = app
