@@ -110,9 +110,7 @@ class EventBuffer:
         If ``max_waiting`` wait already, it blocks until there is room, or drops the event and counts it: ``when_full``.
         Raises ValueError for an event without columns, RuntimeError once the buffer is closed.
         """
-        copy = dict(event)
-        if not copy:
-            raise ValueError("an event has at least one column")
+        copy = copied(event)
         with self._lock:
             if (self._is_closed or self._taken - self._done >= self._max_waiting) and not self._has_room():
                 return
@@ -241,7 +239,7 @@ class EventBuffer:
     def _deliver(self, client: CollectorClient, events: list[dict[str, Any]]) -> None:
         problem = self._problem_with(client, events)
         if problem is not None:
-            self._tell(problem, events)
+            tell_lost(self._id, events, problem, self._on_lost)
         with self._lock:
             self._done += len(events)
             if problem is None:
@@ -256,14 +254,10 @@ class EventBuffer:
     def _problem_with(self, client: CollectorClient, events: list[dict[str, Any]]) -> CollectorError | None:
         """Send events, however long it takes, and give what is wrong with them if they are refused."""
         try:
-            for body in arrow_bodies(table_of_events(events)):
+            for body in event_bodies(events):
                 self._send_body(client, body)
         except CollectorError as error:
             return error
-        except Exception as error:  # noqa: BLE001  (a value of the caller's may raise anything when it is written)
-            problem = BadBody(f"the events can't be put into a table: {error!r}")
-            problem.__cause__ = error
-            return problem
         return None
 
     def _send_body(self, client: CollectorClient, body: bytes) -> None:
@@ -286,13 +280,31 @@ class EventBuffer:
         else:
             self._closing.wait(seconds)
 
-    def _tell(self, problem: CollectorError, events: list[dict[str, Any]]) -> None:
-        _log.error("%d events of %s are lost: %s", len(events), self._id, problem)
-        if self._on_lost is not None:
-            try:
-                self._on_lost(events, problem)
-            except Exception:  # noqa: BLE001  (the caller's; the events behind these must still be sent)
-                _log.exception("on_lost failed")
+
+def copied(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy an event, so that it stays what it is until it is sent; raise ValueError for one without columns."""
+    copy = dict(event)
+    if not copy:
+        raise ValueError("an event has at least one column")
+    return copy
+
+
+def event_bodies(events: list[dict[str, Any]]) -> list[bytes]:
+    """Write events as bodies; raise BadBody if they can't be."""
+    try:
+        return list(arrow_bodies(table_of_events(events)))
+    except Exception as error:  # a value of the caller's may raise anything when it is written
+        raise BadBody(f"the events can't be put into a table: {error!r}") from error
+
+
+def tell_lost(collector_id: str, events: list[dict[str, Any]], problem: CollectorError, on_lost: Lost | None) -> None:
+    """Tell the log and the caller of events that are lost."""
+    _log.error("%d events of %s are lost: %s", len(events), collector_id, problem)
+    if on_lost is not None:
+        try:
+            on_lost(events, problem)
+        except Exception:  # noqa: BLE001  (the caller's; the events behind these must still be sent)
+            _log.exception("on_lost failed")
 
 
 _open_buffers: weakref.WeakSet[EventBuffer] = weakref.WeakSet()

@@ -25,12 +25,14 @@ from collector.tables import ARROW, arrow_bodies, arrow_body, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from typing import Self
 
     import pandas as pd
     import pyarrow as pa
 
+    from collector.async_buffered import AsyncEventBuffer
     from collector.buffered import EventBuffer, Lost
 
 TIMEOUT = 30.0
@@ -234,6 +236,28 @@ class AsyncCollectorClient:
         """
         headers = {"Content-Type": media_type, "Idempotency-Key": idempotency_key}
         return _is_new(*await self._exchange(_Request("POST", _path(id, "data"), body, headers)))
+
+    def buffered(
+        self,
+        id: str,  # noqa: A002
+        *,
+        max_rows: int = 10_000,
+        max_delay: float = 1.0,
+        max_waiting: int = 100_000,
+        on_lost: Lost | None = None,
+    ) -> AbstractAsyncContextManager[AsyncEventBuffer]:
+        """Take single events, and send them from a task of the block: ``async with client.buffered("main") as buffer``.
+
+        They go as soon as ``max_rows`` wait, so many in a request, or the first has waited for ``max_delay`` seconds.
+        When ``max_waiting`` wait, ``send`` waits for room and ``send_nowait`` drops. The service's absence is sat out.
+        Events that it refuses are lost: logged, counted, and given to ``on_lost`` with the error; ``flush`` and the end
+        of the block raise the error. The block ends once all is sent, however long that takes.
+        Cancellation: what is not yet sent is lost, but for the request on its way.
+        """
+        from collector.async_buffered import open_buffer
+        from collector.buffered import BufferBounds
+
+        return open_buffer(self, id, BufferBounds(max_rows, max_delay, max_waiting), on_lost)
 
     async def set_reference(self, id: str, reference: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
         """Set the reference dataset, from the next batch on."""

@@ -1,4 +1,4 @@
-"""An ML service that answers predictions over HTTP and sends each of them to the collector.
+"""An ML service that answers predictions over HTTP and gives each of them to the collector, in microseconds.
 
 It is written for Quart; for FastAPI the client is used in the same way, from its lifespan and its routes.
 Beside it runs:  evidently collector
@@ -6,8 +6,8 @@ Ask it:          curl -d '{"bmi": 0.06, "bp": 0.02, "s5": 0.02}' http://localhos
 """
 
 import os
+from collections.abc import AsyncIterator
 
-import pandas as pd
 from quart import Quart, request
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
@@ -19,36 +19,32 @@ FEATURES = ["bmi", "bp", "s5"]
 
 app = Quart(__name__)
 patients = load_diabetes(as_frame=True)
-model = LinearRegression().fit(patients.data[FEATURES], patients.target)
+model = LinearRegression().fit(patients.data[FEATURES].to_numpy(), patients.target)
 
 
-@app.before_serving
-async def start() -> None:
-    app.collector = AsyncCollectorClient(os.environ.get("COLLECTOR_URL", "http://localhost:8001"))
-    config = CollectorConfig(
-        trigger=RowsCountTrigger(rows_count=20),
-        report_config=ReportConfig(metrics=["DataDriftPreset"]),
-        project_name="Diabetes",
-        api_url="workspace",
-    )
-    await app.collector.create_collector("diabetes", config)
-    await app.collector.set_reference("diabetes", with_predictions(patients.data[FEATURES]))
-
-
-@app.after_serving
-async def stop() -> None:
-    await app.collector.aclose()
+@app.while_serving
+async def lifespan() -> AsyncIterator[None]:
+    async with AsyncCollectorClient(os.environ.get("COLLECTOR_URL", "http://localhost:8001")) as client:
+        config = CollectorConfig(
+            trigger=RowsCountTrigger(rows_count=20),
+            report_config=ReportConfig(metrics=["DataDriftPreset"]),
+            project_name="Diabetes",
+            api_url="workspace",
+        )
+        await client.create_collector("diabetes", config)
+        reference = patients.data[FEATURES]
+        await client.set_reference("diabetes", reference.assign(prediction=model.predict(reference.to_numpy())))
+        async with client.buffered("diabetes") as app.events:
+            yield
 
 
 @app.post("/predict")
 async def predict() -> dict[str, float]:
-    event = with_predictions(pd.DataFrame([await request.get_json(force=True)], columns=FEATURES))
-    await app.collector.send_data("diabetes", event)
-    return {"prediction": float(event["prediction"].iloc[0])}
-
-
-def with_predictions(features: pd.DataFrame) -> pd.DataFrame:
-    return features.assign(prediction=model.predict(features))
+    asked = await request.get_json(force=True)
+    features = {name: float(asked[name]) for name in FEATURES}
+    prediction = float(model.predict([list(features.values())])[0])
+    app.events.send_nowait({**features, "prediction": prediction})  # what is too much is dropped and counted
+    return {"prediction": prediction}
 
 
 if __name__ == "__main__":

@@ -4,81 +4,22 @@ import os
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
+from fakes import PATIENCE, FakeService, running_service
 
 from collector import client as module
 from collector.client import CollectorClient
 from collector.errors import BadBody, RequestRefused, ServiceUnavailable
 
 NEVER = 3600.0
-PATIENCE = 20.0  # for what comes at once, unless the test fails
-
-
-class FakeService:
-    """Answers 201, or what ``answers`` has next: a status, or ``"cut"`` to end the connection. Waits for ``gate``."""
-
-    def __init__(self):
-        self.answers = []
-        self.requests = []
-        self.gate = threading.Event()
-        self.gate.set()
-        self.look = lambda: None
-        self.came = threading.Condition()
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                service.look()
-                service.gate.wait(PATIENCE)
-                with service.came:
-                    answer = service.answers.pop(0) if service.answers else 201
-                    service.requests.append((self.path, body, self.headers["Idempotency-Key"], answer))
-                    service.came.notify_all()
-                if answer == "cut":
-                    self.close_connection = True
-                    return
-                self.send_response(answer)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def batches(self):
-        """Give the numbers in the column ``n`` of each request that was taken."""
-        taken = [body for _, body, _, answer in self.requests if answer == 201]
-        return [pa.ipc.open_stream(body).read_all()["n"].to_pylist() for body in taken]
-
-    def numbers(self):
-        return [number for batch in self.batches() for number in batch]
-
-    def wait_for_requests(self, number):
-        with self.came:
-            assert self.came.wait_for(lambda: len(self.requests) >= number, PATIENCE)
 
 
 @pytest.fixture
 def service():
-    made = FakeService()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield made
-    made.gate.set()
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with running_service() as made:
+        yield made
 
 
 @pytest.fixture
