@@ -22,6 +22,7 @@ from collector.config.config_file import ConfigFile
 from collector.daemon import Options, serve
 from collector.errors import CollectorError, DataDirError, EvaluationError, ServiceUnavailable
 from collector.store.data_dir import open_data_dir
+from collector.store.frames import check_file
 
 # The daemon stops within 3 s (the promise): 2 s for what is in flight, 0.2 s for idle connections, and some.
 PROMISED = 3.0
@@ -46,6 +47,9 @@ class IdleWorkers:
         await trio.lowlevel.checkpoint()
         if self.warm_up_error is not None:
             raise self.warm_up_error
+
+    async def check_body(self, format_, path, bounds):
+        return await trio.to_thread.run_sync(check_file, format_, str(path), bounds)
 
     async def check(self, config):  # noqa: ARG002  (as in Workers)
         await trio.lowlevel.checkpoint()

@@ -100,11 +100,11 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
     timeout: float,  # noqa: ASYNC109  (it is of the config, and stands in the answer)
     place: Place,
     file: BodyFile | None = None,
-) -> bytes | None:
+) -> bytes:
     """Read a whole body, decompressed, of at most ``limit`` bytes and within ``timeout`` seconds, into its place.
 
     One that is here whole has been announced, and isn't encoded. One of more than ``MAX_HELD`` goes into the file, if
-    there is one, and only its last piece is in memory; None is returned then.
+    there is one: all but its last piece, which is returned.
 
     Raises BodyTooLarge, BodyTooSlow, NotReady, or BadBody for an encoding that we don't know or that is broken.
     """
@@ -131,10 +131,7 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
         raise BodyTooSlow(f"the body didn't arrive within {timeout:g} s") from error
     if decompressor is not None:
         decompressor.close()
-    if file is None or size == held:
-        return b"".join(gathered)
-    await file.write(b"".join(gathered))
-    return None
+    return b"".join(gathered)
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -253,7 +253,7 @@ class Intake:
     async def _body(self, head: Head, chunks: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:
         """Read a body, which has its place in memory as long as the context lasts."""
         with self._bodies.admit(self._limits, announced_length(head.content_length, limit)) as place:
-            body = await read_body(chunks, head.content_encoding, limit, self._limits.body_timeout, place) or b""
+            body = await read_body(chunks, head.content_encoding, limit, self._limits.body_timeout, place)
             _refuse_empty(body)
             yield body
 
@@ -268,8 +268,8 @@ class Intake:
             self._spool.open(format_, is_digested=bool(head.idempotency_key)) as file,
         ):
             body = await read_body(chunks, head.content_encoding, limit, timeout, place, file)
-            if body is None:
-                yield await self._spool.check(file, format_, self._bounds(format_))
+            if file.is_begun:
+                yield await self._spool.check(file, body, format_, self._bounds(format_))
                 return
             _refuse_empty(body)
             if _is_small(head, body):

@@ -50,9 +50,9 @@ class Spool:
             else:
                 file.discard()
 
-    async def check(self, file: BodyFile, format_: Format, bounds: Bounds) -> Frame:
-        """Make sure that a body which is in a file is a table, and give it as a frame."""
-        body = await file.close(is_synced=self._is_synced)
+    async def check(self, file: BodyFile, rest: bytes, format_: Format, bounds: Bounds) -> Frame:
+        """Make sure that a body which is in a file, but for its rest, is a table, and give it as a frame."""
+        body = await file.finish(rest, is_synced=self._is_synced)
         return Frame(format_, body, await self._check(format_, file.path, bounds))
 
     def keep(self, frame: Frame) -> None:

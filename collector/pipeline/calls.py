@@ -17,8 +17,9 @@ from typing import Any
 from collector.errors import EvaluationError
 
 
-def prepare(max_bytes: int) -> None:
+def prepare(max_bytes: int, niceness: int = 0) -> None:
     """Make a new worker process quiet (no telemetry unless the user has decided about it, no warnings) and bounded."""
+    os.nice(niceness)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # sent to all of a group, it has the daemon reload
     os.environ.setdefault("DO_NOT_TRACK", "1")
     warnings.simplefilter("ignore")  # what Evidently's code warns of at import is nothing to our user

@@ -1,4 +1,4 @@
-"""Worker processes: a few that know Evidently, and a light one that writes parts."""
+"""Worker processes: a few that know Evidently, a light one that writes parts, and prompt ones that check bodies."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ _log = structlog.get_logger()
 CHECK_TIMEOUT = 60.0
 START_TIMEOUT = 60.0
 _GRACE_PERIOD = 0.05
+# Of those that nobody waits for with a request in hand: where processors are short, events come first.
+NICENESS = 10
 _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
 
@@ -48,9 +50,16 @@ class Workers:
     that took too long the last time holds ``slow_reports``, so that a few of those don't take all from the rest.
     """
 
-    def __init__(self, heavy: trio_parallel.WorkerContext, light: trio_parallel.WorkerContext, count: int) -> None:
+    def __init__(
+        self,
+        heavy: trio_parallel.WorkerContext,
+        light: trio_parallel.WorkerContext,
+        prompt: trio_parallel.WorkerContext,
+        count: int,
+    ) -> None:
         self._heavy = heavy
         self._light = light
+        self._prompt = prompt
         self.reports = trio.CapacityLimiter(count)
         self.slow_reports = trio.CapacityLimiter(1)
         self._unlimited = trio.CapacityLimiter(math.inf)
@@ -69,6 +78,7 @@ class Workers:
 
     async def warm_up(self) -> None:
         """Have one process of each kind import what it needs, which takes Evidently 6 to 13 s."""
+        await self._run(self._prompt, self._bodies, _PARTS + "warm_up")
         await self._run(self._light, self._parts, _PARTS + "warm_up")
         versions = await self._run(self._heavy, self._quick, _EVALUATION + "warm_up")
         self.evidently_version = versions["evidently"]
@@ -133,7 +143,7 @@ class Workers:
     async def check_body(self, format_: Format, path: Path, bounds: Bounds) -> int:
         """Check a body that is in a file, and count its rows; raise BadBody or BodyTooLarge."""
         name = "collector.store.frames:check_file"
-        return int(await self._run(self._light, self._bodies, name, format_, str(path), bounds))
+        return int(await self._run(self._prompt, self._bodies, name, format_, str(path), bounds))
 
     async def write_reference(self, frame: Frame, target: Path) -> None:
         """Write the rows of a frame to a parquet file."""
@@ -174,16 +184,20 @@ async def open_workers(count: int, max_bytes: int) -> AsyncIterator[Workers]:
 
     A process that takes more than ``max_bytes`` of memory gets a MemoryError.
     """
-    async with _open_processes(max_bytes) as heavy, _open_processes(max_bytes) as light:
-        yield Workers(heavy, light, count)
+    async with (
+        _open_processes(max_bytes, NICENESS) as heavy,
+        _open_processes(max_bytes, NICENESS) as light,
+        _open_processes(max_bytes, 0) as prompt,
+    ):
+        yield Workers(heavy, light, prompt, count)
 
 
 @asynccontextmanager
-async def _open_processes(max_bytes: int) -> AsyncIterator[trio_parallel.WorkerContext]:
+async def _open_processes(max_bytes: int, niceness: int) -> AsyncIterator[trio_parallel.WorkerContext]:
     raised: BaseException | None = None
     try:
         async with trio_parallel.open_worker_context(
-            idle_timeout=math.inf, init=partial(prepare, max_bytes), grace_period=_GRACE_PERIOD
+            idle_timeout=math.inf, init=partial(prepare, max_bytes, niceness), grace_period=_GRACE_PERIOD
         ) as context:
             try:
                 yield context

@@ -18,6 +18,7 @@ from collector.config.files import sync_directory
 from collector.store.refusals import refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -49,13 +50,18 @@ class BodyFile:
         self._descriptor: int | None = None
         self._size = self._checksum = 0
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything of the body is in it."""
+        return self._descriptor is not None
+
     async def write(self, data: bytes) -> None:
         """Write what comes next; raise StorageError if the disk refuses."""
         await self._in_thread(self._write, data)
 
-    async def close(self, *, is_synced: bool) -> StoredBody:
-        """Have it whole, and on the disk if it ``is_synced``; raise StorageError if the disk refuses."""
-        await self._in_thread(self._close, is_synced)
+    async def finish(self, data: bytes, *, is_synced: bool) -> StoredBody:
+        """Write the last of it, and have it on the disk if it ``is_synced``; raise StorageError if the disk refuses."""
+        await self._in_thread(self._finish, data, is_synced)
         return StoredBody(
             self.path, self._size, self._checksum, "" if self._digest is None else self._digest.hexdigest()
         )
@@ -67,9 +73,9 @@ class BodyFile:
             self._descriptor = None
         self.path.unlink(missing_ok=True)
 
-    async def _in_thread(self, run: Any, argument: Any) -> None:
+    async def _in_thread(self, run: Callable[..., None], *args: Any) -> None:
         try:
-            await trio.to_thread.run_sync(run, argument, limiter=self._threads)
+            await trio.to_thread.run_sync(run, *args, limiter=self._threads)
         except OSError as error:
             raise refusal(error, self.path.parent) from error
 
@@ -84,9 +90,9 @@ class BodyFile:
         if self._digest is not None:
             self._digest.update(data)
 
-    def _close(self, is_synced: bool) -> None:  # noqa: FBT001  (run_sync takes no names)
-        if self._descriptor is None:
-            return
+    def _finish(self, data: bytes, is_synced: bool) -> None:  # noqa: FBT001  (run_sync takes no names)
+        self._write(data)
+        assert self._descriptor is not None  # noqa: S101  (it was written)
         if is_synced:
             os.fsync(self._descriptor)
             sync_directory(self.path.parent)

@@ -121,26 +121,32 @@ class Journal:
         if self._health.is_losing:
             await trio.lowlevel.checkpoint()
             raise nothing_kept(self.trouble)
-        now = time.time()
+        if not frame.rows:
+            await trio.lowlevel.checkpoint()
+            return True
+        now, size = time.time(), len(frame.body) if isinstance(frame.body, bytes) else 0
 
         def keep(db: sqlite3.Connection) -> bool:
-            if key and statements.is_key_known(db, collector, key, digest, now):
+            if statements.is_key_known(db, collector, key, digest, now):
                 return False
             statements.insert_frame(db, collector, frame, now)
             return True
 
         def count(is_new: bool) -> None:  # noqa: FBT001  (the result of keep)
             if is_new:
-                if isinstance(frame.body, StoredBody):
-                    self._writer.unsynced_bodies.append(frame.body.name)
-                self._waiting[collector].add(frame.rows, len(frame.body))
-                self._count_bytes(collector, len(frame.body))
+                self._count_frame(collector, frame)
 
-        if frame.rows:
-            size = len(frame.body) if isinstance(frame.body, bytes) else 0
+        if key:
             return await self._writer.execute(keep, count, size)
-        await trio.lowlevel.checkpoint()
+        await self._writer.insert_frame(statements.frame_row(collector, frame, now), count, size)
         return True
+
+    def _count_frame(self, collector: str, frame: Frame) -> None:
+        size = len(frame.body)
+        if isinstance(frame.body, StoredBody):
+            self._writer.unsynced_bodies.append(frame.body.name)
+        self._waiting[collector].add(frame.rows, size)
+        self._count_bytes(collector, size)
 
     def waiting(self, collector: str) -> Waiting:
         """Give what waits in the open batch of a collector."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -87,11 +88,11 @@ def _count_quickly(body: bytes, bounds: Bounds) -> int | None:
     if others or kind not in {dict, list}:
         return None
     is_keyed = kind is dict
-    rows, keys = len(columns[0]), columns[0].keys() if is_keyed else None
-    for column in columns:
-        values = column.values() if is_keyed else column
-        if (column.keys() != keys if is_keyed else len(column) != rows) or not _PLAIN.issuperset(map(type, values)):
-            return None
+    shapes = set(map(tuple if is_keyed else len, columns))
+    values = chain.from_iterable(map(dict.values, columns) if is_keyed else columns)
+    if len(shapes) > 1 or not _PLAIN.issuperset(map(type, values)):
+        return None
+    rows = len(columns[0])
     names = len(data) * (rows + 1) if is_keyed else len(data)
     is_within = rows <= bounds.max_rows and rows * len(data) <= MAX_CELLS
     return rows if is_within and body.count(b'":') == names else None

@@ -85,18 +85,23 @@ class Cut:
 # Frames
 
 
+INSERT_FRAME = "INSERT INTO frame(collector, format, rows, size, received, body, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
 def insert_frame(db: sqlite3.Connection, collector: str, frame: Frame, now: float) -> None:
     """Keep a frame in the open batch."""
+    db.execute(INSERT_FRAME, frame_row(collector, frame, now))
+
+
+def frame_row(collector: str, frame: Frame, now: float) -> tuple[Any, ...]:
+    """Give what INSERT_FRAME takes of a frame."""
     of, body = (collector, frame.format, frame.rows), frame.body
     if isinstance(body, bytes):
         stored: bytes | str = body
         checksum = frame_checksum(*of, body)
     else:
         stored, checksum = body.name, stored_checksum(*of, body.checksum)
-    db.execute(
-        "INSERT INTO frame(collector, format, rows, size, received, body, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (*of, len(body), now, stored, checksum),
-    )
+    return (*of, len(body), now, stored, checksum)
 
 
 def body_files(db: sqlite3.Connection, run: Run) -> list[str]:

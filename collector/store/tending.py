@@ -63,7 +63,8 @@ class Tending:
                 await self._writer.log_is_long.wait()
                 await self._health.wait_until_sound()
                 try:
-                    await trio.to_thread.run_sync(_checkpoint, beside)
+                    for _ in range(2):  # the second time, little is left
+                        await trio.to_thread.run_sync(_checkpoint, beside)
                     await self._writer.shorten_log(_begin_log)
                 except sqlite3.Error as error:
                     self._writer.told(error)

@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 import time
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import outcome
@@ -19,10 +20,11 @@ import trio
 from collector.errors import JournalBroken, StorageError
 from collector.store.data_dir import DataDir
 from collector.store.refusals import is_damage, is_loss, is_refusal, refusal
+from collector.store.statements import INSERT_FRAME
 from collector.store.wal import cut_behind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from collector.store.health import Health
@@ -34,20 +36,25 @@ _NORMAL = 1
 # Bytes that a commit on the event loop may have, which takes 2 ms at most where the disk isn't slow.
 MAX_QUICK_BYTES = 256 * 1024
 # Of the log, which is then moved into the file; and what a step adds whose size isn't told.
-LONG_LOG = 8 * 1024 * 1024
+LONG_LOG = 32 * 1024 * 1024
 _SOME_BYTES = 16 * 1024
-# One that took longer is followed by none on the event loop for a while.
-SLOW_COMMIT = 0.01
-SLOW_PAUSE = 5.0
+# Where small commits take longer, on the average, the disk is slow, and they are left to the thread.
+SLOW_COMMIT = 0.005
+_WEIGHT = 0.1  # of the last commit in the average
 
 
 @dataclass(slots=True)
 class _Order(Generic[T]):
-    run: Callable[[sqlite3.Connection], T]
+    run: Callable[[sqlite3.Connection], T] | None
     apply: Callable[[T], None] | None
     size: float
+    row: tuple[Any, ...] = ()
     done: trio.Event = field(default_factory=trio.Event)
     result: outcome.Outcome[T] | None = None
+
+
+# Nobody unwraps it, which can be done once.
+_INSERTED = outcome.Value(value=True)
 
 
 class Writer:
@@ -59,7 +66,7 @@ class Writer:
         self.log_is_long = trio.Event()
         self._log_bytes = 0
         self._is_syncing = connection.execute("PRAGMA synchronous").fetchone() != (_NORMAL,)
-        self._quick_again = -math.inf
+        self._commit_seconds = 0.0
         self._connection = connection
         self.path = path
         self._health = health
@@ -73,10 +80,14 @@ class Writer:
             await self._ordered.wait()
             self._ordered = trio.Event()
             orders, self._orders = self._orders, []
-            if self._is_quick(orders):
-                self._transact_here(orders)
+            size = sum(order.size for order in orders)
+            began = time.perf_counter()
+            if self._is_quick(size):
+                self._transact(orders)
             else:
                 await trio.to_thread.run_sync(self._transact, orders, limiter=self._thread)
+            if size <= MAX_QUICK_BYTES:
+                self._commit_seconds += _WEIGHT * (time.perf_counter() - began - self._commit_seconds)
             self.has_unsynced = True
             for order in orders:
                 if isinstance(order.result, outcome.Error):
@@ -96,20 +107,14 @@ class Writer:
         self.log_is_long, self._log_bytes = trio.Event(), 0
         await self.use(run)
 
-    def _is_quick(self, orders: list[_Order[Any]]) -> bool:
-        """Tell whether orders are best carried out on the event loop; never while a thread uses the connection."""
+    def _is_quick(self, size: float) -> bool:
+        """Tell whether so much is best written on the event loop; never while a thread uses the connection."""
         return (
-            not self._is_syncing
+            size <= MAX_QUICK_BYTES
+            and not self._is_syncing
             and not self._thread.borrowed_tokens
-            and sum(order.size for order in orders) <= MAX_QUICK_BYTES
-            and trio.current_time() >= self._quick_again
+            and self._commit_seconds <= SLOW_COMMIT
         )
-
-    def _transact_here(self, orders: list[_Order[Any]]) -> None:
-        began = time.perf_counter()
-        self._transact(orders)
-        if time.perf_counter() - began > SLOW_COMMIT:
-            self._quick_again = trio.current_time() + SLOW_PAUSE
 
     def told(self, error: BaseException) -> BaseException:
         """Translate what SQLite raised, and take it down if the disk is to blame; end with a journal that is broken."""
@@ -138,12 +143,21 @@ class Writer:
 
         ``size`` is given for one that does no more than write so many bytes.
         """
-        order = _Order(run, apply, size)
+        result = await self._done(_Order(run, apply, size))
+        return result.unwrap()
+
+    async def insert_frame(self, row: tuple[Any, ...], apply: Callable[[bool], None], size: int) -> None:
+        """Order that a frame be kept; those that wait are inserted together."""
+        result = await self._done(_Order(None, apply, size, row))
+        if isinstance(result, outcome.Error):
+            result.unwrap()
+
+    async def _done(self, order: _Order[T]) -> outcome.Outcome[T]:
         self._orders.append(order)
         self._ordered.set()
         await order.done.wait()
         assert order.result is not None  # noqa: S101  (the writer sets it before the event)
-        return order.result.unwrap()
+        return order.result
 
     async def use(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run something outside of any transaction."""
@@ -162,12 +176,25 @@ class Writer:
         try:
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
-                for order in orders:
-                    order.result = outcome.Value(order.run(self._connection))
+                for is_row, run in groupby(orders, key=_is_row):
+                    if is_row:
+                        self._insert_together(list(run))
+                    else:
+                        self._run_each(run)
         except sqlite3.Error as error:
             if is_loss(error):
                 self._overwrite()
             raise
+
+    def _run_each(self, orders: Iterable[_Order[Any]]) -> None:
+        for order in orders:
+            if order.run is not None:
+                order.result = outcome.Value(order.run(self._connection))
+
+    def _insert_together(self, orders: list[_Order[Any]]) -> None:
+        self._connection.executemany(INSERT_FRAME, [order.row for order in orders])
+        for order in orders:
+            order.result = _INSERTED
 
     def _overwrite(self) -> None:
         """Put another commit in the log in the place of one whose fsync failed.
@@ -182,6 +209,10 @@ class Writer:
         finally:
             self._connection.execute(f"PRAGMA synchronous = {synchronous}")
         cut_behind(self.path.with_name(self.path.name + "-wal"), mark)
+
+
+def _is_row(order: _Order[Any]) -> bool:
+    return order.run is None
 
 
 def nothing_kept(trouble: str) -> StorageError:
