@@ -1,0 +1,132 @@
+"""Large bodies over HTTP: on the disk as they come in, and nothing of those that are refused."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pytest
+import trio
+
+from collector.errors import StorageError
+from collector.ingest.bodies import MAX_HELD, MAX_WRITE
+from collector.store.body_files import BodyFile
+
+ROWS = 60_000
+LARGE = json.dumps({"a": list(range(ROWS))}).encode()
+KEYED = json.dumps({"a": {str(row): row for row in range(ROWS)}}).encode()
+
+
+def arrow():
+    sink = pa.BufferOutputStream()
+    table = pa.table({"a": pa.array(range(ROWS * 10))})
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+async def pieces(body):
+    for start in range(0, len(body), 100_000):
+        yield body[start : start + 100_000]
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("body", [LARGE, KEYED], ids=["lists", "keyed"])
+async def test_a_large_body_is_a_file_of_its_own(open_service, body):
+    async with open_service() as service:
+        assert (await service.post("/main/data", body)).status_code == 201
+        [path] = service.data_dir.bodies()
+        assert (path.read_bytes(), service.rows()) == (body, ROWS)
+
+
+async def test_a_small_one_is_in_the_journal(open_service):
+    async with open_service() as service:
+        body = json.dumps({"a": [0] * (MAX_HELD // 4)}).encode()
+        assert (await service.post("/main/data", body)).status_code == 201
+        assert (service.data_dir.bodies(), service.rows()) == ([], MAX_HELD // 4)
+
+
+async def test_its_length_need_not_be_known_and_it_may_be_compressed(open_service):
+    async with open_service() as service:
+        assert (await service.http.post("/main/data", content=pieces(LARGE))).status_code == 201
+        assert (await service.post("/main/data", gzip.compress(LARGE), content_encoding="gzip")).status_code == 201
+        assert [path.read_bytes() for path in service.data_dir.bodies()] == [LARGE, LARGE]
+
+
+async def test_of_an_arrow_body_little_is_in_memory(open_service, monkeypatch):
+    written = []
+    write = BodyFile._write  # noqa: SLF001  (it is what is watched)
+    monkeypatch.setattr(BodyFile, "_write", lambda file, data: written.append(len(data)) or write(file, data))
+    content_type = "application/vnd.apache.arrow.stream"
+    async with open_service() as service:
+        answer = await service.http.post("/main/data", content=pieces(arrow()), headers={"content-type": content_type})
+        assert (answer.status_code, service.rows()) == (201, 10 * ROWS)
+    assert max(written) <= MAX_WRITE + 2**18
+    assert sum(written) == len(arrow())
+
+
+@pytest.mark.parametrize("body", [LARGE[:-1], KEYED.replace(b'"7"', b'"8"'), b"[" + LARGE + b", 1]"])
+async def test_one_that_is_no_table_leaves_nothing(open_service, body):
+    async with open_service() as service:
+        assert (await service.post("/main/data", body)).status_code == 400
+        assert (service.data_dir.bodies(), service.rows()) == ([], 0)
+
+
+async def test_one_that_is_too_large_leaves_nothing(open_service):
+    async with open_service(limits={"max_rows": ROWS - 1}) as service:
+        assert (await service.post("/main/data", LARGE)).status_code == 413
+    async with open_service(limits={"max_body_bytes": len(LARGE) - 1}) as service:
+        assert (await service.http.post("/main/data", content=pieces(LARGE))).status_code == 413
+        assert service.data_dir.bodies() == []
+
+
+async def test_one_that_comes_again_under_its_key_is_kept_once(open_service):
+    async with open_service() as service:
+        for is_new in (True, False):
+            answer = await service.post("/main/data", LARGE, idempotency_key="k")
+            assert (answer.status_code, "idempotent-replayed" in answer.headers) == (201, not is_new)
+        assert (await service.post("/main/data", KEYED, idempotency_key="k")).status_code == 422
+        assert (len(service.data_dir.bodies()), service.rows()) == (1, ROWS)
+
+
+async def test_one_that_the_journal_refuses_leaves_nothing(open_service, monkeypatch):
+    async def refuse(*_):
+        raise StorageError("the disk is full")
+
+    async with open_service() as service:
+        monkeypatch.setattr(service.journal, "append", refuse)
+        assert (await service.post("/main/data", LARGE)).status_code == 507
+        assert service.data_dir.bodies() == []
+
+
+async def test_one_that_the_disk_refuses_makes_it_unready(open_service):
+    async with open_service() as service:
+        (service.data_dir.path / "bodies").rmdir()
+        assert (await service.post("/main/data", LARGE)).status_code == 507
+        assert (await service.http.get("/readyz")).status_code == 503
+
+
+async def test_a_request_that_is_cancelled_while_it_is_committed_keeps_its_file(open_app, monkeypatch):
+    """The journal carries an order out to its end."""
+    async with open_app() as service:
+        append, begun = service.journal.append, trio.Event()
+
+        async def halting(*args):
+            begun.set()
+            await append(*args)
+            await trio.sleep_forever()
+
+        monkeypatch.setattr(service.journal, "append", halting)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(service.post, "/main/data", LARGE)
+            await begun.wait()
+            await service.journal.wait_for_rows("main", ROWS)
+            nursery.cancel_scope.cancel()
+        [path] = service.data_dir.bodies()
+        assert path.read_bytes() == LARGE
+
+
+async def test_a_reference_may_be_large_too(open_service):
+    async with open_service() as service:
+        assert (await service.post("/main/reference", LARGE)).status_code == 201
+        [(_, frame)] = service.supervisor.references
+        assert (frame.rows, service.data_dir.bodies()) == (ROWS, [])
