@@ -112,7 +112,7 @@ class Auditor:
         for collector, batch, kind, content in frames + parts:
             state = states.get(batch, "open" if batch is None else "unknown")
             if state in stages and batch not in arrived:
-                labels = self._part(content) if kind == "part" else Counter(READERS[kind](content))
+                labels = self._part(content) if kind == "part" else Counter(READERS[kind](self._body(content)))
                 stages[state].update({(collector, label): rows for label, rows in labels.items()})
         return stages | {"delivered": sum((rows for _, rows in snapshots), Counter())}
 
@@ -126,6 +126,10 @@ class Auditor:
 
     def _part(self, path):
         return Counter(read_parquet((self._data / path).read_bytes()))
+
+    def _body(self, content):
+        """Give the body of a frame: what the journal has of it, or the file that it names."""
+        return (self._data / "bodies" / content).read_bytes() if isinstance(content, str) else content
 
     def _snapshot(self, path):
         """Read a batch's id and its rows from a snapshot, but for those that are known already and didn't change."""

@@ -18,6 +18,8 @@ from collector.errors import ServiceUnavailable
 from ..conftest import wait_until
 
 NUMBER = "number"  # the column whose text names the POST that a row came with
+# Bytes; of more than MAX_HELD, a body is in a file.
+LARGE = 300_000
 PAUSE = 0.05  # after a refusal or a broken connection
 RETRIES = 6  # of the client, with pauses of 13 s in all
 
@@ -70,6 +72,12 @@ def arrow_body(label, rows):
     return sink.getvalue(), "application/vnd.apache.arrow.stream"
 
 
+def large_body(label, rows):
+    """Make a body that is too large for the journal."""
+    columns = table(label, rows).to_pydict() | {"text": ["x" * (LARGE // rows)] * rows}
+    return json.dumps(columns).encode(), "application/json"
+
+
 def post(http, ledger, collector, rows=1, encode=json_body, **headers):
     """Send one POST and enter what became of it; returns its status, 0 if there was no answer."""
     key = ledger.begin(collector, rows)
@@ -86,16 +94,18 @@ class Load:
     """Threads that POST numbered rows to collectors in turn, until the block ends.
 
     Of the threads, ``plain`` speak plain HTTP and never repeat, ``clients`` are our client, which repeats what it has
-    no answer to, under the same idempotency key. ``pause`` is between a thread's POSTs.
+    no answer to, under the same idempotency key. ``pause`` is between a thread's POSTs. With ``is_large``, some of the
+    plain ones are too large for the journal.
     """
 
-    def __init__(self, url, ledger, collectors, *, rows=1, plain=2, clients=2, pause=0.01):
+    def __init__(self, url, ledger, collectors, *, rows=1, plain=2, clients=2, pause=0.01, is_large=False):
         self.ledger = ledger
         self.posts = []
         self._url = url
         self._collectors = list(collectors)
         self._rows = rows
         self._pause = pause
+        self._bodies = [json_body, arrow_body] * 5 + [large_body] * is_large
         self._is_over = threading.Event()
         self._run = [self._post_plainly] * plain + [self._post_by_client] * clients
 
@@ -119,7 +129,7 @@ class Load:
             thread.result()
 
     def _post_plainly(self):
-        encode, collectors = itertools.cycle([json_body, arrow_body]), itertools.cycle(self._collectors)
+        encode, collectors = itertools.cycle(self._bodies), itertools.cycle(self._collectors)
         with httpx.Client(base_url=self._url, timeout=30) as http:
             while not self._is_over.wait(self._pause):
                 begun = time.monotonic()

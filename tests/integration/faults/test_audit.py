@@ -64,6 +64,14 @@ def test_it_finds_each_row_where_it_is(world):
     assert (verdict.acknowledged, verdict.found) == (6, 6)
 
 
+def test_a_body_in_a_file_is_looked_for_there(world):
+    directory, _, keys = world
+    (directory / "bodies").mkdir()
+    (directory / "bodies" / "1.json").write_bytes(json_body(keys[0][1], 2)[0])
+    execute(directory, "UPDATE frame SET body = '1.json'")
+    assert judge(world).is_sound
+
+
 def test_a_row_that_is_gone_is_lost(world):
     directory, ledger, keys = world
     ledger.answer(ledger.begin("main", 3), 201)

@@ -1,6 +1,7 @@
 """Promise 1: kill -9 at any moment loses no acknowledged row, doubles none, and leaves no process behind."""
 
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ from collector.fault_points import VARIABLE
 
 from ..conftest import collector_config, rows_trigger, service_config, wait_until
 from .conftest import numbered, wait_for_delivery
-from .ledger import Load, post
+from .ledger import Load, json_body, large_body, post
 
 PROMISE = "1 kill -9"
 LACKING = {"metrics": [{"type": "MinValue", "column": "no such column"}]}
@@ -36,7 +37,7 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_kills_at_random_moments(
     kills = 200 if is_long else 6
     collectors = {name: numbered(rows_trigger(rows)) for name, rows in [("small", 20), ("large", 60)]}
     daemon = make_daemon(service_config(collectors, spill_rows=25, evaluation_workers=1)).start()
-    with Load(daemon.url, ledger, collectors, plain=1, clients=1):
+    with Load(daemon.url, ledger, collectors, plain=1, clients=1, is_large=True):
         for kill in range(kills):
             daemon.kill()
             verdict = audit(daemon)
@@ -96,10 +97,11 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
 
 def post_until_death(daemon, ledger, collector):
     daemon.wait_ready()
+    encode = itertools.cycle([json_body, large_body])
     with httpx.Client(base_url=daemon.url) as http:
 
         def is_dead():
-            post(http, ledger, collector, 4)
+            post(http, ledger, collector, 4, next(encode))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return daemon.process.wait(0.3)
 

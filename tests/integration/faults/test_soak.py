@@ -126,7 +126,7 @@ class Soak:
         """Soak for so long, by default with each fault once; returns what an auditor finds at the end."""
         every = every or seconds / len(self.faults)
         self.daemon.start()
-        with Load(self.daemon.url, self.ledger, COLLECTORS, rows=ROWS, plain=1, clients=1, pause=PAUSE):
+        with Load(self.daemon.url, self.ledger, COLLECTORS, rows=ROWS, plain=1, clients=1, pause=PAUSE, is_large=True):
             begun = time.monotonic()
             while (at := (len(self.made) + 1 / 2) * every) < seconds:
                 self.watch_until(begun + at)
