@@ -10,7 +10,7 @@ import math
 import secrets
 import sqlite3
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -48,8 +48,8 @@ class _Order(Generic[T]):
     run: Callable[[sqlite3.Connection], T] | None
     apply: Callable[[T], None] | None
     size: float
+    done: trio.Event  # of all that share a transaction
     row: tuple[Any, ...] = ()
-    done: trio.Event = field(default_factory=trio.Event)
     result: outcome.Outcome[T] | None = None
 
 
@@ -71,15 +71,15 @@ class Writer:
         self.path = path
         self._health = health
         self._orders: list[_Order[Any]] = []
-        self._ordered = trio.Event()
+        self._ordered, self._done = trio.Event(), trio.Event()
         self._thread = trio.CapacityLimiter(1)
 
     async def run(self) -> None:
         """Carry out orders, a transaction at a time, until cancelled; raises JournalBroken if the journal is."""
         while True:
             await self._ordered.wait()
-            self._ordered = trio.Event()
-            orders, self._orders = self._orders, []
+            done, orders = self._done, self._orders
+            self._ordered, self._done, self._orders = trio.Event(), trio.Event(), []
             size = sum(order.size for order in orders)
             began = time.perf_counter()
             if self._is_quick(size):
@@ -94,7 +94,7 @@ class Writer:
                     order.result = outcome.Error(self.told(order.result.error))
                 elif order.apply is not None and isinstance(order.result, outcome.Value):
                     order.apply(order.result.value)
-                order.done.set()
+            done.set()
             self._count_log(orders)
 
     def _count_log(self, orders: list[_Order[Any]]) -> None:
@@ -143,16 +143,16 @@ class Writer:
 
         ``size`` is given for one that does no more than write so many bytes.
         """
-        result = await self._done(_Order(run, apply, size))
+        result = await self._carried_out(_Order(run, apply, size, self._done))
         return result.unwrap()
 
     async def insert_frame(self, row: tuple[Any, ...], apply: Callable[[bool], None], size: int) -> None:
         """Order that a frame be kept; those that wait are inserted together."""
-        result = await self._done(_Order(None, apply, size, row))
+        result = await self._carried_out(_Order(None, apply, size, self._done, row))
         if isinstance(result, outcome.Error):
             result.unwrap()
 
-    async def _done(self, order: _Order[T]) -> outcome.Outcome[T]:
+    async def _carried_out(self, order: _Order[T]) -> outcome.Outcome[T]:
         self._orders.append(order)
         self._ordered.set()
         await order.done.wait()
