@@ -18,8 +18,8 @@ import structlog
 import trio
 
 from collector.errors import CollectorError
-from collector.ingest.intake import ACCEPTED, SECRET_HEADER, Head
-from collector.ingest.problems import answer_for, problem_answer
+from collector.ingest.intake import ACCEPTED, SECRET_HEADER, Begun, Head
+from collector.ingest.problems import Answer, answer_for, problem_answer
 from collector.pipeline.counts import Answered
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from collector.ingest.draining import Draining
     from collector.ingest.intake import Intake
-    from collector.ingest.problems import Answer
 
     # Gives what comes next, at most so many bytes; none once the client has left.
     Receive = Callable[[int], Awaitable[bytes]]
@@ -78,23 +77,53 @@ class FrontDoor:
         finally:
             self._draining.leave()
         is_last = posted.is_last or bool(body.missing) or self._draining.has_begun
-        self._intake.count_answer(_answered(answer.status), time.perf_counter() - began)
-        return _spelled_out(answer, is_last=is_last), None if is_last else data[end:]
+        return self._told(answer, began, is_last=is_last), None if is_last else data[end:]
 
     async def _answer(self, posted: Posted, body: _Arriving) -> Answer:
         try:
-            self._draining.check()
-            self._intake.authorize(posted.secret)
+            self._admit(posted)
             chunks = self._draining.body(body) if body.missing else body.first
             return await self._intake.take_data(posted.collector_id, posted.head, chunks)
-        except CollectorError as error:
-            self._intake.count_refusal(posted.collector_id, error)
-            return answer_for(error, f"POST /{posted.collector_id}/data")
         except trio.BrokenResourceError:
             raise
-        except Exception:  # noqa: BLE001  (as quart does: a bug that a request brings out is answered, and told to the operator alone)
-            _log.exception("a request failed", request=f"POST /{posted.collector_id}/data")
-            return problem_answer(500, "Internal Server Error")
+        except Exception as error:  # noqa: BLE001  (told apart below)
+            return self._refuse(posted, error)
+
+    def begin(self, posted: Posted, body: bytes) -> Begun | Answer:
+        """Order that the events of a small body be kept; an answer says why not."""
+        self._draining.enter()
+        try:
+            self._admit(posted)
+            return self._intake.begin(posted.collector_id, posted.head, body)
+        except Exception as error:  # noqa: BLE001  (told apart below)
+            return self._refuse(posted, error)
+
+    def finish(self, posted: Posted, begun: Begun | Answer, began: float) -> tuple[bytes, bool]:
+        """Give the answer to a request whose order is done, and whether it is the connection's last."""
+        try:
+            answer = begun if isinstance(begun, Answer) else self._intake.finish(begun)
+        except Exception as error:  # noqa: BLE001  (told apart below)
+            answer = self._refuse(posted, error)
+        self._draining.leave()
+        is_last = posted.is_last or self._draining.has_begun
+        return self._told(answer, began, is_last=is_last), is_last
+
+    def _admit(self, posted: Posted) -> None:
+        self._draining.check()
+        self._intake.authorize(posted.secret)
+
+    def _refuse(self, posted: Posted, error: Exception) -> Answer:
+        request = f"POST /{posted.collector_id}/data"
+        if isinstance(error, CollectorError):
+            self._intake.count_refusal(posted.collector_id, error)
+            return answer_for(error, request)
+        # As quart does: a bug that a request brings out is answered, and told to the operator alone.
+        _log.error("a request failed", request=request, exc_info=error)
+        return problem_answer(500, "Internal Server Error")
+
+    def _told(self, answer: Answer, began: float, *, is_last: bool) -> bytes:
+        self._intake.count_answer(_answered(answer.status), time.perf_counter() - began)
+        return _spelled_out(answer, is_last=is_last)
 
 
 def read_posted(data: bytes) -> Posted | None:

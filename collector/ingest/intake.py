@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collector.store.frames import Format, Frame
     from collector.store.journal import Journal
     from collector.store.statements import Batch
+    from collector.store.writer import Order
 
 SECRET_HEADER = "evidently-secret"  # noqa: S105  (its name)
 # Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
@@ -76,6 +77,15 @@ class Head:
             raise ConfigChanged("the collector's config was changed meanwhile; get it again, then repeat the change")
         if self.if_none_match and _names(self.if_none_match, found):
             raise ConfigChanged("there is such a collector already")
+
+
+@dataclass(slots=True)
+class Begun:
+    """A request whose frame is ordered to be kept."""
+
+    collector_id: str
+    frame: Frame
+    order: Order[bool]
 
 
 class Intake:
@@ -125,37 +135,52 @@ class Intake:
 
     async def take_data(self, collector_id: str, head: Head, chunks: bytes | AsyncIterable[bytes]) -> Answer:
         """Keep the rows of a body, which is here whole or comes in; answers once they are durable."""
-        self._supervisor.pipeline(collector_id)
-        self._check_room(collector_id)
-        check_key(head.idempotency_key)
-        if isinstance(chunks, bytes) and _is_small(head, chunks):
-            announced = announced_length(head.content_length, max_bytes(self._limits, format_of(head.content_type)))
-            self._bodies.check(self._limits, announced)
-            _refuse_empty(chunks)
-            is_new = await self._keep(collector_id, head, self._check(head, chunks))
-        else:
-            async with self._frame(head, chunks) as frame:
-                self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
-                is_new = await self._keep(collector_id, head, frame)
+        if isinstance(chunks, bytes) and is_small(head, chunks):
+            return await self._wait(self.begin(collector_id, head, chunks))
+        self._admit(collector_id, head)
+        async with self._frame(head, chunks) as frame:
+            self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
+            return await self._wait(self._begin(collector_id, head, frame))
+
+    def begin(self, collector_id: str, head: Head, body: bytes) -> Begun:
+        """Order that the rows of a small body be kept, and don't wait for it; ``finish`` answers once it is done."""
+        self._admit(collector_id, head)
+        announced = announced_length(head.content_length, max_bytes(self._limits, format_of(head.content_type)))
+        self._bodies.check(self._limits, announced)
+        _refuse_empty(body)
+        return self._begin(collector_id, head, self._check(head, body))
+
+    def finish(self, begun: Begun) -> Answer:
+        """Answer a request whose order is done; raise what hindered it."""
+        try:
+            is_new = begun.order.value
+        except CollectorError:
+            self._spool.drop(begun.frame)
+            raise
+        if not is_new:
+            self._spool.drop(begun.frame)
+        counts = self._supervisor.counts.of(begun.collector_id)
+        counts.accepted_requests += 1
+        counts.accepted_bytes += len(begun.frame.body)
         reach("accepted")
         return ACCEPTED if is_new else _REPLAYED
 
-    async def _keep(self, collector_id: str, head: Head, frame: Frame) -> bool:
-        """Have the journal keep a frame; return whether it is new."""
+    async def _wait(self, begun: Begun) -> Answer:
+        await begun.order.done.wait()
+        return self.finish(begun)
+
+    def _admit(self, collector_id: str, head: Head) -> None:
+        """Refuse a request before its body is looked at."""
+        self._supervisor.pipeline(collector_id)
+        self._check_room(collector_id)
+        check_key(head.idempotency_key)
+
+    def _begin(self, collector_id: str, head: Head, frame: Frame) -> Begun:
         key, body = head.idempotency_key, frame.body
         digest = hashlib.sha256(body).hexdigest() if key and isinstance(body, bytes) else getattr(body, "digest", "")
+        order = self._journal.order_append(collector_id, frame, key, digest)
         self._spool.keep(frame)
-        try:
-            is_new = await self._journal.append(collector_id, frame, key, digest)
-        except CollectorError:
-            self._spool.drop(frame)
-            raise
-        if not is_new:
-            self._spool.drop(frame)
-        counts = self._supervisor.counts.of(collector_id)
-        counts.accepted_requests += 1
-        counts.accepted_bytes += len(body)
-        return is_new
+        return Begun(collector_id, frame, order)
 
     async def take_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Make the rows of a body the reference, from the next batch on."""
@@ -272,7 +297,7 @@ class Intake:
                 yield await self._spool.check(file, body, format_, self._bounds(format_))
                 return
             _refuse_empty(body)
-            if _is_small(head, body):
+            if is_small(head, body):
                 yield self._check(head, body)
             else:
                 yield await trio.to_thread.run_sync(self._check, head, body, limiter=self._threads)
@@ -317,7 +342,8 @@ class Intake:
             )
 
 
-def _is_small(head: Head, body: bytes) -> bool:
+def is_small(head: Head, body: bytes) -> bool:
+    """Tell whether a body is checked in less time than it takes to have that done by another thread."""
     return len(body) <= SMALL_BODY and format_of(head.content_type) not in TYPED_FORMATS
 
 

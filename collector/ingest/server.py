@@ -28,6 +28,7 @@ from hypercorn.utils import parse_socket_addr
 
 from collector.errors import ConfigError
 from collector.ingest.front_door import read_posted
+from collector.ingest.lane import IS_AVAILABLE, Lane
 from collector.ingest.problems import problem_answer
 
 if TYPE_CHECKING:
@@ -68,14 +69,18 @@ async def serve_http(
     events.
     """
     server = _Server(door, tls)
-    async with trio.open_nursery() as connections:
-        async with trio.open_nursery() as listening:
-            listening.start_soon(_listen, listener, server, connections)
-            listening.start_soon(server.close_idle)
-            await wait_for_end()
-            listening.cancel_scope.cancel()
-        await server.end()
-        connections.cancel_scope.deadline = trio.current_time() + GRACEFUL_TIMEOUT
+    async with trio.open_nursery() as answering:
+        if server.lane is not None:
+            answering.start_soon(server.lane.run)
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as listening:
+                listening.start_soon(_listen, listener, server, connections)
+                listening.start_soon(server.close_idle)
+                await wait_for_end()
+                listening.cancel_scope.cancel()
+            await server.end()
+            connections.cancel_scope.deadline = trio.current_time() + GRACEFUL_TIMEOUT
+        answering.cancel_scope.cancel()
 
 
 def make_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
@@ -106,6 +111,7 @@ class _Server:
         self.door = door
         self.app: AppWrapper = ASGIWrapper(door)
         self.tls = tls
+        self.lane = Lane(lambda: door.front_door) if IS_AVAILABLE and tls is None else None
         self.context = WorkerContext(None)
         self.config = Config()
         self.config.errorlog = None  # it would only repeat what we log
@@ -157,7 +163,7 @@ class _Connection:
             self._stream = trio.SSLStream(stream, server.tls, server_side=True, https_compatible=True)
         self._whole = trio.CancelScope()
         self._reading = trio.CancelScope()
-        self._idle_since: float | None = trio.current_time()  # None while a request is in flight
+        self.idle_since: float | None = trio.current_time()  # None while a request is in flight
         self._send_lock = trio.Lock()
         self._is_closing = False
         self._changed = trio.Event()
@@ -174,9 +180,13 @@ class _Connection:
         finally:
             await trio.aclose_forcefully(self._stream)
 
+    def fileno(self) -> int:
+        """Give its file descriptor."""
+        return self._socket.fileno()
+
     def close_if_idle(self, since: float) -> None:
         """Close it if no request has been in flight since then."""
-        if self._idle_since is not None and self._idle_since <= since:
+        if self.idle_since is not None and self.idle_since <= since:
             self._reading.cancel()
 
     async def _shake_hands(self) -> None:
@@ -200,32 +210,46 @@ class _Connection:
 
     async def _serve(self, protocol: _Http11) -> None:
         with self._reading:
-            while data := await self._receive(_MAX_RECV):
+            while data := await self._next(protocol):
                 if not self._is_closing:
                     await self._handle(data, protocol)
             await protocol.handle(RawData(b""))
         await protocol.handle(Closed())
 
+    async def _next(self, protocol: _Http11) -> bytes:
+        """Give what comes next, but for what is answered in the lane."""
+        while True:
+            lane = self._server.lane
+            is_free = self.idle_since is not None and not (self._is_closing or protocol.has_begun)
+            if lane is None or self._server.door.front_door is None or not is_free:
+                return await self._receive(_MAX_RECV)
+            left = await lane.wait(self)
+            if not (left.unsent or left.is_last):
+                return left.data
+            await self._write(left.unsent)
+            if left.is_last:
+                self._close_soon()
+
     async def _handle(self, data: bytes, protocol: _Http11) -> None:
         """Have the front door answer requests, until one comes that isn't for it: the rest is hypercorn's."""
-        while protocol.is_answering and self._idle_since is None and not self._is_closing:
+        while protocol.is_answering and self.idle_since is None and not self._is_closing:
             self._changed = trio.Event()  # what comes before an answer is looked at after it
             await self._changed.wait()
         rest: bytes | None = data
         while rest:
             door = self._server.door
             front_door, posted = door.front_door, None
-            if (front_door or door.is_starting) and self._idle_since is not None and not protocol.has_begun:
+            if (front_door or door.is_starting) and self.idle_since is not None and not protocol.has_begun:
                 posted = read_posted(rest)
             if posted is not None and front_door is None:
                 front_door = await door.wait_front_door()
             if front_door is None or posted is None:
                 await protocol.handle(RawData(rest))
                 return
-            self._idle_since = None
+            self.idle_since = None
             answer, rest = await front_door.answer(posted, rest, self._receive)
             await self._write(answer)
-            self._idle_since = trio.current_time()
+            self.idle_since = trio.current_time()
         if rest is None:
             self._close_soon()
 
@@ -245,7 +269,7 @@ class _Connection:
             self._close_soon()
             self._changed.set()
         elif isinstance(event, Updated):
-            self._idle_since = trio.current_time() if event.idle else None
+            self.idle_since = trio.current_time() if event.idle else None
             self._changed.set()
 
     async def _write(self, data: bytes) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collector.config import Retention
     from collector.store.frames import Frame
     from collector.store.statements import Cut, State
+    from collector.store.writer import Order
 
 _in_thread = trio.to_thread.run_sync
 
@@ -118,28 +119,28 @@ class Journal:
         ``key`` is the request's idempotency key, ``digest`` that of its body: a key that is known keeps nothing again.
         Raises KeyReused when the key is known with another digest.
         """
+        return await self.order_append(collector, frame, key, digest).wait()
+
+    def order_append(self, collector: str, frame: Frame, key: str = "", digest: str = "") -> Order[bool]:
+        """Order what append does, and don't wait for it: those ordered together are done together."""
         if self._health.is_losing:
-            await trio.lowlevel.checkpoint()
             raise nothing_kept(self.trouble)
-        if not frame.rows:
-            await trio.lowlevel.checkpoint()
-            return True
         now, size = time.time(), len(frame.body) if isinstance(frame.body, bytes) else 0
 
         def keep(db: sqlite3.Connection) -> bool:
-            if statements.is_key_known(db, collector, key, digest, now):
+            if key and statements.is_key_known(db, collector, key, digest, now):
                 return False
-            statements.insert_frame(db, collector, frame, now)
+            if frame.rows:
+                statements.insert_frame(db, collector, frame, now)
             return True
 
         def count(is_new: bool) -> None:  # noqa: FBT001  (the result of keep)
-            if is_new:
+            if is_new and frame.rows:
                 self._count_frame(collector, frame)
 
-        if key:
-            return await self._writer.execute(keep, count, size)
-        await self._writer.insert_frame(statements.frame_row(collector, frame, now), count, size)
-        return True
+        if key or not frame.rows:
+            return self._writer.order(keep, count, size)
+        return self._writer.order(None, count, size, statements.frame_row(collector, frame, now))
 
     def _count_frame(self, collector: str, frame: Frame) -> None:
         size = len(frame.body)

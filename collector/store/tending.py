@@ -84,8 +84,7 @@ class Tending:
         self._writer.has_unsynced = False
         bodies, self._writer.unsynced_bodies = self._writer.unsynced_bodies, []
         try:
-            await trio.to_thread.run_sync(_sync_bodies, DataDir(self._path.parent), bodies)
-            await trio.to_thread.run_sync(os.fsync, wal)
+            await trio.to_thread.run_sync(_sync_all, DataDir(self._path.parent), bodies, wal)
             await self._writer.use(partial(self._give_back, wal))
         except OSError as error:
             self._health.note(str(refusal(error, self._path.parent)), is_losing=True)
@@ -123,11 +122,12 @@ class Tending:
             self._health.clear()
 
 
-def _sync_bodies(data_dir: DataDir, names: list[str]) -> None:
-    for name in names:
+def _sync_all(data_dir: DataDir, bodies: list[str], wal: int) -> None:
+    for name in bodies:
         sync_body(data_dir.body(name))
-    if names:
+    if bodies:
         sync_directory(data_dir.path / "bodies")
+    os.fsync(wal)
 
 
 def _checkpoint(db: sqlite3.Connection) -> None:

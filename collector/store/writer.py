@@ -44,16 +44,31 @@ _WEIGHT = 0.1  # of the last commit in the average
 
 
 @dataclass(slots=True)
-class _Order(Generic[T]):
+class Order(Generic[T]):
+    """A step of a transaction; ``done`` comes for all steps of one together."""
+
     run: Callable[[sqlite3.Connection], T] | None
     apply: Callable[[T], None] | None
     size: float
-    done: trio.Event  # of all that share a transaction
+    done: trio.Event
     row: tuple[Any, ...] = ()
     result: outcome.Outcome[T] | None = None
 
+    async def wait(self) -> T:
+        """Return what came of it once it is committed, or raise what hindered it."""
+        await self.done.wait()
+        return self.value
 
-# Nobody unwraps it, which can be done once.
+    @property
+    def value(self) -> T:
+        """What came of it; it must be done."""
+        if isinstance(self.result, outcome.Error):
+            raise self.result.error
+        assert isinstance(self.result, outcome.Value)  # noqa: S101  (the writer sets it before the event)
+        value: T = self.result.value
+        return value
+
+
 _INSERTED = outcome.Value(value=True)
 
 
@@ -70,7 +85,7 @@ class Writer:
         self._connection = connection
         self.path = path
         self._health = health
-        self._orders: list[_Order[Any]] = []
+        self._orders: list[Order[Any]] = []
         self._ordered, self._done = trio.Event(), trio.Event()
         self._thread = trio.CapacityLimiter(1)
 
@@ -97,7 +112,7 @@ class Writer:
             done.set()
             self._count_log(orders)
 
-    def _count_log(self, orders: list[_Order[Any]]) -> None:
+    def _count_log(self, orders: list[Order[Any]]) -> None:
         self._log_bytes += sum(_SOME_BYTES if order.size == math.inf else int(order.size) for order in orders)
         if self._log_bytes >= LONG_LOG:
             self.log_is_long.set()
@@ -143,27 +158,26 @@ class Writer:
 
         ``size`` is given for one that does no more than write so many bytes.
         """
-        result = await self._carried_out(_Order(run, apply, size, self._done))
-        return result.unwrap()
+        return await self.order(run, apply, size).wait()
 
-    async def insert_frame(self, row: tuple[Any, ...], apply: Callable[[bool], None], size: int) -> None:
-        """Order that a frame be kept; those that wait are inserted together."""
-        result = await self._carried_out(_Order(None, apply, size, self._done, row))
-        if isinstance(result, outcome.Error):
-            result.unwrap()
-
-    async def _carried_out(self, order: _Order[T]) -> outcome.Outcome[T]:
+    def order(
+        self,
+        run: Callable[[sqlite3.Connection], T] | None,
+        apply: Callable[[T], None] | None,
+        size: float,
+        row: tuple[Any, ...] = (),
+    ) -> Order[T]:
+        """Order a step and don't wait for it; without ``run`` it is that a frame's row be inserted."""
+        order = Order(run, apply, size, self._done, row)
         self._orders.append(order)
         self._ordered.set()
-        await order.done.wait()
-        assert order.result is not None  # noqa: S101  (the writer sets it before the event)
-        return order.result
+        return order
 
     async def use(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run something outside of any transaction."""
         return await trio.to_thread.run_sync(run, self._connection, limiter=self._thread)
 
-    def _transact(self, orders: list[_Order[Any]]) -> None:
+    def _transact(self, orders: list[Order[Any]]) -> None:
         """Run all orders in one transaction; if one fails, each in its own, so that it fails alone."""
         tried = outcome.capture(self._try_together, orders)
         if isinstance(tried, outcome.Error):
@@ -172,7 +186,7 @@ class Writer:
                 if isinstance(alone, outcome.Error):
                     order.result = alone
 
-    def _try_together(self, orders: list[_Order[Any]]) -> None:
+    def _try_together(self, orders: list[Order[Any]]) -> None:
         try:
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -186,12 +200,12 @@ class Writer:
                 self._overwrite()
             raise
 
-    def _run_each(self, orders: Iterable[_Order[Any]]) -> None:
+    def _run_each(self, orders: Iterable[Order[Any]]) -> None:
         for order in orders:
             if order.run is not None:
                 order.result = outcome.Value(order.run(self._connection))
 
-    def _insert_together(self, orders: list[_Order[Any]]) -> None:
+    def _insert_together(self, orders: list[Order[Any]]) -> None:
         self._connection.executemany(INSERT_FRAME, [order.row for order in orders])
         for order in orders:
             order.result = _INSERTED
@@ -211,7 +225,7 @@ class Writer:
         cut_behind(self.path.with_name(self.path.name + "-wal"), mark)
 
 
-def _is_row(order: _Order[Any]) -> bool:
+def _is_row(order: Order[Any]) -> bool:
     return order.run is None
 
 

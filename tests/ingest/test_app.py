@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import outcome
 import pytest
 import trio
 from fakes import collector_config
@@ -18,6 +19,7 @@ from collector.errors import (
     StorageError,
 )
 from collector.pipeline.counts import REFUSALS, Answered
+from collector.store.writer import Order
 
 SECRET = {"evidently-secret": "hunter2"}
 ROW = b'{"a": {"0": 1}}'
@@ -184,10 +186,10 @@ async def test_events_are_counted_as_accepted_or_refused_by_reason(open_service)
 
 @pytest.mark.parametrize("error", [BadBody, BodyTooLarge, BodyTooSlow, BufferFull, KeyReused, NotReady, StorageError])
 async def test_every_refusal_has_a_reason_that_is_told_from_the_start(service, monkeypatch, error):
-    async def refuse(*args):
+    def refuse(*args):
         raise error("no")
 
-    monkeypatch.setattr(service.journal, "append", refuse)
+    monkeypatch.setattr(service.journal, "order_append", refuse)
     await service.post("/main/data", ROW)
     [reason] = +service.supervisor.counts.of("main").refused_requests
     assert reason in REFUSALS
@@ -395,20 +397,20 @@ async def test_a_request_in_flight_is_answered_and_waited_for(service, nursery):
 
 
 async def test_a_disk_that_refuses_is_told_as_worth_asking_again(service, monkeypatch):
-    async def refuse(*args):
-        raise StorageError("the journal can't be written: database or disk is full; nothing of the request was kept")
-
-    monkeypatch.setattr(service.journal, "append", refuse)
+    refusal = StorageError("the journal can't be written: database or disk is full; nothing of the request was kept")
+    refused = Order(None, None, 0, trio.Event(), result=outcome.Error(refusal))
+    refused.done.set()
+    monkeypatch.setattr(service.journal, "order_append", lambda *_: refused)
     answer = await service.post("/main/data", ROW)
     assert "disk is full" in _is_problem(answer, 507)
     assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_our_own_mistakes_are_problems_too_and_tell_nothing(service, monkeypatch):
-    async def fail(*args):
+    def fail(*args):
         raise RuntimeError("inner matters")
 
-    monkeypatch.setattr(service.journal, "append", fail)
+    monkeypatch.setattr(service.journal, "order_append", fail)
     assert "inner" not in _is_problem(await service.post("/main/data", ROW), 500)
 
 

@@ -74,6 +74,10 @@ class Watched(FrontDoor):
         self.count += 1
         return await super().answer(*args)
 
+    def begin(self, *args):
+        self.count += 1
+        return super().begin(*args)
+
 
 @asynccontextmanager
 async def asked(make_service, *, front_door, **fields):

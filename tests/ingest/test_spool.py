@@ -52,13 +52,12 @@ async def test_its_length_need_not_be_known_and_it_may_be_compressed(open_servic
         assert [path.read_bytes() for path in service.data_dir.bodies()] == [LARGE, LARGE]
 
 
-async def test_of_an_arrow_body_little_is_in_memory(open_service, monkeypatch):
+async def test_of_an_arrow_body_little_is_in_memory(open_front_door, monkeypatch):
     written = []
     write = BodyFile._write  # noqa: SLF001  (it is what is watched)
     monkeypatch.setattr(BodyFile, "_write", lambda file, data: written.append(len(data)) or write(file, data))
-    content_type = "application/vnd.apache.arrow.stream"
-    async with open_service() as service:
-        answer = await service.http.post("/main/data", content=pieces(arrow()), headers={"content-type": content_type})
+    async with open_front_door() as service:
+        answer = await service.post("/main/data", arrow(), content_type="application/vnd.apache.arrow.stream")
         assert (answer.status_code, service.rows()) == (201, 10 * ROWS)
     assert max(written) <= MAX_WRITE + 2**18
     assert sum(written) == len(arrow())
@@ -89,11 +88,11 @@ async def test_one_that_comes_again_under_its_key_is_kept_once(open_service):
 
 
 async def test_one_that_the_journal_refuses_leaves_nothing(open_service, monkeypatch):
-    async def refuse(*_):
+    def refuse(*_):
         raise StorageError("the disk is full")
 
     async with open_service() as service:
-        monkeypatch.setattr(service.journal, "append", refuse)
+        monkeypatch.setattr(service.journal, "order_append", refuse)
         assert (await service.post("/main/data", LARGE)).status_code == 507
         assert service.data_dir.bodies() == []
 
@@ -108,14 +107,13 @@ async def test_one_that_the_disk_refuses_makes_it_unready(open_service):
 async def test_a_request_that_is_cancelled_while_it_is_committed_keeps_its_file(open_app, monkeypatch):
     """The journal carries an order out to its end."""
     async with open_app() as service:
-        append, begun = service.journal.append, trio.Event()
+        begun = trio.Event()
 
-        async def halting(*args):
+        async def halting(_):
             begun.set()
-            await append(*args)
             await trio.sleep_forever()
 
-        monkeypatch.setattr(service.journal, "append", halting)
+        monkeypatch.setattr(service.intake, "_wait", halting)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(service.post, "/main/data", LARGE)
             await begun.wait()

@@ -1,0 +1,167 @@
+"""The lane: connections that wait for their next request are watched together, usual small POSTs answered so.
+
+A task that wakes to read, waits for the commit and wakes to answer costs as much as all else of such a request. Here
+one task reads from all connections that are ready, has their events kept in one transaction, and writes the answers; a
+connection's own task sleeps until something else comes.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import outcome
+import trio
+
+from collector.ingest.front_door import read_posted
+from collector.ingest.intake import SMALL_BODY, Begun, is_small
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from collector.ingest.front_door import FrontDoor, Posted
+    from collector.ingest.problems import Answer
+
+# Requests that are answered together, and the bytes beyond which no more are read: the event loop is held for a few
+# milliseconds by them.
+_MAX_TOGETHER = 64
+_MAX_BYTES = 128 * 1024
+_MAX_RECV = 2**16
+
+IS_AVAILABLE = hasattr(select, "epoll")
+
+
+class Connection(Protocol):
+    """A connection in the lane; ``idle_since`` is None while a request is in flight."""
+
+    idle_since: float | None
+
+    def fileno(self) -> int:
+        """Give its file descriptor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a connection leaves the lane for: data that isn't for it (none: the client has left), or the end."""
+
+    data: bytes = b""
+    unsent: bytes = b""
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    descriptor: int
+    connection: Connection
+    task: trio.lowlevel.Task
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    place: _Place
+    posted: Posted
+    begun: Begun | Answer
+    began: float
+
+
+class Lane:
+    """Watches connections; see ``run``."""
+
+    def __init__(self, find_front_door: Callable[[], FrontDoor | None]) -> None:
+        self._find_front_door = find_front_door
+        self._epoll = select.epoll()
+        self._places: dict[int, _Place] = {}
+
+    async def run(self) -> None:
+        """Answer requests until cancelled."""
+        with self._epoll:
+            while True:
+                await trio.lowlevel.wait_readable(self._epoll)
+                front_door = self._find_front_door()
+                requests = self._begin(front_door)
+                ordered = [one.begun.order for one in requests if isinstance(one.begun, Begun)]
+                if ordered:
+                    await ordered[-1].done.wait()  # as all were ordered together
+                for request in requests:
+                    self._finish(request, front_door)
+
+    async def wait(self, connection: Connection) -> Left:
+        """Answer a connection's usual requests until something else comes from it."""
+        place = _Place(connection.fileno(), connection, trio.lowlevel.current_task())
+        self._places[place.descriptor] = place
+        self._epoll.register(place.descriptor, select.EPOLLIN)
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._remove(place)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        left: Left = await trio.lowlevel.wait_task_rescheduled(abort)
+        return left
+
+    def _begin(self, front_door: FrontDoor | None) -> list[_Request]:
+        """Read what is ready, and order that it be kept."""
+        requests: list[_Request] = []
+        size = 0
+        for descriptor, _ in self._epoll.poll(0, _MAX_TOGETHER):
+            place = self._places[descriptor]
+            data = _read(descriptor)
+            if data is None:
+                continue
+            posted = None if front_door is None else read_posted(data)
+            if front_door is None or posted is None or not _is_whole(posted, data):
+                self._let_go(place, Left(data))
+                continue
+            began = time.perf_counter()
+            place.connection.idle_since = None
+            requests.append(_Request(place, posted, front_door.begin(posted, data[posted.size :]), began))
+            size += len(data)
+            if size > _MAX_BYTES:
+                break
+        return requests
+
+    def _finish(self, request: _Request, front_door: FrontDoor | None) -> None:
+        """Answer a request whose order is done."""
+        assert front_door is not None  # noqa: S101  (which began it)
+        place = request.place
+        answer, is_last = front_door.finish(request.posted, request.begun, request.began)
+        if self._places.get(place.descriptor) is not place:
+            return  # its task was cancelled meanwhile
+        place.connection.idle_since = trio.current_time()
+        sent = _write(place.descriptor, answer)
+        if sent < len(answer) or is_last:
+            self._let_go(place, Left(unsent=answer[sent:], is_last=is_last))
+
+    def _let_go(self, place: _Place, left: Left) -> None:
+        self._remove(place)
+        trio.lowlevel.reschedule(place.task, outcome.Value(left))
+
+    def _remove(self, place: _Place) -> None:
+        del self._places[place.descriptor]
+        self._epoll.unregister(place.descriptor)
+
+
+def _is_whole(posted: Posted, data: bytes) -> bool:
+    """Tell whether a small request is here, and nothing behind it."""
+    end = posted.size + posted.length
+    return end == len(data) and posted.length <= SMALL_BODY and is_small(posted.head, data)
+
+
+def _read(descriptor: int) -> bytes | None:
+    """Read what has come; nothing if the client has left, None if there is nothing yet."""
+    try:
+        return os.read(descriptor, _MAX_RECV)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def _write(descriptor: int, data: bytes) -> int:
+    """Write as much as the kernel takes at once; the rest is the connection's to write, or to find that it can't."""
+    try:
+        return os.write(descriptor, data)
+    except OSError:
+        return 0
