@@ -98,6 +98,10 @@ class FrontDoor:
         except Exception as error:  # noqa: BLE001  (told apart below)
             return self._refuse(posted, error)
 
+    def commit(self) -> bool:
+        """Carry out what is begun, and return whether it is done already."""
+        return self._intake.commit()
+
     def finish(self, posted: Posted, begun: Begun | Answer, began: float) -> tuple[bytes, bool]:
         """Give the answer to a request whose order is done, and whether it is the connection's last."""
         try:

@@ -165,8 +165,12 @@ class Intake:
         reach("accepted")
         return ACCEPTED if is_new else _REPLAYED
 
+    def commit(self) -> bool:
+        """Carry out what is begun, and return whether it is done already."""
+        return self._journal.commit()
+
     async def _wait(self, begun: Begun) -> Answer:
-        await begun.order.done.wait()
+        await begun.order.wait_done()
         return self.finish(begun)
 
     def _admit(self, collector_id: str, head: Head) -> None:

@@ -80,13 +80,18 @@ class Lane:
         with self._epoll:
             while True:
                 await trio.lowlevel.wait_readable(self._epoll)
-                front_door = self._find_front_door()
-                requests = self._begin(front_door)
-                ordered = [one.begun.order for one in requests if isinstance(one.begun, Begun)]
-                if ordered:
-                    await ordered[-1].done.wait()  # as all were ordered together
-                for request in requests:
-                    self._finish(request, front_door)
+                await self._answer(self._find_front_door())
+
+    async def _answer(self, front_door: FrontDoor | None) -> None:
+        requests = self._begin(front_door)
+        if front_door is None:
+            return
+        if not front_door.commit():
+            for request in requests:
+                if isinstance(request.begun, Begun):
+                    await request.begun.order.wait_done()
+        for request in requests:
+            self._finish(request, front_door)
 
     async def wait(self, connection: Connection) -> Left:
         """Answer a connection's usual requests until something else comes from it."""
@@ -122,9 +127,8 @@ class Lane:
                 break
         return requests
 
-    def _finish(self, request: _Request, front_door: FrontDoor | None) -> None:
+    def _finish(self, request: _Request, front_door: FrontDoor) -> None:
         """Answer a request whose order is done."""
-        assert front_door is not None  # noqa: S101  (which began it)
         place = request.place
         answer, is_last = front_door.finish(request.posted, request.begun, request.began)
         if self._places.get(place.descriptor) is not place:

@@ -142,6 +142,10 @@ class Journal:
             return self._writer.order(keep, count, size)
         return self._writer.order(None, count, size, statements.frame_row(collector, frame, now))
 
+    def commit(self) -> bool:
+        """Carry out at once what is ordered, and return whether it is done: what takes longer must be waited for."""
+        return self._writer.commit()
+
     def _count_frame(self, collector: str, frame: Frame) -> None:
         size = len(frame.body)
         if isinstance(frame.body, StoredBody):

@@ -51,13 +51,19 @@ class Order(Generic[T]):
     apply: Callable[[T], None] | None
     size: float
     done: trio.Event
+    ring: Callable[[], None]
     row: tuple[Any, ...] = ()
     result: outcome.Outcome[T] | None = None
 
     async def wait(self) -> T:
-        """Return what came of it once it is committed, or raise what hindered it."""
-        await self.done.wait()
+        """Have it carried out, and return what came of it once it is committed, or raise what hindered it."""
+        await self.wait_done()
         return self.value
+
+    async def wait_done(self) -> None:
+        """Have it carried out, and return once it is, whatever came of it."""
+        self.ring()
+        await self.done.wait()
 
     @property
     def value(self) -> T:
@@ -82,35 +88,63 @@ class Writer:
         self._log_bytes = 0
         self._is_syncing = connection.execute("PRAGMA synchronous").fetchone() != (_NORMAL,)
         self._commit_seconds = 0.0
+        self._found: JournalBroken | None = None
+        self._is_busy = False  # until what came of a transaction is told, which must be in their order
         self._connection = connection
         self.path = path
         self._health = health
         self._orders: list[Order[Any]] = []
-        self._ordered, self._done = trio.Event(), trio.Event()
+        self._rung, self._done = trio.Event(), trio.Event()
         self._thread = trio.CapacityLimiter(1)
 
     async def run(self) -> None:
-        """Carry out orders, a transaction at a time, until cancelled; raises JournalBroken if the journal is."""
+        """Carry out orders, a transaction at a time, until cancelled; raises DataDirError if the journal is broken."""
         while True:
-            await self._ordered.wait()
-            done, orders = self._done, self._orders
-            self._ordered, self._done, self._orders = trio.Event(), trio.Event(), []
-            size = sum(order.size for order in orders)
-            began = time.perf_counter()
-            if self._is_quick(size):
-                self._transact(orders)
+            await self._rung.wait()
+            self._rung = trio.Event()
+            if self._found is not None:
+                raise self._found
+            if self._orders:
+                orders, size = self._take()
+                if self._is_quick(size):
+                    self._transact(orders, size)
+                else:
+                    self._is_busy = True
+                    await trio.to_thread.run_sync(self._transact, orders, size, limiter=self._thread)
+                self._tell(orders)
+                self._is_busy = False
+
+    def commit(self) -> bool:
+        """Carry out at once what is ordered, and return whether it is done; what takes longer is left to ``run``."""
+        if not self._orders:
+            return True
+        if not self._is_busy and self._is_quick(sum(order.size for order in self._orders)):
+            orders, size = self._take()
+            self._transact(orders, size)
+            try:
+                self._tell(orders)
+            except JournalBroken as error:
+                self._found = error  # it ends the journal, not who found it
             else:
-                await trio.to_thread.run_sync(self._transact, orders, limiter=self._thread)
-            if size <= MAX_QUICK_BYTES:
-                self._commit_seconds += _WEIGHT * (time.perf_counter() - began - self._commit_seconds)
-            self.has_unsynced = True
-            for order in orders:
-                if isinstance(order.result, outcome.Error):
-                    order.result = outcome.Error(self.told(order.result.error))
-                elif order.apply is not None and isinstance(order.result, outcome.Value):
-                    order.apply(order.result.value)
+                return True
+        self._rung.set()
+        return False
+
+    def _take(self) -> tuple[list[Order[Any]], float]:
+        orders, self._orders, self._done = self._orders, [], trio.Event()
+        return orders, sum(order.size for order in orders)
+
+    def _tell(self, orders: list[Order[Any]]) -> None:
+        """Take what came of orders to memory, and to those who wait."""
+        self.has_unsynced = True
+        for order in orders:
+            if isinstance(order.result, outcome.Error):
+                order.result = outcome.Error(self.told(order.result.error))
+            elif order.apply is not None and isinstance(order.result, outcome.Value):
+                order.apply(order.result.value)
+        for done in {id(order.done): order.done for order in orders}.values():
             done.set()
-            self._count_log(orders)
+        self._count_log(orders)
 
     def _count_log(self, orders: list[Order[Any]]) -> None:
         self._log_bytes += sum(_SOME_BYTES if order.size == math.inf else int(order.size) for order in orders)
@@ -168,16 +202,25 @@ class Writer:
         row: tuple[Any, ...] = (),
     ) -> Order[T]:
         """Order a step and don't wait for it; without ``run`` it is that a frame's row be inserted."""
-        order = Order(run, apply, size, self._done, row)
+        order = Order(run, apply, size, self._done, self._ring, row)
         self._orders.append(order)
-        self._ordered.set()
         return order
+
+    def _ring(self) -> None:
+        self._rung.set()
 
     async def use(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run something outside of any transaction."""
         return await trio.to_thread.run_sync(run, self._connection, limiter=self._thread)
 
-    def _transact(self, orders: list[Order[Any]]) -> None:
+    def _transact(self, orders: list[Order[Any]], size: float) -> None:
+        """Run all orders in one transaction, and note how long a small one takes."""
+        began = time.perf_counter()
+        self._try(orders)
+        if size <= MAX_QUICK_BYTES:
+            self._commit_seconds += _WEIGHT * (time.perf_counter() - began - self._commit_seconds)
+
+    def _try(self, orders: list[Order[Any]]) -> None:
         """Run all orders in one transaction; if one fails, each in its own, so that it fails alone."""
         tried = outcome.capture(self._try_together, orders)
         if isinstance(tried, outcome.Error):

@@ -398,7 +398,7 @@ async def test_a_request_in_flight_is_answered_and_waited_for(service, nursery):
 
 async def test_a_disk_that_refuses_is_told_as_worth_asking_again(service, monkeypatch):
     refusal = StorageError("the journal can't be written: database or disk is full; nothing of the request was kept")
-    refused = Order(None, None, 0, trio.Event(), result=outcome.Error(refusal))
+    refused = Order(None, None, 0, trio.Event(), lambda: None, result=outcome.Error(refusal))
     refused.done.set()
     monkeypatch.setattr(service.journal, "order_append", lambda *_: refused)
     answer = await service.post("/main/data", ROW)

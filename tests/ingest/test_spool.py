@@ -109,7 +109,8 @@ async def test_a_request_that_is_cancelled_while_it_is_committed_keeps_its_file(
     async with open_app() as service:
         begun = trio.Event()
 
-        async def halting(_):
+        async def halting(request):
+            request.order.ring()
             begun.set()
             await trio.sleep_forever()
 

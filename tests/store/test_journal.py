@@ -2,6 +2,7 @@ import json
 import math
 import os
 import sqlite3
+import threading
 from collections import defaultdict
 from contextlib import asynccontextmanager, closing
 from itertools import chain
@@ -102,6 +103,55 @@ async def test_all_who_wait_share_one_transaction(path):
     assert statements_run.count("COMMIT") == 1
     assert _query(path, "SELECT COUNT(*) FROM frame") == [(6,)]
     connection.close()
+
+
+async def test_what_is_ordered_may_be_committed_at_once(journal, path):
+    orders = [journal.order_append("main", check_frame("json", b'{"a": [1]}')) for _ in range(3)]
+    assert journal.commit()
+    assert [order.value for order in orders] == [True, True, True]
+    assert journal.commit()
+    assert (journal.waiting("main").rows, _query(path, "SELECT COUNT(*) FROM frame")) == (3, [(3,)])
+
+
+async def test_while_a_thread_writes_nothing_is_committed_before_it(journal, monkeypatch):
+    """What came of it must be counted first: a collector that is forgotten has the later rows, and no others."""
+    await _append(journal, 5)
+    begun, release = trio.Event(), threading.Event()
+    token = trio.lowlevel.current_trio_token()
+    forget = statements.forget
+
+    def halting(*args):
+        token.run_sync_soon(begun.set)
+        release.wait()
+        return forget(*args)
+
+    monkeypatch.setattr(statements, "forget", halting)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.forget, "main")
+        await begun.wait()
+        order = journal.order_append("main", check_frame("json", b'{"a": [1]}'))
+        assert not journal.commit()
+        release.set()
+        assert await order.wait()
+    assert journal.waiting("main").rows == 1
+
+
+async def test_with_power_durability_nothing_is_committed_on_the_event_loop(path):
+    async with open_journal(path, "power") as journal:
+        order = journal.order_append("main", check_frame("json", b'{"a": [1]}'))
+        assert not journal.commit()
+        assert await order.wait()
+
+
+async def test_an_error_of_one_that_is_committed_at_once_is_its_own(journal):
+    orders = [journal.order_append("main", check_frame("json", b'{"a": [1]}'), "key", digest) for digest in "ab"]
+    orders.append(journal.order_append("main", check_frame("json", b'{"a": [1]}')))
+    assert journal.commit()
+    assert orders[0].value
+    with pytest.raises(KeyReused):
+        _ = orders[1].value
+    assert orders[2].value
+    assert journal.waiting("main").rows == 2
 
 
 async def test_rows_are_waited_for_exactly(journal):
