@@ -6,9 +6,10 @@ import importlib
 import signal
 import socket
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import structlog
@@ -35,7 +36,7 @@ from collector.views.metrics import Metrics
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from collector.config.config_file import ConfigFile
     from collector.pipeline.workers import Workers
@@ -64,7 +65,31 @@ class Options:
 
 def run(options: Options, file: ConfigFile) -> None:
     """Run the service until it is told to stop."""
-    trio.run(serve, options, file)
+    with _thread_for_signals():
+        trio.run(serve, options, file)
+
+
+@contextmanager
+def _thread_for_signals() -> Iterator[None]:
+    """Have Ctrl-C come to a thread that starts no processes: what a thread blocks is blocked in those that it starts.
+
+    The terminal sends it to workers as well, and one that is still starting would tell of it at length.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    end = Event()
+
+    def wait() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        end.wait()
+
+    thread = Thread(target=wait, name="signals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 async def serve(

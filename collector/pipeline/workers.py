@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import signal
 import sqlite3
 from collections import defaultdict
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,12 +186,23 @@ async def open_workers(count: int, max_bytes: int) -> AsyncIterator[Workers]:
 
     A process that takes more than ``max_bytes`` of memory gets a MemoryError.
     """
+    await trio.to_thread.run_sync(_start_tracker)
     async with (
         _open_processes(max_bytes, NICENESS) as heavy,
         _open_processes(max_bytes, NICENESS) as light,
         _open_processes(max_bytes, 0) as prompt,
     ):
         yield Workers(heavy, light, prompt, count)
+
+
+def _start_tracker() -> None:
+    """Start what multiprocessing has beside its processes, as it would with the first of them.
+
+    It lets Ctrl-C come to the thread that does that, and so to the process that the thread starts next.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @asynccontextmanager
