@@ -27,7 +27,7 @@ OF_EACH, IN_ALL = 50_000, 120_000
 def test_ten_times_the_load_leaves_memory_flat_and_loses_nothing_and_it_recovers(
     make_daemon, ledger, audit, figures, is_long
 ):
-    seconds = 60 if is_long else 8
+    seconds = 60 if is_long else 3
     collectors = {"main": numbered(rows_trigger(20_000))}
     daemon = make_daemon(service_config(collectors, spill_rows=10_000, limits=LIMITS)).start()
     wait_until(lambda: "evidently is warm" in daemon.log)
