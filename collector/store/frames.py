@@ -39,7 +39,7 @@ _JSON_READERS: dict[str, Callable[..., Columns]] = {"json": read_columns, "ndjso
 _JSON_COUNTERS: dict[str, Callable[..., int]] = {"json": count_rows, "ndjson": count_lines}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
     """The rows of one POST as they came."""
 

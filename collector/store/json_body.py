@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from collector.errors import BadBody, BodyTooLarge
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 Columns = dict[str, list[Any]]
 
-_PLAIN = frozenset({int, float, str, bool, type(None)})
+_PLAIN = float | str | bool | None  # integers too: they are only counted
+_KEYED = msgspec.json.Decoder(dict[str, dict[str, _PLAIN]])
+_LISTS = msgspec.json.Decoder(dict[str, list[_PLAIN]])
 # What shares no names or keys unfolds to the square of its size; 10 MB of JSON hold no 10 million values.
 MAX_CELLS = 10_000_000
 
@@ -77,25 +79,19 @@ def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
 
 def _count_quickly(body: bytes, bounds: Bounds) -> int | None:
     """Count the rows of columns that have the same keys, each once, and plain values; None for anything else."""
+    is_keyed = body.find(b"{", 1) > 0
     try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        columns = list((_KEYED if is_keyed else _LISTS).decode(body).values())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if type(data) is not dict or not data or len(data) > bounds.max_columns:
+    if not columns or len(columns) > bounds.max_columns:
         return None
-    columns: list[Any] = list(data.values())
-    [kind, *others] = set(map(type, columns))
-    if others or kind not in {dict, list}:
+    rows = len(set().union(*columns)) if is_keyed else len(columns[0])
+    cells = rows * len(columns)
+    if sum(map(len, columns)) != cells or rows > bounds.max_rows or cells > MAX_CELLS:
         return None
-    is_keyed = kind is dict
-    shapes = set(map(tuple if is_keyed else len, columns))
-    values = chain.from_iterable(map(dict.values, columns) if is_keyed else columns)
-    if len(shapes) > 1 or not _PLAIN.issuperset(map(type, values)):
-        return None
-    rows = len(columns[0])
-    names = len(data) * (rows + 1) if is_keyed else len(data)
-    is_within = rows <= bounds.max_rows and rows * len(data) <= MAX_CELLS
-    return rows if is_within and body.count(b'":') == names else None
+    names = len(columns) + cells if is_keyed else len(columns)
+    return rows if body.count(b'":') == names else None
 
 
 def _count(columns: Columns) -> int:

@@ -142,12 +142,11 @@ class Writer:
                 order.result = outcome.Error(self.told(order.result.error))
             elif order.apply is not None and isinstance(order.result, outcome.Value):
                 order.apply(order.result.value)
-        for done in {id(order.done): order.done for order in orders}.values():
-            done.set()
+        orders[0].done.set()  # they share it
         self._count_log(orders)
 
     def _count_log(self, orders: list[Order[Any]]) -> None:
-        self._log_bytes += sum(_SOME_BYTES if order.size == math.inf else int(order.size) for order in orders)
+        self._log_bytes += _SOME_BYTES + sum(0 if order.size == math.inf else int(order.size) for order in orders)
         if self._log_bytes >= LONG_LOG:
             self.log_is_long.set()
 

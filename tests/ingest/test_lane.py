@@ -1,6 +1,7 @@
 """The lane over real sockets; that its answers are those of everyone else is shown in test_front_door.py."""
 
 import socket
+import time
 from contextlib import suppress
 
 import pytest
@@ -120,3 +121,32 @@ async def test_a_collector_that_goes_between_two_requests_is_told(make_service):
             if id_ == "other":
                 service.supervisor.config = service.supervisor.config.without_collector("main")
         assert collector_config("other").id in service.supervisor.config.collectors
+
+
+async def test_a_client_that_always_asks_again_at_once_leaves_time_for_others(many):
+    """Its next request is waited for, but not for ever."""
+    service, streams = many
+    client = streams[0].socket._sock  # noqa: SLF001  (it is trio's way to the plain one)
+    client.setblocking(True)
+
+    def ask() -> float:
+        began = time.perf_counter()
+        for _ in range(1000):
+            client.sendall(USUAL)
+            client.recv(4096)
+        return time.perf_counter() - began
+
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.sleep(0.001)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_turns)
+        seconds = await trio.to_thread.run_sync(ask)
+        nursery.cancel_scope.cancel()
+    assert service.rows() == 1000
+    assert turns > seconds / 0.02
