@@ -244,8 +244,8 @@ async def _remove_orphans(journal: Journal, data_dir: DataDir) -> None:
 
 
 async def _warm_up(workers: Workers) -> None:
-    """Load what the first snapshot will need, once events are accepted."""
-    for name in ("httpx", "pyarrow.csv", "pyarrow.parquet"):
+    """Load what the first unusual request and the first snapshot will need, once events are accepted."""
+    for name in ("collector.ingest.http11", "httpx", "pyarrow.csv", "pyarrow.parquet"):
         await trio.to_thread.run_sync(importlib.import_module, name)
     try:
         await workers.warm_up()

@@ -1,30 +1,20 @@
-"""The HTTP server: hypercorn's HTTP/1.1 over connections of our own, bounded in number and in time.
+"""The HTTP server: connections, bounded in number and in time.
 
-hypercorn's own server has no bound on connections, sends shielded from cancellation and for as long as a client likes
-not to read, and speaks HTTP/2 to whoever asks for it. Of it we take the protocol, not the connections.
+Each is in the lane or at the front door until a request comes that is for neither; that and what follows goes through
+hypercorn's protocol (see http11.py), between whose requests the connection is in the lane again.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import ssl
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import h11
 import structlog
 import trio
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.config import Config
-from hypercorn.events import Closed, RawData, Updated
-from hypercorn.protocol.events import Response
-from hypercorn.protocol.h11 import H11Protocol
-from hypercorn.trio.task_group import TaskGroup
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
-from hypercorn.utils import parse_socket_addr
 
 from collector.errors import ConfigError
 from collector.ingest.front_door import read_posted
@@ -35,11 +25,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable
 
-    from hypercorn.events import Event
-    from hypercorn.protocol.events import Event as StreamEvent
-    from hypercorn.typing import AppWrapper
-
     from collector.ingest.door import Door
+    from collector.ingest.http11 import Http11, Http11s
 
 _log = structlog.get_logger()
 
@@ -109,13 +96,9 @@ class _Server:
 
     def __init__(self, door: Door, tls: ssl.SSLContext | None) -> None:
         self.door = door
-        self.app: AppWrapper = ASGIWrapper(door)
         self.tls = tls
         self.lane = Lane(lambda: door.front_door) if IS_AVAILABLE and tls is None else None
-        self.context = WorkerContext(None)
-        self.config = Config()
-        self.config.errorlog = None  # it would only repeat what we log
-        self.config.include_server_header = False
+        self._http11s: Http11s | None = None
         self._connections: set[_Connection] = set()
 
     async def connect(self, stream: trio.SocketStream) -> None:
@@ -139,9 +122,17 @@ class _Server:
             for connection in self._connections:
                 connection.close_if_idle(trio.current_time() - IDLE_TIMEOUT)
 
+    async def http11s(self) -> Http11s:
+        """Give what makes a protocol of hypercorn's for each connection that needs one."""
+        if self._http11s is None:
+            module = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http11")
+            self._http11s = self._http11s or module.Http11s(self.door)
+        return self._http11s
+
     async def end(self) -> None:
         """Close connections once they have no request in flight."""
-        await self.context.terminated.set()
+        if self._http11s is not None:
+            await self._http11s.end()
         for connection in self._connections:
             connection.close_if_idle(math.inf)
 
@@ -153,7 +144,7 @@ class _Server:
 
 
 class _Connection:
-    """A client's connection: hypercorn's protocol reads and writes through it."""
+    """A client's connection."""
 
     def __init__(self, server: _Server, stream: trio.SocketStream) -> None:
         self._server = server
@@ -164,6 +155,7 @@ class _Connection:
         self._whole = trio.CancelScope()
         self._reading = trio.CancelScope()
         self.idle_since: float | None = trio.current_time()  # None while a request is in flight
+        self._protocol: Http11 | None = None
         self._send_lock = trio.Lock()
         self._is_closing = False
         self._changed = trio.Event()
@@ -173,8 +165,8 @@ class _Connection:
         try:
             with self._whole:
                 await self._shake_hands()
-                async with TaskGroup() as requests:
-                    await self._serve(self._make_protocol(requests))
+                if data := await self._serve_usual():
+                    await self._serve_all(data, await self._server.http11s())
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             pass  # the client is gone, or doesn't speak TLS
         finally:
@@ -194,64 +186,72 @@ class _Connection:
             with trio.fail_after(HANDSHAKE_TIMEOUT):
                 await self._stream.do_handshake()
 
-    def _make_protocol(self, requests: TaskGroup) -> _Http11:
-        family = self._socket.family
-        return _Http11(
-            self._server.app,
-            self._server.config,
-            self._server.context,
-            requests,
-            ConnectionState({}),
-            self._server.tls is not None,
-            parse_socket_addr(family, self._socket.getpeername()),
-            parse_socket_addr(family, self._socket.getsockname()),
-            self._send,
-        )
-
-    async def _serve(self, protocol: _Http11) -> None:
+    async def _serve_usual(self) -> bytes:
+        """Serve it until there is something that isn't for the front door, and give that; nothing at the end."""
         with self._reading:
-            while data := await self._next(protocol):
-                if not self._is_closing:
-                    await self._handle(data, protocol)
-            await protocol.handle(RawData(b""))
-        await protocol.handle(Closed())
+            while data := await self._next():
+                if not self._is_closing and (rest := await self._answer(data)):
+                    return rest
+        return b""
 
-    async def _next(self, protocol: _Http11) -> bytes:
+    async def _serve_all(self, data: bytes, http11s: Http11s) -> None:
+        """Serve it to its end, from where something isn't for the front door."""
+        async with http11s.requests() as requests:
+            protocol = http11s.make(self, self._socket, requests, is_tls=self._server.tls is not None)
+            self._protocol, self._reading = protocol, trio.CancelScope()
+            with self._reading:
+                while data:
+                    await self._wait_answered(protocol)
+                    if not self._is_closing and (rest := await self._answer(data)):
+                        await protocol.receive(rest)
+                    data = await self._next()
+                await protocol.receive(b"")
+            await protocol.end()
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether what comes next is the beginning of a request, and may be answered."""
+        has_begun = self._protocol is not None and self._protocol.has_begun
+        return self.idle_since is not None and not (self._is_closing or has_begun)
+
+    async def _next(self) -> bytes:
         """Give what comes next, but for what is answered in the lane."""
         while True:
             lane = self._server.lane
-            is_free = self.idle_since is not None and not (self._is_closing or protocol.has_begun)
-            if lane is None or self._server.door.front_door is None or not is_free:
+            if lane is None or self._server.door.front_door is None or not self._is_free:
                 return await self._receive(_MAX_RECV)
             left = await lane.wait(self)
             if not (left.unsent or left.is_last):
                 return left.data
             await self._write(left.unsent)
             if left.is_last:
-                self._close_soon()
+                self.close_soon()
 
-    async def _handle(self, data: bytes, protocol: _Http11) -> None:
-        """Have the front door answer requests, until one comes that isn't for it: the rest is hypercorn's."""
+    async def _wait_answered(self, protocol: Http11) -> None:
+        """Return once what was here whole is answered: what comes before an answer is looked at after it."""
         while protocol.is_answering and self.idle_since is None and not self._is_closing:
-            self._changed = trio.Event()  # what comes before an answer is looked at after it
+            self._changed = trio.Event()
             await self._changed.wait()
+
+    async def _answer(self, data: bytes) -> bytes:
+        """Have the front door answer requests, and give what isn't for it."""
         rest: bytes | None = data
         while rest:
             door = self._server.door
             front_door, posted = door.front_door, None
-            if (front_door or door.is_starting) and self.idle_since is not None and not protocol.has_begun:
+            if (front_door or door.is_starting) and self._is_free:
                 posted = read_posted(rest)
             if posted is not None and front_door is None:
                 front_door = await door.wait_front_door()
             if front_door is None or posted is None:
-                await protocol.handle(RawData(rest))
-                return
+                return rest
             self.idle_since = None
             answer, rest = await front_door.answer(posted, rest, self._receive)
             await self._write(answer)
             self.idle_since = trio.current_time()
         if rest is None:
-            self._close_soon()
+            self.close_soon()
+        return b""
 
     async def _receive(self, max_bytes: int) -> bytes:
         if self._server.tls is not None:
@@ -261,16 +261,16 @@ class _Connection:
             with suppress(BlockingIOError):
                 return os.read(self._socket.fileno(), max_bytes)
 
-    async def _send(self, event: Event) -> None:
-        if isinstance(event, RawData):
-            async with self._send_lock:
-                await self._write(event.data)
-        elif isinstance(event, Closed):
-            self._close_soon()
-            self._changed.set()
-        elif isinstance(event, Updated):
-            self.idle_since = trio.current_time() if event.idle else None
-            self._changed.set()
+    async def send(self, data: bytes) -> None:
+        """Send it, one call at a time."""
+        async with self._send_lock:
+            await self._write(data)
+
+    def note(self, *, is_idle: bool | None = None) -> None:
+        """Hear that a request has begun, or that it was answered; or that the protocol's state has changed."""
+        if is_idle is not None:
+            self.idle_since = trio.current_time() if is_idle else None
+        self._changed.set()
 
     async def _write(self, data: bytes) -> None:
         if self._server.tls is None:
@@ -284,7 +284,7 @@ class _Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             self._whole.cancel()
 
-    def _close_soon(self) -> None:
+    def close_soon(self) -> None:
         """Say that nothing more comes, and leave the client a while to read and to say the same.
 
         Not async: it is called by a request that has been cancelled, as it has been answered.
@@ -294,40 +294,6 @@ class _Connection:
         if self._server.tls is None:
             with suppress(OSError):
                 self._socket.shutdown(trio.socket.SHUT_WR)
-
-
-class _Http11(H11Protocol):
-    """Nothing but HTTP/1.1."""
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the beginning of a request waits for its rest."""
-        return bool(self.connection.trailing_data[0])
-
-    @property
-    def is_answering(self) -> bool:
-        """Whether a request is here whole, and its answer isn't."""
-        return self.connection.their_state is h11.DONE
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """Take no request for the beginning of HTTP/2."""
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        """Ignore what asks for another protocol, as HTTP lets a server do: a websocket gets the answer to a GET."""
-        headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
-        version = request.http_version
-        await super()._create_stream(
-            h11.Request(method=request.method, target=request.target, headers=headers, http_version=version)
-        )
-
-    async def stream_send(self, event: StreamEvent) -> None:
-        """Say with an answer that comes before the end of a body that the connection ends with it.
-
-        It does, and a client that wasn't told would send its next request into the closing, and get no answer.
-        """
-        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
-            event = replace(event, headers=[*event.headers, (b"connection", b"close")])
-        await super().stream_send(event)
 
 
 def _refusal() -> bytes:

@@ -102,13 +102,6 @@ async def test_a_connection_serves_one_request_after_the_other():
             assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.parametrize(("body", "closes"), [(b"all", False), (b"a", True)], ids=["whole", "not whole"])
-async def test_an_answer_before_the_end_of_a_body_says_that_the_connection_ends(body, closes):
-    async with serving(App(reads=not closes)) as (connect, _), await connect() as stream:
-        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n" + body)
-        assert (b"connection: close" in (await answer_of(stream)).lower()) == closes
-
-
 async def test_a_connection_over_the_limit_is_refused_until_another_has_gone():
     async with serving(App(), max_connections=1) as (connect, _):
         async with await connect() as first:
@@ -209,23 +202,6 @@ async def test_it_goes_on_once_files_can_be_opened_again(caplog):
             hoard.close()
             client.sendall(GET)
             assert await trio.to_thread.run_sync(client.recv, 1000)
-
-
-async def test_a_request_for_another_protocol_is_answered_as_http():
-    app = App()
-    asked = [
-        b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n\r\n",
-        b"Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n",
-    ]
-    async with serving(app) as (connect, _):
-        for headers in asked:
-            async with await connect() as stream:
-                await stream.send_all(GET[:-2] + headers)
-                assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")
-        async with await connect() as stream:
-            await stream.send_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-            assert (await answer_of(stream)).startswith(b"HTTP/1.1 ")
-    assert {scope["type"] for scope in app.scopes} == {"http"}
 
 
 async def test_a_connection_that_fails_leaves_the_others_be(monkeypatch):

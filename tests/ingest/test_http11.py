@@ -1,0 +1,38 @@
+"""hypercorn's protocol over our connections, with a plain ASGI app."""
+
+import subprocess
+import sys
+
+import pytest
+
+from .test_server import GET, App, answer_of, serving
+
+
+@pytest.mark.parametrize(("body", "closes"), [(b"all", False), (b"a", True)], ids=["whole", "not whole"])
+async def test_an_answer_before_the_end_of_a_body_says_that_the_connection_ends(body, closes):
+    async with serving(App(reads=not closes)) as (connect, _), await connect() as stream:
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n" + body)
+        assert (b"connection: close" in (await answer_of(stream)).lower()) == closes
+
+
+async def test_a_request_for_another_protocol_is_answered_as_http():
+    app = App()
+    asked = [
+        b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n\r\n",
+        b"Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n",
+    ]
+    async with serving(app) as (connect, _):
+        for headers in asked:
+            async with await connect() as stream:
+                await stream.send_all(GET[:-2] + headers)
+                assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")
+        async with await connect() as stream:
+            await stream.send_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            assert (await answer_of(stream)).startswith(b"HTTP/1.1 ")
+    assert {scope["type"] for scope in app.scopes} == {"http"}
+
+
+def test_events_are_accepted_before_hypercorn_is_imported():
+    program = "import sys, collector.daemon; print([name for name in sys.modules if name.startswith('hypercorn')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
