@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 _MAX_TOGETHER = 64
 _MAX_BYTES = 128 * 1024
 _MAX_RECV = 2**16
-# Seconds. A client on the same machine sends its next request within a moment after an answer; if the last did, that is
-# waited for, up to as long as the event loop may be held.
-_SOON = 200e-6
+# Seconds for which the next request is waited for, in which a client on the same machine sends it; and for which the
+# event loop is held by what follows so.
 _MOMENT = 50e-6
 _MAX_HOLD = 0.001
+_MAX_LEFT_OUT = 1023
 
 IS_AVAILABLE = hasattr(select, "epoll")
 
@@ -79,7 +79,7 @@ class Lane:
         self._find_front_door = find_front_door
         self._epoll = select.epoll()
         self._places: dict[int, _Place] = {}
-        self._answered = 0.0
+        self._patience = _Patience()
 
     async def run(self) -> None:
         """Answer requests until cancelled."""
@@ -89,21 +89,24 @@ class Lane:
                 await self._answer_while_ready()
 
     async def _answer_while_ready(self) -> None:
-        """Answer what is ready; and what follows soon, if what is ready did: to be woken takes longer than that."""
-        began = time.perf_counter()
-        is_soon = began - self._answered < _SOON
+        """Answer what is ready, and what follows at once: to be woken takes longer than that."""
+        end = time.perf_counter() + _MAX_HOLD
         ready = self._epoll.poll(0, _MAX_TOGETHER)
         while ready:
             await self._answer(ready, self._find_front_door())
-            self._answered = time.perf_counter()
-            ready = self._wait_a_moment(began + _MAX_HOLD) if is_soon else []
+            ready = self._wait_a_moment(end)
 
     def _wait_a_moment(self, end: float) -> list[tuple[int, int]]:
-        """Give the connections that are ready in a moment, or none at its end."""
-        end = min(end, self._answered + _MOMENT)
-        while time.perf_counter() < end:
+        """Give the connections that are ready in a moment; none at its end, or if that is mostly so."""
+        if not self._patience.is_due():
+            return []
+        moment = time.perf_counter() + _MOMENT
+        while time.perf_counter() < min(moment, end):
             if ready := self._epoll.poll(0, _MAX_TOGETHER):
+                self._patience.note(was_in_vain=False)
                 return ready
+        if moment < end:
+            self._patience.note(was_in_vain=True)
         return []
 
     async def _answer(self, ready: list[tuple[int, int]], front_door: FrontDoor | None) -> None:
@@ -169,6 +172,23 @@ class Lane:
     def _remove(self, place: _Place) -> None:
         del self._places[place.descriptor]
         self._epoll.unregister(place.descriptor)
+
+
+class _Patience:
+    """Tells when to wait: ever more seldom where it is in vain, as with a client that needs this very processor."""
+
+    def __init__(self) -> None:
+        self._left_out = self._to_leave_out = 0
+
+    def is_due(self) -> bool:
+        """Tell whether to wait this time."""
+        self._left_out += 1
+        return self._left_out > self._to_leave_out
+
+    def note(self, *, was_in_vain: bool) -> None:
+        """Take down what came of waiting."""
+        self._left_out = 0
+        self._to_leave_out = min(2 * self._to_leave_out + 1, _MAX_LEFT_OUT) if was_in_vain else 0
 
 
 def _is_whole(posted: Posted, data: bytes) -> bool:
