@@ -26,7 +26,7 @@ _SCHEMA, _DICTIONARY_BATCH, _RECORD_BATCH = 1, 2, 3
 _UNCOMPRESSED = -1
 
 
-def check_stream(body: bytes, bounds: Bounds) -> None:
+def check_stream(body: bytes | pa.Buffer, bounds: Bounds) -> None:
     """Raise BodyTooLarge if a stream unfolds to more than is allowed; ValueError or ArrowInvalid for a broken one."""
     import pyarrow as pa
 

@@ -68,9 +68,19 @@ def check_file(format_: Format, path: str, bounds: Bounds) -> int:
     """Check a body that is in a file as check_frame does, and count its rows."""
     from collector.store.json_columns import count_plain_rows  # what it needs is nothing for the daemon
 
+    if format_ == "arrow":
+        return _check_mapped(path, bounds)
     body = Path(path).read_bytes()
     rows = count_plain_rows(body, bounds) if format_ == "json" else None
     return check_frame(format_, body, bounds).rows if rows is None else rows
+
+
+def _check_mapped(path: str, bounds: Bounds) -> int:
+    """Check an Arrow body where the system has it, without a copy."""
+    import pyarrow as pa
+
+    with pa.memory_map(path) as file:
+        return int(read_table("arrow", file.read_buffer(), bounds).num_rows)
 
 
 def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:

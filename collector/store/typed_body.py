@@ -28,7 +28,7 @@ _INDEX_COLUMN = re.compile(r"__index_level_\d+__")
 _CSV_FIELD = re.compile(rb'(?:"(?:[^"]++|"")*+"?+)?+[^,\r\n]*+(,?)')
 
 
-def read_table(format_: str, body: bytes, bounds: Bounds = NO_BOUNDS) -> pa.Table:
+def read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds = NO_BOUNDS) -> pa.Table:
     """Read a body that knows its types, without the index that pandas may have put into it.
 
     Raises BadBody for what is no table or can't be kept, BodyTooLarge when it unfolds to more than is allowed.
@@ -41,7 +41,7 @@ def read_table(format_: str, body: bytes, bounds: Bounds = NO_BOUNDS) -> pa.Tabl
         raise BadBody(f"the body can't be read as {format_}: {_first_line(error)}") from error
 
 
-def _read_table(format_: str, body: bytes, bounds: Bounds) -> pa.Table:
+def _read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     table = {"arrow": _read_arrow, "parquet": _read_parquet, "csv": _read_csv}[format_](body, bounds)
     bounds.check_columns(table.num_columns)
     bounds.check_rows(table.num_rows)
@@ -69,31 +69,42 @@ def _check_values(table: pa.Table, format_: str, bounds: Bounds) -> None:
         try:
             size += sum(spelled_out(chunk) for chunk in column.chunks)
             bounds.check_bytes(size)
-            _check_writable(pa.table({field.name: column}))
+            if not _is_plain(column):
+                _check_writable(pa.table({field.name: column}))
         except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
             told = f"column '{field.name}' of the {format_} body can't be kept as {field.type}"
             raise BadBody(f"{told}: {_first_line(error)}") from error
 
 
 def _check_writable(table: pa.Table) -> None:
-    """Write a column to nowhere, unless it is of the plain types, and see that its type can be read again."""
+    """Write a column to nowhere, and see that its type can be read again."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not _is_plain(table.schema.field(0).type):
-        pq.write_table(table.unify_dictionaries(), pa.MockOutputStream())
-        empty = pa.BufferOutputStream()
-        pq.write_table(table.slice(0, 0), empty)
-        pq.read_schema(pa.BufferReader(empty.getvalue()))  # it can't be where lists are nested 50 deep
+    pq.write_table(table.unify_dictionaries(), pa.MockOutputStream())
+    empty = pa.BufferOutputStream()
+    pq.write_table(table.slice(0, 0), empty)
+    pq.read_schema(pa.BufferReader(empty.getvalue()))  # it can't be where lists are nested 50 deep
 
 
-def _is_plain(type_: pa.DataType) -> bool:
+def _is_plain(column: pa.ChunkedArray) -> bool:
+    """Tell whether parquet holds whatever a column of its type may hold."""
     from pyarrow import types
 
-    is_plain = (types.is_integer, types.is_float32, types.is_float64, types.is_boolean, types.is_string, types.is_null)
-    return any(is_type(type_) for is_type in is_plain) or (
-        types.is_dictionary(type_) and types.is_string(type_.value_type)
-    )
+    type_ = column.type
+    if types.is_dictionary(type_):
+        has_null = any(chunk.dictionary.null_count for chunk in column.chunks)
+        return _is_text(type_.value_type) and not has_null
+    if types.is_timestamp(type_):
+        return bool(type_.unit != "s")  # that becomes milliseconds, of which there may be too many
+    is_plain = (types.is_integer, types.is_float32, types.is_float64, types.is_boolean, types.is_date32, types.is_null)
+    return _is_text(type_) or any(is_type(type_) for is_type in is_plain)
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(type_) or types.is_large_string(type_))
 
 
 def _index_columns(table: pa.Table) -> list[str]:
@@ -112,7 +123,7 @@ def _told_index(table: pa.Table) -> set[str]:
     return {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
 
 
-def _read_arrow(body: bytes, bounds: Bounds) -> pa.Table:
+def _read_arrow(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     import pyarrow as pa
 
     check_stream(body, bounds)

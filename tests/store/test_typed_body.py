@@ -52,6 +52,8 @@ TYPES = [
     (pa.decimal128(9, 2), st.decimals(-(10**6), 10**6, places=2)),
     (pa.timestamp("us", "Europe/Berlin"), st.integers(0, 2**50)),
     (pa.timestamp("ns"), INT64),
+    (pa.timestamp("us"), st.integers(-(2**50), 2**50)),
+    (pa.timestamp("ms", "UTC"), st.integers(0, 2**40)),
     (pa.date32(), st.integers(0, 2**20)),
     (pa.time64("us"), st.integers(0, 86_399_999_999)),
     (pa.duration("s"), st.integers(0, 2**40)),
@@ -62,6 +64,7 @@ TYPES = [
     (pa.map_(pa.string(), pa.string()), st.dictionaries(TEXTS, TEXTS, max_size=3).map(lambda pairs: [*pairs.items()])),
     (pa.struct([("x", pa.string()), ("y", pa.int8())]), st.fixed_dictionaries({"x": TEXTS, "y": st.integers(0, 9)})),
     (pa.dictionary(pa.int8(), pa.string()), st.sampled_from(["a", "b"])),
+    (pa.dictionary(pa.int32(), pa.large_string()), st.sampled_from(["a", "b"])),
     (pa.dictionary(pa.int32(), pa.int64()), st.sampled_from([1, 2])),
     (pa.null(), st.none()),
 ]
@@ -175,6 +178,19 @@ def test_what_pandas_is_said_to_have_said_harms_no_one(told):
     body = stream(pa.table({"a": [1]}).replace_schema_metadata({"pandas": told}))
     with suppress(BadBody):
         assert check_frame("arrow", body).rows == decode_frames([("arrow", body)]).num_rows
+
+
+@pytest.mark.parametrize("type_", [pa.string(), pa.large_string(), pa.int64()])
+def test_a_dictionary_with_a_null_in_it_is_refused(type_):
+    """Arrow can't write it to parquet, so that the rows would be in no part."""
+    column = pa.DictionaryArray.from_arrays([0, 1], pa.array(["1", None]).cast(type_))
+    with pytest.raises(BadBody, match="column 'a' of the arrow body can't be kept"):
+        check_frame("arrow", stream(pa.table({"a": column})))
+
+
+def test_a_time_too_far_off_for_parquet_is_refused():
+    with pytest.raises(BadBody, match="column 'a' of the arrow body can't be kept"):
+        check_frame("arrow", stream(pa.table({"a": pa.array([2**62], pa.timestamp("s"))})))
 
 
 def test_rows_without_columns_are_refused():
