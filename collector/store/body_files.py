@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from collector.config.files import sync_directory
+from collector.store.checksums import body_checksum
 from collector.store.refusals import refusal
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class BodyFile:
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
         self._size += len(data)
-        self._checksum = zlib.crc32(data, self._checksum)
+        self._checksum = body_checksum(data, self._checksum)
         if self._digest is not None:
             self._digest.update(data)
 

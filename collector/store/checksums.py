@@ -1,10 +1,14 @@
-"""Checksums: CRC-32, by which what a disk has changed is found."""
+"""Checksums: CRC-32, by which what a disk has changed is found.
+
+It is ISA-L's, several times as fast as zlib's and the same.
+"""
 
 from __future__ import annotations
 
-import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from isal.isal_zlib import crc32
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,25 +16,30 @@ if TYPE_CHECKING:
 _CHUNK = 1024 * 1024
 
 
+def body_checksum(data: bytes | memoryview, before: int = 0) -> int:
+    """Give the checksum of a body, or of a piece with that of what came before it."""
+    return crc32(data, before)
+
+
 def frame_checksum(collector: str, format_: str, rows: int, body: bytes) -> int:
     """Give the checksum of a frame: of its rows, and of what says whose they are and how they are read."""
-    return zlib.crc32(body, _head_checksum(collector, format_, rows))
+    return crc32(body, _head_checksum(collector, format_, rows))
 
 
 def stored_checksum(collector: str, format_: str, rows: int, body_checksum: int) -> int:
     """Give the checksum of a frame whose body is in a file, by that of the body."""
-    return zlib.crc32(body_checksum.to_bytes(4, "big"), _head_checksum(collector, format_, rows))
+    return crc32(body_checksum.to_bytes(4, "big"), _head_checksum(collector, format_, rows))
 
 
 @lru_cache(1024)
 def _head_checksum(collector: str, format_: str, rows: int) -> int:
-    return zlib.crc32(f"{collector}\0{format_}\0{rows}".encode())
+    return crc32(f"{collector}\0{format_}\0{rows}".encode())
 
 
 def file_checksum(path: Path) -> int:
     """Give the checksum of a file."""
-    checksum = 0
+    found = 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
-            checksum = zlib.crc32(chunk, checksum)
-    return checksum
+            found = crc32(chunk, found)
+    return found

@@ -9,7 +9,6 @@ import json
 import math
 import os
 import sqlite3
-import zlib
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
@@ -20,7 +19,7 @@ from urllib.parse import quote
 
 from collector.config.files import sync_directory
 from collector.errors import BadBody
-from collector.store.checksums import frame_checksum, stored_checksum
+from collector.store.checksums import body_checksum, frame_checksum, stored_checksum
 from collector.store.data_dir import DataDir
 from collector.store.frames import decode_frames
 from collector.store.refusals import is_damage
@@ -78,7 +77,7 @@ class Kept:
             return False
         of = (self.collector, self.format, self.rows)
         if self.file is not None:
-            return self.checksum == stored_checksum(*of, zlib.crc32(self.body))
+            return self.checksum == stored_checksum(*of, body_checksum(self.body))
         return self.checksum in {None, frame_checksum(*of, self.body)}
 
     def loaded(self, data_dir: DataDir) -> Kept:
