@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collector.store.frames import Format
 
 
-# A body of more bytes goes into a file of its own, so many at a time.
+# A body of more bytes goes into a file of its own, so many of them at a time.
 MAX_HELD = 256 * 1024
 MAX_WRITE = 2**20
 _MAX_DIGITS = 20  # Python refuses to make numbers of too many
@@ -103,7 +103,7 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
 ) -> bytes:
     """Read a whole body, decompressed, of at most ``limit`` bytes and within ``timeout`` seconds, into its place.
 
-    One that is here whole has been announced, and isn't encoded. One of more than ``MAX_HELD`` goes into the file, if
+    One that is here whole has been announced, and isn't encoded. One of more than ``MAX_WRITE`` goes into the file, if
     there is one: all but its last piece, which is returned.
 
     Raises BodyTooLarge, BodyTooSlow, NotReady, or BadBody for an encoding that we don't know or that is broken.
@@ -124,7 +124,7 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
                     held += len(piece)
                     place.grow_to(held)
                     gathered.append(piece)
-                    if file is not None and held > (MAX_HELD if size == held else MAX_WRITE):
+                    if file is not None and held >= MAX_WRITE:
                         await file.write(b"".join(gathered))
                         gathered, held = [], 0
     except trio.TooSlowError as error:

@@ -35,7 +35,7 @@ _log = structlog.get_logger()
 
 ROUTE = "/{id}/data"
 _BLANK_LINE = b"\r\n\r\n"
-_MAX_CHUNK = 2**18
+_MAX_CHUNK = 2**20
 # Longer heads aren't remembered: they would take room, and are of no client that is in a hurry.
 _MAX_SAME = 1024
 _TARGET = re.compile(r"/([A-Za-z0-9._-]+)/data")  # nothing in it is encoded, or to be cleaned up

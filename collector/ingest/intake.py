@@ -25,7 +25,7 @@ from collector.errors import (
     Unauthorized,
 )
 from collector.fault_points import reach
-from collector.ingest.bodies import MAX_WRITE, Bodies, announced_length, max_bytes, read_body
+from collector.ingest.bodies import MAX_HELD, MAX_WRITE, Bodies, announced_length, max_bytes, read_body
 from collector.ingest.health import Check
 from collector.ingest.problems import Answer, json_answer
 from collector.store.bounds import Bounds
@@ -299,7 +299,7 @@ class Intake:
             self._spool.open(format_, is_digested=bool(head.idempotency_key)) as file,
         ):
             body = await read_body(chunks, head.content_encoding, limit, timeout, place, file)
-            if file.is_begun:
+            if file.is_begun or len(body) > MAX_HELD:
                 yield await self._spool.check(file, body, format_, self._bounds(format_))
                 return
             _refuse_empty(body)
