@@ -142,7 +142,8 @@ class Intake:
         self._admit(collector_id, head)
         async with self._frame(head, chunks) as frame:
             self._supervisor.pipeline(collector_id)  # it may have been deleted while the body arrived
-            return await self._wait(self._begin(collector_id, head, frame))
+            begun = self._begin(collector_id, head, frame)
+            return self.finish(begun) if self.commit() else await self._wait(begun)
 
     def begin(self, collector_id: str, head: Head, body: bytes) -> Begun:
         """Order that the rows of a small body be kept, and don't wait for it; ``finish`` answers once it is done."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
@@ -20,6 +20,8 @@ from collector.store.refusals import refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,14 @@ class BodyFile:
         """Write what comes next; raise StorageError if the disk refuses."""
         await self._in_thread(self._write, data)
 
-    async def finish(self, data: bytes, *, is_synced: bool) -> StoredBody:
-        """Write the last of it, and have it on the disk if it ``is_synced``; raise StorageError if the disk refuses."""
-        await self._in_thread(self._finish, data, is_synced)
-        return StoredBody(
-            self.path, self._size, self._checksum, "" if self._digest is None else self._digest.hexdigest()
-        )
+    async def finish(self, data: bytes, *, is_synced: bool, then: Callable[[], T]) -> tuple[StoredBody, T]:
+        """Write the last of it, and have it on the disk if it ``is_synced``; raise StorageError if the disk refuses.
+
+        Returns what came of ``then`` as well, which is called in the same thread.
+        """
+        result = await self._in_thread(self._finish, data, is_synced, then)
+        digest = "" if self._digest is None else self._digest.hexdigest()
+        return StoredBody(self.path, self._size, self._checksum, digest), result
 
     def discard(self) -> None:
         """Remove it, whatever is in it."""
@@ -73,9 +77,9 @@ class BodyFile:
             self._descriptor = None
         self.path.unlink(missing_ok=True)
 
-    async def _in_thread(self, run: Callable[..., None], *args: Any) -> None:
+    async def _in_thread(self, run: Callable[..., T], *args: Any) -> T:
         try:
-            await trio.to_thread.run_sync(run, *args, limiter=self._threads)
+            return await trio.to_thread.run_sync(run, *args, limiter=self._threads)
         except OSError as error:
             raise refusal(error, self.path.parent) from error
 
@@ -90,7 +94,7 @@ class BodyFile:
         if self._digest is not None:
             self._digest.update(data)
 
-    def _finish(self, data: bytes, is_synced: bool) -> None:  # noqa: FBT001  (run_sync takes no names)
+    def _finish(self, data: bytes, is_synced: bool, then: Callable[[], T]) -> T:  # noqa: FBT001  (run_sync takes no names)
         self._write(data)
         assert self._descriptor is not None  # noqa: S101  (it was written)
         if is_synced:
@@ -98,6 +102,7 @@ class BodyFile:
             sync_directory(self.path.parent)
         os.close(self._descriptor)
         self._descriptor = None
+        return then()
 
 
 def sync_body(path: Path) -> None:

@@ -38,6 +38,14 @@ async def test_a_large_body_is_a_file_of_its_own(open_service, body):
         assert (path.read_bytes(), service.rows()) == (body, ROWS)
 
 
+@pytest.mark.parametrize("body", [LARGE, KEYED[: MAX_WRITE // 2].rpartition(b",")[0] + b"}}"])
+async def test_a_usual_one_that_comes_as_one_piece_needs_no_process(open_front_door, monkeypatch, body):
+    async with open_front_door() as service:
+        monkeypatch.setattr(service.intake._spool, "_check", None)  # noqa: SLF001  (it is what isn't to be called)
+        assert (await service.post("/main/data", body)).status_code == 201
+        assert service.rows() == len(json.loads(body)["a"])
+
+
 async def test_a_small_one_is_in_the_journal(open_service):
     async with open_service() as service:
         body = json.dumps({"a": [0] * (MAX_HELD // 4)}).encode()
@@ -114,6 +122,7 @@ async def test_a_request_that_is_cancelled_while_it_is_committed_keeps_its_file(
             begun.set()
             await trio.sleep_forever()
 
+        monkeypatch.setattr(service.intake, "commit", lambda: False)
         monkeypatch.setattr(service.intake, "_wait", halting)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(service.post, "/main/data", LARGE)

@@ -38,7 +38,8 @@ def body_file(data_dir, *, is_digested=False):
 
 
 async def stored(data_dir, body=BODY, rows=3):
-    return Frame("json", await body_file(data_dir).finish(body, is_synced=False), rows)
+    kept, _ = await body_file(data_dir).finish(body, is_synced=False, then=dict)
+    return Frame("json", kept, rows)
 
 
 async def spill(journal, data_dir, collector="main"):
@@ -53,9 +54,9 @@ async def spill(journal, data_dir, collector="main"):
 async def test_a_file_has_all_that_was_written(data_dir):
     file = body_file(data_dir, is_digested=True)
     await file.write(BODY[:4])
-    body = await file.finish(BODY[4:], is_synced=False)
+    body, found = await file.finish(BODY[4:], is_synced=False, then=file.path.read_bytes)
+    assert found == BODY
     assert body == StoredBody(file.path, len(BODY), zlib.crc32(BODY), hashlib.sha256(BODY).hexdigest())
-    assert file.path.read_bytes() == BODY
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
 
 
@@ -63,7 +64,7 @@ async def test_a_file_has_all_that_was_written(data_dir):
 async def test_a_file_is_on_the_disk_if_it_is_to_be(data_dir, monkeypatch, is_synced):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda opened: synced.append(stat.S_ISDIR(os.fstat(opened).st_mode)))
-    await body_file(data_dir).finish(BODY, is_synced=is_synced)
+    await body_file(data_dir).finish(BODY, is_synced=is_synced, then=dict)
     assert synced == ([False, True] if is_synced else [])
 
 
