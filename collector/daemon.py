@@ -17,6 +17,7 @@ import trio
 
 from collector import __version__
 from collector.errors import CollectorError, ConfigError, EvaluationError
+from collector.freed_memory import keep_freed_memory
 from collector.ingest.door import Door
 from collector.ingest.draining import Draining
 from collector.ingest.front_door import FrontDoor
@@ -65,6 +66,7 @@ class Options:
 
 def run(options: Options, file: ConfigFile) -> None:
     """Run the service until it is told to stop."""
+    keep_freed_memory()
     with _thread_for_signals():
         trio.run(serve, options, file)
 
