@@ -1,7 +1,7 @@
 """The spool: large bodies go to the disk as they come in, and are checked there by a process of its own.
 
 A usual one in JSON that came as one piece is checked by the thread that writes it, in less time than the process needs
-to begin.
+to begin: one at a time, as several would wait for each other and have the event loop wait.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Spool:
         self._is_synced = is_synced
         self._threads = trio.CapacityLimiter(4)
         self._kept: set[str] = set()
+        self._is_counting = False
 
     @contextmanager
     def open(self, format_: Format, *, is_digested: bool) -> Iterator[BodyFile]:
@@ -57,9 +58,15 @@ class Spool:
 
     async def check(self, file: BodyFile, rest: bytes, format_: Format, bounds: Bounds) -> Frame:
         """Make sure that a body which is in a file, but for its rest, is a table, and give it as a frame."""
-        is_whole = format_ == "json" and not file.is_begun
-        count = partial(_count_plain_rows, rest if is_whole else b"", bounds)
-        body, rows = await file.finish(rest, is_synced=self._is_synced, then=count)
+        if format_ != "json" or file.is_begun or self._is_counting:
+            body, rows = await file.finish(rest, is_synced=self._is_synced, then=_leave)
+        else:
+            self._is_counting = True
+            try:
+                count = partial(_count_plain_rows, rest, bounds)
+                body, rows = await file.finish(rest, is_synced=self._is_synced, then=count)
+            finally:
+                self._is_counting = False
         return Frame(format_, body, await self._check(format_, file.path, bounds) if rows is None else rows)
 
     def keep(self, frame: Frame) -> None:
@@ -76,4 +83,8 @@ class Spool:
 def _count_plain_rows(body: bytes, bounds: Bounds) -> int | None:
     from collector.store.json_columns import count_plain_rows  # what it needs is nothing to begin with
 
-    return count_plain_rows(body, bounds) if body else None
+    return count_plain_rows(body, bounds)
+
+
+def _leave() -> None:
+    """Leave the check to the process."""
