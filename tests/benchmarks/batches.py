@@ -7,7 +7,7 @@ from pathlib import Path
 from . import events, limits
 from .bench import Bench
 from .figures import Row, at_least, spaced
-from .processes import run_script
+from .processes import claim_memory, run_script
 from .services import Service
 
 _JSON_LIMIT = "checking the JSON by msgspec and appending it to a file, one after the other"
@@ -60,6 +60,7 @@ def _post(bench: Bench, service: Service, request: bytes, rows: int, connections
     """Give the rows a second that a service takes."""
     path = _written(bench.directory / "request", request)
     run_script("load.py", service.port, connections, 0.3, path)  # warm
+    claim_memory()
     done = run_script("load.py", service.port, connections, bench.seconds(2), path)
     service.reset()
     if set(done["statuses"]) != {"201"}:
