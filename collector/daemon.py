@@ -246,8 +246,8 @@ async def _remove_orphans(journal: Journal, data_dir: DataDir) -> None:
 
 
 async def _warm_up(workers: Workers) -> None:
-    """Load what the first unusual request and the first snapshot will need, once events are accepted."""
-    for name in ("collector.ingest.http11", "httpx", "pyarrow.csv", "pyarrow.parquet"):
+    """Load what the first unusual request, large body and snapshot will need, once events are accepted."""
+    for name in ("collector.ingest.http11", "collector.store.json_columns", "httpx", "pyarrow.csv", "pyarrow.parquet"):
         await trio.to_thread.run_sync(importlib.import_module, name)
     try:
         await workers.warm_up()
