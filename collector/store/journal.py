@@ -1,11 +1,14 @@
 """The journal: the SQLite database that makes accepted frames durable and knows where each row is.
 
-A row is in a frame or in a part. Frames and parts belong to a batch once it is sealed; until then they are open.
+A row is in a frame or in a part. A part takes the place of its frames in one transaction; they are then removed a few
+at a time, and whatever looks at frames meanwhile passes them over. Frames and parts belong to a batch once it is
+sealed; until then they are open.
 """
 
 from __future__ import annotations
 
 import math
+import sqlite3
 import time
 from collections import defaultdict
 from contextlib import asynccontextmanager, closing, suppress
@@ -16,18 +19,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import trio
 
 from collector.errors import DataDirError, StorageError
+from collector.fault_points import reach
 from collector.store import statements
 from collector.store.body_files import StoredBody
 from collector.store.data_dir import DataDir
 from collector.store.health import Health
 from collector.store.inspection import inspect
-from collector.store.opening import open_database
+from collector.store.opening import BUSY_TIMEOUT, open_database
 from collector.store.statements import MAX_FRAMES, Batch, Part, Run
 from collector.store.tending import Tending
+from collector.store.wal import read_only
 from collector.store.writer import Writer, nothing_kept
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
@@ -41,6 +45,9 @@ _in_thread = trio.to_thread.run_sync
 # Idempotency keys that are no longer needed are removed every so often, so many in a transaction (in some 5 ms).
 KEYS_INTERVAL = 60.0
 KEYS_AT_ONCE = 1_000
+
+# Bytes that a step adds to the log which is as quick as a few small frames.
+_SMALL = 16 * 1024
 
 
 @dataclass(slots=True)
@@ -99,6 +106,8 @@ class Journal:
         self._writer = writer
         self._health = health
         self._data_dir = DataDir(writer.path.parent)
+        self._reading = trio.CapacityLimiter(1)
+        self._unswept = statements.unswept(connection)
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
         self._buffered_in_all = 0
@@ -187,7 +196,19 @@ class Journal:
 
     async def next_run(self, collector: str, batch: str | None, rows: int, max_bytes: int) -> Run | None:
         """Give the oldest frames of a batch (None: the open one), up to so many rows and bytes; None if none."""
-        return await self._writer.execute(lambda db: statements.find_run(db, collector, batch, rows, max_bytes))
+        await self._sweep(collector)  # what one that was cancelled has left
+
+        def find(db: sqlite3.Connection) -> Run | None:
+            return statements.find_run(db, collector, batch, rows, max_bytes)
+
+        def find_beside() -> Run | None:
+            with closing(read_only(self._writer.path, BUSY_TIMEOUT)) as db:
+                return find(db)
+
+        try:  # it takes up to 30 ms, in which others commit
+            return await _in_thread(find_beside, limiter=self._reading)
+        except sqlite3.Error:  # the writer knows what to do about it, should it be no chance
+            return await self._writer.execute(find)
 
     async def spill(self, run: Run, part: Part) -> bool:
         """Enter a part in the place of its frames; False, and nothing done, if a batch was sealed in their midst.
@@ -204,16 +225,26 @@ class Journal:
                 self._waiting[run.collector].frame_rows -= run.rows
                 self._waiting[run.collector].frame_bytes -= run.size
 
-        bodies: list[str] = []
-
-        def move(db: sqlite3.Connection) -> tuple[bool, str | None]:
-            bodies.extend(statements.body_files(db, run))
-            return statements.move_to_part(db, run, part)
-
-        is_moved, _ = await self._writer.execute(move, count)
+        is_moved, _ = await self._writer.execute(lambda db: statements.move_to_part(db, run, part), count, _SMALL)
+        reach("moved")
         if is_moved:
-            self._data_dir.remove_bodies(bodies)
+            await self._sweep(run.collector)
         return is_moved
+
+    async def sweep(self) -> None:
+        """Remove the frames that a crash has left though they are in parts."""
+        for collector in self._unswept:
+            await self._sweep(collector)
+
+    async def _sweep(self, collector: str) -> None:
+        """Remove frames of a collector that are in parts, a few at a time, so that nobody's commit waits for long."""
+        with suppress(StorageError):  # it is in ``trouble``; what is left goes with the next, or after the next start
+            while True:
+                bodies = await self._writer.execute(lambda db: statements.sweep(db, collector), size=_SMALL)
+                if bodies is None:
+                    return
+                self._data_dir.remove_bodies(bodies)
+                reach("swept")
 
     # Batches
 
@@ -386,6 +417,7 @@ async def open_journal(path: Path, durability: Literal["process", "power"] = "pr
                 nursery.start_soon(writer.run)
                 nursery.start_soon(Tending(path, writer, health).run)
                 nursery.start_soon(journal.prune_keys)
+                nursery.start_soon(journal.sweep)
                 nursery.start_soon(inspect, path)
                 yield journal
                 nursery.cancel_scope.cancel()

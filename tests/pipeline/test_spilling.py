@@ -42,10 +42,11 @@ async def test_spilled_and_unspilled_rows_reach_the_report_once_and_in_order(wor
 async def test_a_part_whose_frames_a_batch_was_cut_through_is_dropped(world):
     """While the part of six rows is written, three of them are sealed: each row still goes into one batch."""
     async with world() as w:
-        gate = trio.Event()
+        begun, gate = trio.Event(), trio.Event()
         write_part = w.workers.write_part
 
         async def write_late(*args):
+            begun.set()
             await gate.wait()
             return await write_part(*args)
 
@@ -54,7 +55,7 @@ async def test_a_part_whose_frames_a_batch_was_cut_through_is_dropped(world):
         async with running(pipeline):
             await w.post(3)
             await w.post(3)
-            await trio.testing.wait_all_tasks_blocked()
+            await begun.wait()
             await w.journal.seal("main", "0-first", 3)
             gate.set()
             await settled()

@@ -115,6 +115,10 @@ def truncate(path, randomness):
     os.truncate(path, randomness.randrange(path.stat().st_size))
 
 
+# By this, a page is chosen that isn't free.
+USED = 1
+
+
 def zero_page(path, randomness):
     body = bytearray(path.read_bytes())
     start = randomness.randrange(len(body) // 4096) * 4096
@@ -232,7 +236,7 @@ async def test_a_journal_that_has_lost_a_delivery_does_not_deliver_again(store):
 
 @pytest.mark.parametrize("place", ["journal.sqlite3-broken", "journal.sqlite3"], ids=["set aside", "made anew"])
 async def test_a_recovery_that_is_cut_off_is_begun_again_from_what_was_set_aside(store, monkeypatch, place):
-    zero_page(journal_of(store), random.Random(3))
+    zero_page(journal_of(store), random.Random(USED))
     replace = Path.replace
 
     def stop(path, target):
@@ -254,7 +258,7 @@ async def test_a_recovery_that_is_cut_off_is_begun_again_from_what_was_set_aside
 
 async def test_what_was_recovered_is_counted_and_said(store):
     with structlog.testing.capture_logs() as logs:
-        zero_page(journal_of(store), random.Random(3))
+        zero_page(journal_of(store), random.Random(USED))
         found = await store.open()
     began, done = logs
     assert began["log_level"] == done["log_level"] == "error"

@@ -33,11 +33,42 @@ def test_what_waits_is_told_by_collector(db):
 
 def test_a_part_remembers_when_its_first_row_came(db):
     _insert(db, 2, 3)
-    assert statements.move_to_part(db, Run("main", 1, 2, 2, 5, 5), Part("p", 5, 50)) == (True, None)
+    assert statements.move_to_part(db, Run("main", 1, 2, 2, 5, 5, 100.0), Part("p", 5, 50)) == (True, None)
     assert statements.count_parts(db) == [("main", None, 5, 50)]
     assert statements.seal(db, "main", "b1", 5, 200.0).opened == 100.0
     assert statements.count_parts(db) == [("main", "b1", 5, 50)]
     assert statements.count_frames(db) == []
+
+
+def _sweep(db, collector="main"):
+    """Remove the frames that are in parts; give how many are left after each step."""
+    left = []
+    while statements.sweep(db, collector) is not None:
+        left.append(db.execute("SELECT COUNT(*) FROM frame").fetchone()[0])
+    return left
+
+
+@pytest.mark.parametrize(("frames", "max_bytes", "left"), [(2, 100, [3, 1]), (100, 4, [4, 3, 2, 1]), (100, 100, [1])])
+def test_frames_that_are_in_a_part_go_a_few_at_a_time(db, monkeypatch, frames, max_bytes, left):
+    monkeypatch.setattr(statements, "SWEPT_FRAMES", frames)
+    monkeypatch.setattr(statements, "SWEPT_BYTES", max_bytes)
+    _insert(db, 3, 3, 3, 3, 3)
+    statements.move_to_part(db, Run("main", 1, 4, 4, 12, 12, 100.0), Part("p", 12, 50))
+    assert (statements.unswept(db), _sweep(db), statements.unswept(db)) == (["main"], left, [])
+
+
+def test_frames_that_are_in_a_part_are_no_frames(db):
+    """Though they are still there, they are neither counted, nor found, nor sealed, nor moved again."""
+    _insert(db, 2, 3, 4)
+    run = statements.find_run(db, "main", None, 5, 100)
+    assert statements.move_to_part(db, run, Part("p", 5, 50)) == (True, None)
+    assert statements.move_to_part(db, run, Part("q", 5, 50)) == (False, None)
+    assert statements.count_frames(db) == [("main", None, 1, 4, 4)]
+    assert statements.find_run(db, "main", None, 100, 100).rows == 4
+    assert statements.seal(db, "main", "b1", 9, 200.0) == Cut(9, 1, 4, 4, 3, 100.0, 200.0)
+    assert statements.count_frames(db) == [("main", "b1", 1, 4, 4)]
+    assert statements.forget(db, "main")[0] == 9
+    assert statements.unswept(db) == []
 
 
 def test_frames_of_others_in_a_runs_midst_stay(db):
@@ -47,6 +78,7 @@ def test_frames_of_others_in_a_runs_midst_stay(db):
     run = statements.find_run(db, "main", None, 100, 100)
     assert (run.first, run.last, run.rows) == (1, 3, 5)
     statements.move_to_part(db, run, Part("p", 5, 50))
+    assert _sweep(db) == [1]
     assert statements.count_frames(db) == [("other", None, 1, 7, 7)]
 
 
@@ -78,7 +110,7 @@ def test_a_cut_tells_what_goes_and_in_which_time_it_came(db, rows, cut):
 
 def test_a_cut_of_enough_parts_takes_no_frame(db):
     _insert(db, 5)
-    statements.move_to_part(db, Run("main", 1, 1, 1, 5, 5), Part("p", 5, 50))
+    statements.move_to_part(db, Run("main", 1, 1, 1, 5, 5, 100.0), Part("p", 5, 50))
     _insert(db, 1, start=300.0)
     assert statements.seal(db, "main", "b1", 5, 400.0) == Cut(5, 0, 0, 0, 0, 100.0, 400.0)
 

@@ -120,7 +120,10 @@ class Auditor:
         with contextlib.closing(sqlite3.connect(f"file:{self._journal}?mode=ro", uri=True)) as db:
             db.execute("BEGIN")
             states = dict(db.execute("SELECT id, state FROM batch"))
-            frames = db.execute("SELECT collector, batch, format, body FROM frame").fetchall()
+            frames = db.execute(
+                "SELECT collector, batch, format, body FROM frame WHERE NOT EXISTS "
+                "(SELECT 1 FROM moved WHERE moved.collector = frame.collector AND seq BETWEEN first_seq AND last_seq)"
+            ).fetchall()
             parts = db.execute("SELECT collector, batch, 'part', path FROM part").fetchall()
         return states, frames, parts
 

@@ -11,7 +11,8 @@ from .audit import Auditor
 from .ledger import Ledger, arrow_body, json_body, table
 
 TABLES = """
-CREATE TABLE frame(collector, batch, format, body);
+CREATE TABLE frame(seq INTEGER PRIMARY KEY, collector, batch, format, body);
+CREATE TABLE moved(collector, batch, first_seq, last_seq);
 CREATE TABLE part(collector, batch, path);
 CREATE TABLE batch(id, state);
 """
@@ -25,7 +26,7 @@ def world(tmp_path):
     for key in keys:
         ledger.answer(key, 201)
     (tmp_path / "parts").mkdir()
-    execute(tmp_path, "INSERT INTO frame VALUES ('main', NULL, 'json', ?)", json_body(keys[0][1], 2)[0])
+    execute(tmp_path, "INSERT INTO frame VALUES (NULL, 'main', NULL, 'json', ?)", json_body(keys[0][1], 2)[0])
     for state, key in [("failed", keys[1]), ("delivered", keys[2])]:
         path = f"parts/{state}.parquet"
         execute(tmp_path, "INSERT INTO batch VALUES (?, ?)", state, state)
@@ -111,5 +112,5 @@ def test_it_reads_arrow_as_well(world):
     directory, ledger, _ = world
     key = ledger.begin("main", 2)
     ledger.answer(key, 201)
-    execute(directory, "INSERT INTO frame VALUES ('main', NULL, 'arrow', ?)", arrow_body(key[1], 2)[0])
+    execute(directory, "INSERT INTO frame VALUES (NULL, 'main', NULL, 'arrow', ?)", arrow_body(key[1], 2)[0])
     assert judge(world).is_sound

@@ -22,7 +22,7 @@ from .ledger import Load, json_body, large_body, post
 PROMISE = "1 kill -9"
 LACKING = {"metrics": [{"type": "MinValue", "column": "no such column"}]}
 # Where a kill comes: before anything needs Evidently, after it, and in a batch whose report raises.
-EARLY = ["accepted", "sealed", "part written", "spilled"]
+EARLY = ["accepted", "sealed", "part written", "moved", "swept", "spilled"]
 WITH_REPORT = ["snapshot written", "evaluated", "delivered", "finished"]
 OF_FAILURE = ["parts linked", "failed"]
 LOADING = 20  # more processor seconds than a new process takes to load Evidently
