@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -105,6 +106,25 @@ class BodyFile:
         return then()
 
 
+def write_body_again(path: Path) -> None:
+    """Write a file whose fsync failed to another place of the disk, and have it there; one that is gone is a part.
+
+    A second fsync would prove nothing, as the kernel takes the pages for written; should they have been lost, the
+    body's checksum tells when its part is made.
+    """
+    fresh = path.with_suffix(".tmp")
+    try:
+        with path.open("rb") as old, open(fresh, "wb", opener=_private) as new:
+            shutil.copyfileobj(old, new)
+            new.flush()
+            os.fsync(new.fileno())
+        fresh.replace(path)
+    except FileNotFoundError:
+        return
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
 def sync_body(path: Path) -> None:
     """Have a file on the disk; one that is gone has become a part, which is."""
     try:
@@ -115,3 +135,7 @@ def sync_body(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

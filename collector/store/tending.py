@@ -16,7 +16,7 @@ import trio
 
 from collector.config.files import sync_directory
 from collector.errors import StorageError
-from collector.store.body_files import sync_body
+from collector.store.body_files import sync_body, write_body_again
 from collector.store.data_dir import DataDir
 from collector.store.health import write_scratch
 from collector.store.refusals import refusal
@@ -68,6 +68,7 @@ class Tending:
                     await self._writer.shorten_log(_begin_log)
                 except sqlite3.Error as error:
                     self._writer.told(error)
+                    await trio.sleep(SYNC_INTERVAL)
 
     async def _look_each_second(self) -> None:
         with _open_wal(self._path) as wal:
@@ -87,6 +88,7 @@ class Tending:
             await trio.to_thread.run_sync(_sync_all, DataDir(self._path.parent), bodies, wal)
             await self._writer.use(partial(self._give_back, wal))
         except OSError as error:
+            self._writer.unsynced_bodies += bodies
             self._health.note(str(refusal(error, self._path.parent)), is_losing=True)
         except sqlite3.Error as error:
             self._writer.told(error)
@@ -101,18 +103,20 @@ class Tending:
         if free > KEPT_PAGES:
             pages = min(free - KEPT_PAGES, VACUUMED_PAGES)
             db.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() ends after a page
-            _checkpoint(db)
+            _begin_log(db)
         (size,) = db.execute(_SIZE).fetchone()
         room = shutil.disk_usage(self._path.parent).free
         if size - self._path.stat().st_size <= room < os.fstat(wal).st_size:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _try_again(self, wal: int) -> None:
+        data_dir = DataDir(self._path.parent)
         try:
             await self._writer.use(partial(self._give_back, wal))
             await trio.to_thread.run_sync(write_scratch, self._path.parent)
             if self._health.is_losing:
                 await self._writer.use(partial(_write_again, wal))
+                await trio.to_thread.run_sync(_write_all_again, data_dir, list(self._writer.unsynced_bodies))
             await self._writer.execute(lambda db: db.execute(f"PRAGMA user_version = {FORMAT_VERSION}"))
         except (OSError, sqlite3.Error) as error:
             self._health.note(str(refusal(error, self._path.parent)))
@@ -130,11 +134,19 @@ def _sync_all(data_dir: DataDir, bodies: list[str], wal: int) -> None:
     os.fsync(wal)
 
 
+def _write_all_again(data_dir: DataDir, bodies: list[str]) -> None:
+    for name in bodies:
+        write_body_again(data_dir.body(name))
+    if bodies:
+        sync_directory(data_dir.path / "bodies")
+
+
 def _checkpoint(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _begin_log(db: sqlite3.Connection) -> None:
+    """Move the rest of the log into the file, and begin it anew: else the next commit would, and sync its head."""
     _checkpoint(db)
     db.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 
