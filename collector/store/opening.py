@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT = 5.0
 # A journal is checked whole at its opening (64 MiB in 0.15 s) up to this size; a larger one while it is used.
 CHECKED_FIRST = 64 * 1024**2
-MAX_WAL_BYTES = 64 * 1024 * 1024
+MAX_WAL_BYTES = 128 * 1024 * 1024
 
 
 def open_database(path: Path, durability: str) -> sqlite3.Connection:

@@ -36,7 +36,7 @@ _NORMAL = 1
 # Bytes that a commit on the event loop may have, which takes 2 ms at most where the disk isn't slow.
 MAX_QUICK_BYTES = 256 * 1024
 # Of the log, which is then moved into the file; and what a step adds whose size isn't told.
-LONG_LOG = 32 * 1024 * 1024
+LONG_LOG = 64 * 1024 * 1024
 _SOME_BYTES = 16 * 1024
 # Where small commits take longer, on the average, the disk is slow, and they are left to the thread.
 SLOW_COMMIT = 0.005
