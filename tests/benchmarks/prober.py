@@ -46,7 +46,7 @@ async def ask_at_pace(port: int, request: bytes, pause: float) -> None:
 
 
 async def _ask(port: int, request: bytes, free: list[_Connection]) -> None:
-    reader, writer = free.pop() if free else await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = _take_open(free) or await asyncio.open_connection("127.0.0.1", port)
     begun = time.monotonic()
     writer.write(request)
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -57,6 +57,16 @@ async def _ask(port: int, request: bytes, free: list[_Connection]) -> None:
         writer.close()
     else:
         free.append((reader, writer))
+
+
+def _take_open(free: list[_Connection]) -> _Connection | None:
+    """Take the connection that was used last, of those that weren't closed meanwhile as they were idle."""
+    while free:
+        reader, writer = free.pop()
+        if not reader.at_eof():
+            return reader, writer
+        writer.close()
+    return None
 
 
 def _wait_for_end() -> None:
