@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import structlog
 
+from collector.store import statements
 from collector.store.data_dir import DataDir, open_data_dir
 from collector.store.frames import check_frame
 from collector.store.journal import open_journal
@@ -206,7 +207,12 @@ async def test_one_byte_in_the_log_costs_no_more_than_its_page(tmp_path):
     assert damaged(store)[0].startswith("journal-")
 
 
-async def test_a_first_page_that_is_lost_costs_no_row(store):
+@pytest.mark.parametrize("is_swept", [True, False], ids=["swept", "killed before frames of parts were removed"])
+async def test_a_first_page_that_is_lost_costs_no_row(tmp_path, monkeypatch, is_swept):
+    if not is_swept:
+        monkeypatch.setattr(statements, "sweep", lambda *_: None)
+    store = await filled(tmp_path / "data")
+    monkeypatch.undo()
     body = bytearray(journal_of(store).read_bytes())
     body[:4096] = bytes(4096)
     journal_of(store).write_bytes(body)
