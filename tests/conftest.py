@@ -1,6 +1,7 @@
 """Options of the test run, and what it says at its head."""
 
 import random
+import signal
 
 
 def pytest_addoption(parser):
@@ -13,6 +14,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # What a shell began in the background ignores Ctrl-C, and so would the processes that are begun here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.seed is None:
         config.option.seed = random.randrange(10**6)
 

@@ -186,7 +186,8 @@ class Intake:
         key, body = head.idempotency_key, frame.body
         digest = hashlib.sha256(body).hexdigest() if key and isinstance(body, bytes) else getattr(body, "digest", "")
         order = self._journal.order_append(collector_id, frame, key, digest)
-        self._spool.keep(frame)
+        if frame.rows:
+            self._spool.keep(frame)
         return Begun(collector_id, frame, order)
 
     async def take_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:

@@ -59,7 +59,7 @@ class Spool:
     async def check(self, file: BodyFile, rest: bytes, format_: Format, bounds: Bounds) -> Frame:
         """Make sure that a body which is in a file, but for its rest, is a table, and give it as a frame."""
         if format_ != "json" or file.is_begun or self._is_counting:
-            body, rows = await file.finish(rest, is_synced=self._is_synced, then=_leave)
+            body, rows = await file.finish(rest, is_synced=self._is_synced)
         else:
             self._is_counting = True
             try:
@@ -84,7 +84,3 @@ def _count_plain_rows(body: bytes, bounds: Bounds) -> int | None:
     from collector.store.json_columns import count_plain_rows  # what it needs is nothing to begin with
 
     return count_plain_rows(body, bounds)
-
-
-def _leave() -> None:
-    """Leave the check to the process."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from collector.errors import EvaluationError
+from collector.errors import EvaluationError, StorageError
 from collector.fault_points import reach
 
 if TYPE_CHECKING:
@@ -52,7 +52,11 @@ class Spilling:
             target = work.data_dir.path / name
             part = await work.tools.workers.write_part(work.data_dir.journal, run, target, name)
             reach("part written")
-            is_moved = await work.journal.spill(run, part)
+            try:
+                is_moved = await work.journal.spill(run, part)
+            except StorageError:
+                target.unlink(missing_ok=True)  # the next try makes another, on a disk that may be full
+                raise
             if is_moved:
                 work.counts.damaged_rows += run.rows - part.rows
             else:

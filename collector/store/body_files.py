@@ -1,7 +1,7 @@
 """Body files: bodies too large for the journal, each a file beside it, whose name stands there in the body's place.
 
 A file is written several times as fast as a blob of SQLite's, and by several threads at once. It is there before the
-transaction that names it, and gone after the one that forgets it; one that no row names is of neither.
+transaction that names it, and gone once the disk has the one that forgets it; one that no row names is of neither.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class BodyFile:
         """Write what comes next; raise StorageError if the disk refuses."""
         await self._in_thread(self._write, data)
 
-    async def finish(self, data: bytes, *, is_synced: bool, then: Callable[[], T]) -> tuple[StoredBody, T]:
+    async def finish(
+        self, data: bytes, *, is_synced: bool, then: Callable[[], T] | None = None
+    ) -> tuple[StoredBody, T | None]:
         """Write the last of it, and have it on the disk if it ``is_synced``; raise StorageError if the disk refuses.
 
         Returns what came of ``then`` as well, which is called in the same thread.
@@ -95,7 +97,7 @@ class BodyFile:
         if self._digest is not None:
             self._digest.update(data)
 
-    def _finish(self, data: bytes, is_synced: bool, then: Callable[[], T]) -> T:  # noqa: FBT001  (run_sync takes no names)
+    def _finish(self, data: bytes, is_synced: bool, then: Callable[[], T] | None) -> T | None:  # noqa: FBT001  (run_sync takes no names)
         self._write(data)
         assert self._descriptor is not None  # noqa: S101  (it was written)
         if is_synced:
@@ -103,7 +105,7 @@ class BodyFile:
             sync_directory(self.path.parent)
         os.close(self._descriptor)
         self._descriptor = None
-        return then()
+        return None if then is None else then()
 
 
 def write_body_again(path: Path) -> None:

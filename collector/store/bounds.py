@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from collector.errors import BodyTooLarge
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Bounds:
     """Limits of a frame; ``max_bytes`` is of what an Arrow or parquet body unfolds to. Each check: BodyTooLarge."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import structlog
 import uuid6
 
 from collector.errors import DataDirError
@@ -19,6 +20,8 @@ from collector.store.checksums import file_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_log = structlog.get_logger()
 
 KEPT_REFERENCES = 2
 
@@ -82,9 +85,12 @@ class DataDir:
         return self.body(f"{uuid6.uuid7()}.{format_}")
 
     def remove_bodies(self, names: list[str]) -> None:
-        """Remove bodies that the journal has let go of."""
+        """Remove bodies that the journal has let go of; one that can't be goes at the next start."""
         for name in names:
-            self.body(name).unlink(missing_ok=True)
+            try:
+                self.body(name).unlink(missing_ok=True)
+            except OSError as error:
+                _log.warning("a body that is needed no more can't be removed", body=name, error=str(error))
 
     def snapshot(self, batch_id: str) -> Path:
         """Where the snapshot of a batch waits for delivery."""

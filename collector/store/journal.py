@@ -22,14 +22,13 @@ from collector.errors import DataDirError, StorageError
 from collector.fault_points import reach
 from collector.store import statements
 from collector.store.body_files import StoredBody
-from collector.store.data_dir import DataDir
 from collector.store.health import Health
 from collector.store.inspection import inspect
 from collector.store.opening import BUSY_TIMEOUT, open_database
 from collector.store.statements import MAX_FRAMES, Batch, Part, Run
 from collector.store.tending import Tending
 from collector.store.wal import read_only
-from collector.store.writer import Writer, nothing_kept
+from collector.store.writer import SMALL_STEP, Writer, nothing_kept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -45,9 +44,6 @@ _in_thread = trio.to_thread.run_sync
 # Idempotency keys that are no longer needed are removed every so often, so many in a transaction (in some 5 ms).
 KEYS_INTERVAL = 60.0
 KEYS_AT_ONCE = 1_000
-
-# Bytes that a step adds to the log which is as quick as a few small frames.
-_SMALL = 16 * 1024
 
 
 @dataclass(slots=True)
@@ -105,7 +101,6 @@ class Journal:
     def __init__(self, connection: sqlite3.Connection, writer: Writer, health: Health) -> None:
         self._writer = writer
         self._health = health
-        self._data_dir = DataDir(writer.path.parent)
         self._reading = trio.CapacityLimiter(1)
         self._unswept = statements.unswept(connection)
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
@@ -203,6 +198,7 @@ class Journal:
 
         def find_beside() -> Run | None:
             with closing(read_only(self._writer.path, BUSY_TIMEOUT)) as db:
+                db.execute("BEGIN")  # its queries are to see the same
                 return find(db)
 
         try:  # it takes up to 30 ms, in which others commit
@@ -225,7 +221,7 @@ class Journal:
                 self._waiting[run.collector].frame_rows -= run.rows
                 self._waiting[run.collector].frame_bytes -= run.size
 
-        is_moved, _ = await self._writer.execute(lambda db: statements.move_to_part(db, run, part), count, _SMALL)
+        is_moved, _ = await self._writer.execute(lambda db: statements.move_to_part(db, run, part), count, SMALL_STEP)
         reach("moved")
         if is_moved:
             await self._sweep(run.collector)
@@ -240,10 +236,10 @@ class Journal:
         """Remove frames of a collector that are in parts, a few at a time, so that nobody's commit waits for long."""
         with suppress(StorageError):  # it is in ``trouble``; what is left goes with the next, or after the next start
             while True:
-                bodies = await self._writer.execute(lambda db: statements.sweep(db, collector), size=_SMALL)
+                bodies = await self._writer.execute(lambda db: statements.sweep(db, collector), size=SMALL_STEP)
                 if bodies is None:
                     return
-                self._data_dir.remove_bodies(bodies)
+                self._writer.unneeded_bodies += bodies
                 reach("swept")
 
     # Batches
@@ -369,7 +365,7 @@ class Journal:
             self._count_bytes(collector, -self._buffered[collector])
 
         rows, parts, batches, bodies = await self._writer.execute(lambda db: statements.forget(db, collector), count)
-        self._data_dir.remove_bodies(bodies)
+        self._writer.unneeded_bodies += bodies
         return rows, parts, batches
 
     async def known_files(self) -> tuple[set[str], set[str], set[str]]:

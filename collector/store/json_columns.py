@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import orjson
 
-from collector.store.json_body import MAX_CELLS
+from collector.store.json_body import JSON_SPACES, MAX_CELLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +31,10 @@ _SPACE, _QUOTE, _COMMA, _COLON, _SMALL_E, _ZERO, _OBJECT, _LIST = b' ",:e0{['
 _TO_SMALL = 0x20  # by this bit small letters differ from large ones
 _TEN = 10
 _FIRST_PRINTABLE = 0x20
-# More digits may be more than a float holds; a longer text is no number, and worth no care.
-_MAX_TOKEN = 300
+# So many digits and an exponent of two are less than a float holds; a longer text is no number, and worth no care.
+_MAX_TOKEN = 200
+# All keys are compared in as many words as the longest has.
+_MAX_KEY = 64
 _LONG_EXPONENT = re.compile(rb"[eE][+-]?[0-9]{3}")
 _FEW = 64  # are found one by one in less time than all together
 # Keys are compared eight bytes at a time, from their end; by how many of them count, the mask of those.
@@ -43,7 +45,7 @@ _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def count_plain_rows(body: bytes, bounds: Bounds) -> int | None:
     """Count the rows of columns of plain values, keyed alike or lists of one length; None if that isn't sure."""
-    body = body.strip()
+    body = body.strip(JSON_SPACES)
     text = np.frombuffer(body, np.uint8)
     # As signed numbers, what isn't ASCII is negative.
     if b"\\" in body or text.view(np.int8).min(initial=127) < _FIRST_PRINTABLE:
@@ -140,12 +142,16 @@ def _first_keys(body: bytes, text: Text, words: Words, start: int, end: int) -> 
     quotes = np.flatnonzero(column == _QUOTE)
     closing = np.flatnonzero(column[quotes + 1] == _COLON)
     opens, ends = quotes[closing - 1], quotes[closing] + 1
-    firsts = column[opens + 1]
-    if closing.min(initial=1) == 0 or ((firsts == _SPACE) | (firsts == _COMMA) | (firsts == _COLON)).any():
+    lengths, firsts = ends - opens, column[opens + 1]
+    if closing.min(initial=1) == 0 or lengths.max(initial=0) > _MAX_KEY:
         return None
-    keys = _Keys(words, ends + start, ends - opens)
-    is_sure = keys.are_growing or len(orjson.loads(body[start:end])) == keys.rows
-    return keys if is_sure and keys.are_of(column, words, start) else None
+    if ((firsts == _SPACE) | (firsts == _COMMA) | (firsts == _COLON)).any():
+        return None
+    keys = _Keys(words, ends + start, lengths)
+    if not keys.are_of(column, words, start):
+        return None
+    # Its numbers are short, so that orjson takes what msgspec took.
+    return keys if keys.are_growing or len(orjson.loads(body[start:end])) == keys.rows else None
 
 
 class _Keys:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from collector.store.json_body import read_columns
+from collector.store.json_body import has_spaced_name, read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,8 +44,9 @@ def _rows_of(bodies: list[bytes]) -> Columns | None:
     """
     if not {body[:1] for body in bodies} <= _OPENINGS:
         return None
+    body = b"[%b]" % b",".join(bodies)
     try:
-        data = orjson.loads(b"[%b]" % b",".join(bodies))
+        data = orjson.loads(body)
     except orjson.JSONDecodeError:  # or it has NaN
         return None
     if len(data) != len(bodies):
@@ -56,7 +57,7 @@ def _rows_of(bodies: list[bytes]) -> Columns | None:
         return None
     columns = names.pop()
     # A name that stands twice shows by this in each body; see json_body.
-    if set(map(bytes.count, bodies, repeat(b'":'))) != {names_each * len(columns)}:
+    if set(map(bytes.count, bodies, repeat(b'":'))) != {names_each * len(columns)} or has_spaced_name(body):
         return None
     return {name: values[number :: len(columns)] for number, name in enumerate(columns)}
 

@@ -108,13 +108,13 @@ def frame_row(collector: str, frame: Frame, now: float) -> tuple[Any, ...]:
     return (*of, len(body), now, stored, checksum)
 
 
-def body_files(db: sqlite3.Connection, run: Run) -> list[str]:
-    """Name the files that have bodies of a run of frames."""
+def body_files(db: sqlite3.Connection, collector: str, first: int, last: int) -> list[str]:
+    """Name the files that have bodies of a collector's frames with numbers from ``first`` to ``last``."""
     # By the other index it would look at the body of each.
     query = (
         f"SELECT body FROM frame INDEXED BY frame_by_file WHERE {_IN_FILE} AND collector = ? AND seq BETWEEN ? AND ?"  # noqa: S608  (ours)
     )
-    return [name for (name,) in db.execute(query, (run.collector, run.first, run.last))]
+    return [name for (name,) in db.execute(query, (collector, first, last))]
 
 
 def is_key_known(db: sqlite3.Connection, collector: str, key: str, digest: str, now: float) -> bool:
@@ -266,7 +266,7 @@ def sweep(db: sqlite3.Connection, collector: str) -> list[str] | None:
         db.execute("DELETE FROM moved WHERE rowid = ?", (rowid,))
     if run is None:
         return []
-    bodies = body_files(db, run)
+    bodies = body_files(db, collector, run.first, run.last)
     db.execute(
         "DELETE FROM frame WHERE collector = ? AND batch IS ? AND seq BETWEEN ? AND ?",
         (collector, batch, run.first, run.last),
@@ -447,7 +447,7 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
 
     Returns its undelivered rows, the paths of its parts, its batches' ids, the names of its body files.
     """
-    bodies = body_files(db, Run(collector, 0, 2**62, 0, 0, 0, 0))
+    bodies = body_files(db, collector, 0, 2**62)
     while sweep(db, collector) is not None:
         pass  # their rows are in parts, and counted there
     rows = db.execute(

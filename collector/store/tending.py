@@ -83,12 +83,16 @@ class Tending:
 
     async def _sync(self, wal: int) -> None:
         self._writer.has_unsynced = False
+        data_dir = DataDir(self._path.parent)
         bodies, self._writer.unsynced_bodies = self._writer.unsynced_bodies, []
+        unneeded, self._writer.unneeded_bodies = self._writer.unneeded_bodies, []
         try:
-            await trio.to_thread.run_sync(_sync_all, DataDir(self._path.parent), bodies, wal)
+            await trio.to_thread.run_sync(_sync_all, data_dir, bodies, wal)
+            await trio.to_thread.run_sync(data_dir.remove_bodies, unneeded)
             await self._writer.use(partial(self._give_back, wal))
         except OSError as error:
             self._writer.unsynced_bodies += bodies
+            self._writer.unneeded_bodies += unneeded
             self._health.note(str(refusal(error, self._path.parent)), is_losing=True)
         except sqlite3.Error as error:
             self._writer.told(error)

@@ -35,9 +35,10 @@ T = TypeVar("T")
 _NORMAL = 1
 # Bytes that a commit on the event loop may have, which takes 2 ms at most where the disk isn't slow.
 MAX_QUICK_BYTES = 256 * 1024
-# Of the log, which is then moved into the file; and what a step adds whose size isn't told.
+# Bytes that a step without a body adds to the log, more or less.
+SMALL_STEP = 16 * 1024
+# Of the log, which is then moved into the file.
 LONG_LOG = 64 * 1024 * 1024
-_SOME_BYTES = 16 * 1024
 # Where small commits take longer, on the average, the disk is slow, and they are left to the thread.
 SLOW_COMMIT = 0.005
 _WEIGHT = 0.1  # of the last commit in the average
@@ -84,6 +85,7 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, path: Path, health: Health) -> None:
         self.has_unsynced = False
         self.unsynced_bodies: list[str] = []
+        self.unneeded_bodies: list[str] = []  # but for a power cut, while the commit that let go of them isn't synced
         self.log_is_long = trio.Event()
         self._log_bytes = 0
         self._is_syncing = connection.execute("PRAGMA synchronous").fetchone() != (_NORMAL,)
@@ -146,7 +148,7 @@ class Writer:
         self._count_log(orders)
 
     def _count_log(self, orders: list[Order[Any]]) -> None:
-        self._log_bytes += _SOME_BYTES + sum(0 if order.size == math.inf else int(order.size) for order in orders)
+        self._log_bytes += SMALL_STEP + sum(0 if order.size == math.inf else int(order.size) for order in orders)
         if self._log_bytes >= LONG_LOG:
             self.log_is_long.set()
 

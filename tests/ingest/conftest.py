@@ -11,6 +11,7 @@ import httpx
 import pytest
 import trio
 from fakes import FakeSupervisor, collector_config
+from trio.testing import wait_all_tasks_blocked
 
 from collector.config import CollectorServiceConfig
 from collector.ingest.app import make_app
@@ -26,13 +27,31 @@ from collector.store.frames import check_file
 from collector.store.journal import open_journal
 
 
+class WatchedDraining(Draining):
+    """Tells of the first request."""
+
+    def __init__(self):
+        super().__init__()
+        self._has_come = trio.Event()
+
+    def enter(self):
+        super().enter()
+        self._has_come.set()
+
+    async def wait_for_request(self):
+        """Return once its handler waits for its body."""
+        with trio.fail_after(10):
+            await self._has_come.wait()
+        await wait_all_tasks_blocked()
+
+
 class Service:
     """All that a test may want to look at; ``http`` speaks to it."""
 
     def __init__(self, journal, supervisor, secret, data_dir):
         self.journal = journal
         self.supervisor = supervisor
-        self.draining = Draining()
+        self.draining = WatchedDraining()
         self.data_dir = data_dir
         spool = Spool(data_dir, journal, self._check, is_synced=False)
         self.intake = Intake(supervisor, journal, spool, secret)

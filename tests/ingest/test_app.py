@@ -385,7 +385,7 @@ async def test_a_stopping_service_refuses_with_a_hint_when_to_come_again(service
 
 async def test_a_request_in_flight_is_answered_and_waited_for(service, nursery):
     async def body():
-        await wait_all_tasks_blocked()  # until its handler waits for it
+        await service.draining.wait_for_request()
         service.draining.begin()
         nursery.start_soon(service.draining.wait_idle)
         await wait_all_tasks_blocked()

@@ -254,9 +254,9 @@ async def test_a_body_beside_others_beyond_the_limit_is_asked_to_come_later(open
     answers = []
 
     async def slow():
-        yield ROW
+        await service.draining.wait_for_request()
         answers.append(await service.post("/main/data", ROW))
-        yield b" "
+        yield ROW
 
     async with open_service(limits={limit: 1}) as service:
         assert (await service.post("/main/data", slow())).status_code == 201

@@ -78,6 +78,13 @@ async def test_one_that_is_no_table_leaves_nothing(open_service, body):
         assert (service.data_dir.bodies(), service.rows()) == ([], 0)
 
 
+@pytest.mark.parametrize("body", [b'{"a": []}', b"[]"])
+async def test_one_without_rows_leaves_nothing(open_service, body):
+    async with open_service() as service:
+        assert (await service.post("/main/data", body[:-1] + b" " * MAX_HELD + body[-1:])).status_code == 201
+        assert (service.data_dir.bodies(), service.rows()) == ([], 0)
+
+
 async def test_one_that_is_too_large_leaves_nothing(open_service):
     async with open_service(limits={"max_rows": ROWS - 1}) as service:
         assert (await service.post("/main/data", LARGE)).status_code == 413

@@ -1,9 +1,11 @@
 """What is spilled to parts, and what a report gets of it."""
 
 import pyarrow.parquet as pq
+import pytest
 import trio
 
 from collector.config import CollectorServiceConfig
+from collector.errors import StorageError
 
 from .fakes import running, settled
 
@@ -65,3 +67,18 @@ async def test_a_part_whose_frames_a_batch_was_cut_through_is_dropped(world):
             await pipeline.flush()
             await settled()
         assert w.delivery.rows == [[0, 1, 2], [3, 4, 5]]
+
+
+async def test_a_part_that_the_disk_keeps_from_the_journal_leaves_nothing(world, monkeypatch):
+    """It is tried again under another name, on a disk that may be full."""
+    async with world() as w:
+
+        async def refuse(*_):
+            raise StorageError("the disk is full")
+
+        await w.post(3)
+        monkeypatch.setattr(w.journal, "spill", refuse)
+        spilling = w.pipeline()._spilling  # noqa: SLF001  (in the pipeline it would be tried again)
+        with pytest.raises(StorageError):
+            await spilling.spill(None)
+        assert list((w.data_dir.path / "parts").iterdir()) == []

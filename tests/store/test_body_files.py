@@ -1,11 +1,13 @@
 import hashlib
 import os
 import stat
+import time
 import zlib
 from contextlib import closing
 
 import pyarrow.parquet as pq
 import pytest
+import structlog
 import trio
 
 from collector.errors import StorageError
@@ -17,6 +19,7 @@ from collector.store.parts import write_part
 from collector.store.recovery import make_journal
 from collector.store.salvage import salvage
 from collector.store.statements import Part
+from collector.store.tending import SYNC_INTERVAL
 
 BODY = b'{"a": [1, 2, 3]}'
 
@@ -38,7 +41,7 @@ def body_file(data_dir, *, is_digested=False):
 
 
 async def stored(data_dir, body=BODY, rows=3):
-    kept, _ = await body_file(data_dir).finish(body, is_synced=False, then=dict)
+    kept, _ = await body_file(data_dir).finish(body, is_synced=False)
     return Frame("json", kept, rows)
 
 
@@ -49,6 +52,16 @@ async def spill(journal, data_dir, collector="main"):
     written = write_part(str(data_dir.journal), collector, run.first, run.last, str(data_dir.path / name))
     assert await journal.spill(run, Part(name, written.rows, written.size))
     return name, written
+
+
+async def left_after_a_sync(data_dir, mock_clock, count):
+    """Give the files that are left once no more are than so many."""
+    mock_clock.jump(SYNC_INTERVAL)
+    for _ in range(1_000):
+        await trio.to_thread.run_sync(time.sleep, 0.01)
+        if len(data_dir.bodies()) == count:
+            break
+    return data_dir.bodies()
 
 
 async def test_a_file_has_all_that_was_written(data_dir):
@@ -64,7 +77,7 @@ async def test_a_file_has_all_that_was_written(data_dir):
 async def test_a_file_is_on_the_disk_if_it_is_to_be(data_dir, monkeypatch, is_synced):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda opened: synced.append(stat.S_ISDIR(os.fstat(opened).st_mode)))
-    await body_file(data_dir).finish(BODY, is_synced=is_synced, then=dict)
+    await body_file(data_dir).finish(BODY, is_synced=is_synced)
     assert synced == ([False, True] if is_synced else [])
 
 
@@ -86,12 +99,14 @@ def test_a_file_that_has_become_a_part_needs_no_syncing(data_dir):
     sync_body(data_dir.new_body("json"))
 
 
-async def test_a_frame_in_a_file_becomes_rows_of_a_part_and_the_file_goes(journal, data_dir):
+async def test_a_frame_in_a_file_becomes_rows_of_a_part_and_the_file_goes(journal, data_dir, mock_clock):
+    """It stays until the disk has that it isn't needed: after a power cut, the journal of before names it."""
     await journal.append("main", Frame("json", b'{"a": [0]}', 1))
-    await journal.append("main", await stored(data_dir))
+    await journal.append("main", frame := await stored(data_dir))
     name, written = await spill(journal, data_dir)
     assert pq.read_table(data_dir.path / name).to_pydict() == {"a": [0, 1, 2, 3]}
-    assert (written.damaged, data_dir.bodies(), journal.waiting("main").rows) == ((), [], 4)
+    assert (written.damaged, data_dir.bodies(), journal.waiting("main").rows) == ((), [frame.body.path], 4)
+    assert await left_after_a_sync(data_dir, mock_clock, 0) == []
 
 
 async def test_it_counts_as_any_other_also_after_a_restart(data_dir):
@@ -122,11 +137,23 @@ async def test_the_journal_knows_its_files_and_the_others_are_orphans(journal, d
     assert data_dir.bodies() == [known.body.path]
 
 
-async def test_a_collector_that_is_forgotten_takes_its_files_along(journal, data_dir):
+async def test_a_collector_that_is_forgotten_takes_its_files_along(journal, data_dir, mock_clock):
     await journal.append("main", await stored(data_dir))
     await journal.append("other", other := await stored(data_dir))
     assert (await journal.forget("main"))[0] == 3
-    assert data_dir.bodies() == [other.body.path]
+    assert await left_after_a_sync(data_dir, mock_clock, 1) == [other.body.path]
+
+
+async def test_a_file_that_can_not_be_removed_is_told_and_stops_nothing(journal, data_dir, mock_clock):
+    await journal.append("main", frame := await stored(data_dir))
+    await journal.append("main", await stored(data_dir))
+    await spill(journal, data_dir)
+    frame.body.path.unlink()
+    frame.body.path.mkdir()
+    with structlog.testing.capture_logs() as logs:
+        assert await left_after_a_sync(data_dir, mock_clock, 1) == [frame.body.path]
+    assert [log["body"] for log in logs] == [frame.body.name]
+    await journal.append("main", Frame("json", BODY, 3))
 
 
 async def test_files_are_on_the_disk_a_second_later(data_dir, monkeypatch):

@@ -534,6 +534,23 @@ async def test_a_run_is_found_beside_what_is_written(journal, monkeypatch):
         release.set()
 
 
+async def test_a_run_is_of_one_state_of_the_journal(journal, path, monkeypatch):
+    """While it is looked for, others seal."""
+    look = statements._last_moved  # noqa: SLF001  (the first query of several)
+
+    def seal_meanwhile(db, *args):
+        found = look(db, *args)
+        monkeypatch.undo()
+        with closing(sqlite3.connect(path)) as other, other:
+            statements.seal(other, "main", "b1", math.inf, 1.0)
+        return found
+
+    await _append(journal, 2, 2)
+    monkeypatch.setattr(statements, "_last_moved", seal_meanwhile)
+    run = await journal.next_run("main", None, MANY, MANY)
+    assert (run.frames, run.rows) == (2, 4)
+
+
 async def test_a_spill_of_what_is_forgotten_changes_nothing(journal):
     await _append(journal, 2)
     run = await journal.next_run("main", None, MANY, MANY)

@@ -101,6 +101,9 @@ def test_a_column_may_have_any_name(name):
         b'{"a": [{"b": 1, "b": 2}]}',
         b'{"a": ["\\"b\\": 1"], "a": [2]}',
         b'{"\\u0061": [1], "a": [2]}',
+        b'[{"a":1,"a" :2}]',
+        b'{"a":[1],"a"\n:[2]}',
+        b'{"a":{"0":1,"0"\t :2}}',
     ],
 )
 def test_a_name_that_stands_twice_is_refused(body):

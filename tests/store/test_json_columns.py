@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -99,6 +100,10 @@ def test_what_clients_send_is_counted(body):
         b'{"a": [1e999]}',
         b'{"a": {"0": -1E+999}}',
         b'{"a": {"0": 1%s}}' % (b"0" * 400),
+        b'{"a": [%se99]}' % (b"9" * 250),
+        b'{"a": {"1": 1, "0": %se99}}' % (b"9" * 250),
+        b'{"a": [1]}\x0c',
+        b'\x0b{"a": [1]}',
         b'{"a": ["\xc3\xa9"]}',
         b'{"a": ["\x01"]}',
         b'{"a": ["\\u0041"]}',
@@ -111,6 +116,16 @@ def test_what_clients_send_is_counted(body):
 )
 def test_whatever_leaves_a_doubt_is_parsed(body):
     assert count_plain_rows(body, NO_BOUNDS) is None
+
+
+def test_one_long_key_takes_no_memory_for_each_of_the_others():
+    body = json.dumps({"a": {"k" * 100_000: 0} | {str(row): row for row in range(1_500)}}).encode()
+    tracemalloc.start()
+    try:
+        assert count_plain_rows(body, NO_BOUNDS) is None
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(body)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("number", ["1e999", "1E+999", "-1e0300"])

@@ -42,7 +42,7 @@ async def test_a_body_whose_fsync_fails_is_written_anew(data_dir, monkeypatch):
 
     async with open_journal(data_dir.journal) as journal:
         file = BodyFile(data_dir.new_body("json"), trio.CapacityLimiter(1), is_digested=False)
-        body, _ = await file.finish(BODY, is_synced=False, then=dict)
+        body, _ = await file.finish(BODY, is_synced=False)
         before = body.path.stat()
         monkeypatch.setattr(os, "fsync", fail)
         await journal.append("main", Frame("json", body, 3))
