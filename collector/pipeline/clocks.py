@@ -6,14 +6,16 @@ clock. So whoever waits for a wall time looks again when told.
 
 from __future__ import annotations
 
+import math
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _log = structlog.get_logger()
 
@@ -30,15 +32,27 @@ def _passed() -> float:
 class Clocks:
     """The wall clock, and by how much it was set since the start; ``passed`` counts seconds, suspended ones too.
 
-    ``changed`` is set when a wait for a wall time has become wrong, as the clock was set or the machine suspended; a
-    new event then takes its place. Who takes it before computing how long to wait misses nothing.
+    ``changes`` counts how often a wait for a wall time has become wrong, as the clock was set or the machine suspended.
     """
 
     def __init__(self, now: Callable[[], float] = time.time, passed: Callable[[], float] = _passed) -> None:
         self.now = now
         self.set_by = 0.0
-        self.changed = trio.Event()
+        self.changes = 0
         self._passed = passed
+        self._waits: set[trio.CancelScope] = set()
+
+    @contextmanager
+    def until(self, due: float | None) -> Iterator[None]:
+        """Cancel what is in the block at a wall time (None: never), and whenever the wait for it has become wrong."""
+        seconds = math.inf if due is None else max(0.0, due - self.now())
+        wait = trio.CancelScope(deadline=trio.current_time() + seconds)
+        self._waits.add(wait)
+        try:
+            with wait:
+                yield
+        finally:
+            self._waits.remove(wait)
 
     async def watch(self) -> None:
         """Notice when the wall clock is set and when the machine was suspended; runs until cancelled."""
@@ -60,5 +74,6 @@ class Clocks:
         if suspended > TOLERANCE:
             _log.warning("the machine was suspended; what was due is made up for once", seconds=round(suspended))
         self.set_by += set_by
-        self.changed.set()
-        self.changed = trio.Event()
+        self.changes += 1
+        for wait in self._waits:
+            wait.cancel()

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import trio
 import uuid6
 
 from collector.config import CronTrigger
 from collector.fault_points import reach
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from collector.config.triggers import Trigger
     from collector.pipeline.work import Work
     from collector.store.statements import Batch
@@ -49,43 +46,39 @@ class Sealing:
             came = await self._wait_for_any(due)
             if came == "clock":
                 continue
-            await self.seal(trigger.rows if came == "rows" and trigger.rows else math.inf)
+            batch = await self._cut(trigger.rows if came == "rows" and trigger.rows else math.inf)
+            if due is not None and came == "time" and self._clocks.set_by == set_by:
+                self._work.counts.lateness.observe(max(0.0, self._clocks.now() - due))
+            await self._tell(batch)
             if due is not None:
-                if came == "time" and self._clocks.set_by == set_by:
-                    self._work.counts.lateness.observe(max(0.0, self._clocks.now() - due))
                 fired = self._fired(trigger, due, is_full=came == "rows")
                 await self._journal.set_clock(self._work.id, fired)
 
     async def seal(self, rows: float = math.inf) -> Batch | None:
         """Seal the oldest open rows, at least so many, by default all; None if there are none, or fewer."""
+        batch = await self._cut(rows)
+        await self._tell(batch)
+        return batch
+
+    async def _cut(self, rows: float) -> Batch | None:
         try:
-            batch = await self._journal.seal(self._work.id, str(uuid6.uuid7()), rows)
+            return await self._journal.seal(self._work.id, str(uuid6.uuid7()), rows)
         finally:
             self._work.to_evaluate.ring()  # a client that hangs up while it flushes may have sealed one nevertheless
+
+    async def _tell(self, batch: Batch | None) -> None:
         if batch is not None:
             reach("sealed")
             self._work.log.info("batch sealed", batch=batch.id, rows=batch.rows)
             await self._work.count()
-        return batch
 
     async def _wait_for_any(self, due: float | None) -> str:
         """Wait until enough rows wait ("rows"), it is time ("time"), or the time to wait is another ("clock")."""
-        came = "time"
-
-        async def wait_for(name: str, wait: Callable[[], Awaitable[None]]) -> None:
-            nonlocal came
-            await wait()
-            came = name
-            nursery.cancel_scope.cancel()
-
-        rows = self._work.config.trigger.rows or math.inf
-        changed = self._clocks.changed
-        async with trio.open_nursery() as nursery:
-            if due is not None:
-                nursery.cancel_scope.deadline = trio.current_time() + max(0.0, due - self._clocks.now())
-            nursery.start_soon(wait_for, "clock", changed.wait)
-            nursery.start_soon(wait_for, "rows", lambda: self._journal.wait_for_rows(self._work.id, rows))
-        return came
+        came, changes = "time", self._clocks.changes
+        with self._clocks.until(due):
+            await self._journal.wait_for_rows(self._work.id, self._work.config.trigger.rows or math.inf)
+            came = "rows"
+        return came if self._clocks.changes == changes else "clock"
 
     def _fired(self, trigger: Trigger, due: float, *, is_full: bool) -> float:
         """Give the time from which the next one is counted: no drift, and no burst for what was missed."""

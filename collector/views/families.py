@@ -47,10 +47,13 @@ class Seen:
     evidently_version: str
 
 
-def write(metrics: list[Metric], accept: str) -> tuple[bytes, str]:
-    """Write metrics, and those of the process, in the format that a client accepts; return it with its media type."""
+def write(seen: Seen, accept: str) -> tuple[bytes, str]:
+    """Write all metrics, and those of the process, in the format that a client accepts; return it with its media type.
+
+    For a thread: what counts by label may get another one meanwhile, so each is taken as a list first.
+    """
     encode, media_type = choose_encoder(accept)
-    return encode(_Gathered([*metrics, *ProcessCollector(registry=None).collect()])), media_type
+    return encode(_Gathered([*families(seen), *ProcessCollector(registry=None).collect()])), media_type
 
 
 def families(seen: Seen) -> Iterator[Metric]:
@@ -68,7 +71,7 @@ def families(seen: Seen) -> Iterator[Metric]:
         values = (((one.id, by), value) for one, _ in each for by, value in of_status_by(one).items())
         yield _gauge(name, help_, ["collector", label], values)
     for name, help_, label, of_counts_by in _COUNTERS_BY:
-        values = (((one.id, by), value) for one, counts in each for by, value in of_counts_by(counts).items())
+        values = (((one.id, by), value) for one, counts in each for by, value in list(of_counts_by(counts).items()))
         yield _counter(name, help_, ["collector", label], values)
     for name, help_, of_counts_histogram in _HISTOGRAMS:
         histograms = (((one.id,), of_counts_histogram(counts)) for one, counts in each)
@@ -124,7 +127,7 @@ def _of_service(seen: Seen) -> Iterator[Metric]:
         "worker_restarts",
         "Worker processes that died, or were cut off as what they did took too long or was no longer wanted.",
         ["reason"],
-        (((reason,), count) for reason, count in seen.workers_ended.items()),
+        (((reason,), count) for reason, count in list(seen.workers_ended.items())),
     )
 
 
@@ -134,13 +137,13 @@ def _of_requests(seen: Seen) -> Iterator[Metric]:
         "http_requests",
         "Requests that were answered, by route (not path), method and status.",
         ["route", "method", "status"],
-        (((kind.route, kind.method, str(kind.status)), count) for kind, count in counts.answered.items()),
+        (((kind.route, kind.method, str(kind.status)), count) for kind, count in list(counts.answered.items())),
     )
     yield _histogram(
         "http_request_duration_seconds",
         "Time from a request's head to its answer; its body arrives meanwhile.",
         ["route"],
-        (((route,), histogram) for route, histogram in counts.answer_seconds.items()),
+        (((route,), histogram) for route, histogram in list(counts.answer_seconds.items())),
     )
     yield _counter(
         "refused_connections",
@@ -157,7 +160,7 @@ def _of_requests(seen: Seen) -> Iterator[Metric]:
         (
             ((id_, reason), count)
             for id_, refused in {**of_each, "": counts.refused_requests}.items()
-            for reason, count in refused.items()
+            for reason, count in list(refused.items())
         ),
     )
 
