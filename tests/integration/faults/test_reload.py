@@ -16,10 +16,7 @@ EDITED = ["main", "other"]
 
 @pytest.fixture
 def daemon(make_daemon):
-    daemon = make_daemon(service_config({name: numbered(rows_trigger(NEVER)) for name in [*EDITED, "still"]}))
-    daemon.start()
-    wait_until(lambda: "evidently is warm" in daemon.log)
-    return daemon
+    return make_daemon(service_config({name: numbered(rows_trigger(NEVER)) for name in [*EDITED, "still"]})).start()
 
 
 def config_in(daemon):
@@ -49,6 +46,7 @@ def seconds_of_an_edit(daemon, rows):
 
 
 def test_a_good_edit_is_taken_within_a_second_and_a_bad_one_is_told(daemon):
+    wait_until(lambda: "evidently is warm" in daemon.log)
     assert min(seconds_of_an_edit(daemon, rows) for rows in (5, 6, 7)) < 1
     good = daemon.config_path.read_text(encoding="utf-8")
     daemon.config_path.write_text(good.replace('"rows_count": 7', '"rows_count": "seven"'), encoding="utf-8")
