@@ -9,7 +9,7 @@ The map of the package, in the order in which rows go through it::
     pipeline    one collector at work: wait for the trigger, seal, evaluate, deliver; its supervisor, its workers
     evaluation  in worker processes only: the one place that knows Evidently
     views       what the operator sees
-    daemon      puts them together in one nursery; ``systemd`` is told of its turns
+    daemon      puts them together in one nursery; ``systemd`` is told of its turns, ``freed_memory`` is used again
     cli         ``evidently collector``; ``commands``, ``checking`` and ``demo`` are what its commands do
     plugin      adds the command to Evidently's own
 

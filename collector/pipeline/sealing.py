@@ -69,8 +69,8 @@ class Sealing:
     async def _tell(self, batch: Batch | None) -> None:
         if batch is not None:
             reach("sealed")
-            self._work.log.info("batch sealed", batch=batch.id, rows=batch.rows)
             await self._work.count()
+            self._work.log.info("batch sealed", batch=batch.id, rows=batch.rows)
 
     async def _wait_for_any(self, due: float | None) -> str:
         """Wait until enough rows wait ("rows"), it is time ("time"), or the time to wait is another ("clock")."""

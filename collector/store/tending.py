@@ -84,8 +84,10 @@ class Tending:
     async def _sync(self, wal: int) -> None:
         self._writer.has_unsynced = False
         data_dir = DataDir(self._path.parent)
-        bodies, self._writer.unsynced_bodies = self._writer.unsynced_bodies, []
         unneeded, self._writer.unneeded_bodies = self._writer.unneeded_bodies, []
+        gone = frozenset(unneeded)  # with the commit that lets go of them: they are in parts, which are on the disk
+        bodies = [name for name in self._writer.unsynced_bodies if name not in gone]
+        self._writer.unsynced_bodies = []
         try:
             await trio.to_thread.run_sync(_sync_all, data_dir, bodies, wal)
             await trio.to_thread.run_sync(data_dir.remove_bodies, unneeded)

@@ -156,15 +156,15 @@ async def test_a_file_that_can_not_be_removed_is_told_and_stops_nothing(journal,
     await journal.append("main", Frame("json", BODY, 3))
 
 
-async def test_files_are_on_the_disk_a_second_later(data_dir, monkeypatch):
-    monkeypatch.setattr("collector.store.tending.SYNC_INTERVAL", 0.01)
-    synced = trio.Event()
-    token = trio.lowlevel.current_trio_token()
-    monkeypatch.setattr("collector.store.tending.sync_body", lambda _: token.run_sync_soon(synced.set))
-    async with open_journal(data_dir.journal) as journal:
-        await journal.append("main", await stored(data_dir))
-        with trio.fail_after(10):
-            await synced.wait()
+async def test_files_are_on_the_disk_a_second_later_but_for_those_that_are_parts_by_then(
+    journal, data_dir, monkeypatch, mock_clock
+):
+    synced = []
+    monkeypatch.setattr("collector.store.tending.sync_body", synced.append)
+    await journal.append("main", await stored(data_dir))
+    await spill(journal, data_dir)
+    await journal.append("main", frame := await stored(data_dir))
+    assert await left_after_a_sync(data_dir, mock_clock, 1) == synced == [frame.body.path]
 
 
 async def test_of_a_broken_journal_frames_in_files_are_kept_and_files_of_none_set_aside(data_dir):
