@@ -35,7 +35,7 @@ def tests(session: nox.Session, quart: str) -> None:
     session.install(".[test]")
     # The bounds in pyproject.toml choose a pair by the version of Python; here the other one is forced.
     session.install("--no-deps", *QUART_PAIRS[quart])
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session

@@ -197,7 +197,7 @@ def test_an_id_may_be_almost_anything(collector_id):
 
 @pytest.mark.parametrize(
     "collector_id",
-    ["", "x" * (MAX_ID_LENGTH + 1), "a/b", "..", "a..b", ".", "\0nul", "a\nb", "\x7f", "\ud800", *RESERVED_IDS],
+    ["", "x" * (MAX_ID_LENGTH + 1), "a/b", "..", "a..b", ".", "\0nul", "a\nb", "\x7f", "\ud800", *sorted(RESERVED_IDS)],
 )
 def test_an_id_that_can_be_no_part_of_a_path_is_refused(collector_id):
     with pytest.raises(ValueError, match="id"):

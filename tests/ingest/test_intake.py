@@ -99,7 +99,7 @@ async def test_a_large_body_is_checked_as_a_small_one_is(service):
         ({}, b"{bad", "JSON is malformed"),
         ({"content_encoding": "br"}, ROW, "the Content-Encoding 'br' isn't known"),
         ({"content_encoding": "gzip"}, ROW, "isn't gzip"),
-        ({"content_encoding": "gzip"}, gzip.compress(b""), "the body is empty"),
+        ({"content_encoding": "gzip"}, gzip.compress(b"", mtime=0), "the body is empty"),
     ],
 )
 async def test_a_bad_body_is_refused_on_each_route_and_nothing_is_kept(service, path, headers, body, told):
