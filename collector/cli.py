@@ -282,7 +282,7 @@ def check(config_path: ConfigPath = DEFAULT_CONFIG_PATH) -> None:
 
     [dim]$[/dim] evidently-collector check --config-path collector_config.json
     """
-    from collector.checking import check_config
+    from collector.commands.check import check_config
     from collector.config.files import placed
     from collector.errors import ConfigError
     from collector.views.logs import set_up_logs
@@ -322,7 +322,7 @@ def demo(
     """
     from rich.console import Console
 
-    from collector.demo import run_demo
+    from collector.commands.demo import run_demo
 
     run_demo(directory, Console())
 

@@ -17,33 +17,33 @@ import trio
 
 from collector import __version__
 from collector.errors import CollectorError, ConfigError, EvaluationError
-from collector.freed_memory import keep_freed_memory
-from collector.ingest.door import Door
-from collector.ingest.draining import Draining
-from collector.ingest.front_door import FrontDoor
+from collector.host.freed_memory import keep_freed_memory
+from collector.host.systemd import notify_ready, notify_reloading, notify_stopping
+from collector.ingest.http.door import Door
+from collector.ingest.http.draining import Draining
+from collector.ingest.http.front_door import FrontDoor
+from collector.ingest.http.server import make_tls, serve_http
 from collector.ingest.intake import Intake
-from collector.ingest.server import make_tls, serve_http
 from collector.ingest.spool import Spool
-from collector.pipeline.clocks import Clocks
-from collector.pipeline.counts import Counts
-from collector.pipeline.delivery import open_delivery
-from collector.pipeline.supervisor import Supervisor
 from collector.pipeline.work import Tools
-from collector.pipeline.workers import open_workers
+from collector.status.counts import Counts
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
-from collector.systemd import notify_ready, notify_reloading, notify_stopping
+from collector.supervision.supervisor import Supervisor
 from collector.views.metrics import Metrics
+from collector.waiting.clocks import Clocks
+from collector.workers.pool import open_workers
+from collector.workspaces.workspace import open_delivery
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Iterator
 
     from collector.config.config_file import ConfigFile
-    from collector.pipeline.workers import Workers
     from collector.store.data_dir import DataDir
     from collector.store.journal import Journal
     from collector.views.terminal import Terminal
+    from collector.workers.pool import Workers
 
 _log = structlog.get_logger()
 
@@ -133,7 +133,7 @@ async def serve(
                 lambda: supervisor.config.limits.max_connections,
             )
             # Events are accepted from here on; what answers all else takes a third of the start to import.
-            app = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.app")
+            app = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.app")
             door.open(app.make_app(intake, draining, Metrics(supervisor, tools).scrape))
             nursery.start_soon(_warm_up, workers)
             url = _url(listener, "http" if tls is None else "https")
@@ -247,7 +247,13 @@ async def _remove_orphans(journal: Journal, data_dir: DataDir) -> None:
 
 async def _warm_up(workers: Workers) -> None:
     """Load what the first unusual request, large body and snapshot will need, once events are accepted."""
-    for name in ("collector.ingest.http11", "collector.store.json_columns", "httpx", "pyarrow.csv", "pyarrow.parquet"):
+    for name in (
+        "collector.ingest.http.http11",
+        "collector.formats.json_columns",
+        "httpx",
+        "pyarrow.csv",
+        "pyarrow.parquet",
+    ):
         await trio.to_thread.run_sync(importlib.import_module, name)
     try:
         await workers.warm_up()

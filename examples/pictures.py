@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI, TerminalTheme
 
-from collector.pipeline.status import ConfigState, ServiceStatus, Status
+from collector.status.status import ConfigState, ServiceStatus, Status
 from collector.views.history import History
 from collector.views.logs import terminal_line
 from collector.views.screen import Screen

@@ -1,8 +1,10 @@
-"""A disk that is soon full."""
+"""A journal in a temporary directory, and a disk that is soon full."""
 
 import subprocess
 
 import pytest
+
+from collector.store.journal import open_journal
 
 
 @pytest.fixture
@@ -17,3 +19,14 @@ def small_disk(tmp_path):
         pytest.skip(f"a tmpfs can't be mounted here: {mounted.stderr.strip()}")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.sqlite3"
+
+
+@pytest.fixture
+async def journal(path):
+    async with open_journal(path) as opened:
+        yield opened

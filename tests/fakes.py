@@ -10,9 +10,9 @@ import uuid6
 
 from collector.config import CollectorConfig, CollectorServiceConfig
 from collector.errors import ConfigError, UnknownCollector
-from collector.pipeline.counts import Counts
-from collector.pipeline.edits import Changes
-from collector.pipeline.status import ConfigState, ServiceStatus, Status
+from collector.status.counts import Counts
+from collector.status.status import ConfigState, ServiceStatus, Status
+from collector.supervision.edits import Changes
 
 PATIENCE = 20.0  # for what comes at once, unless the test fails
 REFERENCE = "references/main.parquet"  # where a fake supervisor says that it put one

@@ -41,7 +41,9 @@ def test_importing_the_package_imports_nothing_else():
     assert modules_after("import collector") == {"collector"}
 
 
-@pytest.mark.parametrize("module", ["daemon", "checking", "cli", "ingest.app", "pipeline.supervisor", "store.parts"])
+@pytest.mark.parametrize(
+    "module", ["daemon", "commands.check", "cli", "ingest.http.app", "supervision.supervisor", "store.parts"]
+)
 def test_the_daemon_imports_nothing_heavy(module):
     """DESIGN: Evidently costs 6 to 13 s and 275 MiB, and lives in workers only; a scrape waits for what it needs."""
     loaded = packages_after(f"import collector.{module}")
@@ -74,7 +76,7 @@ def test_the_client_loads_neither_the_service_nor_evidently():
 
 
 def test_the_evaluation_loads_no_trio():
-    assert "trio" not in packages_after("import collector.evaluation.exchange, collector.evaluation.plain")
+    assert "trio" not in packages_after("import collector.workers.exchange, collector.evaluation.pandas_columns")
 
 
 def test_the_hook_of_every_python_start_imports_nothing():

@@ -63,7 +63,7 @@ def started(monkeypatch):
 def checked(monkeypatch):
     """Stand for Evidently's opinion of a config; a test puts problems in."""
     problems = []
-    monkeypatch.setattr("collector.checking.check_config", lambda _config, _base: problems)
+    monkeypatch.setattr("collector.commands.check.check_config", lambda _config, _base: problems)
     return problems
 
 
@@ -281,7 +281,7 @@ def test_a_service_that_ends_by_our_own_mistake_says_where(config, monkeypatch, 
     ],
 )
 def test_an_error_is_a_sentence_and_a_hint_and_with_debug_a_traceback_too(monkeypatch, capsys, error, code, says):
-    monkeypatch.setattr("collector.demo.run_demo", fail_with(error))
+    monkeypatch.setattr("collector.commands.demo.run_demo", fail_with(error))
     assert exit_code_of(monkeypatch, "demo") == code
     assert capsys.readouterr().err.startswith(says)
     for arguments in (["--debug", "demo"], ["demo", "--debug"]):
@@ -290,7 +290,7 @@ def test_an_error_is_a_sentence_and_a_hint_and_with_debug_a_traceback_too(monkey
 
 
 def test_debug_may_come_from_the_environment(monkeypatch, capsys):
-    monkeypatch.setattr("collector.demo.run_demo", fail_with(CollectorError("no")))
+    monkeypatch.setattr("collector.commands.demo.run_demo", fail_with(CollectorError("no")))
     monkeypatch.setenv("EVIDENTLY_COLLECTOR_DEBUG", "1")
     assert exit_code_of(monkeypatch, "demo") == 1
     assert "Traceback" in capsys.readouterr().err
@@ -455,7 +455,7 @@ def test_a_level_that_is_none_is_refused(config, started):
 
 def test_demo_gets_its_directory(monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr("collector.demo.run_demo", lambda directory, _console: asked.append(directory))
+    monkeypatch.setattr("collector.commands.demo.run_demo", lambda directory, _console: asked.append(directory))
     run("demo", "--directory", tmp_path / "here")
     assert asked == [tmp_path / "here"]
 

@@ -21,8 +21,8 @@ from collector.config import CollectorServiceConfig
 from collector.config.config_file import ConfigFile
 from collector.daemon import Options, serve
 from collector.errors import CollectorError, DataDirError, EvaluationError, ServiceUnavailable
+from collector.formats.frames import check_file
 from collector.store.data_dir import open_data_dir
-from collector.store.frames import check_file
 
 # The daemon stops within 3 s (the promise): 2 s for what is in flight, 0.2 s for idle connections, and some.
 PROMISED = 3.0

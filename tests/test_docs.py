@@ -9,8 +9,8 @@ from typer.main import get_command
 
 from collector import cli
 from collector.config import CollectorConfig, CollectorServiceConfig, Limits, Retention, Storage
-from collector.ingest.app import make_app
-from collector.ingest.draining import Draining
+from collector.ingest.http.app import make_app
+from collector.ingest.http.draining import Draining
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from collector.pipeline.status import State
+from collector.status.status import State
 
 ROOT = Path(__file__).parents[1]
 RULES_FILE = ROOT / "configs" / "prometheus-rules.yml"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from collector.errors import CommandError
-from collector.store.typed_body import parse_csv
+from collector.formats.typed_body import parse_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

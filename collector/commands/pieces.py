@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from collector.client.arrow import ARROW, arrow_body
 from collector.commands.csv_tables import read_csv
 from collector.errors import CommandError
-from collector.tables import ARROW, arrow_body
 
 if TYPE_CHECKING:
     from collector.commands.sources import Source

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import pandas as pd
 
-from collector.evaluation.plain import text
+from collector.evaluation.pandas_columns import text
 
 _EXACT_IN_FLOAT = 2**53
 _BOOLEANS = {"true": True, "false": False, "True": True, "False": False}

@@ -1,9 +1,9 @@
 """Judging a collector's config before anything runs: everything that Evidently would ignore or trip over later."""
 
 from collector.evaluation.definition import read_column_mapping, read_data_definition
-from collector.evaluation.exchange import Complaint, Generation, Json
+from collector.evaluation.reader import Reader
 from collector.evaluation.report import generation_of, read_legacy, read_modern
-from collector.evaluation.strict import Reader
+from collector.workers.exchange import Complaint, Generation, Json
 
 
 def complaints_of(report_config: object, data_definition: Json | None, column_mapping: Json | None) -> list[Complaint]:

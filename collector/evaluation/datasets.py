@@ -4,8 +4,8 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from collector.evaluation.evaluated import Upload
-from collector.evaluation.exchange import DatasetFile
+from collector.evaluation.result import Upload
+from collector.workers.exchange import DatasetFile
 
 
 def encode(uploads: Iterable[Upload], snapshot_path: str) -> list[tuple[DatasetFile, bytes]]:

@@ -12,8 +12,8 @@ from evidently._pydantic_compat import create_model
 from evidently.core.datasets import RAG, Completion, LLMClassification
 from evidently.legacy.pipeline.column_mapping import ColumnMapping, TaskType
 
-from collector.evaluation.exchange import Json, PathInConfig
-from collector.evaluation.strict import LEFT_OUT, Reader
+from collector.evaluation.reader import LEFT_OUT, Reader
+from collector.workers.exchange import Json, PathInConfig
 
 _TASKS = {"regression": Regression, "ranking": Recsys}
 _CLASSIFICATIONS = {"binary": BinaryClassification, "multiclass": MulticlassClassification}

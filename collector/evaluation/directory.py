@@ -17,8 +17,8 @@ from evidently.legacy.ui.base import Project as LegacyProject
 from evidently.legacy.utils import NumpyEncoder
 from evidently.sdk.models import ProjectModel
 
-from collector.evaluation import durable
-from collector.evaluation.exchange import Delivery, Generation, Json
+from collector.disk import durable
+from collector.workers.exchange import Delivery, Generation, Json
 
 _METADATA = "metadata.json"
 _SNAPSHOTS = "snapshots"

@@ -16,10 +16,10 @@ from evidently.legacy.ui.datasets import (
 from evidently.legacy.utils import NumpyEncoder
 
 from collector.evaluation import snapshot
-from collector.evaluation.evaluated import Evaluated, Upload, first_drift
-from collector.evaluation.exchange import Job
-from collector.evaluation.frames import Frames
+from collector.evaluation.prepared import Frames
 from collector.evaluation.report import LegacyReport
+from collector.evaluation.result import Evaluated, Upload, first_drift
+from collector.workers.exchange import Job
 
 _UPLOAD_URL = "/api/datasets/"
 

@@ -8,11 +8,11 @@ from typing import Any
 from evidently import Dataset, Report
 
 from collector.evaluation import snapshot
-from collector.evaluation.evaluated import Drift, Evaluated, Upload, first_drift
-from collector.evaluation.exchange import Job, Json
-from collector.evaluation.frames import Frames
+from collector.evaluation.cache import REFERENCES
+from collector.evaluation.prepared import Frames
 from collector.evaluation.report import ModernReport
-from collector.evaluation.warm import REFERENCES
+from collector.evaluation.result import Drift, Evaluated, Upload, first_drift
+from collector.workers.exchange import Job, Json
 
 _UPLOAD_URL = "/api/v2/datasets/upload"
 

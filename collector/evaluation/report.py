@@ -17,8 +17,8 @@ from collector.evaluation.catalogue import (
     MODERN_METRICS,
     is_legacy_type,
 )
-from collector.evaluation.exchange import Generation, Json, PathInConfig
-from collector.evaluation.strict import LEFT_OUT, Reader
+from collector.evaluation.reader import LEFT_OUT, Reader
+from collector.workers.exchange import Generation, Json, PathInConfig
 
 _ROOT: PathInConfig = ["report_config"]
 _MODERN_KEYS = ("descriptors", "options", "metrics", "metadata", "tags", "include_tests")

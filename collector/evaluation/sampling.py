@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from collector.evaluation.casts import cast_to, kind_of
-from collector.evaluation.plain import is_text, to_series
-from collector.evaluation.tables import read_pieces
+from collector.evaluation.pandas_columns import is_text, to_series
+from collector.evaluation.part_files import read_pieces
 
 _FLOAT = np.dtype("float64")
 _CATEGORY = pd.CategoricalDtype()

@@ -11,9 +11,9 @@ from typing import Any
 from evidently.core.serialization import SnapshotModel
 from evidently.legacy.utils import NumpyEncoder
 
-from collector.evaluation import durable
-from collector.evaluation.exchange import Job, Json
-from collector.evaluation.frames import Frames
+from collector.disk import durable
+from collector.evaluation.prepared import Frames
+from collector.workers.exchange import Job, Json
 
 _STATUSES = {"SUCCESS": "passed", "FAIL": "failed", "WARNING": "warning", "ERROR": "error", "SKIPPED": "skipped"}
 

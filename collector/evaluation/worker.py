@@ -8,18 +8,19 @@ from pathlib import Path
 import evidently
 import evidently.core.report
 
-from collector.evaluation import datasets, directory, durable, legacy, modern, snapshot
+from collector.disk import durable
+from collector.evaluation import datasets, directory, legacy, modern, snapshot
 from collector.evaluation.check import complaints_of
 from collector.evaluation.definition import read_column_mapping, read_data_definition
-from collector.evaluation.evaluated import Evaluated
-from collector.evaluation.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome
-from collector.evaluation.frames import Frames, prepare
+from collector.evaluation.part_files import Unreadable, reference_complaints
+from collector.evaluation.prepared import Frames, prepare
 from collector.evaluation.quiet import hushed
+from collector.evaluation.reader import Reader
 from collector.evaluation.report import generation_of, read_legacy, read_modern
+from collector.evaluation.result import Evaluated
 from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
-from collector.evaluation.strict import Reader
-from collector.evaluation.tables import Unreadable, reference_complaints
+from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome
 
 _PASSING = (KeyboardInterrupt, SystemExit, MemoryError)
 

@@ -25,25 +25,25 @@ from collector.errors import (
     Unauthorized,
 )
 from collector.fault_points import reach
-from collector.ingest.bodies import MAX_HELD, MAX_WRITE, Bodies, announced_length, max_bytes, read_body
-from collector.ingest.health import Check
-from collector.ingest.problems import Answer, json_answer
-from collector.store.bounds import Bounds
-from collector.store.frames import TYPED_FORMATS, check_frame, format_of
-from collector.store.json_body import loads
+from collector.formats.bounds import Bounds
+from collector.formats.frames import TYPED_FORMATS, check_frame, format_of
+from collector.formats.json_body import loads
+from collector.ingest.http.bodies import MAX_HELD, MAX_WRITE, Bodies, announced_length, max_bytes, read_body
+from collector.ingest.http.probes import Check
+from collector.ingest.http.problems import Answer, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from collector.config import Limits
+    from collector.formats.frames import Format, Frame
     from collector.ingest.spool import Spool
-    from collector.pipeline.counts import Answered
-    from collector.pipeline.status import ConfigState, Status
-    from collector.pipeline.supervisor import Supervisor
-    from collector.store.frames import Format, Frame
+    from collector.status.counts import Answered
+    from collector.status.status import ConfigState, Status
     from collector.store.journal import Journal
-    from collector.store.statements import Batch
+    from collector.store.steps.collectors import Batch
     from collector.store.writer import Order
+    from collector.supervision.supervisor import Supervisor
 
 SECRET_HEADER = "evidently-secret"  # noqa: S105  (its name)
 # Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.errors import StorageError
-from collector.store.body_files import BodyFile, StoredBody
-from collector.store.frames import Frame
+from collector.formats.frames import Frame, StoredBody
+from collector.store.body_files import BodyFile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-    from collector.store.bounds import Bounds
+    from collector.formats.bounds import Bounds
+    from collector.formats.frames import Format
     from collector.store.data_dir import DataDir
-    from collector.store.frames import Format
     from collector.store.journal import Journal
 
     # Counts the rows of a body in a file; raises what check_frame does.
@@ -81,6 +81,6 @@ class Spool:
 
 
 def _count_plain_rows(body: bytes, bounds: Bounds) -> int | None:
-    from collector.store.json_columns import count_plain_rows  # what it needs is nothing to begin with
+    from collector.formats.json_columns import count_plain_rows  # what it needs is nothing to begin with
 
     return count_plain_rows(body, bounds)

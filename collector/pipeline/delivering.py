@@ -10,16 +10,16 @@ import trio
 
 from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, SnapshotRejected, SnapshotTooLarge
 from collector.fault_points import reach
-from collector.pipeline.backoff import Backoff
-from collector.pipeline.delivery import Progress
 from collector.pipeline.failed import set_aside
+from collector.waiting.backoff import Backoff
+from collector.workspaces.workspace import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from collector.pipeline.work import Work
-    from collector.store.statements import Batch
+    from collector.store.steps.collectors import Batch
 
 REFUSED_INTERVAL = 60.0
 PRUNING_INTERVAL = 60.0

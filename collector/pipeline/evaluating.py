@@ -14,9 +14,9 @@ from collector.pipeline.work import iso, summary
 
 if TYPE_CHECKING:
     from collector.pipeline.spilling import Spilling
-    from collector.pipeline.status import State
     from collector.pipeline.work import Work
-    from collector.store.statements import Batch
+    from collector.status.status import State
+    from collector.store.steps.collectors import Batch
 
 # A report that raises will raise again; one whose worker died or that took too long may not.
 MAX_ATTEMPTS = 2

@@ -21,10 +21,10 @@ from collector.pipeline.work import Work
 
 if TYPE_CHECKING:
     from collector.config import CollectorConfig, CollectorServiceConfig
-    from collector.pipeline.counts import CollectorCounts
-    from collector.pipeline.status import Status
     from collector.pipeline.work import Tools
-    from collector.store.statements import Batch
+    from collector.status.counts import CollectorCounts
+    from collector.status.status import Status
+    from collector.store.steps.collectors import Batch
 
 
 class Pipeline:

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from collector.pipeline.bell import Bell
-from collector.pipeline.counts import Counts
-from collector.pipeline.status import Status
+from collector.status.counts import Counts
+from collector.status.status import Status
+from collector.waiting.bell import Bell
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import CollectorConfig, CollectorServiceConfig
-    from collector.pipeline.clocks import Clocks
-    from collector.pipeline.delivery import Delivery
-    from collector.pipeline.workers import Workers
     from collector.store.data_dir import DataDir
     from collector.store.journal import Journal
-    from collector.store.statements import Batch
+    from collector.store.steps.collectors import Batch
+    from collector.waiting.clocks import Clocks
+    from collector.workers.pool import Workers
+    from collector.workspaces.workspace import Delivery
 
 
 @dataclass(frozen=True)

@@ -9,38 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
 from collector.config.files import sync_directory
-from collector.store.checksums import body_checksum
-from collector.store.refusals import refusal
+from collector.disk.checksums import body_checksum
+from collector.disk.refusals import refusal
+from collector.formats.frames import StoredBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBody:
-    """A body that is in a file; ``checksum`` is its CRC-32, ``digest`` its SHA-256 if it was asked for."""
-
-    path: Path
-    size: int
-    checksum: int
-    digest: str
-
-    @property
-    def name(self) -> str:
-        """What the journal calls it."""
-        return self.path.name
-
-    def __len__(self) -> int:
-        return self.size
 
 
 class BodyFile:

@@ -15,8 +15,8 @@ from urllib.parse import quote
 import structlog
 import uuid6
 
+from collector.disk.checksums import file_checksum
 from collector.errors import DataDirError
-from collector.store.checksums import file_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

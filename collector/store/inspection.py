@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
+from collector.disk.refusals import is_damage
 from collector.store.data_dir import DataDir
 from collector.store.opening import BUSY_TIMEOUT, CHECKED_FIRST, find_fault
-from collector.store.refusals import is_damage
-from collector.store.wal import read_only
+from collector.store.repair.wal import read_only
 
 if TYPE_CHECKING:
     from pathlib import Path

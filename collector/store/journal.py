@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
+from collector.disk.health import Health
 from collector.errors import DataDirError, StorageError
 from collector.fault_points import reach
-from collector.store import statements
-from collector.store.body_files import StoredBody
-from collector.store.health import Health
+from collector.formats.frames import StoredBody
 from collector.store.inspection import inspect
 from collector.store.opening import BUSY_TIMEOUT, open_database
-from collector.store.statements import MAX_FRAMES, Batch, Part, Run
+from collector.store.repair.wal import read_only
+from collector.store.steps import collectors as statements
+from collector.store.steps.collectors import MAX_FRAMES, Batch, Part, Run
 from collector.store.tending import Tending
-from collector.store.wal import read_only
 from collector.store.writer import SMALL_STEP, Writer, nothing_kept
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import Retention
-    from collector.store.frames import Frame
-    from collector.store.statements import Cut, State
+    from collector.formats.frames import Frame
+    from collector.store.steps.collectors import Cut, State
     from collector.store.writer import Order
 
 _in_thread = trio.to_thread.run_sync

@@ -7,14 +7,14 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from collector.disk.refusals import is_busy, is_refusal
 from collector.errors import DataDirError
 from collector.store.data_dir import DataDir
 from collector.store.parts import read_origin
-from collector.store.recovery import recover
-from collector.store.refusals import is_busy, is_refusal
+from collector.store.repair.recovery import recover
+from collector.store.repair.wal import has_damaged_log, read_only
 from collector.store.schema import FORMAT_VERSION, KNOWN_COLUMNS, STEPS, columns_of
-from collector.store.statements import has_frames
-from collector.store.wal import has_damaged_log, read_only
+from collector.store.steps.collectors import has_frames
 
 if TYPE_CHECKING:
     from pathlib import Path

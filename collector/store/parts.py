@@ -19,18 +19,18 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from collector.config.files import sync_directory
+from collector.disk.checksums import body_checksum, frame_checksum, stored_checksum
+from collector.disk.refusals import is_damage
 from collector.errors import BadBody
-from collector.store.checksums import body_checksum, frame_checksum, stored_checksum
+from collector.formats.frames import decode_frames
 from collector.store.data_dir import DataDir
-from collector.store.frames import decode_frames
-from collector.store.refusals import is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
 
-    from collector.store.frames import Format
+    from collector.formats.frames import Format
 
 
 # Where a part or reference says which of its columns are categories; evaluation reads it by this name too.

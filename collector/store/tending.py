@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.config.files import sync_directory
+from collector.disk.health import write_scratch
+from collector.disk.refusals import refusal
 from collector.errors import StorageError
 from collector.store.body_files import sync_body, write_body_again
 from collector.store.data_dir import DataDir
-from collector.store.health import write_scratch
-from collector.store.refusals import refusal
 from collector.store.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from collector.store.health import Health
+    from collector.disk.health import Health
     from collector.store.writer import Writer
 
 # Rows answered 2xx under durability "process" reach the disk at least this often.

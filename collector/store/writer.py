@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import outcome
 import trio
 
+from collector.disk.refusals import is_damage, is_loss, is_refusal, refusal
 from collector.errors import JournalBroken, StorageError
 from collector.store.data_dir import DataDir
-from collector.store.refusals import is_damage, is_loss, is_refusal, refusal
-from collector.store.statements import INSERT_FRAME
-from collector.store.wal import cut_behind
+from collector.store.repair.wal import cut_behind
+from collector.store.steps.collectors import INSERT_FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from collector.store.health import Health
+    from collector.disk.health import Health
 
 T = TypeVar("T")
 

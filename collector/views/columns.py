@@ -10,7 +10,7 @@ from collector.views.words import lasting, short
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.pipeline.status import Status
+    from collector.status.status import Status
     from collector.views.history import History
 
 # Only colours that stand out from black and from white; none says anything that a sign or a word doesn't.

@@ -18,14 +18,14 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from collector.pipeline.status import State
+from collector.status.status import State
 
 if TYPE_CHECKING:
     from collections import Counter
 
     from collector.config import Limits
-    from collector.pipeline.counts import CollectorCounts, Counts, Histogram
-    from collector.pipeline.status import ServiceStatus, Status
+    from collector.status.counts import CollectorCounts, Counts, Histogram
+    from collector.status.status import ServiceStatus, Status
     from collector.views.metrics import Disk
 
 PREFIX = "evidently_collector_"

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collector.pipeline.status import ServiceStatus
+    from collector.status.status import ServiceStatus
 
 # A sample a second, for as many bars as a wide terminal shows; a rate is taken over some of them.
 SAMPLES = 31

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from collector.pipeline.status import ServiceStatus
+    from collector.status.status import ServiceStatus
     from collector.views.terminal import Terminal
 
 FRAME_INTERVAL = 0.25

@@ -13,8 +13,8 @@ import trio
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from collector.pipeline.supervisor import Supervisor
     from collector.pipeline.work import Tools
+    from collector.supervision.supervisor import Supervisor
 
 # A disk that doesn't answer is left out: the rest is told all the more.
 DISK_PATIENCE = 2.0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from collector.pipeline.status import ServiceStatus, Status
+    from collector.status.status import ServiceStatus, Status
     from collector.views.columns import Column, Piece
     from collector.views.history import History
 

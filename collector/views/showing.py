@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from collector.errors import CollectorError, ServiceUnavailable
-from collector.pipeline.status import read_status
+from collector.status.status import read_status
 from collector.views.live import Live, pinned
 from collector.views.screen import Screen
 from collector.views.terminal import open_terminal
@@ -23,7 +23,7 @@ from collector.views.words import lasting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from collector.pipeline.status import ServiceStatus
+    from collector.status.status import ServiceStatus
     from collector.views.terminal import Terminal
 
     # A client's method status.

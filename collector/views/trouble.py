@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from collector.views.words import counted, lasting
 
 if TYPE_CHECKING:
-    from collector.pipeline.status import ServiceStatus, Status
+    from collector.status.status import ServiceStatus, Status
 
 _WORST_FIRST = ("crashed", "misconfigured", "undelivered")
 

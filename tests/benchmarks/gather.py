@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from evidently.legacy.collector.storage import InMemoryStorage
 
+from collector.formats.frames import Frame
 from collector.store.data_dir import open_data_dir
-from collector.store.frames import Frame
 from collector.store.opening import open_database
 from collector.store.parts import write_part
-from collector.store.statements import INSERT_FRAME, MAX_FRAMES, frame_row
+from collector.store.steps.collectors import INSERT_FRAME, MAX_FRAMES, frame_row
 
 
 def ours(bodies: list[bytes], directory: Path) -> Callable[[], None]:

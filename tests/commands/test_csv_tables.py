@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from collector.commands import csv_tables
 from collector.commands.csv_tables import read_csv
 from collector.errors import CommandError
-from collector.store.typed_body import read_table
+from collector.formats.typed_body import read_table
 
 # Of each type that Arrow finds, and what lies between two of them.
 VALUES = [

@@ -10,7 +10,7 @@ from collector.commands import pieces
 from collector.commands.pieces import ARROW, NDJSON, read_pieces
 from collector.commands.sources import open_source
 from collector.errors import CommandError
-from collector.store.frames import check_frame, decode_frames
+from collector.formats.frames import check_frame, decode_frames
 
 TABLE = pa.table({"id": list(range(1, 11)), "text": [f"row {number}" for number in range(1, 11)]})
 

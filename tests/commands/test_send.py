@@ -7,7 +7,7 @@ from rich.console import Console
 
 from collector.commands.send import MAX_ROWS, RETRIES, Order, send
 from collector.errors import CommandError, RequestRefused, ServiceUnavailable
-from collector.store.frames import decode_frames
+from collector.formats.frames import decode_frames
 
 from .fakes import FakeService
 

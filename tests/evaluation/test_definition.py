@@ -5,7 +5,7 @@ from evidently import BinaryClassification, DataDefinition, MulticlassClassifica
 from evidently.core.datasets import LLMClassification, ServiceColumns
 
 from collector.evaluation.definition import read_column_mapping, read_data_definition
-from collector.evaluation.strict import Reader
+from collector.evaluation.reader import Reader
 
 
 def read(value, read_one=read_data_definition):

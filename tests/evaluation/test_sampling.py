@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from collector.evaluation import worker
-from collector.evaluation.frames import prepare
+from collector.evaluation.prepared import prepare
 from collector.evaluation.sampling import Sample
 
 ROWS = 1000

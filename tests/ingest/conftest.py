@@ -14,16 +14,16 @@ from fakes import FakeSupervisor, collector_config
 from trio.testing import wait_all_tasks_blocked
 
 from collector.config import CollectorServiceConfig
-from collector.ingest.app import make_app
-from collector.ingest.door import Door
-from collector.ingest.draining import Draining
-from collector.ingest.front_door import FrontDoor
+from collector.formats.frames import check_file
+from collector.ingest.http.app import make_app
+from collector.ingest.http.door import Door
+from collector.ingest.http.draining import Draining
+from collector.ingest.http.front_door import FrontDoor
+from collector.ingest.http.server import serve_http
 from collector.ingest.intake import Intake
-from collector.ingest.server import serve_http
 from collector.ingest.spool import Spool
-from collector.pipeline.counts import Counts
+from collector.status.counts import Counts
 from collector.store.data_dir import open_data_dir
-from collector.store.frames import check_file
 from collector.store.journal import open_journal
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from collector.errors import StorageError
-from collector.ingest.bodies import MAX_HELD, MAX_WRITE
+from collector.ingest.http.bodies import MAX_HELD, MAX_WRITE
 from collector.store.body_files import BodyFile
 
 ROWS = 60_000

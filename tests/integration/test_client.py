@@ -19,7 +19,7 @@ from sklearn.datasets import load_diabetes, load_wine
 
 from collector.client import AsyncCollectorClient, CollectorClient
 from collector.errors import RequestRefused, ServiceUnavailable
-from collector.evaluation.tables import read_table
+from collector.evaluation.part_files import read_table
 
 from .conftest import NEVER, PROJECT, Daemon, rows_trigger, service_config, wait_until
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from collector.ingest.server import LINGER
+from collector.ingest.http.server import LINGER
 
 from .conftest import NEVER, Daemon, collector_config, interval_trigger, rows_trigger, service_config, wait_until
 

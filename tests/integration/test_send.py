@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from collector.evaluation.tables import read_table
-from collector.store.typed_body import read_table as read_body
+from collector.evaluation.part_files import read_table
+from collector.formats.typed_body import read_table as read_body
 
 from .conftest import NEVER, collector_config, environment, rows_trigger, run_collector, service_config, wait_until
 

@@ -5,13 +5,12 @@ from itertools import pairwise
 
 import pytest
 import trio
+from worlds import FakeDelivery, collector, delivered, rows_trigger, running, settled, states
 
 from collector.config import CollectorServiceConfig, Retention
 from collector.errors import DeliveryError, DeliveryRefused, SnapshotTooLarge
 from collector.pipeline import evaluating
 from collector.pipeline.delivering import REFUSED_INTERVAL
-
-from .fakes import FakeDelivery, collector, delivered, rows_trigger, running, settled, states
 
 
 async def test_batches_are_delivered_in_their_order(world, autojump_clock):
@@ -25,7 +24,7 @@ async def test_batches_are_delivered_in_their_order(world, autojump_clock):
 
 
 async def test_pauses_between_tries_double_and_begin_again_after_a_success(world, autojump_clock, monkeypatch):
-    monkeypatch.setattr("collector.pipeline.backoff.random.uniform", lambda _low, high: high)
+    monkeypatch.setattr("collector.waiting.backoff.random.uniform", lambda _low, high: high)
     async with world(autojump_clock) as w:
         w.delivery.failures = [DeliveryError("down") for _ in range(4)]
         async with running(w.pipeline(collector(trigger=rows_trigger(1)))):

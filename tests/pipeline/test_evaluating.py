@@ -2,12 +2,7 @@
 
 import pyarrow.parquet as pq
 import trio
-
-from collector.config import CollectorServiceConfig
-from collector.errors import FilesDamaged, Problem
-from collector.pipeline.evaluating import MAX_ATTEMPTS, REFERENCE_INTERVAL
-
-from .fakes import (
+from worlds import (
     collector,
     report_raised,
     rows_trigger,
@@ -17,6 +12,10 @@ from .fakes import (
     worker_died,
     write_reference,
 )
+
+from collector.config import CollectorServiceConfig
+from collector.errors import FilesDamaged, Problem
+from collector.pipeline.evaluating import MAX_ATTEMPTS, REFERENCE_INTERVAL
 
 # Misconfigured
 

@@ -1,11 +1,10 @@
 """A pipeline as others see it: flush, retry, its status and its log."""
 
 import trio
+from worlds import collector, delivered, report_raised, rows_trigger, running, settled, states
 
 from collector.config import CollectorServiceConfig
 from collector.errors import DeliveryError, DeliveryRefused, SnapshotRejected
-
-from .fakes import collector, delivered, report_raised, rows_trigger, running, settled, states
 
 # Flush
 

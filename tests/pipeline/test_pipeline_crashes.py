@@ -2,12 +2,11 @@
 
 import pytest
 import trio
+from worlds import collector, open_world, report_raised, rows_trigger, running, settled, worker_died
 
 from collector.config import CollectorServiceConfig, Retention
 from collector.errors import SnapshotTooLarge
 from collector.pipeline.evaluating import MAX_ATTEMPTS
-
-from .fakes import collector, open_world, report_raised, rows_trigger, running, settled, worker_died
 
 CONFIG = collector(trigger=rows_trigger(4))
 # Three posts of six rows in all: two rows are spilled, four make a batch due, and two are left for a flush.

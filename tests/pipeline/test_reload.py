@@ -2,14 +2,13 @@
 
 import pytest
 import trio
+from worlds import collector, rows_trigger, settled
 
 from collector.config import CollectorServiceConfig
 from collector.config.config_file import ConfigFile
 from collector.errors import ConfigError, EvaluationError, Problem, UnknownCollector
-from collector.pipeline.edits import Changes
-from collector.pipeline.supervisor import Supervisor
-
-from .fakes import collector, rows_trigger, settled
+from collector.supervision.edits import Changes
+from collector.supervision.supervisor import Supervisor
 
 
 def service(*collectors, **fields):

@@ -2,10 +2,9 @@
 
 import pytest
 import trio
+from worlds import EPOCH, collector, delivered, either_trigger, interval_trigger, rows_trigger, running, settled, states
 
 from collector.config import CollectorServiceConfig
-
-from .fakes import EPOCH, collector, delivered, either_trigger, interval_trigger, rows_trigger, running, settled, states
 
 
 async def test_rows_trigger_counts_rows_and_not_posts(world):

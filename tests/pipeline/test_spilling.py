@@ -3,11 +3,10 @@
 import pyarrow.parquet as pq
 import pytest
 import trio
+from worlds import running, settled
 
 from collector.config import CollectorServiceConfig
 from collector.errors import StorageError
-
-from .fakes import running, settled
 
 
 async def test_rows_over_the_threshold_move_to_a_part(world):

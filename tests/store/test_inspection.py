@@ -8,9 +8,9 @@ import pytest
 import trio
 
 from collector.errors import JournalBroken
+from collector.formats.frames import check_frame
 from collector.store import inspection, opening
 from collector.store.data_dir import DataDir
-from collector.store.frames import check_frame
 from collector.store.inspection import inspect
 from collector.store.journal import open_journal
 

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
 from collector.config import Retention
+from collector.disk.health import Health
 from collector.errors import JournalBroken, KeyReused, StorageError
-from collector.store import statements
+from collector.formats.frames import Frame, check_frame
 from collector.store.data_dir import DataDir
-from collector.store.frames import Frame, check_frame
-from collector.store.health import Health
 from collector.store.journal import Journal, open_journal
 from collector.store.parts import write_part
 from collector.store.schema import STEPS
-from collector.store.statements import Part
+from collector.store.steps import collectors as statements
+from collector.store.steps.collectors import Part
 from collector.store.writer import Writer
 
 MANY = 10**9

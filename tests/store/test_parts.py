@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from collector.errors import BadBody
+from collector.formats.frames import Frame, check_frame
 from collector.store.data_dir import DataDir
-from collector.store.frames import Frame, check_frame
 from collector.store.parts import Origin, Written, read_origin, warm_up, write_part, write_reference
 
 

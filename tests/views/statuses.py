@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from collector.pipeline.status import ConfigState, ServiceStatus, Status
+from collector.status.status import ConfigState, ServiceStatus, Status
 
 NOON = 1_800_000_000.0
 MINUTE = 60.0

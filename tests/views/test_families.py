@@ -12,8 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.config import Limits
-from collector.pipeline.counts import DELIVERIES, EVALUATIONS, REFUSALS, WORKER_ENDS, Answered, Counts, zeros
-from collector.pipeline.status import ConfigState, ServiceStatus, State, Status
+from collector.status.counts import DELIVERIES, EVALUATIONS, REFUSALS, WORKER_ENDS, Answered, Counts, zeros
+from collector.status.status import ConfigState, ServiceStatus, State, Status
 from collector.views.families import DAMAGED_KINDS, PREFIX, Seen, families, write
 from collector.views.metrics import Disk
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from collector.pipeline.status import ConfigState, ServiceStatus, Status
+from collector.status.status import ConfigState, ServiceStatus, Status
 from collector.views.history import History
 from collector.views.screen import Screen
 

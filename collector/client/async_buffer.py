@@ -1,0 +1,170 @@
+"""Buffered sending from trio and asyncio: tasks give single events away, and one task of their nursery sends them."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from collector.client import arrow as tables
+from collector.client.arrow import ARROW
+from collector.client.buffer import MOST_DOUBLINGS, copied, event_bodies, tell_lost
+from collector.client.requests import pause_after
+from collector.errors import CollectorError, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from collector.client.buffer import BufferBounds, Lost
+    from collector.client.requests import AsyncCollectorClient
+
+_log = logging.getLogger(__name__)
+
+
+class AsyncEventBuffer:
+    """Takes single events from the tasks of an event loop; see AsyncCollectorClient.buffered, which opens it.
+
+    ``sent``, ``refused`` and ``dropped`` count its events by what became of them.
+    """
+
+    def __init__(
+        self, client: AsyncCollectorClient, collector_id: str, bounds: BufferBounds, on_lost: Lost | None
+    ) -> None:
+        self._client = client
+        self._id = collector_id
+        self._bounds = bounds
+        self._on_lost = on_lost
+        self._is_closed = False
+        self._events: list[dict[str, Any]] = []
+        self._came = anyio.Event()
+        self._due = anyio.Event()
+        self._settled = anyio.Event()
+        self._problem: CollectorError | None = None
+        self._taken = self._done = 0
+        self.sent = self.refused = self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """Events that were taken and are not yet with the service."""
+        return self._taken - self._done
+
+    def send_nowait(self, event: Mapping[str, Any]) -> bool:
+        """Take an event; if ``max_waiting`` wait already, drop and count it, and return False.
+
+        Raises ValueError for an event without columns, RuntimeError once the block has ended.
+        """
+        event = copied(event)
+        if self._is_closed:
+            raise RuntimeError("the buffer is closed")
+        if self.waiting >= self._bounds.max_waiting:
+            self.dropped += 1
+            return False
+        self._taken += 1
+        self._events.append(event)
+        if len(self._events) == 1:
+            self._came.set()
+        if len(self._events) == self._bounds.max_rows:
+            self._due.set()
+        return True
+
+    async def send(self, event: Mapping[str, Any]) -> None:
+        """Take an event once there is room; raises as ``send_nowait`` does."""
+        while self.waiting >= self._bounds.max_waiting and not self._is_closed:
+            await self._settled.wait()
+        self.send_nowait(event)
+        # No more than that: to give way to others takes ten times as long as the rest, and is done when it is full.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+
+    async def flush(self) -> None:
+        """Return once the service has all events that were taken before.
+
+        Raises RequestRefused, or BadBody, if some were refused since this was last called: those are lost.
+        """
+        target = self._taken
+        if self._events:
+            self._due.set()
+        while self._done < target:
+            await self._settled.wait()
+        await anyio.lowlevel.checkpoint()
+        if (problem := self.take_problem()) is not None:
+            raise problem
+
+    def take_problem(self) -> CollectorError | None:
+        """Give the first refusal that nobody was told of."""
+        problem, self._problem = self._problem, None
+        return problem
+
+    def close(self) -> None:
+        """Take nothing more; ``run`` ends once all is sent."""
+        self._is_closed = True
+        self._came.set()
+        self._due.set()
+
+    async def run(self) -> None:
+        """Send what is due until the buffer is closed and empty."""
+        while events := await self._next():
+            for start in range(0, len(events), self._bounds.max_rows):
+                await self._deliver(events[start : start + self._bounds.max_rows])
+
+    async def _next(self) -> list[dict[str, Any]]:
+        await self._came.wait()
+        with anyio.move_on_after(self._bounds.max_delay):
+            await self._due.wait()
+        events, self._events = self._events, []
+        if not self._is_closed:
+            self._came, self._due = anyio.Event(), anyio.Event()
+        return events
+
+    async def _deliver(self, events: list[dict[str, Any]]) -> None:
+        try:
+            for body in await anyio.to_thread.run_sync(event_bodies, events):
+                await self._send_body(body)
+        except CollectorError as error:
+            self.refused += len(events)
+            self._problem = self._problem or error
+            tell_lost(self._id, events, error, self._on_lost)
+        else:
+            self.sent += len(events)
+        self._done += len(events)
+        self._settled.set()
+        self._settled = anyio.Event()
+
+    async def _send_body(self, body: bytes) -> None:
+        key = str(uuid.uuid4())
+        for attempt in count():
+            try:
+                await self._client.send_body(self._id, body, ARROW, key)
+            except ServiceUnavailable as error:
+                _log.warning("%s; events of %s wait", error, self._id)
+                await anyio.sleep(pause_after(min(attempt, MOST_DOUBLINGS), error))
+            else:
+                return
+
+
+@asynccontextmanager
+async def open_buffer(
+    client: AsyncCollectorClient, collector_id: str, bounds: BufferBounds, on_lost: Lost | None
+) -> AsyncIterator[AsyncEventBuffer]:
+    """Open a buffer whose sending task ends with the block; see AsyncCollectorClient.buffered."""
+    await anyio.to_thread.run_sync(tables.load)
+    buffer = AsyncEventBuffer(client, collector_id, bounds, on_lost)
+    failed: Exception | None = None
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(buffer.run)
+            try:
+                yield buffer
+            except Exception as error:  # noqa: BLE001  (raised here, it would arrive in a group)
+                failed = error
+            buffer.close()
+    finally:
+        if buffer.waiting:
+            _log.error("%d events of %s are lost: sending them was cancelled", buffer.waiting, collector_id)
+    if (problem := failed or buffer.take_problem()) is not None:
+        raise problem

@@ -1,0 +1,329 @@
+"""Buffered sending: a service gives single events away in microseconds, and a thread beside it sends them in batches.
+
+Each batch goes with an idempotency key until the service has taken it, so that its events arrive once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+import uuid
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal
+
+from collector.client import arrow as tables
+from collector.client.arrow import ARROW, arrow_bodies, table_of_events
+from collector.client.requests import pause_after
+from collector.errors import BadBody, CollectorError, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from collector.client.requests import CollectorClient
+
+    Lost = Callable[[list[dict[str, Any]], CollectorError], None]
+
+_log = logging.getLogger(__name__)
+
+# How long flush and close wait for the service; at the interpreter's exit no one may be there to end a longer wait.
+FLUSH_TIMEOUT = 30.0
+EXIT_TIMEOUT = 10.0
+# Beyond that, for the last try to end, if it can.
+GRACE = 0.5
+# Of the pause before the next try: a service that comes back is noticed within 6.4 s.
+MOST_DOUBLINGS = 5
+
+
+@dataclass(frozen=True)
+class BufferBounds:
+    """When what waits is sent: at so many rows, or so old; and how much may wait at all."""
+
+    max_rows: int
+    max_delay: float
+    max_waiting: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_rows <= self.max_waiting:
+            raise ValueError("max_rows must be at least 1, and max_waiting at least max_rows")
+
+
+class EventBuffer:
+    """Takes single events and sends them in batches from a thread; see CollectorClient.buffered, which makes it.
+
+    Any thread may use it. ``sent``, ``refused`` and ``dropped`` count its events by what became of them.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], CollectorClient],
+        collector_id: str,
+        bounds: BufferBounds,
+        when_full: Literal["block", "drop"],
+        on_lost: Lost | None,
+    ) -> None:
+        if when_full not in {"block", "drop"}:
+            raise ValueError(f"when_full is 'block' or 'drop', not {when_full!r}")
+        self._connect = connect
+        self._id = collector_id
+        self._max_rows = bounds.max_rows
+        self._max_delay = bounds.max_delay
+        self._max_waiting = bounds.max_waiting
+        self._is_blocking = when_full == "block"
+        self._on_lost = on_lost
+        self._is_closed = False
+        tables.load()
+        self._begin()
+        _open_buffers.add(self)
+
+    def _begin(self) -> None:
+        """Begin with nothing; also in a forked child, where no thread runs and what waits is the parent's to send."""
+        # An RLock, as a signal handler or a finalizer may send an event in the midst of another.
+        self._lock = threading.RLock()
+        self._due = threading.Condition(self._lock)
+        self._settled = threading.Condition(self._lock)
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._events: list[dict[str, Any]] = []
+        self._since = 0.0
+        self._flush_to = 0
+        self._deadline = float("inf")
+        self._problem: CollectorError | None = None
+        self._taken = self._done = 0
+        self.sent = self.refused = self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """Events that were taken and are not yet with the service."""
+        return self._taken - self._done
+
+    def send(self, event: Mapping[str, Any]) -> None:
+        """Take an event: its columns' names and values. It is copied, so the caller may go on using it.
+
+        If ``max_waiting`` wait already, it blocks until there is room, or drops the event and counts it: ``when_full``.
+        Raises ValueError for an event without columns, RuntimeError once the buffer is closed.
+        """
+        copy = copied(event)
+        with self._lock:
+            if (self._is_closed or self._taken - self._done >= self._max_waiting) and not self._has_room():
+                return
+            self._events.append(copy)
+            self._taken += 1
+            waiting = len(self._events)
+            if waiting == 1:
+                self._since = time.monotonic()
+                self._wake()
+            elif waiting == self._max_rows:
+                self._due.notify()
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
+        """Return once the service has all events that were taken before.
+
+        Raises RequestRefused, or BadBody, if some were refused since this was last called: those are lost.
+        Raises ServiceUnavailable if it takes longer than ``timeout`` seconds: the events wait on.
+        """
+        with self._lock:
+            self._flush_to = target = self._taken
+            self._due.notify()
+            is_done = self._settled.wait_for(lambda: self._done >= target, timeout)
+            self._raise_problem()
+            if not is_done:
+                raise self._late()
+
+    def close(self, timeout: float = FLUSH_TIMEOUT) -> None:
+        """Send what waits, and take nothing more; raises as ``flush`` does.
+
+        What the service hasn't taken in ``timeout`` seconds is dropped.
+        """
+        _open_buffers.discard(self)
+        self._close_soon(timeout)
+        self._wait_closed()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            with suppress(CollectorError):  # it is logged, and the block's own goes on
+                self.close()
+
+    def _has_room(self) -> bool:
+        """Wait for room; or drop an event."""
+        while not self._is_closed:
+            if self.waiting < self._max_waiting:
+                return True
+            if not self._is_blocking or self._thread is None:
+                if self.dropped == 0:
+                    _log.warning("%d events of %s wait for the service; more are dropped", self.waiting, self._id)
+                self.dropped += 1
+                return False
+            self._settled.wait()
+        raise RuntimeError("the buffer is closed")
+
+    def _close_soon(self, timeout: float) -> None:
+        with self._lock:
+            self._is_closed = True
+            self._deadline = min(self._deadline, time.monotonic() + timeout)
+            self._due.notify()
+            self._settled.notify_all()  # who waits for room waits in vain
+        self._closing.set()
+
+    def _wait_closed(self) -> None:
+        if self._thread is None:
+            self._work()
+        else:
+            self._thread.join(max(0.0, self._deadline + GRACE - time.monotonic()))
+        with self._lock:
+            if self.waiting:
+                self._problem = self._late()
+                _log.error("%s", self._problem)
+            self._raise_problem()
+
+    def _late(self) -> ServiceUnavailable:
+        return ServiceUnavailable(f"{self.waiting} events of {self._id} could not be sent in time")
+
+    def _raise_problem(self) -> None:
+        problem, self._problem = self._problem, None
+        if problem is not None:
+            raise problem
+
+    # The thread's side
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            # A daemon: for another, the interpreter waits before it calls what would end it, _close_all.
+            thread = threading.Thread(target=self._work, name=f"events of {self._id}", daemon=True)
+            with suppress(RuntimeError):  # while the interpreter exits, none may begin
+                thread.start()
+                self._thread = thread
+        self._due.notify()
+
+    def _work(self) -> None:
+        """Send what is due until the buffer is closed and empty; for want of a thread, ``close`` does it."""
+        client = None
+        while events := self._next():
+            client = client or self._connect()
+            for start in range(0, len(events), self._max_rows):
+                self._deliver(client, events[start : start + self._max_rows])
+        if client is not None:
+            client.close()
+
+    def _next(self) -> list[dict[str, Any]]:
+        """Wait until what waits is due, and take all of it; nothing once the buffer is closed and empty."""
+        with self._lock:
+            while not self._is_due():
+                if self._is_closed:
+                    return []
+                self._due.wait(self._since + self._max_delay - time.monotonic() if self._events else None)
+            events, self._events = self._events, []
+            return events
+
+    def _is_due(self) -> bool:
+        if not self._events:
+            return False
+        is_hurried = self._is_closed or self._flush_to > self._taken - len(self._events)
+        is_old = time.monotonic() >= self._since + self._max_delay
+        return is_hurried or is_old or len(self._events) >= self._max_rows
+
+    def _deliver(self, client: CollectorClient, events: list[dict[str, Any]]) -> None:
+        problem = self._problem_with(client, events)
+        if problem is not None:
+            tell_lost(self._id, events, problem, self._on_lost)
+        with self._lock:
+            self._done += len(events)
+            if problem is None:
+                self.sent += len(events)
+            elif isinstance(problem, ServiceUnavailable):
+                self.dropped += len(events)
+            else:
+                self.refused += len(events)
+            self._problem = self._problem or problem
+            self._settled.notify_all()
+
+    def _problem_with(self, client: CollectorClient, events: list[dict[str, Any]]) -> CollectorError | None:
+        """Send events, however long it takes, and give what is wrong with them if they are refused."""
+        try:
+            for body in event_bodies(events):
+                self._send_body(client, body)
+        except CollectorError as error:
+            return error
+        return None
+
+    def _send_body(self, client: CollectorClient, body: bytes) -> None:
+        key = str(uuid.uuid4())
+        for attempt in count():
+            try:
+                client.send_body(self._id, body, ARROW, key)
+            except ServiceUnavailable as error:
+                if attempt == 0:
+                    _log.warning("%s; events of %s wait", error, self._id)
+                if time.monotonic() >= self._deadline:
+                    raise
+                self._pause(pause_after(min(attempt, MOST_DOUBLINGS), error))
+            else:
+                return
+
+    def _pause(self, seconds: float) -> None:
+        if self._closing.is_set():
+            time.sleep(max(0.0, min(seconds, self._deadline - time.monotonic())))
+        else:
+            self._closing.wait(seconds)
+
+
+def copied(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy an event, so that it stays what it is until it is sent; raise ValueError for one without columns."""
+    copy = dict(event)
+    if not copy:
+        raise ValueError("an event has at least one column")
+    return copy
+
+
+def event_bodies(events: list[dict[str, Any]]) -> list[bytes]:
+    """Write events as bodies; raise BadBody if they can't be."""
+    try:
+        return list(arrow_bodies(table_of_events(events)))
+    except Exception as error:  # a value of the caller's may raise anything when it is written
+        raise BadBody(f"the events can't be put into a table: {error!r}") from error
+
+
+def tell_lost(collector_id: str, events: list[dict[str, Any]], problem: CollectorError, on_lost: Lost | None) -> None:
+    """Tell the log and the caller of events that are lost."""
+    _log.error("%d events of %s are lost: %s", len(events), collector_id, problem)
+    if on_lost is not None:
+        try:
+            on_lost(events, problem)
+        except Exception:  # noqa: BLE001  (the caller's; the events behind these must still be sent)
+            _log.exception("on_lost failed")
+
+
+_open_buffers: weakref.WeakSet[EventBuffer] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    """Send what waits when the interpreter ends; daemon threads run until after that."""
+    buffers = list(_open_buffers)
+    for buffer in buffers:
+        buffer._close_soon(EXIT_TIMEOUT)  # noqa: SLF001
+    for buffer in buffers:
+        with suppress(CollectorError):  # it is logged
+            buffer.close()
+
+
+def _begin_all() -> None:
+    for buffer in list(_open_buffers):
+        buffer._begin()  # noqa: SLF001
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_begin_all)

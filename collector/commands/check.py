@@ -1,0 +1,30 @@
+"""Checking a config whole, with Evidently's help, in a process of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.supervision.checks import find_problems
+from collector.workers.pool import open_workers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collector.config import CollectorServiceConfig
+    from collector.errors import Problem
+
+
+def check_config(config: CollectorServiceConfig, base: Path) -> list[Problem]:
+    """Say all that is wrong with the reports and references of a config."""
+    return trio.run(_check, config, base)
+
+
+async def _check(config: CollectorServiceConfig, base: Path) -> list[Problem]:
+    async with open_workers(1, config.evaluation_max_bytes) as workers:
+        return [
+            problem
+            for collector in config.collectors.values()
+            for problem in await find_problems(collector, workers, base)
+        ]

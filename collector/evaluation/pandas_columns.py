@@ -1,0 +1,125 @@
+"""Arrow tables as the pandas frames that Evidently understands: numpy's own types, text, and categories.
+
+Evidently takes nullable and unsigned columns for "unknown" and leaves them out, a legacy report takes zoned times for
+categories, and lists stop it. So: integers are int64, or float64 where one is missing; times are naive UTC in
+microseconds; booleans with one missing are categories; what is nested is JSON text.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.evaluation.part_files import as_json_text
+
+_types = pa.types
+
+
+def to_frame(table: pa.Table, *, keep_lists: Collection[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+    """Return the frame, with a fresh RangeIndex, and a note on every column that changed its kind.
+
+    ``keep_lists`` names the columns of lists that a report asks for.
+    """
+    notes: list[str] = []
+    columns: dict[str, Any] = {}
+    for field in table.schema:
+        column = table.column(field.name).combine_chunks()
+        if _is_list(field.type) and field.name in keep_lists:
+            columns[field.name] = pd.Series(column.to_pylist(), dtype=object)
+            continue
+        columns[field.name] = to_series(column)
+        if said := _change(field.type):
+            notes.append(f"Column {field.name!r} holds {field.type}: {said}.")
+    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows)), notes
+
+
+def to_series(column: Any) -> "pd.Series[Any]":
+    """Convert one Arrow array."""
+    if _types.is_dictionary(column.type):
+        return to_series(column.cast(column.type.value_type)).astype("category")
+    convert = next(convert for fits, convert in _CONVERSIONS if fits(column.type))
+    return cast("pd.Series[Any]", convert(column))
+
+
+def text(values: Any) -> "pd.Series[Any]":
+    """Return text as this pandas has it, missing values as NaN: Evidently sorts labels, and None can't be sorted."""
+    series = pd.Series(values, dtype="str" if pd.__version__ >= "3" else object)
+    return series.where(series.notna(), np.nan)
+
+
+def _integers(column: Any) -> "pd.Series[Any]":
+    whole = column.null_count == 0 and not (_types.is_uint64(column.type) and _exceeds_int64(column))
+    return _numpy(column.cast(pa.int64() if whole else pa.float64(), safe=False))
+
+
+def _exceeds_int64(column: Any) -> bool:
+    return bool(len(column)) and cast("int", pc.max(column).as_py()) > np.iinfo(np.int64).max
+
+
+def _booleans(column: Any) -> "pd.Series[Any]":
+    return _numpy(column) if column.null_count == 0 else pd.Series(column.to_pylist(), dtype="category")
+
+
+def _floats(column: Any) -> "pd.Series[Any]":
+    return _numpy(column.cast(pa.float64(), safe=False))
+
+
+def _times(column: Any) -> "pd.Series[Any]":
+    return _numpy(
+        column.cast(pa.timestamp("us", column.type.tz if _types.is_timestamp(column.type) else None), safe=False)
+    )
+
+
+def _numpy(column: Any) -> "pd.Series[Any]":
+    series = pd.Series(column.to_numpy(zero_copy_only=False))
+    return series.astype("datetime64[us]") if series.dtype.kind == "M" else series
+
+
+def _seconds(column: Any) -> "pd.Series[Any]":
+    return _numpy(pc.divide(column.cast(pa.duration("us"), safe=False).cast(pa.int64()).cast(pa.float64()), 1e6))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(_types.is_list(kind) or _types.is_large_list(kind) or _types.is_fixed_size_list(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether an Arrow type is one of text."""
+    return bool(_types.is_string(kind) or _types.is_large_string(kind) or _types.is_string_view(kind))
+
+
+def _is_date(kind: pa.DataType) -> bool:
+    return bool(_types.is_timestamp(kind) or _types.is_date(kind))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(_types.is_binary(kind) or _types.is_large_binary(kind) or _types.is_fixed_size_binary(kind))
+
+
+_CONVERSIONS: list[tuple[Callable[[Any], bool], Callable[[Any], Any]]] = [
+    (_types.is_boolean, _booleans),
+    (_types.is_integer, _integers),
+    (_types.is_floating, _floats),
+    (_types.is_decimal, _floats),
+    (_types.is_null, lambda column: pd.Series(np.full(len(column), np.nan))),
+    (is_text, lambda column: text(column.to_pandas())),
+    (_is_date, _times),
+    (_types.is_duration, _seconds),
+    (_types.is_time, lambda column: text(column.cast(pa.string()).to_pandas())),
+    (_is_binary, lambda column: text([None if value is None else value.hex() for value in column.to_pylist()])),
+    (lambda _: True, lambda column: text(as_json_text(column))),
+]
+_CHANGES: list[tuple[Callable[[Any], bool], str]] = [
+    (_types.is_decimal, "taken as floating-point numbers"),
+    (_types.is_duration, "taken as seconds"),
+    (_types.is_time, "taken as text"),
+    (_is_binary, "taken as hexadecimal text"),
+    (_types.is_nested, "taken as JSON text"),
+]
+
+
+def _change(kind: pa.DataType) -> str | None:
+    return next((said for fits, said in _CHANGES if fits(kind)), None)

@@ -1,0 +1,207 @@
+"""Reading JSON into Evidently's pydantic models with nothing ignored: unknown fields, wrong types, missing ones.
+
+Evidently's models drop fields that they don't know. Here the JSON is walked beside the models first; each ``"type"`` is
+replaced by the class that it means (see ``catalogue``), and only then are the models built.
+"""
+
+import difflib
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from evidently._pydantic_compat import SHAPE_SINGLETON, SHAPE_TUPLE, BaseModel, ValidationError
+from evidently.core.datasets import Descriptor
+from evidently.generators import ColumnMetricGenerator
+from evidently.pydantic_utils import PolymorphicModel
+
+from collector.evaluation.catalogue import (
+    MODERN_METRICS,
+    UnknownTypeError,
+    find_class,
+    find_descriptor_function,
+)
+from collector.workers.exchange import Complaint, Json, PathInConfig
+
+LEFT_OUT = object()  # what read and build return in the place of what they complained about
+
+
+@dataclass
+class Reader:
+    """One reading of a config; ``complaints`` grows, and what was complained about is left out of the results."""
+
+    legacy: bool = False
+    complaints: list[Complaint] = field(default_factory=list)
+
+    def complain(self, path: PathInConfig, message: str) -> None:
+        """Note what is wrong at ``path``."""
+        self.complaints.append({"path": path, "message": message})
+
+    def read_list(self, value: object, bases: Sequence[type], path: PathInConfig) -> list[Any]:
+        """Build each of a list's items as ``read`` does; bare strings stand for a type without parameters."""
+        if not isinstance(value, list):
+            self.complain(path, f"a list is expected, not {_kind(value)}")
+            return []
+        items = [self.read(item, bases, [*path, number]) for number, item in enumerate(value)]
+        return [item for item in items if item is not LEFT_OUT]
+
+    def read(self, value: object, bases: Sequence[type], path: PathInConfig) -> Any:
+        """Build the instance of one of ``bases`` that ``value`` describes."""
+        if isinstance(value, str):
+            value = {"type": value}
+        if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+            self.complain(path, f'a name or an object with a "type" is expected, not {_kind(value)}')
+            return LEFT_OUT
+        function = find_descriptor_function(value["type"]) if Descriptor in bases else None
+        try:
+            target = function or find_class(value["type"], bases, legacy=self.legacy)
+        except UnknownTypeError as error:
+            self.complain(path, str(error))
+            return LEFT_OUT
+        return self.build(target, {key: item for key, item in value.items() if key != "type"}, path)
+
+    def build(self, target: Any, value: object, path: PathInConfig) -> Any:
+        """Call ``target`` (a model, or a function that returns one) with the walked ``value``."""
+        if not isinstance(value, dict):
+            self.complain(path, f"an object is expected, not {_kind(value)}")
+            return LEFT_OUT
+        before = len(self.complaints)
+        walked = self._walk_fields(target, value, path)
+        if target is ColumnMetricGenerator:
+            walked = self._generator_arguments(walked, path)
+        if len(self.complaints) > before:
+            return LEFT_OUT
+        try:
+            return target(**walked)
+        except ValidationError as error:
+            self._translate(error, path)
+        except (ValueError, TypeError, AssertionError, KeyError, AttributeError) as error:
+            # Evidently's own __init__s check their arguments with all of these.
+            self.complain(path, f"{_name(target)}: {error}")
+        return LEFT_OUT
+
+    def walk(self, cls: Any, value: Any, path: PathInConfig) -> Any:
+        """Return ``value`` with every ``"type"`` in it spelt as ``cls`` and its fields want it."""
+        if not isinstance(value, dict):
+            return value
+        if "type" not in value or not issubclass(cls, PolymorphicModel):
+            return self._walk_fields(cls, value, path)
+        try:
+            found = find_class(str(value["type"]), (cls,), legacy=self.legacy)
+        except UnknownTypeError as error:
+            self.complain(path, str(error))
+            return value
+        fields = {key: item for key, item in value.items() if key != "type"}
+        return {"type": found.__get_type__(), **self._walk_fields(found, fields, path)}  # type: ignore[attr-defined]  # a PolymorphicModel
+
+    def _walk_fields(self, target: Any, value: Json, path: PathInConfig) -> Json:
+        accepted, required = _accepted(target)
+        for name in sorted(required - value.keys()):
+            self.complain([*path, name], "field required")
+        for name in [name for name in value if name not in accepted]:
+            self.complain([*path, name], _unknown_field(name, _name(target), accepted))
+        return {
+            name: self._walk_field(accepted[name], item, [*path, name])
+            for name, item in value.items()
+            if name in accepted
+        }
+
+    def _walk_field(self, model_field: Any, value: Any, path: PathInConfig) -> Any:
+        """Walk one value by pydantic's own description of its field (None where only a signature names it)."""
+        if model_field is None or value is None:
+            return value
+        if model_field.shape == SHAPE_SINGLETON:
+            return self._walk_single(model_field, value, path)
+        if isinstance(value, dict) and model_field.key_field is not None:
+            inner = model_field.sub_fields[0] if model_field.sub_fields else None
+            return {key: self._walk_element(model_field, inner, item, [*path, key]) for key, item in value.items()}
+        if isinstance(value, list) and model_field.key_field is None:
+            inner = model_field.sub_fields or [None]
+            kinds = inner if model_field.shape == SHAPE_TUPLE and len(inner) == len(value) else [inner[0]] * len(value)
+            return [
+                self._walk_element(model_field, kind, item, [*path, number])
+                for number, (kind, item) in enumerate(zip(kinds, value, strict=True))
+            ]
+        return value
+
+    def _walk_element(self, outer: Any, inner: Any, value: Any, path: PathInConfig) -> Any:
+        return self._walk_typed(outer.type_, value, path) if inner is None else self._walk_field(inner, value, path)
+
+    def _walk_single(self, model_field: Any, value: Any, path: PathInConfig) -> Any:
+        if not model_field.sub_fields:
+            return self._walk_typed(model_field.type_, value, path)
+        attempts = [self._attempt(choice, value, path) for choice in model_field.sub_fields]
+        walked, complaints = min(attempts, key=lambda attempt: len(attempt[1]))
+        self.complaints += complaints
+        return walked
+
+    def _attempt(self, choice: Any, value: Any, path: PathInConfig) -> tuple[Any, list[Complaint]]:
+        trial = Reader(legacy=self.legacy)
+        return trial._walk_field(choice, value, path), trial.complaints
+
+    def _walk_typed(self, cls: Any, value: Any, path: PathInConfig) -> Any:
+        if inspect.isclass(cls) and issubclass(cls, BaseModel):
+            return self.walk(cls, value, path)
+        if cls is str and isinstance(value, bool | int | float):
+            self.complain(path, f"a string is expected, not {_kind(value)}")  # pydantic would turn 5 into "5"
+        return value
+
+    def _generator_arguments(self, walked: Json, path: PathInConfig) -> Json:
+        """Name the generated metric by its class: by alias, ColumnMetricGenerator finds metrics but no containers."""
+        name = walked.pop("metric_type_alias", None) or walked.pop("metric_type", None)
+        walked.pop("metric_type", None)
+        try:
+            found = find_class(str(name), MODERN_METRICS, legacy=False)
+        except UnknownTypeError as error:
+            self.complain([*path, "metric_type"], str(error))
+            return walked
+        arguments = walked.get("metric_kwargs") or {}
+        arguments = self._walk_fields(found, {"column": "", **arguments}, [*path, "metric_kwargs"])
+        arguments.pop("column", None)
+        return {**walked, "metric_type": found, "metric_kwargs": arguments}
+
+    def _translate(self, error: ValidationError, path: PathInConfig) -> None:
+        seen: list[Complaint] = []
+        for detail in error.errors():
+            where = [part for part in detail["loc"] if part != "__root__"]
+            complaint: Complaint = {"path": [*path, *where], "message": detail["msg"]}
+            if complaint not in seen:  # a union reports the same trouble once a member
+                seen.append(complaint)
+        self.complaints += seen
+
+
+def _accepted(target: Any) -> tuple[Mapping[str, Any], set[str]]:
+    """Return what ``target`` takes, name to model field (None if it has none), and the names that it can't do without.
+
+    Many of Evidently's models have an ``__init__`` of their own, which may name more or fewer arguments than fields.
+    """
+    fields: dict[str, Any] = dict(getattr(target, "__fields__", {}))
+    fields.pop("type", None)
+    parameters = [
+        p for p in inspect.signature(target).parameters.values() if p.kind not in _VARIADIC and p.name != "type"
+    ]
+    own = {p.name: fields.get(p.name, _field_of_descriptor(p.name, target)) for p in parameters}
+    required = {p.name for p in parameters if p.default is p.empty}
+    return {**fields, **own}, required
+
+
+_VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+
+
+def _field_of_descriptor(name: str, target: Any) -> Any:
+    return Descriptor.__fields__.get(name) if inspect.isfunction(target) else None
+
+
+def _unknown_field(name: str, owner: str, accepted: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, accepted, n=1)
+    guess = f' (did you mean "{near[0]}"?)' if near else ""
+    return f"unknown field{guess}; {owner} takes {', '.join(sorted(accepted)) or 'none'}"
+
+
+def _name(target: Any) -> str:
+    return str(getattr(target, "__name__", target))
+
+
+def _kind(value: object) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return "null" if value is None else kinds.get(type(value), type(value).__name__)

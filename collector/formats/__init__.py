@@ -1,0 +1,1 @@
+"""What events look like as bytes, and as tables."""

@@ -1,0 +1,120 @@
+"""Frames: the rows of one POST, checked before they are accepted and decoded for good when they leave the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from collector.formats.bounds import NO_BOUNDS, Bounds
+from collector.formats.json_body import Columns, count_lines, count_rows, read_columns, read_lines, table_of
+from collector.formats.json_rows import read_together
+from collector.formats.merging import concatenate
+from collector.formats.typed_body import read_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Format = Literal["json", "ndjson", "csv", "arrow", "parquet"]
+
+FORMATS: dict[str, Format] = {
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+    "application/x-jsonlines": "ndjson",
+    "text/csv": "csv",
+    "application/vnd.apache.arrow.stream": "arrow",
+    "application/vnd.apache.parquet": "parquet",
+    "application/x-parquet": "parquet",
+    "application/parquet": "parquet",
+}
+TYPED_FORMATS = frozenset({"arrow", "parquet"})
+_JSON_READERS: dict[str, Callable[..., Columns]] = {"json": read_columns, "ndjson": read_lines}
+_JSON_COUNTERS: dict[str, Callable[..., int]] = {"json": count_rows, "ndjson": count_lines}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBody:
+    """A body that is in a file; ``checksum`` is its CRC-32, ``digest`` its SHA-256 if it was asked for."""
+
+    path: Path
+    size: int
+    checksum: int
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """What the journal calls it."""
+        return self.path.name
+
+    def __len__(self) -> int:
+        return self.size
+
+
+@dataclass(slots=True)
+class Frame:
+    """The rows of one POST as they came."""
+
+    format: Format
+    body: bytes | StoredBody
+    rows: int
+
+
+@lru_cache(64)
+def format_of(media_type: str) -> Format:
+    """Give the format of a body by its Content-Type; JSON for none or any that we don't know."""
+    return FORMATS.get(media_type.partition(";")[0].strip().lower(), "json")
+
+
+def check_frame(format_: Format, body: bytes, bounds: Bounds = NO_BOUNDS) -> Frame:
+    """Make sure that the body is a table and count its rows; raise BadBody, saying why not, or BodyTooLarge.
+
+    What passes here decodes later: nothing is accepted that could not be evaluated.
+    """
+    if format_ in _JSON_COUNTERS:
+        return Frame(format_, body, _JSON_COUNTERS[format_](body, bounds))
+    return Frame(format_, body, read_table(format_, body, bounds).num_rows)
+
+
+def check_file(format_: Format, path: str, bounds: Bounds) -> int:
+    """Check a body that is in a file as check_frame does, and count its rows."""
+    from collector.formats.json_columns import count_plain_rows  # what it needs is nothing for the daemon
+
+    if format_ == "arrow":
+        return _check_mapped(path, bounds)
+    body = Path(path).read_bytes()
+    rows = count_plain_rows(body, bounds) if format_ == "json" else None
+    return check_frame(format_, body, bounds).rows if rows is None else rows
+
+
+def _check_mapped(path: str, bounds: Bounds) -> int:
+    """Check an Arrow body where the system has it, without a copy."""
+    import pyarrow as pa
+
+    with pa.memory_map(path) as file:
+        return int(read_table("arrow", file.read_buffer(), bounds).num_rows)
+
+
+def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:
+    """Make one table of frames, in their order.
+
+    Columns are aligned by name, missing ones filled with nulls. Where types differ, numbers are promoted, and all else
+    becomes text.
+    """
+    tables = []
+    for is_json, run in groupby(frames, key=lambda frame: frame[0] in _JSON_READERS):
+        if is_json:
+            tables.append(table_of(_read_json(run)))
+        else:
+            tables.extend(read_table(format_, body) for format_, body in run)
+    return concatenate(tables)
+
+
+def _read_json(frames: Iterable[tuple[Format, bytes]]) -> Iterator[Columns]:
+    for format_, run in groupby(frames, key=itemgetter(0)):
+        bodies = (body for _, body in run)
+        yield from read_together(bodies) if format_ == "json" else map(read_lines, bodies)

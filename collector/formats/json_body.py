@@ -1,0 +1,286 @@
+"""JSON bodies: parsed, taken for a table in any of the usual shapes, and made Arrow."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+
+from collector.errors import BadBody, BodyTooLarge
+from collector.formats.bounds import NO_BOUNDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+    from collector.formats.bounds import Bounds
+
+Columns = dict[str, list[Any]]
+
+_PLAIN = float | str | bool | None  # integers too: they are only counted
+_KEYED = msgspec.json.Decoder(dict[str, dict[str, _PLAIN]])
+_LISTS = msgspec.json.Decoder(dict[str, list[_PLAIN]])
+# What shares no names or keys unfolds to the square of its size; 10 MB of JSON hold no 10 million values.
+MAX_CELLS = 10_000_000
+JSON_SPACES = b" \t\n\r"
+_SPACED_NAME = re.compile(rb'"[ \t\n\r]+:')
+
+
+def loads(body: bytes, where: str = "") -> Any:
+    """Parse JSON, NaN and Infinity included; raise BadBody for what isn't JSON, saying at which byte.
+
+    A name that stands twice in an object is refused too: parsers take the last, and what the others hold would be lost.
+    """
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        strict = error
+    else:
+        _check_names(body, data, where)
+        return data
+    # Python's json, and so the original's client, writes NaN and Infinity, which orjson refuses.
+    if b"NaN" not in body and b"Infinity" not in body:
+        raise BadBody(f"JSON is malformed{where}: {strict.msg} (byte {strict.pos})") from strict
+    try:
+        data = json.loads(body, parse_int=_integer, object_pairs_hook=_distinct)
+        json.dumps(data, ensure_ascii=False).encode()  # lone surrogates pass json.loads and fail in every table
+    except (ValueError, RecursionError) as error:
+        raise BadBody(f"JSON is malformed{where}: {error}") from error
+    return data
+
+
+def read_columns(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
+    """Read a body of columns or of records; raise BadBody if it is no table, BodyTooLarge if it is too large a one."""
+    return _columns_of(loads(body), bounds)
+
+
+def read_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
+    """Read a body of records, one a line; raise BadBody, naming the line that isn't one, or BodyTooLarge."""
+    lines = enumerate(body.split(b"\n"), 1)
+    return _of_records([loads(line, f" in line {number}") for number, line in lines if line.strip()], bounds)
+
+
+def count_rows(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
+    """Count the rows of a body of columns or of records.
+
+    Raises BadBody if it is no table, or has a value that could not be kept later; BodyTooLarge if it is too large.
+    """
+    rows = _count_quickly(body, bounds)
+    return _count(_columns_of(loads(body), bounds)) if rows is None else rows
+
+
+def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
+    """Count the rows of a body of records, one a line; raise as count_rows does."""
+    return _count(read_lines(body, bounds))
+
+
+def _count_quickly(body: bytes, bounds: Bounds) -> int | None:
+    """Count the rows of columns that have the same keys, each once, and plain values; None for anything else."""
+    is_keyed = body.find(b"{", 1) > 0
+    try:
+        columns = list((_KEYED if is_keyed else _LISTS).decode(body).values())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not columns or len(columns) > bounds.max_columns:
+        return None
+    rows = len(set().union(*columns)) if is_keyed else len(columns[0])
+    cells = rows * len(columns)
+    if sum(map(len, columns)) != cells or rows > bounds.max_rows or cells > MAX_CELLS:
+        return None
+    names = len(columns) + cells if is_keyed else len(columns)
+    return rows if body.count(b'":') == names and not has_spaced_name(body) else None
+
+
+def _count(columns: Columns) -> int:
+    for name, values in columns.items():
+        try:
+            for value in values:
+                if type(value) in {dict, list}:
+                    text_of(value)
+        except (TypeError, ValueError) as error:  # orjson: over 254 levels, or integers of over 64 bits in there
+            raise BadBody(f"column '{name}' holds a value that can't be kept: {error}") from error
+    return _length(columns)
+
+
+def table_of(frames: Iterable[Columns]) -> pa.Table:
+    """Gather JSON frames column by column, so that each column becomes Arrow once, not once a frame."""
+    import pyarrow as pa
+
+    gathered: Columns = {}
+    rows = 0
+    for columns in frames:
+        for name, values in columns.items():
+            column = gathered.setdefault(name, [])
+            column.extend([None] * (rows - len(column)))
+            column.extend(values)
+        rows += _length(columns)
+    for column in gathered.values():
+        column.extend([None] * (rows - len(column)))
+    return pa.table({name: _array_of(values) for name, values in gathered.items()})
+
+
+def text_of(value: Any) -> str | None:
+    """Write a value as text, as it would stand in JSON; a missing one is None."""
+    if value is None or value != value:  # noqa: PLR0124  (NaN alone differs from itself)
+        return None
+    if isinstance(value, dict | list):
+        return orjson.dumps(value, default=str).decode()
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _integer(text: str) -> int | float:
+    """Read an integer as orjson does: one of over 64 bits is a float, if it is one."""
+    number = int(text)
+    if -(2**63) <= number < 2**64:
+        return number
+    if math.isinf(float(text)):
+        raise ValueError(f"number is infinity when parsed as double: {text[:20]}...")
+    return float(text)
+
+
+def _check_names(body: bytes, data: object, where: str) -> None:
+    """Refuse a name that stands twice, which no fast parser tells: look closer unless there are as many as remained.
+
+    There seem to be more where values of columns are objects.
+    """
+    more = body.count(b'":') - _count_names(data)
+    is_each_counted = more == 0 or more == body.count(b'\\":')  # the latter stand in texts that hold JSON
+    if is_each_counted and not has_spaced_name(body):
+        return
+    try:
+        json.loads(body, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError) as error:
+        raise BadBody(f"JSON is malformed{where}: {error}") from error
+
+
+def has_spaced_name(body: bytes) -> bool:
+    """Tell whether a space may stand between a name and its colon, where a count of names misses it."""
+    return body.count(b":") > body.count(b'":') and _SPACED_NAME.search(body) is not None
+
+
+def _count_names(data: object) -> int:
+    """Count the names of an object or list, and those of the objects in it."""
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    own = len(data) if isinstance(data, dict) else 0
+    return own + sum(len(value) for value in inner if type(value) is dict)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise BadBody(f"the name '{twice}' stands twice in an object; only one of its values could be kept")
+    return names
+
+
+def _columns_of(data: object, bounds: Bounds) -> Columns:
+    if isinstance(data, list):
+        return _of_records(data, bounds)
+    if not isinstance(data, dict):
+        raise BadBody(
+            f"the body is {_kind(data)}, not a table; send columns as in "
+            '{"age": {"0": 41, "1": 37}} or {"age": [41, 37]}, or records as in [{"age": 41}, {"age": 37}]'
+        )
+    bounds.check_columns(len(data))
+    columns: dict[str, Any] = {name: column for name, column in data.items() if isinstance(column, dict | list)}
+    kinds = {type(column) for column in columns.values()}
+    if kinds == {dict, list}:
+        raise BadBody("some columns are objects, some are lists; send all of them in one form")
+    if data and not columns:
+        name, value = next(iter(data.items()))
+        raise BadBody(
+            f"column '{name}' is {_kind(value)}, not an object or list of values; "
+            'one row is {"age": [41]} or [{"age": 41}]'
+        )
+    aligned = _of_keyed_columns(columns) if kinds == {dict} else _of_lists(columns)
+    rows = _length(aligned)
+    bounds.check_rows(rows)
+    _check_cells(rows, len(data))
+    return {name: aligned[name] if name in aligned else [value] * rows for name, value in data.items()}
+
+
+def _of_keyed_columns(data: dict[str, dict[str, Any]]) -> Columns:
+    keys: dict[str, None] = {}
+    for column in data.values():
+        keys.update(dict.fromkeys(column))
+    _check_cells(len(keys), len(data))
+    return {
+        name: list(column.values()) if list(column) == list(keys) else [column.get(key) for key in keys]
+        for name, column in data.items()
+    }
+
+
+def _of_lists(data: Columns) -> Columns:
+    lengths = {name: len(column) for name, column in data.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"'{name}' has {length}" for name, length in list(lengths.items())[:5])
+        raise BadBody(f"columns have different numbers of values: {told}")
+    return data
+
+
+def _of_records(records: list[Any], bounds: Bounds) -> Columns:
+    bounds.check_rows(len(records))
+    bounds.check_columns(max((len(record) for record in records if isinstance(record, dict | list)), default=0))
+    names: dict[str, None] = {}
+    if records and all(isinstance(record, list) for record in records):
+        records = [{str(number): value for number, value in enumerate(record)} for record in records]
+    for number, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise BadBody(f'record {number} is {_kind(record)}, not an object; send records as in [{{"age": 41}}]')
+        names.update(dict.fromkeys(record))
+    bounds.check_columns(len(names))
+    _check_cells(len(records), len(names))
+    return {name: [record.get(name) for record in records] for name in names}
+
+
+def _check_cells(rows: int, columns: int) -> None:
+    if rows * columns > MAX_CELLS:
+        raise BodyTooLarge(
+            f"{rows} rows of {columns} different columns would be a table of more than {MAX_CELLS} cells"
+        )
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _length(columns: Columns) -> int:
+    return len(next(iter(columns.values()), ()))
+
+
+def _array_of(values: list[Any]) -> pa.Array:
+    """Give JSON values their Arrow type; NaN is a missing value, mixed types become text, nested ones JSON text."""
+    kinds = set(map(type, values)) - {type(None)}
+    if float in kinds and not kinds <= {int, float}:  # NaN among anything else is a missing value
+        return _array_without_nan([None if value != value else value for value in values])  # noqa: PLR0124
+    return _array_without_nan(values)
+
+
+def _array_without_nan(values: list[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds <= {int, float}:
+        try:
+            return pa.array(values, from_pandas=True)
+        except (pa.ArrowInvalid, OverflowError):  # integers of over 64 bits, or too large for a float beside them
+            return _floats(values)
+    if kinds in ({bool}, {str}):
+        return pa.array(values)
+    return pa.array([text_of(value) for value in values], pa.string())
+
+
+def _floats(values: list[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array([None if value is None else float(value) for value in values], pa.float64(), from_pandas=True)
+    except OverflowError:
+        return pa.array([text_of(value) for value in values], pa.string())

@@ -1,0 +1,200 @@
+"""Large JSON bodies of columns: their rows counted without making a Python value of each cell.
+
+msgspec checks that it is JSON and says where each column is; what else is to be known of columns of plain values is in
+the places of their colons, commas and quotes. That is looked at column by column, as a column stays in the processor's
+cache and a body doesn't. Whatever leaves a doubt gives None, and is parsed whole.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import orjson
+
+from collector.formats.json_body import JSON_SPACES, MAX_CELLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from collector.formats.bounds import Bounds
+
+    Text = NDArray[np.uint8]
+    Places = NDArray[np.intp]
+    Words = NDArray[np.uint64]
+
+_SPACE, _QUOTE, _COMMA, _COLON, _SMALL_E, _ZERO, _OBJECT, _LIST = b' ",:e0{['
+_TO_SMALL = 0x20  # by this bit small letters differ from large ones
+_TEN = 10
+_FIRST_PRINTABLE = 0x20
+# So many digits and an exponent of two are less than a float holds; a longer text is no number, and worth no care.
+_MAX_TOKEN = 200
+# All keys are compared in as many words as the longest has.
+_MAX_KEY = 64
+_LONG_EXPONENT = re.compile(rb"[eE][+-]?[0-9]{3}")
+_FEW = 64  # are found one by one in less time than all together
+# Keys are compared eight bytes at a time, from their end; by how many of them count, the mask of those.
+_WORD = 8
+_MASKS = np.array([2**64 - 2 ** (8 * (_WORD - count)) for count in range(_WORD + 1)], np.uint64)
+_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def count_plain_rows(body: bytes, bounds: Bounds) -> int | None:
+    """Count the rows of columns of plain values, keyed alike or lists of one length; None if that isn't sure."""
+    body = body.strip(JSON_SPACES)
+    text = np.frombuffer(body, np.uint8)
+    # As signed numbers, what isn't ASCII is negative.
+    if b"\\" in body or text.view(np.int8).min(initial=127) < _FIRST_PRINTABLE:
+        return None
+    try:
+        spans = list(_spans(body))
+    except (msgspec.DecodeError, ValueError):
+        return None
+    if not spans or len(spans) > bounds.max_columns or not _are_plain(body, spans):
+        return None
+    if not all(_is_finite(body, text, start, end) for start, end in spans):
+        return None
+    count = _count_keyed if body[spans[0][0]] == _OBJECT else _count_lists
+    rows = count(body, text, spans)
+    return rows if rows is not None and rows <= bounds.max_rows and rows * len(spans) <= MAX_CELLS else None
+
+
+def _spans(body: bytes) -> Iterator[tuple[int, int]]:
+    """Find where each column stands; raise ValueError if there is more in the body, as of a name that stands twice."""
+    end, before = 0, b"{"
+    for name, raw in _DECODER.decode(body).items():
+        column = memoryview(raw)
+        start = body.index(column[:1], body.index(b'"', end + 1) + len(name) + 1)
+        if body[end:start].replace(b" ", b"") != before + b'"%b":' % name.replace(" ", "").encode():
+            raise ValueError("something else stands before a column")
+        end, before = start + len(column), b","
+        yield start, end
+    if body[end:].strip() != b"}":
+        raise ValueError("something else stands behind the columns")
+
+
+def _are_plain(body: bytes, spans: list[tuple[int, int]]) -> bool:
+    """Tell whether columns are all objects or all lists, with nothing of either kind in them."""
+    kinds = {body[start] for start, _ in spans}
+    return kinds in ({_OBJECT}, {_LIST}) and all(
+        body.find(opening, start + 1, end) < 0 for start, end in spans for opening in (b"{", b"[")
+    )
+
+
+def _is_finite(body: bytes, text: Text, start: int, end: int) -> bool:
+    """Tell whether no exponent in a column has three digits: few have one, texts may be full of its letter."""
+    for letter in (b"e", b"E"):
+        place = start
+        for _ in range(_FEW):
+            place = body.find(letter, place + 1, end)
+            if place < 0:
+                break
+            if _LONG_EXPONENT.match(body, place):
+                return False
+        else:
+            return _is_each_finite(body, text, start, end)
+    return True
+
+
+def _is_each_finite(body: bytes, text: Text, start: int, end: int) -> bool:
+    # With a sign or not, the third byte behind the letter is a digit.
+    are_letters = (text[start : end - 3] | _TO_SMALL) == _SMALL_E
+    are_digits = (text[start + 3 : end] - _ZERO) < _TEN  # what is less wraps around
+    places = np.flatnonzero(are_letters & are_digits) + start
+    return not any(_LONG_EXPONENT.match(body, place) for place in places.tolist())
+
+
+def _count_lists(body: bytes, text: Text, spans: list[tuple[int, int]]) -> int | None:
+    """Count the values of lists, if all have as many."""
+    rows = {_count_values(body, text[start:end], start, end) for start, end in spans}
+    return rows.pop() if len(rows) == 1 else None
+
+
+def _count_values(body: bytes, column: Text, start: int, end: int) -> int | None:
+    if body.find(b'"', start, end) < 0:
+        commas = np.flatnonzero(column == _COMMA)
+    else:  # one is between values if there are as many quotes before it that open as that close
+        marks = np.flatnonzero((column == _QUOTE) | (column == _COMMA))
+        is_quote = column[marks] == _QUOTE
+        commas = marks[~is_quote & (np.cumsum(is_quote) % 2 == 0)]
+    if not _are_short(commas, len(column)):
+        return None
+    is_empty = not len(commas) and not body[start + 1 : end - 1].strip()
+    return 0 if is_empty else len(commas) + 1
+
+
+def _count_keyed(body: bytes, text: Text, spans: list[tuple[int, int]]) -> int | None:
+    """Count the values of objects, if all have the same keys."""
+    words = np.ndarray((len(body) - _WORD + 1,), "<u8", body, strides=(1,))
+    keys = _first_keys(body, text, words, *spans[0])
+    if keys is None or not all(keys.are_of(text[start:end], words, start) for start, end in spans[1:]):
+        return None
+    return keys.rows
+
+
+def _first_keys(body: bytes, text: Text, words: Words, start: int, end: int) -> _Keys | None:
+    """Take the keys of the first column; None if one stands twice, or might be what stands between two texts."""
+    column = text[start:end]
+    quotes = np.flatnonzero(column == _QUOTE)
+    closing = np.flatnonzero(column[quotes + 1] == _COLON)
+    opens, ends = quotes[closing - 1], quotes[closing] + 1
+    lengths, firsts = ends - opens, column[opens + 1]
+    if closing.min(initial=1) == 0 or lengths.max(initial=0) > _MAX_KEY:
+        return None
+    if ((firsts == _SPACE) | (firsts == _COMMA) | (firsts == _COLON)).any():
+        return None
+    keys = _Keys(words, ends + start, lengths)
+    if not keys.are_of(column, words, start):
+        return None
+    # Its numbers are short, so that orjson takes what msgspec took.
+    return keys if keys.are_growing or len(orjson.loads(body[start:end])) == keys.rows else None
+
+
+class _Keys:
+    """Keys with their quotes, of these lengths, that stand before these places."""
+
+    def __init__(self, words: Words, ends: Places, lengths: Places) -> None:
+        self.rows = len(ends)
+        self._pieces: list[tuple[int, Words, Words]] = []
+        for back in range(_WORD, int(lengths.max(initial=0)) + _WORD, _WORD):
+            masks = _MASKS[np.clip(lengths + (_WORD - back), 0, _WORD)]
+            self._pieces.append((back, masks, words[np.maximum(ends - back, 0)] & masks))
+
+    @property
+    def are_growing(self) -> bool:
+        """Whether each is longer than the one before, or behind it in order, so that none stands twice."""
+        if len(self._pieces) > 1:
+            return False
+        words = [piece.byteswap() for _, _, piece in self._pieces]
+        return all((word[1:] > word[:-1]).all() for word in words)
+
+    def are_of(self, column: Text, words: Words, start: int) -> bool:
+        """Tell whether a column, which starts there, has these keys and no others.
+
+        Each colon is behind a key, or in a text and not behind a quote, unless the text begins with it. One that is
+        behind a space may be either.
+        """
+        colons = np.flatnonzero(column == _COLON)
+        if len(colons) != self.rows:
+            before = column[colons - 1]
+            if (before == _SPACE).any():
+                return False
+            colons = colons[before == _QUOTE]
+        return len(colons) == self.rows and _are_short(colons, len(column)) and self._are_before(words, colons + start)
+
+    def _are_before(self, words: Words, ends: Places) -> bool:
+        return not self.rows or all(
+            ends[0] >= back and np.array_equal(words[ends - back] & masks, piece) for back, masks, piece in self._pieces
+        )
+
+
+def _are_short(places: Places, end: int) -> bool:
+    """Tell whether no token before, between and behind these places is long."""
+    if not len(places):
+        return end <= _MAX_TOKEN
+    ends = (int(places[0]), end - int(places[-1]))
+    return max(*ends, int((places[1:] - places[:-1]).max(initial=0))) <= _MAX_TOKEN

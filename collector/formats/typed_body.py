@@ -1,0 +1,216 @@
+"""Bodies that know their types: Arrow and parquet, and CSV, whose types Arrow finds."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from collector.errors import BadBody
+from collector.formats.bounds import NO_BOUNDS
+from collector.formats.untrusted.arrow_messages import check_stream
+from collector.formats.untrusted.parquet_pages import measure
+from collector.formats.untrusted.spelled_out import spelled_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+    from collector.formats.bounds import Bounds
+
+_MAX_BLOCK = 2**31 - 1
+# Some of Arrow's errors quote the body, at any length.
+_MAX_TOLD = 500
+_INDEX_COLUMN = re.compile(r"__index_level_\d+__")
+# With the comma after it. It never tries again (``+`` behind a quantifier), so that it needs no memory for that.
+_CSV_FIELD = re.compile(rb'(?:"(?:[^"]++|"")*+"?+)?+[^,\r\n]*+(,?)')
+
+
+def read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds = NO_BOUNDS) -> pa.Table:
+    """Read a body that knows its types, without the index that pandas may have put into it.
+
+    Raises BadBody for what is no table or can't be kept, BodyTooLarge when it unfolds to more than is allowed.
+    """
+    import pyarrow as pa
+
+    try:
+        return _read_table(format_, body, bounds)
+    except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
+        raise BadBody(f"the body can't be read as {format_}: {_first_line(error)}") from error
+
+
+def _read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
+    table = {"arrow": _read_arrow, "parquet": _read_parquet, "csv": _read_csv}[format_](body, bounds)
+    bounds.check_columns(table.num_columns)
+    bounds.check_rows(table.num_rows)
+    bounds.check_bytes(table.num_rows * table.num_columns)  # nulls take no bytes here, and many later
+    _check_names(table)
+    _check_values(table, format_, bounds)
+    kept = table.drop_columns(_index_columns(table)).replace_schema_metadata(None)
+    if table.num_rows and not kept.num_columns:
+        raise BadBody("the rows of the body have no columns, or only an index, which isn't kept")
+    return kept
+
+
+def _check_names(table: pa.Table) -> None:
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if twice:
+        raise BadBody(f"the column '{min(twice)}' is there twice; each column needs a name of its own")
+
+
+def _check_values(table: pa.Table, format_: str, bounds: Bounds) -> None:
+    """Refuse what is too large once it is spelled out, and what parquet can't hold."""
+    import pyarrow as pa
+
+    size = table.nbytes
+    for field, column in zip(table.schema, table.columns, strict=True):
+        try:
+            size += sum(spelled_out(chunk) for chunk in column.chunks)
+            bounds.check_bytes(size)
+            if not _is_plain(column):
+                _check_writable(pa.table({field.name: column}))
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+            told = f"column '{field.name}' of the {format_} body can't be kept as {field.type}"
+            raise BadBody(f"{told}: {_first_line(error)}") from error
+
+
+def _check_writable(table: pa.Table) -> None:
+    """Write a column to nowhere, and see that its type can be read again."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(table.unify_dictionaries(), pa.MockOutputStream())
+    empty = pa.BufferOutputStream()
+    pq.write_table(table.slice(0, 0), empty)
+    pq.read_schema(pa.BufferReader(empty.getvalue()))  # it can't be where lists are nested 50 deep
+
+
+def _is_plain(column: pa.ChunkedArray) -> bool:
+    """Tell whether parquet holds whatever a column of its type may hold."""
+    from pyarrow import types
+
+    type_ = column.type
+    if types.is_dictionary(type_):
+        has_null = any(chunk.dictionary.null_count for chunk in column.chunks)
+        return _is_text(type_.value_type) and not has_null
+    if types.is_timestamp(type_):
+        return bool(type_.unit != "s")  # that becomes milliseconds, of which there may be too many
+    is_plain = (types.is_integer, types.is_float32, types.is_float64, types.is_boolean, types.is_date32, types.is_null)
+    return _is_text(type_) or any(is_type(type_) for is_type in is_plain)
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(type_) or types.is_large_string(type_))
+
+
+def _index_columns(table: pa.Table) -> list[str]:
+    """Name the columns that hold a pandas index, which isn't kept."""
+    told = _told_index(table)
+    return [name for name in table.column_names if name in told or _INDEX_COLUMN.fullmatch(name)]
+
+
+def _told_index(table: pa.Table) -> set[str]:
+    """Give the names that pandas' metadata say are an index; whoever wrote them, they may say anything."""
+    try:
+        metadata = table.schema.pandas_metadata
+    except (ValueError, RecursionError) as error:
+        raise BadBody(f"the metadata of pandas can't be read: {error}") from error
+    named = metadata.get("index_columns") if isinstance(metadata, dict) else None
+    return {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
+
+
+def _read_arrow(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
+    import pyarrow as pa
+
+    check_stream(body, bounds)
+    stream = pa.ipc.open_stream(pa.BufferReader(body))
+    return _within(stream, stream.schema, bounds)
+
+
+def _read_parquet(body: bytes, bounds: Bounds) -> pa.Table:
+    """Read a parquet body; texts stay references to a dictionary until it is known how much they are without one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    measured = measure(body, bounds)
+    texts = [leaf.path for leaf in measured.leaves if leaf.is_text]
+    file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
+    schema = pq.ParquetFile(pa.BufferReader(body)).schema_arrow
+    table = _within(file.iter_batches(), file.schema_arrow, bounds)
+    bounds.check_bytes(measured.size + sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks))
+    return table.cast(_without_views(schema)).cast(schema)  # a dictionary can't become views at once
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    import pyarrow as pa
+
+    plain = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema])
+
+
+def _read_csv(body: bytes, bounds: Bounds) -> pa.Table:
+    import pyarrow as pa
+
+    if not body.strip():
+        return pa.table({})
+    _check_header(body, bounds)
+    table = parse_csv(body)
+    if b'"' in body and table.num_columns:
+        # Arrow takes an open quote for the rest of the body: one row more would then be a part of its last value.
+        longer = parse_csv(body + b"\n" + b",".join([b"0"] * table.num_columns))
+        if longer.num_rows == table.num_rows:
+            raise ValueError("a quote is opened and never closed")
+    return table
+
+
+def _check_header(body: bytes, bounds: Bounds) -> None:
+    """Refuse too many columns before Arrow reads them: it takes a kilobyte for each, whatever is in it."""
+    start = len(body) - len(body.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n"))
+    for columns, field in enumerate(_CSV_FIELD.finditer(body, start), 1):
+        bounds.check_columns(columns)
+        if not field[1]:
+            return
+
+
+def parse_csv(body: bytes, types: dict[str, pa.DataType] | None = None) -> pa.Table:
+    """Read CSV; the types of columns that aren't given are found in all of their values.
+
+    Raises ArrowInvalid, which names the first row that isn't like the header or doesn't fit the types.
+    """
+    import pyarrow as pa
+    import pyarrow.csv
+
+    # Types are found in the first block, so it is the whole body: what differs late would be an error.
+    size = min(len(body) + 1, _MAX_BLOCK)
+    return pa.csv.read_csv(
+        pa.BufferReader(body),
+        read_options=pa.csv.ReadOptions(block_size=size, use_threads=False),
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
+    )
+
+
+def _within(reader: Iterable[pa.RecordBatch], schema: pa.Schema, bounds: Bounds) -> pa.Table:
+    """Read batches until they are more than allowed, which is noticed before all are in memory."""
+    import pyarrow as pa
+
+    batches: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in reader:
+        batch.validate(full=True)  # before anything looks into it: Arrow trusts offsets that it hasn't checked
+        batches.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+        bounds.check_rows(rows)
+        bounds.check_bytes(size)
+    return pa.Table.from_batches(batches, None if batches else schema)  # Schema.empty_table would import pandas
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:_MAX_TOLD]

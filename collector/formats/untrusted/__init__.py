@@ -1,0 +1,1 @@
+"""Looks into bodies of strangers before a library reads them."""

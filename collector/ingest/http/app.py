@@ -1,0 +1,229 @@
+"""The HTTP API: the original's routes and ours, on quart-trio; each a line around the intake."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import trio
+from quart import Response, g, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from collector.errors import CollectorError
+from collector.ingest.http.probes import Check, health_answer
+from collector.ingest.http.problems import Answer, answer_for, json_answer, problem_answer
+from collector.ingest.intake import SECRET_HEADER, Head
+from collector.status.counts import Answered
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from collector.ingest.http.draining import Draining
+    from collector.ingest.intake import Intake
+
+    Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
+    _Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+OPEN_ROUTES = frozenset({"livez", "readyz"})
+_BEARER = "Bearer "
+
+
+def make_app(intake: Intake, draining: Draining, scrape: Scrape) -> QuartTrio:
+    """Make the ASGI application; ``scrape`` gives the metrics and their Content-Type, by the Accept header."""
+    app = QuartTrio("collector", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = None  # bodies.py has limits by format, and answers in our form
+    app.config["BODY_TIMEOUT"] = None
+    _add_counting(app, intake)
+    _add_service_routes(app, intake, draining)
+    _add_metrics(app, scrape)
+    _add_collector_routes(app, intake, draining)
+    _add_answers(app, intake, draining)
+    app.asgi_app = _counted(_without_extra_slashes(app.asgi_app), draining)  # type: ignore[method-assign, assignment]  # wrapping it so is Quart's documented way
+    return app
+
+
+def _add_counting(app: QuartTrio, intake: Intake) -> None:
+    @app.before_request
+    async def begin() -> None:
+        g.began = trio.current_time()
+
+    @app.after_request
+    async def count(response: Response) -> Response:
+        intake.count_answer(_kind_of(response.status_code), trio.current_time() - g.began)
+        return response
+
+
+def _kind_of(status: int) -> Answered:
+    """Say what was asked, in words that are ours: a client's own would be without end."""
+    rule = request.url_rule
+    if rule is None or request.routing_exception is not None:
+        return Answered("other", "other", status)
+    return Answered(rule.rule.replace("<collector_id>", "{id}"), request.method, status)
+
+
+def _add_metrics(app: QuartTrio, scrape: Scrape) -> None:
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Tell the metrics to Prometheus."""
+        text, content_type = await scrape(request.headers.get("Accept", ""))
+        return _response(Answer(200, text, {"Content-Type": content_type}))
+
+
+def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> None:
+    @app.get("/")
+    async def get_status() -> Response:
+        """Say how the service and each collector stand."""
+        return _response(intake.status())
+
+    @app.get("/livez")
+    async def livez() -> Response:
+        """Tell that the process lives."""
+        return _response(health_answer("livez", "live", [Check("ping")], is_verbose="verbose" in request.args))
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        """Tell whether events are accepted."""
+        checks = [draining.health, *intake.checks(is_trusted=intake.is_authorized(_secret()))]
+        return _response(health_answer("readyz", "ready", checks, is_verbose="verbose" in request.args))
+
+    @app.post("/-/reload")
+    async def reload() -> Response:
+        """Take what was edited in the config file, at once."""
+        return _response(await intake.reload())
+
+    @app.get("/schema/openapi.json")
+    async def openapi() -> Response:
+        """Give this document."""
+        from collector.ingest.http.openapi import openapi_document
+
+        return _response(json_answer(await trio.to_thread.run_sync(openapi_document, app)))
+
+
+def _add_collector_routes(app: QuartTrio, intake: Intake, draining: Draining) -> None:
+    @app.post("/<collector_id>")
+    async def create_collector(collector_id: str) -> Response:
+        """Add or replace a collector; its events stay."""
+        return _response(await intake.take_config(collector_id, _head(), draining.body(request.body)))
+
+    @app.get("/<collector_id>")
+    async def get_collector(collector_id: str) -> Response:
+        """Show a collector's config; its secret is masked."""
+        return _response(intake.config(collector_id))
+
+    @app.delete("/<collector_id>")
+    async def delete_collector(collector_id: str) -> Response:
+        """Remove a collector with all its events."""
+        return _response(await intake.delete(collector_id, _head()))
+
+    @app.post("/<collector_id>/data")
+    async def send_data(collector_id: str) -> Response:
+        """Send events; they are durable when the answer comes."""
+        return _response(await intake.take_data(collector_id, _head(), draining.body(request.body)))
+
+    @app.post("/<collector_id>/reference")
+    async def set_reference(collector_id: str) -> Response:
+        """Set the reference dataset, from the next batch on."""
+        return _response(await intake.take_reference(collector_id, _head(), draining.body(request.body)))
+
+    @app.post("/<collector_id>/flush")
+    async def flush(collector_id: str) -> Response:
+        """Seal and evaluate what waits now."""
+        return _response(await intake.flush(collector_id))
+
+    @app.get("/<collector_id>/failed")
+    async def get_failed(collector_id: str) -> Response:
+        """List the batches whose report failed; they are kept."""
+        return _response(await intake.failed(collector_id))
+
+    @app.post("/<collector_id>/failed")
+    async def retry_failed(collector_id: str) -> Response:
+        """Have the batches evaluated again whose report failed."""
+        return _response(await intake.retry(collector_id))
+
+    @app.get("/<collector_id>/logs")
+    async def get_logs(collector_id: str) -> Response:
+        """Tell what became of the last batches, newest first."""
+        return _response(await intake.logs(collector_id))
+
+
+def _add_answers(app: QuartTrio, intake: Intake, draining: Draining) -> None:
+    @app.before_request
+    async def guard() -> Response | None:
+        if request.routing_exception is not None or request.endpoint in OPEN_ROUTES:
+            return None
+        if request.method == "HEAD":  # the original has none, and says so before it asks for the secret
+            return _response(problem_answer(405, "Method Not Allowed"))
+        draining.check()
+        intake.authorize(_secret())
+        return _response(_options()) if request.method == "OPTIONS" else None
+
+    @app.errorhandler(CollectorError)
+    async def refuse(error: CollectorError) -> Response:
+        if request.endpoint == "send_data":
+            intake.count_refusal((request.view_args or {})["collector_id"], error)
+        return _response(answer_for(error, f"{request.method} {request.path}"))
+
+    @app.errorhandler(HTTPException)
+    async def refuse_route(error: HTTPException) -> Response:
+        status = 404 if request.path == "/" else error.code or 500  # POST / was no route of the original
+        answer = problem_answer(status, {404: "Not Found", 405: "Method Not Allowed"}.get(status, error.name))
+        allowed = getattr(error, "valid_methods", None) if status == 405 else None
+        return _response(Answer(answer.status, answer.body, {**answer.headers, **_allow(allowed)}))
+
+
+def _secret() -> str | None:
+    """Give the secret that a request carries; a scraper has a header of its own for such."""
+    authorization = request.headers.get("Authorization", "")
+    if request.endpoint == "metrics" and authorization.startswith(_BEARER):
+        return authorization.removeprefix(_BEARER)
+    return request.headers.get(SECRET_HEADER)
+
+
+def _options() -> Answer:
+    return Answer(204, b"", _allow(request.url_rule.methods if request.url_rule else None))
+
+
+def _allow(methods: Any) -> dict[str, str]:
+    return {"Allow": ", ".join(sorted(set(methods) - {"HEAD"}))} if methods else {}
+
+
+def _head() -> Head:
+    headers = request.headers
+    return Head(
+        headers.get("Content-Type", ""),
+        headers.get("Content-Encoding", ""),
+        headers.get("Content-Length"),
+        headers.get("Idempotency-Key", ""),
+        headers.get("If-Match", ""),
+        headers.get("If-None-Match", ""),
+    )
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.body, answer.status, answer.headers)
+    if not answer.body:
+        response.headers.pop("Content-Type", None)
+    return response
+
+
+def _without_extra_slashes(asgi_app: _Asgi) -> _Asgi:
+    """Take ``//main/`` for ``/main``, as the original did; werkzeug would redirect, and a POST would be lost."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope["path"] = re.sub("/+", "/", scope["path"]).rstrip("/") or "/"
+        await asgi_app(scope, receive, send)
+
+    return app
+
+
+def _counted(asgi_app: _Asgi, draining: Draining) -> _Asgi:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await asgi_app(scope, receive, send)
+            return
+        with draining.request():
+            await asgi_app(scope, receive, send)
+
+    return app

@@ -1,0 +1,123 @@
+"""HTTP/1.1 as hypercorn speaks it, over our connections: for all that the front door leaves.
+
+hypercorn's own connections send shielded from cancellation, for as long as a client likes not to read, and speak HTTP/2
+to whoever asks for it. Of it we take the protocol. To import it takes long, so that events are accepted before that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import h11
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.events import Closed, RawData, Updated
+from hypercorn.protocol.events import Response
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import parse_socket_addr
+
+if TYPE_CHECKING:
+    import trio
+    from hypercorn.events import Event
+    from hypercorn.protocol.events import Event as StreamEvent
+
+    from collector.ingest.http.door import Door
+
+
+class Connection(Protocol):
+    """What is written through."""
+
+    async def send(self, data: bytes) -> None:
+        """Send it, one call at a time."""
+
+    def close_soon(self) -> None:
+        """Send nothing more."""
+
+    def note(self, *, is_idle: bool | None = None) -> None:
+        """Hear that a request has begun, or that it was answered; or that the protocol's state has changed."""
+
+
+class Http11s:
+    """Makes a protocol for each connection that needs one."""
+
+    def __init__(self, door: Door) -> None:
+        self._app = ASGIWrapper(door)
+        self._context = WorkerContext(None)
+        self._config = Config()
+        self._config.errorlog = None  # it would only repeat what we log
+        self._config.include_server_header = False
+
+    @staticmethod
+    def requests() -> TaskGroup:
+        """Give the context of a connection's requests."""
+        return TaskGroup()
+
+    def make(
+        self, connection: Connection, socket: trio.socket.SocketType, requests: TaskGroup, *, is_tls: bool
+    ) -> Http11:
+        """Make one; its requests run in a group of tasks."""
+
+        async def send(event: Event) -> None:
+            if isinstance(event, RawData):
+                await connection.send(event.data)
+            elif isinstance(event, Closed):
+                connection.close_soon()
+                connection.note()
+            elif isinstance(event, Updated):
+                connection.note(is_idle=event.idle)
+
+        client, server = (
+            parse_socket_addr(socket.family, name) for name in (socket.getpeername(), socket.getsockname())
+        )
+        state = ConnectionState({})
+        return Http11(self._app, self._config, self._context, requests, state, is_tls, client, server, send)
+
+    async def end(self) -> None:
+        """Have each connection end with the answer to the request that is in flight."""
+        await self._context.terminated.set()
+
+
+class Http11(H11Protocol):
+    """Nothing but HTTP/1.1."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the beginning of a request waits for its rest."""
+        return bool(self.connection.trailing_data[0])
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request is here whole, and its answer isn't."""
+        return self.connection.their_state is h11.DONE
+
+    async def receive(self, data: bytes) -> None:
+        """Take what has come; nothing if the client sends no more."""
+        await self.handle(RawData(data))
+
+    async def end(self) -> None:
+        """Take it that the connection is over."""
+        await self.handle(Closed())
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Take no request for the beginning of HTTP/2."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        """Ignore what asks for another protocol, as HTTP lets a server do: a websocket gets the answer to a GET."""
+        headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
+        version = request.http_version
+        await super()._create_stream(
+            h11.Request(method=request.method, target=request.target, headers=headers, http_version=version)
+        )
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Say with an answer that comes before the end of a body that the connection ends with it.
+
+        It does, and a client that wasn't told would send its next request into the closing, and get no answer.
+        """
+        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+            event = replace(event, headers=[*event.headers, (b"connection", b"close")])
+        await super().stream_send(event)

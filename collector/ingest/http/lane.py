@@ -1,0 +1,214 @@
+"""The lane: connections that wait for their next request are watched together, usual small POSTs answered so.
+
+A task that wakes to read, waits for the commit and wakes to answer costs as much as all else of such a request. Here
+one task reads from all connections that are ready, has their events kept in one transaction, and writes the answers; a
+connection's own task sleeps until something else comes.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import outcome
+import trio
+
+from collector.ingest.http.front_door import read_posted
+from collector.ingest.intake import Begun, is_small
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from collector.ingest.http.front_door import FrontDoor, Posted
+    from collector.ingest.http.problems import Answer
+
+# Requests that are answered together, and the bytes beyond which no more are read: the event loop is held for a few
+# milliseconds by them.
+_MAX_TOGETHER = 64
+_MAX_BYTES = 128 * 1024
+_MAX_RECV = 2**16
+# Seconds for which the next request is waited for, in which a client on the same machine sends it; and for which the
+# event loop is held by what follows so.
+_MOMENT = 50e-6
+_MAX_HOLD = 0.001
+_MAX_LEFT_OUT = 1023
+
+IS_AVAILABLE = hasattr(select, "epoll")
+
+
+class Connection(Protocol):
+    """A connection in the lane; ``idle_since`` is None while a request is in flight."""
+
+    idle_since: float | None
+
+    def fileno(self) -> int:
+        """Give its file descriptor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a connection leaves the lane for: data that isn't for it (none: the client has left), or the end."""
+
+    data: bytes = b""
+    unsent: bytes = b""
+    is_last: bool = False
+
+
+@dataclass(slots=True)
+class _Place:
+    descriptor: int
+    connection: Connection
+    task: trio.lowlevel.Task
+
+
+@dataclass(slots=True)
+class _Request:
+    place: _Place
+    posted: Posted
+    begun: Begun | Answer
+    began: float
+
+
+class Lane:
+    """Watches connections; see ``run``."""
+
+    def __init__(self, find_front_door: Callable[[], FrontDoor | None]) -> None:
+        self._find_front_door = find_front_door
+        self._epoll = select.epoll()
+        self._places: dict[int, _Place] = {}
+        self._patience = _Patience()
+
+    async def run(self) -> None:
+        """Answer requests until cancelled."""
+        with self._epoll:
+            while True:
+                await trio.lowlevel.wait_readable(self._epoll)
+                await self._answer_while_ready()
+
+    async def _answer_while_ready(self) -> None:
+        """Answer what is ready, and what follows at once: to be woken takes longer than that."""
+        end = time.perf_counter() + _MAX_HOLD
+        ready = self._epoll.poll(0, _MAX_TOGETHER)
+        while ready:
+            await self._answer(ready, self._find_front_door())
+            ready = self._wait_a_moment(end)
+
+    def _wait_a_moment(self, end: float) -> list[tuple[int, int]]:
+        """Give the connections that are ready in a moment; none at its end, or if that is mostly so."""
+        if not self._patience.is_due():
+            return []
+        moment = time.perf_counter() + _MOMENT
+        while time.perf_counter() < min(moment, end):
+            if ready := self._epoll.poll(0, _MAX_TOGETHER):
+                self._patience.note(was_in_vain=False)
+                return ready
+        if moment < end:
+            self._patience.note(was_in_vain=True)
+        return []
+
+    async def _answer(self, ready: list[tuple[int, int]], front_door: FrontDoor | None) -> None:
+        requests = self._begin(ready, front_door)
+        if front_door is None:
+            return
+        if not front_door.commit():
+            for request in requests:
+                if isinstance(request.begun, Begun):
+                    await request.begun.order.wait_done()
+        for request in requests:
+            self._finish(request, front_door)
+
+    async def wait(self, connection: Connection) -> Left:
+        """Answer a connection's usual requests until something else comes from it."""
+        place = _Place(connection.fileno(), connection, trio.lowlevel.current_task())
+        self._places[place.descriptor] = place
+        self._epoll.register(place.descriptor, select.EPOLLIN)
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._remove(place)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        left: Left = await trio.lowlevel.wait_task_rescheduled(abort)
+        return left
+
+    def _begin(self, ready: list[tuple[int, int]], front_door: FrontDoor | None) -> list[_Request]:
+        """Read what is ready, and order that it be kept."""
+        requests: list[_Request] = []
+        size = 0
+        for descriptor, _ in ready:
+            place = self._places[descriptor]
+            data = _read(descriptor)
+            if data is None:
+                continue
+            posted = None if front_door is None else read_posted(data)
+            if front_door is None or posted is None or not _is_whole(posted, data):
+                self._let_go(place, Left(data))
+                continue
+            began = time.perf_counter()
+            place.connection.idle_since = None
+            requests.append(_Request(place, posted, front_door.begin(posted, data[posted.size :]), began))
+            size += len(data)
+            if size > _MAX_BYTES:
+                break
+        return requests
+
+    def _finish(self, request: _Request, front_door: FrontDoor) -> None:
+        """Answer a request whose order is done."""
+        place = request.place
+        answer, is_last = front_door.finish(request.posted, request.begun, request.began)
+        if self._places.get(place.descriptor) is not place:
+            return  # its task was cancelled meanwhile
+        place.connection.idle_since = trio.current_time()
+        sent = _write(place.descriptor, answer)
+        if sent < len(answer) or is_last:
+            self._let_go(place, Left(unsent=answer[sent:], is_last=is_last))
+
+    def _let_go(self, place: _Place, left: Left) -> None:
+        self._remove(place)
+        trio.lowlevel.reschedule(place.task, outcome.Value(left))
+
+    def _remove(self, place: _Place) -> None:
+        del self._places[place.descriptor]
+        self._epoll.unregister(place.descriptor)
+
+
+class _Patience:
+    """Tells when to wait: ever more seldom where it is in vain, as with a client that needs this very processor."""
+
+    def __init__(self) -> None:
+        self._left_out = self._to_leave_out = 0
+
+    def is_due(self) -> bool:
+        """Tell whether to wait this time."""
+        self._left_out += 1
+        return self._left_out > self._to_leave_out
+
+    def note(self, *, was_in_vain: bool) -> None:
+        """Take down what came of waiting."""
+        self._left_out = 0
+        self._to_leave_out = min(2 * self._to_leave_out + 1, _MAX_LEFT_OUT) if was_in_vain else 0
+
+
+def _is_whole(posted: Posted, data: bytes) -> bool:
+    """Tell whether a small request is here, and nothing behind it."""
+    return posted.size + posted.length == len(data) and is_small(posted.head, posted.length)
+
+
+def _read(descriptor: int) -> bytes | None:
+    """Read what has come; nothing if the client has left, None if there is nothing yet."""
+    try:
+        return os.read(descriptor, _MAX_RECV)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def _write(descriptor: int, data: bytes) -> int:
+    """Write as much as the kernel takes at once; the rest is the connection's to write, or to find that it can't."""
+    try:
+        return os.write(descriptor, data)
+    except OSError:
+        return 0

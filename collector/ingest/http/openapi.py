@@ -1,0 +1,176 @@
+"""The OpenAPI document, made by quart-schema when it is first asked for: its import would double the start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from quart_schema import APIKeySecurityScheme, Info, OpenAPIProvider, QuartSchema, document_request, document_response
+
+from collector import __version__
+from collector.config import CollectorConfig
+from collector.formats.frames import FORMATS
+from collector.ingest.http.app import OPEN_ROUTES
+from collector.status.status import ServiceStatus
+from collector.supervision.edits import Changes
+
+if TYPE_CHECKING:
+    from quart import Quart
+
+
+class Kept(BaseModel):
+    """What was sent is durable."""
+
+
+class Complaint(BaseModel):
+    """One thing wrong with a config, and where it stands."""
+
+    message: str
+    key: str
+
+
+class Problem(BaseModel):
+    """What is wrong, as RFC 9457 has it, with the original collector's ``status_code``."""
+
+    type: str
+    title: str
+    status: int
+    status_code: int
+    detail: str
+    extra: list[Complaint] = []
+
+
+class Failed(BaseModel):
+    """A batch whose report failed; it is kept."""
+
+    batch_id: str
+    rows: int
+    error: str
+    attempts: int
+
+
+class LogEntry(BaseModel):
+    """What became of a batch; more is told where there is more to tell."""
+
+    type: str
+    report_id: str
+    ok: bool
+    error: str
+    time: str
+    batch_id: str
+    rows: int
+    window: list[str]
+
+
+class Flushed(BaseModel):
+    """The batch that was sealed; null if nothing waited."""
+
+    batch_id: str | None
+    rows: int
+
+
+class Dropped(BaseModel):
+    """A collector that was removed, and how many rows that were not delivered went with it."""
+
+    id: str
+    rows_dropped: int
+
+
+class Health(BaseModel):
+    """The service's state in a word."""
+
+    status: str
+
+
+_ANSWERS: dict[str, dict[int, Any]] = {
+    "get_status": {200: ServiceStatus},
+    "livez": {200: Health},
+    "readyz": {200: Health, 503: Problem},
+    "reload": {200: Changes, 400: Problem},
+    "openapi": {200: dict[str, Any]},
+    "create_collector": {201: CollectorConfig, **dict.fromkeys((400, 405, 408, 409, 412, 413, 507), Problem)},
+    "get_collector": {200: CollectorConfig, 404: Problem},
+    "delete_collector": {200: Dropped, **dict.fromkeys((404, 405, 409, 412, 507), Problem)},
+    "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 422, 429, 507), Problem)},
+    "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 507), Problem)},
+    "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},
+    "get_failed": {200: list[Failed], 404: Problem},
+    "retry_failed": {202: list[Failed], 404: Problem, 507: Problem},
+    "get_logs": {200: list[LogEntry], 404: Problem},
+}
+_OF_ALL = dict.fromkeys((401, 503), Problem)  # without the secret; while stopping, or when there is too much to do
+_TABLES = {
+    "application/json": {"schema": {"example": {"age": {"0": 41, "1": 37}}}},
+    **{media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in FORMATS},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Makes it safe to send the same again within a day.",
+    "schema": {"type": "string"},
+}
+
+_VERBOSE = {
+    "name": "verbose",
+    "in": "query",
+    "description": "If it is there, each check is listed, as text.",
+    "allowEmptyValue": True,
+    "schema": {"type": "string"},
+}
+
+
+def openapi_document(app: Quart) -> dict[str, Any]:
+    """Describe the routes of an application."""
+    app.config.update(QUART_SCHEMA_CONVERSION_PREFERENCE="pydantic", QUART_SCHEMA_CONVERT_CASING=False)
+    for endpoint, answers in _ANSWERS.items():
+        for status, model in {**answers, **({} if endpoint in OPEN_ROUTES else _OF_ALL)}.items():
+            document_response(model, status)(app.view_functions[endpoint])
+    document_request(CollectorConfig)(app.view_functions["create_collector"])
+    document = OpenAPIProvider(app, _extension()).schema()
+    _describe_tables(document["paths"])
+    _describe_texts(document["paths"])
+    for route in (route for methods in document["paths"].values() for route in methods.values()):
+        _describe_problems(route["responses"])
+        _give_examples(route["parameters"])
+    return document
+
+
+def _extension() -> QuartSchema:
+    return QuartSchema(
+        info=Info(title="Evidently collector", version=__version__),
+        security_schemes={"secret": APIKeySecurityScheme(name="evidently-secret", in_="header")},
+        security=[{"secret": []}],
+    )
+
+
+def _describe_tables(paths: dict[str, Any]) -> None:
+    """Say what quart-schema has no words for: bodies of several media types, and a header."""
+    for route in ("data", "reference"):
+        paths[f"/{{collector_id}}/{route}"]["post"]["requestBody"] = {"required": True, "content": _TABLES}
+    paths["/{collector_id}/data"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)
+
+
+def _describe_texts(paths: dict[str, Any]) -> None:
+    """Say what is answered as text: metrics, and health check by check."""
+    text = {"schema": {"type": "string"}}
+    paths["/metrics"]["get"]["responses"]["200"] = {
+        "description": "In Prometheus' text format, or OpenMetrics where that is accepted.",
+        "content": {"text/plain": text, "application/openmetrics-text": text},
+    }
+    for route in ("/livez", "/readyz"):
+        paths[route]["get"]["parameters"].append(_VERBOSE)
+        for answer in paths[route]["get"]["responses"].values():
+            answer["content"]["text/plain"] = text
+
+
+def _describe_problems(responses: dict[str, Any]) -> None:
+    """Say that errors have a media type of their own."""
+    for status, response in responses.items():
+        if int(status) >= 400:
+            response["content"]["application/problem+json"] = response["content"].pop("application/json")
+
+
+def _give_examples(parameters: list[dict[str, Any]]) -> None:
+    for parameter in parameters:
+        if parameter["name"] == "collector_id":
+            parameter["example"] = "main"

@@ -1,0 +1,313 @@
+"""The HTTP server: connections, bounded in number and in time.
+
+Each is in the lane or at the front door until a request comes that is for neither; that and what follows goes through
+hypercorn's protocol (see http11.py), between whose requests the connection is in the lane again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import ssl
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from collector.errors import ConfigError
+from collector.ingest.http.front_door import read_posted
+from collector.ingest.http.lane import IS_AVAILABLE, Lane
+from collector.ingest.http.problems import problem_answer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable
+
+    from collector.ingest.http.door import Door
+    from collector.ingest.http.http11 import Http11, Http11s
+
+_log = structlog.get_logger()
+
+# Between two requests, and until the head of a request is here whole.
+IDLE_TIMEOUT = 15.0
+HANDSHAKE_TIMEOUT = 5.0
+# A piece of an answer that a client doesn't read; what a socket buffers goes at once.
+SEND_TIMEOUT = 10.0
+# What a client sends after its last answer is read for so long: closing at once would reset the connection, and an
+# answer that came before the end of a body would be lost with it.
+LINGER = 1.0
+# What is on its way when the server ends; what mattered was answered before.
+GRACEFUL_TIMEOUT = 0.2
+
+_MAX_RECV = 2**16
+
+
+async def serve_http(
+    door: Door,
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+    wait_for_end: Callable[[], Awaitable[None]],
+) -> None:
+    """Answer requests through a door until ``wait_for_end`` returns; then end in ``GRACEFUL_TIMEOUT``.
+
+    A connection that it doesn't admit, beside as many as there are, is answered 503 and closed. There are no lifespan
+    events.
+    """
+    server = _Server(door, tls)
+    async with trio.open_nursery() as answering:
+        if server.lane is not None:
+            answering.start_soon(server.lane.run)
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as listening:
+                listening.start_soon(_listen, listener, server, connections)
+                listening.start_soon(server.close_idle)
+                await wait_for_end()
+                listening.cancel_scope.cancel()
+            await server.end()
+            connections.cancel_scope.deadline = trio.current_time() + GRACEFUL_TIMEOUT
+        answering.cancel_scope.cancel()
+
+
+def make_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
+    """Make what TLS connections need; raise ConfigError if the files aren't a certificate and its key."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certfile, keyfile, password=lambda: "")  # OpenSSL would ask on the terminal
+    except (ssl.SSLError, OSError) as error:
+        reason = error.strerror or str(error)
+        raise ConfigError.at(
+            f"{certfile} and {keyfile} can't be used for TLS ({reason}); give a certificate and its key without "
+            "a passphrase, in PEM"
+        ) from error
+    return context
+
+
+async def _listen(listener: socket.socket, server: _Server, connections: trio.Nursery) -> None:
+    # trio waits a moment and goes on where no more files can be opened.
+    accepting = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+    await trio.serve_listeners(server.connect, [accepting], handler_nursery=connections)
+
+
+class _Server:
+    """What the connections share."""
+
+    def __init__(self, door: Door, tls: ssl.SSLContext | None) -> None:
+        self.door = door
+        self.tls = tls
+        self.lane = Lane(lambda: door.front_door) if IS_AVAILABLE and tls is None else None
+        self._http11s: Http11s | None = None
+        self._connections: set[_Connection] = set()
+
+    async def connect(self, stream: trio.SocketStream) -> None:
+        """Serve a connection to its end."""
+        if not self.door.admits(len(self._connections)):
+            await self._refuse(stream)
+            return
+        connection = _Connection(self, stream)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        except* Exception as errors:  # noqa: BLE001  (a bug that one client brings out must not end the service)
+            _log.error("a connection failed; its client is to send again", exc_info=errors)
+        finally:
+            self._connections.remove(connection)
+
+    async def close_idle(self) -> None:
+        """Close connections that have been idle for too long: to move a deadline at each request would cost more."""
+        while True:
+            await trio.sleep(IDLE_TIMEOUT / 8)
+            for connection in self._connections:
+                connection.close_if_idle(trio.current_time() - IDLE_TIMEOUT)
+
+    async def http11s(self) -> Http11s:
+        """Give what makes a protocol of hypercorn's for each connection that needs one."""
+        if self._http11s is None:
+            module = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.http11")
+            self._http11s = self._http11s or module.Http11s(self.door)
+        return self._http11s
+
+    async def end(self) -> None:
+        """Close connections once they have no request in flight."""
+        if self._http11s is not None:
+            await self._http11s.end()
+        for connection in self._connections:
+            connection.close_if_idle(math.inf)
+
+    async def _refuse(self, stream: trio.SocketStream) -> None:
+        with stream.socket as refused, suppress(OSError):
+            if self.tls is None:  # whoever comes for TLS would have to shake hands first
+                await refused.send(_REFUSAL)  # as much as the kernel takes, which never waits
+                refused.shutdown(trio.socket.SHUT_WR)
+
+
+class _Connection:
+    """A client's connection."""
+
+    def __init__(self, server: _Server, stream: trio.SocketStream) -> None:
+        self._server = server
+        self._socket = stream.socket
+        self._stream: trio.abc.Stream = stream
+        if server.tls is not None:
+            self._stream = trio.SSLStream(stream, server.tls, server_side=True, https_compatible=True)
+        self._whole = trio.CancelScope()
+        self._reading = trio.CancelScope()
+        self.idle_since: float | None = trio.current_time()  # None while a request is in flight
+        self._protocol: Http11 | None = None
+        self._send_lock = trio.Lock()
+        self._is_closing = False
+        self._changed = trio.Event()
+
+    async def run(self) -> None:
+        """Serve it to its end, and close it."""
+        try:
+            with self._whole:
+                await self._shake_hands()
+                if data := await self._serve_usual():
+                    await self._serve_all(data, await self._server.http11s())
+        except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            pass  # the client is gone, or doesn't speak TLS
+        finally:
+            await trio.aclose_forcefully(self._stream)
+
+    def fileno(self) -> int:
+        """Give its file descriptor."""
+        return self._socket.fileno()
+
+    def close_if_idle(self, since: float) -> None:
+        """Close it if no request has been in flight since then."""
+        if self.idle_since is not None and self.idle_since <= since:
+            self._reading.cancel()
+
+    async def _shake_hands(self) -> None:
+        if isinstance(self._stream, trio.SSLStream):
+            with trio.fail_after(HANDSHAKE_TIMEOUT):
+                await self._stream.do_handshake()
+
+    async def _serve_usual(self) -> bytes:
+        """Serve it until there is something that isn't for the front door, and give that; nothing at the end."""
+        with self._reading:
+            while data := await self._next():
+                if not self._is_closing and (rest := await self._answer(data)):
+                    return rest
+        return b""
+
+    async def _serve_all(self, data: bytes, http11s: Http11s) -> None:
+        """Serve it to its end, from where something isn't for the front door."""
+        async with http11s.requests() as requests:
+            protocol = http11s.make(self, self._socket, requests, is_tls=self._server.tls is not None)
+            self._protocol, self._reading = protocol, trio.CancelScope()
+            with self._reading:
+                while data:
+                    await self._wait_answered(protocol)
+                    if not self._is_closing and (rest := await self._answer(data)):
+                        await protocol.receive(rest)
+                    data = await self._next()
+                await protocol.receive(b"")
+            await protocol.end()
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether what comes next is the beginning of a request, and may be answered."""
+        has_begun = self._protocol is not None and self._protocol.has_begun
+        return self.idle_since is not None and not (self._is_closing or has_begun)
+
+    async def _next(self) -> bytes:
+        """Give what comes next, but for what is answered in the lane."""
+        while True:
+            lane = self._server.lane
+            if lane is None or self._server.door.front_door is None or not self._is_free:
+                return await self._receive(_MAX_RECV)
+            left = await lane.wait(self)
+            if not (left.unsent or left.is_last):
+                return left.data
+            await self._write(left.unsent)
+            if left.is_last:
+                self.close_soon()
+
+    async def _wait_answered(self, protocol: Http11) -> None:
+        """Return once what was here whole is answered: what comes before an answer is looked at after it."""
+        while protocol.is_answering and self.idle_since is None and not self._is_closing:
+            self._changed = trio.Event()
+            await self._changed.wait()
+
+    async def _answer(self, data: bytes) -> bytes:
+        """Have the front door answer requests, and give what isn't for it."""
+        rest: bytes | None = data
+        while rest:
+            door = self._server.door
+            front_door, posted = door.front_door, None
+            if (front_door or door.is_starting) and self._is_free:
+                posted = read_posted(rest)
+            if posted is not None and front_door is None:
+                front_door = await door.wait_front_door()
+            if front_door is None or posted is None:
+                return rest
+            self.idle_since = None
+            answer, rest = await front_door.answer(posted, rest, self._receive_more)
+            await self._write(answer)
+            self.idle_since = trio.current_time()
+        if rest is None:
+            self.close_soon()
+        return b""
+
+    async def _receive_more(self, max_bytes: int) -> bytes:
+        """Receive what comes next of a body, which mostly is there; writing it somewhere is the checkpoint."""
+        if self._server.tls is None:
+            with suppress(BlockingIOError):
+                return os.read(self._socket.fileno(), max_bytes)
+        return await self._receive(max_bytes)
+
+    async def _receive(self, max_bytes: int) -> bytes:
+        if self._server.tls is not None:
+            return bytes(await self._stream.receive_some(max_bytes))
+        while True:  # without the stream's care for who else may use it, which takes as long as the rest
+            await trio.lowlevel.wait_readable(self._socket)
+            with suppress(BlockingIOError):
+                return os.read(self._socket.fileno(), max_bytes)
+
+    async def send(self, data: bytes) -> None:
+        """Send it, one call at a time."""
+        async with self._send_lock:
+            await self._write(data)
+
+    def note(self, *, is_idle: bool | None = None) -> None:
+        """Hear that a request has begun, or that it was answered; or that the protocol's state has changed."""
+        if is_idle is not None:
+            self.idle_since = trio.current_time() if is_idle else None
+        self._changed.set()
+
+    async def _write(self, data: bytes) -> None:
+        if self._server.tls is None:
+            with suppress(OSError):  # it takes as much as the kernel has room for, and never waits
+                data = data[os.write(self._socket.fileno(), data) :]
+            if not data:
+                return
+        try:
+            with trio.fail_after(SEND_TIMEOUT):
+                await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            self._whole.cancel()
+
+    def close_soon(self) -> None:
+        """Say that nothing more comes, and leave the client a while to read and to say the same.
+
+        Not async: it is called by a request that has been cancelled, as it has been answered.
+        """
+        self._is_closing = True
+        self._whole.deadline = min(self._whole.deadline, trio.current_time() + LINGER)
+        if self._server.tls is None:
+            with suppress(OSError):
+                self._socket.shutdown(trio.socket.SHUT_WR)
+
+
+def _refusal() -> bytes:
+    answer = problem_answer(503, "the service has as many connections as it may; try again in a while")
+    headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n".encode() + answer.body
+
+
+_REFUSAL = _refusal()

@@ -1,0 +1,146 @@
+"""Recovery: a broken journal is set aside, and a new one takes its place with all that can be read of it.
+
+Whenever it is cut off, the next start begins it again from what was set aside: the mark says which file that is.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from collector.config.files import sync_directory, write_atomically
+from collector.store.repair.salvage import salvage
+from collector.store.repair.wal import mend
+from collector.store.schema import FORMAT_VERSION, KNOWN_COLUMNS, STEPS, columns_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collector.store.data_dir import DataDir
+
+_log = structlog.get_logger()
+
+_LOG = "-wal"
+_INDEX = "-shm"
+# Of a database's first page, what differs from that of a new one: https://sqlite.org/fileformat2.html.
+_PAGE = 4096
+_VERSIONS = slice(18, 20)  # 1 for a database without a log, 2 for one with a log
+_CHANGES = slice(24, 28)  # not that of the pages' number beside it, so that it is taken from the file's size
+_FREE = slice(32, 40)
+
+
+def recover(data_dir: DataDir, reason: str) -> None:
+    """Put a new journal in the place of a broken one, or of one that is gone, and tell what it has of it."""
+    _log.error("the journal is broken; what is sound in it is being recovered", reason=reason)
+    broken = _set_aside(data_dir)
+    fresh = data_dir.path / "journal-fresh.tmp"
+    fresh.unlink(missing_ok=True)
+    with closing(make_journal(fresh)) as new, new:
+        if broken is None:
+            done = salvage(None, new, data_dir)
+        else:
+            with _Reading(broken, fresh) as old:
+                done = salvage(old, new, data_dir)
+    _put_in_place(data_dir, fresh)
+    kept = "" if broken is None else str(broken)
+    _log.error("a new journal was made of what was sound", **asdict(done), broken=kept)
+
+
+def make_journal(path: Path) -> sqlite3.Connection:
+    """Make an empty journal, and give a connection to it."""
+    path.touch(0o600)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before all else
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.executescript(f"BEGIN; {''.join(STEPS)} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")
+    return connection
+
+
+def _set_aside(data_dir: DataDir) -> Path | None:
+    """Have the broken files in ``damaged`` too, under a name of their own; None if there is no journal at all."""
+    mark = data_dir.journal_mark
+    name = mark.read_text(encoding="utf-8") if mark.exists() else ""
+    if name and data_dir.damaged(name).exists():
+        return data_dir.damaged(name)
+    if not data_dir.journal.exists():
+        return None
+    broken = data_dir.damaged(f"journal-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.sqlite3")
+    for suffix in ("", _LOG):
+        source = _beside(data_dir.journal, suffix)
+        if source.exists() and (source.stat().st_size or not suffix):  # who only looks leaves an empty log
+            _link(source, _beside(broken, suffix))
+    sync_directory(broken.parent)
+    write_atomically(mark, broken.name)
+    return broken
+
+
+def _put_in_place(data_dir: DataDir, fresh: Path) -> None:
+    for suffix in (_LOG, _INDEX):  # they would be taken for the new one's
+        _beside(data_dir.journal, suffix).unlink(missing_ok=True)
+    fresh.replace(data_dir.journal)
+    sync_directory(data_dir.path)
+    data_dir.journal_mark.unlink(missing_ok=True)
+
+
+class _Reading:
+    """A connection to a copy of a broken journal, with a first page by which its tables are found."""
+
+    def __init__(self, broken: Path, template: Path) -> None:
+        self._copy = template.with_name("journal-broken.tmp")
+        self._broken = broken
+        self._template = template
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._remove()
+        for suffix in ("", _LOG):
+            if _beside(self._broken, suffix).exists():
+                shutil.copyfile(_beside(self._broken, suffix), _beside(self._copy, suffix))
+        mend(_beside(self._copy, _LOG))
+        if not _has_tables(self._copy):
+            self._mend_head()
+        self._connection = sqlite3.connect(self._copy)
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        self._remove()
+
+    def _mend_head(self) -> None:
+        """Take the first page from a new journal: the tables of all that were made in this format begin alike."""
+        head = bytearray(self._template.read_bytes()[:_PAGE])
+        has_log = _beside(self._copy, _LOG).exists()
+        head[_VERSIONS] = bytes([2, 2]) if has_log else bytes([1, 1])
+        head[_CHANGES] = bytes([255] * 4)
+        head[_FREE] = bytes(8)
+        with self._copy.open("r+b") as file:
+            file.write(head)
+
+    def _remove(self) -> None:
+        for suffix in ("", _LOG, _INDEX):
+            _beside(self._copy, suffix).unlink(missing_ok=True)
+
+
+def _has_tables(copy: Path) -> bool:
+    """Tell whether the tables of a journal can be named."""
+    try:
+        with closing(sqlite3.connect(copy)) as connection:
+            return columns_of(connection) in KNOWN_COLUMNS
+    except (sqlite3.Error, UnicodeDecodeError):  # the latter of the text of an error
+        return False
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # not every file system has them
+        shutil.copy2(source, target)

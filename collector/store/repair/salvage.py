@@ -1,0 +1,310 @@
+"""Salvage: what can still be read of a broken journal, and of the parts on disk, goes into a new one."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from collector.store.parts import Kept, read_origin, set_aside_frame
+from collector.store.steps.collectors import STATES, has_frames, known_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collector.store.data_dir import DataDir
+    from collector.store.parts import Origin
+
+_LAST_ROWID = 2**63 - 1
+# Beyond this no row is looked for by halves, and after so many misses no further: a page has a hundred rows at most.
+_LIKELY_ROWID = 2**32
+_MAX_MISSES = 500
+_ID = re.compile(r"[\w-]{1,64}")
+_PATH = re.compile(r"(?:parts|failed/(?P<batch>[\w-]{1,64}))/[\w.-]+")
+# The workspace may have the snapshot of a batch of which nothing else is known: it is looked for before it is sent.
+_DOUBTFUL = json.dumps({"progress": {"is_doubtful": True}})
+
+
+@dataclass
+class Salvaged:
+    """What was recovered, and what was set aside."""
+
+    frames: int = 0
+    parts: int = 0
+    rows: int = 0
+    frames_set_aside: int = 0
+    parts_set_aside: int = 0
+    rows_set_aside: int = 0
+
+
+def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: DataDir) -> Salvaged:
+    """Fill a new journal from a broken one, if there is any, and from the parts on disk."""
+    work = _Salvage(new, data_dir)
+    work.note_delivered()
+    if old is not None:
+        old.text_factory = lambda text: text.decode(errors="replace")
+        work.take_batches(old)
+        work.take_parts(old)
+        work.take_frames(old)
+        work.take_others(old)
+        work.skip_numbers(old)
+    work.adopt_parts()
+    work.set_bodies_aside()
+    work.reconcile()
+    return work.done
+
+
+def readable_rows(db: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
+    """Give the rowid and these columns of every row that can be reached.
+
+    Each stretch is read upwards until an error and downwards until one; what is left between is halved and tried again.
+    """
+    select = f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? AND rowid < ? ORDER BY rowid"  # noqa: S608
+    stretches = deque([(0, _LAST_ROWID)])
+    misses = 0
+    while stretches and misses < _MAX_MISSES:
+        low, high = stretches.popleft()
+        up = _Scan(db, select, (low, high))
+        yield from up
+        if up.is_whole:
+            continue
+        down = _Scan(db, f"{select} DESC", (up.last or low, high))
+        yield from down
+        misses = 0 if up.last or down.last else misses + 1
+        low, high = up.last or low, down.last or min(high, max(low + 2, _LIKELY_ROWID))
+        if not down.is_whole and high - low > 2:
+            middle = (low + high) // 2
+            stretches += [(low, middle + 1), (middle, high)]
+
+
+class _Scan:
+    """Rows up to the end, or to the first that can't be read."""
+
+    def __init__(self, db: sqlite3.Connection, select: str, bounds: tuple[int, ...] = ()) -> None:
+        self._db = db
+        self._select = select
+        self._bounds = bounds
+        self.last: int | None = None
+        self.is_whole = False
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        try:
+            for row in self._db.execute(self._select, self._bounds):
+                self.last = row[0]
+                yield row
+        except (sqlite3.Error, UnicodeDecodeError):  # the latter of the text of an error
+            return  # how far it came is in ``last``
+        self.is_whole = True
+
+
+class _Salvage:
+    def __init__(self, db: sqlite3.Connection, data_dir: DataDir) -> None:
+        self.done = Salvaged()
+        self._db = db
+        self._data_dir = data_dir
+        self._spilled: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+
+    def note_delivered(self) -> None:
+        """Take down which frames were delivered: what is left of the journal may be of before."""
+        for name in self._data_dir.delivered_parts():
+            if found := read_origin(self._data_dir.path / name):
+                self._spilled[found[0].collector].append((found[0].first, found[0].last))
+
+    def take_batches(self, old: sqlite3.Connection) -> None:
+        names = "id, collector, state, rows, opened, sealed, attempts, outcome, error"
+        delivered = "delivered" if _has_column(old, "batch", "delivered") else "NULL"
+        for _, id_, collector, state, rows, opened, sealed, attempts, outcome, error, at in readable_rows(
+            old, "batch", f"{names}, {delivered}"
+        ):
+            if not _is_id(id_) or not isinstance(collector, str):
+                continue
+            is_known = state in STATES and (state != "evaluated" or "generation" in _object(outcome))
+            values = (
+                *(id_, collector, state if is_known else "sealed", _number(rows), _time(opened), _time(sealed)),
+                *(_number(attempts), json.dumps(_object(outcome)) if is_known else _DOUBTFUL, str(error)),
+                _time(at) if state == "delivered" else None,
+            )
+            self._insert("batch", values)
+
+    def take_parts(self, old: sqlite3.Connection) -> None:
+        columns = "path, collector, batch, rows, size, first_seq, opened"
+        for _, path, collector, batch, rows, size, first, opened in readable_rows(old, "part", columns):
+            found = _PATH.fullmatch(path) if isinstance(path, str) else None
+            if found is None or not (self._data_dir.path / path).exists():
+                continue  # its file is adopted, if there is one of another name
+            batch_id = found["batch"] or (batch if _is_id(batch) else None)
+            known = read_origin(self._data_dir.path / path)
+            if known is not None:
+                self._enter_part(path, batch_id, *known)
+            elif isinstance(collector, str):  # what its file has is found out when it is evaluated
+                numbers = (_number(rows), _number(size), _number(first))
+                self._insert("part", (path, collector, batch_id, *numbers, _time(opened)))
+
+    def take_frames(self, old: sqlite3.Connection) -> None:
+        checksum = "checksum" if _has_column(old, "frame", "checksum") else "NULL"
+        columns = f"collector, batch, format, rows, received, body, {checksum}"
+        for seq, collector, batch, format_, rows, received, body, given in readable_rows(old, "frame", columns):
+            frame = Kept(collector, seq, format_, rows, body, given).loaded(self._data_dir)
+            batch_id = batch if _is_id(batch) else None
+            if not isinstance(collector, str) or not frame.is_sound or self._is_spilled(frame, batch_id):
+                set_aside_frame(frame, self._data_dir)
+                self.done.frames_set_aside += 1
+                self.done.rows_set_aside += _number(rows)
+            else:
+                self._enter_frame(frame, batch_id, _time(received))
+
+    def take_others(self, old: sqlite3.Connection) -> None:
+        for _, collector, fired in readable_rows(old, "clock", "collector, fired"):
+            if isinstance(collector, str) and isinstance(fired, float) and 0 < fired <= time.time():
+                self._insert("clock", (collector, fired))
+        for seq, collector, entry in readable_rows(old, "log", "collector, entry"):
+            if isinstance(collector, str) and _object(entry):
+                self._insert("log", (seq, collector, entry))
+        for order in ("ASC", "DESC"):
+            select = f"SELECT collector, key, digest, at FROM idempotency ORDER BY collector {order}, key {order}"  # noqa: S608
+            for collector, key, digest, at in _Scan(old, select):
+                self._insert("idempotency", (collector, key, digest, _time(at)))
+        if _has_column(old, "forgotten", "collector"):
+            for _, collector in readable_rows(old, "forgotten", "collector"):
+                self._insert("forgotten", (collector,))
+
+    def skip_numbers(self, old: sqlite3.Connection) -> None:
+        """Give no new frame a number that one had: a part stands for the frames between two numbers."""
+        used = [seq for _, seq in _Scan(old, "SELECT rowid, seq FROM sqlite_sequence WHERE name = 'frame'")]
+        used = [seq for seq in used if isinstance(seq, int) and seq < 2**53]  # one that is damaged may leave no more
+        used += [last for ranges in self._spilled.values() for _, last in ranges]
+        used += [seq for (seq,) in self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frame")]
+        self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'frame'")
+        self._db.execute("INSERT INTO sqlite_sequence(name, seq) VALUES ('frame', ?)", (max(used),))
+
+    def adopt_parts(self) -> None:
+        """Take parts that no table knows, unless their rows are elsewhere; those that were delivered are left alone."""
+        known = {path for (path,) in self._db.execute("SELECT path FROM part")}
+        for name in self._data_dir.parts():
+            if name in known or self._data_dir.is_delivered(name):
+                continue
+            found = read_origin(self._data_dir.path / name)
+            if found is not None and not self._is_elsewhere(found[0]):
+                batch = _PATH.fullmatch(name)
+                self._enter_part(name, batch["batch"] if batch else None, *found)
+            else:
+                self._data_dir.set_aside(self._data_dir.path / name, "part")
+                self.done.parts_set_aside += 1
+                self.done.rows_set_aside += found[1] if found else 0
+
+    def set_bodies_aside(self) -> None:
+        """Put bodies aside that no frame names: whose they are is lost, or their rows are in a part."""
+        *_, known = known_files(self._db)
+        for path in self._data_dir.bodies():
+            if path.name not in known and self._data_dir.set_aside(path, "frame"):
+                self.done.frames_set_aside += 1
+
+    def reconcile(self) -> None:
+        """Have the batches agree with what is there of them."""
+        inside = (
+            "SELECT batch, collector, received AS at FROM frame UNION ALL SELECT batch, collector, opened FROM part"
+        )
+        names = "id, collector, state, rows, opened, sealed, outcome"
+        lost = f"SELECT batch, collector, 'sealed', 0, MIN(at), ?, ? FROM ({inside}) WHERE batch <> '' GROUP BY batch"  # noqa: S608
+        self._db.execute(f"INSERT OR IGNORE INTO batch({names}) {lost}", (time.time(), _DOUBTFUL))
+        found = f"(SELECT collector FROM ({inside}) WHERE batch = id)"  # noqa: S608
+        self._db.execute(f"UPDATE batch SET collector = COALESCE({found}, collector) WHERE collector NOT IN {found}")  # noqa: S608
+        for table in ("frame", "part"):  # a changed byte may have led into another's batch
+            owner = f"(SELECT collector FROM batch WHERE id = {table}.batch)"  # noqa: S608
+            self._db.execute(f"UPDATE {table} SET batch = NULL WHERE collector <> {owner}")  # noqa: S608
+        self._db.execute(
+            "UPDATE batch SET state = 'failed', error = 'its journal was broken' WHERE state = 'sealed' "
+            "AND id IN (SELECT batch FROM part WHERE path LIKE 'failed/%')"
+        )
+        self._db.execute(
+            "UPDATE batch SET state = 'sealed' WHERE state = 'evaluated' AND id IN (SELECT batch FROM frame)"
+        )
+        self._db.execute(
+            "UPDATE batch SET rows = (SELECT TOTAL(rows) FROM frame WHERE batch = batch.id) "
+            "+ (SELECT TOTAL(rows) FROM part WHERE batch = batch.id) WHERE state IN ('sealed', 'failed')"
+        )
+        self._db.execute("DELETE FROM batch WHERE state = 'sealed' AND rows = 0")
+
+    def _enter_part(self, path: str, batch: str | None, origin: Origin, rows: int) -> None:
+        if self._data_dir.is_delivered(path):
+            if batch is None:
+                return  # of which batch it was is unknown, and no matter
+            now = time.time()
+            self._insert("batch", (batch, origin.collector, "delivered", rows, origin.opened, now, 0, "{}", "", now))
+            self._db.execute("UPDATE batch SET state = 'delivered', delivered = ? WHERE id = ?", (now, batch))
+        size = (self._data_dir.path / path).stat().st_size
+        values = (path, origin.collector, batch, rows, size, origin.first, origin.opened)
+        if self._insert("part", values):
+            self._spilled[origin.collector].append((origin.first, origin.last))
+            self.done.parts += 1
+            self.done.rows += rows
+
+    def _enter_frame(self, frame: Kept, batch: str | None, received: float) -> None:
+        stored = frame.file or frame.body
+        values = (frame.collector, batch, frame.format, frame.rows, len(frame.body), received, stored)
+        known = self._db.execute("SELECT collector, body FROM frame WHERE seq = ?", (frame.seq,)).fetchone()
+        if known == (frame.collector, stored):
+            return  # two ways lead to a page when a third is broken
+        self._insert("frame", (None if known else frame.seq, *values, frame.checksum))
+        self.done.frames += 1
+        self.done.rows += frame.rows
+
+    def _is_spilled(self, frame: Kept, batch: str | None) -> bool:
+        """Tell whether a frame's rows are in a part already, or delivered: an older page may show it still."""
+        return self._is_delivered(batch) or any(
+            first <= frame.seq <= last for first, last in self._spilled[frame.collector]
+        )
+
+    def _is_elsewhere(self, origin: Origin) -> bool:
+        """Tell whether rows of a part are in another, or in frames."""
+        ranges = self._spilled[origin.collector]
+        return any(first <= origin.last and origin.first <= last for first, last in ranges) or has_frames(
+            self._db, origin
+        )
+
+    def _is_delivered(self, batch: str | None) -> bool:
+        return (
+            self._db.execute("SELECT 1 FROM batch WHERE id = ? AND state = 'delivered'", (batch,)).fetchone()
+            is not None
+        )
+
+    def _insert(self, table: str, values: tuple[Any, ...]) -> bool:
+        """Enter a row; False if its key is there already, or damage has made it unfit."""
+        marks = ", ".join("?" * len(values))
+        try:
+            return self._db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values).rowcount > 0  # noqa: S608
+        except (sqlite3.IntegrityError, sqlite3.InterfaceError):
+            return False
+
+
+def _has_column(db: sqlite3.Connection, table: str, column: str) -> bool:
+    """Tell whether a broken journal has a column: older formats lack some."""
+    try:
+        return column in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+    except (sqlite3.Error, UnicodeDecodeError):
+        return False
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
+
+
+def _time(value: object) -> float:
+    return value if isinstance(value, float) and 0 <= value <= 2**33 else time.time()
+
+
+def _object(text: object) -> dict[str, Any]:
+    """Parse a JSON object; what isn't one gives an empty one."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {}

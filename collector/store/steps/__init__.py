@@ -1,0 +1,1 @@
+"""The journal's SQL: one transaction each."""

@@ -1,0 +1,1 @@
+"""What keeps the pipelines that the config asks for."""

@@ -1,0 +1,307 @@
+"""The supervisor: keeps exactly the pipelines running that the config asks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import outcome
+import structlog
+import trio
+
+from collector import __version__
+from collector.config import CollectorConfig
+from collector.config.files import placed
+from collector.errors import CollectorError, ConfigError, Problem, StorageError, UnknownCollector
+from collector.pipeline.pipeline import Pipeline
+from collector.status.status import ConfigState, ServiceStatus, Status
+from collector.supervision.bulkhead import Running
+from collector.supervision.checks import find_problems
+from collector.supervision.edits import Changes, changes_between, merge
+from collector.supervision.watching import watch
+
+if TYPE_CHECKING:
+    from collector.config import CollectorServiceConfig
+    from collector.config.config_file import ConfigFile
+    from collector.formats.frames import Frame
+    from collector.pipeline.work import Tools
+    from collector.status.counts import Counts
+
+T = TypeVar("T")
+# Of a client with the config that it means to change; None: there is none.
+Agreement = Callable[[CollectorConfig | None], None]
+
+_log = structlog.get_logger()
+_in_thread = trio.to_thread.run_sync
+
+
+def _agree(_: CollectorConfig | None) -> None:
+    """Agree with any config."""
+
+
+class Supervisor:
+    """Owns the configuration and the pipelines; changes of them are ordered and carried out one after the other.
+
+    An order is carried out to its end even if the one who gave it is gone.
+    """
+
+    def __init__(self, file: ConfigFile, tools: Tools) -> None:
+        self.config = file.config.model_copy(update={"collectors": {}})
+        self._file = file
+        self._tools = tools
+        self._running: dict[str, Running] = {}
+        self._started = time.time()
+        self._config_state = ConfigState(str(file.path), self._started)
+        self._edit = trio.Lock()
+        self._orders_in, self._orders_out = trio.open_memory_channel[_Order](0)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Start what the config asks for, then carry out orders until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await self._finish_forgetting()
+            await self._apply(self._file.config, nursery)
+            task_status.started()
+            async for order in self._orders_out:
+                order.result = await outcome.acapture(order.run, nursery)
+                order.done.set()
+                _raise_unexpected(order.result)
+
+    def pipeline(self, collector_id: str) -> Pipeline:
+        """Give the pipeline of a collector; raise UnknownCollector."""
+        if collector_id not in self._running:
+            raise UnknownCollector(collector_id)
+        return self._running[collector_id].pipeline
+
+    @property
+    def counts(self) -> Counts:
+        """What is counted of the service and its collectors."""
+        return self._tools.counts
+
+    def service_status(self) -> ServiceStatus:
+        """Say how the service and all collectors stand, these in the order of the config; the retired ones last."""
+        journal = self._tools.journal
+        collectors = [running.status() for running in self._running.values()]
+        collectors += [
+            Status(
+                key,
+                "retired",
+                journal.waiting(key).rows,
+                rows_accepted=journal.waiting(key).accepted,
+                bytes_buffered=journal.buffered_bytes(key),
+            )
+            for key in self._retired()
+        ]
+        return ServiceStatus(
+            __version__, self._started, time.time(), journal.trouble, self._config_state, tuple(collectors)
+        )
+
+    def status(self, collector_id: str) -> Status:
+        """Say how one collector stands."""
+        self.pipeline(collector_id)
+        return self._running[collector_id].status()
+
+    async def check(self, config: CollectorConfig) -> None:
+        """Check where a collector's config leads, and have Evidently check its report.
+
+        Raises ConfigError with all that is wrong.
+        """
+        problems = config.outside(self._tools.base, self._tools.data_dir.path)
+        if Path(config.reference_path or "").is_absolute():  # clients of the original post theirs: taken, and not read
+            problems = [problem for problem in problems if problem.key != "reference_path"]
+        if problem := config.workspace_problem():
+            problems.append(Problem(("api_url",), problem))
+        problems += await self._tools.workers.check(config)
+        if problems:
+            raise ConfigError(problems)
+
+    async def put(self, config: CollectorConfig, agree: Agreement = _agree) -> None:
+        """Add or replace a collector; its events stay. ``agree`` raises if the config that it has isn't as expected."""
+
+        async def take(nursery: trio.Nursery) -> None:
+            agree(self.config.collectors.get(config.id))
+            await self._take(self.config.with_collector(config), nursery)
+
+        await self._order(take)
+
+    async def delete(self, collector_id: str, agree: Agreement = _agree) -> int:
+        """Remove a collector, also a retired one, with all its events; return how many undelivered rows went with it.
+
+        ``agree`` raises if the config that it has isn't as expected.
+        """
+
+        async def remove(nursery: trio.Nursery) -> int:
+            if collector_id in self._retired():
+                return await self._forget(collector_id)
+            agree(self.pipeline(collector_id).config)
+            await self._tools.journal.mark_forgotten(collector_id)
+            try:
+                await self._take(self.config.without_collector(collector_id), nursery)
+            except CollectorError:
+                await self._tools.journal.unmark_forgotten(collector_id)
+                raise
+            return await self._forget(collector_id)
+
+        return await self._order(remove)
+
+    async def _forget(self, collector_id: str) -> int:
+        rows, parts, batches = await self._tools.journal.forget(collector_id)
+        self.counts.forget(collector_id)
+        self._tools.data_dir.remove_batches(parts, batches)
+        self._tools.data_dir.remove_references(collector_id, kept=0)
+        return rows
+
+    async def _finish_forgetting(self) -> None:
+        """Bring to its end what a crash cut off: a collector that is in the config stays, one that isn't goes."""
+        for collector_id in await self._tools.journal.forgotten():
+            if collector_id in self._file.config.collectors:
+                await self._tools.journal.unmark_forgotten(collector_id)
+            else:
+                await self._forget(collector_id)
+
+    async def set_reference(self, collector_id: str, frame: Frame) -> None:
+        """Make the rows of a frame the reference of a collector, from its next batch on."""
+        path = self._tools.data_dir.new_reference(collector_id)
+        await self._tools.workers.write_reference(frame, path)
+        try:
+            await self._order(lambda nursery: self._take_reference(collector_id, path, nursery))
+        except CollectorError:
+            path.unlink()
+            raise
+
+    async def _take_reference(self, collector_id: str, path: Path, nursery: trio.Nursery) -> None:
+        config = self.pipeline(collector_id).config
+        relative = path.relative_to(self._tools.base) if path.is_relative_to(self._tools.base) else path
+        changed = config.model_copy(update={"reference_path": str(relative)})
+        await self._take(self.config.with_collector(changed), nursery)
+        self._tools.data_dir.remove_references(collector_id, spared=path)
+
+    def _retired(self) -> list[str]:
+        """Name those that were taken out of the config, and have rows that aren't delivered."""
+        return [key for key in self._tools.journal.buffering() if key not in self._running]
+
+    # Edits of the file
+
+    async def watch(self) -> None:
+        """Take each edit of the config file within a moment; runs until cancelled."""
+        await watch(self._file.path, self.try_reload)
+
+    async def try_reload(self) -> None:
+        """Take what a person changed in the config file, if it can be taken; if not, that is told."""
+        with suppress(CollectorError):
+            await self.reload()
+
+    async def reload(self) -> Changes:
+        """Take what a person changed in the config file, whole or not at all.
+
+        Raises ConfigError with all that is wrong with it, EvaluationError if no worker can tell; nothing changes then.
+        """
+        async with self._edit:
+            try:
+                changes = await self._take_edits()
+            except CollectorError as error:
+                if str(error) != self._config_state.error:
+                    _log.error("the edited config isn't taken, all goes on as it was", error=str(error))
+                self._config_state = replace(self._config_state, error=str(error))
+                raise
+            self._config_state = replace(self._config_state, error="")
+            return changes
+
+    async def _take_edits(self) -> Changes:
+        changes = None
+        while changes is None:
+            body = await _in_thread(self._file.read)
+            if body == self._file.body:
+                return Changes()
+            edited = await _in_thread(self._file.parse, body)
+            await self._check_edit(edited, body)
+            changes = await self._order(partial(self._take_edit, body, edited))
+        told = {name: names for name, names in asdict(changes).items() if names}
+        _log.info("the edited config is taken", **told)
+        return changes
+
+    async def _check_edit(self, edited: CollectorServiceConfig, body: bytes) -> None:
+        base, data_dir = self._tools.base, self._tools.data_dir.path
+        problems = []
+        for key, config in merge(edited, self._file.config, self.config).collectors.items():
+            known = self.config.collectors.get(key)
+            if config != known:
+                problems += [problem.under("collectors", key) for problem in config.outside(base, data_dir)]
+                problems += await find_problems(config, self._tools.workers, base, known)
+        if problems:
+            raise placed(ConfigError(problems, str(self._file.path)), body)
+
+    async def _take_edit(self, body: bytes, edited: CollectorServiceConfig, nursery: trio.Nursery) -> Changes | None:
+        """Make a checked edit true; None, and nothing done, if the file has been edited again."""
+        if await _in_thread(self._file.read) != body:
+            return None
+        wanted = merge(edited, self._file.config, self.config)
+        changes = changes_between(self.config, wanted, edited)
+        self._file.take(body, edited)
+        await self._apply(wanted, nursery)
+        now = time.time()
+        self._config_state = ConfigState(str(self._file.path), now, needs_restart=changes.needs_restart)
+        return changes
+
+    # Orders
+
+    async def _order(self, run: Callable[[trio.Nursery], Awaitable[T]]) -> T:
+        order = _Order(run)
+        await self._orders_in.send(order)
+        await order.done.wait()
+        assert order.result is not None  # noqa: S101  (set before the event)
+        try:
+            result: T = order.result.unwrap()
+        except OSError as error:
+            raise StorageError(f"the data directory refused: {error}") from error
+        return result
+
+    async def _take(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
+        """Save a changed config, then make it true; if it can't be saved, nothing changes."""
+        if config == self.config:
+            return
+        if config.autosave:
+            try:
+                await _in_thread(self._file.save, config)
+            except OSError as error:
+                raise StorageError(f"the config can't be saved to {self._file.path}: {error.strerror}") from error
+        await self._apply(config, nursery)
+
+    async def _apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
+        """Stop what is gone or changed, start what is new or changed, leave the rest alone."""
+        for collector_id, running in self._running.items():
+            wanted, had = config.collectors.get(collector_id), running.pipeline.config
+            if wanted is not None and _differs_in_reference_only(wanted, had):
+                running.pipeline.take_config(wanted, config)
+            else:
+                await running.stop()
+        started = {}
+        for collector_id, wanted in config.collectors.items():
+            if collector_id in self._running and not self._running[collector_id].is_stopped:
+                started[collector_id] = self._running[collector_id]
+            else:
+                started[collector_id] = Running(Pipeline(wanted, config, self._tools), self._tools.journal)
+                nursery.start_soon(started[collector_id].run)
+        self._running = started
+        self.config = config
+
+
+class _Order:
+    def __init__(self, run: Callable[[trio.Nursery], Awaitable[Any]]) -> None:
+        self.run = run
+        self.done = trio.Event()
+        self.result: outcome.Outcome[Any] | None = None
+
+
+def _differs_in_reference_only(wanted: CollectorConfig, had: CollectorConfig) -> bool:
+    return wanted.model_copy(update={"reference_path": had.reference_path}) == had
+
+
+def _raise_unexpected(result: outcome.Outcome[Any]) -> None:
+    """Let through what no one who orders can answer for: Cancelled, and our own mistakes."""
+    if isinstance(result, outcome.Error) and not isinstance(result.error, CollectorError | OSError):
+        result.unwrap()

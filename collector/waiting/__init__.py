@@ -1,0 +1,1 @@
+"""Bells, pauses and clocks."""

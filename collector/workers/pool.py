@@ -1,0 +1,238 @@
+"""Worker processes: a few that know Evidently, a light one that writes parts, and prompt ones that check bodies."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sqlite3
+from collections import defaultdict
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import trio
+import trio_parallel
+
+from collector.disk.refusals import refusal
+from collector.errors import EvaluationError, FilesDamaged, Problem
+from collector.status.counts import WORKER_ENDS, zeros
+from collector.store.parts import UNWRITABLE
+from collector.store.steps.collectors import Part
+from collector.workers.process import call, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from collector.config import CollectorConfig
+    from collector.formats.bounds import Bounds
+    from collector.formats.frames import Format, Frame
+    from collector.store.parts import Written
+    from collector.store.steps.collectors import Run
+
+_log = structlog.get_logger()
+
+# With the time that a new process takes to load Evidently, 4 to 13 s, and several at once on a busy machine.
+CHECK_TIMEOUT = 60.0
+START_TIMEOUT = 60.0
+_GRACE_PERIOD = 0.05
+# Of those that nobody waits for with a request in hand: where processors are short, events come first.
+NICENESS = 10
+_EVALUATION = "collector.evaluation.worker:"
+_PARTS = "collector.store.parts:"
+
+
+class Workers:
+    """Calls into worker processes; see open_workers.
+
+    Cancelling a call kills its process; the next call gets a new one. A process that dies raises EvaluationError.
+    Who calls ``evaluate`` holds ``reports`` meanwhile, so that waiting for it and computing can be timed apart; one
+    that took too long the last time holds ``slow_reports``, so that a few of those don't take all from the rest.
+    """
+
+    def __init__(
+        self,
+        heavy: trio_parallel.WorkerContext,
+        light: trio_parallel.WorkerContext,
+        prompt: trio_parallel.WorkerContext,
+        count: int,
+    ) -> None:
+        self._heavy = heavy
+        self._light = light
+        self._prompt = prompt
+        self.reports = trio.CapacityLimiter(count)
+        self.slow_reports = trio.CapacityLimiter(1)
+        self._unlimited = trio.CapacityLimiter(math.inf)
+        self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others
+        self._parts = trio.CapacityLimiter(1)
+        self._bodies = trio.CapacityLimiter(2)
+        self._writes = trio.CapacityLimiter(1)
+        self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
+        self.evidently_version = ""
+        self.ended = zeros(WORKER_ENDS)  # processes that the next call has to begin anew, by reason
+
+    @property
+    def starting_time(self) -> float:
+        """Seconds that a call may take longer than it would, as it needs a new process."""
+        return 0.0 if self._heavy.statistics().idle_workers else START_TIMEOUT
+
+    async def warm_up(self) -> None:
+        """Have one process of each kind import what it needs, which takes Evidently 6 to 13 s."""
+        await self._run(self._prompt, self._bodies, _PARTS + "warm_up")
+        await self._run(self._light, self._parts, _PARTS + "warm_up")
+        versions = await self._run(self._heavy, self._quick, _EVALUATION + "warm_up")
+        self.evidently_version = versions["evidently"]
+
+    async def check(self, config: CollectorConfig) -> list[Problem]:
+        """Say what Evidently would not take of a collector's report."""
+        args = (config.report_config.model_dump(), config.data_definition, config.column_mapping)
+        return _problems(await self._check("check", *args))
+
+    async def check_reference(self, path: Path) -> list[Problem]:
+        """Say what is wrong with a reference file."""
+        return _problems(await self._check("check_reference", str(path)))
+
+    async def evaluate(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Compute a report and write its snapshot; return what came out, or raise EvaluationError.
+
+        Raises FilesDamaged if parts or the reference can't be read, StorageError if the snapshot can't be written.
+        """
+        try:
+            result: dict[str, Any] = await self._run(self._heavy, self._unlimited, _EVALUATION + "evaluate", job)
+        except OSError as error:
+            raise refusal(error, Path(job["snapshot_path"]).parent) from error
+        if "damaged" in result:
+            raise FilesDamaged(result["damaged"])
+        if not result["ok"]:
+            raise EvaluationError(result["error"], result["traceback"])
+        return result
+
+    async def write_to_directory(self, delivery: dict[str, Any]) -> str:
+        """Put a snapshot into a workspace directory; return the project's id."""
+        limiter = self._directories[delivery["directory"]]  # one on a dead mount doesn't hold the others
+        return str(await self._run(self._heavy, limiter, _EVALUATION + "write_to_directory", delivery))
+
+    async def strip_widgets(self, snapshot: Path) -> int:
+        """Rewrite a snapshot without its plots; return its checksum, or raise ValueError if it can't do without."""
+        return await self._rewrite(snapshot, "strip_widgets")
+
+    async def link_datasets(self, snapshot: Path, ids: dict[str, str]) -> int:
+        """Enter the ids of uploaded datasets into a legacy snapshot, by their role; return its checksum."""
+        return await self._rewrite(snapshot, "link_datasets", ids)
+
+    async def _rewrite(self, snapshot: Path, name: str, *args: Any) -> int:
+        with _refusals(snapshot):
+            return int(await self._run(self._heavy, self._writes, _EVALUATION + name, str(snapshot), *args))
+
+    async def write_part(self, journal: Path, run: Run, target: Path, name: str) -> Part:
+        """Write a run of frames to a parquet file; return the part, ``name`` being its path in the data directory.
+
+        Frames that are damaged are set aside; if all are, the part has no rows and there is no file.
+        """
+        args = (str(journal), run.collector, run.first, run.last, str(target))
+        try:
+            with _refusals(target):
+                written: Written = await self._run(self._light, self._parts, _PARTS + "write_part", *args)
+        except UNWRITABLE as error:
+            raise EvaluationError(f"rows can't be written to parquet: {error}", repr(error)) from error
+        if written.damaged:
+            lost = {"frames": len(written.damaged), "rows": run.rows - written.rows, "files": written.damaged}
+            _log.error("frames are damaged: set aside, the rest goes on", collector=run.collector, **lost)
+        return Part(name, written.rows, written.size)
+
+    async def check_body(self, format_: Format, path: Path, bounds: Bounds) -> int:
+        """Check a body that is in a file, and count its rows; raise BadBody or BodyTooLarge."""
+        name = "collector.formats.frames:check_file"
+        return int(await self._run(self._prompt, self._bodies, name, format_, str(path), bounds))
+
+    async def write_reference(self, frame: Frame, target: Path) -> None:
+        """Write the rows of a frame to a parquet file."""
+        body = frame.body if isinstance(frame.body, bytes) else frame.body.path
+        args = (frame.format, body, str(target))
+        with _refusals(target):
+            await self._run(self._light, self._parts, _PARTS + "write_reference", *args)
+
+    async def _check(self, name: str, *args: Any) -> Any:
+        """Run a check, for so long and no longer: a file on a dead mount must not hold those of others."""
+        async with self._quick:
+            try:
+                with trio.fail_after(CHECK_TIMEOUT):
+                    return await self._run(self._heavy, self._unlimited, _EVALUATION + name, *args)
+            except trio.TooSlowError as error:
+                raise EvaluationError(f"the check took longer than {CHECK_TIMEOUT:g} s") from error
+
+    async def _run(
+        self, context: trio_parallel.WorkerContext, limiter: trio.CapacityLimiter, name: str, *args: Any
+    ) -> Any:
+        try:
+            return await context.run_sync(call, name, *args, kill_on_cancel=True, limiter=limiter)
+        except trio.Cancelled:
+            self.ended["cut_off"] += 1
+            raise
+        except trio_parallel.BrokenWorkerError as error:
+            self.ended["died"] += 1
+            raise EvaluationError(f"the worker process died: {error.__cause__ or error}") from error
+        except MemoryError as error:
+            raise EvaluationError("the worker process ran out of memory") from error
+        except ImportError as error:
+            raise EvaluationError(f"the worker process can't load what it needs: {error}") from error
+
+
+@asynccontextmanager
+async def open_workers(count: int, max_bytes: int) -> AsyncIterator[Workers]:
+    """Give workers, at most ``count`` for reports; their processes start at the first call and end with the block.
+
+    A process that takes more than ``max_bytes`` of memory gets a MemoryError.
+    """
+    await trio.to_thread.run_sync(_start_tracker)
+    async with (
+        _open_processes(max_bytes, NICENESS) as heavy,
+        _open_processes(max_bytes, NICENESS) as light,
+        _open_processes(max_bytes, 0) as prompt,
+    ):
+        yield Workers(heavy, light, prompt, count)
+
+
+def _start_tracker() -> None:
+    """Start what multiprocessing has beside its processes, as it would with the first of them.
+
+    It lets Ctrl-C come to the thread that does that, and so to the process that the thread starts next.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@asynccontextmanager
+async def _open_processes(max_bytes: int, niceness: int) -> AsyncIterator[trio_parallel.WorkerContext]:
+    raised: BaseException | None = None
+    try:
+        async with trio_parallel.open_worker_context(
+            idle_timeout=math.inf, init=partial(prepare, max_bytes, niceness), grace_period=_GRACE_PERIOD
+        ) as context:
+            try:
+                yield context
+            except BaseException as error:
+                raised = error
+                raise
+    except trio_parallel.BrokenWorkerError as error:
+        # Python takes a second to take Evidently down. An idle worker holds nothing, so it is killed instead; that this
+        # is told by an error must not hide the one that ended the block.
+        _log.debug("killed idle workers", reason=str(error))
+        if raised is not None:
+            raise raised from None
+
+
+@contextmanager
+def _refusals(target: Path) -> Iterator[None]:
+    """Have what the disk refuses to a worker told as that."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise refusal(error, target.parent) from error
+
+
+def _problems(complaints: list[dict[str, Any]]) -> list[Problem]:
+    return [Problem(**complaint | {"path": tuple(complaint["path"])}) for complaint in complaints]

@@ -1,0 +1,68 @@
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from collector.commands import check as checking
+from collector.commands.check import check_config
+from collector.config import CollectorServiceConfig
+from collector.errors import Problem
+
+COLLECTOR = {
+    "trigger": {"type": "RowsCountTrigger", "rows_count": 5},
+    "report_config": {"metrics": ["DataDriftPreset"]},
+    "project_name": "p",
+}
+
+
+class FakeWorkers:
+    """Finds what a test says, by the collector's id or the reference's path."""
+
+    def __init__(self, found):
+        self._found = found
+
+    async def check(self, config):
+        await trio.lowlevel.checkpoint()
+        return [Problem(("report_config",), text) for text in self._found.get(config.id, [])]
+
+    async def check_reference(self, path):
+        await trio.lowlevel.checkpoint()
+        return [Problem(("reference_path",), text) for text in self._found.get(path, [])]
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """Let a test say what is found."""
+    found = {}
+
+    @asynccontextmanager
+    async def open_fakes(count, _max_bytes):
+        assert count == 1
+        yield FakeWorkers(found)
+
+    monkeypatch.setattr(checking, "open_workers", open_fakes)
+    return found
+
+
+def config_of(**collectors):
+    return CollectorServiceConfig.parse({"collectors": {key: COLLECTOR | more for key, more in collectors.items()}})
+
+
+def test_a_sound_config_has_no_problems(found, tmp_path):
+    assert check_config(config_of(a={}, b={}), tmp_path) == []
+
+
+def test_all_problems_of_all_collectors_are_told_with_their_place(found, tmp_path):
+    found.update({"a": ["one", "two"], "b": ["three"]})
+    assert [str(problem) for problem in check_config(config_of(a={}, b={}), tmp_path)] == [
+        "collectors.a.report_config: one",
+        "collectors.a.report_config: two",
+        "collectors.b.report_config: three",
+    ]
+
+
+def test_a_reference_is_looked_for_beside_the_config(found, tmp_path):
+    found[tmp_path / "reference.parquet"] = ["no such file"]
+    assert [
+        str(problem) for problem in check_config(config_of(a={"reference_path": "reference.parquet"}), tmp_path)
+    ] == ["collectors.a.reference_path: no such file"]

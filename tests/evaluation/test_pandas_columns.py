@@ -1,0 +1,62 @@
+import datetime as dt
+import decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from collector.evaluation.pandas_columns import to_frame
+
+NOON = dt.datetime(2026, 3, 1, 12)  # noqa: DTZ001  # naive, as frames have it
+ZONE = dt.timezone(dt.timedelta(hours=2))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "dtype", "expected"),
+    [
+        ([1, 2], pa.uint8(), "int64", [1, 2]),
+        ([1, None], pa.int64(), "float64", [1.0, None]),
+        ([2**63], pa.uint64(), "float64", [float(2**63)]),
+        ([1.5, None], pa.float32(), "float64", [1.5, None]),
+        ([True, False], pa.bool_(), "bool", [True, False]),
+        ([True, None], pa.bool_(), "category", [True, None]),
+        (["x", None], pa.string(), "text", ["x", None]),
+        (["x", None], pa.large_string(), "text", ["x", None]),
+        (["x", "y", None], pa.dictionary(pa.int8(), pa.string()), "category", ["x", "y", None]),
+        ([NOON, None], pa.timestamp("ns"), "datetime64[us]", [NOON, None]),
+        ([NOON.replace(hour=14, tzinfo=ZONE)], pa.timestamp("ms", "Europe/Helsinki"), "datetime64[us]", [NOON]),
+        ([NOON.date()], pa.date32(), "datetime64[us]", [NOON.replace(hour=0)]),
+        ([None, None], pa.null(), "float64", [None, None]),
+        ([decimal.Decimal("1.25"), None], pa.decimal128(5, 2), "float64", [1.25, None]),
+        ([dt.timedelta(seconds=90), None], pa.duration("ms"), "float64", [90.0, None]),
+        ([dt.time(10, 30)], pa.time64("us"), "text", ["10:30:00.000000"]),
+        ([b"\x01\xff"], pa.binary(), "text", ["01ff"]),
+        ([[1, 2], None], pa.list_(pa.int64()), "text", ["[1, 2]", None]),
+        ([{"a": 1}], pa.struct([("a", pa.int64())]), "text", ['{"a": 1}']),
+    ],
+    ids=str,
+)
+def test_every_arrow_type_becomes_one_that_evidently_knows(values, kind, dtype, expected):
+    column = to_frame(pa.table({"c": pa.array(values, kind)}))[0]["c"]
+    assert column.dtype.name in (("str", "object") if dtype == "text" else (dtype,))  # by pandas' version
+    assert [None if pd.isna(value) else value for value in column] == expected
+    assert not any(value is None for value in column)  # NaN and NaT are: Evidently sorts labels
+
+
+def test_what_changed_its_kind_is_said():
+    table = pa.table({"d": pa.array([decimal.Decimal(1)]), "l": pa.array([[1]]), "n": pa.array([1])})
+    assert [note.split(":")[-1] for note in to_frame(table)[1]] == [
+        " taken as floating-point numbers.",
+        " taken as JSON text.",
+    ]
+
+
+def test_lists_that_a_report_asks_for_stay_lists():
+    frame, notes = to_frame(pa.table({"l": pa.array([["a"], None])}), keep_lists={"l"})
+    assert (list(frame["l"]), notes) == ([["a"], None], [])
+
+
+def test_the_index_is_fresh():
+    frame = to_frame(pa.Table.from_pandas(pd.DataFrame({"a": [1.0, np.nan]}, index=["x", "y"])))[0]
+    assert list(frame.index) == [0, 1]

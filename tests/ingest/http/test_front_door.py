@@ -1,0 +1,233 @@
+"""Requests as bytes on a socket, answered with the front door and without: alike, but for who answers."""
+
+import re
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from collector.ingest.http.front_door import FrontDoor, read_posted
+
+BODY = b'{"a": {"0": 1}}'
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+HOST = b"Host: x\r\n"
+POST = b"POST /main/data HTTP/1.1\r\n"
+USUAL = POST + HOST + LENGTH + b"\r\n" + BODY
+CHUNKED = POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+# Each is answered by hypercorn, as something about it isn't usual.
+UNUSUAL = {
+    "bare line feeds": USUAL.replace(b"\r\n", b"\n"),
+    "one bare line feed": POST + b"Host: x\n" + LENGTH + b"\r\n" + BODY,
+    "a folded line": POST + HOST + b"X: a\r\n b\r\n" + LENGTH + b"\r\n" + BODY,
+    "both lengths": POST + HOST + LENGTH + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": POST + HOST + LENGTH + b"Content-Length: 3\r\n\r\n" + BODY,
+    "the same length twice": POST + HOST + LENGTH + LENGTH + b"\r\n" + BODY,
+    "a list of lengths": POST + HOST + b"Content-Length: 15, 15\r\n\r\n" + BODY,
+    "a signed length": POST + HOST + b"Content-Length: +15\r\n\r\n" + BODY,
+    "a length in other digits": POST + HOST + "Content-Length: ٣\r\n\r\n".encode() + BODY,
+    "a huge length": POST + HOST + b"Content-Length: 99999999999999999999\r\n\r\n" + BODY,
+    "a space before a colon": POST + HOST + b"Content-Length : 15\r\n\r\n" + BODY,
+    "no host": POST + LENGTH + b"\r\n" + BODY,
+    "two hosts": POST + HOST + HOST + LENGTH + b"\r\n" + BODY,
+    "no length": POST + HOST + b"\r\n",
+    "chunks": CHUNKED + b"f\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "a bad chunk": CHUNKED + b"zz\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "a chunk with a sign": CHUNKED + b"-f\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "an unknown transfer encoding": POST + HOST + b"Transfer-Encoding: xchunked\r\n\r\n" + BODY,
+    "an upgrade": POST + HOST + LENGTH + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + BODY,
+    "a websocket": b"GET /main HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/1.0": b"POST /main/data HTTP/1.0\r\n" + HOST + LENGTH + b"\r\n" + BODY,
+    "two spaces": USUAL.replace(b"POST ", b"POST  "),
+    "a whole address": USUAL.replace(b" /main", b" http://x/main"),
+    "a query": USUAL.replace(b"/data", b"/data?a=1"),
+    "an encoded id": USUAL.replace(b"/main/", b"/m%61in/"),
+    "another slash": USUAL.replace(b"/main/", b"//main/"),
+    "control characters": POST + HOST + b"X: a\x01b\r\n" + LENGTH + b"\r\n" + BODY,
+    "no ASCII": POST + HOST + b"X: \xe9\r\n" + LENGTH + b"\r\n" + BODY,
+    "another route": b"GET /main HTTP/1.1\r\nHost: x\r\n\r\n",
+    "another method": USUAL.replace(b"POST", b"PUT"),
+    "gzip": POST + HOST + LENGTH + b"Content-Encoding: gzip\r\n\r\n" + BODY,
+    "garbage": b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+}
+# Each is answered by the front door.
+ANSWERED = {
+    "a row": USUAL,
+    "no table": USUAL.replace(BODY, b'{"a": {"0": 1 ]'),
+    "an empty body": POST + HOST + b"Content-Length: 0\r\n\r\n",
+    "nobody's": USUAL.replace(b"/main/", b"/nobody/"),
+    "too much": POST + HOST + b"Content-Length: 10000001\r\n\r\n",
+    "the last one": POST + HOST + LENGTH + b"Connection: close\r\n\r\n" + BODY,
+    "CSV": POST + HOST + b"Content-Type: text/csv\r\nContent-Length: 4\r\n\r\na\n1\n",
+    "a key": POST + HOST + LENGTH + b"Idempotency-Key: k\r\n\r\n" + BODY,
+    "no key": POST + HOST + LENGTH + b"Idempotency-Key: " + b"k" * 300 + b"\r\n\r\n" + BODY,
+    "many headers": POST + HOST + LENGTH + b"".join(b"X-%d: y\r\n" % n for n in range(100)) + b"\r\n" + BODY,
+}
+
+
+class Watched(FrontDoor):
+    """A front door that counts its answers."""
+
+    count = 0
+
+    async def answer(self, *args):
+        self.count += 1
+        return await super().answer(*args)
+
+    def begin(self, *args):
+        self.count += 1
+        return super().begin(*args)
+
+
+@asynccontextmanager
+async def asked(make_service, *, front_door, **fields):
+    """Open a service, and a connection to it; ``service.front_door`` counts."""
+    with trio.fail_after(30):
+        async with make_service(**fields) as service, service.serving(front_door=front_door):
+            if front_door:
+                service.front_door = Watched(service.intake, service.draining)
+            async with await trio.open_tcp_stream("127.0.0.1", service.port) as stream:
+                yield service, stream
+
+
+async def read_answers(stream, count=None):
+    """Read until so many answers are whole, or the server closes; give them without what differs each time."""
+    data = b""
+    while count is None or not _is_whole(data, count):
+        try:
+            received = await stream.receive_some()
+        except trio.BrokenResourceError:
+            break
+        if not received:
+            break
+        data += received
+    return re.sub(rb"date: [^\r]*\r\n", b"", data)
+
+
+def _is_whole(data, count):
+    for _ in range(count):
+        head, blank, rest = data.partition(b"\r\n\r\n")
+        found = re.search(rb"content-length: (\d+)", head.lower())
+        size = int(found[1]) if found else 0
+        if not blank or len(rest) < size:
+            return False
+        data = rest[size:]
+    return True
+
+
+async def answer_to(make_service, request, *, front_door):
+    """Send a request and nothing more; give the answer, who gave it, and the rows that were kept."""
+    async with asked(make_service, front_door=front_door) as (service, stream):
+        await stream.send_all(request)
+        answer = await read_answers(stream, 1)
+        return answer, getattr(service.front_door, "count", 0), service.rows()
+
+
+@pytest.mark.parametrize("request_", UNUSUAL.values(), ids=UNUSUAL)
+async def test_what_is_unusual_is_answered_by_hypercorn(make_service, request_):
+    without, _, rows = await answer_to(make_service, request_, front_door=False)
+    assert await answer_to(make_service, request_, front_door=True) == (without, 0, rows)
+
+
+@pytest.mark.parametrize("request_", ANSWERED.values(), ids=ANSWERED)
+async def test_what_is_usual_is_answered_as_hypercorn_would(make_service, request_):
+    without, _, rows = await answer_to(make_service, request_, front_door=False)
+    answer, count, kept = await answer_to(make_service, request_, front_door=True)
+    assert (_comparable(answer), kept, count) == (_comparable(without), rows, 1)
+
+
+def _comparable(answer):
+    """Leave out what says that the connection ends: a client that sends no more is told so by one of them only."""
+    return answer.lower().replace(b"connection: close\r\n", b"")
+
+
+async def test_requests_that_come_together_are_answered_in_their_order(make_service):
+    async with asked(make_service, front_door=True) as (service, stream):
+        bad = USUAL.replace(b'"0"', b'"0')
+        await stream.send_all(USUAL + bad.replace(b"th: 15", b"th: 14") + USUAL)
+        answers = await read_answers(stream, 3)
+        assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"201", b"400", b"201"]
+        assert (service.front_door.count, service.rows()) == (3, 2)
+
+
+async def test_what_follows_an_unusual_request_is_usual_again(make_service):
+    async with asked(make_service, front_door=True) as (service, stream):
+        for request in (USUAL, UNUSUAL["another route"], USUAL, UNUSUAL["chunks"], USUAL):
+            await stream.send_all(request)
+            assert re.match(rb"HTTP/1.1 20[01] ", await read_answers(stream, 1))
+        assert (service.front_door.count, service.rows()) == (3, 4)
+
+
+async def test_requests_of_both_kinds_that_come_together_are_all_answered(make_service):
+    async with asked(make_service, front_door=True) as (service, stream):
+        await stream.send_all(USUAL + UNUSUAL["another route"] + USUAL + USUAL)
+        answers = await read_answers(stream, 4)
+        assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"201", b"200", b"201", b"201"]
+        assert service.rows() == 3
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 60, 70])
+async def test_a_request_in_pieces_is_one_request(make_service, size):
+    async with asked(make_service, front_door=True) as (service, stream):
+        for _ in range(2):
+            for start in range(0, len(USUAL), size):
+                await stream.send_all(USUAL[start : start + size])
+                await trio.testing.wait_all_tasks_blocked(0.005)
+            assert (await read_answers(stream, 1)).startswith(b"HTTP/1.1 201")
+        assert service.rows() == 2
+
+
+async def test_who_leaves_in_the_midst_of_a_body_leaves_nothing(make_service):
+    async with asked(make_service, front_door=True) as (service, stream):
+        await stream.send_all(USUAL[:-3])
+        await stream.send_eof()
+        assert await read_answers(stream) == b""
+        assert service.rows() == 0
+
+
+async def test_who_asks_whether_to_go_on_is_told(make_service):
+    async with asked(make_service, front_door=True) as (service, stream):
+        await stream.send_all(POST + HOST + LENGTH + b"Expect: 100-continue\r\n\r\n")
+        assert (await read_answers(stream, 1)).startswith(b"HTTP/1.1 100")
+        await stream.send_all(BODY)
+        assert (await read_answers(stream, 1)).startswith(b"HTTP/1.1 201")
+        assert service.rows() == 1
+
+
+async def test_an_answer_before_the_end_of_a_body_says_that_the_connection_ends(make_service):
+    async with asked(make_service, front_door=True, limits={"max_body_bytes": 20}) as (service, stream):
+        await stream.send_all(POST + HOST + b"Content-Length: 21\r\n\r\nx")
+        answer = await read_answers(stream)
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert b"connection: close" in answer
+        assert service.front_door.count == 1
+
+
+async def test_a_body_that_does_not_come_in_time_is_refused(make_service):
+    async with asked(make_service, front_door=True, limits={"body_timeout": 0.1}) as (service, stream):
+        await stream.send_all(USUAL[:-1])
+        assert (await read_answers(stream)).startswith(b"HTTP/1.1 408")
+        assert service.front_door.count == 1
+
+
+async def test_a_service_that_stops_refuses_and_says_that_the_connection_ends(make_service):
+    async with asked(make_service, front_door=True) as (service, stream):
+        service.draining.begin()
+        await stream.send_all(USUAL)
+        answer = await read_answers(stream)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"connection: close" in answer
+
+
+async def test_a_body_of_several_chunks_is_kept_whole(make_service):
+    """It is larger than what is received at a time, and than what is parsed on the event loop."""
+    body = b'{"a": [' + b"1.5, " * 99_999 + b"1.5]}"
+    async with asked(make_service, front_door=True) as (service, stream):
+        await stream.send_all(POST + HOST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert (await read_answers(stream, 1)).startswith(b"HTTP/1.1 201")
+        assert (service.rows(), service.front_door.count) == (100_000, 1)
+
+
+def test_a_head_is_read_whatever_its_case():
+    posted = read_posted(b"POST /main/data HTTP/1.1\r\nHOST: x\r\ncontent-LENGTH:  3 \r\nEvidently-Secret: s\r\n\r\n1")
+    assert (posted.collector_id, posted.length, posted.secret, posted.is_last) == ("main", 3, "s", False)

@@ -1,0 +1,222 @@
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+import trio
+
+from collector.formats.frames import check_frame
+from collector.store.data_dir import open_data_dir
+from collector.store.journal import open_journal
+from collector.store.parts import write_part
+from collector.store.repair.recovery import make_journal
+from collector.store.repair.salvage import readable_rows, salvage
+from collector.store.schema import STEPS
+from collector.store.steps.collectors import Part, insert_frame
+
+PAGE = 4096
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    with open_data_dir(tmp_path / "data") as opened:
+        yield opened
+
+
+@pytest.fixture
+def old(data_dir):
+    """Four rows of ``main``: one in a part and one in a frame of batch b1, and one in each of the open batch."""
+    trio.run(fill, data_dir)
+    with closing(sqlite3.connect(data_dir.journal, isolation_level=None)) as connection:
+        yield connection
+
+
+async def fill(data_dir):
+    async with open_journal(data_dir.journal) as journal:
+        for batch in ("b1", None):
+            await post(journal, 0 if batch else 2)
+            await spill(journal, data_dir)
+            await post(journal, 1 if batch else 3)
+            if batch:
+                await journal.seal("main", batch)
+
+
+async def post(journal, number):
+    await journal.append("main", check_frame("json", json.dumps({"n": [number]}).encode()))
+
+
+async def spill(journal, data_dir):
+    run = await journal.next_run("main", None, 1, 10**6)
+    name = data_dir.new_part()
+    written = write_part(str(data_dir.journal), "main", run.first, run.last, str(data_dir.path / name))
+    assert await journal.spill(run, Part(name, written.rows, written.size))
+
+
+def salvaged(data_dir, old):
+    """Salvage, and give what was done, and the rows of each table."""
+    path = data_dir.path / "new"
+    with closing(make_journal(path)) as new:
+        done = salvage(old, new, data_dir)
+        new.commit()
+        new.row_factory = sqlite3.Row
+        tables = ("frame", "part", "batch", "clock", "log", "idempotency", "forgotten", "sqlite_sequence")
+        return done, {table: [dict(row) for row in new.execute(f"SELECT * FROM {table}")] for table in tables}
+
+
+def all_of(db, table):
+    db.row_factory = sqlite3.Row
+    rows = [dict(row) for row in db.execute(f"SELECT * FROM {table}")]
+    db.row_factory = None
+    return rows
+
+
+def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
+    old.execute("INSERT INTO clock VALUES ('main', 100.0)")
+    old.execute("INSERT INTO log(collector, entry) VALUES ('main', '{\"a\": 1}')")
+    old.execute("INSERT INTO idempotency VALUES ('main', 'key', 'digest', 100.0)")
+    old.execute("INSERT INTO forgotten VALUES ('gone')")
+    done, tables = salvaged(data_dir, old)
+    for table in ("frame", "part", "batch", "clock", "log", "idempotency", "forgotten"):
+        assert tables[table] == all_of(old, table)
+    assert (done.frames, done.parts, done.rows, done.frames_set_aside) == (2, 2, 4, 0)
+    assert (
+        tables["sqlite_sequence"]
+        == [{"name": "frame", "seq": 4}, {"name": "log", "seq": 1}][: len(tables["sqlite_sequence"])]
+    )
+
+
+def test_a_batch_that_is_lost_is_made_anew_of_its_rows_and_looked_for_before_it_is_sent(data_dir, old):
+    old.execute("DELETE FROM batch")
+    _, tables = salvaged(data_dir, old)
+    [batch] = tables["batch"]
+    assert (batch["id"], batch["collector"], batch["state"], batch["rows"]) == ("b1", "main", "sealed", 2)
+    assert json.loads(batch["outcome"]) == {"progress": {"is_doubtful": True}}
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ("state = 'sealfd'", "sealed"),
+        ("state = 'evaluated', outcome = '{'", "sealed"),
+        ("state = 'evaluated', outcome = '{\"generation\": \"modern\"}'", "sealed"),  # a frame of it isn't in a part
+        ("collector = 'maim'", "sealed"),
+        ("rows = 77", "sealed"),
+        ("state = 'failed'", "failed"),
+    ],
+)
+def test_a_batch_agrees_with_what_is_there_of_it(data_dir, old, change, state):
+    old.execute(f"UPDATE batch SET {change}")
+    _, tables = salvaged(data_dir, old)
+    [batch] = tables["batch"]
+    assert (batch["id"], batch["collector"], batch["state"], batch["rows"]) == ("b1", "main", state, 2)
+
+
+def test_what_a_changed_byte_led_into_the_batch_of_another_is_open_again(data_dir, old):
+    """Nobody would look for it there."""
+    old.execute("INSERT INTO batch SELECT 'b2', 'other', 'sealed', 1, 0.0, 0.0, 0, '{}', '', NULL")
+    frame = check_frame("json", b'{"n": [9]}')
+    insert_frame(old, "other", frame, 100.0)
+    old.execute("UPDATE frame SET batch = 'b2' WHERE collector = 'other' OR batch = 'b1'")
+    old.execute("UPDATE part SET batch = 'b2' WHERE batch = 'b1'")
+    _, tables = salvaged(data_dir, old)
+    assert [(batch["id"], batch["collector"], batch["rows"]) for batch in tables["batch"]] == [("b2", "other", 1)]
+    assert [frame["batch"] for frame in tables["frame"]] == [None, None, "b2"]
+    assert [part["batch"] for part in tables["part"]] == [None, None]
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM part", "UPDATE part SET path = path || 'x'", "UPDATE part SET rows = 99"])
+def test_parts_are_known_by_what_they_say_themselves(data_dir, old, sql):
+    parts = all_of(old, "part")
+    old.execute(sql)
+    done, tables = salvaged(data_dir, old)
+    assert [(part["path"], part["rows"], part["first_seq"]) for part in tables["part"]] == [
+        (part["path"], part["rows"], part["first_seq"]) for part in parts
+    ]
+    assert done.rows == 4
+
+
+def test_a_part_whose_frames_are_there_is_set_aside(data_dir, old):
+    """It was written and not yet entered."""
+    [_, (seq,)] = old.execute("SELECT seq FROM frame ORDER BY seq").fetchall()
+    extra = data_dir.new_part()
+    write_part(str(data_dir.journal), "main", seq, seq, str(data_dir.path / extra))
+    done, tables = salvaged(data_dir, old)
+    assert (done.parts_set_aside, done.rows_set_aside, done.rows) == (1, 1, 4)
+    assert extra not in [part["path"] for part in tables["part"]]
+    assert [path.name for path in data_dir.damaged("").iterdir()] == [f"part-{extra.removeprefix('parts/')}"]
+
+
+def test_delivered_parts_come_again_neither_by_themselves_nor_by_their_frames(data_dir, old):
+    paths = [path for (path,) in old.execute("SELECT path FROM part WHERE batch = 'b1'")]
+    data_dir.mark_delivered(paths)
+    old.execute("DELETE FROM batch")
+    _, tables = salvaged(data_dir, old)
+    assert [(batch["id"], batch["state"]) for batch in tables["batch"]] == [("b1", "delivered")]
+    assert [frame["batch"] for frame in tables["frame"]] == [None]
+
+
+def test_frames_that_are_damaged_are_set_aside(data_dir, old):
+    old.execute("UPDATE frame SET rows = 5 WHERE batch IS NULL")
+    done, tables = salvaged(data_dir, old)
+    assert ([frame["batch"] for frame in tables["frame"]], done.frames_set_aside) == (["b1"], 1)
+    [kept] = data_dir.damaged("").iterdir()
+    assert kept.read_bytes() == b'{"n": [3]}'
+
+
+def test_a_number_is_given_to_no_other_frame_than_its_first(data_dir, old):
+    old.execute("UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'frame'")
+    assert salvaged(data_dir, old)[1]["sqlite_sequence"][-1] == {"name": "frame", "seq": 1000}
+
+
+def test_a_failed_batch_is_known_by_its_folder(data_dir, old):
+    [path] = [path for (path,) in old.execute("SELECT path FROM part WHERE batch = 'b1'")]
+    data_dir.failed("b1").mkdir()
+    (data_dir.path / path).rename(data_dir.failed("b1") / path.removeprefix("parts/"))
+    for table in ("frame", "part", "batch"):
+        old.execute(f"DELETE FROM {table}")
+    _, tables = salvaged(data_dir, old)
+    assert [(batch["id"], batch["state"], batch["rows"]) for batch in tables["batch"]] == [("b1", "failed", 1)]
+    assert [part["batch"] for part in tables["part"]] == ["b1", None]
+
+
+def test_a_journal_of_the_first_format_is_read_too(data_dir):
+    with closing(sqlite3.connect(":memory:")) as old:
+        old.executescript(STEPS[0])
+        old.execute("INSERT INTO frame VALUES (7, 'main', 'b1', 'json', 1, 11, 100, X'7b7d')")
+        old.execute("INSERT INTO batch VALUES ('b1', 'main', 'sealed', 1, 1, 2, 0, '{}', '')")
+        done, tables = salvaged(data_dir, old)
+    assert (done.frames, done.rows, [batch["state"] for batch in tables["batch"]]) == (1, 1, ["sealed"])
+
+
+# Walking around what can't be read
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table of numbered rows, some twenty a page."""
+    path = tmp_path / "table"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE t(number INTEGER PRIMARY KEY, text)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", [(number, "x" * 180) for number in range(1, 2001)])
+    return path
+
+
+def break_pages(path, *numbers):
+    body = bytearray(path.read_bytes())
+    for number in numbers:
+        body[(number - 1) * PAGE : number * PAGE] = b"\xff" * PAGE
+    path.write_bytes(body)
+
+
+@pytest.mark.parametrize("broken", [[], [10], [10, 11, 12], [5, 50, 90], [4, 80]], ids=str)
+def test_rows_on_all_sides_of_broken_pages_are_read_once_and_in_stretches(table, broken):
+    break_pages(table, *broken)
+    with closing(sqlite3.connect(table)) as connection:
+        numbers = [number for number, _ in readable_rows(connection, "t", "text")]
+    assert len(numbers) == len(set(numbers))
+    assert 2000 - 25 * len(broken) <= len(numbers) <= 2000 - 15 * len(broken)
+
+
+def test_a_table_that_is_gone_has_no_rows(table):
+    with closing(sqlite3.connect(table)) as connection:
+        assert list(readable_rows(connection, "nowhere", "text")) == []

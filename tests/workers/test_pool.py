@@ -1,0 +1,221 @@
+"""Real worker processes, which run tests/remote.py where the service has them run Evidently."""
+
+import os
+from functools import partial
+
+import pyarrow.parquet as pq
+import pytest
+import trio
+from worlds import collector, frame_of
+
+from collector.errors import EvaluationError, FilesDamaged, Problem, StorageError
+from collector.store.journal import open_journal
+from collector.workers import pool as module
+from collector.workers.pool import open_workers
+
+# A process starts in well under this, even where others want the processor too.
+PATIENCE = 30
+# Bytes that a process may take; what the functions here do takes a tenth.
+MEMORY = 2 * 10**9
+
+
+@pytest.fixture(autouse=True)
+def remote(monkeypatch):
+    monkeypatch.setattr(module, "_EVALUATION", "remote:")
+
+
+async def begun(mark):
+    """Wait for the file that a remote function makes; real processes keep real time."""
+    with trio.fail_after(PATIENCE):
+        while not mark.exists() or not mark.read_text(encoding="utf-8"):  # noqa: ASYNC110  (another process makes it)
+            await trio.sleep(0.02)
+    return int(mark.read_text(encoding="utf-8"))
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_function_is_called_by_name_in_another_process():
+    async with open_workers(1, MEMORY) as workers:
+        result = await workers.evaluate({"do": "well"})
+    assert result["pid"] != os.getpid()
+
+
+async def test_workers_send_no_telemetry(monkeypatch):
+    monkeypatch.delenv("DO_NOT_TRACK", raising=False)
+    async with open_workers(1, MEMORY) as workers:
+        assert (await workers.evaluate({"do": "well"}))["telemetry"] == "1"
+
+
+async def test_who_decided_about_telemetry_is_left_with_it(monkeypatch):
+    monkeypatch.setenv("DO_NOT_TRACK", "0")
+    async with open_workers(1, MEMORY) as workers:
+        assert (await workers.evaluate({"do": "well"}))["telemetry"] == "0"
+
+
+async def test_warm_up_tells_evidentlys_version():
+    async with open_workers(1, MEMORY) as workers:
+        await workers.warm_up()
+        assert workers.evidently_version == "0.0.test"
+
+
+async def test_complaints_become_problems():
+    config = collector(column_mapping={"target": "y"})
+    async with open_workers(1, MEMORY) as workers:
+        (problem,) = await workers.check(config)
+    assert problem.path == ("report_config", "metrics", 0)
+    assert problem.message.startswith("[['DataDriftPreset'], None, {'target': 'y'}] in ")
+
+
+async def test_a_missing_reference_is_a_problem(tmp_path):
+    async with open_workers(1, MEMORY) as workers:
+        assert await workers.check_reference(tmp_path / "no") == [
+            Problem(("reference_path",), f"no file {tmp_path / 'no'}")
+        ]
+
+
+async def test_a_report_that_raised_is_an_error_with_its_traceback():
+    async with open_workers(1, MEMORY) as workers:
+        with pytest.raises(EvaluationError, match="ValueError: bad column") as caught:
+            await workers.evaluate({"do": "fail"})
+    assert caught.value.detail == "Traceback ..."
+
+
+async def test_a_process_that_dies_is_an_error_and_the_next_call_gets_another():
+    async with open_workers(1, MEMORY) as workers:
+        with pytest.raises(EvaluationError, match="the worker process died"):
+            await workers.evaluate({"do": "die"})
+        assert (await workers.evaluate({"do": "well"}))["ok"]
+        assert workers.ended == {"died": 1, "cut_off": 0}
+
+
+async def test_a_report_that_runs_out_of_memory_is_an_error():
+    async with open_workers(1, MEMORY) as workers:
+        with pytest.raises(EvaluationError, match="out of memory"):
+            await workers.evaluate({"do": "memory"})
+
+
+async def test_a_report_that_exits_does_not_end_the_service():
+    async with open_workers(1, MEMORY) as workers:
+        with pytest.raises(EvaluationError):
+            await workers.evaluate({"do": "exit"})
+
+
+async def test_cancelling_kills_the_process(tmp_path):
+    async with open_workers(1, MEMORY) as workers:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(workers.evaluate, {"do": "hang", "mark": str(tmp_path / "mark")})
+            pid = await begun(tmp_path / "mark")
+            nursery.cancel_scope.cancel()
+        assert not is_alive(pid)
+        assert (await workers.evaluate({"do": "well"}))["pid"] != pid
+        assert workers.ended == {"died": 0, "cut_off": 1}
+
+
+async def test_a_check_does_not_wait_behind_reports(tmp_path):
+    async with open_workers(1, MEMORY) as workers, trio.open_nursery() as nursery:
+        nursery.start_soon(workers.evaluate, {"do": "hang", "mark": str(tmp_path / "mark")})
+        await begun(tmp_path / "mark")
+        with trio.fail_after(PATIENCE):
+            assert await workers.check(collector())
+        nursery.cancel_scope.cancel()
+
+
+async def evaluate(workers, job):
+    async with workers.reports:  # as a pipeline does
+        await workers.evaluate(job)
+
+
+async def test_no_more_reports_run_at_once_than_the_config_says(tmp_path):
+    async with open_workers(2, MEMORY) as workers, trio.open_nursery() as nursery:
+        marks = [tmp_path / str(number) for number in range(3)]
+        for mark in marks[:2]:
+            nursery.start_soon(evaluate, workers, {"do": "hang", "mark": str(mark)})
+            await begun(mark)
+        nursery.start_soon(evaluate, workers, {"do": "hang", "mark": str(marks[2])})
+        await workers.check(collector())  # there and back in a process: time for the third to begin, if it did
+        assert not marks[2].exists()
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_error_of_the_disk_comes_through_as_it_is(tmp_path):
+    async with open_workers(1, MEMORY) as workers:
+        with pytest.raises(PermissionError, match="Permission denied"):
+            await workers.write_to_directory({"directory": str(tmp_path)})
+
+
+async def test_files_that_cannot_be_read_are_named():
+    async with open_workers(1, MEMORY) as workers:
+        with pytest.raises(FilesDamaged, match=r"a\.parquet, b\.parquet") as caught:
+            await workers.evaluate({"do": "damage"})
+    assert caught.value.paths == ("a.parquet", "b.parquet")
+
+
+async def test_a_disk_that_is_full_is_no_failure_of_the_batch(small_disk):
+    """Of a snapshot, a part and a reference; no scratch stays behind."""
+    (small_disk / "ballast").write_bytes(bytes(1024 * 1024))
+    async with open_journal(small_disk.parent / "journal.sqlite3") as journal, open_workers(1, MEMORY) as workers:
+        await journal.append("main", frame_of([1]))
+        run = await journal.next_run("main", None, 100, 10**6)
+        for call in (
+            partial(workers.evaluate, {"do": "full", "snapshot_path": str(small_disk / "a.json")}),
+            partial(workers.write_part, small_disk.parent / "journal.sqlite3", run, small_disk / "a.parquet", "a"),
+            partial(workers.write_reference, frame_of([1]), small_disk / "b.parquet"),
+        ):
+            with pytest.raises(StorageError, match=f"the disk is full .*; make room in {small_disk}"):
+                await call()
+    assert [path.name for path in small_disk.iterdir()] == ["ballast"]
+
+
+async def test_snapshots_are_changed_in_place(tmp_path):
+    async with open_workers(1, MEMORY) as workers:
+        assert await workers.strip_widgets(tmp_path / "a.json") == 1
+        assert await workers.link_datasets(tmp_path / "b.json", {"current": "1"}) == 2
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == "stripped"
+    assert (tmp_path / "b.json").read_text(encoding="utf-8") == "{'current': '1'}"
+
+
+async def test_a_snapshot_without_plots_to_leave_out_is_a_value_error(tmp_path):
+    async with open_workers(1, MEMORY) as workers:
+        with pytest.raises(ValueError, match="a legacy snapshot has no widgets"):
+            await workers.strip_widgets(tmp_path / "legacy.json")
+
+
+async def test_frames_become_a_part_in_a_light_process(tmp_path):
+    async with open_journal(tmp_path / "journal.sqlite3") as journal, open_workers(1, MEMORY) as workers:
+        await journal.append("main", frame_of([1, 2]))
+        await journal.append("main", frame_of([3]))
+        run = await journal.next_run("main", None, 100, 10**6)
+        part = await workers.write_part(tmp_path / "journal.sqlite3", run, tmp_path / "a.parquet", "parts/a.parquet")
+    assert (part.path, part.rows) == ("parts/a.parquet", 3)
+    assert pq.read_table(tmp_path / "a.parquet")["n"].to_pylist() == [1, 2, 3]
+
+
+async def test_a_reference_is_written_as_parquet(tmp_path):
+    async with open_workers(1, MEMORY) as workers:
+        await workers.write_reference(frame_of([4, 5]), tmp_path / "r.parquet")
+    assert pq.read_table(tmp_path / "r.parquet")["n"].to_pylist() == [4, 5]
+
+
+async def test_closing_does_not_wait_for_idle_processes():
+    """Evidently takes a second to be taken down; an idle worker is killed instead."""
+    async with open_workers(1, MEMORY) as workers:
+        pid = (await workers.evaluate({"do": "well"}))["pid"]
+        started = trio.current_time()
+    assert trio.current_time() - started < 1
+    assert not is_alive(pid)
+
+
+async def test_an_error_that_ends_the_service_is_not_hidden_by_the_killing_of_idle_workers():
+    async def fail():
+        async with open_workers(1, MEMORY) as workers:
+            await workers.check(collector())
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await fail()
