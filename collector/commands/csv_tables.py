@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from collector.errors import CommandError
 from collector.formats.typed_body import parse_csv
+from collector.wording import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +114,7 @@ def _naming_rows(name: str, start: int) -> Iterator[None]:
     try:
         yield
     except pa.ArrowInvalid as error:
-        said = str(error).partition("\n")[0].removeprefix("CSV parse error: ")
+        said = first_line(error).removeprefix("CSV parse error: ")
         row = _ROW.match(said)
         where = name if row is None else f"{name}, row {start + int(row[1]) - 2}"
         raise CommandError(f"{where}: {_ROW.sub('', said)}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -17,8 +16,9 @@ from collector.commands.triggers import trigger_of
 from collector.config import CollectorServiceConfig
 from collector.config.files import write_atomically
 from collector.config.model import CONFIG_PATH, check_id
-from collector.config.value import did_you_mean
+from collector.config.workspace import is_uuid
 from collector.errors import CommandError
+from collector.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,6 @@ T = TypeVar("T")
 
 PRESETS = ("DataDriftPreset", "DataSummaryPreset", "RegressionPreset", "ClassificationPreset")
 _OF_TASK = {"regression": "RegressionPreset", "classification": "ClassificationPreset"}
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ class _Interview:
             **({} if reference is None else {"reference_path": reference.path_in_config(directory)}),
             "api_url": workspace,
             "api_secret": None,
-            "project_id" if _UUID.fullmatch(project) else "project_name": project,
+            "project_id" if is_uuid(project) else "project_name": project,
         }
 
     def _find(self, option: str | None, question: str, default: str, check: Callable[[str], T]) -> T:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from collector.client.arrow import ARROW, arrow_body
 from collector.commands.csv_tables import read_csv
 from collector.errors import CommandError
+from collector.wording import first_line
 
 if TYPE_CHECKING:
     from collector.commands.sources import Source
@@ -60,7 +61,7 @@ def read_tables(source: Source) -> Iterator[pa.Table]:
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise CommandError(f"{source.name} can't be read as {source.format}: {_first_line(error)}") from error
+        raise CommandError(f"{source.name} can't be read as {source.format}: {first_line(error)}") from error
 
 
 def _csv(source: Source) -> Iterator[pa.Table]:
@@ -149,7 +150,3 @@ def _lines(source: Source) -> Iterator[bytes]:
                 )
             if kept := line.removeprefix(b"\xef\xbb\xbf").strip():
                 yield kept
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]

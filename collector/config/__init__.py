@@ -1,14 +1,7 @@
 """What the operator wants, as frozen values: collectors, triggers, reports, and the file that holds them."""
 
-from collector.config.model import (
-    CONFIG_PATH,
-    CollectorConfig,
-    CollectorServiceConfig,
-    Limits,
-    Retention,
-    Sample,
-    Storage,
-)
+from collector.config.limits import Limits, Retention, Storage
+from collector.config.model import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Sample
 from collector.config.report import ReportConfig
 from collector.config.triggers import (
     CronTrigger,

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
+from collector.config.limits import Limits, Retention, Storage
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.triggers import Trigger
 from collector.config.value import Value, at_fields
-from collector.errors import ConfigError, Problem
+from collector.config.workspace import MASK, InWorkspace
+from collector.errors import Problem
 
 if TYPE_CHECKING:
     from os import PathLike
 
 CONFIG_PATH = "collector_config.json"
-CLOUD_URL = "https://app.evidently.cloud"
-MASK = "********"
-
 _KEYS = frozenset({"api_key", "api_secret", "password", "token"})
 _OUTSIDE = (
     "{} lies outside {}, and a client named it, so it isn't touched; put it in there, or have the operator write it "
@@ -36,10 +33,7 @@ MAX_ID_LENGTH = 128
 # Of a path, as Linux has it, and plenty for all else that is named.
 MAX_LENGTH = 4096
 
-_HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/|$)")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 _SEGMENT = re.compile(r"(?!\.\.?$)[\w.~-]*")
-_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def check_id(collector_id: str) -> str:
@@ -55,18 +49,13 @@ def check_id(collector_id: str) -> str:
     return collector_id
 
 
-def is_from_environment(secret: str) -> bool:
-    """Tell whether a secret is written as ``${NAME}``."""
-    return _ENVIRONMENT.fullmatch(secret) is not None
-
-
 class Sample(Value):
     """What of a batch a report is computed over, if the batch is larger."""
 
     rows: int = Field(gt=0, description="Rows that are drawn of it, each as likely as any other.")
 
 
-class CollectorConfig(Value):
+class CollectorConfig(InWorkspace, Value):
     """One collector: when to compute what over its events, against which reference, saved where."""
 
     new_fields: ClassVar[frozenset[str]] = frozenset(
@@ -166,28 +155,6 @@ class CollectorConfig(Value):
             raise ValueError("is empty; leave it out or write null for none")
         return secret
 
-    @property
-    def workspace_kind(self) -> Literal["cloud", "service", "directory"]:
-        """Tell what ``api_url`` leads to."""
-        is_cloud = self.api_url.rstrip("/") == CLOUD_URL if self.is_cloud is None else self.is_cloud
-        if is_cloud:
-            return "cloud"
-        is_path = urlsplit(self.api_url).scheme in {"", "file"} and not _HOST_AND_PORT.match(self.api_url)
-        return "directory" if is_path else "service"
-
-    def workspace_problem(self) -> str | None:
-        """Say what is wrong with ``api_url`` or the project, as far as can be told without asking there."""
-        if self.workspace_kind != "directory" and urlsplit(self.api_url).scheme not in {"http", "https"}:
-            return f"'{self.api_url}' is no address of a service; write it as http://HOST:PORT"
-        if self.workspace_kind == "directory" and self.project_id is not None and not _UUID.fullmatch(self.project_id):
-            return f"a project in a directory has a UUID, and '{self.project_id}' is none; or give a project_name"
-        return None
-
-    def workspace_directory(self, base: Path) -> Path:
-        """Give the path of a directory workspace; a relative one starts at ``base``."""
-        parts = urlsplit(self.api_url)
-        return base / (url2pathname(parts.path) if parts.scheme == "file" else self.api_url)
-
     def reference_file(self, base: Path) -> Path | None:
         """Give the reference's path; a relative one starts at ``base``."""
         return None if self.reference_path is None else base / self.reference_path
@@ -205,24 +172,6 @@ class CollectorConfig(Value):
         if not _is_inside(directory, base) or _is_inside(directory, data_dir):
             problems.append(Problem(("api_url",), _OUTSIDE.format(directory, base)))
         return problems
-
-    def secret(self) -> str | None:
-        """Give the workspace's secret, from the environment if it says so; raise ConfigError if it isn't there."""
-        found = _ENVIRONMENT.fullmatch(self.api_secret or "")
-        if found and found[1] not in os.environ:
-            raise ConfigError.at(
-                f"the environment has no variable {found[1]}; set it, or write the secret", "api_secret"
-            )
-        secret = os.environ[found[1]].strip() if found else self.api_secret  # one read from a file ends with its line
-        if secret is not None and not (secret.isascii() and secret.isprintable()):
-            raise ConfigError.at("holds characters that no HTTP header may have; it is one line of ASCII", "api_secret")
-        return secret
-
-    @property
-    def shown_url(self) -> str:
-        """``api_url`` without the password that may stand in it."""
-        password = urlsplit(self.api_url).password if "@" in self.api_url else None
-        return self.api_url if not password else self.api_url.replace(f":{password}@", f":{MASK}@", 1)
 
     def masked(self) -> dict[str, Any]:
         """Give what may be shown to clients: all but secrets, and what is the operator's alone."""
@@ -252,54 +201,6 @@ def _without_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: MASK if name in _KEYS and inner else _without_keys(inner) for name, inner in value.items()}
     return [_without_keys(inner) for inner in value] if isinstance(value, list) else value
-
-
-class Storage(Value):
-    """The original's storage; of it, the length of each collector's log is still used."""
-
-    type: str = "evidently:collector_storage:InMemoryStorage"
-    max_log_events: int = Field(default=10, description="Entries that GET /{id}/logs gives; 0 or less: all of them.")
-
-
-class _Ours(Value):
-    """A part that the original had not: what differs from its default is written, and no more."""
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        cls.new_fields = frozenset(cls.model_fields)
-
-
-class Limits(_Ours):
-    """What the service takes; beyond it, requests are refused, before their body is read where that can be told."""
-
-    max_body_bytes: int = Field(
-        default=10_000_000, gt=0, description="Of a JSON, NDJSON or CSV body, after decompression; the original's."
-    )
-    max_typed_body_bytes: int = Field(
-        default=256_000_000, gt=0, description="Of an Arrow or parquet body, after decompression."
-    )
-    max_rows: int = Field(default=1_000_000, gt=0, description="Rows in one request.")
-    max_columns: int = Field(default=10_000, gt=0, description="Columns in one request.")
-    body_timeout: float = Field(default=60, gt=0, description="Seconds in which a body must have arrived.")
-    max_connections: int = Field(default=1_000, gt=0, description="Open connections; more are closed at once.")
-    max_concurrent_bodies: int = Field(default=256, gt=0, description="Bodies that are read at the same time.")
-    max_concurrent_body_bytes: int = Field(
-        default=512_000_000, gt=0, description="Bytes of bodies that are in memory at the same time."
-    )
-    max_collector_bytes: int = Field(
-        default=5_000_000_000, gt=0, description="Undelivered events of one collector, in the journal and in parquet."
-    )
-    max_buffered_bytes: int = Field(
-        default=20_000_000_000, gt=0, description="Undelivered events of all collectors, in the journal and in parquet."
-    )
-
-
-class Retention(_Ours):
-    """What is kept of each collector's delivered batches, rows and snapshots, before it is removed."""
-
-    batches: int = Field(default=3, ge=0, description="Delivered batches that are kept, the newest.")
-    seconds: float | None = Field(default=None, gt=0, description="How long they are kept; null: no limit.")
-    max_bytes: int = Field(default=1_000_000_000, ge=0, description="Parquet bytes of them that are kept.")
 
 
 # To editors it says where this schema is; to us it means nothing.

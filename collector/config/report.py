@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from collector.config.value import Value, at_fields
+from collector.generation import Generation, generation_of
 
 if TYPE_CHECKING:
     from evidently import Report
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from evidently.legacy.test_suite import TestSuite
 
 _LEGACY_KEYS = ("metrics", "tests", "options", "metadata", "tags")
-_LEGACY_TYPES = ("evidently:metric:", "evidently:test:", "evidently.legacy.", "evidently.metrics.", "evidently.tests.")
 
 # Evidently looks at each for a millisecond.
 MAX_ITEMS = 10_000
@@ -69,9 +69,9 @@ class ReportConfig(Value):
     include_tests: bool = Field(default=False, description="Add Evidently's own tests to each metric.")
 
     @property
-    def generation(self) -> Literal["modern", "legacy"]:
+    def generation(self) -> Generation:
         """Tell which of Evidently's two generations computes it."""
-        return "legacy" if _is_legacy(self.model_dump()) else "modern"
+        return generation_of(self.model_dump())
 
     @classmethod
     def from_report(cls, report: Report | LegacyReport) -> Self:
@@ -114,7 +114,7 @@ class ReportConfig(Value):
     @classmethod
     def _whole_if_legacy(cls, data: object) -> object:
         # The original required all five, and its clients count on the refusal.
-        if isinstance(data, dict) and _is_legacy(data):
+        if isinstance(data, dict) and generation_of(data) == "legacy":
             missing = [key for key in _LEGACY_KEYS if key not in data]
             if missing:
                 raise at_fields("field required", *missing)
@@ -128,16 +128,6 @@ class ReportConfig(Value):
 
 def _is_from_legacy(report: object) -> bool:
     return any(base.__module__.startswith(("evidently.legacy.", "evidently.suite.")) for base in type(report).__mro__)
-
-
-def _is_legacy(data: dict[str, Any]) -> bool:
-    listed = [*_list(data.get("metrics")), *_list(data.get("tests"))]
-    types = [str(item.get("type", "")) for item in listed if isinstance(item, dict)]
-    return "tests" in data or isinstance(data.get("options"), dict) or any(t.startswith(_LEGACY_TYPES) for t in types)
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _json(model: Any) -> Any:

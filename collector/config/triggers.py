@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from collector.config.value import Value, did_you_mean
+from collector.config.value import Value
+from collector.wording import did_you_mean
 
 ALIAS = "evidently:collector_trigger:"
 # Below it, a collector would do nothing but look whether rows have come, and keep the daemon from all else.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -12,15 +11,12 @@ from pydantic_core import PydanticCustomError
 
 from collector.config.files import parse_json, placed, read_bytes, write_atomically
 from collector.errors import MAX_PROBLEMS, ConfigError, Problem
+from collector.wording import did_you_mean, json_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from os import PathLike
 
     from pydantic_core import ErrorDetails
-
-
-_MAX_NAME = 100
 
 
 class Value(BaseModel):
@@ -90,13 +86,6 @@ def at_fields(message: str, *fields: str) -> PydanticCustomError:
     return PydanticCustomError("at_fields", "{message}", {"message": message, "fields": fields})
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Say which of the known names was probably meant, or list them all."""
-    known = list(known)
-    close = difflib.get_close_matches(name[:_MAX_NAME], known, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
-
-
 def _problems(details: ErrorDetails, model: type[BaseModel]) -> list[Problem]:
     # pydantic puts the tag of a union's member and "[key]" into the path, which no one wrote there.
     loc = details["loc"][:-1] if details["loc"][-1:] == ("[key]",) else details["loc"]
@@ -116,15 +105,10 @@ def _message(details: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "missing":
         return "field required"
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
-        return f"must be an object, not {_json_type(details['input'])}"
+        return f"must be an object, not {json_kind(details['input'])}"
     if kind == "extra_forbidden":
         return f"unknown field; {did_you_mean(str(details['loc'][-1]), _names_at(model, details['loc'][:-1]))}"
     return details["msg"].removeprefix("Value error, ").replace("Input should", "must")
-
-
-def _json_type(value: object) -> str:
-    names = {type(None): "null", bool: "a boolean", str: "a string", int: "a number", float: "a number", list: "a list"}
-    return names.get(type(value), type(value).__name__)
 
 
 def _names_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

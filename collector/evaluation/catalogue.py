@@ -1,8 +1,6 @@
 """Which class a ``"type"`` in a config means: Evidently's aliases, class paths, and the names that people write."""
 
-import difflib
 import inspect
-import re
 from collections.abc import Callable, Sequence
 
 import evidently.descriptors
@@ -28,12 +26,13 @@ from evidently.pydantic_utils import (
     get_base_class,
 )
 
+from collector.wording import nearest
+
 MODERN_METRICS = (Metric, MetricContainer)
 MODERN_DESCRIPTORS = (Descriptor,)
 LEGACY_METRICS = (LegacyMetric, MetricPreset)
 LEGACY_TESTS = (LegacyTest, TestPreset)
 
-_LEGACY_ALIAS = re.compile(r"evidently:(metric|test|metric_preset|test_preset):")
 _NOUNS: dict[type, str] = {
     Metric: "metric or preset",
     LegacyMetric: "metric or preset",
@@ -67,27 +66,10 @@ def find_descriptor_function(name: str) -> Callable[..., Descriptor] | None:
     return function if inspect.isfunction(function) else None
 
 
-def is_legacy_type(name: object) -> bool:
-    """Tell whether ``name`` can only mean a metric or test of ``evidently.legacy``."""
-    if not isinstance(name, str):
-        return False
-    if _LEGACY_ALIAS.match(name) or name.startswith("evidently.legacy."):
-        return True
-    return name.startswith("evidently.") and not _is_modern_path(name)
-
-
 def _exported(name: str) -> type | None:
     """Return what Evidently exports by that name: two names stand for an inner metric too."""
     modules = (evidently.presets, evidently.metrics, evidently.generators)
     return next((getattr(module, name) for module in modules if name in module.__all__), None)
-
-
-def _is_modern_path(name: str) -> bool:
-    try:
-        _by_path(name, (*MODERN_METRICS, Descriptor), legacy=False)
-    except UnknownTypeError:
-        return False
-    return True
 
 
 def _by_alias(name: str, bases: Sequence[type]) -> type:
@@ -121,8 +103,8 @@ def _fitting(name: str, found: object, bases: Sequence[type]) -> type:
 def _unknown(name: str, bases: Sequence[type]) -> str:
     said = f'Unknown alias "{name}"' if ":" in name else f'Unknown {_noun(bases)} "{name}"'
     candidates = _aliases(bases) if ":" in name else [*_bare_names(bases), *_function_names(bases)]
-    near = difflib.get_close_matches(name, candidates, n=1)
-    return f'{said}; did you mean "{near[0]}"?' if near else said
+    near = nearest(name, candidates)
+    return said if near is None else f'{said}; did you mean "{near}"?'
 
 
 def _noun(bases: Sequence[type]) -> str:

@@ -2,8 +2,9 @@
 
 from collector.evaluation.definition import read_column_mapping, read_data_definition
 from collector.evaluation.reader import Reader
-from collector.evaluation.report import generation_of, read_legacy, read_modern
-from collector.workers.exchange import Complaint, Generation, Json
+from collector.evaluation.report import read_legacy, read_modern
+from collector.generation import Generation, generation_of
+from collector.workers.exchange import Complaint, Json
 
 
 def complaints_of(report_config: object, data_definition: Json | None, column_mapping: Json | None) -> list[Complaint]:

@@ -10,7 +10,6 @@ import json
 import os
 import uuid
 from pathlib import Path
-from typing import Any
 
 from evidently._pydantic_compat import ValidationError
 from evidently.legacy.ui.base import Project as LegacyProject
@@ -18,11 +17,11 @@ from evidently.legacy.utils import NumpyEncoder
 from evidently.sdk.models import ProjectModel
 
 from collector.disk import durable
-from collector.workers.exchange import Delivery, Generation, Json
+from collector.generation import Generation
+from collector.workers.exchange import Delivery, Json
 
 _METADATA = "metadata.json"
 _SNAPSHOTS = "snapshots"
-_UUID = "-".join("[0-9a-fA-F]" * digits for digits in (8, 4, 4, 4, 12))
 _NAMESPACE = uuid.UUID("5a1c3e0e-4f0b-5c55-9b3d-6a1f0c5e7d21")
 _PROJECTS = {"modern": ProjectModel, "legacy": LegacyProject}
 _SHARED_MODE = 0o644  # the UI may run as another user
@@ -49,7 +48,7 @@ def _project_of(root: Path, delivery: Delivery) -> tuple[str, str]:
     if delivery["project_id"] is not None:
         return _checked(delivery["project_id"]), delivery["collector"]
     name = str(delivery["project_name"])
-    existing = [path.parent.name for path in sorted(root.glob(f"{_UUID}/{_METADATA}")) if _name_in(path) == name]
+    existing = [path.parent.name for path in sorted(root.glob(f"*/{_METADATA}")) if _is_project(path, name)]
     # By name alone, so that two writers who both find none create the same one.
     return (existing[0] if existing else str(uuid.uuid5(_NAMESPACE, name))), name
 
@@ -61,11 +60,14 @@ def _checked(project_id: str) -> str:
         raise ValueError(f"project_id {project_id!r} is no UUID; give one, or a project_name instead") from error
 
 
-def _name_in(metadata: Path) -> Any:
+def _is_project(metadata: Path, name: str) -> bool:
+    """Tell whether this is the file of a project of that name; its folder's name is its id."""
+    folder = metadata.parent.name
     try:
-        return ProjectModel.parse_raw(metadata.read_bytes()).name
-    except ValidationError:  # somebody else's file: no project by any name
-        return None
+        is_id = str(uuid.UUID(folder)) == folder.lower()
+        return is_id and ProjectModel.parse_raw(metadata.read_bytes()).name == name
+    except (ValueError, ValidationError):  # somebody else's folder or file
+        return False
 
 
 def _create_project(folder: Path, name: str, generation: Generation) -> None:

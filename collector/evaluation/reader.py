@@ -4,7 +4,6 @@ Evidently's models drop fields that they don't know. Here the JSON is walked bes
 replaced by the class that it means (see ``catalogue``), and only then are the models built.
 """
 
-import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from collector.evaluation.catalogue import (
     find_class,
     find_descriptor_function,
 )
+from collector.wording import json_kind, nearest
 from collector.workers.exchange import Complaint, Json, PathInConfig
 
 LEFT_OUT = object()  # what read and build return in the place of what they complained about
@@ -40,7 +40,7 @@ class Reader:
     def read_list(self, value: object, bases: Sequence[type], path: PathInConfig) -> list[Any]:
         """Build each of a list's items as ``read`` does; bare strings stand for a type without parameters."""
         if not isinstance(value, list):
-            self.complain(path, f"a list is expected, not {_kind(value)}")
+            self.complain(path, f"a list is expected, not {json_kind(value)}")
             return []
         items = [self.read(item, bases, [*path, number]) for number, item in enumerate(value)]
         return [item for item in items if item is not LEFT_OUT]
@@ -50,7 +50,7 @@ class Reader:
         if isinstance(value, str):
             value = {"type": value}
         if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-            self.complain(path, f'a name or an object with a "type" is expected, not {_kind(value)}')
+            self.complain(path, f'a name or an object with a "type" is expected, not {json_kind(value)}')
             return LEFT_OUT
         function = find_descriptor_function(value["type"]) if Descriptor in bases else None
         try:
@@ -63,7 +63,7 @@ class Reader:
     def build(self, target: Any, value: object, path: PathInConfig) -> Any:
         """Call ``target`` (a model, or a function that returns one) with the walked ``value``."""
         if not isinstance(value, dict):
-            self.complain(path, f"an object is expected, not {_kind(value)}")
+            self.complain(path, f"an object is expected, not {json_kind(value)}")
             return LEFT_OUT
         before = len(self.complaints)
         walked = self._walk_fields(target, value, path)
@@ -143,7 +143,7 @@ class Reader:
         if inspect.isclass(cls) and issubclass(cls, BaseModel):
             return self.walk(cls, value, path)
         if cls is str and isinstance(value, bool | int | float):
-            self.complain(path, f"a string is expected, not {_kind(value)}")  # pydantic would turn 5 into "5"
+            self.complain(path, f"a string is expected, not {json_kind(value)}")  # pydantic would turn 5 into "5"
         return value
 
     def _generator_arguments(self, walked: Json, path: PathInConfig) -> Json:
@@ -193,15 +193,10 @@ def _field_of_descriptor(name: str, target: Any) -> Any:
 
 
 def _unknown_field(name: str, owner: str, accepted: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, accepted, n=1)
-    guess = f' (did you mean "{near[0]}"?)' if near else ""
+    near = nearest(name, accepted)
+    guess = "" if near is None else f' (did you mean "{near}"?)'
     return f"unknown field{guess}; {owner} takes {', '.join(sorted(accepted)) or 'none'}"
 
 
 def _name(target: Any) -> str:
     return str(getattr(target, "__name__", target))
-
-
-def _kind(value: object) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
-    return "null" if value is None else kinds.get(type(value), type(value).__name__)

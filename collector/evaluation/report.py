@@ -15,10 +15,9 @@ from collector.evaluation.catalogue import (
     LEGACY_TESTS,
     MODERN_DESCRIPTORS,
     MODERN_METRICS,
-    is_legacy_type,
 )
 from collector.evaluation.reader import LEFT_OUT, Reader
-from collector.workers.exchange import Generation, Json, PathInConfig
+from collector.workers.exchange import Json, PathInConfig
 
 _ROOT: PathInConfig = ["report_config"]
 _MODERN_KEYS = ("descriptors", "options", "metrics", "metadata", "tags", "include_tests")
@@ -46,19 +45,6 @@ class LegacyReport:
     options: Any
     metadata: Json
     tags: list[str]
-
-
-def generation_of(config: Json) -> Generation:
-    """Tell which of Evidently's generations a report_config is for.
-
-    Legacy ones have ``tests``, ``options`` that are an object, or a type of ``evidently.legacy``.
-    """
-    if "tests" in config or isinstance(config.get("options"), dict):
-        return "legacy"
-    metrics = config.get("metrics")
-    items = metrics if isinstance(metrics, list) else []
-    types = [item.get("type") if isinstance(item, dict) else item for item in items]
-    return "legacy" if any(is_legacy_type(name) for name in types) else "modern"
 
 
 def read_modern(config: Json, reader: Reader) -> ModernReport:

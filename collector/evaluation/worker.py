@@ -16,10 +16,11 @@ from collector.evaluation.part_files import Unreadable, reference_complaints
 from collector.evaluation.prepared import Frames, prepare
 from collector.evaluation.quiet import hushed
 from collector.evaluation.reader import Reader
-from collector.evaluation.report import generation_of, read_legacy, read_modern
+from collector.evaluation.report import read_legacy, read_modern
 from collector.evaluation.result import Evaluated
 from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
+from collector.generation import generation_of
 from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome
 
 _PASSING = (KeyboardInterrupt, SystemExit, MemoryError)

@@ -13,6 +13,7 @@ import orjson
 
 from collector.errors import BadBody, BodyTooLarge
 from collector.formats.bounds import NO_BOUNDS
+from collector.wording import json_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -184,7 +185,7 @@ def _columns_of(data: object, bounds: Bounds) -> Columns:
         return _of_records(data, bounds)
     if not isinstance(data, dict):
         raise BadBody(
-            f"the body is {_kind(data)}, not a table; send columns as in "
+            f"the body is {json_kind(data)}, not a table; send columns as in "
             '{"age": {"0": 41, "1": 37}} or {"age": [41, 37]}, or records as in [{"age": 41}, {"age": 37}]'
         )
     bounds.check_columns(len(data))
@@ -195,7 +196,7 @@ def _columns_of(data: object, bounds: Bounds) -> Columns:
     if data and not columns:
         name, value = next(iter(data.items()))
         raise BadBody(
-            f"column '{name}' is {_kind(value)}, not an object or list of values; "
+            f"column '{name}' is {json_kind(value)}, not an object or list of values; "
             'one row is {"age": [41]} or [{"age": 41}]'
         )
     aligned = _of_keyed_columns(columns) if kinds == {dict} else _of_lists(columns)
@@ -232,7 +233,7 @@ def _of_records(records: list[Any], bounds: Bounds) -> Columns:
         records = [{str(number): value for number, value in enumerate(record)} for record in records]
     for number, record in enumerate(records):
         if not isinstance(record, dict):
-            raise BadBody(f'record {number} is {_kind(record)}, not an object; send records as in [{{"age": 41}}]')
+            raise BadBody(f'record {number} is {json_kind(record)}, not an object; send records as in [{{"age": 41}}]')
         names.update(dict.fromkeys(record))
     bounds.check_columns(len(names))
     _check_cells(len(records), len(names))
@@ -244,11 +245,6 @@ def _check_cells(rows: int, columns: int) -> None:
         raise BodyTooLarge(
             f"{rows} rows of {columns} different columns would be a table of more than {MAX_CELLS} cells"
         )
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
 
 
 def _length(columns: Columns) -> int:

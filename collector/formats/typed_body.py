@@ -12,6 +12,7 @@ from collector.formats.bounds import NO_BOUNDS
 from collector.formats.untrusted.arrow_messages import check_stream
 from collector.formats.untrusted.parquet_pages import measure
 from collector.formats.untrusted.spelled_out import spelled_out
+from collector.wording import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,7 @@ def read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds = NO_BOUNDS
     try:
         return _read_table(format_, body, bounds)
     except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
-        raise BadBody(f"the body can't be read as {format_}: {_first_line(error)}") from error
+        raise BadBody(f"the body can't be read as {format_}: {first_line(error)[:_MAX_TOLD]}") from error
 
 
 def _read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
@@ -73,7 +74,7 @@ def _check_values(table: pa.Table, format_: str, bounds: Bounds) -> None:
                 _check_writable(pa.table({field.name: column}))
         except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
             told = f"column '{field.name}' of the {format_} body can't be kept as {field.type}"
-            raise BadBody(f"{told}: {_first_line(error)}") from error
+            raise BadBody(f"{told}: {first_line(error)[:_MAX_TOLD]}") from error
 
 
 def _check_writable(table: pa.Table) -> None:
@@ -210,7 +211,3 @@ def _within(reader: Iterable[pa.RecordBatch], schema: pa.Schema, bounds: Bounds)
         bounds.check_rows(rows)
         bounds.check_bytes(size)
     return pa.Table.from_batches(batches, None if batches else schema)  # Schema.empty_table would import pandas
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:_MAX_TOLD]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from collector.config import CollectorConfig
-from collector.config.model import MASK, check_id, is_from_environment
+from collector.config.model import check_id
+from collector.config.workspace import MASK, is_from_environment
 from collector.errors import (
     BadBody,
     BufferFull,

@@ -2,8 +2,9 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from collector.generation import Generation
+
 Json = dict[str, Any]
-Generation = Literal["modern", "legacy"]
 PathInConfig = list[str | int]
 
 

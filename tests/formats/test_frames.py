@@ -117,11 +117,11 @@ def test_a_table_without_rows_counts_none(body):
     ("body", "told"),
     [
         ("5", "the body is a number, not a table"),
-        ('"hello"', "the body is a text, not a table"),
+        ('"hello"', "the body is a string, not a table"),
         ("null", "the body is null, not a table"),
         ("true", "the body is a boolean, not a table"),
         ("[1, 2]", "record 0 is a number, not an object"),
-        ('[{"a": 1}, "b"]', "record 1 is a text, not an object"),
+        ('[{"a": 1}, "b"]', "record 1 is a string, not an object"),
         ('[[1], {"a": 1}]', "record 0 is a list, not an object"),
         ('{"a": 1}', "column 'a' is a number, not an object or list"),
         ('{"a": null, "b": "x"}', "column 'a' is null"),

@@ -10,7 +10,7 @@ import zstandard
 from fakes import collector_config
 
 from collector.config import CollectorServiceConfig
-from collector.config.model import MASK
+from collector.config.workspace import MASK
 from collector.errors import BodyTooLarge, BufferFull, NotReady, UnknownCollector
 from collector.ingest.intake import MAX_CONFIG, SMALL_BODY, Head, Intake
 

@@ -1,0 +1,57 @@
+"""What the service takes and keeps, as the operator sets it; the original had of it only the length of the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from collector.config.value import Value
+
+
+class Storage(Value):
+    """The original's storage; of it, the length of each collector's log is still used."""
+
+    type: str = "evidently:collector_storage:InMemoryStorage"
+    max_log_events: int = Field(default=10, description="Entries that GET /{id}/logs gives; 0 or less: all of them.")
+
+
+class _Ours(Value):
+    """A part that the original had not: what differs from its default is written, and no more."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        cls.new_fields = frozenset(cls.model_fields)
+
+
+class Limits(_Ours):
+    """What the service takes; beyond it, requests are refused, before their body is read where that can be told."""
+
+    max_body_bytes: int = Field(
+        default=10_000_000, gt=0, description="Of a JSON, NDJSON or CSV body, after decompression; the original's."
+    )
+    max_typed_body_bytes: int = Field(
+        default=256_000_000, gt=0, description="Of an Arrow or parquet body, after decompression."
+    )
+    max_rows: int = Field(default=1_000_000, gt=0, description="Rows in one request.")
+    max_columns: int = Field(default=10_000, gt=0, description="Columns in one request.")
+    body_timeout: float = Field(default=60, gt=0, description="Seconds in which a body must have arrived.")
+    max_connections: int = Field(default=1_000, gt=0, description="Open connections; more are closed at once.")
+    max_concurrent_bodies: int = Field(default=256, gt=0, description="Bodies that are read at the same time.")
+    max_concurrent_body_bytes: int = Field(
+        default=512_000_000, gt=0, description="Bytes of bodies that are in memory at the same time."
+    )
+    max_collector_bytes: int = Field(
+        default=5_000_000_000, gt=0, description="Undelivered events of one collector, in the journal and in parquet."
+    )
+    max_buffered_bytes: int = Field(
+        default=20_000_000_000, gt=0, description="Undelivered events of all collectors, in the journal and in parquet."
+    )
+
+
+class Retention(_Ours):
+    """What is kept of each collector's delivered batches, rows and snapshots, before it is removed."""
+
+    batches: int = Field(default=3, ge=0, description="Delivered batches that are kept, the newest.")
+    seconds: float | None = Field(default=None, gt=0, description="How long they are kept; null: no limit.")
+    max_bytes: int = Field(default=1_000_000_000, ge=0, description="Parquet bytes of them that are kept.")

@@ -1,0 +1,81 @@
+"""Where a collector's snapshots go: what ``api_url`` leads to, which project there, and with which secret."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from collector.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLOUD_URL = "https://app.evidently.cloud"
+MASK = "********"
+
+_HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/|$)")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def is_uuid(project: str) -> bool:
+    """Tell whether a project is named by an id: workspaces give them UUIDs."""
+    return _UUID.fullmatch(project) is not None
+
+
+def is_from_environment(secret: str) -> bool:
+    """Tell whether a secret is written as ``${NAME}``."""
+    return _ENVIRONMENT.fullmatch(secret) is not None
+
+
+class InWorkspace:
+    """What the fields of a collector's config say of its workspace."""
+
+    if TYPE_CHECKING:  # CollectorConfig has them, in the order in which they are written
+        api_url: str
+        api_secret: str | None
+        is_cloud: bool | None
+        project_id: str | None
+
+    @property
+    def workspace_kind(self) -> Literal["cloud", "service", "directory"]:
+        """Tell what ``api_url`` leads to."""
+        is_cloud = self.api_url.rstrip("/") == CLOUD_URL if self.is_cloud is None else self.is_cloud
+        if is_cloud:
+            return "cloud"
+        is_path = urlsplit(self.api_url).scheme in {"", "file"} and not _HOST_AND_PORT.match(self.api_url)
+        return "directory" if is_path else "service"
+
+    def workspace_problem(self) -> str | None:
+        """Say what is wrong with ``api_url`` or the project, as far as can be told without asking there."""
+        if self.workspace_kind != "directory" and urlsplit(self.api_url).scheme not in {"http", "https"}:
+            return f"'{self.api_url}' is no address of a service; write it as http://HOST:PORT"
+        if self.workspace_kind == "directory" and self.project_id is not None and not is_uuid(self.project_id):
+            return f"a project in a directory has a UUID, and '{self.project_id}' is none; or give a project_name"
+        return None
+
+    def workspace_directory(self, base: Path) -> Path:
+        """Give the path of a directory workspace; a relative one starts at ``base``."""
+        parts = urlsplit(self.api_url)
+        return base / (url2pathname(parts.path) if parts.scheme == "file" else self.api_url)
+
+    def secret(self) -> str | None:
+        """Give the workspace's secret, from the environment if it says so; raise ConfigError if it isn't there."""
+        found = _ENVIRONMENT.fullmatch(self.api_secret or "")
+        if found and found[1] not in os.environ:
+            raise ConfigError.at(
+                f"the environment has no variable {found[1]}; set it, or write the secret", "api_secret"
+            )
+        secret = os.environ[found[1]].strip() if found else self.api_secret  # one read from a file ends with its line
+        if secret is not None and not (secret.isascii() and secret.isprintable()):
+            raise ConfigError.at("holds characters that no HTTP header may have; it is one line of ASCII", "api_secret")
+        return secret
+
+    @property
+    def shown_url(self) -> str:
+        """``api_url`` without the password that may stand in it."""
+        password = urlsplit(self.api_url).password if "@" in self.api_url else None
+        return self.api_url if not password else self.api_url.replace(f":{password}@", f":{MASK}@", 1)
