@@ -4,7 +4,9 @@ import subprocess
 
 import pytest
 
+from collector.formats.frames import Frame
 from collector.store.journal import open_journal
+from collector.store.steps.frames import insert_frame
 
 
 @pytest.fixture
@@ -30,3 +32,9 @@ def path(tmp_path):
 async def journal(path):
     async with open_journal(path) as opened:
         yield opened
+
+
+def insert_frames(db, *rows, collector="main", start=100.0):
+    """Insert frames of so many rows, a second apart, each with a byte a row."""
+    for number, count in enumerate(rows):
+        insert_frame(db, collector, Frame("json", bytes(count), count), start + number)

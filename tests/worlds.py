@@ -23,7 +23,7 @@ from collector.pipeline.work import Tools
 from collector.store import parts
 from collector.store.data_dir import DataDir, open_data_dir
 from collector.store.journal import Journal, open_journal
-from collector.store.steps.collectors import Part
+from collector.store.records import Part
 from collector.waiting.clocks import Clocks
 
 # Fake time begins here, in Unix seconds: 2023-11-14 22:13:20 UTC.

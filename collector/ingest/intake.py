@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collector.status.counts import Answered
     from collector.status.status import ConfigState, Status
     from collector.store.journal import Journal
-    from collector.store.steps.collectors import Batch
+    from collector.store.records import Batch
     from collector.store.writer import Order
     from collector.supervision.supervisor import Supervisor
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.pipeline.work import Work
-    from collector.store.steps.collectors import Batch
+    from collector.store.records import Batch
 
 REFUSED_INTERVAL = 60.0
 PRUNING_INTERVAL = 60.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collector.pipeline.spilling import Spilling
     from collector.pipeline.work import Work
     from collector.status.status import State
-    from collector.store.steps.collectors import Batch
+    from collector.store.records import Batch
 
 # A report that raises will raise again; one whose worker died or that took too long may not.
 MAX_ATTEMPTS = 2

@@ -12,7 +12,7 @@ from collector.fault_points import reach
 
 if TYPE_CHECKING:
     from collector.pipeline.work import Work
-    from collector.store.steps.collectors import Batch
+    from collector.store.records import Batch
 
 
 async def set_aside(work: Work, batch: Batch, error: str, detail: str = "", **changes: int) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collector.pipeline.work import Tools
     from collector.status.counts import CollectorCounts
     from collector.status.status import Status
-    from collector.store.steps.collectors import Batch
+    from collector.store.records import Batch
 
 
 class Pipeline:

@@ -13,7 +13,7 @@ from collector.fault_points import reach
 if TYPE_CHECKING:
     from collector.config.triggers import Trigger
     from collector.pipeline.work import Work
-    from collector.store.steps.collectors import Batch
+    from collector.store.records import Batch
 
 # A wall clock that is set back by less waits until it has caught up, so that no time of a cron line comes twice.
 CRON_RESOLUTION = 60.0

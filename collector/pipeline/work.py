@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collector.config import CollectorConfig, CollectorServiceConfig
     from collector.store.data_dir import DataDir
     from collector.store.journal import Journal
-    from collector.store.steps.collectors import Batch
+    from collector.store.records import Batch
     from collector.waiting.clocks import Clocks
     from collector.workers.pool import Workers
     from collector.workspaces.workspace import Delivery

@@ -14,9 +14,9 @@ import structlog
 import trio
 
 from collector.disk.refusals import is_damage
+from collector.store.connect import BUSY_TIMEOUT, read_only
 from collector.store.data_dir import DataDir
-from collector.store.opening import BUSY_TIMEOUT, CHECKED_FIRST, find_fault
-from collector.store.repair.wal import read_only
+from collector.store.opening import CHECKED_FIRST, find_fault
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,11 +22,11 @@ from collector.disk.health import Health
 from collector.errors import DataDirError, StorageError
 from collector.fault_points import reach
 from collector.formats.frames import StoredBody
+from collector.store.connect import BUSY_TIMEOUT, read_only
 from collector.store.inspection import inspect
-from collector.store.opening import BUSY_TIMEOUT, open_database
-from collector.store.repair.wal import read_only
-from collector.store.steps import collectors as statements
-from collector.store.steps.collectors import MAX_FRAMES, Batch, Part, Run
+from collector.store.opening import open_database
+from collector.store.records import Batch
+from collector.store.steps import batches, collectors, frames, keys, parts
 from collector.store.tending import Tending
 from collector.store.writer import SMALL_STEP, Writer, nothing_kept
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from collector.config import Retention
     from collector.formats.frames import Frame
-    from collector.store.steps.collectors import Cut, State
+    from collector.store.records import Cut, Part, Run, State
     from collector.store.writer import Order
 
 _in_thread = trio.to_thread.run_sync
@@ -102,15 +102,15 @@ class Journal:
         self._writer = writer
         self._health = health
         self._reading = trio.CapacityLimiter(1)
-        self._unswept = statements.unswept(connection)
+        self._unswept = parts.unswept(connection)
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
         self._buffered_in_all = 0
-        for collector, batch, frames, rows, size in statements.count_frames(connection):
+        for collector, batch, number, rows, size in frames.count_frames(connection):
             self._count_bytes(collector, size)
             if batch is None:
-                self._waiting[collector] = Waiting(rows=rows, frames=frames, frame_rows=rows, frame_bytes=size)
-        for collector, batch, rows, size in statements.count_parts(connection):
+                self._waiting[collector] = Waiting(rows=rows, frames=number, frame_rows=rows, frame_bytes=size)
+        for collector, batch, rows, size in parts.count_parts(connection):
             self._count_bytes(collector, size)
             if batch is None:
                 self._waiting[collector].rows += rows
@@ -132,10 +132,10 @@ class Journal:
         now, size = time.time(), len(frame.body) if isinstance(frame.body, bytes) else 0
 
         def keep(db: sqlite3.Connection) -> bool:
-            if key and statements.is_key_known(db, collector, key, digest, now):
+            if key and keys.is_key_known(db, collector, key, digest, now):
                 return False
             if frame.rows:
-                statements.insert_frame(db, collector, frame, now)
+                frames.insert_frame(db, collector, frame, now)
             return True
 
         def count(is_new: bool) -> None:  # noqa: FBT001  (the result of keep)
@@ -144,7 +144,7 @@ class Journal:
 
         if key or not frame.rows:
             return self._writer.order(keep, count, size)
-        return self._writer.order(None, count, size, statements.frame_row(collector, frame, now))
+        return self._writer.order(None, count, size, frames.frame_row(collector, frame, now))
 
     def commit(self) -> bool:
         """Carry out at once what is ordered, and return whether it is done: what takes longer must be waited for."""
@@ -183,7 +183,7 @@ class Journal:
 
         def is_enough(waiting: Waiting) -> bool:
             rows, max_bytes = bounds()
-            return waiting.frames >= MAX_FRAMES or waiting.frame_rows >= rows or waiting.frame_bytes >= max_bytes
+            return waiting.frames >= parts.MAX_FRAMES or waiting.frame_rows >= rows or waiting.frame_bytes >= max_bytes
 
         await self._waiting[collector].wait_until(is_enough)
 
@@ -194,7 +194,7 @@ class Journal:
         await self._sweep(collector)  # what one that was cancelled has left
 
         def find(db: sqlite3.Connection) -> Run | None:
-            return statements.find_run(db, collector, batch, rows, max_bytes)
+            return parts.find_run(db, collector, batch, rows, max_bytes)
 
         def find_beside() -> Run | None:
             with closing(read_only(self._writer.path, BUSY_TIMEOUT)) as db:
@@ -221,7 +221,7 @@ class Journal:
                 self._waiting[run.collector].frame_rows -= run.rows
                 self._waiting[run.collector].frame_bytes -= run.size
 
-        is_moved, _ = await self._writer.execute(lambda db: statements.move_to_part(db, run, part), count, SMALL_STEP)
+        is_moved, _ = await self._writer.execute(lambda db: parts.move_to_part(db, run, part), count, SMALL_STEP)
         reach("moved")
         if is_moved:
             await self._sweep(run.collector)
@@ -236,7 +236,7 @@ class Journal:
         """Remove frames of a collector that are in parts, a few at a time, so that nobody's commit waits for long."""
         with suppress(StorageError):  # it is in ``trouble``; what is left goes with the next, or after the next start
             while True:
-                bodies = await self._writer.execute(lambda db: statements.sweep(db, collector), size=SMALL_STEP)
+                bodies = await self._writer.execute(lambda db: parts.sweep(db, collector), size=SMALL_STEP)
                 if bodies is None:
                     return
                 self._writer.unneeded_bodies += bodies
@@ -251,39 +251,39 @@ class Journal:
         """
         now = time.time()
         cut = await self._writer.execute(
-            lambda db: statements.seal(db, collector, batch_id, rows, now), self._waiting[collector].cut
+            lambda db: batches.seal(db, collector, batch_id, rows, now), self._waiting[collector].cut
         )
         return Batch(batch_id, collector, "sealed", cut.rows, cut.opened, cut.sealed) if cut.rows else None
 
     async def batches(self, collector: str, *states: State) -> list[Batch]:
         """Give the batches in one of these states, in the order in which they were sealed."""
-        return await self._writer.execute(lambda db: statements.select_batches(db, collector, states))
+        return await self._writer.execute(lambda db: batches.select_batches(db, collector, states))
 
     async def parts(self, batch_id: str) -> list[Part]:
         """Give the parts of a batch in the order of their rows."""
-        return await self._writer.execute(lambda db: statements.select_parts(db, batch_id))
+        return await self._writer.execute(lambda db: parts.select_parts(db, batch_id))
 
     async def drop_parts(self, batch: Batch, paths: list[str]) -> Batch:
         """Let go of those parts of a batch that can't be read; return it with the rows that are left."""
         rows, _ = await self._writer.execute(
-            lambda db: statements.drop_parts(db, batch, paths),
+            lambda db: parts.drop_parts(db, batch, paths),
             lambda gone: self._count_bytes(batch.collector, -gone[1]),
         )
         return replace(batch, rows=batch.rows - rows)
 
     async def move_parts(self, new_paths: dict[str, str]) -> None:
         """Enter where parts are now, by their old paths."""
-        await self._writer.execute(lambda db: statements.move_parts(db, new_paths))
+        await self._writer.execute(lambda db: parts.move_parts(db, new_paths))
 
     async def mark(self, batch: Batch, state: State, **changes: Any) -> Batch:
         """Take a batch to a state, with what is now known of it: ``attempts``, ``outcome``, ``error``."""
         marked = replace(batch, state=state, **changes)
-        await self._writer.execute(lambda db: statements.update_batch(db, marked))
+        await self._writer.execute(lambda db: batches.update_batch(db, marked))
         return marked
 
     async def retry(self, collector: str) -> list[Batch]:
         """Take all failed batches of a collector back to ``sealed``; return them as they were."""
-        return await self._writer.execute(lambda db: statements.retry(db, collector))
+        return await self._writer.execute(lambda db: batches.retry(db, collector))
 
     async def finish(self, batch: Batch) -> list[str]:
         """Take a batch to ``delivered``; its parts and its snapshot are kept until ``prune`` lets go of them.
@@ -292,7 +292,7 @@ class Journal:
         """
         now = time.time()
         paths, _ = await self._writer.execute(
-            lambda db: statements.finish(db, batch, now), lambda done: self._count_bytes(batch.collector, -done[1])
+            lambda db: batches.finish(db, batch, now), lambda done: self._count_bytes(batch.collector, -done[1])
         )
         return paths
 
@@ -302,7 +302,7 @@ class Journal:
         Returns the paths of their parts and their ids: these parts and snapshots may then be removed.
         """
         now = time.time()
-        return await self._writer.execute(lambda db: statements.prune(db, collector, retention, now))
+        return await self._writer.execute(lambda db: batches.prune(db, collector, retention, now))
 
     # Clocks and logs
 
@@ -311,7 +311,7 @@ class Journal:
 
         One that isn't to be kept, as the trigger has no use for it, is forgotten.
         """
-        return await self._writer.execute(lambda db: statements.read_clock(db, collector, start, is_kept=is_kept))
+        return await self._writer.execute(lambda db: collectors.read_clock(db, collector, start, is_kept=is_kept))
 
     async def set_clock(self, collector: str, fired: float) -> None:
         """Enter when a collector's trigger last fired, in Unix seconds."""
@@ -321,11 +321,11 @@ class Journal:
 
     async def log(self, collector: str, entry: dict[str, Any], keep: int) -> None:
         """Add to a collector's log and keep its last ``keep`` entries; all of them for 0 or less."""
-        await self._writer.execute(lambda db: statements.insert_log(db, collector, entry, keep))
+        await self._writer.execute(lambda db: collectors.insert_log(db, collector, entry, keep))
 
     async def logs(self, collector: str) -> list[dict[str, Any]]:
         """Give a collector's log, newest first."""
-        return await self._writer.execute(lambda db: statements.select_logs(db, collector))
+        return await self._writer.execute(lambda db: collectors.select_logs(db, collector))
 
     async def prune_keys(self) -> None:
         """Forget idempotency keys that are too old or too many; runs until cancelled."""
@@ -336,10 +336,10 @@ class Journal:
 
     async def _prune_keys(self) -> None:
         """Forget them a few at a time, so that nobody's commit waits for long."""
-        excess = await self._writer.execute(partial(statements.count_excess_keys, now=time.time()))
+        excess = await self._writer.execute(partial(keys.count_excess_keys, now=time.time()))
         while excess > 0:
             count = min(KEYS_AT_ONCE, excess)
-            await self._writer.execute(partial(statements.delete_oldest_keys, count=count))
+            await self._writer.execute(partial(keys.delete_oldest_keys, count=count))
             excess -= count
 
     # Whole collectors, and what is on disk beside the journal
@@ -364,13 +364,13 @@ class Journal:
             self._waiting[collector].clear()
             self._count_bytes(collector, -self._buffered[collector])
 
-        rows, parts, batches, bodies = await self._writer.execute(lambda db: statements.forget(db, collector), count)
+        rows, paths, ids, bodies = await self._writer.execute(lambda db: collectors.forget(db, collector), count)
         self._writer.unneeded_bodies += bodies
-        return rows, parts, batches
+        return rows, paths, ids
 
     async def known_files(self) -> tuple[set[str], set[str], set[str]]:
-        """Give what statements.known_files does."""
-        return await self._writer.execute(statements.known_files)
+        """Return what collectors.known_files does."""
+        return await self._writer.execute(collectors.known_files)
 
     def _count_bytes(self, collector: str, size: int) -> None:
         """Count bytes that came, or went."""

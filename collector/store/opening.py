@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from collector.disk.refusals import is_busy, is_refusal
 from collector.errors import DataDirError
+from collector.store.connect import BUSY_TIMEOUT, connect, read_only
 from collector.store.data_dir import DataDir
 from collector.store.parts import read_origin
 from collector.store.repair.recovery import recover
-from collector.store.repair.wal import has_damaged_log, read_only
-from collector.store.schema import FORMAT_VERSION, KNOWN_COLUMNS, STEPS, columns_of
-from collector.store.steps.collectors import has_frames
+from collector.store.repair.wal import has_damaged_log
+from collector.store.schema import FORMAT_VERSION, KNOWN_COLUMNS, columns_of
+from collector.store.steps.frames import has_frames
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A worker reads frames within this, or a checkpoint is tried another time.
-BUSY_TIMEOUT = 5.0
 # A journal is checked whole at its opening (64 MiB in 0.15 s) up to this size; a larger one while it is used.
 CHECKED_FIRST = 64 * 1024**2
-MAX_WAL_BYTES = 128 * 1024 * 1024
 
 
 def open_database(path: Path, durability: str) -> sqlite3.Connection:
@@ -36,7 +33,7 @@ def open_database(path: Path, durability: str) -> sqlite3.Connection:
         reason = _why_broken(data_dir)
         if reason:
             recover(data_dir, reason)
-        return _connect(path, durability)
+        return connect(path, durability)
     except (sqlite3.Error, OSError) as error:
         raise DataDirError(f"the journal {path} can't be opened: {error}; move it away to begin a new one") from error
 
@@ -97,23 +94,3 @@ def _check_parts(connection: sqlite3.Connection, data_dir: DataDir) -> str:
         if origin is not None and has_frames(connection, origin[0]):
             return "it is older than its parts"
     return ""
-
-
-def _connect(path: Path, durability: str) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # what SQLite puts beside it has its mode
-    connection = sqlite3.connect(path, BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
-    try:
-        if path.stat().st_size == 0:  # only a new one takes it, and before all else
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")  # it syncs, which is Tending's to do
-        connection.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version < FORMAT_VERSION:
-            steps = "".join(STEPS[version:])
-            connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")
-    except BaseException:
-        connection.close()
-        raise
-    return connection

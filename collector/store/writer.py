@@ -21,7 +21,7 @@ from collector.disk.refusals import is_damage, is_loss, is_refusal, refusal
 from collector.errors import JournalBroken, StorageError
 from collector.store.data_dir import DataDir
 from collector.store.repair.wal import cut_behind
-from collector.store.steps.collectors import INSERT_FRAME
+from collector.store.steps.frames import INSERT_FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -20,7 +20,7 @@ from collector.disk.refusals import refusal
 from collector.errors import EvaluationError, FilesDamaged, Problem
 from collector.status.counts import WORKER_ENDS, zeros
 from collector.store.parts import UNWRITABLE
-from collector.store.steps.collectors import Part
+from collector.store.records import Part
 from collector.workers.process import call, prepare
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collector.formats.bounds import Bounds
     from collector.formats.frames import Format, Frame
     from collector.store.parts import Written
-    from collector.store.steps.collectors import Run
+    from collector.store.records import Run
 
 _log = structlog.get_logger()
 

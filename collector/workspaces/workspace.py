@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import httpx
 
     from collector.config import CollectorConfig
-    from collector.store.steps.collectors import Batch
+    from collector.store.records import Batch
     from collector.workers.pool import Workers
 
 _ProjectKey = tuple[str, str | None, str, str]

@@ -18,7 +18,8 @@ from collector.formats.frames import Frame
 from collector.store.data_dir import open_data_dir
 from collector.store.opening import open_database
 from collector.store.parts import write_part
-from collector.store.steps.collectors import INSERT_FRAME, MAX_FRAMES, frame_row
+from collector.store.steps.frames import INSERT_FRAME, frame_row
+from collector.store.steps.parts import MAX_FRAMES
 
 
 def ours(bodies: list[bytes], directory: Path) -> Callable[[], None]:

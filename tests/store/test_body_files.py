@@ -13,12 +13,12 @@ import trio
 from collector.errors import StorageError
 from collector.formats.frames import Frame, StoredBody
 from collector.store.body_files import BodyFile, sync_body
+from collector.store.connect import make_journal
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
 from collector.store.parts import write_part
-from collector.store.repair.recovery import make_journal
+from collector.store.records import Part
 from collector.store.repair.salvage import salvage
-from collector.store.steps.collectors import Part
 from collector.store.tending import SYNC_INTERVAL
 
 BODY = b'{"a": [1, 2, 3]}'

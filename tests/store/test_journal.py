@@ -23,9 +23,9 @@ from collector.formats.frames import Frame, check_frame
 from collector.store.data_dir import DataDir
 from collector.store.journal import Journal, open_journal
 from collector.store.parts import write_part
+from collector.store.records import Part
 from collector.store.schema import STEPS
-from collector.store.steps import collectors as statements
-from collector.store.steps.collectors import Part
+from collector.store.steps import batches, collectors, keys, parts
 from collector.store.writer import Writer
 
 MANY = 10**9
@@ -123,14 +123,14 @@ async def test_while_a_thread_writes_nothing_is_committed_before_it(journal, mon
     await _append(journal, 5)
     begun, release = trio.Event(), threading.Event()
     token = trio.lowlevel.current_trio_token()
-    forget = statements.forget
+    forget = collectors.forget
 
     def halting(*args):
         token.run_sync_soon(begun.set)
         release.wait()
         return forget(*args)
 
-    monkeypatch.setattr(statements, "forget", halting)
+    monkeypatch.setattr(collectors, "forget", halting)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.forget, "main")
         await begun.wait()
@@ -232,7 +232,7 @@ async def test_a_key_survives_a_restart_and_is_forgotten_after_a_day(path, monke
     async with open_journal(path) as journal:
         await journal.append("main", _frame(1), "key", "digest")
         assert journal.waiting("main").rows == 1
-        later = statements.KEPT_KEYS_SECONDS + 1
+        later = keys.KEPT_KEYS_SECONDS + 1
         now = _query(path, "SELECT at FROM idempotency")[0][0]
         monkeypatch.setattr("collector.store.journal.time.time", lambda: now + later)
         await journal.append("main", _frame(1), "key", "other digest")
@@ -240,11 +240,11 @@ async def test_a_key_survives_a_restart_and_is_forgotten_after_a_day(path, monke
 
 
 async def test_keys_that_are_too_many_go_a_few_at_a_time(path, monkeypatch):
-    monkeypatch.setattr(statements, "KEPT_KEYS", 3)
+    monkeypatch.setattr(keys, "KEPT_KEYS", 3)
     for name, value in (("KEYS_INTERVAL", 0.01), ("KEYS_AT_ONCE", 2)):
         monkeypatch.setattr(f"collector.store.journal.{name}", value)
-    counts, delete = [], statements.delete_oldest_keys
-    monkeypatch.setattr(statements, "delete_oldest_keys", lambda db, count: (counts.append(count), delete(db, count)))
+    counts, delete = [], keys.delete_oldest_keys
+    monkeypatch.setattr(keys, "delete_oldest_keys", lambda db, count: (counts.append(count), delete(db, count)))
     async with open_journal(path) as journal:
         async with trio.open_nursery() as nursery:
             for number in range(8):
@@ -396,7 +396,7 @@ async def test_a_delivered_batch_is_kept_for_a_time_from_its_delivery(journal, m
 
 async def test_only_the_newest_delivered_batches_stay_known(journal, monkeypatch):
     """And those whose parts are kept, and those that aren't delivered."""
-    monkeypatch.setattr(statements, "KEPT_BATCHES", 2)
+    monkeypatch.setattr(batches, "KEPT_BATCHES", 2)
     await _append(journal, 1)
     await journal.seal("main", "waits")
     await _delivered(journal, "b1", "b2", "b3")
@@ -498,13 +498,13 @@ async def test_a_spill_that_races_with_a_seal_of_all_goes_into_the_batch(journal
 
 async def test_frames_of_a_part_go_a_few_at_a_time_and_count_no_longer_at_once(path, monkeypatch):
     """A crash between leaves some, which the next life doesn't count either, and removes."""
-    monkeypatch.setattr(statements, "SWEPT_FRAMES", 2)
-    sweep, has_time = statements.sweep, iter([True, True, False])  # before the run is found, and after it is moved
+    monkeypatch.setattr(parts, "SWEPT_FRAMES", 2)
+    sweep, has_time = parts.sweep, iter([True, True, False])  # before the run is found, and after it is moved
 
     async with open_journal(path) as journal:
         await _append(journal, 1, 1, 1, 1, 1)
         with monkeypatch.context() as patched:
-            patched.setattr(statements, "sweep", lambda *args: sweep(*args) if next(has_time) else None)
+            patched.setattr(parts, "sweep", lambda *args: sweep(*args) if next(has_time) else None)
             await _spilled(journal, rows=4, size=100)
         assert _state(journal)[:2] == (5, 1)
     assert _query(path, "SELECT COUNT(*) FROM frame") == [(3,)]
@@ -526,7 +526,7 @@ async def test_a_run_is_found_beside_what_is_written(journal, monkeypatch):
         token.run_sync_soon(begun.set)
         release.wait()
 
-    monkeypatch.setattr(statements, "select_logs", look)
+    monkeypatch.setattr(collectors, "select_logs", look)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.logs, "main")
         await begun.wait()
@@ -536,17 +536,17 @@ async def test_a_run_is_found_beside_what_is_written(journal, monkeypatch):
 
 async def test_a_run_is_of_one_state_of_the_journal(journal, path, monkeypatch):
     """While it is looked for, others seal."""
-    look = statements._last_moved  # noqa: SLF001  (the first query of several)
+    look = parts.last_moved
 
     def seal_meanwhile(db, *args):
         found = look(db, *args)
         monkeypatch.undo()
         with closing(sqlite3.connect(path)) as other, other:
-            statements.seal(other, "main", "b1", math.inf, 1.0)
+            batches.seal(other, "main", "b1", math.inf, 1.0)
         return found
 
     await _append(journal, 2, 2)
-    monkeypatch.setattr(statements, "_last_moved", seal_meanwhile)
+    monkeypatch.setattr(parts, "last_moved", seal_meanwhile)
     run = await journal.next_run("main", None, MANY, MANY)
     assert (run.frames, run.rows) == (2, 4)
 

@@ -8,10 +8,10 @@ import structlog
 
 from collector.errors import DataDirError
 from collector.formats.frames import check_frame
+from collector.store.connect import make_journal
 from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
 from collector.store.opening import open_database
-from collector.store.repair.recovery import make_journal
 from collector.store.schema import FORMAT_VERSION, STEPS
 
 

@@ -15,7 +15,7 @@ from collector.store import tending
 from collector.store.body_files import BodyFile
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
-from collector.store.steps.collectors import Part
+from collector.store.records import Part
 
 BODY = b'{"a": [1, 2, 3]}'
 # In a log's head, how often it was begun anew: https://sqlite.org/fileformat2.html#walformat.

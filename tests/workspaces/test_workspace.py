@@ -7,7 +7,7 @@ import trio
 from worlds import FakeService, FakeWorkers, collector, fill, outcome_of, worker_died
 
 from collector.errors import DeliveryError, DeliveryRefused, SnapshotTooLarge
-from collector.store.steps.collectors import Batch
+from collector.store.records import Batch
 from collector.workspaces import workspace as module
 from collector.workspaces.workspace import Progress, open_delivery
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from collector.config.files import sync_directory, write_atomically
+from collector.store.connect import make_journal
 from collector.store.repair.salvage import salvage
 from collector.store.repair.wal import mend
-from collector.store.schema import FORMAT_VERSION, KNOWN_COLUMNS, STEPS, columns_of
+from collector.store.schema import KNOWN_COLUMNS, columns_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,16 +51,6 @@ def recover(data_dir: DataDir, reason: str) -> None:
     _put_in_place(data_dir, fresh)
     kept = "" if broken is None else str(broken)
     _log.error("a new journal was made of what was sound", **asdict(done), broken=kept)
-
-
-def make_journal(path: Path) -> sqlite3.Connection:
-    """Make an empty journal, and give a connection to it."""
-    path.touch(0o600)
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before all else
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.executescript(f"BEGIN; {''.join(STEPS)} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")
-    return connection
 
 
 def _set_aside(data_dir: DataDir) -> Path | None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from collector.store.parts import Kept, read_origin, set_aside_frame
-from collector.store.steps.collectors import STATES, has_frames, known_files
+from collector.store.records import STATES
+from collector.store.steps.collectors import known_files
+from collector.store.steps.frames import has_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,12 @@ https://sqlite.org/fileformat2.html#walformat.
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from collector.store.connect import log_of, read_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,16 +62,6 @@ class _Log:
     @property
     def is_sound(self) -> bool:
         return self.header.is_sound and not self.damaged
-
-
-def log_of(database: Path) -> Path:
-    """Name the log beside a database."""
-    return database.with_name(database.name + "-wal")
-
-
-def read_only(database: Path, timeout: float) -> sqlite3.Connection:
-    """Connect so that files stay as they are; the last other connection brings the log to the database as it closes."""
-    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", timeout, isolation_level=None, uri=True)
 
 
 def has_damaged_log(database: Path, timeout: float) -> bool:

@@ -15,8 +15,8 @@ from collector.formats.frames import check_frame
 from collector.store.data_dir import DataDir, open_data_dir
 from collector.store.journal import open_journal
 from collector.store.parts import write_part
-from collector.store.steps import collectors as statements
-from collector.store.steps.collectors import Part
+from collector.store.records import Part
+from collector.store.steps import parts
 
 MANY = 10**9
 COLLECTORS = ("a", "b", "c")
@@ -210,7 +210,7 @@ async def test_one_byte_in_the_log_costs_no_more_than_its_page(tmp_path):
 @pytest.mark.parametrize("is_swept", [True, False], ids=["swept", "killed before frames of parts were removed"])
 async def test_a_first_page_that_is_lost_costs_no_row(tmp_path, monkeypatch, is_swept):
     if not is_swept:
-        monkeypatch.setattr(statements, "sweep", lambda *_: None)
+        monkeypatch.setattr(parts, "sweep", lambda *_: None)
     store = await filled(tmp_path / "data")
     monkeypatch.undo()
     body = bytearray(journal_of(store).read_bytes())

@@ -6,13 +6,14 @@ import pytest
 import trio
 
 from collector.formats.frames import check_frame
+from collector.store.connect import make_journal
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
 from collector.store.parts import write_part
-from collector.store.repair.recovery import make_journal
+from collector.store.records import Part
 from collector.store.repair.salvage import readable_rows, salvage
 from collector.store.schema import STEPS
-from collector.store.steps.collectors import Part, insert_frame
+from collector.store.steps.frames import insert_frame
 
 PAGE = 4096
 

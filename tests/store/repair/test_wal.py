@@ -5,7 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from collector.store.repair.wal import cut_behind, has_damaged_log, log_of, mend
+from collector.store.connect import log_of
+from collector.store.repair.wal import cut_behind, has_damaged_log, mend
 
 HEADER, FRAME = 32, 24 + 4096
 

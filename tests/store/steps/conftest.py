@@ -1,3 +1,15 @@
-"""A journal in a temporary directory, and a disk that is soon full."""
+"""The journal's tables in memory."""
 
-from disks import journal, path, small_disk  # noqa: F401  (fixtures)
+import sqlite3
+
+import pytest
+
+from collector.store.schema import STEPS
+
+
+@pytest.fixture
+def db():
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript("".join(STEPS))
+    yield connection
+    connection.close()

@@ -1,0 +1,57 @@
+"""Connections to a journal's database: to write, to read only, and to one that is being made."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import TYPE_CHECKING
+
+from collector.store.schema import FORMAT_VERSION, STEPS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A worker reads frames within this, or a checkpoint is tried another time.
+BUSY_TIMEOUT = 5.0
+MAX_WAL_BYTES = 128 * 1024 * 1024
+
+
+def connect(path: Path, durability: str) -> sqlite3.Connection:
+    """Connect to write, making the database if there is none, and bringing an older one to the newest format."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # what SQLite puts beside it has its mode
+    connection = sqlite3.connect(path, BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
+    try:
+        if path.stat().st_size == 0:  # only a new one takes it, and before all else
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # it syncs, which is Tending's to do
+        connection.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version < FORMAT_VERSION:
+            steps = "".join(STEPS[version:])
+            connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def make_journal(path: Path) -> sqlite3.Connection:
+    """Make an empty journal, and return a connection to it."""
+    path.touch(0o600)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before all else
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.executescript(f"BEGIN; {''.join(STEPS)} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")
+    return connection
+
+
+def log_of(database: Path) -> Path:
+    """Return the path of the log beside a database."""
+    return database.with_name(database.name + "-wal")
+
+
+def read_only(database: Path, timeout: float) -> sqlite3.Connection:
+    """Connect so that files stay as they are; the last other connection brings the log to the database as it closes."""
+    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", timeout, isolation_level=None, uri=True)

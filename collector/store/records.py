@@ -1,0 +1,59 @@
+"""Records: what the journal's rows are called everywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+State = Literal["sealed", "evaluated", "delivered", "failed"]
+STATES: tuple[State, ...] = get_args(State)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A parquet file of rows, by its path in the data directory."""
+
+    path: str
+    rows: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A sealed, immutable set of rows; ``opened`` and ``sealed`` are its time window in Unix seconds."""
+
+    id: str
+    collector: str
+    state: State
+    rows: int
+    opened: float
+    sealed: float
+    attempts: int = 0
+    outcome: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Frames that follow each other and are to become one part."""
+
+    collector: str
+    first: int
+    last: int
+    frames: int
+    rows: int
+    size: int
+    opened: float  # when the first of them came
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What is cut off the open batch: its rows, up to the frame ``last``, and the time from the first to the cut."""
+
+    rows: int
+    frames: int
+    frame_rows: int
+    frame_bytes: int
+    last: int
+    opened: float
+    sealed: float

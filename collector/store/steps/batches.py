@@ -1,0 +1,127 @@
+"""Steps on batches: sealed, evaluated, delivered or failed, and let go of in the end."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from collector.store.records import Batch, Cut
+from collector.store.steps.parts import last_moved, select_parts
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from collector.config import Retention
+    from collector.store.records import State
+
+# Delivered batches that are still known, for a collector, once their parts are gone.
+KEPT_BATCHES = 100
+
+
+def seal(db: sqlite3.Connection, collector: str, batch_id: str, rows: float, now: float) -> Cut:
+    """Make a batch of the oldest open rows, unless there are none, or too few."""
+    cut = _find_cut(db, collector, rows, now)
+    if cut.rows < rows < math.inf:
+        return Cut(0, 0, 0, 0, 0, 0, 0)
+    if cut.rows:
+        open_rows = (batch_id, collector)
+        db.execute("UPDATE part SET batch = ? WHERE collector = ? AND batch IS NULL", open_rows)
+        db.execute(
+            "UPDATE frame SET batch = ? WHERE collector = ? AND batch IS NULL AND seq > ? AND seq <= ?",
+            (*open_rows, last_moved(db, collector, None), cut.last),
+        )
+        db.execute(
+            "INSERT INTO batch(id, collector, state, rows, opened, sealed) VALUES (?, ?, 'sealed', ?, ?, ?)",
+            (*open_rows, cut.rows, cut.opened, cut.sealed),
+        )
+    return cut
+
+
+def _find_cut(db: sqlite3.Connection, collector: str, rows: float, now: float) -> Cut:
+    """Find the end of a batch of at least ``rows`` rows: its parts, which are the oldest, then whole frames."""
+    total, opened = db.execute(
+        "SELECT TOTAL(rows), MIN(opened) FROM part WHERE collector = ? AND batch IS NULL", (collector,)
+    ).fetchone()
+    frames, frame_rows, frame_bytes, last, received = db.execute(
+        "WITH upto AS (SELECT seq, rows, size, received, SUM(rows) OVER (ORDER BY seq) AS all_rows FROM frame "
+        "WHERE collector = ? AND batch IS NULL AND seq > ?) "
+        "SELECT COUNT(*), TOTAL(rows), TOTAL(size), MAX(seq), MIN(received) FROM upto WHERE all_rows - rows < ?",
+        (collector, last_moved(db, collector, None), rows - total),
+    ).fetchone()
+    opened = opened or received or 0
+    sealed = max(opened, now)  # the clock may have been set back
+    return Cut(int(total + frame_rows), frames, int(frame_rows), int(frame_bytes), last or 0, opened, sealed)
+
+
+def select_batches(db: sqlite3.Connection, collector: str, states: tuple[State, ...]) -> list[Batch]:
+    """Give the batches in one of these states in the order in which they were sealed, whatever the clock did."""
+    wanted = ", ".join("?" * len(states))
+    rows = db.execute(
+        f"SELECT * FROM batch WHERE collector = ? AND state IN ({wanted}) ORDER BY rowid",  # noqa: S608  (only marks)
+        (collector, *states),
+    )
+    return [_batch(row) for row in rows]
+
+
+def update_batch(db: sqlite3.Connection, batch: Batch) -> None:
+    """Enter a batch's state and what is known of it."""
+    db.execute(
+        "UPDATE batch SET state = ?, attempts = ?, outcome = ?, error = ? WHERE id = ?",
+        (batch.state, batch.attempts, json.dumps(batch.outcome), batch.error, batch.id),
+    )
+
+
+def retry(db: sqlite3.Connection, collector: str) -> list[Batch]:
+    """Take all failed batches of a collector back to ``sealed``; return them as they were."""
+    failed = select_batches(db, collector, ("failed",))
+    db.execute(
+        "UPDATE batch SET state = 'sealed', attempts = 0, error = '' WHERE collector = ? AND state = 'failed'",
+        (collector,),
+    )
+    return failed
+
+
+def finish(db: sqlite3.Connection, batch: Batch, now: float) -> tuple[list[str], int]:
+    """Take a batch to ``delivered``; return the paths of its parts and their bytes, 0 if it was there already."""
+    done = db.execute(
+        "UPDATE batch SET state = 'delivered', error = '', delivered = ? WHERE id = ? AND state <> 'delivered'",
+        (now, batch.id),
+    )
+    parts = select_parts(db, batch.id)
+    return [part.path for part in parts], sum(part.size for part in parts) if done.rowcount else 0
+
+
+def prune(db: sqlite3.Connection, collector: str, retention: Retention, now: float) -> tuple[list[str], list[str]]:
+    """Let go of the parts of delivered batches, the oldest, beyond what is to be kept; return their paths and ids."""
+    oldest = -math.inf if retention.seconds is None else now - retention.seconds
+    size = 0
+    paths, ids = [], []
+    for number, (id_, delivered) in enumerate(_kept_batches(db, collector)):
+        parts = select_parts(db, id_)
+        size += sum(part.size for part in parts)
+        if number >= retention.batches or size > retention.max_bytes or delivered < oldest:
+            paths += [part.path for part in parts]
+            ids.append(id_)
+    db.executemany("DELETE FROM part WHERE batch = ?", [(id_,) for id_ in ids])
+    db.execute(
+        "DELETE FROM batch WHERE collector = ? AND state = 'delivered' AND rowid NOT IN "
+        "(SELECT rowid FROM batch WHERE collector = ? AND state = 'delivered' ORDER BY rowid DESC LIMIT ?) "
+        "AND id NOT IN (SELECT batch FROM part WHERE collector = ? AND batch IS NOT NULL)",
+        (collector, collector, KEPT_BATCHES, collector),
+    )
+    return paths, ids
+
+
+def _kept_batches(db: sqlite3.Connection, collector: str) -> list[tuple[str, float]]:
+    """Give id and time of delivery of the delivered batches whose parts are kept, newest first."""
+    return db.execute(
+        "SELECT id, delivered FROM batch WHERE collector = ? AND state = 'delivered' "
+        "AND EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id) ORDER BY rowid DESC",
+        (collector,),
+    ).fetchall()
+
+
+def _batch(row: tuple[Any, ...]) -> Batch:
+    id_, collector, state, rows, opened, sealed, attempts, result, error, _ = row
+    return Batch(id_, collector, state, rows, opened, sealed, attempts, json.loads(result), error)

@@ -1,0 +1,61 @@
+"""Steps on frames: what was accepted and isn't in a part yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from collector.disk.checksums import frame_checksum, stored_checksum
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from collector.formats.frames import Frame
+    from collector.store.parts import Origin
+
+INSERT_FRAME = "INSERT INTO frame(collector, format, rows, size, received, body, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)"
+# Of a frame whose body is in a file, as the index of those says it.
+IN_FILE = "typeof(body) = 'text'"
+
+
+def insert_frame(db: sqlite3.Connection, collector: str, frame: Frame, now: float) -> None:
+    """Keep a frame in the open batch."""
+    db.execute(INSERT_FRAME, frame_row(collector, frame, now))
+
+
+def frame_row(collector: str, frame: Frame, now: float) -> tuple[Any, ...]:
+    """Give what INSERT_FRAME takes of a frame."""
+    of, body = (collector, frame.format, frame.rows), frame.body
+    if isinstance(body, bytes):
+        stored: bytes | str = body
+        checksum = frame_checksum(*of, body)
+    else:
+        stored, checksum = body.name, stored_checksum(*of, body.checksum)
+    return (*of, len(body), now, stored, checksum)
+
+
+def body_files(db: sqlite3.Connection, collector: str, first: int, last: int) -> list[str]:
+    """Name the files that have bodies of a collector's frames with numbers from ``first`` to ``last``."""
+    # By the other index it would look at the body of each.
+    query = f"SELECT body FROM frame INDEXED BY frame_by_file WHERE {IN_FILE} AND collector = ? AND seq BETWEEN ? AND ?"  # noqa: S608  (ours)
+    return [name for (name,) in db.execute(query, (collector, first, last))]
+
+
+def count_frames(db: sqlite3.Connection) -> list[tuple[str, str | None, int, int, int]]:
+    """Give the number, rows and bytes of all frames, by collector and batch (None: the open one).
+
+    Those that are in parts, and still there, don't count.
+    """
+    return db.execute(
+        "SELECT collector, batch, SUM(frames), SUM(rows), SUM(size) FROM ("
+        "SELECT collector, batch, COUNT(*) AS frames, SUM(rows) AS rows, SUM(size) AS size FROM frame "
+        "GROUP BY collector, batch UNION ALL "
+        "SELECT frame.collector, frame.batch, -COUNT(*), -SUM(frame.rows), -SUM(frame.size) FROM moved JOIN frame ON "
+        "frame.collector = moved.collector AND frame.batch IS moved.batch AND seq BETWEEN first_seq AND last_seq "
+        "GROUP BY frame.collector, frame.batch) GROUP BY collector, batch HAVING SUM(frames) > 0"
+    ).fetchall()
+
+
+def has_frames(db: sqlite3.Connection, origin: Origin) -> bool:
+    """Tell whether frames are there of which a part was made."""
+    query = "SELECT 1 FROM frame WHERE collector = ? AND seq BETWEEN ? AND ?"
+    return db.execute(query, (origin.collector, origin.first, origin.last)).fetchone() is not None
