@@ -52,6 +52,6 @@ def log_of(database: Path) -> Path:
     return database.with_name(database.name + "-wal")
 
 
-def read_only(database: Path, timeout: float) -> sqlite3.Connection:
+def read_only(database: Path) -> sqlite3.Connection:
     """Connect so that files stay as they are; the last other connection brings the log to the database as it closes."""
-    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", timeout, isolation_level=None, uri=True)
+    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", BUSY_TIMEOUT, isolation_level=None, uri=True)

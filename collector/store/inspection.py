@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from collector.disk.refusals import is_damage
-from collector.store.connect import BUSY_TIMEOUT, read_only
+from collector.store.connect import read_only
 from collector.store.data_dir import DataDir
 from collector.store.opening import CHECKED_FIRST, find_fault
 
@@ -54,7 +54,7 @@ async def _wait_for_end(is_over: Event) -> None:
 def _find_fault(path: Path, is_over: Event) -> str:
     if not CHECKED_FIRST < path.stat().st_size <= MAX_BYTES:
         return ""
-    with closing(read_only(path, BUSY_TIMEOUT)) as connection:
+    with closing(read_only(path)) as connection:
         connection.set_progress_handler(is_over.is_set, _STEPS)
         try:
             return find_fault(connection)

@@ -22,7 +22,7 @@ from collector.disk.health import Health
 from collector.errors import DataDirError, StorageError
 from collector.fault_points import reach
 from collector.formats.frames import StoredBody
-from collector.store.connect import BUSY_TIMEOUT, read_only
+from collector.store.connect import read_only
 from collector.store.inspection import inspect
 from collector.store.opening import open_database
 from collector.store.records import Batch
@@ -197,7 +197,7 @@ class Journal:
             return parts.find_run(db, collector, batch, rows, max_bytes)
 
         def find_beside() -> Run | None:
-            with closing(read_only(self._writer.path, BUSY_TIMEOUT)) as db:
+            with closing(read_only(self._writer.path)) as db:
                 db.execute("BEGIN")  # its queries are to see the same
                 return find(db)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from collector.disk.refusals import is_busy, is_refusal
 from collector.errors import DataDirError
-from collector.store.connect import BUSY_TIMEOUT, connect, read_only
+from collector.store.connect import connect, read_only
 from collector.store.data_dir import DataDir
 from collector.store.parts import read_origin
 from collector.store.repair.recovery import recover
@@ -53,9 +53,9 @@ def _why_broken(data_dir: DataDir) -> str:
         has_rows = any((data_dir.path / "parts").glob("*.parquet")) or data_dir.bodies()
         return "it is gone" if has_rows else ""
     try:
-        if has_damaged_log(path, BUSY_TIMEOUT):
+        if has_damaged_log(path):
             return "its log is damaged"
-        with closing(read_only(path, BUSY_TIMEOUT)) as connection:
+        with closing(read_only(path)) as connection:
             is_checked = path.stat().st_size <= CHECKED_FIRST
             fault = _check_format(connection, path) or (find_fault(connection) if is_checked else "")
             return fault or (_check_parts(connection, data_dir) if columns_of(connection) else "")

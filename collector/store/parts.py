@@ -16,13 +16,13 @@ from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from collector.config.files import sync_directory
 from collector.disk.checksums import body_checksum, frame_checksum, stored_checksum
 from collector.disk.refusals import is_damage
 from collector.errors import BadBody
 from collector.formats.frames import decode_frames
+from collector.store.connect import read_only
 from collector.store.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def write_part(journal: str, collector: str, first: int, last: int, path: str) -
     own, and the rest to the part; without any rest there is no part.
     """
     data_dir = DataDir(Path(journal).parent)
-    with _open(data_dir, journal) as db:
+    with _open(data_dir) as db:
         run = (collector, first, last)
         try:
             return _write_sound(db, data_dir, run, Path(path), frozenset())
@@ -210,9 +210,9 @@ def _is_fit(frame: Kept) -> bool:
 
 
 @contextmanager
-def _open(data_dir: DataDir, journal: str) -> Iterator[sqlite3.Connection]:
+def _open(data_dir: DataDir) -> Iterator[sqlite3.Connection]:
     """Open the journal for reading; where it turns out to be broken, the daemon is told by its mark."""
-    with closing(sqlite3.connect(f"file:{quote(journal)}?mode=ro", uri=True)) as db:
+    with closing(read_only(data_dir.journal)) as db:
         db.text_factory = _text
         try:
             yield db

@@ -161,7 +161,7 @@ async def test_nothing_is_taken_on_a_disk_that_loses_what_is_written(path, faili
 
 async def test_a_reader_only_delays_the_writing_anew(path, failing_fsync, monkeypatch):
     """What is committed isn't all in the database as long as someone reads of what was before."""
-    monkeypatch.setattr("collector.store.opening.BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("collector.store.connect.BUSY_TIMEOUT", 0.01)
     async with open_journal(path) as journal:
         await journal.append("main", ROW)
         reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)

@@ -764,7 +764,7 @@ async def test_a_backlog_that_is_gone_leaves_little_room_behind(path, monkeypatc
     """The file gives back all but what is kept free, a few pages at a time; the log is cut to its limit."""
     for name, value in (("SYNC_INTERVAL", 0.01), ("KEPT_PAGES", 10), ("VACUUMED_PAGES", 20)):
         monkeypatch.setattr(f"collector.store.tending.{name}", value)
-    monkeypatch.setattr("collector.store.opening.MAX_WAL_BYTES", 65536)
+    monkeypatch.setattr("collector.store.connect.MAX_WAL_BYTES", 65536)
     monkeypatch.setattr("collector.store.writer.LONG_LOG", 65536)
     async with open_journal(path) as journal:
         for _ in range(80):

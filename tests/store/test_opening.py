@@ -119,7 +119,7 @@ def test_what_is_wrong_is_said_and_a_recovery_made_of_it(tmp_path, place, value,
 
 
 def test_what_another_process_holds_is_refused_and_not_taken_for_broken(tmp_path, monkeypatch):
-    monkeypatch.setattr("collector.store.opening.BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("collector.store.connect.BUSY_TIMEOUT", 0.01)
     path = tmp_path / "journal.sqlite3"
     with closing(make_journal(path)) as other:
         other.execute("BEGIN EXCLUSIVE")

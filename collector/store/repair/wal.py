@@ -64,7 +64,7 @@ class _Log:
         return self.header.is_sound and not self.damaged
 
 
-def has_damaged_log(database: Path, timeout: float) -> bool:
+def has_damaged_log(database: Path) -> bool:
     """Tell whether SQLite would forget commits that stand in the log, behind something that is damaged.
 
     It takes a log up to what is damaged. It adds up the checksums of 50 MB in 0.05 s, which takes Python 1.8 s.
@@ -72,7 +72,7 @@ def has_damaged_log(database: Path, timeout: float) -> bool:
     last = _last_commit(log_of(database))
     if not last:
         return False
-    with closing(read_only(database, timeout)) as connection:
+    with closing(read_only(database)) as connection:
         connection.execute("PRAGMA schema_version")  # has SQLite look at it
         index = database.with_name(database.name + "-shm")
         taken = _TAKEN.unpack_from(index.read_bytes())[0] if index.exists() else 0

@@ -25,7 +25,7 @@ def killed(tmp_path):
 
 
 def is_damaged(database):
-    return has_damaged_log(database, timeout=1)
+    return has_damaged_log(database)
 
 
 def rows_in(path):
