@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from collector.formats.sources import marked, marks_of
 from collector.workers.exchange import Complaint
 
 # Written by collector.store.parts: parquet itself remembers only categories of text.
@@ -81,7 +82,8 @@ def read_table(path: str) -> pa.Table:
     for name in json.loads((table.schema.metadata or {}).get(_CATEGORIES, b"[]")):
         number = table.column_names.index(name)
         if not pa.types.is_dictionary(table.column(number).type):
-            table = table.set_column(number, name, table.column(number).dictionary_encode())
+            encoded = table.column(number).dictionary_encode()
+            table = table.set_column(number, table.field(number).with_type(encoded.type), encoded)
     return _without_index(table)
 
 
@@ -139,9 +141,10 @@ def _batches(path: str) -> Iterator[pa.RecordBatch]:
 
 
 def _concatenated(tables: Sequence[pa.Table], clashing: Iterable[str]) -> pa.Table:
+    marks = marks_of(tables)
     for name in clashing:
         tables = [_with_text(table, name) for table in tables]
-    return pa.concat_tables(tables, promote_options="permissive")
+    return marked(pa.concat_tables(tables, promote_options="permissive"), marks)
 
 
 def _notes(clashing: dict[str, list[str]]) -> list[str]:
@@ -187,7 +190,8 @@ def _decoded(table: pa.Table) -> pa.Table:
     """Spell dictionaries out: those of two parts differ."""
     for number, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
-            table = table.set_column(number, field.name, table.column(number).cast(field.type.value_type))
+            spelled_out = table.column(number).cast(field.type.value_type)
+            table = table.set_column(number, field.with_type(field.type.value_type), spelled_out)
     return table.replace_schema_metadata(None)
 
 

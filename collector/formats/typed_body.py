@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from collector.errors import BadBody
 from collector.formats.bounds import NO_BOUNDS
+from collector.formats.sources import marked, sent_as
 from collector.formats.untrusted.arrow_messages import check_stream
 from collector.formats.untrusted.parquet_pages import measure
 from collector.formats.untrusted.spelled_out import spelled_out
@@ -49,10 +50,16 @@ def _read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds) -> pa.Tab
     bounds.check_bytes(table.num_rows * table.num_columns)  # nulls take no bytes here, and many later
     _check_names(table)
     _check_values(table, format_, bounds)
-    kept = table.drop_columns(_index_columns(table)).replace_schema_metadata(None)
+    kept = table.drop_columns(_index_columns(table))
     if table.num_rows and not kept.num_columns:
         raise BadBody("the rows of the body have no columns, or only an index, which isn't kept")
-    return kept
+    return marked(_without_metadata(kept), sent_as(table.schema))
+
+
+def _without_metadata(table: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_arrays(table.columns, schema=pa.schema([field.remove_metadata() for field in table.schema]))
 
 
 def _check_names(table: pa.Table) -> None:
