@@ -131,6 +131,14 @@ class FilesDamaged(EvaluationError):
         self.paths = tuple(paths)
 
 
+class BadEnvironment(CollectorError):
+    """The environment names a proxy or certificates that can't be used; whoever set the variable has to change it."""
+
+
+class UnreadableAnswer(CollectorError):
+    """What another service answered can't be read: it is too long, or isn't encoded as was asked for."""
+
+
 class DeliveryError(CollectorError):
     """A workspace didn't take a snapshot; waiting may help."""
 

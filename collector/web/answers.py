@@ -1,0 +1,99 @@
+"""Answers of others, read within bounds: who answers without end, or with a bomb, costs no more than the bound.
+
+An answer is asked for as it is (``AS_IS``); one that comes compressed nevertheless is unfolded up to the bound.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from typing import Any
+
+import anyio.to_thread
+import httpx
+
+from collector.errors import UnreadableAnswer
+
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+AS_IS = {"Accept-Encoding": "identity"}
+# Of an answer that says no: enough for the reason, which is for a person.
+MAX_REFUSAL = 65_536
+# What describes how a body was sent, and is no longer so of one that was read.
+_OF_SENDING = ("content-encoding", "content-length", "transfer-encoding")
+
+
+def read(response: httpx.Response, max_bytes: int, seconds: float) -> httpx.Response:
+    """Read an answer that was begun with ``stream``; return it whole.
+
+    Raises UnreadableAnswer if it is longer (a refusal is cut), or doesn't end in so many seconds.
+    """
+    gathering, end = _Gathering(response, max_bytes), time.monotonic() + seconds
+    for piece in response.iter_raw():
+        if not gathering.has_room_after(piece):
+            break
+        if time.monotonic() > end:
+            raise UnreadableAnswer(f"its answer didn't end within {seconds:g} s")
+    return gathering.whole()
+
+
+async def aread(response: httpx.Response, max_bytes: int) -> httpx.Response:
+    """Read an answer as ``read`` does, on trio or asyncio; the caller owns time."""
+    gathering = _Gathering(response, max_bytes)
+    async for piece in response.aiter_raw():
+        if not gathering.has_room_after(piece):
+            break
+    return gathering.whole() if gathering.is_quick else await anyio.to_thread.run_sync(gathering.whole)
+
+
+def json_of(response: httpx.Response) -> Any:
+    """Return what an answer holds; raise ValueError if that is no JSON that can be read."""
+    try:
+        return response.json()
+    except RecursionError as error:
+        raise ValueError("its values are nested too deep") from error
+
+
+class _Gathering:
+    """The pieces of one answer, up to a bound."""
+
+    def __init__(self, response: httpx.Response, max_bytes: int) -> None:
+        self._response = response
+        self._max_bytes = max_bytes if response.is_success else MAX_REFUSAL
+        self._encoding = response.headers.get("content-encoding", "").strip().lower()
+        self._body = bytearray()
+
+    def has_room_after(self, piece: bytes) -> bool:
+        """Take a piece; tell whether to go on. Too much is an error of an answer that says yes."""
+        self._body += piece
+        if len(self._body) > self._max_bytes:
+            self._body = bytearray(self._cut(self._body))
+            return False
+        return True
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether ``whole`` takes no time that an event loop would notice."""
+        return len(self._body) <= MAX_REFUSAL and not self._encoding
+
+    def whole(self) -> httpx.Response:
+        """Return the answer with its body, as if it had come unencoded."""
+        response = self._response
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_SENDING]
+        return httpx.Response(
+            response.status_code, headers=headers, content=bytes(self._unfolded()), request=response.request
+        )
+
+    def _unfolded(self) -> bytes | bytearray:
+        if self._encoding in {"", "identity"}:
+            return self._body
+        if self._encoding not in {"gzip", "deflate"}:
+            raise UnreadableAnswer(f"its answer is encoded as '{self._encoding[:20]}', which it wasn't asked for")
+        try:
+            return self._cut(zlib.decompressobj(_GZIP_OR_ZLIB).decompress(self._body, self._max_bytes + 1))
+        except zlib.error as error:
+            raise UnreadableAnswer(f"its answer says that it is {self._encoding}, and it isn't") from error
+
+    def _cut(self, body: bytearray | bytes) -> bytearray | bytes:
+        if len(body) > self._max_bytes and self._response.is_success:
+            raise UnreadableAnswer(f"its answer is longer than {self._max_bytes:,} bytes")
+        return body[: self._max_bytes]

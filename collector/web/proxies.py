@@ -1,0 +1,99 @@
+"""Which proxy leads to an address: the environment's variables mean what curl takes them to mean.
+
+``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy``, small letters before capitals. Addresses of this very
+machine are asked without one, whatever they say.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from contextlib import suppress
+from importlib.util import find_spec
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from collector.errors import BadEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Of a proxy that is named without one, as in curl.
+_PORTS = {"http": 1080, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return the address of the proxy that leads to ``url``, None if there is to be none.
+
+    Raises BadEnvironment with the variable's name if it can't be used.
+    """
+    target = urlsplit(url)
+    host = (target.hostname or "").rstrip(".").partition("%")[0]
+    if _is_loopback(host):
+        return None
+    variable = next((name for name in _names(target.scheme) if environment.get(name)), None)
+    spared = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    if variable is None or any(_is_of(host, target.port, entry) for entry in re.split(r"[\s,]+", spared)):
+        return None
+    return _checked(variable, environment[variable].strip())
+
+
+def _names(scheme: str) -> list[str]:
+    return [written for name in (f"{scheme}_proxy", "all_proxy") for written in (name, name.upper())]
+
+
+def _checked(variable: str, value: str) -> str:
+    """Return a proxy's address in full; what is told of a wrong one holds no password."""
+    whole = value if "://" in value else f"http://{value}"
+    scheme = whole.partition("://")[0].lower()
+    if scheme not in _PORTS:
+        raise BadEnvironment(f"{variable} names a '{scheme}' proxy; http, https, socks5 and socks5h can be used")
+    if scheme.startswith("socks") and find_spec("socksio") is None:
+        raise BadEnvironment(
+            f"{variable} names a {scheme} proxy, which takes an extra: pip install 'evidently-collector[socks]'"
+        )
+    try:
+        parts = urlsplit(whole)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host:
+        raise BadEnvironment(f"{variable} is no address of a proxy; write it as http://HOST:PORT")
+    return SplitResult(
+        scheme, parts.netloc if port else f"{parts.netloc.rstrip(':')}:{_PORTS[scheme]}", "", "", ""
+    ).geturl()
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" or host.endswith(".localhost") or (address is not None and address.is_loopback)
+
+
+def _is_of(host: str, port: int | None, entry: str) -> bool:
+    """Tell whether an entry of NO_PROXY, a name, domain, address or network, perhaps with a port, is of a host."""
+    name, colon, its_port = entry.rpartition(":")
+    if colon and its_port.isdecimal() and (":" not in name or name.endswith("]")):
+        return int(its_port) == port and _is_of(host, port, name)
+    if entry == "*":
+        return True
+    address, entry = _address(host), entry.replace("[", "").replace("]", "")
+    if address is not None:
+        with suppress(ValueError):
+            return address in ip_network(entry, strict=False)
+        return False
+    domain = entry.strip(".").lower()
+    return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a host is, in any form that the system takes; None for a name."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        try:
+            return IPv4Address(socket.inet_aton(host))  # 127.1 is one, too
+        except (OSError, ValueError):  # ValueError: it isn't ASCII
+            return None
+    return getattr(address, "ipv4_mapped", None) or address
