@@ -19,9 +19,13 @@ from collector import __version__
 from collector.errors import CollectorError, ConfigError, EvaluationError
 from collector.host.freed_memory import keep_freed_memory
 from collector.host.systemd import notify_ready, notify_reloading, notify_stopping
+from collector.ingest.http.admin import Admin
 from collector.ingest.http.door import Door
 from collector.ingest.http.draining import Draining
 from collector.ingest.http.front_door import FrontDoor
+from collector.ingest.http.guard import Guard
+from collector.ingest.http.probes import Probes
+from collector.ingest.http.receiving import Receiving
 from collector.ingest.http.server import make_tls, serve_http
 from collector.ingest.intake import Intake
 from collector.ingest.spool import Spool
@@ -126,15 +130,17 @@ async def serve(
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.watch)
             spool = Spool(data_dir, journal, workers.check_body, is_synced=config.durability == "power")
-            intake = Intake(supervisor, journal, spool, options.secret)
-            front_door = FrontDoor(intake, draining)
+            receiving, guard = Receiving(Intake(supervisor, journal, spool), spool), Guard(options.secret)
+            front_door = FrontDoor(receiving, guard, draining, counts)
             door.open_front(
                 lambda: front_door if supervisor.config.front_door else None,
                 lambda: supervisor.config.limits.max_connections,
             )
             # Events are accepted from here on; what answers all else takes a third of the start to import.
             app = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.app")
-            door.open(app.make_app(intake, draining, Metrics(supervisor, tools).scrape))
+            admin, probes = Admin(supervisor, journal, receiving), Probes(supervisor, journal)
+            scrape = Metrics(supervisor, tools).scrape
+            door.open(app.make_app(app.Handlers(receiving, admin, probes, guard, draining, counts, scrape)))
             nursery.start_soon(_warm_up, workers)
             url = _url(listener, "http" if tls is None else "https")
             _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))

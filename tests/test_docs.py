@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from collector import cli
 from collector.config import CollectorConfig, CollectorServiceConfig, Limits, Retention, Storage
-from collector.ingest.http.app import make_app
+from collector.ingest.http.app import Handlers, make_app
 from collector.ingest.http.draining import Draining
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,7 @@ def as_told(value):
 
 
 def test_every_route_stands_in_the_readme_and_none_other():
-    app = make_app(intake=None, draining=Draining(), scrape=None)
+    app = make_app(Handlers(None, None, None, None, Draining(), None, None))
     there = {
         (method, rule.rule.replace("<collector_id>", "{id}"))
         for rule in app.url_map.iter_rules()

@@ -96,6 +96,11 @@ class Counts:
         """Give the counts of a collector that is there."""
         return self._collectors[collector_id]
 
+    def note_answer(self, kind: Answered, seconds: float) -> None:
+        """Count a request that was answered."""
+        self.answered[kind] += 1
+        self.answer_seconds[kind.route].observe(seconds)
+
     def forget(self, collector_id: str) -> None:
         """Let go of a collector that was deleted."""
         self._collectors.pop(collector_id, None)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collector.config import Limits
     from collector.status.counts import CollectorCounts, Counts, Histogram
     from collector.status.status import ServiceStatus, Status
-    from collector.views.metrics import Disk
+    from collector.views.disk import Disk
 
 PREFIX = "evidently_collector_"
 DAMAGED_KINDS = ("frame", "journal", "part", "reference", "snapshot")

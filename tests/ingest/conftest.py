@@ -15,10 +15,14 @@ from trio.testing import wait_all_tasks_blocked
 
 from collector.config import CollectorServiceConfig
 from collector.formats.frames import check_file
-from collector.ingest.http.app import make_app
+from collector.ingest.http.admin import Admin
+from collector.ingest.http.app import Handlers, make_app
 from collector.ingest.http.door import Door
 from collector.ingest.http.draining import Draining
 from collector.ingest.http.front_door import FrontDoor
+from collector.ingest.http.guard import Guard
+from collector.ingest.http.probes import Probes
+from collector.ingest.http.receiving import Receiving
 from collector.ingest.http.server import serve_http
 from collector.ingest.intake import Intake
 from collector.ingest.spool import Spool
@@ -54,8 +58,16 @@ class Service:
         self.draining = WatchedDraining()
         self.data_dir = data_dir
         spool = Spool(data_dir, journal, self._check, is_synced=False)
-        self.intake = Intake(supervisor, journal, spool, secret)
-        self.app = make_app(self.intake, self.draining, self._scrape)
+        self.intake = Intake(supervisor, journal, spool)
+        self.receiving, self.guard = Receiving(self.intake, spool), Guard(secret)
+        self.admin = Admin(supervisor, journal, self.receiving)
+        probes, counts = Probes(supervisor, journal), supervisor.counts
+        self.app = make_app(
+            Handlers(self.receiving, self.admin, probes, self.guard, self.draining, counts, self._scrape)
+        )
+
+    def make_front_door(self, kind=FrontDoor):
+        return kind(self.receiving, self.guard, self.draining, self.supervisor.counts)
 
     @asynccontextmanager
     async def asked(self):
@@ -66,7 +78,7 @@ class Service:
     @asynccontextmanager
     async def serving(self, *, front_door=True):
         """Serve on a socket; the answers of the front door are counted."""
-        self.front_door = FrontDoor(self.intake, self.draining) if front_door else None
+        self.front_door = self.make_front_door() if front_door else None
         door = Door(Counts(), 1000)
         door.open_front(lambda: self.front_door, lambda: 1000)
         door.open(self.app)

@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from collector.errors import StorageError
-from collector.ingest.http.bodies import MAX_HELD, MAX_WRITE
+from collector.ingest.intake import Pending
+from collector.ingest.room import MAX_HELD, MAX_WRITE
 from collector.store.body_files import BodyFile
 
 ROWS = 60_000
@@ -124,13 +125,13 @@ async def test_a_request_that_is_cancelled_while_it_is_committed_keeps_its_file(
     async with open_app() as service:
         begun = trio.Event()
 
-        async def halting(request):
-            request.order.ring()
+        async def halting(pending):
+            pending.order.ring()
             begun.set()
             await trio.sleep_forever()
 
         monkeypatch.setattr(service.intake, "commit", lambda: False)
-        monkeypatch.setattr(service.intake, "_wait", halting)
+        monkeypatch.setattr(Pending, "wait_done", halting)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(service.post, "/main/data", LARGE)
             await begun.wait()

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from collector.config import Limits
 from collector.status.counts import DELIVERIES, EVALUATIONS, REFUSALS, WORKER_ENDS, Answered, Counts, zeros
 from collector.status.status import ConfigState, ServiceStatus, State, Status
+from collector.views.disk import Disk
 from collector.views.families import DAMAGED_KINDS, PREFIX, Seen, families, write
-from collector.views.metrics import Disk
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")

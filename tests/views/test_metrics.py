@@ -11,8 +11,8 @@ from fakes import FakeSupervisor, collector_config
 from collector.config import CollectorServiceConfig
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
-from collector.views import metrics as module
-from collector.views.metrics import Disk, Metrics, look_at
+from collector.views import disk as module
+from collector.views.metrics import Metrics
 
 WORKERS = SimpleNamespace(ended=Counter(died=2), evidently_version="0.0.test")
 
@@ -51,7 +51,3 @@ async def test_a_disk_that_does_not_answer_does_not_hold_the_rest(service, monke
     answer.set()
     assert b"evidently_collector_disk_trouble 0.0" in text
     assert b"\nevidently_collector_disk_free_bytes" not in text
-
-
-def test_a_data_directory_that_is_gone_has_no_numbers(tmp_path):
-    assert look_at(tmp_path / "gone") == Disk()

@@ -1,8 +1,9 @@
-"""The HTTP API: the original's routes and ours, on quart-trio; each a line around the intake."""
+"""The HTTP API: the original's routes and ours, on quart-trio; each a line around what answers it."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -11,46 +12,64 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from collector.errors import CollectorError
-from collector.ingest.http.probes import Check, health_answer
+from collector.ingest.http.guard import SECRET_HEADER
+from collector.ingest.http.head import Head
+from collector.ingest.http.probes import OPEN_ROUTES, Check, health_answer
 from collector.ingest.http.problems import Answer, answer_for, json_answer, problem_answer
-from collector.ingest.intake import SECRET_HEADER, Head
 from collector.status.counts import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from collector.ingest.http.admin import Admin
     from collector.ingest.http.draining import Draining
-    from collector.ingest.intake import Intake
+    from collector.ingest.http.guard import Guard
+    from collector.ingest.http.probes import Probes
+    from collector.ingest.http.receiving import Receiving
+    from collector.status.counts import Counts
 
     Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
     _Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
-OPEN_ROUTES = frozenset({"livez", "readyz"})
 _BEARER = "Bearer "
 
 
-def make_app(intake: Intake, draining: Draining, scrape: Scrape) -> QuartTrio:
-    """Make the ASGI application; ``scrape`` gives the metrics and their Content-Type, by the Accept header."""
+@dataclass(frozen=True)
+class Handlers:
+    """What the routes are lines around; ``scrape`` returns the metrics and their Content-Type, by the Accept header."""
+
+    receiving: Receiving
+    admin: Admin
+    probes: Probes
+    guard: Guard
+    draining: Draining
+    counts: Counts
+    scrape: Scrape
+
+
+def make_app(handlers: Handlers) -> QuartTrio:
+    """Make the ASGI application."""
     app = QuartTrio("collector", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = None  # bodies.py has limits by format, and answers in our form
     app.config["BODY_TIMEOUT"] = None
-    _add_counting(app, intake)
-    _add_service_routes(app, intake, draining)
-    _add_metrics(app, scrape)
-    _add_collector_routes(app, intake, draining)
-    _add_answers(app, intake, draining)
-    app.asgi_app = _counted(_without_extra_slashes(app.asgi_app), draining)  # type: ignore[method-assign, assignment]  # wrapping it so is Quart's documented way
+    _add_counting(app, handlers.counts)
+    _add_service_routes(app, handlers)
+    _add_metrics(app, handlers.scrape)
+    _add_collector_routes(app, handlers.admin, handlers.draining)
+    _add_data(app, handlers.receiving, handlers.draining)
+    _add_answers(app, handlers)
+    app.asgi_app = _counted(_without_extra_slashes(app.asgi_app), handlers.draining)  # type: ignore[method-assign, assignment]  # wrapping it so is Quart's documented way
     return app
 
 
-def _add_counting(app: QuartTrio, intake: Intake) -> None:
+def _add_counting(app: QuartTrio, counts: Counts) -> None:
     @app.before_request
     async def begin() -> None:
         g.began = trio.current_time()
 
     @app.after_request
     async def count(response: Response) -> Response:
-        intake.count_answer(_kind_of(response.status_code), trio.current_time() - g.began)
+        counts.note_answer(_kind_of(response.status_code), trio.current_time() - g.began)
         return response
 
 
@@ -70,11 +89,11 @@ def _add_metrics(app: QuartTrio, scrape: Scrape) -> None:
         return _response(Answer(200, text, {"Content-Type": content_type}))
 
 
-def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> None:
+def _add_service_routes(app: QuartTrio, handlers: Handlers) -> None:
     @app.get("/")
     async def get_status() -> Response:
         """Say how the service and each collector stand."""
-        return _response(intake.status())
+        return _response(handlers.admin.status())
 
     @app.get("/livez")
     async def livez() -> Response:
@@ -84,84 +103,87 @@ def _add_service_routes(app: QuartTrio, intake: Intake, draining: Draining) -> N
     @app.get("/readyz")
     async def readyz() -> Response:
         """Tell whether events are accepted."""
-        checks = [draining.health, *intake.checks(is_trusted=intake.is_authorized(_secret()))]
+        is_trusted = handlers.guard.is_authorized(_secret())
+        checks = [handlers.draining.health, *handlers.probes.checks(is_trusted=is_trusted)]
         return _response(health_answer("readyz", "ready", checks, is_verbose="verbose" in request.args))
 
     @app.post("/-/reload")
     async def reload() -> Response:
         """Take what was edited in the config file, at once."""
-        return _response(await intake.reload())
+        return _response(await handlers.admin.reload())
 
     @app.get("/schema/openapi.json")
     async def openapi() -> Response:
-        """Give this document."""
+        """Return this document."""
         from collector.ingest.http.openapi import openapi_document
 
         return _response(json_answer(await trio.to_thread.run_sync(openapi_document, app)))
 
 
-def _add_collector_routes(app: QuartTrio, intake: Intake, draining: Draining) -> None:
+def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> None:
     @app.post("/<collector_id>")
     async def create_collector(collector_id: str) -> Response:
         """Add or replace a collector; its events stay."""
-        return _response(await intake.take_config(collector_id, _head(), draining.body(request.body)))
+        return _response(await admin.take_config(collector_id, _head(), draining.body(request.body)))
 
     @app.get("/<collector_id>")
     async def get_collector(collector_id: str) -> Response:
         """Show a collector's config; its secret is masked."""
-        return _response(intake.config(collector_id))
+        return _response(admin.config(collector_id))
 
     @app.delete("/<collector_id>")
     async def delete_collector(collector_id: str) -> Response:
         """Remove a collector with all its events."""
-        return _response(await intake.delete(collector_id, _head()))
-
-    @app.post("/<collector_id>/data")
-    async def send_data(collector_id: str) -> Response:
-        """Send events; they are durable when the answer comes."""
-        return _response(await intake.take_data(collector_id, _head(), draining.body(request.body)))
+        return _response(await admin.delete(collector_id, _head()))
 
     @app.post("/<collector_id>/reference")
     async def set_reference(collector_id: str) -> Response:
         """Set the reference dataset, from the next batch on."""
-        return _response(await intake.take_reference(collector_id, _head(), draining.body(request.body)))
+        return _response(await admin.take_reference(collector_id, _head(), draining.body(request.body)))
 
     @app.post("/<collector_id>/flush")
     async def flush(collector_id: str) -> Response:
         """Seal and evaluate what waits now."""
-        return _response(await intake.flush(collector_id))
+        return _response(await admin.flush(collector_id))
 
     @app.get("/<collector_id>/failed")
     async def get_failed(collector_id: str) -> Response:
         """List the batches whose report failed; they are kept."""
-        return _response(await intake.failed(collector_id))
+        return _response(await admin.failed(collector_id))
 
     @app.post("/<collector_id>/failed")
     async def retry_failed(collector_id: str) -> Response:
         """Have the batches evaluated again whose report failed."""
-        return _response(await intake.retry(collector_id))
+        return _response(await admin.retry(collector_id))
 
     @app.get("/<collector_id>/logs")
     async def get_logs(collector_id: str) -> Response:
         """Tell what became of the last batches, newest first."""
-        return _response(await intake.logs(collector_id))
+        return _response(await admin.logs(collector_id))
 
 
-def _add_answers(app: QuartTrio, intake: Intake, draining: Draining) -> None:
+def _add_data(app: QuartTrio, receiving: Receiving, draining: Draining) -> None:
+    @app.post("/<collector_id>/data")
+    async def send_data(collector_id: str) -> Response:
+        """Send events; they are durable when the answer comes."""
+        return _response(await receiving.take_data(collector_id, _head(), draining.body(request.body)))
+
+
+def _add_answers(app: QuartTrio, handlers: Handlers) -> None:
     @app.before_request
     async def guard() -> Response | None:
         if request.routing_exception is not None or request.endpoint in OPEN_ROUTES:
             return None
         if request.method == "HEAD":  # the original has none, and says so before it asks for the secret
             return _response(problem_answer(405, "Method Not Allowed"))
-        draining.check()
-        intake.authorize(_secret())
+        handlers.draining.check()
+        handlers.guard.authorize(_secret())
         return _response(_options()) if request.method == "OPTIONS" else None
 
     @app.errorhandler(CollectorError)
     async def refuse(error: CollectorError) -> Response:
         if request.endpoint == "send_data":
-            intake.count_refusal((request.view_args or {})["collector_id"], error)
+            handlers.receiving.intake.count_refusal((request.view_args or {})["collector_id"], error)
         return _response(answer_for(error, f"{request.method} {request.path}"))
 
     @app.errorhandler(HTTPException)
@@ -173,7 +195,7 @@ def _add_answers(app: QuartTrio, intake: Intake, draining: Draining) -> None:
 
 
 def _secret() -> str | None:
-    """Give the secret that a request carries; a scraper has a header of its own for such."""
+    """Return the secret that a request carries; a scraper has a header of its own for such."""
     authorization = request.headers.get("Authorization", "")
     if request.endpoint == "metrics" and authorization.startswith(_BEARER):
         return authorization.removeprefix(_BEARER)

@@ -3,94 +3,39 @@
 from __future__ import annotations
 
 import zlib
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 import zstandard
 
-from collector.errors import BadBody, BodyTooLarge, BodyTooSlow, NotReady
-from collector.formats.frames import TYPED_FORMATS
+from collector.errors import BadBody, BodyTooLarge, BodyTooSlow
+from collector.ingest.room import MAX_WRITE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterator
 
-    from collector.config import Limits
-    from collector.formats.frames import Format
+    from collector.ingest.room import Place
     from collector.store.body_files import BodyFile
 
 
-# A body of more bytes goes into a file of its own, so many of them at a time.
-MAX_HELD = 256 * 1024
-MAX_WRITE = 2**20
 _MAX_DIGITS = 20  # Python refuses to make numbers of too many
 
 
 class _Decompressor(Protocol):
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Give what a chunk becomes, in pieces small enough that a bomb is noticed before it has gone off."""
+        """Return what a chunk becomes, in pieces small enough that a bomb is noticed before it has gone off."""
 
     def close(self) -> None:
         """Raise BadBody if the body ends in its midst."""
 
 
-def max_bytes(limits: Limits, format_: Format) -> int:
-    """Give the limit for bodies of a format."""
-    return limits.max_typed_body_bytes if format_ in TYPED_FORMATS else limits.max_body_bytes
-
-
 def announced_length(content_length: str | None, limit: int) -> int:
-    """Give the length that a body is said to have, 0 if none is; raise BodyTooLarge before any of it is read."""
+    """Return the length that a body is said to have, 0 if none is; raise BodyTooLarge before any of it is read."""
     if content_length is None or not content_length.isdecimal():
         return 0
     if len(content_length) > _MAX_DIGITS or int(content_length) > limit:
         raise _too_large(limit)
     return int(content_length)
-
-
-class Bodies:
-    """The bodies that are in memory: no more than the limits allow, but always one, whatever its size."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.size = 0
-
-    def check(self, limits: Limits, size: int) -> None:
-        """Raise NotReady if there is no place for another body, of so many bytes."""
-        if self.count >= limits.max_concurrent_bodies:
-            raise _no_place(f"{self.count} other requests")
-        if self.count and self.size + size > limits.max_concurrent_body_bytes:
-            raise _no_place(f"the bodies of {self.count} other requests")
-
-    @contextmanager
-    def admit(self, limits: Limits, announced: int) -> Iterator[Place]:
-        """Make place for a body, of as many bytes as it is said to have; raise NotReady if there is none."""
-        self.check(limits, announced)
-        place = Place(self, limits.max_concurrent_body_bytes)
-        self.count += 1
-        try:
-            place.grow_to(announced)
-            yield place
-        finally:
-            self.count -= 1
-            self.size -= place.size
-
-
-class Place:
-    """What a body takes of the memory for all of them."""
-
-    def __init__(self, bodies: Bodies, limit: int) -> None:
-        self.size = 0
-        self._bodies = bodies
-        self._limit = limit
-
-    def grow_to(self, size: int) -> None:
-        """Take as many bytes in all, if it has less; raise NotReady if other bodies leave no room for them."""
-        growth = max(size - self.size, 0)
-        if self._bodies.count > 1 and self._bodies.size + growth > self._limit:
-            raise _no_place(f"the bodies of {self._bodies.count - 1} other requests")
-        self.size += growth
-        self._bodies.size += growth
 
 
 async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
@@ -136,10 +81,6 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
 
 def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(f"Request Entity Too Large: the limit is {limit} bytes; send the rows in several requests")
-
-
-def _no_place(others: str) -> NotReady:
-    return NotReady(f"{others} are being read, as much as the service takes at a time; nothing was kept, try again")
 
 
 def _decompressor(encoding: str) -> _Decompressor | None:

@@ -18,17 +18,22 @@ import structlog
 import trio
 
 from collector.errors import CollectorError
+from collector.ingest.http.guard import SECRET_HEADER
+from collector.ingest.http.head import Head
 from collector.ingest.http.problems import Answer, answer_for, problem_answer
-from collector.ingest.intake import ACCEPTED, SECRET_HEADER, Begun, Head
+from collector.ingest.http.receiving import ACCEPTED
 from collector.status.counts import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from collector.ingest.http.draining import Draining
-    from collector.ingest.intake import Intake
+    from collector.ingest.http.guard import Guard
+    from collector.ingest.http.receiving import Receiving
+    from collector.ingest.intake import Pending
+    from collector.status.counts import Counts
 
-    # Gives what comes next, at most so many bytes; none once the client has left.
+    # Returns what comes next, at most so many bytes; none once the client has left.
     Receive = Callable[[int], Awaitable[bytes]]
 
 _log = structlog.get_logger()
@@ -59,9 +64,11 @@ class Posted:
 class FrontDoor:
     """Reads and answers usual POSTs of events."""
 
-    def __init__(self, intake: Intake, draining: Draining) -> None:
-        self._intake = intake
+    def __init__(self, receiving: Receiving, guard: Guard, draining: Draining, counts: Counts) -> None:
+        self._receiving = receiving
+        self._guard = guard
         self._draining = draining
+        self._counts = counts
 
     async def answer(self, posted: Posted, data: bytes, receive: Receive) -> tuple[bytes, bytes | None]:
         """Keep the events of a POST; ``data`` begins with its head, and the rest of its body is received.
@@ -83,29 +90,29 @@ class FrontDoor:
         try:
             self._admit(posted)
             chunks = self._draining.body(body) if body.missing else body.first
-            return await self._intake.take_data(posted.collector_id, posted.head, chunks)
+            return await self._receiving.take_data(posted.collector_id, posted.head, chunks)
         except trio.BrokenResourceError:
             raise
         except Exception as error:  # noqa: BLE001  (told apart below)
             return self._refuse(posted, error)
 
-    def begin(self, posted: Posted, body: bytes) -> Begun | Answer:
+    def begin(self, posted: Posted, body: bytes) -> Pending | Answer:
         """Order that the events of a small body be kept; an answer says why not."""
         self._draining.enter()
         try:
             self._admit(posted)
-            return self._intake.begin(posted.collector_id, posted.head, body)
+            return self._receiving.begin(posted.collector_id, posted.head, body)
         except Exception as error:  # noqa: BLE001  (told apart below)
             return self._refuse(posted, error)
 
     def commit(self) -> bool:
         """Carry out what is begun, and return whether it is done already."""
-        return self._intake.commit()
+        return self._receiving.intake.commit()
 
-    def finish(self, posted: Posted, begun: Begun | Answer, began: float) -> tuple[bytes, bool]:
-        """Give the answer to a request whose order is done, and whether it is the connection's last."""
+    def finish(self, posted: Posted, pending: Pending | Answer, began: float) -> tuple[bytes, bool]:
+        """Return the answer to a request whose order is done, and whether it is the connection's last."""
         try:
-            answer = begun if isinstance(begun, Answer) else self._intake.finish(begun)
+            answer = pending if isinstance(pending, Answer) else self._receiving.finish(pending)
         except Exception as error:  # noqa: BLE001  (told apart below)
             answer = self._refuse(posted, error)
         self._draining.leave()
@@ -114,19 +121,19 @@ class FrontDoor:
 
     def _admit(self, posted: Posted) -> None:
         self._draining.check()
-        self._intake.authorize(posted.secret)
+        self._guard.authorize(posted.secret)
 
     def _refuse(self, posted: Posted, error: Exception) -> Answer:
         request = f"POST /{posted.collector_id}/data"
         if isinstance(error, CollectorError):
-            self._intake.count_refusal(posted.collector_id, error)
+            self._receiving.intake.count_refusal(posted.collector_id, error)
             return answer_for(error, request)
         # As quart does: a bug that a request brings out is answered, and told to the operator alone.
         _log.error("a request failed", request=request, exc_info=error)
         return problem_answer(500, "Internal Server Error")
 
     def _told(self, answer: Answer, began: float, *, is_last: bool) -> bytes:
-        self._intake.count_answer(_answered(answer.status), time.perf_counter() - began)
+        self._counts.note_answer(_answered(answer.status), time.perf_counter() - began)
         return _spelled_out(answer, is_last=is_last)
 
 
@@ -169,7 +176,7 @@ class _Reading:
         self._is_whole = True
 
     def posted(self, size: int) -> Posted | None:
-        """Give the POST of events that this is the head of, if it is one and usual."""
+        """Return the POST of events that this is the head of, if it is one and usual."""
         headers, found = self._headers, _TARGET.fullmatch(self._target)
         length = headers.get("content-length", "")
         connection = headers.get("connection", "keep-alive").lower()

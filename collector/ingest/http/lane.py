@@ -17,13 +17,14 @@ import outcome
 import trio
 
 from collector.ingest.http.front_door import read_posted
-from collector.ingest.intake import Begun, is_small
+from collector.ingest.http.problems import Answer
+from collector.ingest.http.receiving import is_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from collector.ingest.http.front_door import FrontDoor, Posted
-    from collector.ingest.http.problems import Answer
+    from collector.ingest.intake import Pending
 
 # Requests that are answered together, and the bytes beyond which no more are read: the event loop is held for a few
 # milliseconds by them.
@@ -45,7 +46,7 @@ class Connection(Protocol):
     idle_since: float | None
 
     def fileno(self) -> int:
-        """Give its file descriptor."""
+        """Return its file descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class _Place:
 class _Request:
     place: _Place
     posted: Posted
-    begun: Begun | Answer
+    pending: Pending | Answer
     began: float
 
 
@@ -97,7 +98,7 @@ class Lane:
             ready = self._wait_a_moment(end)
 
     def _wait_a_moment(self, end: float) -> list[tuple[int, int]]:
-        """Give the connections that are ready in a moment; none at its end, or if that is mostly so."""
+        """Return the connections that are ready in a moment; none at its end, or if that is mostly so."""
         if not self._patience.is_due():
             return []
         moment = time.perf_counter() + _MOMENT
@@ -115,8 +116,8 @@ class Lane:
             return
         if not front_door.commit():
             for request in requests:
-                if isinstance(request.begun, Begun):
-                    await request.begun.order.wait_done()
+                if not isinstance(request.pending, Answer):
+                    await request.pending.wait_done()
         for request in requests:
             self._finish(request, front_door)
 
@@ -157,7 +158,7 @@ class Lane:
     def _finish(self, request: _Request, front_door: FrontDoor) -> None:
         """Answer a request whose order is done."""
         place = request.place
-        answer, is_last = front_door.finish(request.posted, request.begun, request.began)
+        answer, is_last = front_door.finish(request.posted, request.pending, request.began)
         if self._places.get(place.descriptor) is not place:
             return  # its task was cancelled meanwhile
         place.connection.idle_since = trio.current_time()

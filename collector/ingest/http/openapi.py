@@ -10,7 +10,7 @@ from quart_schema import APIKeySecurityScheme, Info, OpenAPIProvider, QuartSchem
 from collector import __version__
 from collector.config import CollectorConfig
 from collector.formats.frames import FORMATS
-from collector.ingest.http.app import OPEN_ROUTES
+from collector.ingest.http.probes import OPEN_ROUTES
 from collector.status.status import ServiceStatus
 from collector.supervision.edits import Changes
 

@@ -1,12 +1,25 @@
-"""Health: whether the service lives and accepts events, in a word for machines or check by check for a person."""
+"""Probes: whether the service lives and accepts events, in a word for machines or check by check for a person."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from collector.errors import NotReady
 from collector.ingest.http.problems import Answer, answer_for, json_answer
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from collector.status.status import ConfigState, Status
+    from collector.store.journal import Journal
+    from collector.supervision.supervisor import Supervisor
+
+# Routes that anyone may ask, by their endpoints.
+OPEN_ROUTES = frozenset({"livez", "readyz"})
+# States in which a collector keeps events and can't do more with them until something is mended.
+_TROUBLED = {"undelivered", "misconfigured", "crashed"}
+_WITHHELD = "GET / says more"
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
 
@@ -24,6 +37,25 @@ class Check:
         return f"[-]{self.name} failed: {self.trouble}" if self.is_vital else f"[!]{self.name}: {self.trouble}"
 
 
+class Probes:
+    """Looks at all that may be wrong with the service."""
+
+    def __init__(self, supervisor: Supervisor, journal: Journal) -> None:
+        self._supervisor = supervisor
+        self._journal = journal
+
+    def checks(self, *, is_trusted: bool) -> list[Check]:
+        """Return what was looked at; who isn't trusted is told of collectors and config without their words."""
+        status, limit = self._supervisor.service_status(), self._supervisor.config.limits.max_buffered_bytes
+        is_full = self._journal.buffered_bytes_in_all >= limit
+        return [
+            Check("disk", self._journal.trouble, is_vital=True),
+            Check("room", f"{limit} bytes are undelivered, as many as may wait; events are refused" if is_full else ""),
+            Check("config", _config_trouble(status.config, is_trusted=is_trusted)),
+            Check("collectors", _collectors_trouble(status.collectors, is_trusted=is_trusted)),
+        ]
+
+
 def health_answer(route: str, word: str, checks: list[Check], *, is_verbose: bool) -> Answer:
     """Answer 200 with a word if no vital check fails, else 503; ``is_verbose``: in Kubernetes' form, a line a check."""
     failed = next((check for check in checks if check.trouble and check.is_vital), None)
@@ -37,3 +69,18 @@ def health_answer(route: str, word: str, checks: list[Check], *, is_verbose: boo
 
 def _in_words(refusal: Answer, text: str) -> Answer:
     return Answer(refusal.status, text.encode(), {**refusal.headers, **_TEXT})
+
+
+def _config_trouble(config: ConfigState, *, is_trusted: bool) -> str:
+    if config.error:
+        return f"the last edit isn't in force: {config.error if is_trusted else _WITHHELD}"
+    if config.needs_restart:
+        return f"a restart is needed to take in what changed: {', '.join(config.needs_restart)}"
+    return ""
+
+
+def _collectors_trouble(collectors: Sequence[Status], *, is_trusted: bool) -> str:
+    troubled = [f"{one.id} ({one.state})" for one in collectors if one.state in _TROUBLED]
+    if not troubled:
+        return ""
+    return f"{len(troubled)} of {len(collectors)} in trouble: {', '.join(troubled) if is_trusted else _WITHHELD}"

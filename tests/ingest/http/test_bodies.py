@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.config import Limits
-from collector.errors import BadBody, BodyTooLarge, BodyTooSlow, NotReady
-from collector.ingest.http.bodies import Bodies, Place, announced_length, max_bytes, read_body
+from collector.errors import BadBody, BodyTooLarge, BodyTooSlow
+from collector.ingest.http.bodies import announced_length, read_body
+from collector.ingest.room import Bodies, Place
 
 LIMIT = Limits().max_body_bytes
 GIB = 2**30
@@ -23,7 +24,8 @@ MEASURE = """
 import sys, trio
 from pathlib import Path
 from collector.errors import BodyTooLarge
-from collector.ingest.http.bodies import Bodies, Place, read_body
+from collector.ingest.http.bodies import read_body
+from collector.ingest.room import Bodies, Place
 
 async def chunks(body, size):
     for start in range(0, len(body), size):
@@ -63,11 +65,6 @@ async def _read(body, encoding="", limit=LIMIT, size=64 * 1024):
 def place():
     """A place among no others, for a body of any size."""
     return Place(Bodies(), 0)
-
-
-@pytest.mark.parametrize(("format_", "limit"), [("json", 1), ("ndjson", 1), ("csv", 1), ("arrow", 2), ("parquet", 2)])
-def test_each_format_has_its_limit(format_, limit):
-    assert max_bytes(Limits(max_body_bytes=1, max_typed_body_bytes=2), format_) == limit
 
 
 @pytest.mark.parametrize(
@@ -194,38 +191,3 @@ def test_a_bomb_of_a_gibibyte_is_refused_within_twice_the_limits_memory(tmp_path
         timeout=60,
     )
     assert int(done.stdout) < 2 * LIMIT + MIB  # a MiB for what the interpreter does meanwhile
-
-
-# Places
-
-
-LIMITS = Limits(max_concurrent_bodies=2, max_concurrent_body_bytes=100)
-
-
-def test_more_bodies_than_the_limit_wait_for_another_time():
-    bodies = Bodies()
-    told = "2 other requests are being read"
-    with bodies.admit(LIMITS, 1), bodies.admit(LIMITS, 1), pytest.raises(NotReady, match=told), bodies.admit(LIMITS, 1):
-        pytest.fail("there was no place")
-    with bodies.admit(LIMITS, 1):
-        assert (bodies.count, bodies.size) == (1, 1)
-
-
-def test_a_body_alone_fits_whatever_its_size():
-    bodies = Bodies()
-    with bodies.admit(LIMITS, 1000) as alone:
-        alone.grow_to(2000)
-        with pytest.raises(NotReady), bodies.admit(LIMITS, 1):
-            pytest.fail("there was no place")
-    assert (bodies.count, bodies.size) == (0, 0)
-
-
-def test_a_body_takes_its_announced_length_at_once_and_more_as_it_arrives():
-    bodies = Bodies()
-    with bodies.admit(LIMITS, 60) as first, bodies.admit(LIMITS, 0) as second:
-        second.grow_to(40)
-        first.grow_to(50)  # it has as many
-        with pytest.raises(NotReady, match="nothing was kept"):
-            second.grow_to(41)
-        assert bodies.size == 100
-    assert (bodies.count, bodies.size) == (0, 0)

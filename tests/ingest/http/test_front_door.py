@@ -85,7 +85,7 @@ async def asked(make_service, *, front_door, **fields):
     with trio.fail_after(30):
         async with make_service(**fields) as service, service.serving(front_door=front_door):
             if front_door:
-                service.front_door = Watched(service.intake, service.draining)
+                service.front_door = service.make_front_door(Watched)
             async with await trio.open_tcp_stream("127.0.0.1", service.port) as stream:
                 yield service, stream
 

@@ -1,0 +1,160 @@
+"""Admin: references and configs come in, and what is known of collectors goes out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from collector.config import CollectorConfig
+from collector.config.model import check_id
+from collector.config.workspace import MASK, is_from_environment
+from collector.errors import BadBody, ConfigConflict, ConfigError
+from collector.formats.json_body import loads
+from collector.ingest.http.head import entity_tag
+from collector.ingest.http.problems import json_answer
+from collector.ingest.http.receiving import SMALL_BODY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
+    from collector.ingest.http.head import Head
+    from collector.ingest.http.problems import Answer
+    from collector.ingest.http.receiving import Receiving
+    from collector.store.journal import Journal
+    from collector.store.records import Batch
+    from collector.supervision.supervisor import Supervisor
+
+# A config is looked at as a whole each time that one of all is saved; that of a thousand legacy metrics has 400 kB.
+MAX_CONFIG = 2_000_000
+
+
+class Admin:
+    """Answers all that is asked about collectors, but for their events."""
+
+    def __init__(self, supervisor: Supervisor, journal: Journal, receiving: Receiving) -> None:
+        self._supervisor = supervisor
+        self._journal = journal
+        self._receiving = receiving
+        self._threads = trio.CapacityLimiter(4)
+
+    async def take_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
+        """Make the rows of a body the reference, from the next batch on."""
+        self._supervisor.pipeline(collector_id)
+        async with self._receiving.open_frame(head, chunks) as frame:
+            if not frame.rows:
+                raise BadBody("the reference has no rows; a report compares with at least one")
+            await self._take_edits()
+            self._supervisor.pipeline(collector_id)
+            await self._supervisor.set_reference(collector_id, frame)
+        return json_answer({}, 201)
+
+    async def take_config(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
+        """Add or replace a collector, once its config has been checked whole."""
+        limit = min(self._supervisor.config.limits.max_body_bytes, MAX_CONFIG)
+        async with self._receiving.open_body(head, chunks, limit) as body:
+            await self._take_edits()
+            if len(body) <= SMALL_BODY:
+                config = self._read_config(collector_id, body)
+            else:
+                config = await trio.to_thread.run_sync(self._read_config, collector_id, body, limiter=self._threads)
+        await self._supervisor.check(config)
+        await self._supervisor.put(config, head.agree)
+        return _config_answer(config, 201)
+
+    def config(self, collector_id: str) -> Answer:
+        """Show a collector's config, but for its secret."""
+        return _config_answer(self._supervisor.pipeline(collector_id).config)
+
+    async def reload(self) -> Answer:
+        """Take what was edited in the config file; say what that changed."""
+        return json_answer(await self._supervisor.reload())
+
+    async def logs(self, collector_id: str) -> Answer:
+        """Tell what became of a collector's batches, newest first."""
+        self._supervisor.pipeline(collector_id)
+        return json_answer(await self._journal.logs(collector_id))
+
+    async def flush(self, collector_id: str) -> Answer:
+        """Seal what waits, and have it evaluated."""
+        batch = await self._supervisor.pipeline(collector_id).flush()
+        if batch is None:
+            return json_answer({"batch_id": None, "rows": 0})
+        return json_answer({"batch_id": batch.id, "rows": batch.rows}, 202)
+
+    async def failed(self, collector_id: str) -> Answer:
+        """List the batches whose report failed, oldest first; they are kept."""
+        batches = await self._supervisor.pipeline(collector_id).failed()
+        return json_answer([_shown(batch) for batch in batches])
+
+    async def retry(self, collector_id: str) -> Answer:
+        """Have the batches evaluated again whose report failed."""
+        batches = await self._supervisor.pipeline(collector_id).retry()
+        return json_answer([_shown(batch) for batch in batches], 202)
+
+    async def delete(self, collector_id: str, head: Head) -> Answer:
+        """Remove a collector with all its events."""
+        await self._take_edits()
+        rows = await self._supervisor.delete(collector_id, head.agree)
+        return json_answer({"id": collector_id, "rows_dropped": rows})
+
+    def status(self) -> Answer:
+        """Say how the service and each collector stand."""
+        return json_answer(self._supervisor.service_status())
+
+    async def _take_edits(self) -> None:
+        """Have an edit of the config file come before a client's change, which would be saved over it."""
+        if not self._supervisor.config.autosave:
+            return
+        try:
+            await self._supervisor.reload()
+        except ConfigError as error:
+            raise ConfigConflict(
+                f"the config file was edited, and can't be taken so: {error}; have that mended, then repeat the change"
+            ) from error
+
+    def _read_config(self, collector_id: str, body: bytes) -> CollectorConfig:
+        try:
+            check_id(collector_id)
+        except ValueError as error:
+            raise ConfigError.at(str(error), "id") from error
+        data = loads(body)
+        config = CollectorConfig.parse({**data, "id": collector_id} if isinstance(data, dict) else data)
+        if config.is_posted or (isinstance(data, dict) and "is_posted" in data):
+            raise ConfigError.at("a client can't say this; the operator can, in the config file", "is_posted")
+        known = self._supervisor.config.collectors.get(collector_id)
+        if known is not None:
+            config = config.unmasked(known)
+        self._check_secret(config)
+        if config.api_secret == MASK and known is not None:
+            config = config.model_copy(update={"api_secret": known.api_secret})
+        config.secret()
+        return config.model_copy(update={"is_posted": known is None or known.is_posted or _names_others(config, known)})
+
+    def _check_secret(self, config: CollectorConfig) -> None:
+        """Let a client name a secret that it doesn't know only as the operator has it, for the same api_url."""
+        secret = config.api_secret
+        if secret is None or (secret != MASK and not is_from_environment(secret)):
+            return
+        known = self._supervisor.config.collectors.get(config.id)
+        if known is None or known.api_url != config.api_url or secret not in {MASK, known.api_secret}:
+            raise ConfigError.at(
+                "a client may leave it masked, or as ${NAME}, only as it stands in this collector's config and for "
+                "the same api_url; write the secret itself, or have the operator write it into the config file",
+                "api_secret",
+            )
+
+
+def _config_answer(config: CollectorConfig, status: int = 200) -> Answer:
+    answer = json_answer(config.masked(), status)
+    return replace(answer, headers={**answer.headers, "ETag": entity_tag(config)})
+
+
+def _names_others(config: CollectorConfig, known: CollectorConfig) -> bool:
+    """Tell whether a posted config names other places than the operator's."""
+    return (config.reference_path, config.api_url) != (known.reference_path, known.api_url)
+
+
+def _shown(batch: Batch) -> dict[str, Any]:
+    return {"batch_id": batch.id, "rows": batch.rows, "error": batch.error, "attempts": batch.attempts}

@@ -1,0 +1,316 @@
+import gzip
+import io
+import json
+from operator import attrgetter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import trio
+import zstandard
+from fakes import collector_config
+
+from collector.config import CollectorServiceConfig
+from collector.errors import BodyTooLarge, BufferFull, NotReady, UnknownCollector
+from collector.ingest.http.head import Head
+from collector.ingest.http.receiving import SMALL_BODY, Receiving
+from collector.ingest.intake import Intake
+
+ROW = b'{"a": {"0": 1}}'
+TABLE = pa.table({"a": [1, 2, 3]})
+
+
+def _stream(table=TABLE, **options):
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def _parquet(table=TABLE):
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def _detail(answer, status):
+    body = answer.json()
+    assert (answer.status_code, body["status_code"]) == (status, status)
+    return body["detail"]
+
+
+# Kinds of bodies
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "rows"),
+    [
+        (None, ROW, 1),
+        ("application/json", b'{"a": [1, 2]}', 2),
+        ("application/x-www-form-urlencoded", ROW, 1),
+        ("text/plain", ROW, 1),
+        ("application/x-ndjson; charset=utf-8", b'{"a": 1}\n{"a": 2}\n', 2),
+        ("text/csv", b"a\n1\n2\n", 2),
+        ("application/vnd.apache.arrow.stream", _stream(), 3),
+        ("application/vnd.apache.parquet", _parquet(), 3),
+        ("application/json", b'{"a": {"0": NaN, "1": Infinity}}', 2),
+        ("application/json", b"{}", 0),
+        ("application/json", b'{"a": {}}', 0),
+    ],
+)
+async def test_data_comes_in_many_forms(service, content_type, body, rows):
+    headers = {"content_type": content_type} if content_type else {}
+    assert (await service.post("/main/data", body, **headers)).status_code == 201
+    assert service.rows() == rows
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [
+        ("identity", bytes),
+        ("gzip", gzip.compress),
+        ("GZIP", gzip.compress),
+        ("zstd", zstandard.ZstdCompressor().compress),
+    ],
+)
+async def test_data_may_be_compressed(service, encoding, compress):
+    assert (await service.post("/main/data", compress(ROW), content_encoding=encoding)).status_code == 201
+    assert service.rows() == 1
+
+
+async def test_a_config_and_a_reference_may_be_compressed(service):
+    config = gzip.compress(json.dumps(collector_config().model_dump()).encode())
+    assert (await service.post("/new", config, content_encoding="gzip")).status_code == 201
+    assert (await service.post("/new/reference", gzip.compress(ROW), content_encoding="gzip")).status_code == 201
+
+
+async def test_a_large_body_is_checked_as_a_small_one_is(service):
+    body = json.dumps({"a": list(range(SMALL_BODY))}).encode()
+    assert len(body) > SMALL_BODY
+    assert (await service.post("/main/data", body)).status_code == 201
+    assert service.rows() == SMALL_BODY
+    assert "JSON is malformed" in _detail(await service.post("/main/data", body[:-1]), 400)
+
+
+@pytest.mark.parametrize("path", ["/main/data", "/main/reference", "/main"])
+@pytest.mark.parametrize(
+    ("headers", "body", "told"),
+    [
+        ({}, b"", "the body is empty"),
+        ({}, b" \n", "the body is empty"),
+        ({}, b"{bad", "JSON is malformed"),
+        ({"content_encoding": "br"}, ROW, "the Content-Encoding 'br' isn't known"),
+        ({"content_encoding": "gzip"}, ROW, "isn't gzip"),
+        ({"content_encoding": "gzip"}, gzip.compress(b"", mtime=0), "the body is empty"),
+    ],
+)
+async def test_a_bad_body_is_refused_on_each_route_and_nothing_is_kept(service, path, headers, body, told):
+    before = service.supervisor.config
+    assert told in _detail(await service.post(path, body, **headers), 400)
+    assert (service.rows(), service.supervisor.references) == (0, [])
+    assert service.supervisor.config == before
+
+
+@pytest.mark.parametrize("body", [b"5", b'"hello"', b"null", b"[1,2]", b'{"a": 1}'])
+async def test_what_is_no_table_is_refused(service, body):
+    assert _detail(await service.post("/main/data", body), 400)
+    assert service.rows() == 0
+
+
+# Limits
+
+
+def _sent_in_chunks(body):
+    async def chunks():
+        for start in range(0, len(body), 10):
+            yield body[start : start + 10]
+
+    return chunks()
+
+
+@pytest.mark.parametrize("sent", [bytes, _sent_in_chunks], ids=["with length", "in chunks"])
+@pytest.mark.parametrize("path", ["/main/data", "/main/reference", "/main"])
+async def test_a_body_over_its_limit_is_too_large(open_service, path, sent):
+    async with open_service(limits={"max_body_bytes": 20}) as service:
+        body = json.dumps({"a": [1] * 10}).encode()
+        answer = await service.http.post(path, content=sent(body))
+        assert "the limit is 20 bytes" in _detail(answer, 413)
+        assert (service.rows(), service.supervisor.references) == (0, [])
+
+
+@pytest.mark.parametrize("take", ["receiving.take_data", "admin.take_reference", "admin.take_config"])
+async def test_a_body_that_announces_too_much_is_not_read_at_all(open_service, take):
+    async with open_service(limits={"max_body_bytes": 20}) as service:
+        with pytest.raises(BodyTooLarge):
+            await attrgetter(take)(service)("main", Head(content_length="21"), Unread())
+
+
+async def test_typed_bodies_have_a_limit_of_their_own(open_service):
+    body = _stream()
+    limits = {"max_body_bytes": 1, "max_typed_body_bytes": len(body)}
+    arrow = {"content_type": "application/vnd.apache.arrow.stream"}
+    async with open_service(limits=limits) as service:
+        assert (await service.post("/main/data", body, **arrow)).status_code == 201
+        assert (await service.post("/main/data", body + b"\0", **arrow)).status_code == 413
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress], ids=["gzip", "zstd"])
+async def test_the_limit_is_of_the_body_after_decompression(open_service, compress):
+    body = compress(b" " * 10_000)
+    encoding = "gzip" if compress is gzip.compress else "zstd"
+    assert len(body) < 1000
+    async with open_service(limits={"max_body_bytes": 1000}) as service:
+        assert (await service.post("/main/data", body, content_encoding=encoding)).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("content_type", "write"),
+    [
+        ("application/vnd.apache.parquet", _parquet),
+        ("application/vnd.apache.arrow.stream", lambda table: _stream(table, compression="zstd")),
+    ],
+)
+async def test_what_formats_compress_by_themselves_counts_decompressed_too(open_service, content_type, write):
+    """The limit is "of an Arrow or parquet body, after decompression": a bomb may hide in its pages as well."""
+    body = write(pa.table({"a": pa.array([7] * 1_000_000)}))
+    limit = 1_000_000
+    assert len(body) < limit < 8 * 1_000_000
+    async with open_service(limits={"max_typed_body_bytes": limit}) as service:
+        assert (await service.post("/main/data", body, content_type=content_type)).status_code == 413
+
+
+async def test_a_body_that_does_not_come_in_time_is_refused(open_app, autojump_clock):
+    async def halting():
+        yield b'{"a": '
+        await trio.sleep_forever()
+
+    async with open_app(limits={"body_timeout": 5}) as service:
+        answer = await service.http.post("/main/data", content=halting())
+        assert "didn't arrive within 5 s" in _detail(answer, 408)
+        assert service.rows() == 0
+
+
+class FullJournal:
+    """Holds as many bytes as a test says."""
+
+    def __init__(self, of_collector=0, in_all=0):
+        self.buffered_bytes_in_all = in_all
+        self._of_collector = of_collector
+
+    def buffered_bytes(self, _collector_id):
+        return self._of_collector
+
+
+class Unread:
+    def __aiter__(self):
+        pytest.fail("the body was read")
+
+
+@pytest.mark.parametrize(
+    ("collector_id", "of_collector", "in_all", "error"),
+    [
+        ("nobody", 100, 100, UnknownCollector),
+        ("main", 100, 100, BufferFull),
+        ("main", 99, 100, NotReady),
+        ("main", 99, 99, BodyTooLarge),
+    ],
+)
+async def test_what_is_refused_before_the_body_is_read_and_in_which_order(
+    service, collector_id, of_collector, in_all, error
+):
+    limits = {"max_body_bytes": 20, "max_collector_bytes": 100, "max_buffered_bytes": 100}
+    service.supervisor.config = CollectorServiceConfig.parse({"limits": limits}).with_collector(collector_config())
+    receiving = Receiving(Intake(service.supervisor, FullJournal(of_collector, in_all), None), None)
+    with pytest.raises(error):
+        await receiving.take_data(collector_id, Head(content_length="21"), Unread())
+
+
+async def test_a_full_buffer_refuses_events_and_nothing_else(open_service):
+    async with open_service(limits={"max_collector_bytes": len(ROW)}) as service:
+        assert (await service.post("/main/data", ROW)).status_code == 201
+        refused = await service.post("/main/data", ROW)
+        assert "as many as may wait" in _detail(refused, 429)
+        assert refused.headers["Retry-After"]
+        assert service.rows() == 1
+        assert (await service.post("/main/reference", ROW)).status_code == 201
+
+
+async def test_a_service_that_is_full_refuses_the_events_of_all(open_service):
+    async with open_service(collectors=("main", "other"), limits={"max_buffered_bytes": len(ROW)}) as service:
+        assert (await service.post("/main/data", ROW)).status_code == 201
+        refused = await service.post("/other/data", ROW)
+        assert "as many as may wait" in _detail(refused, 503)
+        assert refused.headers["Retry-After"]
+        assert service.rows("other") == 0
+
+
+@pytest.mark.parametrize("limit", ["max_concurrent_bodies", "max_concurrent_body_bytes"])
+async def test_a_body_beside_others_beyond_the_limit_is_asked_to_come_later(open_service, limit):
+    answers = []
+
+    async def slow():
+        await service.draining.wait_for_request()
+        answers.append(await service.post("/main/data", ROW))
+        yield ROW
+
+    async with open_service(limits={limit: 1}) as service:
+        assert (await service.post("/main/data", slow())).status_code == 201
+        assert "nothing was kept, try again" in _detail(answers[0], 503)
+        assert answers[0].headers["Retry-After"]
+        assert (await service.post("/main/data", ROW)).status_code == 201
+        assert service.rows() == 2
+
+
+@pytest.mark.parametrize(("limit", "told"), [("max_rows", "2 rows"), ("max_columns", "2 columns")])
+async def test_a_table_over_a_limit_is_told_its_number(open_service, limit, told):
+    async with open_service(limits={limit: 1}) as service:
+        answer = await service.post("/main/data", b'{"a": [1, 2], "b": [3, 4]}')
+        assert f"the body has {told}, the limit is 1" in _detail(answer, 413)
+        assert service.rows() == 0
+
+
+# Idempotency keys
+
+
+@pytest.mark.parametrize("key", ["k" * 256, "k\xff", "k\tk"])
+async def test_what_can_be_no_key_is_refused(service, key):
+    answer = await service.post("/main/data", ROW, idempotency_key=key.encode("latin-1"))
+    assert "an Idempotency-Key has at most 255 characters" in _detail(answer, 400)
+    assert service.rows() == 0
+
+
+async def test_a_request_sent_again_with_its_key_is_kept_once_and_told_so(service):
+    for told in (None, "true"):
+        answer = await service.post("/main/data", ROW, idempotency_key="k")
+        assert (answer.status_code, answer.headers.get("Idempotent-Replayed")) == (201, told)
+    assert service.rows() == 1
+    await service.post("/main/data", ROW)
+    assert service.rows() == 2
+
+
+async def test_a_key_is_that_of_the_body_however_it_was_compressed(service):
+    await service.post("/main/data", ROW, idempotency_key="k")
+    again = await service.post("/main/data", gzip.compress(ROW), idempotency_key="k", content_encoding="gzip")
+    assert (again.status_code, service.rows()) == (201, 1)
+
+
+async def test_a_key_with_another_body_is_refused(service):
+    await service.post("/main/data", ROW, idempotency_key="k")
+    assert "'k' came before" in _detail(await service.post("/main/data", b'{"a": [2]}', idempotency_key="k"), 422)
+    assert service.rows() == 1
+
+
+# Races
+
+
+@pytest.mark.parametrize("path", ["/main/data", "/main/reference"])
+async def test_a_collector_deleted_while_a_body_arrives_takes_nothing(service, path):
+    """Rows that are answered 2xx must not lie with a collector that isn't there."""
+
+    async def slow():
+        yield b'{"a": '
+        assert (await service.http.delete("/main")).status_code == 200
+        yield b"[1]}"
+
+    answer = await service.http.post(path, content=slow())
+    assert (answer.status_code, service.rows()) == (404, 0)
