@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from collector.supervision.checks import find_problems
+from collector.supervision.checks import Checks
 from collector.workers.pool import open_workers
 
 if TYPE_CHECKING:
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 
 def check_config(config: CollectorServiceConfig, base: Path) -> list[Problem]:
-    """Say all that is wrong with the reports and references of a config."""
+    """Return all that is wrong with the reports and references of a config."""
     return trio.run(_check, config, base)
 
 
 async def _check(config: CollectorServiceConfig, base: Path) -> list[Problem]:
     async with open_workers(1, config.evaluation_max_bytes) as workers:
+        checks = Checks(workers, base, base / config.data_dir)
         return [
-            problem
-            for collector in config.collectors.values()
-            for problem in await find_problems(collector, workers, base)
+            problem.under("collectors", collector_id)
+            for collector_id, collector in config.collectors.items()
+            for problem in await checks.find_problems(collector)
         ]

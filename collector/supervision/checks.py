@@ -1,34 +1,45 @@
-"""Checks of a collector's config that need more than its text: Evidently, and the files that it names."""
+"""Whether a collector's config can be taken: the one answer for ``check``, a POST, and an edit of the file."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collector.errors import Problem
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from collector.config import CollectorConfig
     from collector.workers.pool import Workers
 
 
-async def find_problems(
-    config: CollectorConfig, workers: Workers, base: Path, known: CollectorConfig | None = None
-) -> list[Problem]:
-    """Say all that is wrong with a collector's report, workspace and reference.
+@dataclass(frozen=True)
+class Checks:
+    """Looks at configs with Evidently's help, and at the files that they name, which lie in ``base``."""
 
-    What is as in ``known``, a config that is at work already, isn't checked again.
-    """
-    problems = []
-    if known is None or _report(config) != _report(known):
-        problems += await workers.check(config)
-    if problem := config.workspace_problem():
-        problems.append(Problem(("api_url",), problem))
-    reference = config.reference_file(base)
-    if reference is not None and (known is None or config.reference_path != known.reference_path):
-        problems += await workers.check_reference(reference)
-    return [problem.under("collectors", config.id) for problem in problems]
+    workers: Workers
+    base: Path
+    data_dir: Path
+
+    async def find_problems(
+        self, config: CollectorConfig, *, known: CollectorConfig | None = None, is_from_client: bool = False
+    ) -> list[Problem]:
+        """Return all that is wrong with a collector's report, workspace and reference.
+
+        What is as in ``known``, a config that is at work already, isn't checked again. From a client, the reference
+        isn't read: clients send it afterwards, and the original's name an absolute path, which the status tells of.
+        """
+        problems = config.outside(self.base, self.data_dir)
+        if is_from_client and Path(config.reference_path or "").is_absolute():
+            problems = [problem for problem in problems if problem.path != ("reference_path",)]
+        if problem := config.workspace_problem():
+            problems.append(Problem(("api_url",), problem))
+        if known is None or _report(config) != _report(known):
+            problems += await self.workers.check(config)
+        reference = None if is_from_client else config.reference_file(self.base)
+        if reference is not None and (known is None or config.reference_path != known.reference_path):
+            problems += await self.workers.check_reference(reference)
+        return problems
 
 
 def _report(config: CollectorConfig) -> tuple[object, ...]:

@@ -17,11 +17,11 @@ import trio
 from collector import __version__
 from collector.config import CollectorConfig
 from collector.config.files import placed
-from collector.errors import CollectorError, ConfigError, Problem, StorageError, UnknownCollector
+from collector.errors import CollectorError, ConfigError, StorageError, UnknownCollector
 from collector.pipeline.pipeline import Pipeline
 from collector.status.status import ConfigState, ServiceStatus, Status
 from collector.supervision.bulkhead import Running
-from collector.supervision.checks import find_problems
+from collector.supervision.checks import Checks
 from collector.supervision.edits import Changes, changes_between, merge
 from collector.supervision.watching import watch
 
@@ -54,6 +54,7 @@ class Supervisor:
         self.config = file.config.model_copy(update={"collectors": {}})
         self._file = file
         self._tools = tools
+        self._checks = Checks(tools.workers, tools.base, tools.data_dir.path)
         self._running: dict[str, Running] = {}
         self._started = time.time()
         self._config_state = ConfigState(str(file.path), self._started)
@@ -106,17 +107,8 @@ class Supervisor:
         return self._running[collector_id].status()
 
     async def check(self, config: CollectorConfig) -> None:
-        """Check where a collector's config leads, and have Evidently check its report.
-
-        Raises ConfigError with all that is wrong.
-        """
-        problems = config.outside(self._tools.base, self._tools.data_dir.path)
-        if Path(config.reference_path or "").is_absolute():  # clients of the original post theirs: taken, and not read
-            problems = [problem for problem in problems if problem.key != "reference_path"]
-        if problem := config.workspace_problem():
-            problems.append(Problem(("api_url",), problem))
-        problems += await self._tools.workers.check(config)
-        if problems:
+        """Check the config that a client wants for a collector; raise ConfigError with all that is wrong."""
+        if problems := await self._checks.find_problems(config, is_from_client=True):
             raise ConfigError(problems)
 
     async def put(self, config: CollectorConfig, agree: Agreement = _agree) -> None:
@@ -225,13 +217,12 @@ class Supervisor:
         return changes
 
     async def _check_edit(self, edited: CollectorServiceConfig, body: bytes) -> None:
-        base, data_dir = self._tools.base, self._tools.data_dir.path
         problems = []
         for key, config in merge(edited, self._file.config, self.config).collectors.items():
             known = self.config.collectors.get(key)
             if config != known:
-                problems += [problem.under("collectors", key) for problem in config.outside(base, data_dir)]
-                problems += await find_problems(config, self._tools.workers, base, known)
+                found = await self._checks.find_problems(config, known=known)
+                problems += [problem.under("collectors", key) for problem in found]
         if problems:
             raise placed(ConfigError(problems, str(self._file.path)), body)
 

@@ -66,3 +66,9 @@ def test_a_reference_is_looked_for_beside_the_config(found, tmp_path):
     assert [
         str(problem) for problem in check_config(config_of(a={"reference_path": "reference.parquet"}), tmp_path)
     ] == ["collectors.a.reference_path: no such file"]
+
+
+def test_a_path_that_a_client_may_not_name_is_told_before_the_service_runs_into_it(found, tmp_path):
+    config = config_of(a={"is_posted": True, "reference_path": "/elsewhere/reference.parquet"})
+    (told,) = check_config(config, tmp_path)
+    assert str(told).startswith("collectors.a.reference_path: /elsewhere/reference.parquet lies outside")
