@@ -25,7 +25,7 @@ _HAS_NO_TYPE = (ValueError, TypeError, NotImplementedError, OverflowError)
 
 
 def table_of(data: pd.DataFrame | pa.Table) -> pa.Table:
-    """Give a frame's columns their Arrow types. Its index is not kept."""
+    """Return a frame as an Arrow table. Its index is not kept."""
     import pyarrow as pa
 
     if not hasattr(data, "columns"):
@@ -75,7 +75,7 @@ def arrow_body(table: pa.Table) -> bytes:
 
 
 def _columns_of_alike(events: Sequence[dict[Any, Any]]) -> dict[Any, list[Any]] | None:
-    """Give the values of each column; None if the events don't all have the same keys, in the same order.
+    """Return the values of each column; None if the events don't all have the same keys, in the same order.
 
     Most often they do, and row by row it takes half the time: 12 ms rather than 22 for 10 000 events of 20 columns.
     """
@@ -110,7 +110,7 @@ def _names(keys: Iterable[Any]) -> list[str]:
 
 
 def _array_of(values: list[Any]) -> pa.Array:
-    """Give values their Arrow type, as if they were a frame's column."""
+    """Return values as Arrow has them, as if they were a frame's column."""
     import pyarrow as pa
 
     try:
@@ -122,7 +122,7 @@ def _array_of(values: list[Any]) -> pa.Array:
 
 
 def _array(column: pd.Series[Any]) -> pa.Array:
-    """Give a column its Arrow type; one of mixed types, or of a type that is pandas' own, goes as text."""
+    """Return a column as Arrow has it; one of mixed types, or of a type that is pandas' own, goes as text."""
     import pyarrow as pa
 
     with suppress(*_HAS_NO_TYPE):

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from contextlib import asynccontextmanager
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from collector.client import arrow as tables
+from collector.client import arrow
 from collector.client.arrow import ARROW
-from collector.client.buffer import MOST_DOUBLINGS, copied, event_bodies, tell_lost
-from collector.client.requests import pause_after
-from collector.errors import CollectorError, ServiceUnavailable
+from collector.client.buffering import copied, delivery, event_bodies, next_step, tell_lost
+from collector.client.requests import Pause
+from collector.errors import CollectorError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from collector.client.buffer import BufferBounds, Lost
-    from collector.client.requests import AsyncCollectorClient
+    from collector.client.buffering import BufferBounds, Delivery, Lost, Sending
 
 _log = logging.getLogger(__name__)
+
+
+class _Client(Protocol):
+    async def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool: ...  # noqa: A002
 
 
 class AsyncEventBuffer:
@@ -33,9 +34,7 @@ class AsyncEventBuffer:
     ``sent``, ``refused`` and ``dropped`` count its events by what became of them.
     """
 
-    def __init__(
-        self, client: AsyncCollectorClient, collector_id: str, bounds: BufferBounds, on_lost: Lost | None
-    ) -> None:
+    def __init__(self, client: _Client, collector_id: str, bounds: BufferBounds, on_lost: Lost | None) -> None:
         self._client = client
         self._id = collector_id
         self._bounds = bounds
@@ -96,7 +95,7 @@ class AsyncEventBuffer:
             raise problem
 
     def take_problem(self) -> CollectorError | None:
-        """Give the first refusal that nobody was told of."""
+        """Return the first refusal that nobody was told of."""
         problem, self._problem = self._problem, None
         return problem
 
@@ -123,8 +122,8 @@ class AsyncEventBuffer:
 
     async def _deliver(self, events: list[dict[str, Any]]) -> None:
         try:
-            for body in await anyio.to_thread.run_sync(event_bodies, events):
-                await self._send_body(body)
+            bodies = await anyio.to_thread.run_sync(event_bodies, events)
+            await self._run(delivery(self._id, bodies))
         except CollectorError as error:
             self.refused += len(events)
             self._problem = self._problem or error
@@ -135,24 +134,25 @@ class AsyncEventBuffer:
         self._settled.set()
         self._settled = anyio.Event()
 
-    async def _send_body(self, body: bytes) -> None:
-        key = str(uuid.uuid4())
-        for attempt in count():
-            try:
-                await self._client.send_body(self._id, body, ARROW, key)
-            except ServiceUnavailable as error:
-                _log.warning("%s; events of %s wait", error, self._id)
-                await anyio.sleep(pause_after(min(attempt, MOST_DOUBLINGS), error))
-            else:
-                return
+    async def _run(self, steps: Delivery) -> None:
+        problem = None
+        while (step := next_step(steps, problem)) is not None:
+            problem = await (anyio.sleep(step.seconds) if isinstance(step, Pause) else self._send(step))
+
+    async def _send(self, sending: Sending) -> CollectorError | None:
+        try:
+            await self._client.send_body(self._id, sending.body, ARROW, sending.key)
+        except CollectorError as error:
+            return error
+        return None
 
 
 @asynccontextmanager
 async def open_buffer(
-    client: AsyncCollectorClient, collector_id: str, bounds: BufferBounds, on_lost: Lost | None
+    client: _Client, collector_id: str, bounds: BufferBounds, on_lost: Lost | None
 ) -> AsyncIterator[AsyncEventBuffer]:
     """Open a buffer whose sending task ends with the block; see AsyncCollectorClient.buffered."""
-    await anyio.to_thread.run_sync(tables.load)
+    await anyio.to_thread.run_sync(arrow.load)
     buffer = AsyncEventBuffer(client, collector_id, bounds, on_lost)
     failed: Exception | None = None
     try:

@@ -10,26 +10,22 @@ import logging
 import os
 import threading
 import time
-import uuid
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import count
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from collector.client import arrow as tables
-from collector.client.arrow import ARROW, arrow_bodies, table_of_events
-from collector.client.requests import pause_after
-from collector.errors import BadBody, CollectorError, ServiceUnavailable
+from collector.client import arrow
+from collector.client.arrow import ARROW
+from collector.client.buffering import copied, delivery, event_bodies, next_step, tell_lost
+from collector.client.requests import Pause
+from collector.errors import CollectorError, ServiceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Self
 
-    from collector.client.requests import CollectorClient
-
-    Lost = Callable[[list[dict[str, Any]], CollectorError], None]
+    from collector.client.buffering import BufferBounds, Lost, Sending
 
 _log = logging.getLogger(__name__)
 
@@ -38,21 +34,11 @@ FLUSH_TIMEOUT = 30.0
 EXIT_TIMEOUT = 10.0
 # Beyond that, for the last try to end, if it can.
 GRACE = 0.5
-# Of the pause before the next try: a service that comes back is noticed within 6.4 s.
-MOST_DOUBLINGS = 5
 
 
-@dataclass(frozen=True)
-class BufferBounds:
-    """When what waits is sent: at so many rows, or so old; and how much may wait at all."""
-
-    max_rows: int
-    max_delay: float
-    max_waiting: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.max_rows <= self.max_waiting:
-            raise ValueError("max_rows must be at least 1, and max_waiting at least max_rows")
+class _Client(Protocol):
+    def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool: ...  # noqa: A002
+    def close(self) -> None: ...
 
 
 class EventBuffer:
@@ -63,7 +49,7 @@ class EventBuffer:
 
     def __init__(
         self,
-        connect: Callable[[], CollectorClient],
+        connect: Callable[[], _Client],
         collector_id: str,
         bounds: BufferBounds,
         when_full: Literal["block", "drop"],
@@ -79,7 +65,7 @@ class EventBuffer:
         self._is_blocking = when_full == "block"
         self._on_lost = on_lost
         self._is_closed = False
-        tables.load()
+        arrow.load()
         self._begin()
         _open_buffers.add(self)
 
@@ -236,7 +222,7 @@ class EventBuffer:
         is_old = time.monotonic() >= self._since + self._max_delay
         return is_hurried or is_old or len(self._events) >= self._max_rows
 
-    def _deliver(self, client: CollectorClient, events: list[dict[str, Any]]) -> None:
+    def _deliver(self, client: _Client, events: list[dict[str, Any]]) -> None:
         problem = self._problem_with(client, events)
         if problem is not None:
             tell_lost(self._id, events, problem, self._on_lost)
@@ -251,60 +237,33 @@ class EventBuffer:
             self._problem = self._problem or problem
             self._settled.notify_all()
 
-    def _problem_with(self, client: CollectorClient, events: list[dict[str, Any]]) -> CollectorError | None:
-        """Send events, however long it takes, and give what is wrong with them if they are refused."""
+    def _problem_with(self, client: _Client, events: list[dict[str, Any]]) -> CollectorError | None:
+        """Send events, however long it takes, and return what is wrong with them if they are refused."""
+        problem = None
         try:
-            for body in event_bodies(events):
-                self._send_body(client, body)
+            steps = delivery(self._id, event_bodies(events))
+            while (step := next_step(steps, problem)) is not None:
+                problem = self._pause(step.seconds, problem) if isinstance(step, Pause) else self._send(client, step)
         except CollectorError as error:
             return error
         return None
 
-    def _send_body(self, client: CollectorClient, body: bytes) -> None:
-        key = str(uuid.uuid4())
-        for attempt in count():
-            try:
-                client.send_body(self._id, body, ARROW, key)
-            except ServiceUnavailable as error:
-                if attempt == 0:
-                    _log.warning("%s; events of %s wait", error, self._id)
-                if time.monotonic() >= self._deadline:
-                    raise
-                self._pause(pause_after(min(attempt, MOST_DOUBLINGS), error))
-            else:
-                return
+    def _send(self, client: _Client, sending: Sending) -> CollectorError | None:
+        try:
+            client.send_body(self._id, sending.body, ARROW, sending.key)
+        except CollectorError as error:
+            return error
+        return None
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float, problem: CollectorError | None) -> CollectorError | None:
+        """Let time pass; if there is none left, return the problem."""
+        if time.monotonic() >= self._deadline:
+            return problem
         if self._closing.is_set():
             time.sleep(max(0.0, min(seconds, self._deadline - time.monotonic())))
         else:
             self._closing.wait(seconds)
-
-
-def copied(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy an event, so that it stays what it is until it is sent; raise ValueError for one without columns."""
-    copy = dict(event)
-    if not copy:
-        raise ValueError("an event has at least one column")
-    return copy
-
-
-def event_bodies(events: list[dict[str, Any]]) -> list[bytes]:
-    """Write events as bodies; raise BadBody if they can't be."""
-    try:
-        return list(arrow_bodies(table_of_events(events)))
-    except Exception as error:  # a value of the caller's may raise anything when it is written
-        raise BadBody(f"the events can't be put into a table: {error!r}") from error
-
-
-def tell_lost(collector_id: str, events: list[dict[str, Any]], problem: CollectorError, on_lost: Lost | None) -> None:
-    """Tell the log and the caller of events that are lost."""
-    _log.error("%d events of %s are lost: %s", len(events), collector_id, problem)
-    if on_lost is not None:
-        try:
-            on_lost(events, problem)
-        except Exception:  # noqa: BLE001  (the caller's; the events behind these must still be sent)
-            _log.exception("on_lost failed")
+        return None
 
 
 _open_buffers: weakref.WeakSet[EventBuffer] = weakref.WeakSet()

@@ -1,0 +1,156 @@
+"""The client that blocks."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import httpx
+
+from collector.client.arrow import arrow_bodies, arrow_body, table_of
+from collector.client.requests import RETRIES, TIMEOUT, Conversations, Pause, trusted, unreachable
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+    from typing import Self
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from collector.client.buffer import EventBuffer
+    from collector.client.buffering import Lost
+    from collector.client.requests import Config, Outcome, Steps
+
+T = TypeVar("T")
+
+
+class CollectorClient:
+    """Talks to a collector service.
+
+    ``timeout`` is in seconds, for each request; connection errors, 429, 502, 503, 504 and 507 are tried ``retries``
+    times more, with pauses that grow. ``verify`` says whom to trust over TLS, as in httpx: a context, or a file with
+    the certificates of an authority of one's own. Raises RequestRefused for what the service says no to,
+    ServiceUnavailable when it can't be had, ConfigError if the file can't be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://localhost:8001",
+        secret: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
+        verify: ssl.SSLContext | str | bool = True,
+    ) -> None:
+        trust = trusted(verify)
+        self._talk = Conversations(base_url, secret, timeout, retries)
+        self._client = httpx.Client(verify=trust)
+        # A buffer's thread has connections of its own, whatever becomes of these.
+        self._again = partial(CollectorClient, base_url, secret, timeout=timeout, retries=0, verify=trust)
+
+    def create_collector(self, id: str, collector: Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+        """Add or replace a collector; return its config as the service has it."""
+        return self._run(self._talk.create(id, collector))
+
+    def send_data(self, id: str, data: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
+        """Send events, one a row; when it returns they are durable. The index is not kept.
+
+        More than 64 MiB go in several requests; if a later one fails, those before it have been kept.
+        """
+        return self._run(self._talk.send_bodies(id, arrow_bodies(table_of(data))))
+
+    def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool:  # noqa: A002
+        """Send events in any form that the service takes, in one request; return whether they are new to it.
+
+        They aren't if the key came before, in a call of which this is the repetition.
+        """
+        return self._run(self._talk.send_body(id, body, media_type, idempotency_key))
+
+    def buffered(  # noqa: PLR0913  (each is a choice of its own)
+        self,
+        id: str,  # noqa: A002
+        *,
+        max_rows: int = 10_000,
+        max_delay: float = 1.0,
+        max_waiting: int = 100_000,
+        when_full: Literal["block", "drop"] = "block",
+        on_lost: Lost | None = None,
+    ) -> EventBuffer:
+        """Take single events, each in microseconds, and send them from a thread: ``with client.buffered("main") as b``.
+
+        They go as soon as ``max_rows`` wait, so many in a request, or the oldest has waited for ``max_delay`` seconds;
+        at ``close``, at the end of the block, and at the interpreter's exit, but not by ``os._exit`` or a signal that
+        kills. Memory is bounded by ``max_waiting`` events; ``when_full`` says whether one more waits for room or is
+        dropped and counted. The service's absence is sat out. Events that it refuses, or that could not be sent before
+        the end, are lost: logged, counted, and given to ``on_lost`` with the error, in the thread; ``flush`` and
+        ``close`` raise the error. In a forked child the buffer begins empty: what waits is the parent's to send.
+        """
+        from collector.client.buffer import EventBuffer
+        from collector.client.buffering import BufferBounds
+
+        return EventBuffer(self._again, id, BufferBounds(max_rows, max_delay, max_waiting), when_full, on_lost)
+
+    def set_reference(self, id: str, reference: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
+        """Set the reference dataset, from the next batch on."""
+        return self._run(self._talk.set_reference(id, arrow_body(table_of(reference))))
+
+    def get_collector(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Return a collector's config; its secret is masked."""
+        return self._run(self._talk.ask(dict, "GET", id))
+
+    def get_logs(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """Return what became of a collector's last batches, newest first."""
+        return self._run(self._talk.ask(list, "GET", id, "logs"))
+
+    def delete_collector(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered, if it is known."""
+        return self._run(self._talk.ask(dict, "DELETE", id))
+
+    def get_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """List the batches whose report failed, oldest first; they are kept."""
+        return self._run(self._talk.ask(list, "GET", id, "failed"))
+
+    def retry_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """Have the batches evaluated again whose report failed; return them."""
+        return self._run(self._talk.ask(list, "POST", id, "failed"))
+
+    def flush(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Seal and evaluate what waits now; ``batch_id`` is None if nothing does."""
+        return self._run(self._talk.ask(dict, "POST", id, "flush"))
+
+    def status(self) -> dict[str, Any]:
+        """Return how the service, its config file and each of its collectors stand."""
+        return self._run(self._talk.ask(dict, "GET"))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, steps: Steps[T]) -> T:
+        outcome: Outcome = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+            else:
+                outcome = self._send(step)
+
+    def _send(self, request: httpx.Request) -> Outcome:
+        try:
+            return self._client.send(request)
+        except httpx.TransportError as error:
+            return unreachable(request, error)

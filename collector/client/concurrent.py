@@ -1,0 +1,146 @@
+"""The client for trio and asyncio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from collector.client.arrow import arrow_bodies, arrow_body, table_of
+from collector.client.requests import RETRIES, TIMEOUT, Conversations, Pause, trusted, unreachable
+
+if TYPE_CHECKING:
+    import ssl
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+    from typing import Self
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from collector.client.async_buffer import AsyncEventBuffer
+    from collector.client.buffering import Lost
+    from collector.client.requests import Config, Outcome, Steps
+
+T = TypeVar("T")
+
+
+class AsyncCollectorClient:
+    """Talks to a collector service from trio or asyncio; like CollectorClient."""
+
+    def __init__(
+        self,
+        base_url: str = "http://localhost:8001",
+        secret: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
+        verify: ssl.SSLContext | str | bool = True,
+    ) -> None:
+        self._talk = Conversations(base_url, secret, timeout, retries)
+        self._client = httpx.AsyncClient(verify=trusted(verify))
+
+    async def create_collector(self, id: str, collector: Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+        """Add or replace a collector; return its config as the service has it."""
+        return await self._run(self._talk.create(id, collector))
+
+    async def send_data(self, id: str, data: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
+        """Send events, one a row; when it returns they are durable. The index is not kept.
+
+        More than 64 MiB go in several requests; if a later one fails, those before it have been kept.
+        Cancellation: what was sent before it may have been kept.
+        """
+        bodies = await anyio.to_thread.run_sync(lambda: list(arrow_bodies(table_of(data))))
+        return await self._run(self._talk.send_bodies(id, bodies))
+
+    async def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool:  # noqa: A002
+        """Send events in any form that the service takes, in one request; return whether they are new to it.
+
+        They aren't if the key came before, in a call of which this is the repetition.
+        """
+        return await self._run(self._talk.send_body(id, body, media_type, idempotency_key))
+
+    def buffered(
+        self,
+        id: str,  # noqa: A002
+        *,
+        max_rows: int = 10_000,
+        max_delay: float = 1.0,
+        max_waiting: int = 100_000,
+        on_lost: Lost | None = None,
+    ) -> AbstractAsyncContextManager[AsyncEventBuffer]:
+        """Take single events, and send them from a task of the block: ``async with client.buffered("main") as buffer``.
+
+        They go as soon as ``max_rows`` wait, so many in a request, or the first has waited for ``max_delay`` seconds.
+        When ``max_waiting`` wait, ``send`` waits for room and ``send_nowait`` drops. The service's absence is sat out.
+        Events that it refuses are lost: logged, counted, and given to ``on_lost`` with the error; ``flush`` and the end
+        of the block raise the error. The block ends once all is sent, however long that takes.
+        Cancellation: what is not yet sent is lost, but for the request on its way.
+        """
+        from collector.client.async_buffer import open_buffer
+        from collector.client.buffering import BufferBounds
+
+        return open_buffer(self, id, BufferBounds(max_rows, max_delay, max_waiting), on_lost)
+
+    async def set_reference(self, id: str, reference: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
+        """Set the reference dataset, from the next batch on."""
+        body = await anyio.to_thread.run_sync(lambda: arrow_body(table_of(reference)))
+        return await self._run(self._talk.set_reference(id, body))
+
+    async def get_collector(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Return a collector's config; its secret is masked."""
+        return await self._run(self._talk.ask(dict, "GET", id))
+
+    async def get_logs(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """Return what became of a collector's last batches, newest first."""
+        return await self._run(self._talk.ask(list, "GET", id, "logs"))
+
+    async def delete_collector(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered, if it is known."""
+        return await self._run(self._talk.ask(dict, "DELETE", id))
+
+    async def get_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """List the batches whose report failed, oldest first; they are kept."""
+        return await self._run(self._talk.ask(list, "GET", id, "failed"))
+
+    async def retry_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
+        """Have the batches evaluated again whose report failed; return them."""
+        return await self._run(self._talk.ask(list, "POST", id, "failed"))
+
+    async def flush(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Seal and evaluate what waits now; ``batch_id`` is None if nothing does."""
+        return await self._run(self._talk.ask(dict, "POST", id, "flush"))
+
+    async def status(self) -> dict[str, Any]:
+        """Return how the service, its config file and each of its collectors stand."""
+        return await self._run(self._talk.ask(dict, "GET"))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _run(self, steps: Steps[T]) -> T:
+        outcome: Outcome = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            outcome = await (anyio.sleep(step.seconds) if isinstance(step, Pause) else self._send(step))
+
+    async def _send(self, request: httpx.Request) -> Outcome:
+        try:
+            return await self._client.send(request)
+        except httpx.TransportError as error:
+            return unreachable(request, error)
