@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 import evidently.descriptors
 import evidently.generators
@@ -18,11 +19,13 @@ from evidently.legacy.base_metric import Metric as LegacyMetric
 from evidently.legacy.metric_preset.metric_preset import MetricPreset
 from evidently.legacy.test_preset.test_preset import TestPreset
 from evidently.legacy.tests.base_test import Test as LegacyTest
+from evidently.legacy.utils.generators import BaseGenerator
 from evidently.pydantic_utils import (
     ALLOWED_TYPE_PREFIXES,
     LOADED_TYPE_ALIASES,
     TYPE_ALIASES,
     PolymorphicModel,
+    all_subclasses,
     get_base_class,
 )
 
@@ -33,6 +36,12 @@ MODERN_DESCRIPTORS = (Descriptor,)
 LEGACY_METRICS = (LegacyMetric, MetricPreset)
 LEGACY_TESTS = (LegacyTest, TestPreset)
 
+# What Evidently exports under names of its own: not all of it has an alias.
+_EXPORTS = {
+    Metric: (evidently.presets, evidently.metrics, evidently.generators),
+    LegacyMetric: (evidently.legacy.metric_preset, evidently.legacy.metrics),
+    LegacyTest: (evidently.legacy.test_preset, evidently.legacy.tests),
+}
 _NOUNS: dict[type, str] = {
     Metric: "metric or preset",
     LegacyMetric: "metric or preset",
@@ -56,8 +65,7 @@ def find_class(name: str, bases: Sequence[type], *, legacy: bool) -> type:
         return _by_alias(name, bases)
     if "." in name:
         return _by_path(name, bases, legacy=legacy)
-    exported = _exported(name) if Metric in bases else None
-    return exported or _by_alias(_bare_names(bases).get(name, name), bases)
+    return _exports(bases).get(name) or _by_alias(_bare_names(bases).get(name, name), bases)
 
 
 def find_descriptor_function(name: str) -> Callable[..., Descriptor] | None:
@@ -66,18 +74,23 @@ def find_descriptor_function(name: str) -> Callable[..., Descriptor] | None:
     return function if inspect.isfunction(function) else None
 
 
-def _exported(name: str) -> type | None:
-    """Return what Evidently exports by that name: two names stand for an inner metric too."""
-    modules = (evidently.presets, evidently.metrics, evidently.generators)
-    return next((getattr(module, name) for module in modules if name in module.__all__), None)
+def _exports(bases: Sequence[type]) -> dict[str, type]:
+    """Return what Evidently exports that one of ``bases`` may be, by name: two names stand for an inner metric too."""
+    named = {name: getattr(module, name) for module in _EXPORTS.get(bases[0], ()) for name in module.__all__}
+    return {name: found for name, found in named.items() if _fits(found, bases)}
 
 
 def _by_alias(name: str, bases: Sequence[type]) -> type:
-    for base in bases:
-        key = (get_base_class(base), name)
-        if key in LOADED_TYPE_ALIASES or key in TYPE_ALIASES:
+    for base in _families(bases):
+        if (base, name) in LOADED_TYPE_ALIASES or (base, name) in TYPE_ALIASES:
             return _fitting(name, base.load_alias(name), bases)  # type: ignore[attr-defined]  # all are PolymorphicModels
     raise UnknownTypeError(_unknown(name, bases))
+
+
+def _families(bases: Sequence[type]) -> list[type]:
+    """Return the classes under which Evidently keeps the aliases of ``bases`` and what is derived from them."""
+    found = {get_base_class(derived) for base in bases for derived in (base, *all_subclasses(base))}
+    return sorted(found, key=lambda base: base.__name__)
 
 
 def _by_path(name: str, bases: Sequence[type], *, legacy: bool) -> type:
@@ -95,14 +108,20 @@ def _by_path(name: str, bases: Sequence[type], *, legacy: bool) -> type:
 
 
 def _fitting(name: str, found: object, bases: Sequence[type]) -> type:
-    if inspect.isclass(found) and issubclass(found, tuple(bases)) and not inspect.isabstract(found):
+    if _fits(found, bases):
         return found
     raise UnknownTypeError(f'"{name}" is no {_noun(bases)}')
 
 
+def _fits(found: object, bases: Sequence[type]) -> TypeGuard[type]:
+    """Tell whether a class may be built in the place of ``bases``; legacy suites take generators of them too."""
+    wanted = (*bases, BaseGenerator) if bases[0] in (LegacyMetric, LegacyTest) else tuple(bases)
+    return inspect.isclass(found) and issubclass(found, wanted) and not inspect.isabstract(found)
+
+
 def _unknown(name: str, bases: Sequence[type]) -> str:
     said = f'Unknown alias "{name}"' if ":" in name else f'Unknown {_noun(bases)} "{name}"'
-    candidates = _aliases(bases) if ":" in name else [*_bare_names(bases), *_function_names(bases)]
+    candidates = _aliases(bases) if ":" in name else [*_exports(bases), *_bare_names(bases), *_function_names(bases)]
     near = nearest(name, candidates)
     return said if near is None else f'{said}; did you mean "{near}"?'
 
@@ -116,7 +135,7 @@ def _bare_names(bases: Sequence[type]) -> dict[str, str]:
 
 
 def _aliases(bases: Sequence[type]) -> list[str]:
-    wanted = {get_base_class(base) for base in bases}
+    wanted = _families(bases)
     return sorted(alias for base, alias in {**TYPE_ALIASES, **LOADED_TYPE_ALIASES} if base in wanted)
 
 

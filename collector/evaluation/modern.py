@@ -9,6 +9,7 @@ from evidently import Dataset, Report
 
 from collector.evaluation import snapshot
 from collector.evaluation.cache import REFERENCES
+from collector.evaluation.label_keys import with_label_keys
 from collector.evaluation.prepared import Frames
 from collector.evaluation.report import ModernReport
 from collector.evaluation.result import Drift, Evaluated, Upload, first_drift
@@ -21,7 +22,10 @@ def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Eval
     """Run the report. A metric that fails raises from here as it does in Evidently: it leaves no result of its own."""
     current = _dataset(frames.current, report, definition)
     reference = None if frames.reference is None else _reference(frames, report, definition, job)
-    runnable = Report(report.metrics, tags=report.tags, include_tests=report.include_tests)
+    metrics = with_label_keys(
+        report.metrics, [one.as_dataframe() for one in (current, reference) if one], _targets(definition)
+    )
+    runnable = Report(metrics, tags=report.tags, include_tests=report.include_tests)
     done = runnable.run(
         current,
         reference,
@@ -54,6 +58,10 @@ def _reference(frames: Frames, report: ModernReport, definition: Any, job: Job) 
 
 def _dataset(frame: Any, report: ModernReport, definition: Any) -> Any:
     return Dataset.from_pandas(frame, definition, descriptors=report.descriptors, options=report.options)
+
+
+def _targets(definition: Any) -> list[str]:
+    return [task.target for task in getattr(definition, "classification", None) or []]
 
 
 def _as_texts(metadata: Json) -> Json:

@@ -7,9 +7,9 @@ replaced by the class that it means (see ``catalogue``), and only then are the m
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_type_hints
 
-from evidently._pydantic_compat import SHAPE_SINGLETON, SHAPE_TUPLE, BaseModel, ValidationError
+from evidently._pydantic_compat import SHAPE_SINGLETON, SHAPE_TUPLE, BaseModel, ValidationError, create_model
 from evidently.core.datasets import Descriptor
 from evidently.generators import ColumnMetricGenerator
 from evidently.pydantic_utils import PolymorphicModel
@@ -150,6 +150,8 @@ class Reader:
         """Name the generated metric by its class: by alias, ColumnMetricGenerator finds metrics but no containers."""
         name = walked.pop("metric_type_alias", None) or walked.pop("metric_type", None)
         walked.pop("metric_type", None)
+        if isinstance(walked.get("metric_kwargs"), dict):
+            walked["metric_kwargs"] = _of_metrics(walked["metric_kwargs"])
         try:
             found = find_class(str(name), MODERN_METRICS, legacy=False)
         except UnknownTypeError as error:
@@ -180,7 +182,9 @@ def _accepted(target: Any) -> tuple[Mapping[str, Any], set[str]]:
     parameters = [
         p for p in inspect.signature(target).parameters.values() if p.kind not in _VARIADIC and p.name != "type"
     ]
-    own = {p.name: fields.get(p.name, _field_of_descriptor(p.name, target)) for p in parameters}
+    if inspect.isfunction(target):
+        fields = _fields_of_function(target)
+    own = {p.name: fields.get(p.name) for p in parameters}
     required = {p.name for p in parameters if p.default is p.empty}
     return {**fields, **own}, required
 
@@ -188,8 +192,27 @@ def _accepted(target: Any) -> tuple[Mapping[str, Any], set[str]]:
 _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
-def _field_of_descriptor(name: str, target: Any) -> Any:
-    return Descriptor.__fields__.get(name) if inspect.isfunction(target) else None
+class _Loosely:
+    arbitrary_types_allowed = True
+    smart_union = True
+
+
+def _fields_of_function(function: Any) -> dict[str, Any]:
+    """Return pydantic's description of a function's arguments, so that what is nested in them is walked as well."""
+    hints = get_type_hints(function)
+    arguments: dict[str, Any] = {
+        name: (hints[name], ...) for name in inspect.signature(function).parameters if name in hints
+    }
+    fields: dict[str, Any] = create_model(function.__name__, __config__=_Loosely, **arguments).__fields__
+    return fields
+
+
+def _of_metrics(value: Any) -> Any:
+    """Replace each of Evidently's generic tests (``lt(3)``) by the one for metrics in it, as a metric does itself."""
+    if isinstance(value, dict):
+        generic = value.keys() == {"test_name", "metric", "descriptor"}
+        return value["metric"] if generic else {key: _of_metrics(item) for key, item in value.items()}
+    return [_of_metrics(item) for item in value] if isinstance(value, list) else value
 
 
 def _unknown_field(name: str, owner: str, accepted: Mapping[str, Any]) -> str:

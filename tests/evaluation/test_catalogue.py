@@ -1,10 +1,17 @@
+import inspect
 import re
 
 import evidently.generators
+import evidently.legacy.metric_preset
+import evidently.legacy.metrics
+import evidently.legacy.test_preset
+import evidently.legacy.tests
 import evidently.metrics
 import evidently.presets
 import pytest
 from evidently.legacy.metrics import DatasetDriftMetric
+from evidently.llm.templates import BinaryClassificationPromptTemplate
+from evidently.llm.utils.templates import PromptTemplate
 from evidently.pydantic_utils import all_subclasses
 
 from collector.evaluation.catalogue import (
@@ -26,6 +33,27 @@ PUBLIC = [
 @pytest.mark.parametrize(("module", "name"), PUBLIC, ids=lambda value: getattr(value, "__name__", value))
 def test_every_public_name_means_the_class_that_evidently_exports(module, name):
     assert find_class(name, MODERN_METRICS, legacy=False) is getattr(module, name)
+
+
+@pytest.mark.parametrize(
+    ("module", "bases"),
+    [
+        (evidently.legacy.metrics, LEGACY_METRICS),
+        (evidently.legacy.metric_preset, LEGACY_METRICS),
+        (evidently.legacy.tests, LEGACY_TESTS),
+        (evidently.legacy.test_preset, LEGACY_TESTS),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_every_public_legacy_name_means_what_evidently_exports_generators_too(module, bases):
+    for name in module.__all__:
+        if inspect.isclass(exported := getattr(module, name)):
+            assert find_class(name, bases, legacy=True) is exported
+
+
+def test_a_prompt_template_is_found_by_its_bare_name():
+    found = find_class("BinaryClassificationPromptTemplate", (PromptTemplate,), legacy=False)
+    assert found is BinaryClassificationPromptTemplate
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,17 @@ import random
 import evidently.metrics
 import evidently.presets
 import pytest
+from evidently import Report
 from evidently.cli.report import ReportConfig
 from evidently.descriptors import Contains, Sentiment, TextLength
 from evidently.generators import ColumnMetricGenerator
-from evidently.metrics import CategoryCount, GroupBy, MeanValue, MissingValueCount, ValueDrift
+from evidently.metrics import CategoryCount, GroupBy, MeanValue, MinValue, MissingValueCount, ValueDrift
 from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPreset
 from evidently.tests import Reference, eq, gt, is_in, lt
 
+from collector.config import ReportConfig as OurReportConfig
+from collector.evaluation.reader import Reader
+from collector.evaluation.report import read_modern
 from collector.evaluation.worker import check
 
 from .conftest import LEGACY_DRIFT
@@ -203,3 +207,19 @@ def test_no_json_makes_it_raise():
         complaints = check(config, mutated(definition, chance), mutated({"target": "y", "embeddings": {}}, chance))
         assert all(one["message"] and isinstance(one["path"], list) for one in complaints)
         json.dumps(complaints)
+
+
+def test_a_template_in_a_descriptors_function_is_read_by_its_bare_name():
+    template = {"type": "BinaryClassificationPromptTemplate", "target_category": "good", "non_target_category": "bad"}
+    judge = {"type": "LLMEval", "column_name": "answer", "provider": "openai", "model": "m", "template": template}
+    assert check({"metrics": ["DataSummaryPreset"], "descriptors": [judge]}, None, None) == []
+
+
+def test_generic_tests_in_what_from_report_makes_of_a_generator_are_read():
+    generator = ColumnMetricGenerator(MinValue, columns=["age"], metric_kwargs={"tests": [lt(3)]})
+    config = json.loads(OurReportConfig.from_report(Report([generator])).model_dump_json())
+    assert check(config, None, None) == []
+    assert (
+        read_modern(config, Reader()).metrics[0].generate_metrics(None)[0].tests
+        == MinValue(column="age", tests=[lt(3)]).tests
+    )

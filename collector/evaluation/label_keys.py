@@ -1,0 +1,69 @@
+"""Labels as keys of tests: JSON has only text for keys, and Evidently tells ``True``, ``1`` and ``"1"`` apart.
+
+``{"tests": {"true": [...]}}`` of a boolean column is meant for the label ``True``; of a column of text, for ``"true"``.
+What a key means is told by the values of the column that it is about.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from evidently.generators import ColumnMetricGenerator
+
+
+def with_label_keys(metrics: Sequence[Any], frames: Sequence[pd.DataFrame], targets: Sequence[str]) -> list[Any]:
+    """Return the metrics and containers, the keys of their tests by label typed as the labels in ``frames`` are.
+
+    ``targets`` are the columns whose labels metrics without a column of their own are about.
+    """
+    return [_with_label_keys(metric, frames, targets) for metric in metrics]
+
+
+def _with_label_keys(metric: Any, frames: Sequence[pd.DataFrame], targets: Sequence[str]) -> Any:
+    if isinstance(metric, ColumnMetricGenerator):
+        names = metric.columns or {name for frame in frames for name in frame.columns}
+        kwargs = metric.metric_kwargs
+        typed = _typed(metric._metric_type, kwargs, names, frames)  # noqa: SLF001  # an alias finds no containers
+        return metric.copy(update={"metric_kwargs": {**kwargs, **typed}}) if typed else metric
+    names = [metric.column] if hasattr(metric, "column") else targets
+    typed = _typed(type(metric), dict(metric), names, frames)
+    return metric.copy(update=typed) if typed else metric
+
+
+def _typed(kind: Any, given: dict[str, Any], names: Iterable[str], frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
+    """Return those of the arguments ``given`` for a ``kind`` that are tests by label, with typed keys."""
+    by_label = {name: tests for name, tests in given.items() if tests and _is_by_label(kind.__fields__.get(name))}
+    if not by_label:
+        return {}
+    labels = _labels(frame[name] for name in names for frame in frames if name in frame.columns)
+    return {name: {_meant(key, labels): item for key, item in tests.items()} for name, tests in by_label.items()}
+
+
+def _meant(key: Any, labels: dict[str, Any]) -> Any:
+    """Return the label that a key stands for; one that no row has is a number if it is spelt so and none is text."""
+    if not isinstance(key, str) or key in labels:
+        return labels.get(key, key)
+    is_number = key.removeprefix("-").isdecimal() and str(int(key)) == key
+    return int(key) if is_number and not any(isinstance(label, str) for label in labels.values()) else key
+
+
+def _is_by_label(field: Any) -> bool:
+    """Tell whether a model's field has labels for keys: a boolean, a number or a text, where others take text only."""
+    return field is not None and field.key_field is not None and bool(field.key_field.sub_fields)
+
+
+def _labels(columns: Iterable[pd.Series]) -> dict[str, Any]:
+    """Return what each key may mean, by how JSON spells it; a text means itself wherever it is a label."""
+    found: dict[str, Any] = {}
+    for column in columns:
+        if pd.api.types.is_bool_dtype(column.dtype):
+            found |= {"true": True, "false": False}
+        for label in column.unique():
+            if isinstance(label, bool | np.bool_):
+                found.setdefault(str(bool(label)).lower(), bool(label))
+            elif isinstance(label, int | np.integer):
+                found.setdefault(str(int(label)), int(label))
+            elif isinstance(label, str):
+                found[label] = label
+    return found
