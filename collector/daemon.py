@@ -116,7 +116,7 @@ async def serve(
         draining, counts = Draining(), Counts()
         async with (
             _open_door(listener, tls, Door(counts, config.limits.max_connections), draining) as door,
-            open_journal(data_dir.journal, config.durability) as journal,
+            open_journal(data_dir, config.durability) as journal,
             open_workers(config.evaluation_workers, config.evaluation_max_bytes) as workers,
             open_delivery(workers, base) as delivery,
             trio.open_nursery() as nursery,

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from collector.formats.frames import Frame
+from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
 from collector.store.steps.frames import insert_frame
 
@@ -30,7 +31,7 @@ def path(tmp_path):
 
 @pytest.fixture
 async def journal(path):
-    async with open_journal(path) as opened:
+    async with open_journal(DataDir(path.parent)) as opened:
         yield opened
 
 

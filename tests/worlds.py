@@ -93,11 +93,11 @@ class FakeWorkers:
         await trio.lowlevel.checkpoint()
         self.linked.append(ids)
 
-    async def write_part(self, journal, run, target, name):
+    async def write_part(self, directory, run, target, name):
         await trio.lowlevel.checkpoint()
         if self.part_failures:
             raise self.part_failures.pop(0)
-        written = parts.write_part(str(journal), run.collector, run.first, run.last, str(target))
+        written = parts.write_part(str(directory), run.collector, run.first, run.last, str(target))
         return Part(name, written.rows, written.size)
 
     async def write_reference(self, frame, target):
@@ -227,7 +227,7 @@ async def open_world(path, monkeypatch=None, clock=None):
         trio.lowlevel.add_instrument(HoldWhileThreadsWork(clock))
         monkeypatch.setattr("collector.store.journal.time", SimpleNamespace(time=skew.wall))
     with open_data_dir(path / "data") as data_dir:
-        async with open_journal(data_dir.journal) as journal:
+        async with open_journal(data_dir) as journal:
             yield World(journal, data_dir, FakeWorkers(), FakeDelivery(), clocks, path, skew)
 
 

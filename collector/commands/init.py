@@ -14,9 +14,9 @@ from collector.commands.proposal import Proposal
 from collector.commands.references import Reference
 from collector.commands.triggers import trigger_of
 from collector.config import CollectorServiceConfig
-from collector.config.files import write_atomically
 from collector.config.model import CONFIG_PATH, check_id
 from collector.config.workspace import is_uuid
+from collector.disk.files import write_whole
 from collector.errors import CommandError
 from collector.wording import did_you_mean
 
@@ -89,8 +89,8 @@ def init(given: Given, path: Path, console: Console, ask: Ask, *, may_overwrite:
     path.parent.mkdir(parents=True, exist_ok=True)
     if reference is not None:
         reference.write(path.parent)
-    write_atomically(_schema_path(path), schema)
-    write_atomically(path, _json(config))
+    write_whole(_schema_path(path), schema.encode())
+    write_whole(path, _json(config).encode())
     _say_what_is_next(path, collector_id, console)
 
 

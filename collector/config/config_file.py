@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from collector.config.files import placed, read_bytes, write_atomically
+from collector.config.files import placed, read_bytes
 from collector.config.model import CollectorServiceConfig
 from collector.config.text import with_member, without_member
+from collector.disk.files import write_whole
 from collector.errors import ConfigConflict, ConfigError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class ConfigFile:
             raise ConfigConflict(f"{self.path} is being edited, and saving this change would undo that; repeat it")
         saved = self.config.model_copy(update={"collectors": config.collectors})
         text = self._edited(config) if self.path.exists() else saved.to_text()
-        write_atomically(self.path, text)
+        write_whole(self.path, text.encode())
         self.take(text.encode(), saved)
 
     def _edited(self, config: CollectorServiceConfig) -> str:

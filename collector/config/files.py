@@ -1,17 +1,17 @@
-"""Config files on disk: read with the place of every mistake, written so that a reader never sees half of one."""
+"""Config files: read with the place of every mistake in them."""
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collector.config.text import place_of
 from collector.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from collector.errors import Problem
 
 
@@ -48,33 +48,6 @@ def placed(error: ConfigError, body: bytes) -> ConfigError:
 def _place(text: str, problem: Problem) -> str:
     line, column = place_of(text, problem.path)
     return f"(line {line}, column {column})"
-
-
-def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
-    """Put ``text`` at ``path`` in one step that survives a power cut; a symbolic link's target is written."""
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        os.fchmod(descriptor, mode)  # one that a crash left behind may have another
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(target.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make renames inside a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _parse(text: str, source: str) -> Any:

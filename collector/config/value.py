@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 from pydantic_core import PydanticCustomError
 
-from collector.config.files import parse_json, placed, read_bytes, write_atomically
+from collector.config.files import parse_json, placed, read_bytes
+from collector.disk.files import write_whole
 from collector.errors import MAX_PROBLEMS, ConfigError, Problem
 from collector.wording import did_you_mean, json_kind
 
@@ -71,7 +72,7 @@ class Value(BaseModel):
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the value to a JSON file, atomically, readable by its owner only."""
-        write_atomically(Path(path), self.to_text())
+        write_whole(Path(path), self.to_text().encode())
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:

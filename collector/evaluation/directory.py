@@ -16,7 +16,7 @@ from evidently.legacy.ui.base import Project as LegacyProject
 from evidently.legacy.utils import NumpyEncoder
 from evidently.sdk.models import ProjectModel
 
-from collector.disk import durable
+from collector.disk.files import sync_directory, written_beside
 from collector.generation import Generation
 from collector.workers.exchange import Delivery, Json
 
@@ -88,14 +88,14 @@ def _snapshot_id(delivery: Delivery, body: bytes) -> str:
 
 def _appear(root: Path, path: Path, body: bytes, *, replacing: bool) -> None:
     """Give ``path`` its content in one step that the UIs notice; a file that is there already may be replaced."""
-    with durable.written_beside(root, body, _SHARED_MODE) as scratch:
+    with written_beside(root, body, _SHARED_MODE) as scratch:
         try:
             os.link(scratch, path)
         except OSError as error:  # there is one already, or a file system has no links
             if replacing or not isinstance(error, FileExistsError):
                 scratch.replace(path)
                 _write_first_byte_again(path, body)
-    durable.sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def _write_first_byte_again(path: Path, body: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from evidently.core.serialization import SnapshotModel
 from evidently.legacy.utils import NumpyEncoder
 
-from collector.disk import durable
+from collector.disk.files import write_whole
 from collector.evaluation.prepared import Frames
 from collector.workers.exchange import Job, Json
 
@@ -73,7 +73,7 @@ def link_datasets(path: str, ids: dict[str, str]) -> int:
 
 def _rewrite(path: str, body: Json) -> int:
     encoded = encode(body)
-    durable.replace(Path(path), encoded)
+    write_whole(Path(path), encoded)
     return zlib.crc32(encoded)
 
 

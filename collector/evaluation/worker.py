@@ -8,7 +8,7 @@ from pathlib import Path
 import evidently
 import evidently.core.report
 
-from collector.disk import durable
+from collector.disk.files import write_whole
 from collector.evaluation import datasets, directory, legacy, modern, snapshot
 from collector.evaluation.check import complaints_of
 from collector.evaluation.definition import read_column_mapping, read_data_definition
@@ -60,7 +60,7 @@ def evaluate(job: Job) -> Outcome | Failure | Damage:
             said += " (has the batch a column of this name?)"
         return {"ok": False, "error": f"{type(error).__name__}: {said}", "traceback": traceback.format_exc()}
     for path, body in files.items():
-        durable.replace(Path(path), body)
+        write_whole(Path(path), body)
     return outcome
 
 

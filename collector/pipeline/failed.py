@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
+from collector.disk.files import link_or_copy
 from collector.fault_points import reach
 
 if TYPE_CHECKING:
@@ -46,7 +46,4 @@ async def _move_parts(work: Work, batch: Batch, folder: str) -> None:
 def _link(paths: dict[Path, Path]) -> None:
     for old, new in paths.items():
         if not new.exists():
-            try:
-                new.hardlink_to(old)
-            except OSError:  # not every file system has them
-                shutil.copy2(old, new)
+            link_or_copy(old, new)

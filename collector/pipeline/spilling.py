@@ -50,7 +50,7 @@ class Spilling:
                 return False
             name = work.data_dir.new_part()
             target = work.data_dir.path / name
-            part = await work.tools.workers.write_part(work.data_dir.journal, run, target, name)
+            part = await work.tools.workers.write_part(work.data_dir.path, run, target, name)
             reach("part written")
             try:
                 is_moved = await work.journal.spill(run, part)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from collector.config.files import sync_directory
 from collector.disk.checksums import body_checksum
+from collector.disk.files import PRIVATE, sync_directory, sync_file, write_whole
 from collector.disk.refusals import refusal
 from collector.formats.frames import StoredBody
 
@@ -70,7 +71,7 @@ class BodyFile:
 
     def _write(self, data: bytes) -> None:
         if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
@@ -96,30 +97,11 @@ def write_body_again(path: Path) -> None:
     A second fsync would prove nothing, as the kernel takes the pages for written; should they have been lost, the
     body's checksum tells when its part is made.
     """
-    fresh = path.with_suffix(".tmp")
-    try:
-        with path.open("rb") as old, open(fresh, "wb", opener=_private) as new:
-            shutil.copyfileobj(old, new)
-            new.flush()
-            os.fsync(new.fileno())
-        fresh.replace(path)
-    except FileNotFoundError:
-        return
-    finally:
-        fresh.unlink(missing_ok=True)
+    with suppress(FileNotFoundError), path.open("rb") as old:
+        write_whole(path, lambda new: shutil.copyfileobj(old, new))
 
 
 def sync_body(path: Path) -> None:
     """Have a file on the disk; one that is gone has become a part, which is."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    with suppress(FileNotFoundError):
+        sync_file(path)

@@ -15,11 +15,12 @@ import trio
 
 from collector.disk.refusals import is_damage
 from collector.store.connect import read_only
-from collector.store.data_dir import DataDir
 from collector.store.opening import CHECKED_FIRST, find_fault
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from collector.store.data_dir import DataDir
 
 _log = structlog.get_logger()
 
@@ -29,7 +30,7 @@ MAX_BYTES = 4 * 1024**3
 _STEPS = 10_000
 
 
-async def inspect(path: Path) -> None:
+async def inspect(data_dir: DataDir) -> None:
     """Check a journal that wasn't checked when it was opened; mark it if it is broken, for Tending to see.
 
     Cancellation: the check is broken off.
@@ -37,11 +38,11 @@ async def inspect(path: Path) -> None:
     is_over = Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_wait_for_end, is_over)
-        fault = await trio.to_thread.run_sync(_find_fault, path, is_over)
+        fault = await trio.to_thread.run_sync(_find_fault, data_dir.journal, is_over)
         nursery.cancel_scope.cancel()
     if fault:
         _log.error("the journal is broken; the service ends, so that its next start recovers it", reason=fault)
-        DataDir(path.parent).journal_mark.touch(0o600)
+        data_dir.journal_mark.touch(0o600)
 
 
 async def _wait_for_end(is_over: Event) -> None:

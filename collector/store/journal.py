@@ -28,16 +28,18 @@ from collector.store.opening import open_database
 from collector.store.records import Batch
 from collector.store.steps import batches, collectors, frames, keys, parts
 from collector.store.tending import Tending
+from collector.store.unsynced import Unsynced
 from collector.store.writer import SMALL_STEP, Writer, nothing_kept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     from collector.config import Retention
     from collector.formats.frames import Frame
+    from collector.store.data_dir import DataDir
     from collector.store.records import Cut, Part, Run, State
-    from collector.store.writer import Order
+    from collector.store.unsynced import Unsynced
+from collector.store.writer import Order
 
 _in_thread = trio.to_thread.run_sync
 
@@ -98,9 +100,18 @@ class Journal:
     Raises StorageError when the disk refuses; nothing is done then.
     """
 
-    def __init__(self, connection: sqlite3.Connection, writer: Writer, health: Health) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        data_dir: DataDir,
+        writer: Writer,
+        health: Health,
+        unsynced: Unsynced,
+    ) -> None:
+        self._data_dir = data_dir
         self._writer = writer
         self._health = health
+        self._unsynced = unsynced
         self._reading = trio.CapacityLimiter(1)
         self._unswept = parts.unswept(connection)
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
@@ -153,7 +164,7 @@ class Journal:
     def _count_frame(self, collector: str, frame: Frame) -> None:
         size = len(frame.body)
         if isinstance(frame.body, StoredBody):
-            self._writer.unsynced_bodies.append(frame.body.name)
+            self._unsynced.add_body(frame.body.name)
         self._waiting[collector].add(frame.rows, size)
         self._count_bytes(collector, size)
 
@@ -197,7 +208,7 @@ class Journal:
             return parts.find_run(db, collector, batch, rows, max_bytes)
 
         def find_beside() -> Run | None:
-            with closing(read_only(self._writer.path)) as db:
+            with closing(read_only(self._data_dir.journal)) as db:
                 db.execute("BEGIN")  # its queries are to see the same
                 return find(db)
 
@@ -239,7 +250,7 @@ class Journal:
                 bodies = await self._writer.execute(lambda db: parts.sweep(db, collector), size=SMALL_STEP)
                 if bodies is None:
                     return
-                self._writer.unneeded_bodies += bodies
+                self._unsynced.add_unneeded(bodies)
                 reach("swept")
 
     # Batches
@@ -365,7 +376,7 @@ class Journal:
             self._count_bytes(collector, -self._buffered[collector])
 
         rows, paths, ids, bodies = await self._writer.execute(lambda db: collectors.forget(db, collector), count)
-        self._writer.unneeded_bodies += bodies
+        self._unsynced.add_unneeded(bodies)
         return rows, paths, ids
 
     async def known_files(self) -> tuple[set[str], set[str], set[str]]:
@@ -399,22 +410,24 @@ class Journal:
 
 
 @asynccontextmanager
-async def open_journal(path: Path, durability: Literal["process", "power"] = "process") -> AsyncIterator[Journal]:
+async def open_journal(
+    data_dir: DataDir, durability: Literal["process", "power"] = "process"
+) -> AsyncIterator[Journal]:
     """Open the journal, making it if there is none; what was committed before a crash is there.
 
     Raises DataDirError if the file is no journal, or one of a newer format.
     """
-    health = Health()
-    with closing(await _in_thread(open_database, path, durability)) as connection:  # in minutes, if it is recovered
-        writer = Writer(connection, path, health)
-        journal = await _in_thread(Journal, connection, writer, health)
+    health, unsynced = Health(), Unsynced()
+    with closing(await _in_thread(open_database, data_dir, durability)) as connection:  # in minutes, if it is recovered
+        writer = Writer(connection, data_dir, health, unsynced)
+        journal = await _in_thread(Journal, connection, data_dir, writer, health, unsynced)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(writer.run)
-                nursery.start_soon(Tending(path, writer, health).run)
+                nursery.start_soon(Tending(data_dir, writer, health, unsynced).run)
                 nursery.start_soon(journal.prune_keys)
                 nursery.start_soon(journal.sweep)
-                nursery.start_soon(inspect, path)
+                nursery.start_soon(inspect, data_dir)
                 yield journal
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from collector.disk.refusals import is_busy, is_refusal
 from collector.errors import DataDirError
 from collector.store.connect import connect, read_only
-from collector.store.data_dir import DataDir
 from collector.store.parts import read_origin
 from collector.store.repair.recovery import recover
 from collector.store.repair.wal import has_damaged_log
@@ -19,23 +18,26 @@ from collector.store.steps.frames import has_frames
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from collector.store.data_dir import DataDir
+
 # A journal is checked whole at its opening (64 MiB in 0.15 s) up to this size; a larger one while it is used.
 CHECKED_FIRST = 64 * 1024**2
 
 
-def open_database(path: Path, durability: str) -> sqlite3.Connection:
+def open_database(data_dir: DataDir, durability: str) -> sqlite3.Connection:
     """Open the journal's database, making it if there is none; one that is broken or lost is recovered first.
 
     Raises DataDirError if it is of a newer format, or the disk refuses.
     """
-    data_dir = DataDir(path.parent)
     try:
         reason = _why_broken(data_dir)
         if reason:
             recover(data_dir, reason)
-        return connect(path, durability)
+        return connect(data_dir.journal, durability)
     except (sqlite3.Error, OSError) as error:
-        raise DataDirError(f"the journal {path} can't be opened: {error}; move it away to begin a new one") from error
+        raise DataDirError(
+            f"the journal {data_dir.journal} can't be opened: {error}; move it away to begin a new one"
+        ) from error
 
 
 def find_fault(connection: sqlite3.Connection) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -17,8 +16,8 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from collector.config.files import sync_directory
 from collector.disk.checksums import body_checksum, frame_checksum, stored_checksum
+from collector.disk.files import write_whole
 from collector.disk.refusals import is_damage
 from collector.errors import BadBody
 from collector.formats.frames import decode_frames
@@ -97,13 +96,13 @@ def warm_up() -> None:
     import pyarrow.parquet  # noqa: F401
 
 
-def write_part(journal: str, collector: str, first: int, last: int, path: str) -> Written:
-    """Write the journal's frames from ``first`` to ``last`` of a collector to a parquet file.
+def write_part(directory: str, collector: str, first: int, last: int, path: str) -> Written:
+    """Write the frames in a data directory's journal from ``first`` to ``last`` of a collector to a parquet file.
 
     Frames that are damaged or can't be decoded are written to ``damaged`` in the data directory, each to a file of its
     own, and the rest to the part; without any rest there is no part.
     """
-    data_dir = DataDir(Path(journal).parent)
+    data_dir = DataDir(Path(directory))
     with _open(data_dir) as db:
         run = (collector, first, last)
         try:
@@ -138,11 +137,7 @@ def set_aside_frame(frame: Kept, data_dir: DataDir) -> Path:
     """Write the body of a damaged frame to a file of its own; return its path."""
     path = data_dir.damaged_frame(frame.collector, frame.seq, frame.format)
     body = frame.body if isinstance(frame.body, bytes) else str(frame.body).encode()
-    with open(path, "wb", opener=_private) as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    sync_directory(path.parent)
+    write_whole(path, body)
     return path
 
 
@@ -172,18 +167,8 @@ def _write_sound(
 
 def _write(table: pa.Table, target: Path, metadata: dict[bytes, str]) -> int:
     """Put a table at a path, whole and on the disk, or not there; return its bytes."""
-    temporary = target.with_suffix(".tmp")
-    try:
-        with open(temporary, "wb", opener=_private) as file:
-            _encode(table, file, metadata)
-            file.flush()
-            os.fsync(file.fileno())
-            size = file.tell()
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_directory(target.parent)
-    return size
+    write_whole(target, lambda file: _encode(table, file, metadata))
+    return target.stat().st_size
 
 
 def _encode(table: pa.Table, file: IO[bytes], metadata: dict[bytes, str]) -> None:
@@ -236,7 +221,3 @@ def _read_frames(db: sqlite3.Connection, data_dir: DataDir, run: tuple[str, int,
 @lru_cache(16)  # a collector's name and a format, 10 000 times
 def _text(found: bytes) -> str:
     return found.decode(errors="replace")  # what is damaged is found by its checksum
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

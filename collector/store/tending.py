@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from collector.config.files import sync_directory
+from collector.disk.files import sync_directory
 from collector.disk.health import write_scratch
 from collector.disk.refusals import refusal
 from collector.errors import StorageError
 from collector.store.body_files import sync_body, write_body_again
-from collector.store.data_dir import DataDir
+from collector.store.connect import log_of
 from collector.store.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.disk.health import Health
+    from collector.store.data_dir import DataDir
+    from collector.store.unsynced import Unsynced
     from collector.store.writer import Writer
 
 # Rows answered 2xx under durability "process" reach the disk at least this often.
@@ -42,10 +44,11 @@ _SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 class Tending:
     """Looks after the files of a journal."""
 
-    def __init__(self, path: Path, writer: Writer, health: Health) -> None:
-        self._path = path
+    def __init__(self, data_dir: DataDir, writer: Writer, health: Health, unsynced: Unsynced) -> None:
+        self._data_dir = data_dir
         self._writer = writer
         self._health = health
+        self._unsynced = unsynced
 
     async def run(self) -> None:
         """Do what is due, until cancelled; raises DataDirError if a worker found the journal broken."""
@@ -58,44 +61,39 @@ class Tending:
 
         Where nothing is left in the log, the next commit begins it anew, and syncs its head: that is done here too.
         """
-        with closing(sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)) as beside:
+        with closing(sqlite3.connect(self._data_dir.journal, check_same_thread=False, isolation_level=None)) as beside:
             while True:
-                await self._writer.log_is_long.wait()
+                await self._unsynced.wait_for_long_log()
                 await self._health.wait_until_sound()
                 try:
                     for _ in range(2):  # the second time, little is left
                         await trio.to_thread.run_sync(_checkpoint, beside)
-                    await self._writer.shorten_log(_begin_log)
+                    self._unsynced.begin_log()
+                    await self._writer.use(_begin_log)
                 except sqlite3.Error as error:
                     self._writer.told(error)
                     await trio.sleep(SYNC_INTERVAL)
 
     async def _look_each_second(self) -> None:
-        with _open_wal(self._path) as wal:
+        with _open_wal(self._data_dir.journal) as wal:
             while True:
                 await trio.sleep(SYNC_INTERVAL)
                 if self._health.trouble:
                     await self._try_again(wal)
-                elif self._writer.has_unsynced:
+                elif self._unsynced.has_commits:
                     await self._sync(wal)
-                if DataDir(self._path.parent).journal_mark.exists():
+                if self._data_dir.journal_mark.exists():
                     raise self._writer.broken
 
     async def _sync(self, wal: int) -> None:
-        self._writer.has_unsynced = False
-        data_dir = DataDir(self._path.parent)
-        unneeded, self._writer.unneeded_bodies = self._writer.unneeded_bodies, []
-        gone = frozenset(unneeded)  # with the commit that lets go of them: they are in parts, which are on the disk
-        bodies = [name for name in self._writer.unsynced_bodies if name not in gone]
-        self._writer.unsynced_bodies = []
+        bodies = self._unsynced.take()
         try:
-            await trio.to_thread.run_sync(_sync_all, data_dir, bodies, wal)
-            await trio.to_thread.run_sync(data_dir.remove_bodies, unneeded)
+            await trio.to_thread.run_sync(_sync_all, self._data_dir, bodies.new, wal)
+            await trio.to_thread.run_sync(self._data_dir.remove_bodies, bodies.unneeded)
             await self._writer.use(partial(self._give_back, wal))
         except OSError as error:
-            self._writer.unsynced_bodies += bodies
-            self._writer.unneeded_bodies += unneeded
-            self._health.note(str(refusal(error, self._path.parent)), is_losing=True)
+            self._unsynced.put_back(bodies)
+            self._health.note(str(refusal(error, self._data_dir.path)), is_losing=True)
         except sqlite3.Error as error:
             self._writer.told(error)
 
@@ -111,21 +109,20 @@ class Tending:
             db.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() ends after a page
             _begin_log(db)
         (size,) = db.execute(_SIZE).fetchone()
-        room = shutil.disk_usage(self._path.parent).free
-        if size - self._path.stat().st_size <= room < os.fstat(wal).st_size:
+        room = shutil.disk_usage(self._data_dir.path).free
+        if size - self._data_dir.journal.stat().st_size <= room < os.fstat(wal).st_size:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _try_again(self, wal: int) -> None:
-        data_dir = DataDir(self._path.parent)
         try:
             await self._writer.use(partial(self._give_back, wal))
-            await trio.to_thread.run_sync(write_scratch, self._path.parent)
+            await trio.to_thread.run_sync(write_scratch, self._data_dir.path)
             if self._health.is_losing:
                 await self._writer.use(partial(_write_again, wal))
-                await trio.to_thread.run_sync(_write_all_again, data_dir, list(self._writer.unsynced_bodies))
+                await trio.to_thread.run_sync(_write_all_again, self._data_dir, self._unsynced.new_bodies())
             await self._writer.execute(lambda db: db.execute(f"PRAGMA user_version = {FORMAT_VERSION}"))
         except (OSError, sqlite3.Error) as error:
-            self._health.note(str(refusal(error, self._path.parent)))
+            self._health.note(str(refusal(error, self._data_dir.path)))
         except StorageError as error:
             self._health.note(str(error))
         else:
@@ -171,7 +168,7 @@ def _write_again(wal: int, db: sqlite3.Connection) -> None:
 
 @contextmanager
 def _open_wal(journal: Path) -> Iterator[int]:
-    descriptor = os.open(journal.with_name(journal.name + "-wal"), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(log_of(journal), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield descriptor
     finally:

@@ -19,15 +19,16 @@ import trio
 
 from collector.disk.refusals import is_damage, is_loss, is_refusal, refusal
 from collector.errors import JournalBroken, StorageError
-from collector.store.data_dir import DataDir
+from collector.store.connect import log_of
 from collector.store.repair.wal import cut_behind
 from collector.store.steps.frames import INSERT_FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from collector.disk.health import Health
+    from collector.store.data_dir import DataDir
+    from collector.store.unsynced import Unsynced
 
 T = TypeVar("T")
 
@@ -37,8 +38,6 @@ _NORMAL = 1
 MAX_QUICK_BYTES = 256 * 1024
 # Bytes that a step without a body adds to the log, more or less.
 SMALL_STEP = 16 * 1024
-# Of the log, which is then moved into the file.
-LONG_LOG = 64 * 1024 * 1024
 # Where small commits take longer, on the average, the disk is slow, and they are left to the thread.
 SLOW_COMMIT = 0.005
 _WEIGHT = 0.1  # of the last commit in the average
@@ -82,19 +81,15 @@ _INSERTED = outcome.Value(value=True)
 class Writer:
     """Carries out what others order on a connection, in one thread."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, health: Health) -> None:
-        self.has_unsynced = False
-        self.unsynced_bodies: list[str] = []
-        self.unneeded_bodies: list[str] = []  # but for a power cut, while the commit that let go of them isn't synced
-        self.log_is_long = trio.Event()
-        self._log_bytes = 0
+    def __init__(self, connection: sqlite3.Connection, data_dir: DataDir, health: Health, unsynced: Unsynced) -> None:
         self._is_syncing = connection.execute("PRAGMA synchronous").fetchone() != (_NORMAL,)
         self._commit_seconds = 0.0
         self._found: JournalBroken | None = None
         self._is_busy = False  # until what came of a transaction is told, which must be in their order
         self._connection = connection
-        self.path = path
+        self._data_dir = data_dir
         self._health = health
+        self._unsynced = unsynced
         self._orders: list[Order[Any]] = []
         self._rung, self._done = trio.Event(), trio.Event()
         self._thread = trio.CapacityLimiter(1)
@@ -138,24 +133,14 @@ class Writer:
 
     def _tell(self, orders: list[Order[Any]]) -> None:
         """Take what came of orders to memory, and to those who wait."""
-        self.has_unsynced = True
         for order in orders:
             if isinstance(order.result, outcome.Error):
                 order.result = outcome.Error(self.told(order.result.error))
             elif order.apply is not None and isinstance(order.result, outcome.Value):
                 order.apply(order.result.value)
         orders[0].done.set()  # they share it
-        self._count_log(orders)
-
-    def _count_log(self, orders: list[Order[Any]]) -> None:
-        self._log_bytes += SMALL_STEP + sum(0 if order.size == math.inf else int(order.size) for order in orders)
-        if self._log_bytes >= LONG_LOG:
-            self.log_is_long.set()
-
-    async def shorten_log(self, run: Callable[[sqlite3.Connection], None]) -> None:
-        """Run what moves the log into the file, and count it from nothing again."""
-        self.log_is_long, self._log_bytes = trio.Event(), 0
-        await self.use(run)
+        known = sum(0 if order.size == math.inf else int(order.size) for order in orders)
+        self._unsynced.add_commit(SMALL_STEP + known)
 
     def _is_quick(self, size: float) -> bool:
         """Tell whether so much is best written on the event loop; never while a thread uses the connection."""
@@ -171,9 +156,9 @@ class Writer:
         if not isinstance(error, (sqlite3.Error, OSError)):
             return error
         if is_damage(error):
-            DataDir(self.path.parent).journal_mark.touch(0o600)
+            self._data_dir.journal_mark.touch(0o600)
             raise self.broken from error
-        trouble = str(refusal(error, self.path.parent))
+        trouble = str(refusal(error, self._data_dir.path))
         if isinstance(error, OSError) or is_refusal(error):
             self._health.note(trouble, is_losing=is_loss(error))
         return nothing_kept(trouble)
@@ -181,7 +166,9 @@ class Writer:
     @property
     def broken(self) -> JournalBroken:
         """What ends the service when the journal is found broken."""
-        return JournalBroken(f"the journal {self.path} is broken; start again, and what is sound in it is recovered")
+        return JournalBroken(
+            f"the journal {self._data_dir.journal} is broken; start again, and what is sound in it is recovered"
+        )
 
     async def execute(
         self,
@@ -266,7 +253,7 @@ class Writer:
             self._connection.execute(f"PRAGMA application_id = {mark}")
         finally:
             self._connection.execute(f"PRAGMA synchronous = {synchronous}")
-        cut_behind(self.path.with_name(self.path.name + "-wal"), mark)
+        cut_behind(log_of(self._data_dir.journal), mark)
 
 
 def _is_row(order: Order[Any]) -> bool:

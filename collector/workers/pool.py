@@ -126,12 +126,12 @@ class Workers:
         with _refusals(snapshot):
             return int(await self._run(self._heavy, self._writes, _EVALUATION + name, str(snapshot), *args))
 
-    async def write_part(self, journal: Path, run: Run, target: Path, name: str) -> Part:
-        """Write a run of frames to a parquet file; return the part, ``name`` being its path in the data directory.
+    async def write_part(self, directory: Path, run: Run, target: Path, name: str) -> Part:
+        """Write a run of frames to a parquet file; return the part, ``name`` being its path in the data ``directory``.
 
         Frames that are damaged are set aside; if all are, the part has no rows and there is no file.
         """
-        args = (str(journal), run.collector, run.first, run.last, str(target))
+        args = (str(directory), run.collector, run.first, run.last, str(target))
         try:
             with _refusals(target):
                 written: Written = await self._run(self._light, self._parts, _PARTS + "write_part", *args)

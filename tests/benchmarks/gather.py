@@ -25,7 +25,7 @@ from collector.store.steps.parts import MAX_FRAMES
 def ours(bodies: list[bytes], directory: Path) -> Callable[[], None]:
     """Have the frames in a journal, from which they become parts, as many at a time as in the daemon."""
     with open_data_dir(directory) as data_dir:
-        db = open_database(data_dir.journal, "process")
+        db = open_database(data_dir, "process")
         with db:
             db.executemany(INSERT_FRAME, [frame_row("main", Frame("json", body, 1), time.time()) for body in bodies])
         db.close()
@@ -33,7 +33,7 @@ def ours(bodies: list[bytes], directory: Path) -> Callable[[], None]:
     def run() -> None:
         for first in range(1, len(bodies) + 1, MAX_FRAMES):
             last = min(first + MAX_FRAMES - 1, len(bodies))
-            write_part(str(data_dir.journal), "main", first, last, str(directory / f"{first}.parquet"))
+            write_part(str(data_dir.path), "main", first, last, str(directory / f"{first}.parquet"))
 
     return run
 

@@ -12,6 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from collector.disk.health import SCRATCH_BYTES, Health, write_scratch
 from collector.errors import StorageError
 from collector.formats.frames import Frame
+from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
 
 ROW = Frame("json", b'{"a": [1]}', 1)
@@ -89,7 +90,7 @@ def test_scratch_needs_room_and_leaves_nothing_behind(small_disk):
 
 async def test_a_full_disk_keeps_nothing_half_and_is_well_again_once_there_is_room(small_disk):
     path = small_disk / "journal.sqlite3"
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         (small_disk / "ballast").write_bytes(bytes(400_000))
         count, said = await append_until_refused(journal)
         assert "the disk is full" in said
@@ -108,7 +109,7 @@ async def test_a_full_disk_keeps_nothing_half_and_is_well_again_once_there_is_ro
 async def test_a_disk_that_stays_full_stays_in_trouble_and_may_be_tried(small_disk, monkeypatch):
     tries = []
     monkeypatch.setattr("collector.store.tending.write_scratch", lambda path: (tries.append(path), write_scratch(path)))
-    async with open_journal(small_disk / "journal.sqlite3") as journal:
+    async with open_journal(DataDir(small_disk)) as journal:
         fill(small_disk)
         await append_until_refused(journal)
         with trio.fail_after(30):
@@ -120,7 +121,7 @@ async def test_a_disk_that_stays_full_stays_in_trouble_and_may_be_tried(small_di
 
 
 async def test_what_the_disk_refuses_to_others_is_waited_out(path):
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(journal.wait_out, StorageError("no room for a part"))
@@ -144,7 +145,7 @@ def failing_fsync(monkeypatch):
 
 
 async def test_nothing_is_taken_on_a_disk_that_loses_what_is_written(path, failing_fsync):
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         failing_fsync.append(errno.EIO)
         await journal.append("main", ROW)
         with trio.fail_after(30):
@@ -162,7 +163,7 @@ async def test_nothing_is_taken_on_a_disk_that_loses_what_is_written(path, faili
 async def test_a_reader_only_delays_the_writing_anew(path, failing_fsync, monkeypatch):
     """What is committed isn't all in the database as long as someone reads of what was before."""
     monkeypatch.setattr("collector.store.connect.BUSY_TIMEOUT", 0.01)
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         await journal.append("main", ROW)
         reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         reader.execute("BEGIN")

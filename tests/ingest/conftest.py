@@ -116,7 +116,7 @@ def make_service(tmp_path):
         for collector_id in collectors:
             config = config.with_collector(collector_config(collector_id))
         with open_data_dir(tmp_path / str(uuid4())) as data_dir:
-            async with open_journal(data_dir.journal) as journal:
+            async with open_journal(data_dir) as journal:
                 yield Service(journal, FakeSupervisor(journal, config, find_problems), secret, data_dir)
 
     return made

@@ -32,7 +32,7 @@ def data_dir(tmp_path):
 
 @pytest.fixture
 async def journal(data_dir):
-    async with open_journal(data_dir.journal) as opened:
+    async with open_journal(data_dir) as opened:
         yield opened
 
 
@@ -49,7 +49,7 @@ async def spill(journal, data_dir, collector="main"):
     """Make a part of all that waits; give what was written."""
     run = await journal.next_run(collector, None, 10**6, 10**9)
     name = data_dir.new_part()
-    written = write_part(str(data_dir.journal), collector, run.first, run.last, str(data_dir.path / name))
+    written = write_part(str(data_dir.path), collector, run.first, run.last, str(data_dir.path / name))
     assert await journal.spill(run, Part(name, written.rows, written.size))
     return name, written
 
@@ -110,10 +110,10 @@ async def test_a_frame_in_a_file_becomes_rows_of_a_part_and_the_file_goes(journa
 
 
 async def test_it_counts_as_any_other_also_after_a_restart(data_dir):
-    async with open_journal(data_dir.journal) as journal:
+    async with open_journal(data_dir) as journal:
         await journal.append("main", await stored(data_dir))
         counted = journal.waiting("main").rows, journal.buffered_bytes("main")
-    async with open_journal(data_dir.journal) as journal:
+    async with open_journal(data_dir) as journal:
         assert (journal.waiting("main").rows, journal.buffered_bytes("main")) == counted == (3, len(BODY))
 
 
@@ -168,7 +168,7 @@ async def test_files_are_on_the_disk_a_second_later_but_for_those_that_are_parts
 
 
 async def test_of_a_broken_journal_frames_in_files_are_kept_and_files_of_none_set_aside(data_dir):
-    async with open_journal(data_dir.journal) as journal:
+    async with open_journal(data_dir) as journal:
         await journal.append("main", kept := await stored(data_dir))
         await journal.append("main", changed := await stored(data_dir))
     lost = await stored(data_dir)
@@ -186,7 +186,7 @@ async def test_of_a_broken_journal_frames_in_files_are_kept_and_files_of_none_se
 
 async def test_without_any_journal_its_files_are_set_aside(data_dir):
     lost = await stored(data_dir)
-    async with open_journal(data_dir.journal) as journal:
+    async with open_journal(data_dir) as journal:
         assert journal.waiting("main").rows == 0
     assert data_dir.damaged(f"frame-{lost.body.name}").read_bytes() == BODY
     assert data_dir.bodies() == []

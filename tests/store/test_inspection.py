@@ -26,7 +26,7 @@ def nothing_is_small(monkeypatch):
 
 
 async def fill(path, frames=50):
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         for _ in range(frames):
             await journal.append("main", FRAME)
 
@@ -45,13 +45,13 @@ async def test_a_journal_that_is_broken_somewhere_ends_with_its_mark_and_the_nex
     damage(path)
 
     async def work():
-        async with open_journal(path):
+        async with open_journal(DataDir(path.parent)):
             await trio.sleep_forever()
 
     with trio.fail_after(30), pytest.raises(JournalBroken, match="start again"):
         await work()
     assert DataDir(path.parent).journal_mark.exists()
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         assert 0 < journal.waiting("main").rows <= 50
     assert not DataDir(path.parent).journal_mark.exists()
 
@@ -59,7 +59,7 @@ async def test_a_journal_that_is_broken_somewhere_ends_with_its_mark_and_the_nex
 @pytest.mark.usefixtures("nothing_is_small")
 async def test_a_sound_journal_goes_on(path):
     await fill(path)
-    await inspect(path)
+    await inspect(DataDir(path.parent))
     assert not DataDir(path.parent).journal_mark.exists()
 
 
@@ -69,7 +69,7 @@ async def test_what_was_checked_already_or_would_take_too_long_is_not_checked(pa
     damage(path)
     monkeypatch.setattr(inspection, "CHECKED_FIRST", first)
     monkeypatch.setattr(inspection, "MAX_BYTES", most)
-    await inspect(path)
+    await inspect(DataDir(path.parent))
     assert not DataDir(path.parent).journal_mark.exists()
 
 
@@ -85,7 +85,7 @@ async def test_an_inspection_that_is_cancelled_is_broken_off(path, monkeypatch):
     monkeypatch.setattr(inspection, "find_fault", find_for_ever)
     await fill(path, 1)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(inspect, path)
+        nursery.start_soon(inspect, DataDir(path.parent))
         await trio.to_thread.run_sync(begun.wait)
         nursery.cancel_scope.cancel()
     assert not DataDir(path.parent).journal_mark.exists()

@@ -26,6 +26,7 @@ from collector.store.parts import write_part
 from collector.store.records import Part
 from collector.store.schema import STEPS
 from collector.store.steps import batches, collectors, keys, parts
+from collector.store.unsynced import Unsynced
 from collector.store.writer import Writer
 
 MANY = 10**9
@@ -92,24 +93,6 @@ async def test_an_answered_frame_is_on_disk_as_it_came(journal, path):
     ]
 
 
-async def test_all_who_wait_share_one_transaction(path):
-    connection = _schema(path)
-    statements_run = []
-    connection.set_trace_callback(statements_run.append)
-    journal, writer = _unwritten(connection, path)
-    async with trio.open_nursery() as nursery:
-        for _ in range(5):
-            nursery.start_soon(_append, journal, 1)
-        await wait_all_tasks_blocked()
-        async with trio.open_nursery() as writing:
-            writing.start_soon(writer.run)
-            await _append(journal, 1)
-            writing.cancel_scope.cancel()
-    assert statements_run.count("COMMIT") == 1
-    assert _query(path, "SELECT COUNT(*) FROM frame") == [(6,)]
-    connection.close()
-
-
 async def test_what_is_ordered_may_be_committed_at_once(journal, path):
     orders = [journal.order_append("main", check_frame("json", b'{"a": [1]}')) for _ in range(3)]
     assert journal.commit()
@@ -142,7 +125,7 @@ async def test_while_a_thread_writes_nothing_is_committed_before_it(journal, mon
 
 
 async def test_with_power_durability_nothing_is_committed_on_the_event_loop(path):
-    async with open_journal(path, "power") as journal:
+    async with open_journal(DataDir(path.parent), "power") as journal:
         order = journal.order_append("main", check_frame("json", b'{"a": [1]}'))
         assert not journal.commit()
         assert await order.wait()
@@ -227,9 +210,9 @@ async def test_a_key_with_another_body_is_refused_alone(journal):
 
 
 async def test_a_key_survives_a_restart_and_is_forgotten_after_a_day(path, monkeypatch):
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         await journal.append("main", _frame(1), "key", "digest")
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         await journal.append("main", _frame(1), "key", "digest")
         assert journal.waiting("main").rows == 1
         later = keys.KEPT_KEYS_SECONDS + 1
@@ -245,7 +228,7 @@ async def test_keys_that_are_too_many_go_a_few_at_a_time(path, monkeypatch):
         monkeypatch.setattr(f"collector.store.journal.{name}", value)
     counts, delete = [], keys.delete_oldest_keys
     monkeypatch.setattr(keys, "delete_oldest_keys", lambda db, count: (counts.append(count), delete(db, count)))
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         async with trio.open_nursery() as nursery:
             for number in range(8):
                 nursery.start_soon(journal.append, "main", _frame(1), f"key {number}", "digest")
@@ -413,14 +396,14 @@ async def test_only_the_newest_delivered_batches_stay_known(journal, monkeypatch
 async def test_bytes_count_until_they_are_delivered(path):
     """As frames, then as the parts that they became; after a restart too."""
     seen = []
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         await _append(journal, 1, 1)  # 11 bytes each
         seen.append(journal.buffered_bytes("main"))
         await _spilled(journal, rows=1, size=100)
         batch = await journal.seal("main", "b1")
         seen.append(journal.buffered_bytes("main"))
         await _append(journal, 1, collector="other")
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         seen.append((journal.buffered_bytes("main"), journal.buffered_bytes_in_all))
         await journal.mark(batch, "failed")
         await journal.retry("main")
@@ -430,7 +413,7 @@ async def test_bytes_count_until_they_are_delivered(path):
             await journal.finish(batch)
         seen.append((journal.buffered_bytes("main"), journal.buffered_bytes_in_all))
     assert seen == [22, 111, (111, 122), (150, 161), (0, 11)]
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         assert (journal.buffered_bytes("main"), journal.buffered_bytes_in_all) == (0, 11)
 
 
@@ -501,14 +484,14 @@ async def test_frames_of_a_part_go_a_few_at_a_time_and_count_no_longer_at_once(p
     monkeypatch.setattr(parts, "SWEPT_FRAMES", 2)
     sweep, has_time = parts.sweep, iter([True, True, False])  # before the run is found, and after it is moved
 
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         await _append(journal, 1, 1, 1, 1, 1)
         with monkeypatch.context() as patched:
             patched.setattr(parts, "sweep", lambda *args: sweep(*args) if next(has_time) else None)
             await _spilled(journal, rows=4, size=100)
         assert _state(journal)[:2] == (5, 1)
     assert _query(path, "SELECT COUNT(*) FROM frame") == [(3,)]
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         assert _state(journal)[:2] == (5, 1)
         await wait_all_tasks_blocked()
         assert (await journal.seal("main", "b1")).rows == 5
@@ -589,11 +572,11 @@ async def test_parts_that_cannot_be_read_are_dropped_from_their_batch(journal):
 
 
 async def test_a_clock_starts_once_and_survives_a_restart(path):
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         assert await journal.clock("main", 100.0) == 100.0
         assert await journal.clock("main", 200.0) == 100.0
         await journal.set_clock("main", 300.0)
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         assert await journal.clock("main", 400.0) == 300.0
         assert await journal.clock("other", 400.0) == 400.0
 
@@ -668,8 +651,9 @@ async def test_a_seal_ordered_while_a_forgetting_waits_is_counted_right(path):
 def _unwritten(connection, path):
     """Make a journal whose orders wait until its writer runs."""
     health = Health()
-    writer = Writer(connection, path, health)
-    return Journal(connection, writer, health), writer
+    data_dir, unsynced = DataDir(path.parent), Unsynced()
+    writer = Writer(connection, data_dir, health, unsynced)
+    return Journal(connection, data_dir, writer, health, unsynced), writer
 
 
 def _schema(path):
@@ -733,7 +717,7 @@ async def test_a_journal_that_breaks_ends_with_its_mark(path):
     """What waits for it is answered nothing: the process ends, and the next start recovers."""
 
     async def work():
-        async with open_journal(path) as journal:
+        async with open_journal(DataDir(path.parent)) as journal:
             await _append(journal, 1)
             with closing(sqlite3.connect(path)) as connection:
                 connection.execute("PRAGMA writable_schema = ON")
@@ -752,7 +736,7 @@ async def test_a_mark_that_a_worker_sets_ends_it_too(path, monkeypatch):
     monkeypatch.setattr("collector.store.tending.SYNC_INTERVAL", 0.01)
 
     async def work():
-        async with open_journal(path):
+        async with open_journal(DataDir(path.parent)):
             DataDir(path.parent).journal_mark.touch()
             await trio.sleep_forever()
 
@@ -765,8 +749,8 @@ async def test_a_backlog_that_is_gone_leaves_little_room_behind(path, monkeypatc
     for name, value in (("SYNC_INTERVAL", 0.01), ("KEPT_PAGES", 10), ("VACUUMED_PAGES", 20)):
         monkeypatch.setattr(f"collector.store.tending.{name}", value)
     monkeypatch.setattr("collector.store.connect.MAX_WAL_BYTES", 65536)
-    monkeypatch.setattr("collector.store.writer.LONG_LOG", 65536)
-    async with open_journal(path) as journal:
+    monkeypatch.setattr("collector.store.unsynced.LONG_LOG", 65536)
+    async with open_journal(DataDir(path.parent)) as journal:
         for _ in range(80):
             await journal.append("main", Frame("json", bytes(100_000), 1))
         with trio.fail_after(30):
@@ -780,14 +764,14 @@ async def test_a_backlog_that_is_gone_leaves_little_room_behind(path, monkeypatc
 
 
 async def test_a_restart_knows_what_waits(path):
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         await _append(journal, 2, 3)
         await _spilled(journal, rows=2)
         await _append(journal, 1, collector="other")
         before = _state(journal), _state(journal, "other")
         await _append(journal, 1, collector="sealed")
         await journal.seal("sealed", "b1")
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         assert (_state(journal), _state(journal, "other")) == before
         assert _state(journal, "sealed") == (0, 0, 0)
 
@@ -795,7 +779,7 @@ async def test_a_restart_knows_what_waits(path):
 async def test_what_is_committed_reaches_the_disk_within_a_second(path, monkeypatch, autojump_clock):
     synced = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         await trio.sleep(5)
         assert synced == []  # nothing was written
         await _append(journal, 1)
@@ -878,7 +862,7 @@ class _Machine:
         if run is None:
             return
         name = self._name()
-        size = write_part(str(self.path), collector, run.first, run.last, str(self.directory / name)).size
+        size = write_part(str(self.directory), collector, run.first, run.last, str(self.directory / name)).size
         if race:
             await self.seal(journal, collector, race)
         taken = frames[: next(n for n in range(len(frames) + 1) if sum(map(len, frames[:n])) == run.rows)]
@@ -921,7 +905,7 @@ class _Machine:
             assert self.places() == self.model.places()
 
     async def live(self, steps):
-        async with open_journal(self.path) as journal:
+        async with open_journal(DataDir(self.directory)) as journal:
             for kind, collector, rows, race in steps:
                 options = {"race": race} if kind == "spill" else {}
                 await getattr(self, kind)(journal, collector, rows, **options)
@@ -969,7 +953,7 @@ def test_the_model_notices_a_row_too_many(tmp_path):
     machine = _Machine(tmp_path)
 
     async def smuggle():
-        async with open_journal(machine.path) as journal:
+        async with open_journal(DataDir(machine.directory)) as journal:
             await journal.append("a", _frame(1))
 
     trio.run(smuggle)

@@ -35,14 +35,14 @@ async def test_the_journal_and_what_sqlite_puts_beside_it_are_their_owners_only(
 
 
 async def test_a_newer_format_is_refused_and_left_as_it_is(path):
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         await _append(journal, 1)
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version = {FORMAT_VERSION + 1}")
     connection.close()
     before = path.read_bytes()
     with pytest.raises(DataDirError, match=f"has format {FORMAT_VERSION + 1}, this version knows up to"):
-        async with open_journal(path):
+        async with open_journal(DataDir(path.parent)):
             pytest.fail("opened")
     assert path.read_bytes() == before
 
@@ -50,7 +50,7 @@ async def test_a_newer_format_is_refused_and_left_as_it_is(path):
 @pytest.mark.parametrize("content", [b"no database at all, " * 100, b"SQLite format 3\0" + bytes(4096)])
 async def test_a_file_that_is_no_database_is_set_aside_as_it_is_and_a_new_one_begun(path, content):
     path.write_bytes(content)
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         await journal.append("main", _frame(1))
         assert journal.waiting("main").rows == 1
     [kept] = (path.parent / "damaged").iterdir()
@@ -62,7 +62,7 @@ async def test_a_file_that_is_no_database_is_set_aside_as_it_is_and_a_new_one_be
 async def test_a_directory_in_its_place_is_refused(path):
     path.mkdir()
     with pytest.raises(DataDirError, match="can't be opened: "):
-        async with open_journal(path):
+        async with open_journal(DataDir(path.parent)):
             pytest.fail("opened")
 
 
@@ -74,7 +74,7 @@ async def test_a_journal_of_the_first_format_is_taken_over(path):
             "INSERT INTO batch(id, collector, state, rows, opened, sealed) VALUES ('b1', 'main', 'sealed', 1, 1, 2)"
         )
         connection.commit()
-    async with open_journal(path) as journal:
+    async with open_journal(DataDir(path.parent)) as journal:
         assert [batch.id for batch in await journal.batches("main", "sealed")] == ["b1"]
         await _append(journal, 1)
     assert _query(path, "SELECT seq, checksum IS NULL FROM frame") == [(7, 1), (8, 0)]
@@ -92,7 +92,7 @@ async def test_durability_is_sqlites_synchronous(path, durability, level, monkey
         return connections[-1]
 
     monkeypatch.setattr(sqlite3, "connect", remember)
-    async with open_journal(path, durability):
+    async with open_journal(DataDir(path.parent), durability):
         assert connections[0].execute("PRAGMA synchronous").fetchone() == (level,)
 
 
@@ -108,12 +108,12 @@ async def test_durability_is_sqlites_synchronous(path, durability, level, monkey
 def test_what_is_wrong_is_said_and_a_recovery_made_of_it(tmp_path, place, value, reason):
     """In the magic, in what SQLite may do with the file, and in the format's number."""
     path = tmp_path / "journal.sqlite3"
-    open_database(path, "process").close()
+    open_database(DataDir(path.parent), "process").close()
     body = bytearray(path.read_bytes())
     body[place] = value
     path.write_bytes(body)
     with structlog.testing.capture_logs() as logs:
-        open_database(path, "process").close()
+        open_database(DataDir(path.parent), "process").close()
     assert reason in logs[0]["reason"]
     assert path.read_bytes()[:16] == b"SQLite format 3\0"
 
@@ -124,7 +124,7 @@ def test_what_another_process_holds_is_refused_and_not_taken_for_broken(tmp_path
     with closing(make_journal(path)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DataDirError, match="can't be opened: database is locked"):
-            open_database(path, "process")
+            open_database(DataDir(path.parent), "process")
     assert not (tmp_path / "damaged").exists()
 
 
@@ -132,6 +132,6 @@ def test_a_journal_that_was_made_and_not_filled_is_filled(tmp_path):
     path = tmp_path / "journal.sqlite3"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-    with closing(open_database(path, "process")) as connection:
+    with closing(open_database(DataDir(path.parent), "process")) as connection:
         assert connection.execute("SELECT COUNT(*) FROM frame").fetchone() == (0,)
     assert not (tmp_path / "damaged").exists()

@@ -24,7 +24,9 @@ async def test_a_part_has_the_rows_of_its_run_in_their_order(journal, path, tmp_
         await journal.append("other", _frame(0))
     run = await journal.next_run("main", None, 3, 10**6)
     target = tmp_path / "part.parquet"
-    assert write_part(str(path), "main", run.first, run.last, str(target)) == Written(run.rows, target.stat().st_size)
+    assert write_part(str(path.parent), "main", run.first, run.last, str(target)) == Written(
+        run.rows, target.stat().st_size
+    )
     assert run.rows == 3
     assert pq.read_table(target).to_pydict() == {"a": [1, 2, 3]}
 
@@ -33,7 +35,7 @@ async def test_frames_with_other_columns_become_one_part(journal, path, tmp_path
     await journal.append("main", _frame(1))
     await journal.append("main", _frame("x", name="b"))
     run = await journal.next_run("main", None, 10, 10**6)
-    write_part(str(path), "main", run.first, run.last, str(tmp_path / "part.parquet"))
+    write_part(str(path.parent), "main", run.first, run.last, str(tmp_path / "part.parquet"))
     assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [1, None], "b": [None, "x"]}
 
 
@@ -86,7 +88,7 @@ def _damaged(path, seq, sql="body = X'00'"):
 
 async def _written(journal, path, tmp_path):
     run = await journal.next_run("main", None, 100, 10**6)
-    return run, write_part(str(path), "main", run.first, run.last, str(tmp_path / "part.parquet"))
+    return run, write_part(str(path.parent), "main", run.first, run.last, str(tmp_path / "part.parquet"))
 
 
 @pytest.mark.parametrize(
@@ -157,6 +159,6 @@ async def test_a_broken_journal_is_marked_for_the_daemon(journal, path, tmp_path
     copy.parent.mkdir()
     copy.write_bytes(b"no database at all, " * 100)
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
-        write_part(str(copy), "main", 1, 1, str(tmp_path / "part.parquet"))
+        write_part(str(copy.parent), "main", 1, 1, str(tmp_path / "part.parquet"))
     assert DataDir(copy.parent).journal_mark.exists()
     assert not DataDir(path.parent).journal_mark.exists()

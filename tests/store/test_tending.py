@@ -40,7 +40,7 @@ async def test_a_body_whose_fsync_fails_is_written_anew(data_dir, monkeypatch):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         fsync(descriptor)
 
-    async with open_journal(data_dir.journal) as journal:
+    async with open_journal(data_dir) as journal:
         file = BodyFile(data_dir.new_body("json"), trio.CapacityLimiter(1), is_digested=False)
         body, _ = await file.finish(BODY, is_synced=False)
         before = body.path.stat()
@@ -69,8 +69,8 @@ async def test_a_log_that_cannot_be_shortened_now_is_tried_again_later(data_dir,
         raise sqlite3.OperationalError("database is locked")
 
     monkeypatch.setattr(tending, "_checkpoint", refuse)
-    monkeypatch.setattr("collector.store.writer.LONG_LOG", 1)
-    async with open_journal(data_dir.journal) as journal:
+    monkeypatch.setattr("collector.store.unsynced.LONG_LOG", 1)
+    async with open_journal(data_dir) as journal:
         await journal.append("main", Frame("json", BODY, 3))
         await tried.wait()
         await wait_all_tasks_blocked(0.05)
@@ -82,7 +82,7 @@ async def test_a_log_that_gave_room_back_has_begun_anew(data_dir, monkeypatch):
     for name, value in (("SYNC_INTERVAL", 0.01), ("KEPT_PAGES", 0)):
         monkeypatch.setattr(tending, name, value)
     log = data_dir.journal.with_name(data_dir.journal.name + "-wal")
-    async with open_journal(data_dir.journal) as journal:
+    async with open_journal(data_dir) as journal:
         await journal.append("main", Frame("json", bytes(100_000), 1))
         number = log.read_bytes()[NUMBER]
         run = await journal.next_run("main", None, 1, 1)

@@ -21,7 +21,7 @@ WORKERS = SimpleNamespace(ended=Counter(died=2), evidently_version="0.0.test")
 async def service(tmp_path):
     """Open a data directory and a journal, and give what a scrape asks of them."""
     with open_data_dir(tmp_path / "data") as data_dir:
-        async with open_journal(data_dir.journal) as journal:
+        async with open_journal(data_dir) as journal:
             config = CollectorServiceConfig().with_collector(collector_config())
             supervisor = FakeSupervisor(journal, config)
             yield SimpleNamespace(

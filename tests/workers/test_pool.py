@@ -9,6 +9,7 @@ import trio
 from worlds import collector, frame_of
 
 from collector.errors import EvaluationError, FilesDamaged, Problem, StorageError
+from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
 from collector.workers import pool as module
 from collector.workers.pool import open_workers
@@ -159,12 +160,12 @@ async def test_files_that_cannot_be_read_are_named():
 async def test_a_disk_that_is_full_is_no_failure_of_the_batch(small_disk):
     """Of a snapshot, a part and a reference; no scratch stays behind."""
     (small_disk / "ballast").write_bytes(bytes(1024 * 1024))
-    async with open_journal(small_disk.parent / "journal.sqlite3") as journal, open_workers(1, MEMORY) as workers:
+    async with open_journal(DataDir(small_disk.parent)) as journal, open_workers(1, MEMORY) as workers:
         await journal.append("main", frame_of([1]))
         run = await journal.next_run("main", None, 100, 10**6)
         for call in (
             partial(workers.evaluate, {"do": "full", "snapshot_path": str(small_disk / "a.json")}),
-            partial(workers.write_part, small_disk.parent / "journal.sqlite3", run, small_disk / "a.parquet", "a"),
+            partial(workers.write_part, small_disk.parent, run, small_disk / "a.parquet", "a"),
             partial(workers.write_reference, frame_of([1]), small_disk / "b.parquet"),
         ):
             with pytest.raises(StorageError, match=f"the disk is full .*; make room in {small_disk}"):
@@ -187,11 +188,11 @@ async def test_a_snapshot_without_plots_to_leave_out_is_a_value_error(tmp_path):
 
 
 async def test_frames_become_a_part_in_a_light_process(tmp_path):
-    async with open_journal(tmp_path / "journal.sqlite3") as journal, open_workers(1, MEMORY) as workers:
+    async with open_journal(DataDir(tmp_path)) as journal, open_workers(1, MEMORY) as workers:
         await journal.append("main", frame_of([1, 2]))
         await journal.append("main", frame_of([3]))
         run = await journal.next_run("main", None, 100, 10**6)
-        part = await workers.write_part(tmp_path / "journal.sqlite3", run, tmp_path / "a.parquet", "parts/a.parquet")
+        part = await workers.write_part(tmp_path, run, tmp_path / "a.parquet", "parts/a.parquet")
     assert (part.path, part.rows) == ("parts/a.parquet", 3)
     assert pq.read_table(tmp_path / "a.parquet")["n"].to_pylist() == [1, 2, 3]
 

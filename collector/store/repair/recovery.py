@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from collector.config.files import sync_directory, write_atomically
+from collector.disk.files import link_or_copy, sync_directory, write_whole
 from collector.store.connect import make_journal
 from collector.store.repair.salvage import salvage
 from collector.store.repair.wal import mend
@@ -65,9 +65,9 @@ def _set_aside(data_dir: DataDir) -> Path | None:
     for suffix in ("", _LOG):
         source = _beside(data_dir.journal, suffix)
         if source.exists() and (source.stat().st_size or not suffix):  # who only looks leaves an empty log
-            _link(source, _beside(broken, suffix))
+            link_or_copy(source, _beside(broken, suffix))
     sync_directory(broken.parent)
-    write_atomically(mark, broken.name)
+    write_whole(mark, broken.name.encode())
     return broken
 
 
@@ -128,10 +128,3 @@ def _has_tables(copy: Path) -> bool:
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except OSError:  # not every file system has them
-        shutil.copy2(source, target)

@@ -33,7 +33,7 @@ class Store:
 
     async def fill(self, posts):
         with open_data_dir(self.path) as data_dir:
-            async with open_journal(data_dir.journal) as journal:
+            async with open_journal(data_dir) as journal:
                 for _ in range(posts):
                     collector = self.random.choice(COLLECTORS)
                     await self.post(journal, collector)
@@ -62,7 +62,7 @@ class Store:
         if run is None:
             return False
         name = data_dir.new_part()
-        written = write_part(str(data_dir.journal), collector, run.first, run.last, str(self.path / name))
+        written = write_part(str(data_dir.path), collector, run.first, run.last, str(self.path / name))
         return await journal.spill(run, Part(name, written.rows, written.size))
 
     async def _end(self, journal, data_dir, batch):
@@ -76,7 +76,7 @@ class Store:
     async def open(self):
         """Open the journal as the daemon does at its start; give each row's places but for delivered batches."""
         with open_data_dir(self.path) as data_dir:
-            async with open_journal(data_dir.journal) as journal:
+            async with open_journal(data_dir) as journal:
                 data_dir.remove_orphans(*await journal.known_files())
                 for collector in COLLECTORS:
                     await journal.seal(collector, f"last-{collector}")
@@ -170,7 +170,7 @@ async def killed(path, seed):
     """Give a store whose journal has a log, as after a kill."""
     store = Store(path / "alive", seed)
     with open_data_dir(store.path) as data_dir:
-        async with open_journal(data_dir.journal) as journal:
+        async with open_journal(data_dir) as journal:
             for _ in range(100):
                 collector = store.random.choice(COLLECTORS)
                 await store.post(journal, collector)

@@ -33,7 +33,7 @@ def old(data_dir):
 
 
 async def fill(data_dir):
-    async with open_journal(data_dir.journal) as journal:
+    async with open_journal(data_dir) as journal:
         for batch in ("b1", None):
             await post(journal, 0 if batch else 2)
             await spill(journal, data_dir)
@@ -49,7 +49,7 @@ async def post(journal, number):
 async def spill(journal, data_dir):
     run = await journal.next_run("main", None, 1, 10**6)
     name = data_dir.new_part()
-    written = write_part(str(data_dir.journal), "main", run.first, run.last, str(data_dir.path / name))
+    written = write_part(str(data_dir.path), "main", run.first, run.last, str(data_dir.path / name))
     assert await journal.spill(run, Part(name, written.rows, written.size))
 
 
@@ -140,7 +140,7 @@ def test_a_part_whose_frames_are_there_is_set_aside(data_dir, old):
     """It was written and not yet entered."""
     [_, (seq,)] = old.execute("SELECT seq FROM frame ORDER BY seq").fetchall()
     extra = data_dir.new_part()
-    write_part(str(data_dir.journal), "main", seq, seq, str(data_dir.path / extra))
+    write_part(str(data_dir.path), "main", seq, seq, str(data_dir.path / extra))
     done, tables = salvaged(data_dir, old)
     assert (done.parts_set_aside, done.rows_set_aside, done.rows) == (1, 1, 4)
     assert extra not in [part["path"] for part in tables["part"]]
