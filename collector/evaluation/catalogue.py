@@ -84,6 +84,9 @@ def _by_alias(name: str, bases: Sequence[type]) -> type:
     for base in _families(bases):
         if (base, name) in LOADED_TYPE_ALIASES or (base, name) in TYPE_ALIASES:
             return _fitting(name, base.load_alias(name), bases)  # type: ignore[attr-defined]  # all are PolymorphicModels
+    prefix, _, bare = name.rpartition(":")
+    if bare in _exports(bases) and any(alias.startswith(f"{prefix}:") for alias in _aliases(bases)):
+        return _exports(bases)[bare]  # Evidently forgot to register it, or it generates others
     raise UnknownTypeError(_unknown(name, bases))
 
 

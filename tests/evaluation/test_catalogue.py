@@ -51,6 +51,11 @@ def test_every_public_legacy_name_means_what_evidently_exports_generators_too(mo
             assert find_class(name, bases, legacy=True) is exported
 
 
+def test_what_is_exported_without_an_alias_has_the_alias_that_one_would_write():
+    for name in ("TestColumnRegExp", "TestAllFeaturesValueDrift"):
+        assert find_class(f"evidently:test:{name}", LEGACY_TESTS, legacy=True) is getattr(evidently.legacy.tests, name)
+
+
 def test_a_prompt_template_is_found_by_its_bare_name():
     found = find_class("BinaryClassificationPromptTemplate", (PromptTemplate,), legacy=False)
     assert found is BinaryClassificationPromptTemplate
