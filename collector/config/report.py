@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from collector.computed_columns import find_computed_column, not_kept
 from collector.config.value import Value, at_fields
 from collector.generation import Generation, generation_of
 
@@ -100,10 +101,13 @@ class ReportConfig(Value):
     def _from_suite(cls, suite: LegacyReport | TestSuite, metrics: list[Any], tests: list[Any]) -> Self:
         if not metrics and not tests:
             raise ValueError("run it first, so that its metrics and tests are collected")
+        items = [[_json(metric) for metric in metrics], [_json(test) for test in tests]]
+        if name := find_computed_column(items):
+            raise ValueError(not_kept(name))
         return cls.parse(
             {
-                "metrics": [_json(metric) for metric in metrics],
-                "tests": [_json(test) for test in tests],
+                "metrics": items[0],
+                "tests": items[1],
                 "options": _json(suite.options),
                 "metadata": _plain(suite.metadata),
                 "tags": suite.tags,

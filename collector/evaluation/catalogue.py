@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import evidently.descriptors
 import evidently.generators
@@ -17,6 +17,7 @@ from evidently.core.datasets import Descriptor
 from evidently.core.metric_types import Metric, MetricTest
 from evidently.legacy.base_metric import Metric as LegacyMetric
 from evidently.legacy.metric_preset.metric_preset import MetricPreset
+from evidently.legacy.test_preset import RecsysTestPreset
 from evidently.legacy.test_preset.test_preset import TestPreset
 from evidently.legacy.tests.base_test import Test as LegacyTest
 from evidently.legacy.utils.generators import BaseGenerator
@@ -61,11 +62,28 @@ def find_class(name: str, bases: Sequence[type], *, legacy: bool) -> type:
     Takes an alias (``evidently:metric_v2:MinValue``), a class path (one of Evidently 0.6 too, when ``legacy``), or a
     bare name (``MinValue``). Raises UnknownTypeError.
     """
+    found = _find_class(name, bases, legacy=legacy)
+    if _is_lost_when_saved(found):
+        raise UnknownTypeError(
+            f"{found.__name__}: Evidently can't load this again once it is saved, and its UI would show no project any "
+            "more; use a modern report with the metrics of recommendations, which take tests"
+        )
+    return found
+
+
+def _find_class(name: str, bases: Sequence[type], *, legacy: bool) -> type:
     if ":" in name:
         return _by_alias(name, bases)
     if "." in name:
         return _by_path(name, bases, legacy=legacy)
     return _exports(bases).get(name) or _by_alias(_bare_names(bases).get(name, name), bases)
+
+
+def _is_lost_when_saved(found: Any) -> bool:
+    """Tell whether it is a legacy test of recommendations: they save a header that they don't take back."""
+    if found is RecsysTestPreset:
+        return True
+    return issubclass(found, LegacyTest) and "header" in found.__fields__.keys() - inspect.signature(found).parameters
 
 
 def find_descriptor_function(name: str) -> Callable[..., Descriptor] | None:

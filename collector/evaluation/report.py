@@ -10,6 +10,7 @@ from evidently.legacy.options.option import Option
 from evidently.legacy.suite.base_suite import MetadataValueType
 from evidently.pydantic_utils import all_subclasses
 
+from collector.computed_columns import find_computed_column, not_kept
 from collector.evaluation.catalogue import (
     LEGACY_METRICS,
     LEGACY_TESTS,
@@ -65,6 +66,7 @@ def read_legacy(config: Json, reader: Reader) -> LegacyReport:
     _refuse_unknown_keys(config, _LEGACY_KEYS, reader)
     if "options" not in config:
         reader.complain([*_ROOT, "options"], "field required")
+    _refuse_computed_columns(config, reader)
     return LegacyReport(
         metrics=reader.read_list(config.get("metrics", []), LEGACY_METRICS, [*_ROOT, "metrics"]),
         tests=reader.read_list(config.get("tests", []), LEGACY_TESTS, [*_ROOT, "tests"]),
@@ -72,6 +74,14 @@ def read_legacy(config: Json, reader: Reader) -> LegacyReport:
         metadata=_read_metadata(config, reader),
         tags=_read_typed(config, "tags", list[str], [], reader),
     )
+
+
+def _refuse_computed_columns(config: Json, reader: Reader) -> None:
+    for part in ("metrics", "tests"):
+        items = config.get(part)
+        for number, item in enumerate(items if isinstance(items, list) else []):
+            if name := find_computed_column(item):
+                reader.complain([*_ROOT, part, number], not_kept(name))
 
 
 def _refuse_unknown_keys(config: Json, known: tuple[str, ...], reader: Reader) -> None:

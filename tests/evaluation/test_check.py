@@ -7,11 +7,15 @@ import random
 
 import evidently.metrics
 import evidently.presets
+import pandas as pd
 import pytest
 from evidently import Report
 from evidently.cli.report import ReportConfig
 from evidently.descriptors import Contains, Sentiment, TextLength
 from evidently.generators import ColumnMetricGenerator
+from evidently.legacy.descriptors import TextLength as LegacyTextLength
+from evidently.legacy.metrics import ColumnSummaryMetric
+from evidently.legacy.report import Report as LegacyReport
 from evidently.metrics import CategoryCount, GroupBy, MeanValue, MinValue, MissingValueCount, ValueDrift
 from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPreset
 from evidently.tests import Reference, eq, gt, is_in, lt
@@ -23,6 +27,7 @@ from collector.evaluation.worker import check
 
 from .conftest import LEGACY_DRIFT
 
+LEGACY_REST = {"options": {}, "metadata": {}, "tags": []}
 # What the constructors that need something need, beside columns, which are all "a".
 ARGUMENTS = {
     "CategoryCount": {"category": "x"},
@@ -223,3 +228,15 @@ def test_generic_tests_in_what_from_report_makes_of_a_generator_are_read():
         read_modern(config, Reader()).metrics[0].generate_metrics(None)[0].tests
         == MinValue(column="age", tests=[lt(3)]).tests
     )
+
+
+def test_a_column_that_a_legacy_text_descriptor_computes_is_refused_with_the_way_out():
+    metric = ColumnSummaryMetric(column_name=LegacyTextLength().on("answer"))
+    report = LegacyReport([metric])
+    report.run(current_data=pd.DataFrame({"answer": ["a", "bc"]}), reference_data=None)
+    with pytest.raises(ValueError, match="'Text Length for answer' is computed by a legacy text descriptor"):
+        OurReportConfig.from_report(report)
+    saved = {"metrics": [json.loads(metric.json())], "tests": [], **LEGACY_REST}
+    [complaint] = check(saved, None, None)
+    assert complaint["path"] == ["report_config", "metrics", 0]
+    assert "use a modern report with descriptors" in complaint["message"]
