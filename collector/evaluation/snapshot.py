@@ -10,6 +10,7 @@ from typing import Any
 
 from evidently.core.serialization import SnapshotModel
 from evidently.legacy.utils import NumpyEncoder
+from pandas.api.extensions import ExtensionArray
 
 from collector.disk.files import write_whole
 from collector.evaluation.prepared import Frames
@@ -18,9 +19,16 @@ from collector.workers.exchange import Job, Json
 _STATUSES = {"SUCCESS": "passed", "FAIL": "failed", "WARNING": "warning", "ERROR": "error", "SKIPPED": "skipped"}
 
 
+class _Encoder(NumpyEncoder):  # type: ignore[misc]  # Evidently ships no types
+    """Evidently's encoder, which doesn't know the arrays that pandas 3 keeps texts, times and nullable values in."""
+
+    def default(self, o: Any) -> Any:
+        return o.tolist() if isinstance(o, ExtensionArray) else super().default(o)
+
+
 def encode(body: Json) -> bytes:
-    """Give the file of a body. NaN and infinities are spelt as Evidently's own client spells them."""
-    return json.dumps(body, cls=NumpyEncoder).encode()
+    """Return the file of a body. NaN and infinities are spelt as Evidently's own client spells them."""
+    return json.dumps(body, cls=_Encoder).encode()
 
 
 def timestamp_of(job: Job) -> datetime:

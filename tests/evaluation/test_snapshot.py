@@ -5,10 +5,11 @@ import uuid
 import zlib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from evidently.core.report import Snapshot
 
-from collector.evaluation import worker
+from collector.evaluation import snapshot, worker
 
 from .conftest import LEGACY_DRIFT, MODERN_DRIFT
 
@@ -118,3 +119,22 @@ def test_legacy_dashboards_too(evaluate, legacy_ui, legacy_project, iris, tmp_pa
     assert (shown["min_timestamp"], shown["max_timestamp"]) == ("2026-03-01T09:00:00", "2026-03-01T11:00:00")
     post(legacy_ui, f"{project}/snapshots", renamed(path, id=str(uuid.uuid4()), timestamp="2026-03-01T12:00:00+00:00"))
     assert legacy_ui.http.get(f"{project}/dashboard").status_code == 500
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.array(["a", None], dtype="string"),
+        pd.array([1, None], dtype="Int64"),
+        pd.array([True, None], dtype="boolean"),
+        pd.date_range("2026-03-01", periods=2).array,
+        pd.date_range("2026-03-01", periods=2, tz="UTC").array,
+        pd.Categorical(["a", None]),
+    ],
+    ids=lambda values: str(values.dtype),
+)
+def test_the_arrays_that_pandas_keeps_columns_in_are_written_as_lists(values):
+    """Legacy quality metrics keep such an array of the most common values, and Evidently's encoder trips over it."""
+    [written] = json.loads(snapshot.encode({"values": values})).values()
+    assert len(written) == 2
+    assert written[0] == json.loads(snapshot.encode({"first": pd.Series(values)[0]}))["first"]
