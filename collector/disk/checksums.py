@@ -17,17 +17,17 @@ _CHUNK = 1024 * 1024
 
 
 def body_checksum(data: bytes | memoryview, before: int = 0) -> int:
-    """Give the checksum of a body, or of a piece with that of what came before it."""
+    """Return the checksum of a body, or of a piece with that of what came before it."""
     return crc32(data, before)
 
 
 def frame_checksum(collector: str, format_: str, rows: int, body: bytes) -> int:
-    """Give the checksum of a frame: of its rows, and of what says whose they are and how they are read."""
+    """Return the checksum of a frame: of its rows, and of what says whose they are and how they are read."""
     return crc32(body, _head_checksum(collector, format_, rows))
 
 
 def stored_checksum(collector: str, format_: str, rows: int, body_checksum: int) -> int:
-    """Give the checksum of a frame whose body is in a file, by that of the body."""
+    """Return the checksum of a frame whose body is in a file, by that of the body."""
     return crc32(body_checksum.to_bytes(4, "big"), _head_checksum(collector, format_, rows))
 
 
@@ -37,7 +37,7 @@ def _head_checksum(collector: str, format_: str, rows: int) -> int:
 
 
 def file_checksum(path: Path) -> int:
-    """Give the checksum of a file."""
+    """Return the checksum of a file."""
     found = 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -1,7 +1,8 @@
 """Body files: bodies too large for the journal, each a file beside it, whose name stands there in the body's place.
 
-A file is written several times as fast as a blob of SQLite's, and by several threads at once. It is there before the
-transaction that names it, and gone once the disk has the one that forgets it; one that no row names is of neither.
+A file is written several times as fast as a blob of SQLite's, and by several threads at once. It is written before the
+transaction that names it, and removed once the transaction that lets go of it is on the disk. A file that no row names
+was left by a crash between the two, and goes at the next start.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class DataDir:
         return self.path / "bodies" / Path(name).name
 
     def bodies(self) -> list[Path]:
-        """Give the files of all such bodies."""
+        """Return the files of all such bodies."""
         return sorted((self.path / "bodies").glob("*"))
 
     def new_body(self, format_: str) -> Path:

@@ -169,11 +169,11 @@ class Journal:
         self._count_bytes(collector, size)
 
     def waiting(self, collector: str) -> Waiting:
-        """Give what waits in the open batch of a collector."""
+        """Return what waits in the open batch of a collector."""
         return self._waiting[collector]
 
     def buffered_bytes(self, collector: str) -> int:
-        """Give the bytes of a collector's rows that aren't delivered, in frames and in parts."""
+        """Return the bytes of a collector's rows that aren't delivered, in frames and in parts."""
         return self._buffered[collector]
 
     def buffering(self) -> list[str]:
@@ -201,7 +201,7 @@ class Journal:
     # Frames to parts
 
     async def next_run(self, collector: str, batch: str | None, rows: int, max_bytes: int) -> Run | None:
-        """Give the oldest frames of a batch (None: the open one), up to so many rows and bytes; None if none."""
+        """Return the oldest frames of a batch (None: the open one), up to so many rows and bytes; None if none."""
         await self._sweep(collector)  # what one that was cancelled has left
 
         def find(db: sqlite3.Connection) -> Run | None:
@@ -267,11 +267,11 @@ class Journal:
         return Batch(batch_id, collector, "sealed", cut.rows, cut.opened, cut.sealed) if cut.rows else None
 
     async def batches(self, collector: str, *states: State) -> list[Batch]:
-        """Give the batches in one of these states, in the order in which they were sealed."""
+        """Return the batches in one of these states, in the order in which they were sealed."""
         return await self._writer.execute(lambda db: batches.select_batches(db, collector, states))
 
     async def parts(self, batch_id: str) -> list[Part]:
-        """Give the parts of a batch in the order of their rows."""
+        """Return the parts of a batch in the order of their rows."""
         return await self._writer.execute(lambda db: parts.select_parts(db, batch_id))
 
     async def drop_parts(self, batch: Batch, paths: list[str]) -> Batch:
@@ -318,7 +318,7 @@ class Journal:
     # Clocks and logs
 
     async def clock(self, collector: str, start: float, *, is_kept: bool = True) -> float:
-        """Give the Unix time at which a collector's trigger last fired; ``start``, and enter it, if it never did.
+        """Return the Unix time at which a collector's trigger last fired; ``start``, and enter it, if it never did.
 
         One that isn't to be kept, as the trigger has no use for it, is forgotten.
         """
@@ -335,7 +335,7 @@ class Journal:
         await self._writer.execute(lambda db: collectors.insert_log(db, collector, entry, keep))
 
     async def logs(self, collector: str) -> list[dict[str, Any]]:
-        """Give a collector's log, newest first."""
+        """Return a collector's log, newest first."""
         return await self._writer.execute(lambda db: collectors.select_logs(db, collector))
 
     async def prune_keys(self) -> None:
@@ -364,7 +364,7 @@ class Journal:
         await self._writer.execute(lambda db: db.execute("DELETE FROM forgotten WHERE collector = ?", (collector,)))
 
     async def forgotten(self) -> list[str]:
-        """Give the collectors that were to be forgotten when the process ended."""
+        """Return the collectors that were to be forgotten when the process ended."""
         rows = await self._writer.execute(lambda db: db.execute("SELECT collector FROM forgotten").fetchall())
         return [collector for (collector,) in rows]
 

@@ -81,7 +81,7 @@ class Kept:
         return self.checksum in {None, frame_checksum(*of, self.body)}
 
     def loaded(self, data_dir: DataDir) -> Kept:
-        """Give it with its body, if that is in a file; of one that can't be read the name is left, which is no body."""
+        """Return the frame with its body read, if that is in a file; if it can't be read, the frame stays as it is."""
         if not isinstance(self.body, str):
             return self
         try:
@@ -208,7 +208,7 @@ def _open(data_dir: DataDir) -> Iterator[sqlite3.Connection]:
 
 
 def _read_frames(db: sqlite3.Connection, data_dir: DataDir, run: tuple[str, int, int]) -> Iterator[tuple[float, Kept]]:
-    """Give the frames of a run in their order, each with when it came."""
+    """Yield the frames of a run in their order, each with when it came."""
     # Through a list of numbers: by the index alone SQLite sorts the bodies, which takes as long as all the rest.
     for received, *row in db.execute(
         "SELECT received, collector, seq, format, rows, body, checksum FROM frame WHERE seq IN "

@@ -80,7 +80,7 @@ Columns = frozenset[tuple[str, str]]
 
 
 def columns_of(db: sqlite3.Connection) -> Columns:
-    """Give the names of all tables and indexes, each with those of its columns."""
+    """Return the names of all tables and indexes, each with those of its columns."""
     query = "SELECT m.name, i.name FROM sqlite_master AS m, pragma_{}_info(m.name) AS i WHERE m.type = '{}'"
     found = [db.execute(query.format(kind, kind)).fetchall() for kind in ("table", "index")]
     return frozenset((name, str(column)) for rows in found for name, column in rows)

@@ -1,6 +1,16 @@
 """Recovery: a broken journal is set aside, and a new one takes its place with all that can be read of it.
 
-Whenever it is cut off, the next start begins it again from what was set aside: the mark says which file that is.
+Whenever it is cut off, the next start begins it again from what was set aside: the mark says which file that is::
+
+    journal.sqlite3  its mark        what a start then does
+    broken           -               finds it broken: links it to damaged/journal-T.sqlite3, writes T into the mark
+    broken           "journal-T..."  reads damaged/journal-T.sqlite3 into journal-fresh.tmp, anew if there is one
+    fresh            "journal-T..."  the rename was the last thing done: does it again, which gives the same journal
+    fresh            -               opens it
+
+The broken file is read from a copy, since SQLite writes to what it opens, and mends its log into it. Where the first
+page is broken, which says where each table begins, that of a new journal takes its place: tables are made in one order,
+so that they begin on the same pages in each journal that was made in this format.
 """
 
 from __future__ import annotations

@@ -1,4 +1,16 @@
-"""Salvage: what can still be read of a broken journal, and of the parts on disk, goes into a new one."""
+"""Salvage: what can still be read of a broken journal, and of the parts on disk, goes into a new one.
+
+Each row of events must end up once, though the journal may show an older state than the parts do. An example: frames 1
+to 9 became ``parts/a.parquet``, whose footer says "main, frames 1 to 9". Then the page that knew of the part was lost,
+and an older page shows frames 1 to 9 again. In this order, each step trusting what those before it found:
+
+1. Parts that are read-only were delivered. Their frames (here none) are not to come back.
+2. Batches and parts that the journal names. ``parts/a.parquet`` isn't among them any more.
+3. Frames that are sound and in no part so far: 1 to 9 are taken.
+4. Parts that no table names: a.parquet would be taken, but frames 1 to 9 are there, so it is set aside.
+
+Had the page of the frames been lost instead, step 3 would have found none, and step 4 would have taken the part.
+"""
 
 from __future__ import annotations
 
@@ -61,9 +73,13 @@ def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: D
 
 
 def readable_rows(db: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
-    """Give the rowid and these columns of every row that can be reached.
+    """Yield the rowid and these columns of every row that can be reached.
 
     Each stretch is read upwards until an error and downwards until one; what is left between is halved and tried again.
+    Of rows 1 to 1000, on ten pages of which the third and the seventh are broken, the first stretch yields 1 to 200
+    upwards and 1000 to 701 downwards. What lies between, 201 to 700, is halved: 201 to 450 yields nothing upwards, for
+    it begins on a broken page, and 450 to 301 downwards; 451 to 700 yields 451 to 600. A half that yields nothing is
+    halved again, until its rows are too few or ``_MAX_MISSES`` in a row yielded nothing.
     """
     select = f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? AND rowid < ? ORDER BY rowid"  # noqa: S608
     stretches = deque([(0, _LAST_ROWID)])
@@ -111,7 +127,7 @@ class _Salvage:
         self._spilled: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
 
     def note_delivered(self) -> None:
-        """Take down which frames were delivered: what is left of the journal may be of before."""
+        """Take down which frames were delivered: the journal may show them as they were before that."""
         for name in self._data_dir.delivered_parts():
             if found := read_origin(self._data_dir.path / name):
                 self._spilled[found[0].collector].append((found[0].first, found[0].last))
@@ -175,7 +191,7 @@ class _Salvage:
                 self._insert("forgotten", (collector,))
 
     def skip_numbers(self, old: sqlite3.Connection) -> None:
-        """Give no new frame a number that one had: a part stands for the frames between two numbers."""
+        """Let no new frame have a number that one had: a part stands for the frames between two numbers."""
         used = [seq for _, seq in _Scan(old, "SELECT rowid, seq FROM sqlite_sequence WHERE name = 'frame'")]
         used = [seq for seq in used if isinstance(seq, int) and seq < 2**53]  # one that is damaged may leave no more
         used += [last for ranges in self._spilled.values() for _, last in ranges]

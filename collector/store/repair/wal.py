@@ -2,7 +2,19 @@
 
 SQLite takes a log up to the first frame that isn't as it was written and forgets the rest. That is right for a write
 that was cut off, but one changed byte would cost all the commits behind it. The format is that of
-https://sqlite.org/fileformat2.html#walformat.
+https://sqlite.org/fileformat2.html#walformat: a header, then frames. A frame is a page's number and content, the salts
+of the header, and a checksum over all frames up to it; the last frame of a commit also says how many pages the database
+then has. An example, of three commits::
+
+    frame         1    2    3    4    5
+    page          7    9    7    8    9
+    pages after   0   20   20    0   20      the commits end at 2, 3 and 5
+
+A byte of frame 3 is changed. Its checksum is wrong, so SQLite takes frames 1 and 2 and reports no error: the last two
+commits are gone without a word. We see that the last commit ends at frame 5 and SQLite took 2 (``has_damaged_log``), and
+write the log again with checksums that fit (``mend``). Page 7 may now hold a wrong byte, which the frames' own checksums
+find; pages 8 and 9 are as they were written. If instead frame 3 was never written, as in a power cut, its page's number
+is 0 or garbage: what lies behind it doesn't fit, and SQLite is right to forget it.
 """
 
 from __future__ import annotations
@@ -80,7 +92,7 @@ def has_damaged_log(database: Path) -> bool:
 
 
 def mend(wal: Path) -> None:
-    """Give a log new checksums, so that SQLite takes all of its frames; what they hold is then for others to check.
+    """Write new checksums into a log, so that SQLite takes all of its frames; what they hold is then for others to check.
 
     Nothing is done where a frame doesn't even name a page, as when the power failed: what is behind a hole doesn't fit.
     """
@@ -114,7 +126,7 @@ def cut_behind(wal: Path, mark: int) -> None:
 
 
 def _last_commit(wal: Path) -> int:
-    """Give the place of the last commit in a log, in frames from 1; 0 if there is none."""
+    """Return the place of the last commit in a log, in frames from 1; 0 if there is none."""
     if not wal.exists():
         return 0
     with wal.open("rb") as file:

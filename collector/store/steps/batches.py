@@ -55,7 +55,7 @@ def _find_cut(db: sqlite3.Connection, collector: str, rows: float, now: float) -
 
 
 def select_batches(db: sqlite3.Connection, collector: str, states: tuple[State, ...]) -> list[Batch]:
-    """Give the batches in one of these states in the order in which they were sealed, whatever the clock did."""
+    """Return the batches in one of these states in the order in which they were sealed, whatever the clock did."""
     wanted = ", ".join("?" * len(states))
     rows = db.execute(
         f"SELECT * FROM batch WHERE collector = ? AND state IN ({wanted}) ORDER BY rowid",  # noqa: S608  (only marks)
@@ -114,7 +114,7 @@ def prune(db: sqlite3.Connection, collector: str, retention: Retention, now: flo
 
 
 def _kept_batches(db: sqlite3.Connection, collector: str) -> list[tuple[str, float]]:
-    """Give id and time of delivery of the delivered batches whose parts are kept, newest first."""
+    """Return id and time of delivery of the delivered batches whose parts are kept, newest first."""
     return db.execute(
         "SELECT id, delivered FROM batch WHERE collector = ? AND state = 'delivered' "
         "AND EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id) ORDER BY rowid DESC",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_clock(db: sqlite3.Connection, collector: str, start: float, *, is_kept: bool) -> float:
-    """Give when a collector's trigger last fired; if it never did, enter ``start``. Forget what isn't to be kept."""
+    """Return when a collector's trigger last fired; if it never did, enter ``start``. Forget what isn't to be kept."""
     if not is_kept:
         db.execute("DELETE FROM clock WHERE collector = ?", (collector,))
         return start
@@ -33,7 +33,7 @@ def insert_log(db: sqlite3.Connection, collector: str, entry: dict[str, Any], ke
 
 
 def select_logs(db: sqlite3.Connection, collector: str) -> list[dict[str, Any]]:
-    """Give a collector's log, newest first."""
+    """Return a collector's log, newest first."""
     rows = db.execute("SELECT entry FROM log WHERE collector = ? ORDER BY seq DESC", (collector,))
     return [json.loads(entry) for (entry,) in rows]
 
@@ -59,7 +59,7 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
 
 
 def known_files(db: sqlite3.Connection) -> tuple[set[str], set[str], set[str]]:
-    """Give the paths of all parts, the ids of batches whose snapshot waits or is kept, and the names of body files."""
+    """Return the paths of all parts, the ids of batches whose snapshot waits or is kept, and the names of body files."""
     parts = {path for (path,) in db.execute("SELECT path FROM part")}
     snapshots = db.execute(
         "SELECT id FROM batch WHERE state = 'evaluated' "

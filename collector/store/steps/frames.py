@@ -23,7 +23,7 @@ def insert_frame(db: sqlite3.Connection, collector: str, frame: Frame, now: floa
 
 
 def frame_row(collector: str, frame: Frame, now: float) -> tuple[Any, ...]:
-    """Give what INSERT_FRAME takes of a frame."""
+    """Return what INSERT_FRAME takes of a frame."""
     of, body = (collector, frame.format, frame.rows), frame.body
     if isinstance(body, bytes):
         stored: bytes | str = body
@@ -41,7 +41,7 @@ def body_files(db: sqlite3.Connection, collector: str, first: int, last: int) ->
 
 
 def count_frames(db: sqlite3.Connection) -> list[tuple[str, str | None, int, int, int]]:
-    """Give the number, rows and bytes of all frames, by collector and batch (None: the open one).
+    """Return the number, rows and bytes of all frames, by collector and batch (None: the open one).
 
     Those that are in parts, and still there, don't count.
     """

@@ -21,7 +21,7 @@ SWEPT_BYTES = 1024**2
 
 
 def count_parts(db: sqlite3.Connection) -> list[tuple[str, str | None, int, int]]:
-    """Give the rows and bytes of all parts that aren't delivered, by collector and batch (None: the open one)."""
+    """Return the rows and bytes of all parts that aren't delivered, by collector and batch (None: the open one)."""
     return db.execute(
         "SELECT part.collector, batch, SUM(part.rows), SUM(size) FROM part "
         "LEFT JOIN batch ON batch.id = part.batch WHERE batch.state IS NOT 'delivered' GROUP BY part.collector, batch"
@@ -100,7 +100,7 @@ def move_to_part(db: sqlite3.Connection, run: Run, part: Part) -> tuple[bool, st
 
 
 def last_moved(db: sqlite3.Connection, collector: str, batch: str | None) -> int:
-    """Give the number up to which the frames of a batch are in parts, whether or not they are still there."""
+    """Return the number up to which the frames of a batch are in parts, whether or not they are still there."""
     query = "SELECT COALESCE(MAX(last_seq), 0) FROM moved WHERE collector = ? AND batch IS ?"
     return int(db.execute(query, (collector, batch)).fetchone()[0])
 
@@ -132,7 +132,7 @@ def unswept(db: sqlite3.Connection) -> list[str]:
 
 
 def select_parts(db: sqlite3.Connection, batch_id: str) -> list[Part]:
-    """Give the parts of a batch in the order of their rows."""
+    """Return the parts of a batch in the order of their rows."""
     rows = db.execute("SELECT path, rows, size FROM part WHERE batch = ? ORDER BY first_seq", (batch_id,))
     return [Part(*row) for row in rows]
 
