@@ -11,10 +11,11 @@ then has. An example, of three commits::
     pages after   0   20   20    0   20      the commits end at 2, 3 and 5
 
 A byte of frame 3 is changed. Its checksum is wrong, so SQLite takes frames 1 and 2 and reports no error: the last two
-commits are gone without a word. We see that the last commit ends at frame 5 and SQLite took 2 (``has_damaged_log``), and
-write the log again with checksums that fit (``mend``). Page 7 may now hold a wrong byte, which the frames' own checksums
-find; pages 8 and 9 are as they were written. If instead frame 3 was never written, as in a power cut, its page's number
-is 0 or garbage: what lies behind it doesn't fit, and SQLite is right to forget it.
+commits are gone without a word. We see that the last commit ends at frame 5 and that SQLite took 2
+(``has_damaged_log``), and write the log again with checksums that fit (``mend``). Page 7 may now hold a wrong byte,
+which is found as events have checksums of their own; pages 8 and 9 are as they were written. If instead frame 3 was
+never written, as in a power cut, its page's number is 0 or garbage: what lies behind it doesn't fit, and SQLite is right
+to forget it.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def has_damaged_log(database: Path) -> bool:
 
 
 def mend(wal: Path) -> None:
-    """Write new checksums into a log, so that SQLite takes all of its frames; what they hold is then for others to check.
+    """Write new checksums into a log, so that SQLite takes all of its frames; others check what they hold.
 
     Nothing is done where a frame doesn't even name a page, as when the power failed: what is behind a hole doesn't fit.
     """

@@ -59,7 +59,7 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
 
 
 def known_files(db: sqlite3.Connection) -> tuple[set[str], set[str], set[str]]:
-    """Return the paths of all parts, the ids of batches whose snapshot waits or is kept, and the names of body files."""
+    """Return paths of all parts, ids of batches whose snapshot waits or is kept, and names of body files."""
     parts = {path for (path,) in db.execute("SELECT path FROM part")}
     snapshots = db.execute(
         "SELECT id FROM batch WHERE state = 'evaluated' "
