@@ -14,8 +14,8 @@ A byte of frame 3 is changed. Its checksum is wrong, so SQLite takes frames 1 an
 commits are gone without a word. We see that the last commit ends at frame 5 and that SQLite took 2
 (``has_damaged_log``), and write the log again with checksums that fit (``mend``). Page 7 may now hold a wrong byte,
 which is found as events have checksums of their own; pages 8 and 9 are as they were written. If instead frame 3 was
-never written, as in a power cut, its page's number is 0 or garbage: what lies behind it doesn't fit, and SQLite is right
-to forget it.
+never written, as in a power cut, its page's number is 0 or garbage: what lies behind it doesn't fit, and SQLite rightly
+forgets it.
 """
 
 from __future__ import annotations
