@@ -37,7 +37,7 @@ from collector.supervision.supervisor import Supervisor
 from collector.views.metrics import Metrics
 from collector.waiting.clocks import Clocks
 from collector.workers.pool import open_workers
-from collector.workspaces.workspace import open_delivery
+from collector.workspaces.workspace import open_workspaces
 
 if TYPE_CHECKING:
     import ssl
@@ -118,13 +118,13 @@ async def serve(
             _open_door(listener, tls, Door(counts, config.limits.max_connections), draining) as door,
             open_journal(data_dir, config.durability) as journal,
             open_workers(config.evaluation_workers, config.evaluation_max_bytes) as workers,
-            open_delivery(workers, base) as delivery,
+            open_workspaces(workers, base) as workspaces,
             trio.open_nursery() as nursery,
         ):
             await _remove_orphans(journal, data_dir)
             clocks = Clocks()
             nursery.start_soon(clocks.watch)
-            tools = Tools(journal, data_dir, workers, delivery, clocks, base, counts)
+            tools = Tools(journal, data_dir, workers, workspaces, clocks, base, counts)
             supervisor = Supervisor(file, tools)
             await nursery.start(_obey_signals, draining, everything, supervisor)
             await nursery.start(supervisor.run)

@@ -123,7 +123,7 @@ def outcome_of(numbers, generation="modern", report_id="report"):
     }
 
 
-class FakeDelivery:
+class FakeWorkspace:
     """A workspace: takes each batch that it doesn't find, if it is told to look; raises what a test says, one a try.
 
     A failure in ``lost`` is raised after the snapshot was taken: an answer that doesn't come.
@@ -135,9 +135,13 @@ class FakeDelivery:
         self.tries = []  # (time, batch id, is_doubtful)
         self.taken = []  # (batch id, numbers of its rows)
         self.hold = None
+        self.starting_time = 0.0
         self._answered = trio.Event()
 
-    async def deliver(self, config, batch, snapshot, progress):  # noqa: ARG002  (as in Delivery)
+    def open_workspace(self, config):  # noqa: ARG002  (as in Workspaces)
+        return self
+
+    async def deliver(self, batch, snapshot, progress):
         was_doubtful = progress.is_doubtful
         self.tries.append((trio.current_time(), batch.id, was_doubtful))
         await progress.keep(is_doubtful=True)
@@ -196,7 +200,7 @@ class World:
     journal: Journal
     data_dir: DataDir
     workers: FakeWorkers
-    delivery: FakeDelivery
+    workspace: FakeWorkspace
     clocks: Clocks
     base: Path
     skew: Skew
@@ -204,7 +208,7 @@ class World:
 
     @property
     def tools(self):
-        return Tools(self.journal, self.data_dir, self.workers, self.delivery, self.clocks, self.base)
+        return Tools(self.journal, self.data_dir, self.workers, self.workspace, self.clocks, self.base)
 
     def pipeline(self, config=None, service=None, **tools):
         """Make a pipeline; ``tools`` replace the world's own."""
@@ -228,7 +232,7 @@ async def open_world(path, monkeypatch=None, clock=None):
         monkeypatch.setattr("collector.store.journal.time", SimpleNamespace(time=skew.wall))
     with open_data_dir(path / "data") as data_dir:
         async with open_journal(data_dir) as journal:
-            yield World(journal, data_dir, FakeWorkers(), FakeDelivery(), clocks, path, skew)
+            yield World(journal, data_dir, FakeWorkers(), FakeWorkspace(), clocks, path, skew)
 
 
 @asynccontextmanager
@@ -254,7 +258,7 @@ async def delivered(world, batches):
     await settled()
     with trio.fail_after(PATIENCE):
         while len(await world.journal.batches("main", "delivered")) < batches:
-            await world.delivery.wait_answer()
+            await world.workspace.wait_answer()
             await settled()
 
 

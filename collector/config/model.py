@@ -168,8 +168,8 @@ class CollectorConfig(InWorkspace, Value):
         problems = []
         if reference is not None and not any(_is_inside(reference, place) for place in reference_may_be):
             problems.append(Problem(("reference_path",), _OUTSIDE.format(reference, base)))
-        directory = self.workspace_directory(base) if self.workspace_kind == "directory" else base
-        if not _is_inside(directory, base) or _is_inside(directory, data_dir):
+        directory = self.workspace_directory(base)
+        if directory is not None and (not _is_inside(directory, base) or _is_inside(directory, data_dir)):
             problems.append(Problem(("api_url",), _OUTSIDE.format(directory, base)))
         return problems
 
@@ -292,6 +292,6 @@ class CollectorServiceConfig(Value):
         for key, config in self.collectors.items():
             if getattr(config.trigger, "last_triggered", 0):
                 named.append(f"collectors.{key}.trigger.last_triggered")
-            if config.save_datasets and config.workspace_kind != "cloud":
+            if config.save_datasets and not config.takes_datasets:
                 named.append(f"collectors.{key}.save_datasets")
         return named

@@ -57,8 +57,15 @@ class InWorkspace:
             return f"a project in a directory has a UUID, and '{self.project_id}' is none; or give a project_name"
         return None
 
-    def workspace_directory(self, base: Path) -> Path:
-        """Give the path of a directory workspace; a relative one starts at ``base``."""
+    @property
+    def takes_datasets(self) -> bool:
+        """Whether a batch's rows can go there beside its snapshot."""
+        return self.workspace_kind == "cloud"
+
+    def workspace_directory(self, base: Path) -> Path | None:
+        """Return the path of a directory workspace, None for a service; a relative one starts at ``base``."""
+        if self.workspace_kind != "directory":
+            return None
         parts = urlsplit(self.api_url)
         return base / (url2pathname(parts.path) if parts.scheme == "file" else self.api_url)
 

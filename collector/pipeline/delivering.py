@@ -12,7 +12,7 @@ from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, Sn
 from collector.fault_points import reach
 from collector.pipeline.failed import set_aside
 from collector.waiting.backoff import Backoff
-from collector.workspaces.workspace import Progress
+from collector.workspaces.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,8 +90,8 @@ class Delivering:
             raise DeliveryRefused("; ".join(map(str, problems)))
         with self._counted():
             try:
-                with trio.fail_after(timeout + self._starting_time()):
-                    await work.tools.delivery.deliver(work.config, batch, snapshot, progress)
+                with trio.fail_after(timeout + work.workspace.starting_time):
+                    await work.workspace.deliver(batch, snapshot, progress)
             except trio.TooSlowError as error:
                 said = f"{work.config.shown_url} took longer than {timeout:g} s"
                 raise DeliveryError(said, is_ambiguous=True) from error
@@ -111,11 +111,6 @@ class Delivering:
     def _count(self, outcome: str, started: float) -> None:
         self._work.counts.deliveries[outcome] += 1
         self._work.counts.delivery.observe(trio.current_time() - started)
-
-    def _starting_time(self) -> float:
-        """Seconds that a worker may take to start before it writes a directory; a service needs none."""
-        is_directory = self._work.config.workspace_kind == "directory"
-        return self._work.tools.workers.starting_time if is_directory else 0.0
 
     async def _evaluate_again(self, batch: Batch, snapshot: Path) -> None:
         work = self._work

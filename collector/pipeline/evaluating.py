@@ -127,7 +127,7 @@ class Evaluating:
             "opened": iso(batch.opened),
             "sealed": iso(batch.sealed),
             "snapshot_path": str(data_dir.snapshot(batch.id)),
-            "save_datasets": config.save_datasets and config.workspace_kind == "cloud",
+            "save_datasets": config.save_datasets and config.takes_datasets,
         }
 
     # What came of it

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collector.store.records import Batch
     from collector.waiting.clocks import Clocks
     from collector.workers.pool import Workers
-    from collector.workspaces.workspace import Delivery
+    from collector.workspaces.workspace import Workspaces
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Tools:
     journal: Journal
     data_dir: DataDir
     workers: Workers
-    delivery: Delivery
+    workspaces: Workspaces
     clocks: Clocks
     base: Path
     counts: Counts = field(default_factory=Counts)
@@ -46,6 +46,7 @@ class Work:
         self.tools = tools
         self.journal = tools.journal
         self.data_dir = tools.data_dir
+        self.workspace = tools.workspaces.open_workspace(config)
         self.counts = tools.counts.of(config.id)
         self.log = structlog.get_logger().bind(collector=config.id)
         self.to_evaluate = Bell()

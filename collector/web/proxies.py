@@ -12,7 +12,7 @@ import socket
 from contextlib import suppress
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from collector.errors import BadEnvironment
@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 _PORTS = {"http": 1080, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
-def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return the address of the proxy that leads to ``url``, None if there is to be none.
+class Proxy(NamedTuple):
+    """A proxy's address in full, and the variable that names it."""
+
+    url: str
+    variable: str
+
+
+def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> Proxy | None:
+    """Return the proxy that leads to ``url``, None if there is to be none.
 
     Raises BadEnvironment with the variable's name if it can't be used.
     """
@@ -37,7 +44,7 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> str | No
     spared = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     if variable is None or any(_is_of(host, target.port, entry) for entry in re.split(r"[\s,]+", spared)):
         return None
-    return _checked(variable, environment[variable].strip())
+    return Proxy(_checked(variable, environment[variable].strip()), variable)
 
 
 def _names(scheme: str) -> list[str]:

@@ -1,123 +1,113 @@
-"""A service: an Evidently UI or Evidently Cloud, spoken to over HTTP that can be cancelled and has time-outs.
+"""HTTP to a service that can be cancelled, has time-outs and bounds, and ends in words for the operator.
 
 Evidently's own client has neither time-outs nor retries, and loses the status of an answer.
 """
 
 from __future__ import annotations
 
-import json
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from collector.errors import ConfigError, DeliveryError, DeliveryRefused, SnapshotTooLarge
+import msgspec
+import trio
+
+from collector.errors import BadEnvironment, DeliveryError, DeliveryRefused, SnapshotTooLarge, UnreadableAnswer
+from collector.web.proxies import proxy_for
 
 if TYPE_CHECKING:
     import httpx
 
     from collector.config import CollectorConfig
+    from collector.web.proxies import Proxy
+
+T = TypeVar("T")
 
 # Seconds without a byte after which a service is given up.
 SILENCE = 60.0
 # A service that asks for a longer pause is asked again nevertheless.
 LONGEST_PAUSE = 3600.0
+# Bytes of an answer that says yes. A list of a project's snapshots has some 500 for each; few are read at a time.
+MAX_ANSWER = 1_000_000
+MAX_LISTING = 64_000_000
+_LISTINGS = 2
+# Bytes that are read for good in less time than a thread takes.
+_QUICK = 65_536
 
-# As evidently.ui.workspace has them.
-_TOKEN_HEADER = "X-Evidently-Token"  # noqa: S105
-_TOKEN_COOKIE = "app.at"  # noqa: S105
-_SECRET_HEADER = "evidently-secret"  # noqa: S105
 
-
-class Services:
-    """Connections to services; each request carries what its collector's config says."""
+class Connections:
+    """Connections to services: a client for each way there, with TLS or without, and by which proxy."""
 
     def __init__(self) -> None:
-        self._client: httpx.AsyncClient | None = None
-        self._jwt: dict[tuple[str, str | None], str] = {}
+        self._clients: dict[tuple[bool, Proxy | None], httpx.AsyncClient] = {}
+        self._listings = trio.CapacityLimiter(_LISTINGS)
 
-    async def request(self, config: CollectorConfig, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Send a request and give its good answer; raise DeliveryError for any other, in words for the operator."""
-        response = await self.send(config, method, path, **arguments)
-        raise_for(response, config)
-        return response
+    async def exchange(
+        self, config: CollectorConfig, method: str, path: str, *, is_listing: bool = False, **arguments: Any
+    ) -> httpx.Response:
+        """Send a request and return its answer, whatever it is; raise DeliveryError if there is none."""
+        import httpx
 
-    async def send(self, config: CollectorConfig, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Send a request and give its answer, whatever it is; raise DeliveryError if there is none."""
-        response = await self._request_once(config, method, path, arguments)
-        if response.status_code == 401 and self._jwt.pop(_login(config), None) is not None:  # it may have expired
-            response = await self._request_once(config, method, path, arguments)
-        return response
+        from collector.web.answers import aread
 
-    async def request_json(self, config: CollectorConfig, method: str, path: str, **arguments: Any) -> Any:
-        """Send a request and give what its good answer holds; raise DeliveryRefused if that isn't JSON."""
-        return json_of(await self.request(config, method, path, **arguments), config)
+        url, by = config.api_url.rstrip("/") + path, ""
+        try:
+            proxy = proxy_for(url)
+            by = f" by the proxy that {proxy.variable} names" if proxy else ""
+            client = await self._client(url, proxy)
+            async with AsyncExitStack() as stack:
+                if is_listing:
+                    await stack.enter_async_context(self._listings)
+                response = await stack.enter_async_context(client.stream(method, url, **arguments))
+                return await aread(response, MAX_LISTING if is_listing else MAX_ANSWER)
+        except BadEnvironment as error:
+            raise DeliveryRefused(f"{config.shown_url} can't be asked: {error}") from error
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError) as error:
+            raise DeliveryRefused(
+                f"'{config.shown_url}' is no address of a service; write api_url as http://HOST:PORT"
+            ) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+            raise DeliveryError(f"{config.shown_url} can't be reached{by}: {_reason(error)}") from error
+        except (httpx.HTTPError, UnreadableAnswer) as error:
+            message = f"{config.shown_url} didn't answer as it should{by}: {_reason(error)}"
+            raise DeliveryError(message, is_ambiguous=True) from error
+
+    async def _client(self, url: str, proxy: Proxy | None) -> httpx.AsyncClient:
+        import httpx
+
+        from collector.web.answers import AS_IS
+        from collector.web.trust import trusted, trusting_nobody
+
+        way = (url.lower().startswith("https:"), proxy)
+        if way not in self._clients:
+            has_tls = way[0] or (proxy is not None and proxy.url.startswith("https:"))
+            trust = await trio.to_thread.run_sync(trusted) if has_tls else trusting_nobody()
+            has_tls_to_proxy = proxy is not None and proxy.url.startswith("https:")
+            through = proxy and httpx.Proxy(proxy.url, ssl_context=trust if has_tls_to_proxy else None)
+            # Without bounds: each collector sends one at a time, and a dead workspace must not take what others need.
+            made = httpx.AsyncClient(
+                timeout=SILENCE, trust_env=False, limits=httpx.Limits(), headers=AS_IS, verify=trust, proxy=through
+            )
+            self._clients.setdefault(way, made)
+        return self._clients[way]
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
-
-    async def _request_once(
-        self, config: CollectorConfig, method: str, path: str, arguments: dict[str, Any]
-    ) -> httpx.Response:
-        headers = {**arguments.get("headers", {}), **await self._credentials(config)}
-        return await self._http(config, method, path, {**arguments, "headers": headers})
-
-    async def _credentials(self, config: CollectorConfig) -> dict[str, str]:
-        """Give the headers that let us in: a service's secret; a key of Evidently Cloud; or a login's token."""
-        secret = config.secret()
-        if config.workspace_kind == "service":
-            return {} if secret is None else {_SECRET_HEADER: secret}
-        if secret is None:
-            raise ConfigError.at("Evidently Cloud needs a key; write it, or ${NAME}", "api_secret")
-        if secret.startswith("sk_") and secret.count(".") >= 2:
-            return {"Authorization": f"Bearer {secret}"}
-        if _login(config) not in self._jwt:
-            response = await self._http(config, "GET", "/api/users/login", {"headers": {_TOKEN_HEADER: secret}})
-            raise_for(response, config)
-            self._jwt[_login(config)] = response.text
-        return {"Cookie": f"{_TOKEN_COOKIE}={self._jwt[_login(config)]}"}
-
-    async def _http(self, config: CollectorConfig, method: str, path: str, arguments: dict[str, Any]) -> httpx.Response:
-        import httpx
-
-        if self._client is None:
-            # Without bounds: each collector sends one at a time, and a dead workspace must not take what others need.
-            self._client = httpx.AsyncClient(timeout=SILENCE, trust_env=True, limits=httpx.Limits())
-        try:
-            return await self._client.request(method, config.api_url.rstrip("/") + path, **arguments)
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise DeliveryRefused(
-                f"'{config.shown_url}' is no address of a service; write it as http://HOST:PORT"
-            ) from error
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise DeliveryError(f"{config.shown_url} can't be reached: {_reason(error)}") from error
-        except httpx.HTTPError as error:
-            message = f"{config.shown_url} didn't answer: {_reason(error)}"
-            raise DeliveryError(message, is_ambiguous=True) from error
+        for client in self._clients.values():
+            await client.aclose()
 
 
-def json_of(response: httpx.Response, config: CollectorConfig) -> Any:
-    """Give what an answer holds; raise DeliveryRefused if that isn't JSON."""
+async def read_as(kind: type[T], response: httpx.Response, config: CollectorConfig) -> T:
+    """Return what a good answer holds; raise DeliveryRefused if it isn't of that kind, as no Evidently service's is."""
     try:
-        return response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise not_evidently(config) from error
-
-
-def not_evidently(config: CollectorConfig) -> DeliveryRefused:
-    """Say that what answered isn't what we know."""
-    return DeliveryRefused(
-        f"{config.shown_url} answers, but not as an Evidently service does; is it the right address?"
-    )
-
-
-def _login(config: CollectorConfig) -> tuple[str, str | None]:
-    return config.api_url, config.secret()
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+        if len(response.content) <= _QUICK:
+            return msgspec.json.decode(response.content, type=kind)
+        return await trio.to_thread.run_sync(lambda: msgspec.json.decode(response.content, type=kind))
+    except (ValueError, RecursionError) as error:  # msgspec's own are ValueErrors, and those of text that isn't UTF-8
+        raise DeliveryRefused(
+            f"{config.shown_url} answers, but not as an Evidently service does; is api_url the right address?"
+        ) from error
 
 
 def raise_for(response: httpx.Response, config: CollectorConfig) -> None:
@@ -147,21 +137,29 @@ def raise_for(response: httpx.Response, config: CollectorConfig) -> None:
     raise DeliveryRefused(said)
 
 
+def _reason(error: BaseException) -> str:
+    """Return the first words in a chain of errors: on trio, httpx has none for a certificate that isn't trusted."""
+    cause = error.__cause__ or error.__context__
+    if not str(error) and cause is not None:
+        return _reason(cause)
+    return str(error) or type(error).__name__
+
+
 def _detail(response: httpx.Response) -> str:
+    from collector.web.answers import json_of
+
     try:
-        data = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        data = json_of(response)
+    except ValueError:
         return ""
     return f" ({str(data['detail'])[:300]})" if isinstance(data, dict) and "detail" in data else ""
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """Give the pause that an answer asks for, in seconds or as a date (RFC 9110, 10.2.3); an hour at most."""
+    """Return the pause that an answer asks for, in seconds or as a date (RFC 9110, 10.2.3); an hour at most."""
     text = response.headers.get("Retry-After", "")
-    if text.isdecimal():
-        return min(float(text), LONGEST_PAUSE)
     try:
-        pause = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):  # no date, or one without a zone
+        pause = float(text) if text.isdecimal() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, ArithmeticError, LookupError):  # no date, one without a zone, or one beyond all time
         return 0.0
     return min(max(pause, 0.0), LONGEST_PAUSE)

@@ -33,7 +33,7 @@ async def test_misconfigured_keeps_events_and_goes_on_when_mended(world, autojum
             w.workers.problems = []
             await trio.sleep(REFERENCE_INTERVAL + 1)
             await settled()
-            assert (w.delivery.rows, pipeline.status().problems) == ([[0, 1]], ())
+            assert (w.workspace.rows, pipeline.status().problems) == ([[0, 1]], ())
             assert pipeline.status().state == "waiting"
 
 
@@ -47,7 +47,7 @@ async def test_a_missing_reference_holds_evaluation_until_it_is_there(world, aut
             write_reference(w.base / "reference.parquet")
             await trio.sleep(REFERENCE_INTERVAL + 1)
             await settled()
-        assert w.delivery.rows == [[0, 1]]
+        assert w.workspace.rows == [[0, 1]]
         assert w.workers.evaluated[0]["reference"] == str(w.base / "reference.parquet")
 
 
@@ -61,11 +61,11 @@ async def test_a_reference_that_vanishes_later_holds_the_next_batch(world, autoj
             (w.base / "reference.parquet").unlink()
             await w.post(1)
             await settled()
-            assert (w.delivery.rows, pipeline.status().state) == ([[0]], "misconfigured")
+            assert (w.workspace.rows, pipeline.status().state) == ([[0]], "misconfigured")
             write_reference(w.base / "reference.parquet")
             await trio.sleep(REFERENCE_INTERVAL + 1)
             await settled()
-        assert w.delivery.rows == [[0], [1]]
+        assert w.workspace.rows == [[0], [1]]
 
 
 async def test_a_new_reference_is_taken_from_the_next_batch_on_and_at_once(world):
@@ -97,7 +97,7 @@ async def test_a_report_that_raises_is_kept_under_failed_and_the_next_batch_goes
         assert "ValueError: bad column" in (folder / "error.txt").read_text(encoding="utf-8")
         assert "Traceback" in (folder / "error.txt").read_text(encoding="utf-8")
         assert [pq.read_table(part)["n"].to_pylist() for part in folder.glob("*.parquet")] == [[0, 1]]
-        assert (failed.error, failed.attempts, w.delivery.rows) == ("ValueError: bad column", 1, [[2, 3]])
+        assert (failed.error, failed.attempts, w.workspace.rows) == ("ValueError: bad column", 1, [[2, 3]])
         assert pipeline.status().failed == 1
 
 
@@ -135,7 +135,7 @@ async def test_a_failed_batch_that_is_retried_is_delivered_and_lies_with_the_oth
             (failed,) = await w.journal.batches("main", "failed")
             assert [batch.id for batch in await pipeline.retry()] == [failed.id]
             await settled()
-        assert w.delivery.rows == [[0, 1]]
+        assert w.workspace.rows == [[0, 1]]
         assert not w.data_dir.failed(failed.id).exists()
         assert [part.path.split("/")[0] for part in await w.journal.parts(failed.id)] == ["parts"]
         assert len(list((w.data_dir.path / "parts").iterdir())) == 1
@@ -158,7 +158,7 @@ async def test_a_worker_that_dies_once_loses_nothing(world):
         async with running(w.pipeline(collector(trigger=rows_trigger(1)))):
             await w.post(1)
             await settled()
-        assert (w.delivery.rows, w.workers.failures) == ([[0]], [])
+        assert (w.workspace.rows, w.workers.failures) == ([[0]], [])
 
 
 async def test_a_report_that_takes_too_long_is_tried_again_and_then_given_up(world, autojump_clock):
@@ -185,7 +185,7 @@ async def test_the_start_of_a_new_worker_is_not_taken_for_taking_long(world, aut
             await w.post(1)
             await trio.sleep(71)
             await settled()
-        assert (len(w.workers.evaluated), w.delivery.rows) == (1, [[0]])
+        assert (len(w.workers.evaluated), w.workspace.rows) == (1, [[0]])
 
 
 async def test_waiting_for_the_reports_of_others_is_not_taken_for_taking_long(world, autojump_clock):
@@ -198,7 +198,7 @@ async def test_waiting_for_the_reports_of_others_is_not_taken_for_taking_long(wo
             await w.post(1)
             await trio.sleep(32)
             await settled()
-        assert w.delivery.rows == [[0]]
+        assert w.workspace.rows == [[0]]
 
 
 async def hold(limiter, seconds):
@@ -219,7 +219,7 @@ async def test_reports_that_took_too_long_leave_the_others_their_workers(world, 
             w.workers.seconds = 0
             await w.post(1, "main")
             await settled()
-            assert w.delivery.rows == [[2]]
+            assert w.workspace.rows == [[2]]
 
 
 async def test_attempts_are_counted_over_a_restart(world):
@@ -244,7 +244,7 @@ async def test_rows_whose_part_cannot_be_written_stay_in_the_journal(world):
             assert await states(w) == ["failed"]
             await pipeline.retry()
             await settled()
-        assert w.delivery.rows == [[0, 1]]
+        assert w.workspace.rows == [[0, 1]]
 
 
 async def test_a_damaged_part_is_set_aside_and_the_rest_is_evaluated(world):
@@ -259,7 +259,7 @@ async def test_a_damaged_part_is_set_aside_and_the_rest_is_evaluated(world):
             w.workers.failures = [FilesDamaged([str(first)])]
             await pipeline.flush()
             await settled()
-        assert w.delivery.rows == [[2, 3]]
+        assert w.workspace.rows == [[2, 3]]
         assert w.data_dir.damaged(f"part-{first.name}").exists()
         assert "2 rows are lost to the report" in (await w.journal.logs("main"))[2]["error"]
 

@@ -16,7 +16,7 @@ async def test_flush_seals_what_waits_now(world):
             await w.post(3)
             batch = await pipeline.flush()
             await settled()
-            assert (batch.rows, w.delivery.taken) == (3, [(batch.id, [0, 1, 2])])
+            assert (batch.rows, w.workspace.taken) == (3, [(batch.id, [0, 1, 2])])
 
 
 async def test_flush_of_nothing_gives_none(world):
@@ -36,7 +36,7 @@ async def test_flush_by_a_client_that_hangs_up_is_evaluated_all_the_same(world):
                 client.cancel()
                 await pipeline.flush()
             await settled()
-            assert (await states(w), w.delivery.rows) == (["delivered"], [[0, 1, 2]])
+            assert (await states(w), w.workspace.rows) == (["delivered"], [[0, 1, 2]])
 
 
 async def test_retry_by_a_client_that_hangs_up_is_evaluated_all_the_same(world):
@@ -70,7 +70,7 @@ async def test_the_log_has_the_originals_fields_and_ours(world, autojump_clock):
             await w.post(2)
             await delivered(w, 1)
         uploaded, created = await w.journal.logs("main")
-        ((batch_id, _),) = w.delivery.taken
+        ((batch_id, _),) = w.workspace.taken
         assert (created["type"], created["ok"], created["error"], created["notes"]) == ("CreateReport", True, "", [])
         assert (uploaded["type"], uploaded["ok"], uploaded["error"]) == ("UploadReport", True, "")
         for entry in (created, uploaded):
@@ -93,7 +93,7 @@ async def test_the_log_tells_of_a_report_that_raised(world):
 
 async def test_the_log_tells_of_one_trouble_with_a_workspace_once(world, autojump_clock):
     async with world(autojump_clock) as w:
-        w.delivery.failures = [DeliveryError("down") for _ in range(5)]
+        w.workspace.failures = [DeliveryError("down") for _ in range(5)]
         async with running(w.pipeline(collector(trigger=rows_trigger(1)))):
             await w.post(1)
             await delivered(w, 1)
@@ -140,7 +140,7 @@ async def test_status_says_evaluating_while_a_report_runs(world):
 
 async def test_status_says_undelivered_while_the_workspace_is_away(world):
     async with world() as w:
-        w.delivery.failures = [DeliveryRefused("no such project")]
+        w.workspace.failures = [DeliveryRefused("no such project")]
         pipeline = w.pipeline(collector(trigger=rows_trigger(1)))
         async with running(pipeline):
             await w.post(1)
@@ -151,7 +151,7 @@ async def test_status_says_undelivered_while_the_workspace_is_away(world):
 
 async def test_status_says_waiting_once_the_workspace_is_back(world, autojump_clock):
     async with world(autojump_clock) as w:
-        w.delivery.failures = [DeliveryError("down")]
+        w.workspace.failures = [DeliveryError("down")]
         pipeline = w.pipeline(collector(trigger=rows_trigger(1)))
         async with running(pipeline):
             await w.post(1)
@@ -162,11 +162,11 @@ async def test_status_says_waiting_once_the_workspace_is_back(world, autojump_cl
 
 async def test_a_snapshot_that_is_rejected_is_kept_under_failed_and_the_next_goes_on(world):
     async with world() as w:
-        w.delivery.failures = [SnapshotRejected("no")]
+        w.workspace.failures = [SnapshotRejected("no")]
         async with running(w.pipeline(collector(trigger=rows_trigger(1)))):
             await w.post(1)
             await w.post(1)
             await settled()
             (failed,) = await w.journal.batches("main", "failed")
-        assert (failed.error, w.delivery.rows) == ("no", [[1]])
+        assert (failed.error, w.workspace.rows) == ("no", [[1]])
         assert [part.path.split("/")[0] for part in await w.journal.parts(failed.id)] == ["failed"]

@@ -1,5 +1,7 @@
 """A pipeline is cut off at every step; another goes on from what is on disk, and each row is delivered once."""
 
+from types import SimpleNamespace
+
 import pytest
 import trio
 from worlds import collector, open_world, report_raised, rows_trigger, running, settled, worker_died
@@ -98,9 +100,9 @@ async def recover(world):
 
 async def assert_all_is_well(world):
     """Each row is in one snapshot, each batch delivered once, and nothing is left lying about."""
-    assert sorted(row for rows in world.delivery.rows for row in rows) == ROWS
+    assert sorted(row for rows in world.workspace.rows for row in rows) == ROWS
     batches = await world.journal.batches("main", "sealed", "evaluated", "failed", "delivered")
-    assert sorted(id_ for id_, _ in world.delivery.taken) == [batch.id for batch in batches]
+    assert sorted(id_ for id_, _ in world.workspace.taken) == [batch.id for batch in batches]
     assert {batch.state for batch in batches} == {"delivered"}
     for folder in ("parts", "snapshots", "failed"):
         assert list((world.data_dir.path / folder).iterdir()) == []
@@ -112,7 +114,8 @@ async def crash_at(path, steps, prepare):
     fuse = Fuse(steps)
     async with open_world(path) as world:
         prepare(world)
-        fused = {name: Fused(getattr(world, name), fuse) for name in ("journal", "workers", "delivery")}
+        fused = {name: Fused(getattr(world, name), fuse) for name in ("journal", "workers")}
+        fused["workspaces"] = SimpleNamespace(open_workspace=lambda _: Fused(world.workspace, fuse))
         pipeline = world.pipeline(CONFIG, SERVICE, **fused)
         try:
             async with running(pipeline):
@@ -154,7 +157,7 @@ def workers_die(world):
 
 
 def a_snapshot_is_too_large(world):
-    world.delivery.failures = [SnapshotTooLarge("413")]
+    world.workspace.failures = [SnapshotTooLarge("413")]
 
 
 @pytest.mark.parametrize("prepare", [nothing, a_report_raises, workers_die, a_snapshot_is_too_large])

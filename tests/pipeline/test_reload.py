@@ -127,7 +127,7 @@ async def test_a_collector_that_is_taken_out_is_retired_and_comes_back_with_its_
         service(collector("b"), collector("a", rows_trigger(3))).save(path)
         await supervisor.reload()
         await settled()
-        assert (states(supervisor)["a"], w.delivery.rows) == ("waiting", [[0, 1, 2]])
+        assert (states(supervisor)["a"], w.workspace.rows) == ("waiting", [[0, 1, 2]])
         nursery.cancel_scope.cancel()
 
 

@@ -11,17 +11,17 @@ async def test_rows_trigger_counts_rows_and_not_posts(world):
     async with world() as w, running(w.pipeline(collector(trigger=rows_trigger(5)))):
         await w.post(4)
         await settled()
-        assert w.delivery.rows == []
+        assert w.workspace.rows == []
         await w.post(1)
         await settled()
-        assert w.delivery.rows == [[0, 1, 2, 3, 4]]
+        assert w.workspace.rows == [[0, 1, 2, 3, 4]]
 
 
 async def test_rows_trigger_takes_a_large_post_whole(world):
     async with world() as w, running(w.pipeline(collector(trigger=rows_trigger(5)))):
         await w.post(50)
         await settled()
-        assert w.delivery.rows == [list(range(50))]
+        assert w.workspace.rows == [list(range(50))]
 
 
 async def test_rows_trigger_cuts_a_backlog_where_a_post_ends(world):
@@ -31,7 +31,7 @@ async def test_rows_trigger_cuts_a_backlog_where_a_post_ends(world):
             await w.post(2)
         async with running(w.pipeline(collector(trigger=rows_trigger(3)))):
             await settled()
-            assert w.delivery.rows == [[0, 1, 2, 3], [4, 5, 6, 7]]
+            assert w.workspace.rows == [[0, 1, 2, 3], [4, 5, 6, 7]]
             assert w.journal.waiting("main").rows == 2
 
 
@@ -42,17 +42,17 @@ async def test_rows_trigger_cuts_a_backlog_that_is_large_enough_to_spill(world):
         service = CollectorServiceConfig(spill_rows=50)
         async with running(w.pipeline(collector(trigger=rows_trigger(10)), service)):
             await settled()
-        assert [len(rows) for rows in w.delivery.rows] == [10] * 20
+        assert [len(rows) for rows in w.workspace.rows] == [10] * 20
 
 
 async def test_interval_first_fires_one_interval_after_the_start(world, autojump_clock):
     async with world(autojump_clock) as w, running(w.pipeline(collector(trigger=interval_trigger(60)))):
         await w.post(1)
         await trio.sleep(59.9)
-        assert w.delivery.rows == []
+        assert w.workspace.rows == []
         await trio.sleep(0.2)
         await settled()
-        assert w.delivery.rows == [[0]]
+        assert w.workspace.rows == [[0]]
 
 
 async def test_interval_does_not_drift_however_long_its_work_takes(world, autojump_clock):
@@ -72,7 +72,7 @@ async def test_interval_does_not_drift_however_long_its_work_takes(world, autoju
                 await trio.sleep(60)
             await settled()
         # Each is delivered 3 + 7 s after it was due, at a multiple of 60 s.
-        assert [round(at) for at, *_ in w.delivery.tries] == [70, 130, 190, 250, 310]
+        assert [round(at) for at, *_ in w.workspace.tries] == [70, 130, 190, 250, 310]
 
 
 async def test_interval_goes_on_where_it_was_after_a_restart(world, autojump_clock):
@@ -83,10 +83,10 @@ async def test_interval_goes_on_where_it_was_after_a_restart(world, autojump_clo
         await w.post(1)
         async with running(w.pipeline(config)):
             await trio.sleep(19)
-            assert w.delivery.rows == []
+            assert w.workspace.rows == []
             await trio.sleep(2)
             await settled()
-            assert w.delivery.rows == [[0]]
+            assert w.workspace.rows == [[0]]
 
 
 async def test_interval_missed_while_down_fires_once_and_not_in_a_burst(world, autojump_clock):
@@ -98,13 +98,13 @@ async def test_interval_missed_while_down_fires_once_and_not_in_a_burst(world, a
         await w.post(1)
         async with running(w.pipeline(config)):
             await settled()
-            assert w.delivery.rows == [[0]]
+            assert w.workspace.rows == [[0]]
             await w.post(1)
             await trio.sleep(59)
-            assert w.delivery.rows == [[0]]
+            assert w.workspace.rows == [[0]]
             await trio.sleep(2)
             await settled()
-            assert w.delivery.rows == [[0], [1]]
+            assert w.workspace.rows == [[0], [1]]
 
 
 async def test_interval_that_follows_a_rows_trigger_fires_one_interval_after_the_change(world, autojump_clock):
@@ -115,7 +115,7 @@ async def test_interval_that_follows_a_rows_trigger_fires_one_interval_after_the
         async with running(w.pipeline(collector(trigger=interval_trigger(60)))):
             await trio.sleep(30)
             await settled()
-            assert w.delivery.rows == []
+            assert w.workspace.rows == []
 
 
 async def test_rows_or_interval_begins_to_count_again_at_a_full_batch(world, autojump_clock):
@@ -123,13 +123,13 @@ async def test_rows_or_interval_begins_to_count_again_at_a_full_batch(world, aut
         await trio.sleep(50)
         await w.post(3)
         await settled()
-        assert w.delivery.rows == [[0, 1, 2]]
+        assert w.workspace.rows == [[0, 1, 2]]
         await w.post(1)
         await trio.sleep(59)  # 109 s after the start: the first interval would have ended at 60
-        assert len(w.delivery.rows) == 1
+        assert len(w.workspace.rows) == 1
         await trio.sleep(2)
         await settled()
-        assert w.delivery.rows == [[0, 1, 2], [3]]
+        assert w.workspace.rows == [[0, 1, 2], [3]]
 
 
 async def test_rows_or_interval_fires_at_the_interval_with_fewer_rows(world, autojump_clock):
@@ -137,7 +137,7 @@ async def test_rows_or_interval_fires_at_the_interval_with_fewer_rows(world, aut
         await w.post(2)
         await trio.sleep(61)
         await settled()
-        assert w.delivery.rows == [[0, 1]]
+        assert w.workspace.rows == [[0, 1]]
 
 
 async def test_cron_fires_at_its_times_in_its_time_zone(world, autojump_clock):
@@ -148,7 +148,7 @@ async def test_cron_fires_at_its_times_in_its_time_zone(world, autojump_clock):
         await delivered(w, 1)
         await w.post(1)
         await delivered(w, 2)
-        assert [round(at) for at, *_ in w.delivery.tries] == [100, 700]
+        assert [round(at) for at, *_ in w.workspace.tries] == [100, 700]
 
 
 @pytest.mark.parametrize("seconds", [86_400, -86_400])
@@ -161,7 +161,7 @@ async def test_interval_counts_what_has_passed_though_the_wall_clock_is_set(worl
             await w.post(1)
             await trio.sleep(60)
         await settled()
-        assert [round(at) for at, *_ in w.delivery.tries] == [60, 120, 180, 240, 300]
+        assert [round(at) for at, *_ in w.workspace.tries] == [60, 120, 180, 240, 300]
 
 
 @pytest.mark.parametrize("seconds", [86_400, -86_400])
@@ -177,7 +177,7 @@ async def test_an_interval_goes_on_that_fires_after_the_clock_was_set_and_before
             await w.post(1)
             await trio.sleep(60.5)
         await settled()
-        assert [at for at, *_ in w.delivery.tries] == pytest.approx([60.5, 121, 181.5, 242], abs=0.2)
+        assert [at for at, *_ in w.workspace.tries] == pytest.approx([60.5, 121, 181.5, 242], abs=0.2)
 
 
 @pytest.mark.parametrize("seconds", [86_400, -86_400])
@@ -201,7 +201,7 @@ async def test_an_interval_goes_on_if_it_is_noticed_that_the_clock_was_set_while
             await w.post(1)
             await trio.sleep(35)
         await settled()
-        assert [at for at, *_ in w.delivery.tries] == pytest.approx([63, 126, 189], abs=6)
+        assert [at for at, *_ in w.workspace.tries] == pytest.approx([63, 126, 189], abs=6)
 
 
 @pytest.mark.parametrize("seconds", [86_400, -86_400])
@@ -215,10 +215,10 @@ async def test_interval_is_counted_from_the_start_on_if_the_clock_was_set_while_
         async with running(w.pipeline(config)):
             await trio.sleep(59)
             # A clock that is a day ahead can't be told from a day that has passed: that one is made up for at once.
-            assert w.delivery.rows == ([[0]] if seconds > 0 else [])
+            assert w.workspace.rows == ([[0]] if seconds > 0 else [])
             await trio.sleep(2)
             await settled()
-            assert w.delivery.rows == [[0]]
+            assert w.workspace.rows == [[0]]
 
 
 async def test_what_was_due_while_the_machine_was_suspended_is_made_up_for_once(world, autojump_clock):
@@ -229,13 +229,13 @@ async def test_what_was_due_while_the_machine_was_suspended_is_made_up_for_once(
         w.skew.suspended = 86_400
         await trio.sleep(2)
         await settled()
-        assert w.delivery.rows == [[0]]
+        assert w.workspace.rows == [[0]]
         await w.post(1)
         await trio.sleep(3500)
-        assert w.delivery.rows == [[0]]
+        assert w.workspace.rows == [[0]]
         await trio.sleep(100)
         await settled()
-        assert w.delivery.rows == [[0], [1]]
+        assert w.workspace.rows == [[0], [1]]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ async def test_cron_goes_by_the_wall_clock_when_it_is_set(world, autojump_clock,
             await w.post(1)
             await trio.sleep(100)
         await settled()
-        assert [round(at) for at, *_ in w.delivery.tries] == pytest.approx(times, abs=1)
+        assert [round(at) for at, *_ in w.workspace.tries] == pytest.approx(times, abs=1)
 
 
 async def test_a_clock_that_is_set_back_by_less_than_a_minute_repeats_no_time_of_a_cron_line(world, autojump_clock):
@@ -272,10 +272,10 @@ async def test_a_clock_that_is_set_back_by_less_than_a_minute_repeats_no_time_of
         w.skew.set_by = -40
         await trio.sleep(600)
         await settled()
-        assert [round(at) for at, *_ in w.delivery.tries] == [400]
+        assert [round(at) for at, *_ in w.workspace.tries] == [400]
         await trio.sleep(20)
         await settled()
-        assert [round(at) for at, *_ in w.delivery.tries] == [400, 1040]
+        assert [round(at) for at, *_ in w.workspace.tries] == [400, 1040]
 
 
 async def test_an_empty_batch_makes_no_snapshot(world, autojump_clock):

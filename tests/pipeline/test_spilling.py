@@ -37,7 +37,7 @@ async def test_spilled_and_unspilled_rows_reach_the_report_once_and_in_order(wor
                 await settled()
             await pipeline.flush()
             await settled()
-        assert w.delivery.rows == [list(range(15))]
+        assert w.workspace.rows == [list(range(15))]
 
 
 async def test_a_part_whose_frames_a_batch_was_cut_through_is_dropped(world):
@@ -65,7 +65,7 @@ async def test_a_part_whose_frames_a_batch_was_cut_through_is_dropped(world):
             assert list((w.data_dir.path / "parts").iterdir()) == []
             await pipeline.flush()
             await settled()
-        assert w.delivery.rows == [[0, 1, 2], [3, 4, 5]]
+        assert w.workspace.rows == [[0, 1, 2], [3, 4, 5]]
 
 
 async def test_a_part_that_the_disk_keeps_from_the_journal_leaves_nothing(world, monkeypatch):

@@ -88,7 +88,7 @@ async def test_what_becomes_of_a_report_is_counted(world, autojump_clock, failur
 
 async def test_what_becomes_of_each_try_to_deliver_is_counted(world, autojump_clock):
     async with world(autojump_clock) as w:
-        w.delivery.failures = [DeliveryError("down"), DeliveryRefused("who?"), SnapshotTooLarge("413")]
+        w.workspace.failures = [DeliveryError("down"), DeliveryRefused("who?"), SnapshotTooLarge("413")]
         pipeline = w.pipeline(collector(trigger=rows_trigger(1)))
         async with running(pipeline):
             await w.post(1)
@@ -120,7 +120,7 @@ async def test_rows_of_damaged_frames_are_counted(world):
             journal.close()
             await pipeline.flush()
             await settled()
-        assert (w.delivery.rows, pipeline.counts.damaged_rows) == ([[0, 1]], 3)
+        assert (w.workspace.rows, pipeline.counts.damaged_rows) == ([[0, 1]], 3)
 
 
 async def test_a_retired_collector_goes_on_counting_where_it_was(world, tmp_path):

@@ -45,7 +45,7 @@ async def test_it_starts_what_the_config_asks_for(world):
         await w.post(1, "a")
         await settled()
         assert [status.id for status in supervisor.service_status().collectors] == ["a", "b"]
-        assert w.delivery.rows == [[0]]
+        assert w.workspace.rows == [[0]]
         nursery.cancel_scope.cancel()
 
 
@@ -55,7 +55,7 @@ async def test_a_new_collector_is_saved_and_runs(world):
         await supervisor.put(collector("a", rows_trigger(1)))
         await w.post(1, "a")
         await settled()
-        assert (list(saved(w)), w.delivery.rows) == (["a"], [[0]])
+        assert (list(saved(w)), w.workspace.rows) == (["a"], [[0]])
         nursery.cancel_scope.cancel()
 
 
@@ -78,7 +78,7 @@ async def test_a_changed_config_takes_the_events_that_wait(world):
         await supervisor.put(collector("a", rows_trigger(2)))
         await settled()
         assert supervisor.pipeline("a") is not pipeline
-        assert w.delivery.rows == [[0, 1]]
+        assert w.workspace.rows == [[0, 1]]
         assert saved(w)["a"]["trigger"]["rows_count"] == 2
         nursery.cancel_scope.cancel()
 
@@ -103,7 +103,7 @@ async def test_the_pipeline_that_is_replaced_has_stopped(world):
         await supervisor.put(collector("a", rows_trigger(2)))
         w.workers.hold.set()
         await settled()
-        assert w.delivery.rows == [[0]]
+        assert w.workspace.rows == [[0]]
         nursery.cancel_scope.cancel()
 
 
@@ -138,7 +138,7 @@ async def test_an_absolute_reference_that_a_client_names_is_taken_as_the_origina
 
 async def test_delete_takes_all_that_belongs_to_a_collector(world):
     async with world() as w, trio.open_nursery() as nursery:
-        w.delivery.hold = trio.Event()
+        w.workspace.hold = trio.Event()
         supervisor = await start(nursery, w, service(collector("a", rows_trigger(2))))
         await w.post(2, "a")
         await settled()
@@ -188,7 +188,7 @@ async def test_a_new_reference_does_not_stop_a_running_report(world):
         assert supervisor.pipeline("a") is pipeline
         w.workers.hold.set()
         await settled()
-        assert (len(w.workers.evaluated), w.delivery.rows) == (1, [[0]])
+        assert (len(w.workers.evaluated), w.workspace.rows) == (1, [[0]])
         nursery.cancel_scope.cancel()
 
 
@@ -316,10 +316,10 @@ async def test_a_pipeline_that_fails_is_shown_and_begun_again_and_no_other_notic
         assert (status.state, status.last_error) == ("crashed", "RuntimeError: our own mistake")
         await w.post(1, "b")
         await settled()
-        assert (supervisor.status("b").state, w.delivery.rows) == ("waiting", [[1]])
+        assert (supervisor.status("b").state, w.workspace.rows) == ("waiting", [[1]])
         await trio.sleep(0.5)  # the first pause is half a second at most
         await settled()
-        assert (supervisor.status("a").state, w.delivery.rows) == ("waiting", [[1], [0]])
+        assert (supervisor.status("a").state, w.workspace.rows) == ("waiting", [[1], [0]])
         nursery.cancel_scope.cancel()
 
 
@@ -342,7 +342,7 @@ async def test_a_failing_pipeline_can_be_replaced_at_once(world, autojump_clock)
         await settled()
         await supervisor.put(collector("a", rows_trigger(2)))
         await settled()
-        assert w.delivery.rows == [[0]]
+        assert w.workspace.rows == [[0]]
         nursery.cancel_scope.cancel()
 
 
@@ -358,7 +358,7 @@ async def test_a_pipeline_that_worked_for_a_day_is_begun_again_soon(world, autoj
         await w.post(1, "a")
         await trio.sleep(1)
         await settled()
-        assert len(w.delivery.rows) == 6
+        assert len(w.workspace.rows) == 6
         nursery.cancel_scope.cancel()
 
 
@@ -368,8 +368,8 @@ async def test_a_pipeline_that_the_disk_refuses_is_begun_again_as_soon_as_there_
         supervisor = await start(nursery, w, service(collector("a", rows_trigger(1))))
         await w.post(1, "a")
         await trio.sleep(9.5 * STORAGE_PAUSE)
-        assert (w.delivery.rows, supervisor.status("a").state) == ([], "crashed")
+        assert (w.workspace.rows, supervisor.status("a").state) == ([], "crashed")
         await trio.sleep(STORAGE_PAUSE)
         await settled()
-        assert (w.delivery.rows, supervisor.status("a").state) == ([[0]], "waiting")
+        assert (w.workspace.rows, supervisor.status("a").state) == ([[0]], "waiting")
         nursery.cancel_scope.cancel()

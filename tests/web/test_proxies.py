@@ -32,7 +32,9 @@ def spares(no_proxy, url=URL):
     ],
 )
 def test_the_variable_for_a_scheme_comes_before_the_one_for_all(environment, proxy):
-    assert proxy_for(URL, environment) == proxy
+    found = proxy_for(URL, environment)
+    assert (found and found.url) == proxy
+    assert found is None or environment[found.variable]
 
 
 @pytest.mark.parametrize(
@@ -107,4 +109,4 @@ def test_a_proxy_that_cannot_be_used_is_told_with_its_variable(value, says, monk
 
 def test_a_socks_proxy_is_used_where_the_extra_is_there(monkeypatch):
     monkeypatch.setattr(proxies, "find_spec", lambda _: object())
-    assert proxy_for(URL, {"ALL_PROXY": "socks5h://proxy"}) == "socks5h://proxy:1080"
+    assert proxy_for(URL, {"ALL_PROXY": "socks5h://proxy"}) == ("socks5h://proxy:1080", "ALL_PROXY")

@@ -1,4 +1,15 @@
-"""What the tests of pipelines share."""
+import pytest
+from worlds import fill
 
-from disks import small_disk  # noqa: F401  (a fixture)
-from worlds import world  # noqa: F401  (a fixture)
+from workspaces.sending import running_service
+
+
+@pytest.fixture
+def service():
+    with running_service() as service:
+        yield service
+
+
+@pytest.fixture
+def snapshot(tmp_path):
+    return fill(tmp_path / "snapshot.json", '{"a": "snapshot"}')

@@ -5,10 +5,9 @@ import socket
 import pytest
 from worlds import FakeService, collector
 
-from collector.errors import ConfigError, DeliveryError, DeliveryRefused, SnapshotTooLarge
-from collector.workspaces.http import Services
+from collector.errors import DeliveryError, DeliveryRefused, SnapshotTooLarge
+from collector.workspaces.http import Connections, raise_for, read_as
 
-LOGIN = ("GET", "/api/users/login")
 THING = ("GET", "/thing")
 LEGACY = {"metrics": [], "tests": [{"type": "evidently:test:X"}], "options": {}, "metadata": {}, "tags": []}
 
@@ -20,12 +19,14 @@ def service():
         yield service
 
 
-async def ask(config, times=1):
-    services = Services()
+async def ask(config):
+    connections = Connections()
     try:
-        return [(await services.request(config, "GET", "/thing")).json() for _ in range(times)]
+        response = await connections.exchange(config, "GET", "/thing")
+        raise_for(response, config)
+        return await read_as(dict, response, config)
     finally:
-        await services.aclose()
+        await connections.aclose()
 
 
 async def refused(config):
@@ -34,80 +35,13 @@ async def refused(config):
     return caught.value
 
 
-def cloud(service, secret, **fields):
-    return collector(api_url=service.url, is_cloud=True, api_secret=secret, **fields)
-
-
 async def test_a_good_answer_is_given(service):
-    assert await ask(collector(api_url=service.url)) == [{"ok": True}]
+    assert await ask(collector(api_url=service.url)) == {"ok": True}
 
 
 async def test_a_slash_at_the_end_of_api_url_does_no_harm(service):
     await ask(collector(api_url=service.url + "/"))
     assert service.asked() == ["GET /thing"]
-
-
-async def test_a_service_gets_its_secret(service):
-    await ask(collector(api_url=service.url, api_secret="s3cret"))
-    assert service.requests[0].headers["evidently-secret"] == "s3cret"
-
-
-async def test_a_secret_may_come_from_the_environment(service, monkeypatch):
-    monkeypatch.setenv("THE_SECRET", "from the environment")
-    await ask(collector(api_url=service.url, api_secret="${THE_SECRET}"))
-    assert service.requests[0].headers["evidently-secret"] == "from the environment"
-
-
-async def test_without_a_secret_none_is_sent(service):
-    await ask(collector(api_url=service.url))
-    assert "evidently-secret" not in service.requests[0].headers
-
-
-async def test_cloud_takes_a_key_as_it_is(service):
-    """Keys of Evidently Cloud begin with ``sk_`` and have two dots in them; older tokens have to log in."""
-    await ask(cloud(service, "sk_a.b.c"))
-    assert service.requests[0].headers["authorization"] == "Bearer sk_a.b.c"
-    assert service.asked() == ["GET /thing"]
-
-
-async def test_cloud_logs_in_once_with_an_old_token(service):
-    service.answers[LOGIN] = (200, b"the-jwt", {})
-    await ask(cloud(service, "old"), times=2)
-    assert service.asked() == ["GET /api/users/login", "GET /thing", "GET /thing"]
-    login, first, second = service.requests
-    assert login.headers["x-evidently-token"] == "old"
-    assert first.headers["cookie"] == second.headers["cookie"] == "app.at=the-jwt"
-
-
-async def test_cloud_logs_in_again_when_its_login_expired(service):
-    service.answers[LOGIN] = [(200, b"first", {}), (200, b"second", {})]
-    service.answers[THING] = [(200, {}, {}), (401, {}, {}), (200, {"ok": True}, {})]
-    assert (await ask(cloud(service, "old"), times=2))[1] == {"ok": True}
-    assert service.requests[-1].headers["cookie"] == "app.at=second"
-
-
-async def test_cloud_that_refuses_a_fresh_login_too_is_not_asked_for_ever(service):
-    service.answers[LOGIN] = (200, b"jwt", {})
-    service.answers[THING] = (401, {}, {})
-    assert isinstance(await refused(cloud(service, "old")), DeliveryRefused)
-    assert service.asked() == ["GET /api/users/login", "GET /thing"] * 2
-
-
-async def test_cloud_without_a_key_says_so(service):
-    with pytest.raises(ConfigError, match="Evidently Cloud needs a key"):
-        await ask(cloud(service, None))
-
-
-async def test_two_accounts_in_cloud_have_two_logins(service):
-    service.answers[LOGIN] = [(200, b"jwt of a", {}), (200, b"jwt of b", {})]
-    services = Services()
-    try:
-        for secret in ("a", "b"):
-            await services.request(cloud(service, secret), "GET", "/thing")
-    finally:
-        await services.aclose()
-    cookies = [request.headers["cookie"] for request in service.requests if request.path == "/thing"]
-    assert cookies == ["app.at=jwt of a", "app.at=jwt of b"]
 
 
 @pytest.mark.parametrize(
@@ -174,17 +108,4 @@ async def test_a_service_that_is_not_there_got_nothing():
 async def test_a_redirection_is_no_success(service, status):
     """As of http:// to https://: the snapshot isn't in any workspace."""
     service.answers[THING] = (status, b"", {"Location": "https://elsewhere"})
-    services = Services()
-    try:
-        with pytest.raises(DeliveryError):
-            await services.request(collector(api_url=service.url), "GET", "/thing")
-    finally:
-        await services.aclose()
-
-
-@pytest.mark.parametrize("secret", ["s3cret\n", "s3crét"], ids=["a file's line end", "not ASCII"])
-async def test_a_secret_that_no_header_can_carry_is_refused_and_not_told(service, secret):
-    with pytest.raises(ConfigError, match="api_secret: holds characters that no HTTP header may have") as raised:
-        await ask(collector(api_url=service.url, api_secret=secret))
-    assert secret.strip() not in str(raised.value)
-    assert service.requests == []
+    assert isinstance(await refused(collector(api_url=service.url)), DeliveryRefused)

@@ -1,0 +1,31 @@
+"""Progress: what of a batch its workspace has already, kept between the tries to deliver it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+@dataclass
+class Progress:
+    """What of a batch its workspace has already; ``save`` keeps it on disk between tries.
+
+    While it ``is_doubtful``, the snapshot may be there or not: a try was cut off, by a fault or by our own end.
+    ``checksum`` is that of the snapshot's file once it was rewritten on the way.
+    """
+
+    save: Callable[[dict[str, Any]], Awaitable[None]]
+    is_doubtful: bool = False
+    snapshot_id: str | None = None
+    datasets: dict[str, str] = field(default_factory=dict)
+    checksum: int | None = None
+
+    async def keep(self, **changes: Any) -> None:
+        """Take changes over, and keep them."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        names = ("is_doubtful", "snapshot_id", "datasets", "checksum")
+        await self.save({name: getattr(self, name) for name in names})

@@ -1,0 +1,199 @@
+"""A service: an ``evidently ui`` or ``legacy_ui`` that is sent snapshots over HTTP, each once.
+
+The modern service makes up the snapshot's id itself, so after a try whose answer was lost the next one first looks for
+the batch among the project's snapshots. A legacy snapshot carries its own id, so sending it again does no harm.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import trio
+
+from collector.errors import ConfigError, DeliveryError, DeliveryRefused, SnapshotRejected
+from collector.workspaces.http import raise_for, read_as
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    import httpx
+
+    from collector.config import CollectorConfig
+    from collector.store.records import Batch
+    from collector.workspaces.http import Connections
+    from collector.workspaces.progress import Progress
+
+T = TypeVar("T")
+
+_MODERN_PROJECTS = "/api/v2/projects"
+_LEGACY_PROJECTS = "/api/projects"
+# As evidently.ui.workspace has it.
+_SECRET_HEADER = "evidently-secret"  # noqa: S105
+
+# It becomes a part of paths.
+Id = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[\w.~-]+\Z")]
+
+
+class Made(msgspec.Struct):
+    """What a service answers that has made a project or a dataset."""
+
+    id: Id
+
+
+class _Sent(msgspec.Struct):
+    snapshot_id: str
+
+
+class _Project(msgspec.Struct):
+    id: Id
+    name: Any = None
+
+
+class _Listed(msgspec.Struct):
+    """A snapshot of a project."""
+
+    id: str
+    metadata: dict[str, Any] | None = None
+
+
+class Projects:
+    """Ids of projects that are named rather than numbered: found, or made, once each."""
+
+    def __init__(self) -> None:
+        self._ids: dict[object, str] = {}
+        self._naming: defaultdict[object, trio.Lock] = defaultdict(trio.Lock)
+
+    async def find(self, key: object, search: Callable[[], Awaitable[str]]) -> str:
+        """Return the id that is known, or search for it; two collectors of one project name make one project."""
+        async with self._naming[key]:
+            if key not in self._ids:
+                self._ids[key] = await search()
+            return self._ids[key]
+
+    def has(self, key: object) -> bool:
+        """Tell whether an id is known."""
+        return key in self._ids
+
+    def forget(self, key: object) -> None:
+        """Have an id searched for again."""
+        self._ids.pop(key, None)
+
+
+class Service:
+    """A service as one collector speaks to it."""
+
+    starting_time = 0.0
+
+    def __init__(self, config: CollectorConfig, connections: Connections, projects: Projects) -> None:
+        self._config = config
+        self._connections = connections
+        self._projects = projects
+
+    async def deliver(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
+        """Send the snapshot, unless the service has it; raise DeliveryError if it may not have it."""
+        is_modern = batch.outcome["generation"] == "modern"
+        send = self._send_modern if is_modern else self._send_legacy
+        key = self._key(_MODERN_PROJECTS if is_modern else _LEGACY_PROJECTS)
+        is_remembered = self._projects.has(key)
+        try:
+            await send(batch, snapshot, progress)
+        except DeliveryRefused:
+            if not is_remembered:
+                raise
+            self._projects.forget(key)  # it was found by its name, and may have been deleted since
+            await send(batch, snapshot, progress)
+
+    # Of each generation
+
+    async def _send_modern(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
+        project = await self._project(_MODERN_PROJECTS)
+        snapshot_id = progress.snapshot_id
+        if snapshot_id is None and progress.is_doubtful:
+            snapshot_id = await self._find_snapshot(project, batch.id)
+        if snapshot_id is None:
+            snapshot_id = await self._post_modern(project, snapshot, progress)
+        await self._follow_modern(batch, progress, project, snapshot_id)
+
+    async def _post_modern(self, project: str, snapshot: Path, progress: Progress) -> str:
+        """Send a snapshot, with a doubt on disk for as long as it isn't known whether the workspace has it."""
+        await progress.keep(is_doubtful=True)
+        try:
+            response = await self._post(f"/api/v2/snapshots/{project}", snapshot)
+        except DeliveryError as error:
+            if not error.is_ambiguous:
+                await progress.keep(is_doubtful=False)
+            raise
+        return (await read_as(_Sent, response, self._config)).snapshot_id
+
+    async def _follow_modern(self, batch: Batch, progress: Progress, project: str, snapshot_id: str) -> None:
+        """Send what follows a snapshot: nothing, to this kind of service."""
+
+    async def _send_legacy(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
+        project = await self._project(_LEGACY_PROJECTS)
+        await self._precede_legacy(batch, snapshot, progress, project)
+        response = await self._post(f"/api/projects/{project}/snapshots", snapshot)
+        if response.content:  # Evidently's own has nothing to say; a web server that isn't one has a page
+            await read_as(msgspec.Raw, response, self._config)
+
+    async def _precede_legacy(self, batch: Batch, snapshot: Path, progress: Progress, project: str) -> None:
+        """Send what a snapshot names: nothing, to this kind of service."""
+
+    async def _post(self, path: str, snapshot: Path) -> httpx.Response:
+        body = await trio.to_thread.run_sync(snapshot.read_bytes)
+        response = await self._send("POST", path, content=body, headers={"Content-Type": "application/json"})
+        if response.status_code in {400, 422}:
+            said = f"{self._config.shown_url} answered {response.status_code} to it"
+            raise SnapshotRejected(f"{said}: {response.text[:300]}")
+        raise_for(response, self._config)
+        return response
+
+    # Projects
+
+    def _key(self, route: str) -> tuple[str, str | None, str, str]:
+        return self._config.api_url, self._config.api_secret, route, str(self._config.project_name)
+
+    async def _project(self, route: str) -> str:
+        """Return the id of the config's project; one that is named is made by a POST to ``route`` if there is none."""
+        name = self._config.project_name
+
+        async def search() -> str:
+            found = await self._ask(list[_Project], "GET", f"/api/projects/search/{quote(str(name), safe='')}")
+            known = next((project.id for project in found if project.name == name), None)
+            return known or await make()
+
+        async def make() -> str:
+            made = await self._ask(Made | Id, "POST", route, json={"name": name})  # type: ignore[arg-type]  # msgspec takes unions
+            return made.id if isinstance(made, Made) else made
+
+        return self._config.project_id or await self._projects.find(self._key(route), search)
+
+    async def _find_snapshot(self, project: str, batch_id: str) -> str | None:
+        listed = await self._ask(list[_Listed], "GET", f"/api/projects/{project}/snapshots", is_listing=True)
+        return next((one.id for one in listed if (one.metadata or {}).get("batch_id") == batch_id), None)
+
+    # Requests
+
+    async def _ask(self, kind: type[T], method: str, path: str, **arguments: Any) -> T:
+        """Send a request and return what its good answer holds; raise DeliveryError for any other answer."""
+        response = await self._send(method, path, **arguments)
+        raise_for(response, self._config)
+        return await read_as(kind, response, self._config)
+
+    async def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Send a request with what lets us in, and return its answer, whatever it is."""
+        headers = {**arguments.pop("headers", {}), **await self._credentials()}
+        return await self._connections.exchange(self._config, method, path, headers=headers, **arguments)
+
+    async def _credentials(self) -> dict[str, str]:
+        secret = self._secret()
+        return {} if secret is None else {_SECRET_HEADER: secret}
+
+    def _secret(self) -> str | None:
+        try:
+            return self._config.secret()
+        except ConfigError as error:
+            raise DeliveryRefused(str(error)) from error

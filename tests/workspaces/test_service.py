@@ -1,0 +1,188 @@
+"""Delivery to a real HTTP server of the test's own."""
+
+import pytest
+import trio
+from worlds import collector
+
+from collector.errors import DeliveryError, DeliveryRefused
+from collector.workspaces.http import Connections
+from workspaces.sending import LEGACY_SEND, LIST, MAKE, PROJECT, SEARCH, SEND, by_name, delivering, to
+
+# The modern service
+
+
+async def test_a_modern_snapshot_is_sent_as_it_is(service, snapshot):
+    async with delivering(snapshot) as deliver:
+        await deliver(to(service))
+    (request,) = service.requests
+    assert (request.method, request.path) == SEND
+    assert (request.json(), request.headers["content-type"]) == ({"a": "snapshot"}, "application/json")
+
+
+async def test_a_doubtful_snapshot_that_is_there_is_not_sent_again(service, snapshot):
+    service.answers[LIST] = (200, [{"id": "made there", "metadata": {"batch_id": "batch-1"}}], {})
+    async with delivering(snapshot) as deliver:
+        await deliver(to(service), is_doubtful=True)
+    assert service.asked() == [f"{LIST[0]} {LIST[1]}"]
+
+
+async def test_a_doubtful_snapshot_that_is_not_there_is_sent(service, snapshot):
+    service.answers[LIST] = (200, [{"id": "x", "metadata": {"batch_id": "batch-0"}}, {"id": "y", "metadata": {}}], {})
+    async with delivering(snapshot) as deliver:
+        await deliver(to(service), is_doubtful=True)
+    assert service.asked() == [f"{LIST[0]} {LIST[1]}", f"{SEND[0]} {SEND[1]}"]
+
+
+async def test_doubt_is_kept_before_anything_is_sent(service, snapshot, monkeypatch):
+    asked = []
+
+    async def request(*_args, **_arguments):
+        await trio.lowlevel.checkpoint()
+        asked.append(deliver.kept[-1]["is_doubtful"])
+        raise DeliveryError("lost", is_ambiguous=True)
+
+    monkeypatch.setattr(Connections, "exchange", request)
+    async with delivering(snapshot) as deliver:
+        with pytest.raises(DeliveryError):
+            await deliver(to(service))
+    assert asked == [True]
+    assert deliver.kept[-1]["is_doubtful"]
+
+
+@pytest.mark.parametrize(("answer", "is_doubtful"), [((500, {}, {}), True), (None, True), ((404, {}, {}), False)])
+async def test_doubt_stays_only_after_a_failure_that_leaves_it_open(service, snapshot, answer, is_doubtful):
+    service.answers[SEND] = answer
+    async with delivering(snapshot) as deliver:
+        with pytest.raises(DeliveryError):
+            await deliver(to(service))
+    assert deliver.kept[-1]["is_doubtful"] == is_doubtful
+
+
+# Projects
+
+
+async def test_a_project_is_found_by_its_name(service, snapshot):
+    service.answers[SEARCH] = (200, [{"id": "x", "name": "project 2"}, {"id": PROJECT, "name": "project"}], {})
+    async with delivering(snapshot) as deliver:
+        await deliver(by_name(service))
+    assert service.asked() == [f"{SEARCH[0]} {SEARCH[1]}", f"{SEND[0]} {SEND[1]}"]
+
+
+@pytest.mark.parametrize("made", [PROJECT, {"id": PROJECT}])
+async def test_a_project_that_is_missing_is_made(service, snapshot, made):
+    service.answers[MAKE] = (200, made, {})
+    async with delivering(snapshot) as deliver:
+        await deliver(by_name(service))
+    assert service.asked()[1:] == [f"{MAKE[0]} {MAKE[1]}", f"{SEND[0]} {SEND[1]}"]
+    assert service.requests[1].json() == {"name": "project"}
+
+
+async def test_a_name_is_quoted_in_the_path(service, snapshot):
+    service.answers[("GET", "/api/projects/search/a%2Fb%20%C3%A9")] = (200, [{"id": PROJECT, "name": "a/b é"}], {})
+    async with delivering(snapshot) as deliver:
+        await deliver(collector(api_url=service.url, project_name="a/b é"))
+    assert service.asked()[-1] == f"{SEND[0]} {SEND[1]}"
+
+
+async def test_a_project_is_looked_for_once(service, snapshot):
+    async with delivering(snapshot) as deliver:
+        await deliver(by_name(service))
+        await deliver(by_name(service))
+    assert service.asked().count(f"{SEARCH[0]} {SEARCH[1]}") == 1
+
+
+async def test_two_collectors_of_one_name_make_one_project(service, snapshot):
+    async with delivering(snapshot) as deliver, trio.open_nursery() as nursery:
+        nursery.start_soon(deliver, by_name(service))
+        nursery.start_soon(deliver, by_name(service))
+    assert service.asked().count(f"{MAKE[0]} {MAKE[1]}") == 1
+
+
+async def test_a_project_that_was_deleted_is_looked_for_again(service, snapshot):
+    """The refusal says to make it there, and its new id is another."""
+    async with delivering(snapshot) as deliver:
+        await deliver(by_name(service))
+        service.answers[SEND] = (404, {"detail": "project not found"}, {})
+        with pytest.raises(DeliveryRefused):
+            await deliver(by_name(service))
+        service.answers[SEARCH] = (200, [{"id": "another", "name": "project"}], {})
+        service.answers["POST", "/api/v2/snapshots/another"] = (200, {"snapshot_id": "made there"}, {})
+        await deliver(by_name(service))
+
+
+# The legacy service
+
+
+async def test_a_legacy_snapshot_goes_to_the_legacy_route(service, snapshot):
+    async with delivering(snapshot) as deliver:
+        await deliver(to(service), "legacy")
+    assert service.asked() == [f"{LEGACY_SEND[0]} {LEGACY_SEND[1]}"]
+
+
+async def test_a_doubtful_legacy_snapshot_is_just_sent_again(service, snapshot):
+    async with delivering(snapshot) as deliver:
+        await deliver(to(service), "legacy", is_doubtful=True)
+    assert service.asked() == [f"{LEGACY_SEND[0]} {LEGACY_SEND[1]}"]
+
+
+async def test_a_legacy_project_is_made_by_the_legacy_route(service, snapshot):
+    service.answers["POST", "/api/projects"] = (200, PROJECT, {})
+    async with delivering(snapshot) as deliver:
+        await deliver(by_name(service), "legacy")
+    assert service.asked()[1] == "POST /api/projects"
+
+
+async def test_a_redirected_legacy_snapshot_is_not_delivered(service, snapshot):
+    service.answers[LEGACY_SEND] = (301, b"", {"Location": "https://elsewhere"})
+    async with delivering(snapshot) as deliver:
+        with pytest.raises(DeliveryError):
+            await deliver(to(service), "legacy")
+
+
+# Answers that aren't what the routes give
+
+
+@pytest.mark.parametrize("answer", [b"<html>Welcome to nginx!</html>", {"hello": "world"}, b"null"])
+async def test_another_server_under_that_address_is_a_delivery_error(service, snapshot, answer):
+    service.answers[SEND] = (200, answer, {})
+    async with delivering(snapshot) as deliver:
+        with pytest.raises(DeliveryError):
+            await deliver(to(service))
+
+
+# Secrets
+
+
+async def test_a_secret_that_the_environment_lost_is_refused(service, snapshot, monkeypatch):
+    monkeypatch.delenv("NOT_THERE", raising=False)
+    async with delivering(snapshot) as deliver:
+        with pytest.raises(DeliveryRefused, match="no variable NOT_THERE"):
+            await deliver(to(service, api_secret="${NOT_THERE}"))
+
+
+async def test_a_service_gets_its_secret(service, snapshot):
+    async with delivering(snapshot) as deliver:
+        await deliver(to(service, api_secret="s3cret"))
+    assert service.requests[0].headers["evidently-secret"] == "s3cret"
+
+
+async def test_a_secret_may_come_from_the_environment(service, snapshot, monkeypatch):
+    monkeypatch.setenv("THE_SECRET", "from the environment")
+    async with delivering(snapshot) as deliver:
+        await deliver(to(service, api_secret="${THE_SECRET}"))
+    assert service.requests[0].headers["evidently-secret"] == "from the environment"
+
+
+async def test_without_a_secret_none_is_sent(service, snapshot):
+    async with delivering(snapshot) as deliver:
+        await deliver(to(service))
+    assert "evidently-secret" not in service.requests[0].headers
+
+
+@pytest.mark.parametrize("secret", ["s3cret\n", "s3crét"], ids=["a file's line end", "not ASCII"])
+async def test_a_secret_that_no_header_can_carry_is_refused_and_not_told(service, snapshot, secret):
+    async with delivering(snapshot) as deliver:
+        with pytest.raises(DeliveryRefused, match="api_secret: holds characters that no HTTP header may") as raised:
+            await deliver(to(service, api_secret=secret))
+    assert secret.strip() not in str(raised.value)
+    assert service.requests == []
