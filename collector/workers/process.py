@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import resource
 import signal
+import sys
 import warnings
 from contextlib import suppress
 from importlib import import_module
@@ -54,9 +56,15 @@ def call(name: str, *args: Any) -> Any:
 
 def _load(module: str) -> ModuleType:
     """Load a module; raise ImportError whatever hinders it: what Evidently imports wants a home, for one."""
+    if module in sys.modules:
+        return sys.modules[module]
+    gc.disable()  # it would look through what is loaded again and again, a sixth of Evidently's start, and find nothing
     try:
         return import_module(module)
     except (ImportError, MemoryError):
         raise
     except Exception as error:
         raise ImportError(f"{type(error).__name__}: {error}") from error
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -26,6 +26,12 @@ def test_whatever_hinders_the_loading_is_an_import_error(tmp_path, monkeypatch):
         call("homeless:work")
 
 
+def test_garbage_is_collected_again_once_a_module_is_loaded():
+    """Loading goes without the collector, which is a sixth of Evidently's start; a report does not."""
+    program = "import gc; from collector.workers.process import call; call('fractions:Fraction', 1); "
+    assert in_a_new_process(program + "print(gc.isenabled(), gc.get_freeze_count() > 0)") == "True True"
+
+
 def in_a_new_process(program, **variables):
     """Run a program that may limit its own process, and give what it prints."""
     kept = {name: value for name, value in os.environ.items() if name != "DO_NOT_TRACK"}
