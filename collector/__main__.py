@@ -1,6 +1,15 @@
-"""``python -m collector``, the same as ``evidently collector``."""
+"""``python -m collector`` and ``evidently-collector``: the same as ``evidently collector``."""
 
-from collector.cli import main
+from collector.host.signals import end_at_signals
+
+
+def main() -> None:
+    """Run the command line, which takes a while to be imported."""
+    end_at_signals()
+    from collector import cli
+
+    cli.main()
+
 
 if __name__ == "__main__":  # worker processes import this module
     main()

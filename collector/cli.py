@@ -16,6 +16,7 @@ import typer
 from collector import __version__
 from collector.commands.options import DEFAULT_URL, CaFile, CollectorId, Secret, SecretFile, Url, read_secret
 from collector.commands.options import ENV as _ENV
+from collector.host.signals import raise_at_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # As in sysexits.h.
 EX_SOFTWARE = 70
 EX_CONFIG = 78
+# As shells tell it of what SIGINT ended.
+EX_INTERRUPTED = 130
 
 app = typer.Typer(
     name="evidently collector",
@@ -113,7 +116,9 @@ def run(
     if version:
         typer.echo(f"evidently-collector {__version__}")
         return
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is not None:
+        raise_at_interrupts()
+    else:
         options = (host, port, read_secret(secret, secret_file), certfile, keyfile)
         _serve(config_path, *options, log_format=log_format, log_level=log_level, is_live=not no_live)
 
@@ -366,6 +371,16 @@ def main() -> None:
         if is_debug:
             traceback.print_exc()
         _tell(error)
+    except (KeyboardInterrupt, BaseExceptionGroup) as error:
+        if not _is_interrupt(error):
+            raise
+        sys.exit(EX_INTERRUPTED)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Tell whether Ctrl-C ended the command; where several tasks ran, it comes in a group."""
+    errors = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return isinstance(error, KeyboardInterrupt) or any(map(_is_interrupt, errors))
 
 
 def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
@@ -403,7 +418,7 @@ def _tell(error: Exception) -> NoReturn:
 
 
 def _serve(config_path: Path, *options: Any, log_format: str, log_level: str, is_live: bool) -> None:
-    gc.disable()  # it would look through modules as they are loaded, an eighth of a start, and find nothing
+    gc.disable()  # it would look through modules as they are loaded, 8 % of a start, and find nothing
     file = _load(config_path, is_made_if_missing=True)
     from collector.views.logs import set_up_logs
 

@@ -6,10 +6,9 @@ import importlib
 import signal
 import socket
 import sys
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +17,7 @@ import trio
 from collector import __version__
 from collector.errors import CollectorError, ConfigError, EvaluationError
 from collector.host.freed_memory import keep_freed_memory
+from collector.host.signals import STOPPING, ignore_signals, thread_for_signals
 from collector.host.systemd import notify_ready, notify_reloading, notify_stopping
 from collector.ingest.http.admin import Admin
 from collector.ingest.http.door import Door
@@ -41,7 +41,7 @@ from collector.workspaces.workspace import open_workspaces
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from collector.config.config_file import ConfigFile
     from collector.store.data_dir import DataDir
@@ -71,31 +71,9 @@ class Options:
 def run(options: Options, file: ConfigFile) -> None:
     """Run the service until it is told to stop."""
     keep_freed_memory()
-    with _thread_for_signals():
+    with thread_for_signals():
         trio.run(serve, options, file)
-
-
-@contextmanager
-def _thread_for_signals() -> Iterator[None]:
-    """Have Ctrl-C come to a thread that starts no processes: what a thread blocks is blocked in those that it starts.
-
-    The terminal sends it to workers as well, and one that is still starting would tell of it at length.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    end = Event()
-
-    def wait() -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        end.wait()
-
-    thread = Thread(target=wait, name="signals", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        end.set()
-        thread.join()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    ignore_signals()
 
 
 async def serve(
@@ -106,16 +84,25 @@ async def serve(
     Raises DataDirError if the data directory can't be used, CollectorError if the address can't, ConfigError if the
     files for TLS can't.
     """
+    orders = _Orders(draining := Draining())
+    async with _beside(_obey_signals, orders):
+        with orders.everything:
+            await _serve(options, file, orders, draining, task_status)
+
+
+async def _serve(
+    options: Options, file: ConfigFile, orders: _Orders, draining: Draining, task_status: trio.TaskStatus[str]
+) -> None:
     tls = _tls(options)
     config, base = file.config, file.path.absolute().parent
     with (
-        trio.CancelScope() as everything,
         _bind(options.host, options.port) as listener,
         open_data_dir(base / config.data_dir) as data_dir,
     ):
-        draining, counts = Draining(), Counts()
+        counts, url = Counts(), _url(listener, "http" if tls is None else "https")
+        door = Door(counts, config.limits.max_connections)
         async with (
-            _open_door(listener, tls, Door(counts, config.limits.max_connections), draining) as door,
+            _beside(_answer, listener, tls, door, draining),
             open_journal(data_dir, config.durability) as journal,
             open_workers(config.evaluation_workers, config.evaluation_max_bytes) as workers,
             open_workspaces(workers, base) as workspaces,
@@ -126,7 +113,6 @@ async def serve(
             nursery.start_soon(clocks.watch)
             tools = Tools(journal, data_dir, workers, workspaces, clocks, base, counts)
             supervisor = Supervisor(file, tools)
-            await nursery.start(_obey_signals, draining, everything, supervisor)
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.watch)
             spool = Spool(data_dir, journal, workers.check_body, is_synced=config.durability == "power")
@@ -136,27 +122,33 @@ async def serve(
                 lambda: front_door if supervisor.config.front_door else None,
                 lambda: supervisor.config.limits.max_connections,
             )
+            orders.accept(partial(nursery.start_soon, _reload, supervisor))
             # Events are accepted from here on; what answers all else takes a third of the start to import.
             app = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.app")
             admin, probes = Admin(supervisor, journal, receiving), Probes(supervisor, journal)
             scrape = Metrics(supervisor, tools).scrape
             door.open(app.make_app(app.Handlers(receiving, admin, probes, guard, draining, counts, scrape)))
             nursery.start_soon(_warm_up, workers)
-            url = _url(listener, "http" if tls is None else "https")
-            _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))
-            if not config.collectors:
-                _log.info(f"no collectors yet: add one with POST /{{id}}, or in {file.path}")
-            if config.unused():
-                _log.info("set, but unused", fields=config.unused())
             if options.terminal is not None:
                 from collector.views.live import show_live
 
                 nursery.start_soon(show_live, options.terminal, supervisor.service_status, url)
-            notify_ready(f"{url}, {len(config.collectors)} collectors")
+            if not draining.has_begun:
+                _tell_ready(url, file, data_dir)
             task_status.started(url)
             await door.wait_closed()
             _log.info("stopped: what was accepted is kept")
             nursery.cancel_scope.cancel()
+
+
+def _tell_ready(url: str, file: ConfigFile, data_dir: DataDir) -> None:
+    config = file.config
+    _log.info("ready", url=url, version=__version__, collectors=len(config.collectors), data=str(data_dir.path))
+    if not config.collectors:
+        _log.info(f"no collectors yet: add one with POST /{{id}}, or in {file.path}")
+    if config.unused():
+        _log.info("set, but unused", fields=config.unused())
+    notify_ready(f"{url}, {len(config.collectors)} collectors")
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -189,26 +181,48 @@ def _url(listener: socket.socket, scheme: str) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-async def _obey_signals(
-    draining: Draining,
-    everything: trio.CancelScope,
-    supervisor: Supervisor,
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    has_terminal = sys.stderr.isatty()
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        async with trio.open_nursery() as nursery:
-            task_status.started()
-            async for number in signals:
-                if number == signal.SIGHUP and has_terminal == sys.stderr.isatty():  # else the terminal was closed
-                    nursery.start_soon(_reload, supervisor)
-                    continue
-                if draining.has_begun:
-                    everything.cancel()
-                _log.info("stopping: answering what is in flight", signal=signal.Signals(number).name)
-                draining.begin()
-                notify_stopping()
+class _Orders:
+    """What signals order: to end, what is in flight being answered first, or to read the config file again.
+
+    Before events are accepted nothing is in flight, and the file is about to be looked at.
+    """
+
+    def __init__(self, draining: Draining) -> None:
+        self.everything = trio.CancelScope()
+        self._draining = draining
+        self._reload: Callable[[], None] | None = None
+
+    def accept(self, reload: Callable[[], None]) -> None:
+        """Say that events are accepted from now on."""
+        self._reload = reload
+
+    def stop(self, number: signal.Signals) -> None:
+        """End the service; at once if that was asked before."""
+        if self._draining.has_begun or self._reload is None:
+            self.everything.cancel()
+        _log.info("stopping: answering what is in flight", signal=number.name)
+        self._draining.begin()
+        notify_stopping()
+
+    def reload(self) -> None:
+        """Have the config file read again."""
+        if self._reload is not None:
+            self._reload()
+
+
+async def _obey_signals(orders: _Orders, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    has_terminal = _has_terminal()
+    with trio.open_signal_receiver(*STOPPING, signal.SIGHUP) as signals:
+        task_status.started()
+        async for number in signals:
+            if number == signal.SIGHUP and has_terminal == _has_terminal():  # else the terminal was closed
+                orders.reload()
+            else:
+                orders.stop(signal.Signals(number))
+
+
+def _has_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 async def _reload(supervisor: Supervisor) -> None:
@@ -218,25 +232,32 @@ async def _reload(supervisor: Supervisor) -> None:
 
 
 @asynccontextmanager
-async def _open_door(
-    listener: socket.socket, tls: ssl.SSLContext | None, door: Door, draining: Draining
-) -> AsyncIterator[Door]:
-    """Answer requests from now on, until the service has drained or the block ends."""
-    refused = None
-
-    async def serve() -> None:
-        await serve_http(door, listener, tls, partial(_drain, draining))
-        door.close()
-
+async def _beside(run: Callable[..., Awaitable[None]], *args: object) -> AsyncIterator[None]:
+    """Run a task from now on until the block ends; an error of ours comes out of the block alone, not in a group."""
+    raised = None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve)
+        await nursery.start(run, *args)
         try:
-            yield door
+            yield
         except CollectorError as error:
-            refused = error  # raised here, it would arrive in a group
+            raised = error
         nursery.cancel_scope.cancel()
-    if refused is not None:
-        raise refused
+    if raised is not None:
+        raise raised
+
+
+async def _answer(
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+    door: Door,
+    draining: Draining,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer requests until the service has drained."""
+    task_status.started()
+    await serve_http(door, listener, tls, partial(_drain, draining))
+    door.close()
 
 
 async def _drain(draining: Draining) -> None:

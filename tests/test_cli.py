@@ -466,3 +466,15 @@ def test_the_module_is_the_command():
         [sys.executable, "-m", "collector", "--version"], capture_output=True, text=True, cwd=root, check=True
     )
     assert done.stdout == f"evidently-collector {cli.__version__}\n"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), BaseExceptionGroup("tasks", [KeyboardInterrupt()])])
+def test_a_command_that_ctrl_c_ends_says_nothing_of_it(config, monkeypatch, capsys, error):
+    """It said "a mistake in the collector itself", or showed a traceback where several tasks had run."""
+
+    def interrupt(*_):
+        raise error
+
+    monkeypatch.setattr("collector.commands.check.check_config", interrupt)
+    assert exit_code_of(monkeypatch, "check", "--config-path", config) in {1, cli.EX_INTERRUPTED}
+    assert "Traceback" not in capsys.readouterr().err

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from collector.host.signals import thread_for_signals
 from collector.supervision.checks import Checks
 from collector.workers.pool import open_workers
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 def check_config(config: CollectorServiceConfig, base: Path) -> list[Problem]:
     """Return all that is wrong with the reports and references of a config."""
-    return trio.run(_check, config, base)
+    with thread_for_signals():
+        return trio.run(_check, config, base)
 
 
 async def _check(config: CollectorServiceConfig, base: Path) -> list[Problem]:
