@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.evaluation.part_files import as_json_text
+from collector.formats.as_text import as_json_text
 
 _types = pa.types
 

@@ -1,17 +1,19 @@
-"""Parquet files as Arrow tables: a batch's parts made one, whatever their types."""
+"""Parquet files as Arrow tables: a batch's parts made one, whatever their types.
+
+What becomes of columns whose types differ is said in ``formats.merging``.
+"""
 
 import contextlib
 import errno
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from collector.formats.sources import marked, marks_of
+from collector.formats.merging import Merging
 from collector.workers.exchange import Complaint
 
 # Written by collector.store.parts: parquet itself remembers only categories of text.
@@ -29,41 +31,40 @@ class Unreadable(Exception):
         self.paths = list(paths)
 
 
-def read_parts(paths: Sequence[str]) -> tuple[pa.Table, list[str]]:
-    """Concatenate the parts in order; a column whose types don't agree becomes text. Returns the notes too.
+def read_parts(paths: Sequence[str]) -> tuple[pa.Table, Merging]:
+    """Append the parts in their order; return what is to be said of columns too.
 
     Raises Unreadable with all that can't be read.
     """
     tables, unreadable = [], []
     for path in paths:
         try:
-            tables.append(_decoded(read_table(path)))
+            tables.append(_read(path))
         except Unreadable as error:
             unreadable += error.paths
     if unreadable:
         raise Unreadable(unreadable)
-    clashing = _clashing_columns(tables)
-    return _concatenated(tables, clashing), _notes(clashing)
+    merging = Merging(table.schema for table in tables)
+    return pa.concat_tables(map(merging.merge, tables)).unify_dictionaries(), merging
 
 
-def read_pieces(paths: Sequence[str]) -> tuple[Iterator[pa.Table], list[str]]:
-    """Give the rows of ``read_parts`` in pieces that are small, of its columns and types; and the notes.
+def read_pieces(paths: Sequence[str]) -> tuple[Iterator[pa.Table], Merging]:
+    """Give the rows of ``read_parts`` in pieces that are small, of its columns and types.
 
     Raises Unreadable with all that can't be read: at once if it is a file's footer, else when they have been gone
-    through.
+    through. Then all is known that is to be said of columns.
     """
-    empty, unreadable = [], []
+    schemas, unreadable = [], []
     for path in paths:
         try:
             with _reading(path):
-                empty.append(_decoded(_without_index(_open(path).schema_arrow.empty_table())))
+                schemas.append(_kept(_open(path).schema_arrow.empty_table()).schema)
         except Unreadable as error:
             unreadable += error.paths
     if unreadable:
         raise Unreadable(unreadable)
-    clashing = _clashing_columns(empty)
-    whole = _concatenated(empty, clashing)
-    return _pieces(paths, whole, clashing), _notes(clashing)
+    merging = Merging(schemas)
+    return _pieces(paths, merging), merging
 
 
 def count_rows(paths: Sequence[str]) -> int:
@@ -77,14 +78,7 @@ def count_rows(paths: Sequence[str]) -> int:
 
 def read_table(path: str) -> pa.Table:
     """Read one file, without the columns in which pandas keeps an index; raise Unreadable if it is damaged."""
-    with _reading(path):
-        table = _open(path).read()
-    for name in json.loads((table.schema.metadata or {}).get(_CATEGORIES, b"[]")):
-        number = table.column_names.index(name)
-        if not pa.types.is_dictionary(table.column(number).type):
-            encoded = table.column(number).dictionary_encode()
-            table = table.set_column(number, table.field(number).with_type(encoded.type), encoded)
-    return _without_index(table)
+    return read_parts([path])[0]
 
 
 def reference_complaints(path: str) -> list[Complaint]:
@@ -100,11 +94,6 @@ def reference_complaints(path: str) -> list[Complaint]:
     return []
 
 
-def as_json_text(array: Any) -> list[str | None]:
-    """Write nested values as JSON, so that they can be counted and compared."""
-    return [None if value is None else json.dumps(value, default=str, sort_keys=True) for value in array.to_pylist()]
-
-
 @contextlib.contextmanager
 def _reading(path: str) -> Iterator[None]:
     """Raise Unreadable for what pyarrow raises of a damaged file."""
@@ -116,13 +105,18 @@ def _reading(path: str) -> Iterator[None]:
         raise Unreadable([path]) from error
 
 
-def _pieces(paths: Sequence[str], whole: pa.Table, clashing: dict[str, list[str]]) -> Iterator[pa.Table]:
+def _read(path: str) -> pa.Table:
+    with _reading(path):
+        table = _open(path).read()
+    return _kept(table)
+
+
+def _pieces(paths: Sequence[str], merging: Merging) -> Iterator[pa.Table]:
     unreadable = []
     for path in paths:
         try:
             for batch in _batches(path):
-                piece = _decoded(_without_index(pa.Table.from_batches([batch])))
-                yield _concatenated([whole, piece], clashing)
+                yield merging.merge(_kept(pa.Table.from_batches([batch])))
         except Unreadable as error:
             unreadable += error.paths
     if unreadable:
@@ -140,18 +134,13 @@ def _batches(path: str) -> Iterator[pa.RecordBatch]:
         yield batch
 
 
-def _concatenated(tables: Sequence[pa.Table], clashing: Iterable[str]) -> pa.Table:
-    marks = marks_of(tables)
-    for name in clashing:
-        tables = [_with_text(table, name) for table in tables]
-    return marked(pa.concat_tables(tables, promote_options="permissive"), marks)
-
-
-def _notes(clashing: dict[str, list[str]]) -> list[str]:
-    return [f"Column {name!r} came as {' and '.join(kinds)}: taken as text." for name, kinds in clashing.items()]
-
-
-def _without_index(table: pa.Table) -> pa.Table:
+def _kept(table: pa.Table) -> pa.Table:
+    """Return what was sent: without an index of pandas, and with categories, of which parquet forgets that they are."""
+    for name in json.loads((table.schema.metadata or {}).get(_CATEGORIES, b"[]")):
+        number = table.column_names.index(name)
+        if not pa.types.is_dictionary(table.column(number).type):
+            encoded = table.column(number).dictionary_encode()
+            table = table.set_column(number, table.field(number).with_type(encoded.type), encoded)
     return table.drop_columns([name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)])
 
 
@@ -184,40 +173,3 @@ def _has_magic(path: str) -> bool:
 
 def _about_reference(message: str, *, is_damage: bool = False) -> list[Complaint]:
     return [{"path": ["reference_path"], "message": message, "is_damage": is_damage}]
-
-
-def _decoded(table: pa.Table) -> pa.Table:
-    """Spell dictionaries out: those of two parts differ."""
-    for number, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            spelled_out = table.column(number).cast(field.type.value_type)
-            table = table.set_column(number, field.with_type(field.type.value_type), spelled_out)
-    return table.replace_schema_metadata(None)
-
-
-def _clashing_columns(tables: Sequence[pa.Table]) -> dict[str, list[str]]:
-    kinds: dict[str, dict[str, pa.DataType]] = {}
-    for table in tables:
-        for field in table.schema:
-            kinds.setdefault(field.name, {})[str(field.type)] = field.type
-    return {name: list(types) for name, types in kinds.items() if not _agree(types.values())}
-
-
-def _agree(types: Any) -> bool:
-    schemas = [pa.schema([("column", kind)]) for kind in types]
-    try:
-        pa.unify_schemas(schemas, promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return False
-    return True
-
-
-def _with_text(table: pa.Table, name: str) -> pa.Table:
-    if name not in table.column_names:
-        return table
-    column = table.column(name)
-    try:
-        text = column.cast(pa.string())
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        text = pa.array(as_json_text(column), pa.string())
-    return table.set_column(table.column_names.index(name), name, text)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from collector.evaluation.cache import REFERENCES
 from collector.evaluation.casts import cast_to, name_of
 from collector.evaluation.pandas_columns import to_frame
 from collector.evaluation.part_files import Unreadable, count_rows, read_parts, read_table
 from collector.evaluation.sampling import Sample, Types, draw
+from collector.formats.merging import Merging
 
 Frame = pd.DataFrame
 _NOT_COLUMNS = ("metadata", "tags", "type")
@@ -50,17 +52,21 @@ def prepare(
     if sample is not None and rows > sample.rows:
         known = None if reference is None else _read_reference(reference, cache=cache, named=named)
         types = Types(known, named)
-        table, notes = draw(parts, sample, rows, types)
-        current, said = to_frame(table, keep_lists=named)
-        batch = _Batch(types.plain(current), "the sample", types.cast, notes + said, rows, sample)
+        table, merging = draw(parts, sample, rows, types)
+        current, said = to_frame(_without_failed(table, merging), keep_lists=named)
+        batch = _Batch(types.plain(current), "the sample", types.cast, merging.notes + said, rows, sample)
         return _keyed(_agree(batch, known, named), reference, cache=cache, named=named)
-    table, notes = read_parts(parts)
+    table, merging = read_parts(parts)
     if table.num_rows == 0:
         raise ValueError("the batch has no rows")
-    current, said = to_frame(table, keep_lists=named)
+    current, said = to_frame(_without_failed(table, merging), keep_lists=named)
     known = None if reference is None else _read_reference(reference, cache=cache, named=named)
-    agreed = _agree(_Batch(current, "the batch", _cast_whole, notes + said, len(current)), known, named)
+    agreed = _agree(_Batch(current, "the batch", _cast_whole, merging.notes + said, len(current)), known, named)
     return _keyed(agreed, reference, cache=cache, named=named)
+
+
+def _without_failed(table: pa.Table, merging: Merging) -> pa.Table:
+    return table.drop_columns(list(merging.failed))
 
 
 def _keyed(frames: Frames, reference: str | None, *, cache: bool, named: frozenset[str]) -> Frames:

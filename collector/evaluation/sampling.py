@@ -13,6 +13,7 @@ import pyarrow as pa
 from collector.evaluation.casts import cast_to, kind_of
 from collector.evaluation.pandas_columns import is_text, to_series
 from collector.evaluation.part_files import read_pieces
+from collector.formats.merging import Merging
 
 _FLOAT = np.dtype("float64")
 _CATEGORY = pd.CategoricalDtype()
@@ -70,14 +71,14 @@ class Types:
         return None if done is None else _widen(done, self._cast[name])
 
 
-def draw(paths: Sequence[str], sample: Sample, total: int, types: Types) -> tuple[pa.Table, list[str]]:
-    """Draw a sample of the parts' ``total`` rows uniformly, in their order; returns the notes too.
+def draw(paths: Sequence[str], sample: Sample, total: int, types: Types) -> tuple[pa.Table, Merging]:
+    """Draw a sample of the parts' ``total`` rows uniformly, in their order; returns what is to be said of columns too.
 
     Raises Unreadable with all parts that can't be read.
     """
     chosen = np.sort(np.random.default_rng(sample.seed).choice(total, sample.rows, replace=False, shuffle=False))
-    pieces, notes = read_pieces(paths)
-    return pa.concat_tables(_taken(pieces, chosen, types)), notes
+    pieces, merging = read_pieces(paths)
+    return pa.concat_tables(_taken(pieces, chosen, types)).unify_dictionaries(), merging
 
 
 def _taken(pieces: Iterator[pa.Table], chosen: Any, types: Types) -> Iterator[pa.Table]:

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Literal
 from collector.formats.bounds import NO_BOUNDS, Bounds
 from collector.formats.json_body import Columns, count_lines, count_rows, read_columns, read_lines, table_of
 from collector.formats.json_rows import read_together
-from collector.formats.merging import concatenate
-from collector.formats.sources import JSON, marked, marks_of
 from collector.formats.typed_body import read_table
 
 if TYPE_CHECKING:
@@ -103,16 +101,18 @@ def _check_mapped(path: str, bounds: Bounds) -> int:
 def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:
     """Make one table of frames, in their order.
 
-    Columns are aligned by name, missing ones filled with nulls. Where types differ, numbers are promoted, and all else
-    becomes text. Each column is marked with how it came; see ``sources``.
+    Columns are aligned by name, missing ones filled with nulls. What came in different types is kept apart, and
+    marked with how it came; see ``apart`` and ``sources``.
     """
+    from collector.formats.apart import append  # what it needs is nothing for the daemon
+
     tables = []
     for is_json, run in groupby(frames, key=lambda frame: frame[0] in _JSON_READERS):
         if is_json:
-            tables.append(marked(table_of(_read_json(run)), JSON))
+            tables.append(table_of(_read_json(run)))
         else:
             tables.extend(read_table(format_, body) for format_, body in run)
-    return marked(concatenate(tables), marks_of(tables))
+    return append(tables)
 
 
 def _read_json(frames: Iterable[tuple[Format, bytes]]) -> Iterator[Columns]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import pyarrow as pa
 
@@ -31,19 +31,34 @@ def marks_of(tables: Iterable[pa.Table]) -> dict[str, Marks]:
     marks: dict[str, Marks] = {}
     for table in tables:
         for field in table.schema:
-            marks[field.name] = marks.get(field.name, frozenset()) | _marks_of_field(field)
+            marks[field.name] = marks.get(field.name, frozenset()) | marks_of_field(field)
     return marks
 
 
-def marked(table: pa.Table, marks: Mapping[str, Marks] | Marks) -> pa.Table:
-    """Return a table with these marks, by column or on all columns; those of typed columns aren't written."""
+def marks_of_field(field: pa.Field) -> Marks:
+    """Return the marks of one column."""
+    return marks_of_type(field.type, _read((field.metadata or {}).get(KEY, b"typed")))
+
+
+def marks_of_type(kind: pa.DataType, marks: Marks) -> Marks:
+    """Return the marks of values of a type that came so."""
+    from pyarrow import types
+
+    is_text = not marks >= CSV and (types.is_string(kind) or types.is_large_string(kind))
+    return marks | TEXT if is_text else marks
+
+
+def metadata_of(marks: Marks) -> dict[bytes, bytes]:
+    """Return the metadata by which a field has these marks; those of typed columns aren't written."""
+    return {} if marks <= TYPED | TEXT else {KEY: ",".join(sorted(marks)).encode()}
+
+
+def marked(table: pa.Table, marks: Marks) -> pa.Table:
+    """Return a table with these marks on all of its columns, and nothing else in their metadata."""
     import pyarrow as pa
 
-    by_name = marks if not isinstance(marks, frozenset) else dict.fromkeys(table.column_names, marks)
-    fields = [
-        field if by_name[field.name] <= TYPED | TEXT else field.with_metadata({KEY: _written(by_name[field.name])})
-        for field in table.schema
-    ]
+    metadata = metadata_of(marks)
+    fields = [field.with_metadata(metadata) if metadata else field for field in table.schema]
     return pa.Table.from_arrays(table.columns, schema=pa.schema(fields, table.schema.metadata))
 
 
@@ -59,18 +74,6 @@ def sent_as(schema: pa.Schema) -> Marks:
     return JSON if (schema.metadata or {}).get(KEY) == b"json" else TYPED
 
 
-def _marks_of_field(field: pa.Field) -> Marks:
-    from pyarrow import types
-
-    marks = _read((field.metadata or {}).get(KEY, b"typed"))
-    is_text = not marks >= CSV and (types.is_string(field.type) or types.is_large_string(field.type))
-    return marks | TEXT if is_text else marks
-
-
 @lru_cache(64)
 def _read(written: bytes) -> Marks:
     return frozenset(written.decode().split(","))
-
-
-def _written(marks: Marks) -> bytes:
-    return ",".join(sorted(marks)).encode()

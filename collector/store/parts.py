@@ -14,6 +14,7 @@ from functools import lru_cache
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
 from collector.disk.checksums import body_checksum, frame_checksum, stored_checksum
@@ -25,7 +26,7 @@ from collector.store.connect import read_only
 from collector.store.data_dir import DataDir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 # Where a part or reference says which of its columns are categories; evaluation reads it by this name too.
 CATEGORIES = b"collector.categories"
 _ORIGIN = b"collector.origin"
+_NO_METADATA: Mapping[bytes, str] = MappingProxyType({})
 # What decoding and pyarrow raise for rows that have no place in parquet. OSError is the disk's.
 UNWRITABLE = (BadBody, ValueError, TypeError, NotImplementedError, ArithmeticError, KeyError)
 
@@ -118,7 +120,13 @@ def write_part(directory: str, collector: str, first: int, last: int, path: str)
 def write_reference(format_: Format, body: bytes | Path, path: str) -> tuple[int, int]:
     """Write the rows of a body, or of the file that has it, to a parquet file; return rows and bytes."""
     table = decode_frames([(format_, body.read_bytes() if isinstance(body, Path) else body)])
-    return table.num_rows, _write(table, Path(path), {})
+    return table.num_rows, write(table, Path(path))
+
+
+def write(table: pa.Table, target: Path, metadata: Mapping[bytes, str] = _NO_METADATA) -> int:
+    """Put a table at a path, whole and on the disk, or not at all; return its bytes."""
+    write_whole(target, lambda file: _encode(table, file, metadata))
+    return target.stat().st_size
 
 
 def read_origin(path: Path) -> tuple[Origin, int] | None:
@@ -161,17 +169,11 @@ def _write_sound(
     if first is None:
         return Written(0, 0, tuple(damaged))
     table = decode_frames(chain([first], frames))
-    size = _write(table, target, {_ORIGIN: json.dumps(asdict(Origin(*run, opened)))})
+    size = write(table, target, {_ORIGIN: json.dumps(asdict(Origin(*run, opened)))})
     return Written(table.num_rows, size, tuple(damaged))
 
 
-def _write(table: pa.Table, target: Path, metadata: dict[bytes, str]) -> int:
-    """Put a table at a path, whole and on the disk, or not there; return its bytes."""
-    write_whole(target, lambda file: _encode(table, file, metadata))
-    return target.stat().st_size
-
-
-def _encode(table: pa.Table, file: IO[bytes], metadata: dict[bytes, str]) -> None:
+def _encode(table: pa.Table, file: IO[bytes], metadata: Mapping[bytes, str]) -> None:
     import pyarrow.parquet as pq
 
     table = table.replace_schema_metadata({CATEGORIES: json.dumps(_categories(table)), **metadata})
@@ -188,7 +190,7 @@ def _categories(table: pa.Table) -> list[str]:
 def _is_fit(frame: Kept) -> bool:
     """Tell whether a frame makes a part by itself."""
     try:
-        _encode(decode_frames([(frame.format, frame.body)]), BytesIO(), {})
+        _encode(decode_frames([(frame.format, frame.body)]), BytesIO(), _NO_METADATA)
     except UNWRITABLE:
         return False
     return True

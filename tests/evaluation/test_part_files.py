@@ -31,22 +31,26 @@ def written(tmp_path, *tables):
         (pa.array([1], pa.int8()), pa.array([2], pa.int64()), "int64"),
         (pa.array([None]), pa.array(["x"]), "string"),
         (pa.array(["x"]).dictionary_encode(), pa.array(["y"]), "string"),
-        (pa.array(["x"]).dictionary_encode(), pa.array(["y"]).dictionary_encode(), "string"),
+        (
+            pa.array(["x"]).dictionary_encode(),
+            pa.array(["y"]).dictionary_encode(),
+            "dictionary<values=string, indices=int32, ordered=0>",
+        ),
     ],
     ids=str,
 )
 def test_parts_of_kindred_types_are_promoted_without_a_word(tmp_path, first, second, kind):
-    table, notes = read_parts(written(tmp_path, pa.table({"c": first}), pa.table({"c": second})))
-    assert (str(table.schema.field("c").type), table.num_rows, notes) == (kind, 2, [])
+    table, merging = read_parts(written(tmp_path, pa.table({"c": first}), pa.table({"c": second})))
+    assert (str(table.schema.field("c").type), table.num_rows, merging.notes) == (kind, 2, [])
 
 
 def test_parts_of_clashing_types_become_text_in_order_and_that_is_said(tmp_path):
     parts = written(
         tmp_path, pa.table({"c": [1, 2]}), pa.table({"c": ["x"]}), pa.table({"c": [[1]]}), pa.table({"d": [1]})
     )
-    table, notes = read_parts(parts)
+    table, merging = read_parts(parts)
     assert table.column("c").to_pylist() == ["1", "2", "x", "[1]", None]
-    assert notes == ["Column 'c' came as int64 and string and list<element: int64>: taken as text."]
+    assert merging.notes == ["Column 'c' came as lists and numbers and text: taken as text."]
 
 
 def test_a_pandas_index_is_no_column(tmp_path):

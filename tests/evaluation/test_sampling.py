@@ -116,7 +116,7 @@ def test_parts_of_different_columns_and_types_are_aligned_as_in_a_whole_batch(tm
         pa.table({"a": ["y"] * 100, "c": [0.5] * 100, "__index_level_0__": range(100)}),
     )
     whole, sample = prepare(paths, None, cache=False, config=()), drawn(paths, 150)
-    assert sample.notes == whole.notes == ["Column 'a' came as int64 and string: taken as text."]
+    assert sample.notes == whole.notes == ["Column 'a' came as numbers and text: taken as text."]
     assert dict(sample.current.dtypes) == dict(whole.current.dtypes)
     assert set(sample.current["a"]) <= {*map(str, range(100)), "y"}
 

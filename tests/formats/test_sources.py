@@ -64,7 +64,8 @@ def test_text_beside_csv_is_remembered_in_the_mark():
 
 
 def test_a_mark_outlives_parquet_and_says_nothing_of_typed_columns():
-    table, file = marked(pa.table({"a": ["1"], "b": [1]}), {"a": CSV, "b": TYPED}), io.BytesIO()
+    spelled, typed = marked(pa.table({"a": ["1"]}), CSV), marked(pa.table({"b": [1]}), TYPED)
+    table, file = spelled.append_column(typed.field("b"), typed["b"]), io.BytesIO()
     pq.write_table(table, file)
     read = pq.read_table(io.BytesIO(file.getvalue()))
     assert marks_of([read]) == {"a": CSV, "b": TYPED}

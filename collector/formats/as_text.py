@@ -1,0 +1,74 @@
+"""Values of any Arrow type as text, for a column in which they stand beside others."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyarrow import types
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+EXACT_IN_DOUBLE = 2**53
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+def to_text(values: pa.Array) -> pa.Array:
+    """Return values as text, each as it would be written alone; a missing one, and NaN, is null."""
+    write = next((write for is_kind, write in _WRITERS if is_kind(values.type)), None)
+    return values.cast(pa.string()) if write is None else pa.array(write(values), pa.large_string())
+
+
+def number_text(value: float | Decimal) -> str:
+    """Write a number alike whichever type it came in: one is 1, and not 1.0 or 1.00."""
+    if isinstance(value, float):
+        return str(int(value)) if abs(value) <= EXACT_IN_DOUBLE and value.is_integer() else json.dumps(value)
+    digits = format(value, "f")
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+def as_json_text(values: Any) -> list[str | None]:
+    """Write nested values as JSON, so that they can be counted and compared."""
+    return [None if value is None else json.dumps(value, default=str, sort_keys=True) for value in values.to_pylist()]
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether a type is one of text."""
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def is_binary(kind: pa.DataType) -> bool:
+    """Tell whether a type is one of bytes."""
+    binary = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
+    return any(is_kind(kind) for is_kind in binary)
+
+
+def _number_texts(values: pa.Array) -> list[str | None]:
+    numbers = values.to_pylist()
+    return [None if value is None or value != value else number_text(value) for value in numbers]  # noqa: PLR0124  (NaN)
+
+
+def _seconds_texts(values: pa.Array) -> list[str | None]:
+    counts = values.cast(pa.int64()).to_pylist()
+    return [None if count is None else number_text(count / _PER_SECOND[values.type.unit]) for count in counts]
+
+
+def _hex_texts(values: pa.Array) -> list[str | None]:
+    return [None if value is None else value.hex() for value in values.to_pylist()]
+
+
+def _utc_texts(values: pa.Array) -> pa.Array:
+    """Write zoned times as instants: no zone is looked up, as what is named as one may be none."""
+    return values.cast(pa.timestamp(values.type.unit, "UTC")).cast(pa.large_string())
+
+
+_WRITERS: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], Any]]] = [
+    (lambda kind: types.is_floating(kind) or types.is_decimal(kind), _number_texts),
+    (types.is_duration, _seconds_texts),
+    (is_binary, _hex_texts),
+    (lambda kind: types.is_timestamp(kind) and kind.tz is not None, _utc_texts),
+    (types.is_nested, as_json_text),
+]
