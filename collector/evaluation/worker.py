@@ -20,7 +20,6 @@ from collector.evaluation.report import read_legacy, read_modern
 from collector.evaluation.result import Evaluated
 from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
-from collector.generation import generation_of
 from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome
 
 _PASSING = (KeyboardInterrupt, SystemExit, MemoryError)
@@ -85,7 +84,7 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     config = [job["report_config"], job["data_definition"], job["column_mapping"]]
     sample = None if job["sample"] is None else Sample.of(job["sample"]["rows"], job["batch_id"])
     frames = prepare(job["parts"], job["reference"], cache=job["cache_reference"], config=config, sample=sample)
-    generation = generation_of(job["report_config"])
+    generation = job["generation"]
     with reusing(frames.notes) if job["reuse_drift"] else nullcontext():
         done = (_run_legacy if generation == "legacy" else _run_modern)(frames, job)
     uploads = datasets.encode(done.uploads, job["snapshot_path"]) if job["save_datasets"] else []

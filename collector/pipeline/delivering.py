@@ -11,6 +11,7 @@ import trio
 from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, SnapshotRejected, SnapshotTooLarge
 from collector.fault_points import reach
 from collector.pipeline.failed import set_aside
+from collector.status.telling import Delivered, Rejected, Undelivered
 from collector.waiting.backoff import Backoff
 from collector.workspaces.progress import Progress
 
@@ -49,7 +50,8 @@ class Delivering:
             except SnapshotRejected as error:
                 await self._take_rejection(batch, error)
             except DeliveryError as error:
-                await self._take_refusal(batch, error)
+                is_news = str(error) != self._work.status.last_error
+                await self._work.tell(Undelivered(batch, str(error), is_news))
                 pause = REFUSED_INTERVAL if isinstance(error, DeliveryRefused) else backoff.next()
                 await trio.sleep(max(pause, error.retry_after))
             else:
@@ -69,13 +71,10 @@ class Delivering:
             work.log.warning("snapshot is too large for the workspace: it is sent without its plots", batch=batch.id)
             await self._send(batch, snapshot, progress)
         reach("delivered")
-        await work.enter("UploadReport", batch, batch.outcome)
-        work.log.info("snapshot delivered", batch=batch.id, workspace=work.config.shown_url)
+        await work.tell(Delivered(batch, work.config.shown_url))
         work.data_dir.mark_delivered(await work.journal.finish(batch))
         reach("finished")
-        work.counts.delivered_rows += batch.rows
         await work.count()
-        work.note(last_error="", state="waiting" if work.status.state == "undelivered" else work.status.state)
         work.delivered.ring()
 
     async def _prune(self) -> None:
@@ -136,17 +135,8 @@ class Delivering:
     async def _take_rejection(self, batch: Batch, error: SnapshotRejected) -> None:
         """Keep a batch under failed/ whose snapshot the workspace will never take; those behind it go on."""
         work = self._work
-        await work.enter("UploadReport", batch, batch.outcome, error=f"Error saving snapshot: {error}")
-        work.log.error("snapshot rejected; its batch is kept under failed", batch=batch.id, error=str(error))
+        await work.tell(Rejected(batch, str(error)))
         await set_aside(work, batch, str(error))
         work.data_dir.remove_snapshot(batch.id)
-        work.note(last_error=str(error))
         await work.count()
         work.delivered.ring()
-
-    async def _take_refusal(self, batch: Batch, error: DeliveryError) -> None:
-        work = self._work
-        if str(error) != work.status.last_error:
-            await work.enter("UploadReport", batch, batch.outcome, error=f"Error saving snapshot: {error}")
-            work.log.error("snapshot waits for its workspace", batch=batch.id, error=str(error))
-        work.note(state="undelivered", last_error=str(error))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import trio
 
 from collector.errors import EvaluationError, FilesDamaged, Problem
 from collector.fault_points import reach
 from collector.pipeline.failed import set_aside
-from collector.pipeline.work import iso, summary
+from collector.status.telling import Evaluated, EvaluationFailed, PartsLost, iso
 
 if TYPE_CHECKING:
     from collector.pipeline.spilling import Spilling
     from collector.pipeline.work import Work
     from collector.status.status import State
     from collector.store.records import Batch
+    from collector.workers.exchange import Job, Outcome
 
 # A report that raises will raise again; one whose worker died or that took too long may not.
 MAX_ATTEMPTS = 2
@@ -33,7 +34,6 @@ class Evaluating:
         self._work = work
         self._spilling = spilling
         self._checked_reference: Path | None = None
-        self._notes: list[str] = []
         self._took_too_long = False
 
     async def run(self) -> None:
@@ -103,19 +103,19 @@ class Evaluating:
             await self._take_damage(batch, error)
         except (EvaluationError, trio.TooSlowError) as error:
             self._took_too_long = isinstance(error, trio.TooSlowError)
-            self._work.counts.evaluations[_outcome_of(error)] += 1
             await self._take_failure(batch, error)
         else:
             self._took_too_long = False
             await self._take_outcome(batch, outcome, clock() - started)
 
-    async def _job(self, batch: Batch) -> dict[str, Any]:
+    async def _job(self, batch: Batch) -> Job:
         config, data_dir = self._work.config, self._work.data_dir
         parts = await self._work.journal.parts(batch.id)
         reference = config.reference_file(self._work.tools.base)
         return {
             "collector": config.id,
             "batch_id": batch.id,
+            "generation": config.report_config.generation,
             "report_config": config.report_config.model_dump(),
             "data_definition": config.data_definition,
             "column_mapping": config.column_mapping,
@@ -132,21 +132,11 @@ class Evaluating:
 
     # What came of it
 
-    async def _take_outcome(self, batch: Batch, outcome: dict[str, Any], seconds: float) -> None:
+    async def _take_outcome(self, batch: Batch, outcome: Outcome, seconds: float) -> None:
         work = self._work
         await work.journal.mark(batch, "evaluated", outcome=outcome)
         reach("evaluated")
-        work.counts.evaluations["ok"] += 1
-        work.counts.evaluation.observe(seconds)
-        work.counts.tests.update(outcome.get("tests") or {})
-        await work.enter("CreateReport", batch, outcome, seconds=round(seconds, 3), notes=outcome["notes"])
-        work.log.info("report computed", batch=batch.id, rows=batch.rows, **summary(outcome))
-        if outcome["notes"] != self._notes:  # what is so with every batch is said once
-            self._notes = outcome["notes"]
-            for note in self._notes:
-                work.log.warning(note, batch=batch.id)
-        last = {"batch": batch.id, "rows": batch.rows, "time": work.tools.clocks.now(), **summary(outcome)}
-        work.note(snapshots=work.status.snapshots + 1, last_snapshot=last)
+        await work.tell(Evaluated(batch, outcome, seconds))
         await work.count()
         work.to_deliver.ring()
 
@@ -161,14 +151,10 @@ class Evaluating:
         left = await work.journal.drop_parts(batch, [part.path for part in mine])
         if not mine:
             return
-        rows = batch.rows - left.rows
-        work.counts.damaged_rows += rows
-        message = f"{rows} rows are lost to the report: {len(mine)} of the batch's files are damaged, and set aside"
-        await work.enter("CreateReport", left, {}, error=f"Error running report: {message}", notes=[])
-        work.log.error(message, batch=batch.id, files=[part.path for part in mine])
-        work.note(last_error=message)
+        lost = PartsLost(left, batch.rows - left.rows, [part.path for part in mine])
+        await work.tell(lost)
         if not left.rows:
-            await set_aside(work, left, message)
+            await set_aside(work, left, lost.error)
             await work.count()
 
     async def _take_failure(self, batch: Batch, error: Exception) -> None:
@@ -177,13 +163,11 @@ class Evaluating:
         detail = getattr(error, "detail", "")
         attempts = batch.attempts + 1
         is_final = bool(detail) or attempts >= MAX_ATTEMPTS
-        await work.enter("CreateReport", batch, {}, error=f"Error running report: {message}", notes=[])
-        work.log.error("report failed", batch=batch.id, rows=batch.rows, error=message, is_kept_under_failed=is_final)
+        await work.tell(EvaluationFailed(batch, message, _kind_of(error), is_final))
         if is_final:
             await set_aside(work, batch, message, detail, attempts=attempts)
         else:
             await work.journal.mark(batch, "sealed", attempts=attempts, error=message)
-        work.note(last_error=message)
         await work.count()
 
     def _note_idle(self) -> None:
@@ -192,7 +176,7 @@ class Evaluating:
         self._work.note(state=state)
 
 
-def _outcome_of(error: Exception) -> str:
+def _kind_of(error: Exception) -> Literal["raised", "too_slow", "worker_failed"]:
     """Say in a word what became of an evaluation: a report that raised has a traceback, a worker that died none."""
     if isinstance(error, trio.TooSlowError):
         return "too_slow"

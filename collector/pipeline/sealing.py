@@ -9,6 +9,7 @@ import uuid6
 
 from collector.config import CronTrigger
 from collector.fault_points import reach
+from collector.status.telling import Sealed
 
 if TYPE_CHECKING:
     from collector.config.triggers import Trigger
@@ -70,7 +71,7 @@ class Sealing:
         if batch is not None:
             reach("sealed")
             await self._work.count()
-            self._work.log.info("batch sealed", batch=batch.id, rows=batch.rows)
+            await self._work.tell(Sealed(batch))
 
     async def _wait_for_any(self, due: float | None) -> str:
         """Wait until enough rows wait ("rows"), it is time ("time"), or the time to wait is another ("clock")."""

@@ -30,7 +30,6 @@ REFUSALS = (
 NOBODYS_REFUSALS = ("unknown_collector", "unauthorized", "not_ready")
 EVALUATIONS = ("ok", "raised", "too_slow", "worker_failed", "damaged")
 DELIVERIES = ("ok", "failed", "refused", "rejected", "too_large")
-WORKER_ENDS = ("died", "cut_off")
 
 
 class Histogram:

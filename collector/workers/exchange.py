@@ -1,6 +1,6 @@
 """What passes between the daemon and the worker process: plain dicts, so that both sides can pickle and log them."""
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, final
 
 from collector.generation import Generation
 
@@ -28,6 +28,7 @@ class Job(TypedDict):
 
     collector: str
     batch_id: str
+    generation: Generation
     report_config: Json
     data_definition: Json | None
     column_mapping: Json | None
@@ -76,6 +77,7 @@ class Outcome(TypedDict):
     checksum: int
 
 
+@final
 class Failure(TypedDict):
     """An evaluation that raised: ``error`` is one line, ``traceback`` is for the operator's log."""
 
@@ -84,6 +86,7 @@ class Failure(TypedDict):
     traceback: str
 
 
+@final
 class Damage(TypedDict):
     """An evaluation that couldn't read these files: parts, or the reference. Nothing is wrong with the others."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from multiprocessing import resource_tracker
@@ -18,7 +18,6 @@ import trio_parallel
 
 from collector.disk.refusals import refusal
 from collector.errors import EvaluationError, FilesDamaged, Problem
-from collector.status.counts import WORKER_ENDS, zeros
 from collector.store.parts import UNWRITABLE
 from collector.store.records import Part
 from collector.workers.process import call, prepare
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collector.formats.frames import Format, Frame
     from collector.store.parts import Written
     from collector.store.records import Run
+    from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Outcome
 
 _log = structlog.get_logger()
 
@@ -38,6 +38,8 @@ _log = structlog.get_logger()
 CHECK_TIMEOUT = 60.0
 START_TIMEOUT = 60.0
 _GRACE_PERIOD = 0.05
+# How a process may end, so that the next call has to begin another.
+ENDS = ("died", "cut_off")
 # Of those that nobody waits for with a request in hand: where processors are short, events come first.
 NICENESS = 10
 _EVALUATION = "collector.evaluation.worker:"
@@ -71,7 +73,7 @@ class Workers:
         self._writes = trio.CapacityLimiter(1)
         self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self.evidently_version = ""
-        self.ended = zeros(WORKER_ENDS)  # processes that the next call has to begin anew, by reason
+        self.ended = Counter(dict.fromkeys(ENDS, 0))  # processes that the next call has to begin anew, by reason
 
     @property
     def starting_time(self) -> float:
@@ -94,22 +96,24 @@ class Workers:
         """Say what is wrong with a reference file."""
         return _problems(await self._check("check_reference", str(path)))
 
-    async def evaluate(self, job: dict[str, Any]) -> dict[str, Any]:
+    async def evaluate(self, job: Job) -> Outcome:
         """Compute a report and write its snapshot; return what came out, or raise EvaluationError.
 
         Raises FilesDamaged if parts or the reference can't be read, StorageError if the snapshot can't be written.
         """
         try:
-            result: dict[str, Any] = await self._run(self._heavy, self._unlimited, _EVALUATION + "evaluate", job)
+            result: Outcome | Failure | Damage = await self._run(
+                self._heavy, self._unlimited, _EVALUATION + "evaluate", job
+            )
         except OSError as error:
             raise refusal(error, Path(job["snapshot_path"]).parent) from error
+        if result["ok"]:
+            return result
         if "damaged" in result:
             raise FilesDamaged(result["damaged"])
-        if not result["ok"]:
-            raise EvaluationError(result["error"], result["traceback"])
-        return result
+        raise EvaluationError(result["error"], result["traceback"])
 
-    async def write_to_directory(self, delivery: dict[str, Any]) -> str:
+    async def write_to_directory(self, delivery: Delivery) -> str:
         """Put a snapshot into a workspace directory; return the project's id."""
         limiter = self._directories[delivery["directory"]]  # one on a dead mount doesn't hold the others
         return str(await self._run(self._heavy, limiter, _EVALUATION + "write_to_directory", delivery))
@@ -234,5 +238,5 @@ def _refusals(target: Path) -> Iterator[None]:
         raise refusal(error, target.parent) from error
 
 
-def _problems(complaints: list[dict[str, Any]]) -> list[Problem]:
-    return [Problem(**complaint | {"path": tuple(complaint["path"])}) for complaint in complaints]
+def _problems(complaints: list[Complaint]) -> list[Problem]:
+    return [Problem(tuple(one["path"]), one["message"], one.get("is_damage", False)) for one in complaints]

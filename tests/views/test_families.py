@@ -12,10 +12,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.config import Limits
-from collector.status.counts import DELIVERIES, EVALUATIONS, REFUSALS, WORKER_ENDS, Answered, Counts, zeros
+from collector.status.counts import DELIVERIES, EVALUATIONS, REFUSALS, Answered, Counts, zeros
 from collector.status.status import ConfigState, ServiceStatus, State, Status
 from collector.views.disk import Disk
 from collector.views.families import DAMAGED_KINDS, PREFIX, Seen, families, write
+from collector.workers.pool import ENDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")
@@ -45,7 +46,7 @@ BUSY = Status(
 
 def seen(*collectors, counts=None, disk=None, trouble="", **config):
     status = ServiceStatus("1.2", 0.0, 100.0, trouble, ConfigState("c.json", 50.0, **config), collectors)
-    return Seen(status, counts or Counts(), Limits(), disk or Disk(), zeros(WORKER_ENDS), "0.7.23")
+    return Seen(status, counts or Counts(), Limits(), disk or Disk(), zeros(ENDS), "0.7.23")
 
 
 def busy():

@@ -1,0 +1,222 @@
+"""Telling: what became of a batch is said once, and whoever is to hear of it listens.
+
+Those are the collector's log in the journal, the service's own log, the counts, and the status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import structlog
+
+from collector.status.status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from collector.status.counts import CollectorCounts
+    from collector.store.journal import Journal
+    from collector.store.records import Batch
+    from collector.waiting.clocks import Clocks
+    from collector.workers.exchange import Outcome
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """Rows became a batch."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A report was computed, in so many seconds."""
+
+    batch: Batch
+    outcome: Outcome
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EvaluationFailed:
+    """A report was not computed; ``is_final``: its batch is kept under failed, else it is tried again."""
+
+    batch: Batch
+    error: str
+    kind: Literal["raised", "too_slow", "worker_failed"]
+    is_final: bool
+
+
+@dataclass(frozen=True)
+class PartsLost:
+    """Files of a batch are damaged, with so many rows; ``batch`` is what is left."""
+
+    batch: Batch
+    rows: int
+    files: Sequence[str]
+
+    @property
+    def error(self) -> str:
+        """What it means for the report."""
+        number = len(self.files)
+        return f"{self.rows} rows are lost to the report: {number} of the batch's files are damaged, and set aside"
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A snapshot is in its workspace."""
+
+    batch: Batch
+    workspace: str
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """A snapshot waits for its workspace; ``is_news``: the reason is another than at the last try."""
+
+    batch: Batch
+    error: str
+    is_news: bool
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A workspace will never take a snapshot; its batch is kept under failed."""
+
+    batch: Batch
+    error: str
+
+
+Event = Sealed | Evaluated | EvaluationFailed | PartsLost | Delivered | Undelivered | Rejected
+
+
+class Telling:
+    """Tells of one collector; ``kept_entries`` says how long its log may be."""
+
+    def __init__(
+        self, status: Status, counts: CollectorCounts, journal: Journal, clocks: Clocks, kept_entries: Callable[[], int]
+    ) -> None:
+        self.status = status
+        self.log = structlog.get_logger().bind(collector=status.id)
+        self.counts = counts
+        self._journal = journal
+        self._clocks = clocks
+        self._kept_entries = kept_entries
+        self._notes: Sequence[str] = ()
+
+    def note(self, **changes: Any) -> None:
+        """Change what the status says."""
+        self.status = replace(self.status, **changes)
+
+    async def count(self) -> None:
+        """Have the status say how many batches there are in each state."""
+        batches = await self._journal.batches(self.status.id, "sealed", "evaluated", "failed")
+        states = [batch.state for batch in batches]
+        self.note(
+            sealed=states.count("sealed"),
+            outbox=states.count("evaluated"),
+            outbox_since=next((batch.sealed for batch in batches if batch.state == "evaluated"), None),
+            failed=states.count("failed"),
+        )
+
+    async def tell(self, event: Event) -> None:
+        """Tell all who listen; the one on disk first, so that a crash tells again rather than not at all."""
+        await self._enter(event)
+        self._log(event)
+        self._add_up(event)
+        self._show(event)
+
+    # Those who listen
+
+    async def _enter(self, event: Event) -> None:
+        """Add to the collector's log, in the original's form with more fields."""
+        match event:
+            case Evaluated(batch, outcome, seconds):
+                entry = self._entry("CreateReport", batch, outcome, seconds=round(seconds, 3), notes=outcome["notes"])
+            case EvaluationFailed(batch) | PartsLost(batch):
+                entry = self._entry("CreateReport", batch, {}, f"Error running report: {event.error}", notes=[])
+            case Delivered(batch):
+                entry = self._entry("UploadReport", batch, batch.outcome)
+            case Undelivered(batch, error, is_news=True) | Rejected(batch, error):
+                entry = self._entry("UploadReport", batch, batch.outcome, f"Error saving snapshot: {error}")
+            case _:
+                return
+        await self._journal.log(self.status.id, entry, self._kept_entries())
+
+    def _entry(
+        self, type_: str, batch: Batch, outcome: Mapping[str, Any], error: str = "", **fields: Any
+    ) -> dict[str, Any]:
+        return {
+            "type": type_,
+            "report_id": outcome.get("report_id", batch.id),
+            "ok": not error,
+            "error": error,
+            "time": iso(self._clocks.now()),
+            "batch_id": batch.id,
+            "rows": batch.rows,
+            "window": [iso(batch.opened), iso(batch.sealed)],
+            **_summary(outcome),
+            **fields,
+        }
+
+    def _log(self, event: Event) -> None:
+        log = self.log.bind(batch=event.batch.id)
+        match event:
+            case Sealed(batch):
+                log.info("batch sealed", rows=batch.rows)
+            case Evaluated(batch, outcome):
+                log.info("report computed", rows=batch.rows, **_summary(outcome))
+                if outcome["notes"] != self._notes:  # what is so with every batch is said once
+                    self._notes = outcome["notes"]
+                    for note in self._notes:
+                        log.warning(note)
+            case EvaluationFailed(batch, error, _, is_final):
+                log.error("report failed", rows=batch.rows, error=error, is_kept_under_failed=is_final)
+            case PartsLost(_, _, files):
+                log.error(event.error, files=list(files))
+            case Delivered(_, workspace):
+                log.info("snapshot delivered", workspace=workspace)
+            case Undelivered(_, error, is_news=True):
+                log.error("snapshot waits for its workspace", error=error)
+            case Rejected(_, error):
+                log.error("snapshot rejected; its batch is kept under failed", error=error)
+
+    def _add_up(self, event: Event) -> None:
+        counts = self.counts
+        match event:
+            case Evaluated(_, outcome, seconds):
+                counts.evaluations["ok"] += 1
+                counts.evaluation.observe(seconds)
+                counts.tests.update(outcome["tests"])
+            case EvaluationFailed(_, _, kind):
+                counts.evaluations[kind] += 1
+            case PartsLost(_, rows):
+                counts.damaged_rows += rows
+            case Delivered(batch):
+                counts.delivered_rows += batch.rows
+
+    def _show(self, event: Event) -> None:
+        match event:
+            case Evaluated(batch, outcome):
+                last = {"batch": batch.id, "rows": batch.rows, "time": self._clocks.now(), **_summary(outcome)}
+                self.note(snapshots=self.status.snapshots + 1, last_snapshot=last)
+            case EvaluationFailed() | PartsLost() | Rejected():
+                self.note(last_error=event.error)
+            case Undelivered(_, error):
+                self.note(state="undelivered", last_error=error)
+            case Delivered():
+                state = self.status.state
+                self.note(last_error="", state="waiting" if state == "undelivered" else state)
+
+
+def _summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of an evaluation's outcome is told of it."""
+    names = ("drift_share", "drifted_columns", "columns", "tests")
+    return {name: outcome[name] for name in names if outcome.get(name) not in (None, {})}
+
+
+def iso(seconds: float) -> str:
+    """Return a Unix time as ISO 8601, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,131 @@
+"""What became of a batch is said once; log, counts and status hear of it."""
+
+import pytest
+from structlog.testing import capture_logs
+from worlds import outcome_of
+
+from collector.status.counts import CollectorCounts
+from collector.status.status import Status
+from collector.status.telling import (
+    Delivered,
+    Evaluated,
+    EvaluationFailed,
+    PartsLost,
+    Rejected,
+    Sealed,
+    Telling,
+    Undelivered,
+)
+from collector.store.records import Batch
+from collector.waiting.clocks import Clocks
+
+BATCH = Batch("batch-1", "main", "sealed", 3, 0, 1, outcome=outcome_of([1, 2, 3]))
+KEPT = 7
+
+
+def fresh(journal):
+    return Telling(Status("main", "waiting"), CollectorCounts(), journal, Clocks(lambda: 2.0), lambda: KEPT)
+
+
+class FakeLog:
+    """Stands for the journal: keeps the log's entries, or refuses them."""
+
+    def __init__(self, refusal=None):
+        self.entries = []
+        self._refusal = refusal
+
+    async def log(self, collector, entry, keep):
+        assert (collector, keep) == ("main", KEPT)
+        if self._refusal:
+            raise self._refusal
+        self.entries.append(entry)
+
+
+async def told(*events):
+    """Tell of events; return the journal's entries, the lines logged, and the telling."""
+    journal = FakeLog()
+    telling = fresh(journal)
+    with capture_logs() as lines:
+        for event in events:
+            await telling.tell(event)
+    return journal.entries, lines, telling
+
+
+async def test_an_entry_has_the_originals_form_and_more():
+    ((entry,), _, _) = await told(Evaluated(BATCH, outcome_of([1, 2, 3]), 0.12345))
+    assert entry == {
+        "type": "CreateReport",
+        "report_id": "report",
+        "ok": True,
+        "error": "",
+        "time": "1970-01-01T00:00:02.000+00:00",
+        "batch_id": "batch-1",
+        "rows": 3,
+        "window": ["1970-01-01T00:00:00.000+00:00", "1970-01-01T00:00:01.000+00:00"],
+        "drift_share": 0.25,
+        "drifted_columns": 1,
+        "columns": 4,
+        "seconds": 0.123,
+        "notes": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("event", "type_", "error"),
+    [
+        (EvaluationFailed(BATCH, "no", "raised", is_final=True), "CreateReport", "Error running report: no"),
+        (PartsLost(BATCH, 2, ["a"]), "CreateReport", "Error running report: 2 rows are lost to the report: 1 of"),
+        (Undelivered(BATCH, "away", is_news=True), "UploadReport", "Error saving snapshot: away"),
+        (Rejected(BATCH, "never"), "UploadReport", "Error saving snapshot: never"),
+        (Delivered(BATCH, "workspace"), "UploadReport", ""),
+    ],
+)
+async def test_what_failed_is_told_everywhere_with_its_error(event, type_, error):
+    (entry,), (line,), telling = await told(event)
+    assert (entry["type"], entry["ok"]) == (type_, not error)
+    assert entry["error"].startswith(error)
+    assert (line["log_level"], line["batch"]) == ("error" if error else "info", "batch-1")
+    assert telling.status.last_error == getattr(event, "error", "")
+
+
+async def test_what_is_no_news_is_in_the_status_only():
+    entries, lines, telling = await told(Undelivered(BATCH, "away", is_news=False))
+    assert (entries, lines, telling.status.state) == ([], [], "undelivered")
+
+
+async def test_a_sealed_batch_is_a_line_only():
+    entries, (line,), _ = await told(Sealed(BATCH))
+    assert (entries, line["event"], line["rows"]) == ([], "batch sealed", 3)
+
+
+async def test_a_note_that_is_so_with_every_batch_is_logged_once():
+    with_note = outcome_of([1]) | {"notes": ["column a is left out"]}
+    _, lines, _ = await told(*[Evaluated(BATCH, with_note, 1)] * 3)
+    assert [line["event"] for line in lines].count("column a is left out") == 1
+
+
+async def test_all_that_is_counted_adds_up():
+    outcome = outcome_of([1]) | {"tests": {"passed": 2, "failed": 1}}
+    evaluated = [Evaluated(BATCH, outcome, 0.5)] * 2
+    failed = [EvaluationFailed(BATCH, "no", "too_slow", is_final=False)]
+    _, _, telling = await told(*evaluated, *failed, PartsLost(BATCH, 2, ["a"]), Delivered(BATCH, "workspace"))
+    counts = telling.counts
+    assert {name: number for name, number in counts.evaluations.items() if number} == {"ok": 2, "too_slow": 1}
+    assert (counts.tests, counts.damaged_rows, counts.delivered_rows) == ({"passed": 4, "failed": 2}, 2, 3)
+    assert counts.evaluation.sum == 1
+
+
+async def test_a_delivery_ends_the_wait_for_the_workspace_and_no_other_state():
+    _, _, telling = await told(Undelivered(BATCH, "away", is_news=True), Delivered(BATCH, "workspace"))
+    assert (telling.status.state, telling.status.last_error) == ("waiting", "")
+    telling.note(state="evaluating")
+    await telling.tell(Delivered(BATCH, "workspace"))
+    assert telling.status.state == "evaluating"
+
+
+async def test_what_the_journal_cannot_take_is_told_to_nobody():
+    """It is told again with the next try."""
+    telling = fresh(FakeLog(OSError("full")))
+    with capture_logs() as lines, pytest.raises(OSError, match="full"):
+        await telling.tell(Delivered(BATCH, "workspace"))
+    assert (lines, telling.status.last_error, telling.counts.delivered_rows) == ([], "", 0)
