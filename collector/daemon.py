@@ -114,7 +114,7 @@ async def _serve(
             tools = Tools(journal, data_dir, workers, workspaces, clocks, base, counts)
             supervisor = Supervisor(file, tools)
             await nursery.start(supervisor.run)
-            nursery.start_soon(supervisor.watch)
+            nursery.start_soon(supervisor.edits.watch)
             spool = Spool(data_dir, journal, workers.check_body, is_synced=config.durability == "power")
             receiving, guard = Receiving(Intake(supervisor, journal, spool), spool), Guard(options.secret)
             front_door = FrontDoor(receiving, guard, draining, counts)
@@ -227,7 +227,7 @@ def _has_terminal() -> bool:
 
 async def _reload(supervisor: Supervisor) -> None:
     notify_reloading()
-    await supervisor.try_reload()
+    await supervisor.edits.try_reload()
     notify_ready()
 
 

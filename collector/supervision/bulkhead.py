@@ -1,9 +1,9 @@
-"""Running: the bulkhead around a pipeline."""
+"""The bulkhead around what runs for ever: a pipeline, and whatever else has ``run`` and ``status``."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import structlog
 import trio
@@ -12,33 +12,55 @@ from collector.errors import StorageError
 from collector.waiting.backoff import LONGEST, Backoff
 
 if TYPE_CHECKING:
-    from collector.pipeline.pipeline import Pipeline
     from collector.status.status import Status
     from collector.store.journal import Journal
 
-# A pipeline that the disk refused is begun again soon: what it is at heals as soon as there is room.
+# What the disk refused is begun again soon: it heals as soon as there is room.
 STORAGE_PAUSE = 2.0
 
 
-class Running:
-    """A pipeline and the bulkhead around it: its errors end here, it is begun again, and no other notices."""
+class Restarts(Protocol):
+    """Counts how often something was begun again."""
 
-    def __init__(self, pipeline: Pipeline, journal: Journal) -> None:
-        self.pipeline = pipeline
-        self._journal = journal
+    restarts: int
+
+
+class Runs(Protocol):
+    """What runs until it is cancelled, and can be begun again after it failed."""
+
+    @property
+    def counts(self) -> Restarts:
+        """What is counted of it."""
+
+    def status(self) -> Status:
+        """Return how it stands."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+
+
+R = TypeVar("R", bound=Runs)
+
+
+class Bulkhead(Generic[R]):
+    """Errors of what is ``inside`` end here; it is begun again, and no other notices."""
+
+    def __init__(self, inside: R, journal: Journal) -> None:
+        self.inside = inside
         self.is_stopped = False
+        self._journal = journal
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
         self._crash = ""
-        self._log = structlog.get_logger().bind(collector=pipeline.config.id)
+        self._log = structlog.get_logger().bind(collector=inside.status().id)
 
     def status(self) -> Status:
-        """Say how it stands."""
-        status = self.pipeline.status()
+        """Return how it stands."""
+        status = self.inside.status()
         return replace(status, state="crashed", last_error=self._crash) if self._crash else status
 
     async def run(self) -> None:
-        """Run the pipeline until it is stopped."""
+        """Run it until it is stopped."""
         try:
             with self._scope:
                 await self._run_again_and_again()
@@ -48,7 +70,7 @@ class Running:
             self._ended.set()
 
     async def stop(self) -> None:
-        """Stop the pipeline; returns once it has ended."""
+        """Stop it; returns once it has ended."""
         self.is_stopped = True
         self._scope.cancel()
         await self._ended.wait()
@@ -58,14 +80,14 @@ class Running:
         while True:
             started = trio.current_time()
             try:
-                await self.pipeline.run()
+                await self.inside.run()
             except Exception as error:  # noqa: BLE001  (the bulkhead)
                 if trio.current_time() - started > LONGEST:
                     backoff.reset()
-                is_of_disk = isinstance(_first(error), StorageError)
-                pause = STORAGE_PAUSE if is_of_disk else backoff.next()
-                self._crash = _reason(error)
-                self.pipeline.counts.restarts += 1
+                first = _first(error)
+                pause = STORAGE_PAUSE if isinstance(first, StorageError) else backoff.next()
+                self._crash = f"{type(first).__name__}: {first}"
+                self.inside.counts.restarts += 1
                 self._log.error("pipeline failed; it is begun again", error=self._crash, seconds=round(pause, 1))
                 self._log.debug("where it failed", exc_info=error)
                 await trio.sleep(pause)
@@ -77,8 +99,3 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _reason(error: BaseException) -> str:
-    first = _first(error)
-    return f"{type(first).__name__}: {first}"

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import asdict, replace
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import outcome
 import structlog
 import trio
 
 from collector import __version__
 from collector.config import CollectorConfig
-from collector.config.files import placed
 from collector.errors import CollectorError, ConfigError, StorageError, UnknownCollector
 from collector.pipeline.pipeline import Pipeline
-from collector.status.status import ConfigState, ServiceStatus, Status
-from collector.supervision.bulkhead import Running
+from collector.status.status import ServiceStatus, Status
+from collector.supervision.bulkhead import Bulkhead
 from collector.supervision.checks import Checks
-from collector.supervision.edits import Changes, changes_between, merge
-from collector.supervision.watching import watch
+from collector.supervision.orders import Orders
+from collector.supervision.reload import Reload
 
 if TYPE_CHECKING:
     from collector.config import CollectorServiceConfig
@@ -31,6 +26,7 @@ if TYPE_CHECKING:
     from collector.formats.frames import Frame
     from collector.pipeline.work import Tools
     from collector.status.counts import Counts
+    from collector.supervision.edits import Changes
 
 T = TypeVar("T")
 # Of a client with the config that it means to change; None: there is none.
@@ -55,11 +51,10 @@ class Supervisor:
         self._file = file
         self._tools = tools
         self._checks = Checks(tools.workers, tools.base, tools.data_dir.path)
-        self._running: dict[str, Running] = {}
+        self._orders = Orders()
+        self.edits = Reload(file, self._checks, self._orders, lambda: self.config, self._apply)
+        self._running: dict[str, Bulkhead[Pipeline]] = {}
         self._started = time.time()
-        self._config_state = ConfigState(str(file.path), self._started)
-        self._edit = trio.Lock()
-        self._orders_in, self._orders_out = trio.open_memory_channel[_Order](0)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start what the config asks for, then carry out orders until cancelled."""
@@ -67,16 +62,13 @@ class Supervisor:
             await self._finish_forgetting()
             await self._apply(self._file.config, nursery)
             task_status.started()
-            async for order in self._orders_out:
-                order.result = await outcome.acapture(order.run, nursery)
-                order.done.set()
-                _raise_unexpected(order.result)
+            await self._orders.carry_out(nursery)
 
     def pipeline(self, collector_id: str) -> Pipeline:
-        """Give the pipeline of a collector; raise UnknownCollector."""
+        """Return the pipeline of a collector; raise UnknownCollector."""
         if collector_id not in self._running:
             raise UnknownCollector(collector_id)
-        return self._running[collector_id].pipeline
+        return self._running[collector_id].inside
 
     @property
     def counts(self) -> Counts:
@@ -84,7 +76,7 @@ class Supervisor:
         return self._tools.counts
 
     def service_status(self) -> ServiceStatus:
-        """Say how the service and all collectors stand, these in the order of the config; the retired ones last."""
+        """Return how the service and all collectors stand, these in the order of the config; the retired ones last."""
         journal = self._tools.journal
         collectors = [running.status() for running in self._running.values()]
         collectors += [
@@ -98,11 +90,11 @@ class Supervisor:
             for key in self._retired()
         ]
         return ServiceStatus(
-            __version__, self._started, time.time(), journal.trouble, self._config_state, tuple(collectors)
+            __version__, self._started, time.time(), journal.trouble, self.edits.state, tuple(collectors)
         )
 
     def status(self, collector_id: str) -> Status:
-        """Say how one collector stands."""
+        """Return how one collector stands."""
         self.pipeline(collector_id)
         return self._running[collector_id].status()
 
@@ -111,6 +103,10 @@ class Supervisor:
         if problems := await self._checks.find_problems(config, is_from_client=True):
             raise ConfigError(problems)
 
+    async def reload(self) -> Changes:
+        """Take what a person changed in the config file; see Reload."""
+        return await self.edits.reload()
+
     async def put(self, config: CollectorConfig, agree: Agreement = _agree) -> None:
         """Add or replace a collector; its events stay. ``agree`` raises if the config that it has isn't as expected."""
 
@@ -118,7 +114,7 @@ class Supervisor:
             agree(self.config.collectors.get(config.id))
             await self._take(self.config.with_collector(config), nursery)
 
-        await self._order(take)
+        await self._orders.give(take)
 
     async def delete(self, collector_id: str, agree: Agreement = _agree) -> int:
         """Remove a collector, also a retired one, with all its events; return how many undelivered rows went with it.
@@ -138,7 +134,7 @@ class Supervisor:
                 raise
             return await self._forget(collector_id)
 
-        return await self._order(remove)
+        return await self._orders.give(remove)
 
     async def _forget(self, collector_id: str) -> int:
         rows, parts, batches = await self._tools.journal.forget(collector_id)
@@ -160,7 +156,7 @@ class Supervisor:
         path = self._tools.data_dir.new_reference(collector_id)
         await self._tools.workers.write_reference(frame, path)
         try:
-            await self._order(lambda nursery: self._take_reference(collector_id, path, nursery))
+            await self._orders.give(lambda nursery: self._take_reference(collector_id, path, nursery))
         except CollectorError:
             path.unlink()
             raise
@@ -173,83 +169,8 @@ class Supervisor:
         self._tools.data_dir.remove_references(collector_id, spared=path)
 
     def _retired(self) -> list[str]:
-        """Name those that were taken out of the config, and have rows that aren't delivered."""
+        """Return those that were taken out of the config, and have rows that aren't delivered."""
         return [key for key in self._tools.journal.buffering() if key not in self._running]
-
-    # Edits of the file
-
-    async def watch(self) -> None:
-        """Take each edit of the config file within a moment; runs until cancelled."""
-        await watch(self._file.path, self.try_reload)
-
-    async def try_reload(self) -> None:
-        """Take what a person changed in the config file, if it can be taken; if not, that is told."""
-        with suppress(CollectorError):
-            await self.reload()
-
-    async def reload(self) -> Changes:
-        """Take what a person changed in the config file, whole or not at all.
-
-        Raises ConfigError with all that is wrong with it, EvaluationError if no worker can tell; nothing changes then.
-        """
-        async with self._edit:
-            try:
-                changes = await self._take_edits()
-            except CollectorError as error:
-                if str(error) != self._config_state.error:
-                    _log.error("the edited config isn't taken, all goes on as it was", error=str(error))
-                self._config_state = replace(self._config_state, error=str(error))
-                raise
-            self._config_state = replace(self._config_state, error="")
-            return changes
-
-    async def _take_edits(self) -> Changes:
-        changes = None
-        while changes is None:
-            body = await _in_thread(self._file.read)
-            if body == self._file.body:
-                return Changes()
-            edited = await _in_thread(self._file.parse, body)
-            await self._check_edit(edited, body)
-            changes = await self._order(partial(self._take_edit, body, edited))
-        told = {name: names for name, names in asdict(changes).items() if names}
-        _log.info("the edited config is taken", **told)
-        return changes
-
-    async def _check_edit(self, edited: CollectorServiceConfig, body: bytes) -> None:
-        problems = []
-        for key, config in merge(edited, self._file.config, self.config).collectors.items():
-            known = self.config.collectors.get(key)
-            if config != known:
-                found = await self._checks.find_problems(config, known=known)
-                problems += [problem.under("collectors", key) for problem in found]
-        if problems:
-            raise placed(ConfigError(problems, str(self._file.path)), body)
-
-    async def _take_edit(self, body: bytes, edited: CollectorServiceConfig, nursery: trio.Nursery) -> Changes | None:
-        """Make a checked edit true; None, and nothing done, if the file has been edited again."""
-        if await _in_thread(self._file.read) != body:
-            return None
-        wanted = merge(edited, self._file.config, self.config)
-        changes = changes_between(self.config, wanted, edited)
-        self._file.take(body, edited)
-        await self._apply(wanted, nursery)
-        now = time.time()
-        self._config_state = ConfigState(str(self._file.path), now, needs_restart=changes.needs_restart)
-        return changes
-
-    # Orders
-
-    async def _order(self, run: Callable[[trio.Nursery], Awaitable[T]]) -> T:
-        order = _Order(run)
-        await self._orders_in.send(order)
-        await order.done.wait()
-        assert order.result is not None  # noqa: S101  (set before the event)
-        try:
-            result: T = order.result.unwrap()
-        except OSError as error:
-            raise StorageError(f"the data directory refused: {error}") from error
-        return result
 
     async def _take(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Save a changed config, then make it true; if it can't be saved, nothing changes."""
@@ -265,9 +186,9 @@ class Supervisor:
     async def _apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Stop what is gone or changed, start what is new or changed, leave the rest alone."""
         for collector_id, running in self._running.items():
-            wanted, had = config.collectors.get(collector_id), running.pipeline.config
+            wanted, had = config.collectors.get(collector_id), running.inside.config
             if wanted is not None and _differs_in_reference_only(wanted, had):
-                running.pipeline.take_config(wanted, config)
+                running.inside.take_config(wanted, config)
             else:
                 await running.stop()
         started = {}
@@ -275,24 +196,11 @@ class Supervisor:
             if collector_id in self._running and not self._running[collector_id].is_stopped:
                 started[collector_id] = self._running[collector_id]
             else:
-                started[collector_id] = Running(Pipeline(wanted, config, self._tools), self._tools.journal)
+                started[collector_id] = Bulkhead(Pipeline(wanted, config, self._tools), self._tools.journal)
                 nursery.start_soon(started[collector_id].run)
         self._running = started
         self.config = config
 
 
-class _Order:
-    def __init__(self, run: Callable[[trio.Nursery], Awaitable[Any]]) -> None:
-        self.run = run
-        self.done = trio.Event()
-        self.result: outcome.Outcome[Any] | None = None
-
-
 def _differs_in_reference_only(wanted: CollectorConfig, had: CollectorConfig) -> bool:
     return wanted.model_copy(update={"reference_path": had.reference_path}) == had
-
-
-def _raise_unexpected(result: outcome.Outcome[Any]) -> None:
-    """Let through what no one who orders can answer for: Cancelled, and our own mistakes."""
-    if isinstance(result, outcome.Error) and not isinstance(result.error, CollectorError | OSError):
-        result.unwrap()

@@ -213,7 +213,7 @@ async def test_an_order_is_carried_out_though_its_giver_is_gone(world):
                 await supervisor.put(collector("a"))
 
         nursery.start_soon(give)
-        while supervisor._orders_out.statistics().tasks_waiting_receive:  # noqa: SLF001  (until it is taken)
+        while supervisor._orders._taken.statistics().tasks_waiting_receive:  # noqa: SLF001  (until it is taken)
             await trio.lowlevel.checkpoint()
         given[0].cancel()
         await settled()

@@ -107,9 +107,9 @@ async def test_an_edit_that_no_worker_can_check_is_not_taken_yet(world, path, mo
         with monkeypatch.context() as patch:
             patch.setattr(w.workers, "check", check)
             service(collector("a")).save(path)
-            await supervisor.try_reload()
+            await supervisor.edits.try_reload()
             assert (state(supervisor).error, states(supervisor)) == ("the worker process died", {})
-        await supervisor.try_reload()
+        await supervisor.edits.try_reload()
         assert (state(supervisor).error, list(states(supervisor))) == ("", ["a"])
         nursery.cancel_scope.cancel()
 
@@ -188,7 +188,7 @@ async def test_a_file_that_is_edited_while_it_is_checked_is_checked_again(world,
 async def test_edits_are_watched_for(world, path):
     async with world() as w, trio.open_nursery() as nursery:
         supervisor = await start(nursery, w, path, service())
-        nursery.start_soon(supervisor.watch)
+        nursery.start_soon(supervisor.edits.watch)
         service(collector("a")).save(path)
         with trio.fail_after(30):
             while not states(supervisor):  # noqa: ASYNC110  (a thread is waited for)

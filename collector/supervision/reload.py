@@ -1,0 +1,109 @@
+"""Reloading: what a person changed in the config file is taken, whole or not at all."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from collector.config.files import placed
+from collector.errors import CollectorError, ConfigError
+from collector.status.status import ConfigState
+from collector.supervision.edits import Changes, changes_between, merge
+from collector.supervision.watching import watch
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from collector.config import CollectorServiceConfig
+    from collector.config.config_file import ConfigFile
+    from collector.supervision.checks import Checks
+    from collector.supervision.orders import Orders
+
+_log = structlog.get_logger()
+_in_thread = trio.to_thread.run_sync
+
+
+class Reload:
+    """Takes edits of the config file: ``apply`` makes them true, and ``state`` says which of them holds."""
+
+    def __init__(
+        self,
+        file: ConfigFile,
+        checks: Checks,
+        orders: Orders,
+        running: Callable[[], CollectorServiceConfig],
+        apply: Callable[[CollectorServiceConfig, trio.Nursery], Awaitable[None]],
+    ) -> None:
+        self.state = ConfigState(str(file.path), time.time())
+        self._file = file
+        self._checks = checks
+        self._orders = orders
+        self._running = running
+        self._apply = apply
+        self._one_at_a_time = trio.Lock()
+
+    async def watch(self) -> None:
+        """Take each edit of the config file within a moment; runs until cancelled."""
+        await watch(self._file.path, self.try_reload)
+
+    async def try_reload(self) -> None:
+        """Take what a person changed in the config file, if it can be taken; if not, that is told."""
+        with suppress(CollectorError):
+            await self.reload()
+
+    async def reload(self) -> Changes:
+        """Take what a person changed in the config file, whole or not at all.
+
+        Raises ConfigError with all that is wrong with it, EvaluationError if no worker can tell; nothing changes then.
+        """
+        async with self._one_at_a_time:
+            try:
+                changes = await self._take_edits()
+            except CollectorError as error:
+                if str(error) != self.state.error:
+                    _log.error("the edited config isn't taken, all goes on as it was", error=str(error))
+                self.state = replace(self.state, error=str(error))
+                raise
+            self.state = replace(self.state, error="")
+            return changes
+
+    async def _take_edits(self) -> Changes:
+        changes = None
+        while changes is None:
+            body = await _in_thread(self._file.read)
+            if body == self._file.body:
+                return Changes()
+            edited = await _in_thread(self._file.parse, body)
+            await self._check(edited, body)
+            changes = await self._orders.give(partial(self._take_edit, body, edited))
+        told = {name: names for name, names in asdict(changes).items() if names}
+        _log.info("the edited config is taken", **told)
+        return changes
+
+    async def _check(self, edited: CollectorServiceConfig, body: bytes) -> None:
+        running, problems = self._running(), []
+        for key, config in merge(edited, self._file.config, running).collectors.items():
+            known = running.collectors.get(key)
+            if config != known:
+                found = await self._checks.find_problems(config, known=known)
+                problems += [problem.under("collectors", key) for problem in found]
+        if problems:
+            raise placed(ConfigError(problems, str(self._file.path)), body)
+
+    async def _take_edit(self, body: bytes, edited: CollectorServiceConfig, nursery: trio.Nursery) -> Changes | None:
+        """Make a checked edit true; None, and nothing done, if the file has been edited again."""
+        if await _in_thread(self._file.read) != body:
+            return None
+        running = self._running()
+        wanted = merge(edited, self._file.config, running)
+        changes = changes_between(running, wanted, edited)
+        self._file.take(body, edited)
+        await self._apply(wanted, nursery)
+        self.state = ConfigState(str(self._file.path), time.time(), needs_restart=changes.needs_restart)
+        return changes
