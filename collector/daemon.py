@@ -9,6 +9,7 @@ import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import structlog
@@ -116,7 +117,8 @@ async def _serve(
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.edits.watch)
             spool = Spool(data_dir, journal, workers.check_body, is_synced=config.durability == "power")
-            receiving, guard = Receiving(Intake(supervisor, journal, spool), spool), Guard(options.secret)
+            receiving = Receiving(Intake(supervisor, journal, spool), spool)
+            guard = _guard(options, listener, supervisor)
             front_door = FrontDoor(receiving, guard, draining, counts)
             door.open_front(
                 lambda: front_door if supervisor.config.front_door else None,
@@ -149,6 +151,11 @@ def _tell_ready(url: str, file: ConfigFile, data_dir: DataDir) -> None:
     if config.unused():
         _log.info("set, but unused", fields=config.unused())
     notify_ready(f"{url}, {len(config.collectors)} collectors")
+
+
+def _guard(options: Options, listener: socket.socket, supervisor: Supervisor) -> Guard:
+    is_loopback = ip_address(listener.getsockname()[0]).is_loopback
+    return Guard(options.secret, lambda: supervisor.config, is_loopback=is_loopback)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -91,8 +91,16 @@ class Unauthorized(CollectorError):
         super().__init__("Unauthorized")
 
 
+class Forbidden(CollectorError):
+    """A web page of another site made the request, or it calls the service by a name that isn't the service's."""
+
+
 class BadBody(CollectorError):
     """A request's body isn't what its route takes; sending it again can't help."""
+
+
+class BadMediaType(CollectorError):
+    """A request's body isn't declared as what its route takes."""
 
 
 class BodyTooLarge(CollectorError):

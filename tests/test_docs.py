@@ -40,7 +40,7 @@ def test_every_setting_of_the_service_stands_with_its_default_in_its_table():
 def as_told(value):
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{int(value):,}".replace(",", " ")
-    return "none" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return "none" if value in (None, ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def test_every_route_stands_in_the_readme_and_none_other():

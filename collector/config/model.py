@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
+from collector.config.callers import Host, Origin
 from collector.config.limits import Limits, Retention, Storage
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.triggers import Trigger
@@ -215,6 +216,8 @@ class CollectorServiceConfig(Value):
             "data_dir",
             "durability",
             "front_door",
+            "allowed_origins",
+            "allowed_hosts",
             "spill_rows",
             "spill_bytes",
             "evaluation_timeout",
@@ -243,6 +246,12 @@ class CollectorServiceConfig(Value):
     )
     front_door: bool = Field(
         default=True, description="Answer usual POSTs of events before hypercorn does, several times as fast."
+    )
+    allowed_origins: tuple[Origin, ...] = Field(
+        default=(), description="Web pages that may use the service, as https://dashboard.example; others get 403."
+    )
+    allowed_hosts: tuple[Host, ...] = Field(
+        default=(), description="Names by which the service may be called, beside localhost and IP addresses."
     )
     spill_rows: int = Field(default=50_000, gt=0, description="Waiting rows that are moved to a parquet part.")
     spill_bytes: int = Field(default=32_000_000, gt=0, description="Waiting bytes that are moved to a parquet part.")

@@ -22,12 +22,13 @@ REFUSALS = (
     "body_too_large",
     "body_too_slow",
     "buffer_full",
+    "forbidden",
     "key_reused",
     "not_ready",
     "storage_error",
     "unauthorized",
 )
-NOBODYS_REFUSALS = ("unknown_collector", "unauthorized", "not_ready")
+NOBODYS_REFUSALS = ("unknown_collector", "unauthorized", "forbidden", "not_ready")
 EVALUATIONS = ("ok", "raised", "too_slow", "worker_failed", "damaged")
 DELIVERIES = ("ok", "failed", "refused", "rejected", "too_large")
 

@@ -59,12 +59,15 @@ class Service:
         self.data_dir = data_dir
         spool = Spool(data_dir, journal, self._check, is_synced=False)
         self.intake = Intake(supervisor, journal, spool)
-        self.receiving, self.guard = Receiving(self.intake, spool), Guard(secret)
+        self.receiving, self.guard = Receiving(self.intake, spool), self._guard(secret)
         self.admin = Admin(supervisor, journal, self.receiving)
         probes, counts = Probes(supervisor, journal), supervisor.counts
         self.app = make_app(
             Handlers(self.receiving, self.admin, probes, self.guard, self.draining, counts, self._scrape)
         )
+
+    def _guard(self, secret):
+        return Guard(secret, lambda: self.supervisor.config, is_loopback=True)
 
     def make_front_door(self, kind=FrontDoor):
         return kind(self.receiving, self.guard, self.draining, self.supervisor.counts)
@@ -72,7 +75,7 @@ class Service:
     @asynccontextmanager
     async def asked(self):
         """Have the app itself asked."""
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://collector") as self.http:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://localhost") as self.http:
             yield self
 
     @asynccontextmanager

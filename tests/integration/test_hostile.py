@@ -42,7 +42,7 @@ def exchange(daemon, *pieces, pause=0.0, ends=False):
 
 
 def request(method, path, *headers, body=b""):
-    lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: x", b"Connection: close", *headers]
+    lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: localhost", b"Connection: close", *headers]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
@@ -205,12 +205,12 @@ def test_a_request_that_lies_is_refused(daemon, name, headers, body, statuses):
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0" * 50,
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 100,
         b"GET / HTTP/1.1\r\n\r\n",
-        b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\r\n" * 1000,
         b"\0" * 1000,
-        b"CONNECT example.org:80 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"GET http://example.org/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"TRACE /main HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"CONNECT example.org:80 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET http://example.org/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"TRACE /main HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     ],
     ids=lambda said: repr(said[:20]),
 )
@@ -228,7 +228,7 @@ def test_a_connection_that_is_to_be_closed_is_closed_at_once(daemon):
 
 def test_a_websocket_gets_the_answer_to_a_get(daemon):
     upgrade = [b"Upgrade: websocket", b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="]
-    head = b"\r\n".join([b"GET /main HTTP/1.1", b"Host: x", b"Connection: Upgrade, close", *upgrade])
+    head = b"\r\n".join([b"GET /main HTTP/1.1", b"Host: localhost", b"Connection: Upgrade, close", *upgrade])
     assert status_of(exchange(daemon, head + b"\r\n\r\n")) == 200
 
 

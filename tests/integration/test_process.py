@@ -61,7 +61,7 @@ def test_ctrl_c_ends_it_well_within_3_s_whatever_it_is_at(make_daemon):
     try:
         for client in idle:
             assert client.get("/livez").status_code == 200
-        half.sendall(b"POST /main/data HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        half.sendall(b"POST /main/data HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         workers = list(daemon.children())
         started = time.monotonic()
         assert daemon.end(signal.SIGINT) == 0, daemon.log

@@ -12,7 +12,8 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from collector.errors import CollectorError
-from collector.ingest.http.guard import SECRET_HEADER
+from collector.ingest.http.door import ASK_FOR_BODY
+from collector.ingest.http.guard import SECRET_HEADER, Caller
 from collector.ingest.http.head import Head
 from collector.ingest.http.probes import OPEN_ROUTES, Check, health_answer
 from collector.ingest.http.problems import Answer, answer_for, json_answer, problem_answer
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from collector.ingest.http.admin import Admin
-    from collector.ingest.http.draining import Draining
+    from collector.ingest.http.draining import Body, Draining
     from collector.ingest.http.guard import Guard
     from collector.ingest.http.probes import Probes
     from collector.ingest.http.receiving import Receiving
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     _Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 _BEARER = "Bearer "
+# Headers that a page which is allowed may send, and those of our answers that it may read.
+_ACCEPTED = "authorization, content-encoding, content-type, evidently-secret, idempotency-key, if-match, if-none-match"
+_EXPOSED = "ETag, Idempotent-Replayed, Retry-After"
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def make_app(handlers: Handlers) -> QuartTrio:
     _add_metrics(app, handlers.scrape)
     _add_collector_routes(app, handlers.admin, handlers.draining)
     _add_data(app, handlers.receiving, handlers.draining)
+    _add_guard(app, handlers)
     _add_answers(app, handlers)
     app.asgi_app = _counted(_without_extra_slashes(app.asgi_app), handlers.draining)  # type: ignore[method-assign, assignment]  # wrapping it so is Quart's documented way
     return app
@@ -124,7 +129,7 @@ def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> N
     @app.post("/<collector_id>")
     async def create_collector(collector_id: str) -> Response:
         """Add or replace a collector; its events stay."""
-        return _response(await admin.take_config(collector_id, _head(), draining.body(request.body)))
+        return _response(await admin.take_config(collector_id, _head(), _body(draining)))
 
     @app.get("/<collector_id>")
     async def get_collector(collector_id: str) -> Response:
@@ -139,7 +144,7 @@ def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> N
     @app.post("/<collector_id>/reference")
     async def set_reference(collector_id: str) -> Response:
         """Set the reference dataset, from the next batch on."""
-        return _response(await admin.take_reference(collector_id, _head(), draining.body(request.body)))
+        return _response(await admin.take_reference(collector_id, _head(), _body(draining)))
 
     @app.post("/<collector_id>/flush")
     async def flush(collector_id: str) -> Response:
@@ -166,20 +171,38 @@ def _add_data(app: QuartTrio, receiving: Receiving, draining: Draining) -> None:
     @app.post("/<collector_id>/data")
     async def send_data(collector_id: str) -> Response:
         """Send events; they are durable when the answer comes."""
-        return _response(await receiving.take_data(collector_id, _head(), draining.body(request.body)))
+        return _response(await receiving.take_data(collector_id, _head(), _body(draining)))
 
 
-def _add_answers(app: QuartTrio, handlers: Handlers) -> None:
+def _add_guard(app: QuartTrio, handlers: Handlers) -> None:
     @app.before_request
     async def guard() -> Response | None:
+        caller = _caller()
+        handlers.guard.check_page(caller)
+        if request.endpoint not in OPEN_ROUTES:
+            handlers.guard.check_host(caller.host)
         if request.routing_exception is not None or request.endpoint in OPEN_ROUTES:
             return None
+        if _is_preflight(caller):
+            return _response(_preflight_answer())
         if request.method == "HEAD":  # the original has none, and says so before it asks for the secret
             return _response(problem_answer(405, "Method Not Allowed"))
         handlers.draining.check()
         handlers.guard.authorize(_secret())
+        if request.endpoint == "create_collector":
+            handlers.guard.check_config(caller, request.mimetype)
         return _response(_options()) if request.method == "OPTIONS" else None
 
+    @app.after_request
+    async def admit_page(response: Response) -> Response:
+        origin = request.headers.get("Origin", "")
+        if handlers.guard.allows(origin):
+            response.headers.extend({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
+            response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+        return response
+
+
+def _add_answers(app: QuartTrio, handlers: Handlers) -> None:
     @app.errorhandler(CollectorError)
     async def refuse(error: CollectorError) -> Response:
         if request.endpoint == "send_data":
@@ -202,6 +225,35 @@ def _secret() -> str | None:
     return request.headers.get(SECRET_HEADER)
 
 
+def _caller() -> Caller:
+    headers = request.headers
+    return Caller(
+        request.method,
+        headers.get("Host", ""),
+        headers.get("Origin", ""),
+        headers.get("Sec-Fetch-Site", ""),
+        headers.get("Sec-Fetch-Mode", ""),
+        headers.get("Sec-Fetch-Dest", ""),
+    )
+
+
+def _is_preflight(caller: Caller) -> bool:
+    """Tell whether a browser asks for a page whether it may ask (Fetch, 4.8); it sends no secret with that."""
+    return bool(caller.method == "OPTIONS" and caller.origin and "Access-Control-Request-Method" in request.headers)
+
+
+def _preflight_answer() -> Answer:
+    methods = sorted(set(request.url_rule.methods or ()) - {"HEAD"}) if request.url_rule else []
+    headers = {
+        "Access-Control-Allow-Methods": ", ".join(methods),
+        "Access-Control-Allow-Headers": _ACCEPTED,
+        "Access-Control-Max-Age": "600",
+    }
+    if request.headers.get("Access-Control-Request-Private-Network") == "true":
+        headers["Access-Control-Allow-Private-Network"] = "true"
+    return Answer(204, b"", headers)
+
+
 def _options() -> Answer:
     return Answer(204, b"", _allow(request.url_rule.methods if request.url_rule else None))
 
@@ -220,6 +272,10 @@ def _head() -> Head:
         headers.get("If-Match", ""),
         headers.get("If-None-Match", ""),
     )
+
+
+def _body(draining: Draining) -> Body:
+    return draining.body(request.body, request.scope.get("state", {}).get(ASK_FOR_BODY))
 
 
 def _response(answer: Answer) -> Response:

@@ -34,7 +34,7 @@ def announced_length(content_length: str | None, limit: int) -> int:
     if content_length is None or not content_length.isdecimal():
         return 0
     if len(content_length) > _MAX_DIGITS or int(content_length) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return int(content_length)
 
 
@@ -65,7 +65,7 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
                 for piece in (chunk,) if decompressor is None else decompressor.feed(chunk):
                     size += len(piece)
                     if size > limit:
-                        raise _too_large(limit)
+                        raise too_large(limit)
                     held += len(piece)
                     place.grow_to(held)
                     gathered.append(piece)
@@ -79,7 +79,25 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
     return b"".join(gathered)
 
 
-def _too_large(limit: int) -> BodyTooLarge:
+def small_decompressed(body: bytes, encoding: str, limit: int) -> bytes | None:
+    """Return a small body decompressed; None if it becomes more than ``limit`` bytes, or isn't what it says."""
+    try:
+        decompressor = _decompressor(encoding)
+        if decompressor is None:
+            return body
+        whole = b""
+        for piece in decompressor.feed(body):
+            whole += piece
+            if len(whole) > limit:
+                return None
+        decompressor.close()
+    except BadBody:
+        return None  # told by who reads it as others are read
+    return whole
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    """Return what a body is refused with that is over its limit."""
     return BodyTooLarge(f"Request Entity Too Large: the limit is {limit} bytes; send the rows in several requests")
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     _Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
+# Under this name the state of a scope has what asks a client for a body that it holds back (``Expect``).
+ASK_FOR_BODY = "ask_for_body"
 # A start takes a second, so a request is let wait for it; a recovery may take minutes.
 PATIENCE = 5.0
 _STARTING = Check("startup", "the service is starting; nothing was kept, try again in a while", is_vital=True)

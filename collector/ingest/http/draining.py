@@ -12,7 +12,10 @@ from collector.errors import NotReady
 from collector.ingest.http.probes import Check
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterator
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+
+    # Asks a client for the body that it holds back.
+    Ask = Callable[[], Awaitable[None]]
 
 # A body that is still on its way then is refused, so that its client hears why before its connection is cut.
 BODY_GRACE = 1.0
@@ -74,9 +77,12 @@ class Draining:
         if not self._in_flight:
             self._idle.set()
 
-    def body(self, chunks: AsyncIterable[bytes]) -> Body:
-        """Give a body's chunks; raises NotReady in their midst when the service stops before they have all come."""
-        return Body(self, chunks)
+    def body(self, chunks: AsyncIterable[bytes], ask: Ask | None = None) -> Body:
+        """Return a body's chunks, which are asked for first if they have to be.
+
+        Raises NotReady in their midst when the service stops before they have all come.
+        """
+        return Body(self, chunks, ask)
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -101,8 +107,9 @@ class Draining:
 class Body:
     """A body's chunks, as long as the service waits for them."""
 
-    def __init__(self, draining: Draining, chunks: AsyncIterable[bytes]) -> None:
+    def __init__(self, draining: Draining, chunks: AsyncIterable[bytes], ask: Ask | None) -> None:
         self._draining = draining
+        self._ask = ask
         self._chunks = aiter(chunks)
 
     def __aiter__(self) -> Body:
@@ -110,6 +117,9 @@ class Body:
 
     async def __anext__(self) -> bytes:
         with self._draining.read():
+            if self._ask is not None:
+                ask, self._ask = self._ask, None
+                await ask()
             return await anext(self._chunks)
 
 

@@ -7,7 +7,8 @@ to whoever asks for it. Of it we take the protocol. To import it takes long, so 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
 
 import h11
 from hypercorn.app_wrappers import ASGIWrapper
@@ -17,8 +18,10 @@ from hypercorn.protocol.events import Response
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
+from hypercorn.typing import ConnectionState, H11SendableEvent
 from hypercorn.utils import parse_socket_addr
+
+from collector.ingest.http.door import ASK_FOR_BODY
 
 if TYPE_CHECKING:
     import trio
@@ -81,8 +84,30 @@ class Http11s:
         await self._context.terminated.set()
 
 
+class _Connection(h11.Connection):
+    """Lets hypercorn ask for no body: it would before the app has looked at the head."""
+
+    @property
+    def they_are_waiting_for_100_continue(self) -> bool:
+        """Whether hypercorn is to ask for the body that a client holds back."""
+        return False
+
+
 class Http11(H11Protocol):
     """Nothing but HTTP/1.1."""
+
+    connection: h11.Connection
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.connection = _Connection(h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size)
+        self.connection_state[ASK_FOR_BODY] = self.ask_for_body
+        self._is_last = False
+
+    async def ask_for_body(self) -> None:
+        """Ask a client for the body that it holds back until then, if it does."""
+        if self.connection.client_is_waiting_for_100_continue:
+            await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
 
     @property
     def has_begun(self) -> bool:
@@ -107,6 +132,9 @@ class Http11(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         """Ignore what asks for another protocol, as HTTP lets a server do: a websocket gets the answer to a GET."""
+        names = {name for name, _ in request.headers}
+        # Who stands before us may have taken another end for the body's: what follows is nobody's (RFC 9112, 6.1).
+        self._is_last = {b"content-length", b"transfer-encoding"} <= names
         headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
         version = request.http_version
         await super()._create_stream(
@@ -114,10 +142,17 @@ class Http11(H11Protocol):
         )
 
     async def stream_send(self, event: StreamEvent) -> None:
-        """Say with an answer that comes before the end of a body that the connection ends with it.
+        """Say with an answer that the connection ends with it: one before the end of a body, or with two ends.
 
         It does, and a client that wasn't told would send its next request into the closing, and get no answer.
         """
-        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+        if isinstance(event, Response) and (self._is_last or self.connection.their_state is h11.SEND_BODY):
             event = replace(event, headers=[*event.headers, (b"connection", b"close")])
         await super().stream_send(event)
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        """Say with a status what it means: some clients take one without for no answer."""
+        if isinstance(event, h11.Response) and not event.reason:
+            phrase = HTTPStatus(event.status_code).phrase.encode()
+            event = h11.Response(status_code=event.status_code, headers=list(event.headers), reason=phrase)
+        await super()._send_h11_event(event)

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Protocol
 import outcome
 import trio
 
-from collector.ingest.http.front_door import read_posted
+from collector.ingest.http.front_door import whole_body
+from collector.ingest.http.posted import read_posted
 from collector.ingest.http.problems import Answer
-from collector.ingest.http.receiving import is_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collector.ingest.http.front_door import FrontDoor, Posted
+    from collector.ingest.http.front_door import FrontDoor
+    from collector.ingest.http.posted import Posted
     from collector.ingest.intake import Pending
 
 # Requests that are answered together, and the bytes beyond which no more are read: the event loop is held for a few
@@ -35,7 +36,6 @@ _MAX_RECV = 2**16
 # event loop is held by what follows so.
 _MOMENT = 50e-6
 _MAX_HOLD = 0.001
-_MAX_LEFT_OUT = 1023
 
 IS_AVAILABLE = hasattr(select, "epoll")
 
@@ -80,7 +80,6 @@ class Lane:
         self._find_front_door = find_front_door
         self._epoll = select.epoll()
         self._places: dict[int, _Place] = {}
-        self._patience = _Patience()
 
     async def run(self) -> None:
         """Answer requests until cancelled."""
@@ -98,16 +97,11 @@ class Lane:
             ready = self._wait_a_moment(end)
 
     def _wait_a_moment(self, end: float) -> list[tuple[int, int]]:
-        """Return the connections that are ready in a moment; none at its end, or if that is mostly so."""
-        if not self._patience.is_due():
-            return []
-        moment = time.perf_counter() + _MOMENT
-        while time.perf_counter() < min(moment, end):
+        """Return the connections that are ready in a moment; none at its end."""
+        moment = min(time.perf_counter() + _MOMENT, end)
+        while time.perf_counter() < moment:
             if ready := self._epoll.poll(0, _MAX_TOGETHER):
-                self._patience.note(was_in_vain=False)
                 return ready
-        if moment < end:
-            self._patience.note(was_in_vain=True)
         return []
 
     async def _answer(self, ready: list[tuple[int, int]], front_door: FrontDoor | None) -> None:
@@ -144,12 +138,13 @@ class Lane:
             if data is None:
                 continue
             posted = None if front_door is None else read_posted(data)
-            if front_door is None or posted is None or not _is_whole(posted, data):
+            body = None if posted is None else whole_body(posted, data)
+            if front_door is None or posted is None or body is None:
                 self._let_go(place, Left(data))
                 continue
             began = time.perf_counter()
             place.connection.idle_since = None
-            requests.append(_Request(place, posted, front_door.begin(posted, data[posted.size :]), began))
+            requests.append(_Request(place, posted, front_door.begin(posted, body), began))
             size += len(data)
             if size > _MAX_BYTES:
                 break
@@ -173,28 +168,6 @@ class Lane:
     def _remove(self, place: _Place) -> None:
         del self._places[place.descriptor]
         self._epoll.unregister(place.descriptor)
-
-
-class _Patience:
-    """Tells when to wait: ever more seldom where it is in vain, as with a client that needs this very processor."""
-
-    def __init__(self) -> None:
-        self._left_out = self._to_leave_out = 0
-
-    def is_due(self) -> bool:
-        """Tell whether to wait this time."""
-        self._left_out += 1
-        return self._left_out > self._to_leave_out
-
-    def note(self, *, was_in_vain: bool) -> None:
-        """Take down what came of waiting."""
-        self._left_out = 0
-        self._to_leave_out = min(2 * self._to_leave_out + 1, _MAX_LEFT_OUT) if was_in_vain else 0
-
-
-def _is_whole(posted: Posted, data: bytes) -> bool:
-    """Tell whether a small request is here, and nothing behind it."""
-    return posted.size + posted.length == len(data) and is_small(posted.head, posted.length)
 
 
 def _read(descriptor: int) -> bytes | None:

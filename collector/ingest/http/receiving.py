@@ -39,6 +39,10 @@ class Receiving:
         self._bodies = Bodies()
         self._threads = trio.CapacityLimiter(4)
 
+    def max_bytes(self, head: Head) -> int:
+        """Return the limit for the body of a request."""
+        return max_bytes(self.intake.limits, format_of(head.content_type))
+
     async def take_data(self, collector_id: str, head: Head, chunks: bytes | AsyncIterable[bytes]) -> Answer:
         """Keep the rows of a body, which is here whole or comes in; answer once they are durable."""
         if isinstance(chunks, bytes) and is_small(head, len(chunks)):
@@ -53,7 +57,10 @@ class Receiving:
             return self.finish(pending)
 
     def begin(self, collector_id: str, head: Head, body: bytes) -> Pending:
-        """Order that the rows of a small body be kept, and don't wait for it; ``finish`` answers once it is done."""
+        """Order that the rows of a small body be kept, and don't wait for it; ``finish`` answers once it is done.
+
+        The body is decompressed already.
+        """
         self._admit(collector_id, head)
         limits, format_ = self.intake.limits, format_of(head.content_type)
         self._bodies.check(limits, announced_length(head.content_length, max_bytes(limits, format_)))

@@ -17,8 +17,8 @@ import structlog
 import trio
 
 from collector.errors import ConfigError
-from collector.ingest.http.front_door import read_posted
 from collector.ingest.http.lane import IS_AVAILABLE, Lane
+from collector.ingest.http.posted import read_posted
 from collector.ingest.http.problems import problem_answer
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ class _Connection:
             if front_door is None or posted is None:
                 return rest
             self.idle_since = None
-            answer, rest = await front_door.answer(posted, rest, self._receive_more)
+            answer, rest = await front_door.answer(posted, rest, self._receive_more, self._write)
             await self._write(answer)
             self.idle_since = trio.current_time()
         if rest is None:

@@ -421,3 +421,81 @@ async def test_a_config_that_evidently_does_not_take_is_refused_and_not_taken(op
         assert (await service.http.get("/new")).status_code == 404
     assert _is_problem(answer, 400).startswith("Validation failed for POST /new: report_config.metrics.0: unknown")
     assert answer.json()["extra"] == [{"message": problem.message, "key": "report_config.metrics.0"}]
+
+
+# Pages of other sites
+
+PAGE = {"Origin": "https://dash.example", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+EVERY_ROUTE = [*ROUTES, ("GET", "/livez"), ("GET", "/readyz"), ("OPTIONS", "/main"), ("HEAD", "/main"), ("PUT", "/x/y")]
+
+
+async def test_a_page_of_another_site_is_refused_on_every_route(service):
+    before = service.supervisor.config
+    for method, path in EVERY_ROUTE:
+        answer = await service.http.request(method, path, content=ROW, headers=PAGE | {"Content-Type": "text/plain"})
+        assert (path, answer.status_code) == (path, 403)
+        assert "allowed_origins" in answer.text or method == "HEAD"
+        assert "access-control-allow-origin" not in answer.headers
+    assert (service.rows(), service.supervisor.references, service.supervisor.config) == (0, [], before)
+    assert service.supervisor.counts.of("main").refused_requests["forbidden"] == 1
+
+
+async def test_a_page_that_is_allowed_may_ask_and_read_what_is_answered(open_service):
+    async with open_service(allowed_origins=["https://dash.example"]) as service:
+        preflight = await service.http.options(
+            "/main/data",
+            headers=PAGE | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Private-Network": "true"},
+        )
+        kept = await service.http.post("/main/data", content=ROW, headers=PAGE)
+        refused = await service.http.get("/nobody", headers=PAGE)
+    assert preflight.status_code == 204
+    assert "POST" in preflight.headers["access-control-allow-methods"]
+    assert "evidently-secret" in preflight.headers["access-control-allow-headers"]
+    assert preflight.headers["access-control-allow-private-network"] == "true"
+    assert (kept.status_code, refused.status_code) == (201, 404)
+    for answer in (preflight, kept, refused):
+        assert answer.headers["access-control-allow-origin"] == "https://dash.example"
+        assert answer.headers["vary"] == "Origin"
+
+
+async def test_a_page_that_is_allowed_needs_the_secret_but_for_asking_whether_it_may(open_service):
+    async with open_service(secret="hunter2", allowed_origins=["https://dash.example"]) as service:
+        preflight = await service.http.options("/main", headers=PAGE | {"Access-Control-Request-Method": "GET"})
+        without = await service.http.get("/main", headers=PAGE)
+        with_it = await service.http.get("/main", headers=PAGE | SECRET)
+    assert [answer.status_code for answer in (preflight, without, with_it)] == [204, 401, 200]
+    assert without.headers["access-control-allow-origin"] == "https://dash.example"
+
+
+async def test_an_edit_of_the_config_allows_a_page_at_once(service):
+    config = service.supervisor.config
+    service.supervisor.config = config.model_copy(update={"allowed_origins": ("https://dash.example",)})
+    assert (await service.http.get("/main", headers=PAGE)).status_code == 200
+    service.supervisor.config = config
+    assert (await service.http.get("/main", headers=PAGE)).status_code == 403
+
+
+async def test_a_link_from_another_site_can_be_followed(service):
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert (await service.http.get("/main", headers=followed)).status_code == 200
+    assert (await service.http.post("/main/flush", headers=followed)).status_code == 403
+
+
+@pytest.mark.parametrize(("media_type", "status"), [("application/json; charset=utf-8", 201), ("text/plain", 415)])
+async def test_a_page_declares_the_config_that_it_posts_as_json(open_service, media_type, status):
+    """What any page may send without a preflight is text/plain."""
+    config = collector_config().model_dump_json()
+    async with open_service(allowed_origins=["https://dash.example"]) as service:
+        answer = await service.http.post("/new", content=config, headers=PAGE | {"Content-Type": media_type})
+        assert answer.status_code == status
+        no_page = await service.http.post("/new", content=config, headers={"Content-Type": media_type})
+        assert no_page.status_code == 201
+
+
+async def test_a_name_that_may_be_anyones_is_answered_nothing_but_health(service):
+    """A page may have its own name lead to this machine (DNS rebinding), and would then be no other site's."""
+    for method, path in EVERY_ROUTE:
+        answer = await service.http.request(method, path, content=ROW, headers={"Host": "evil.example:8001"})
+        is_health = path in {"/livez", "/readyz"}
+        assert (path, answer.status_code) == (path, 200 if is_health else 403)
+    assert service.rows() == 0

@@ -42,7 +42,7 @@ async def test_the_answers_go_to_who_asked(many):
     service, streams = many
     bad = USUAL.replace(BODY, b'{"a": {"0": 1 ]')
     for number, stream in enumerate(streams):
-        await stream.send_all(bad if number % 3 == 0 else UNUSUAL["chunks"] if number % 3 == 1 else USUAL)
+        await stream.send_all(bad if number % 3 == 0 else UNUSUAL["a query"] if number % 3 == 1 else USUAL)
     for number, stream in enumerate(streams):
         status = b"400" if number % 3 == 0 else b"201"
         assert (await read_answers(stream, 1)).startswith(b"HTTP/1.1 " + status)

@@ -15,7 +15,7 @@ from collector.errors import ConfigError
 from collector.ingest.http import server as module
 from collector.ingest.http.server import GRACEFUL_TIMEOUT, make_tls, serve_http
 
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MUCH = b"x" * 50_000_000  # more than the kernel holds for a client that doesn't read
 SOON = 0.2
 
@@ -176,7 +176,7 @@ async def test_it_is_cancelled_at_once_though_a_client_does_not_read(monkeypatch
 
 async def test_an_answer_that_comes_before_the_end_of_its_body_arrives():
     async with serving(App(reads=False)) as (connect, _), await connect() as stream:
-        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n")
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n")
         await trio.sleep(SOON)  # the answer is on its way, and the server would be gone
         await stream.send_all(b"x" * 5_000_000)
         assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")

@@ -15,7 +15,7 @@ PAUSE = 0.1  # after a refusal, or before a new connection
 
 def request(collector, label, rows):
     body = json.dumps({"number": [label] * rows, "value": [0.5] * rows}).encode()
-    head = ["Host: x", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    head = ["Host: localhost", "Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join([f"POST /{collector}/data HTTP/1.1", *head, "", ""]).encode() + body
 
 

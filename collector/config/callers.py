@@ -1,0 +1,50 @@
+"""Callers: which web pages may use the service, and by which names it may be called."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s*]+")
+_HOST = re.compile(r"[^/?#@\s*:]+(:\d{1,5})?")
+
+
+def hostname(host: str) -> str:
+    """Return the name in a Host header or an address: without port and brackets, in small letters."""
+    name = host.strip().lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0].removesuffix(".")
+
+
+def is_address(name: str) -> bool:
+    """Tell whether a name is an IP address."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _origin(text: str) -> str:
+    origin = text.strip().lower().removesuffix("/")
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError(
+            f"'{text}' is no origin of a web page; write each as scheme://host or scheme://host:port, as in "
+            "https://dashboard.example (no path, no '*', no 'null': those would let in pages that you don't know)"
+        )
+    return origin
+
+
+def _host(text: str) -> str:
+    host = text.strip().lower().removesuffix(".")
+    if not _HOST.fullmatch(host) and not is_address(host.strip("[]")):
+        raise ValueError(f"'{text}' is no host; write its name as in collector.example, without scheme and path")
+    return host
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+Host = Annotated[str, AfterValidator(_host)]
