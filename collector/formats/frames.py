@@ -24,6 +24,8 @@ FORMATS: dict[str, Format] = {
     "application/x-ndjson": "ndjson",
     "application/ndjson": "ndjson",
     "application/jsonl": "ndjson",
+    "application/x-jsonl": "ndjson",
+    "application/jsonlines": "ndjson",
     "application/x-jsonlines": "ndjson",
     "text/csv": "csv",
     "application/vnd.apache.arrow.stream": "arrow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -13,6 +14,7 @@ import orjson
 
 from collector.errors import BadBody, BodyTooLarge
 from collector.formats.bounds import NO_BOUNDS
+from collector.formats.hints import hinting, refuse_cloud_event, refuse_nested_event, refuse_other_shapes
 from collector.formats.sources import JSON
 from collector.wording import json_kind
 
@@ -29,6 +31,7 @@ Columns = dict[str, list[Any]]
 _PLAIN = float | str | bool | None  # integers too: they are only counted
 _KEYED = msgspec.json.Decoder(dict[str, dict[str, _PLAIN]])
 _LISTS = msgspec.json.Decoder(dict[str, list[_PLAIN]])
+_EVENT = msgspec.json.Decoder(dict[str, _PLAIN])
 # What shares no names or keys unfolds to the square of its size; 10 MB of JSON hold no 10 million values.
 MAX_CELLS = 10_000_000
 # A column is written out for all rows where so large a part of them has it; it takes less time than piece by piece.
@@ -36,40 +39,92 @@ _SPREAD = 4
 _TEXTS = {str, dict, list}
 JSON_SPACES = b" \t\n\r"
 _SPACED_NAME = re.compile(rb'"[ \t\n\r]+:')
+# A pair of surrogates, half of one (the only group), or anything else that is escaped.
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 
 
 def loads(body: bytes, where: str = "") -> Any:
     """Parse JSON, NaN and Infinity included; raise BadBody for what isn't JSON, saying at which byte.
 
-    A name that stands twice in an object is refused too: parsers take the last, and what the others hold would be lost.
+    Half of a surrogate pair, as JSON.stringify writes of a text that is cut in the midst of an emoji, is U+FFFD. A name
+    that stands twice in an object is refused: parsers take the last, and what the others hold would be lost.
     """
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        mended = _without_lone_surrogates(body)
+        if mended != body:
+            return loads(mended, where)
         strict = error
     else:
         _check_names(body, data, where)
         return data
     # Python's json, and so the original's client, writes NaN and Infinity, which orjson refuses.
     if b"NaN" not in body and b"Infinity" not in body:
-        raise BadBody(f"JSON is malformed{where}: {strict.msg} (byte {strict.pos})") from strict
+        raise BadBody(f"JSON is malformed{where}: {_why(strict, body)}") from strict
     try:
-        data = json.loads(body, parse_int=_integer, object_pairs_hook=_distinct)
-        json.dumps(data, ensure_ascii=False).encode()  # lone surrogates pass json.loads and fail in every table
+        return json.loads(body, parse_int=_integer, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise BadBody(f"JSON is malformed{where}: {error}") from error
-    return data
+
+
+def _why(error: orjson.JSONDecodeError, body: bytes) -> str:
+    """Say what is wrong and at which byte; orjson says of what isn't UTF-8 that it is at the first."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as undecodable:
+        place = undecodable.start
+        return f"0x{body[place]:02X} isn't UTF-8 (byte {place}); send UTF-8, or name the charset in the Content-Type"
+    return f"{error.msg} (byte {error.pos})"
+
+
+def _without_lone_surrogates(body: bytes) -> bytes:
+    r"""Write U+FFFD for each half of a surrogate pair.
+
+    Every escape is looked at in its turn, so that a backslash that is itself escaped begins none::
+
+        "\ud83d\ude00"   a pair: stays
+        "cut \ud83d"      a half: "cut \ufffd"
+        "\\ud83d"         a backslash, and then text: stays
+    """
+    if b"\\ud" not in body.lower():
+        return body
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
 
 
 def read_columns(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
     """Read a body of columns or of records; raise BadBody if it is no table, BodyTooLarge if it is too large a one."""
-    return _columns_of(loads(body), bounds)
+    return _columns_of(_parsed(body), bounds)
 
 
 def read_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
-    """Read a body of records, one a line; raise BadBody, naming the line that isn't one, or BodyTooLarge."""
-    lines = enumerate(body.split(b"\n"), 1)
-    return _of_records([loads(line, f" in line {number}") for number, line in lines if line.strip()], bounds)
+    """Read a body of records, one a line, or of one list of all.
+
+    Raises BadBody, naming the line that isn't one, or BodyTooLarge.
+    """
+    records = _read_list(body)
+    if records is None:
+        lines = enumerate(body.split(b"\n"), 1)
+        with hinting(body):
+            records = [loads(line, f" in line {number}") for number, line in lines if line.strip()]
+    return _of_records(records, bounds)
+
+
+def _read_list(body: bytes) -> list[Any] | None:
+    """Read one list of records; None if it isn't one."""
+    if not body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+        return None
+    try:
+        data = loads(body)
+    except BadBody:  # what is wrong in which line is told by who reads it line by line
+        return None
+    return data if isinstance(data, list) else None
+
+
+def _parsed(body: bytes) -> Any:
+    with hinting(body):
+        return loads(body)
 
 
 def count_rows(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
@@ -78,7 +133,7 @@ def count_rows(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
     Raises BadBody if it is no table, or has a value that could not be kept later; BodyTooLarge if it is too large.
     """
     rows = _count_quickly(body, bounds)
-    return _count(_columns_of(loads(body), bounds)) if rows is None else rows
+    return _count(_columns_of(_parsed(body), bounds)) if rows is None else rows
 
 
 def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
@@ -92,7 +147,7 @@ def _count_quickly(body: bytes, bounds: Bounds) -> int | None:
     try:
         columns = list((_KEYED if is_keyed else _LISTS).decode(body).values())
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return _count_event(body, bounds)
     if not columns or len(columns) > bounds.max_columns:
         return None
     rows = len(set().union(*columns)) if is_keyed else len(columns[0])
@@ -101,6 +156,17 @@ def _count_quickly(body: bytes, bounds: Bounds) -> int | None:
         return None
     names = len(columns) + cells if is_keyed else len(columns)
     return rows if body.count(b'":') == names and not has_spaced_name(body) else None
+
+
+def _count_event(body: bytes, bounds: Bounds) -> int | None:
+    """Count one event of plain values, with each name once; None for anything else."""
+    try:
+        event = _EVENT.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not event or len(event) > bounds.max_columns or "specversion" in event:
+        return None
+    return 1 if body.count(b'":') == len(event) and not has_spaced_name(body) else None
 
 
 def _count(columns: Columns) -> int:
@@ -191,24 +257,25 @@ def _columns_of(data: object, bounds: Bounds) -> Columns:
     if not isinstance(data, dict):
         raise BadBody(
             f"the body is {json_kind(data)}, not a table; send columns as in "
-            '{"age": {"0": 41, "1": 37}} or {"age": [41, 37]}, or records as in [{"age": 41}, {"age": 37}]'
+            '{"age": {"0": 41, "1": 37}} or {"age": [41, 37]}, records as in [{"age": 41}, {"age": 37}], or one event '
+            'as in {"age": 41}'
         )
     bounds.check_columns(len(data))
-    columns: dict[str, Any] = {name: column for name, column in data.items() if isinstance(column, dict | list)}
-    kinds = {type(column) for column in columns.values()}
+    refuse_other_shapes(data)
+    refuse_nested_event(data)
+    kinds = {type(column) for column in data.values()}
+    if kinds.isdisjoint({dict, list}):
+        return {name: [value] for name, value in data.items()}
     if kinds == {dict, list}:
-        raise BadBody("some columns are objects, some are lists; send all of them in one form")
-    if data and not columns:
-        name, value = next(iter(data.items()))
         raise BadBody(
-            f"column '{name}' is {json_kind(value)}, not an object or list of values; "
-            'one row is {"age": [41]} or [{"age": 41}]'
+            "some columns are objects, some are lists; send all of them in one form, and an event that holds objects "
+            "or lists as [{…}]"
         )
-    aligned = _of_keyed_columns(columns) if kinds == {dict} else _of_lists(columns)
+    aligned = _of_keyed_columns(data) if kinds == {dict} else _of_lists(data)
     rows = _length(aligned)
     bounds.check_rows(rows)
     _check_cells(rows, len(data))
-    return {name: aligned[name] if name in aligned else [value] * rows for name, value in data.items()}
+    return aligned
 
 
 def _of_keyed_columns(data: dict[str, dict[str, Any]]) -> Columns:
@@ -236,6 +303,8 @@ def _of_records(records: list[Any], bounds: Bounds) -> Columns:
     names: dict[str, None] = {}
     if records and all(isinstance(record, list) for record in records):
         records = [{str(number): value for number, value in enumerate(record)} for record in records]
+    if records and isinstance(records[0], dict):
+        refuse_cloud_event(records[0])
     for number, record in enumerate(records):
         if not isinstance(record, dict):
             raise BadBody(f'record {number} is {json_kind(record)}, not an object; send records as in [{{"age": 41}}]')

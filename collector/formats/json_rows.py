@@ -72,6 +72,8 @@ def _taken_apart(data: list[Any]) -> tuple[list[dict[str, Any]], list[Any], int]
     if kinds == {dict}:
         cells = list(chain.from_iterable(map(dict.values, data)))
         kinds = set(map(type, cells))
+        if kinds <= _PLAIN:
+            return data, cells, 1
         if kinds == {list} and set(map(len, cells)) == {1}:
             return data, list(chain.from_iterable(cells)), 1
         if kinds == {dict} and set(map(len, cells)) == {1} and len(set(chain.from_iterable(cells))) == 1:

@@ -81,6 +81,9 @@ def _refusal(format_, body):
         ("text/plain; charset=utf-8", "json"),
         ("application/x-ndjson", "ndjson"),
         ("application/jsonl", "ndjson"),
+        ("application/jsonlines", "ndjson"),
+        ("application/x-jsonlines", "ndjson"),
+        ("application/x-jsonl; charset=utf-8", "ndjson"),
         ("Text/CSV; charset=utf-8", "csv"),
         ("application/vnd.apache.arrow.stream", "arrow"),
         (" application/vnd.apache.parquet ", "parquet"),
@@ -104,8 +107,8 @@ def test_the_content_type_tells_the_format_and_json_is_for_all_others(media_type
         ("[[1], [3, 4]]", {"0": [1, 3], "1": [None, 4]}),
         ('{"a": {"0": 1}, "b": {"1": 2}}', {"a": [1, None], "b": [None, 2]}),
         ('{"a": {"x": 1, "y": 2}, "b": {"y": 4, "x": 3}}', {"a": [1, 2], "b": [3, 4]}),
-        ('{"a": {"0": 1, "1": 2}, "b": 5}', {"a": [1, 2], "b": [5, 5]}),
-        ('{"b": null, "a": [1, 2]}', {"b": [None, None], "a": [1, 2]}),
+        ('{"a": 1, "b": "x", "c": null}', {"a": [1], "b": ["x"], "c": [None]}),
+        ('{"a": NaN, "b": Infinity}', {"a": [None], "b": [INFINITY]}),
         ('{"": [1], "index": [2], "a\\u0000": [3]}', {"": [1], "index": [2], "a\0": [3]}),
     ],
 )
@@ -114,7 +117,7 @@ def test_each_shape_of_json_is_a_table(body, columns):
     assert (table.column_names, table.to_pydict()) == (list(columns), columns)
 
 
-@pytest.mark.parametrize("body", ["{}", '{"a": {}}', '{"a": []}', "[]", '{"a": {}, "b": 5}'])
+@pytest.mark.parametrize("body", ["{}", '{"a": {}}', '{"a": []}', "[]"])
 def test_a_table_without_rows_counts_none(body):
     assert _decoded("json", body.encode()).num_rows == 0
 
@@ -129,8 +132,8 @@ def test_a_table_without_rows_counts_none(body):
         ("[1, 2]", "record 0 is a number, not an object"),
         ('[{"a": 1}, "b"]', "record 1 is a string, not an object"),
         ('[[1], {"a": 1}]', "record 0 is a list, not an object"),
-        ('{"a": 1}', "column 'a' is a number, not an object or list"),
-        ('{"a": null, "b": "x"}', "column 'a' is null"),
+        ('{"a": {"0": 1, "1": 2}, "b": 5}', "'a' is an object and 'b' is a plain value"),
+        ('{"b": null, "a": [1, 2]}', "'a' is a list and 'b' is a plain value"),
         ('{"a": [1], "b": {"0": 1}}', "some columns are objects, some are lists"),
         ('{"a": [1, 2], "b": [1]}', "different numbers of values: 'a' has 2, 'b' has 1"),
     ],
@@ -147,9 +150,6 @@ def test_what_is_no_table_is_refused_with_what_is_wrong(body, told):
         b'{"a": [1]} x',
         b'{"a": [NaN}',
         b'{"a": ["\xff"]}',
-        b'{"a": ["\\ud800"]}',
-        b'{"a": ["\\ud800", NaN]}',
-        b'{"\\ud800": [Infinity]}',
         b"[" * 100_000,
         b'{"a": [NaN, ' + b"[" * 100_000,
         b'{"a": [1e400]}',
@@ -496,9 +496,8 @@ def test_small_categories_that_are_many_together_become_one_column():
     [
         [{f"n{number}": 1} for number in range(4_000)],
         {f"n{number}": {f"k{number}": 1} for number in range(4_000)},
-        {"a": [0] * 4_000} | {f"n{number}": 0 for number in range(4_000)},
     ],
-    ids=["records without shared names", "columns without shared keys", "values for whole columns"],
+    ids=["records without shared names", "columns without shared keys"],
 )
 def test_what_unfolds_to_the_square_of_its_size_is_refused_before(data):
     with pytest.raises(BodyTooLarge, match="would be a table of more than 10000000 cells"):

@@ -111,7 +111,7 @@ async def test_a_bad_body_is_refused_on_each_route_and_nothing_is_kept(service, 
     assert service.supervisor.config == before
 
 
-@pytest.mark.parametrize("body", [b"5", b'"hello"', b"null", b"[1,2]", b'{"a": 1}'])
+@pytest.mark.parametrize("body", [b"5", b'"hello"', b"null", b"[1,2]", b'{"a": {"b": 1}, "c": 2}'])
 async def test_what_is_no_table_is_refused(service, body):
     assert _detail(await service.post("/main/data", body), 400)
     assert service.rows() == 0
