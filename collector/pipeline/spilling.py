@@ -22,6 +22,7 @@ class Spilling:
         self._work = work
         self._sealing = sealing
         self._one_at_a_time = trio.Lock()
+        self._most_rows = math.inf  # in a part, since the last that took too long
 
     async def run(self) -> None:
         """Spill open frames whenever they are too many; runs until cancelled, or until some can't be written."""
@@ -41,16 +42,31 @@ class Spilling:
     def _bounds(self) -> tuple[int, int]:
         return self._work.service.spill_rows, self._work.service.spill_bytes
 
+    def _most_at_once(self) -> tuple[int, int]:
+        rows, max_bytes = self._bounds()
+        return int(max(1, min(rows, self._most_rows))), max_bytes
+
     async def spill(self, batch_id: str | None) -> bool:
-        """Move the oldest frames of a batch (None: the open one) to a part; False if it has none."""
+        """Move the oldest frames of a batch (None: the open one) to a part; False if it has none.
+
+        Those that take too long go in halves: other collectors wait for the processes that write parts.
+        """
         work = self._work
         async with self._one_at_a_time:
-            run = await work.journal.next_run(work.id, batch_id, *self._bounds())
+            run = await work.journal.next_run(work.id, batch_id, *self._most_at_once())
             if run is None:
                 return False
             name = work.data_dir.new_part()
             target = work.data_dir.path / name
-            part = await work.tools.workers.write_part(work.data_dir.path, run, target, name)
+            try:
+                part = await work.tools.workers.write_part(work.data_dir.path, run, target, name)
+            except trio.TooSlowError as error:
+                if run.frames == 1:
+                    raise EvaluationError(f"a frame of {run.rows} rows takes too long to be written") from error
+                self._most_rows = run.rows // 2
+                work.log.warning("a part takes too long to be written: half of its rows are tried", rows=run.rows)
+                return True
+            self._most_rows *= 2
             reach("part written")
             try:
                 is_moved = await work.journal.spill(run, part)

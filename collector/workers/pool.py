@@ -37,6 +37,12 @@ _log = structlog.get_logger()
 # With the time that a new process takes to load Evidently, 4 to 13 s, and several at once on a busy machine.
 CHECK_TIMEOUT = 60.0
 START_TIMEOUT = 60.0
+# What a part or a body may take, some 20 times what is usual: a process that takes longer may have been stopped, and
+# another tries once more.
+PART_TIMEOUT = 60.0
+BODY_TIMEOUT = 10.0
+BODY_BYTES_PER_SECOND = 1_000_000
+_TRIES = 2
 _GRACE_PERIOD = 0.05
 # How a process may end, so that the next call has to begin another.
 ENDS = ("died", "cut_off")
@@ -68,7 +74,7 @@ class Workers:
         self.slow_reports = trio.CapacityLimiter(1)
         self._unlimited = trio.CapacityLimiter(math.inf)
         self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others
-        self._parts = trio.CapacityLimiter(1)
+        self._parts = trio.CapacityLimiter(2)  # a collector whose parts take long leaves the other to the rest
         self._bodies = trio.CapacityLimiter(2)
         self._writes = trio.CapacityLimiter(1)
         self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
@@ -133,12 +139,15 @@ class Workers:
     async def write_part(self, directory: Path, run: Run, target: Path, name: str) -> Part:
         """Write a run of frames to a parquet file; return the part, ``name`` being its path in the data ``directory``.
 
-        Frames that are damaged are set aside; if all are, the part has no rows and there is no file.
+        Frames that are damaged are set aside; if all are, the part has no rows and there is no file. Raises
+        TooSlowError if it takes longer than a part may.
         """
         args = (str(directory), run.collector, run.first, run.last, str(target))
         try:
             with _refusals(target):
-                written: Written = await self._run(self._light, self._parts, _PARTS + "write_part", *args)
+                written: Written = await self._run_within(
+                    PART_TIMEOUT, self._light, self._parts, _PARTS + "write_part", *args
+                )
         except UNWRITABLE as error:
             raise EvaluationError(f"rows can't be written to parquet: {error}", repr(error)) from error
         if written.damaged:
@@ -149,14 +158,33 @@ class Workers:
     async def check_body(self, format_: Format, path: Path, bounds: Bounds) -> int:
         """Check a body that is in a file, and count its rows; raise BadBody or BodyTooLarge."""
         name = "collector.formats.frames:check_file"
-        return int(await self._run(self._prompt, self._bodies, name, format_, str(path), bounds))
+        seconds = BODY_TIMEOUT + (await trio.Path(path).stat()).st_size / BODY_BYTES_PER_SECOND
+        try:
+            return int(await self._run_within(seconds, self._prompt, self._bodies, name, format_, str(path), bounds))
+        except trio.TooSlowError as error:
+            raise EvaluationError(
+                f"the body could not be checked in {seconds:.0f} s; nothing was kept, try again"
+            ) from error
 
     async def write_reference(self, frame: Frame, target: Path) -> None:
         """Write the rows of a frame to a parquet file."""
         body = frame.body if isinstance(frame.body, bytes) else frame.body.path
         args = (frame.format, body, str(target))
-        with _refusals(target):
-            await self._run(self._light, self._parts, _PARTS + "write_reference", *args)
+        try:
+            with _refusals(target):
+                await self._run_within(PART_TIMEOUT, self._light, self._parts, _PARTS + "write_reference", *args)
+        except trio.TooSlowError as error:
+            raise EvaluationError(f"the reference could not be written in {PART_TIMEOUT:.0f} s; try again") from error
+
+    async def _run_within(
+        self, seconds: float, context: trio_parallel.WorkerContext, limiter: trio.CapacityLimiter, name: str, *args: Any
+    ) -> Any:
+        """Run what may be run again, for so many seconds, and once more in a new process; raise TooSlowError then."""
+        async with limiter:
+            for _ in range(_TRIES):
+                with trio.move_on_after(seconds):
+                    return await self._run(context, self._unlimited, name, *args)
+            raise trio.TooSlowError
 
     async def _check(self, name: str, *args: Any) -> Any:
         """Run a check, for so long and no longer: a file on a dead mount must not hold those of others."""

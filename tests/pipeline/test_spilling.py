@@ -81,3 +81,24 @@ async def test_a_part_that_the_disk_keeps_from_the_journal_leaves_nothing(world,
         with pytest.raises(StorageError):
             await spilling.spill(None)
         assert list((w.data_dir.path / "parts").iterdir()) == []
+
+
+async def test_a_part_that_takes_too_long_goes_in_halves_and_no_row_is_lost(world):
+    async with world() as w:
+        write_part, sizes = w.workers.write_part, []
+
+        async def write_few(directory, run, *args):
+            sizes.append(run.rows)
+            if run.rows > 3:
+                raise trio.TooSlowError
+            return await write_part(directory, run, *args)
+
+        w.workers.write_part = write_few
+        pipeline = w.pipeline(service=CollectorServiceConfig(spill_rows=100))
+        async with running(pipeline):
+            for _ in range(10):
+                await w.post(1)
+            await pipeline.flush()
+            await settled()
+        assert sizes[:2] == [10, 5]
+        assert w.workspace.rows == [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]

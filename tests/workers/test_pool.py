@@ -1,6 +1,8 @@
 """Real worker processes, which run tests/remote.py where the service has them run Evidently."""
 
+import multiprocessing
 import os
+import signal
 from functools import partial
 
 import pyarrow.parquet as pq
@@ -9,6 +11,7 @@ import trio
 from worlds import collector, frame_of
 
 from collector.errors import EvaluationError, FilesDamaged, Problem, StorageError
+from collector.formats.bounds import NO_BOUNDS
 from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
 from collector.workers import pool as module
@@ -201,6 +204,44 @@ async def test_a_reference_is_written_as_parquet(tmp_path):
     async with open_workers(1, MEMORY) as workers:
         await workers.write_reference(frame_of([4, 5]), tmp_path / "r.parquet")
     assert pq.read_table(tmp_path / "r.parquet")["n"].to_pylist() == [4, 5]
+
+
+def stop_all():
+    """Stop this process's workers where they are, as a debugger or a full memory does; who waits, waits for ever."""
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, signal.SIGSTOP)
+
+
+async def test_a_body_is_checked_though_the_process_that_checks_them_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BODY_TIMEOUT", 3)
+    path = tmp_path / "body"
+    path.write_text('{"a": [1, 2]}', encoding="utf-8")
+    async with open_workers(1, MEMORY) as workers:
+        assert await workers.check_body("json", path, NO_BOUNDS) == 2
+        stop_all()
+        with trio.fail_after(PATIENCE):
+            assert await workers.check_body("json", path, NO_BOUNDS) == 2
+        assert workers.ended["cut_off"] == 1
+
+
+async def test_a_body_whose_check_never_ends_is_not_kept_and_may_come_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BODY_TIMEOUT", 0.2)
+    os.mkfifo(tmp_path / "body")
+    async with open_workers(1, MEMORY) as workers:
+        with pytest.raises(EvaluationError, match="could not be checked in 0 s; nothing was kept, try again"):
+            await workers.check_body("json", tmp_path / "body", NO_BOUNDS)
+
+
+async def test_a_part_is_written_though_the_process_that_writes_them_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PART_TIMEOUT", 3)
+    async with open_journal(DataDir(tmp_path)) as journal, open_workers(1, MEMORY) as workers:
+        await journal.append("main", frame_of([1, 2]))
+        await workers.write_reference(frame_of([0]), tmp_path / "r.parquet")
+        stop_all()
+        run = await journal.next_run("main", None, 100, 10**6)
+        with trio.fail_after(PATIENCE):
+            part = await workers.write_part(tmp_path, run, tmp_path / "a.parquet", "parts/a.parquet")
+    assert part.rows == 2
 
 
 async def test_closing_does_not_wait_for_idle_processes():
