@@ -13,7 +13,7 @@ Generation = Literal["modern", "legacy"]
 _LEGACY = re.compile(
     r"evidently:(metric|test|metric_preset|test_preset):"
     r"|evidently\.(legacy|metric_preset|test_preset|tests)\."
-    r"|evidently\.metrics\.(\w+\.\w+\.|(?!PopularityBias)\w+Metric$)"
+    r"|evidently\.metrics\.(\w+\.\w+\.|custom_metric\.|(?!PopularityBias)\w+Metric$)"
 )
 
 

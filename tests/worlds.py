@@ -117,6 +117,8 @@ def outcome_of(numbers, generation="modern", report_id="report"):
         "drifted_columns": 1,
         "columns": 4,
         "tests": {},
+        "failed_metrics": 0,
+        "errors": [],
         "notes": [],
         "datasets": [],
         "bytes": 100,

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from evidently.legacy.pipeline.column_mapping import ColumnMapping
 from evidently.legacy.report import Report
 from evidently.legacy.test_suite import TestSuite
 from evidently.legacy.ui.datasets import (
@@ -15,7 +14,8 @@ from evidently.legacy.ui.datasets import (
 )
 from evidently.legacy.utils import NumpyEncoder
 
-from collector.evaluation import snapshot
+from collector.evaluation import snapshot, tolerant_legacy
+from collector.evaluation.fitting import fit_mapping
 from collector.evaluation.prepared import Frames
 from collector.evaluation.report import LegacyReport
 from collector.evaluation.result import Evaluated, Upload, first_drift
@@ -25,16 +25,12 @@ _UPLOAD_URL = "/api/datasets/"
 
 
 def run(report: LegacyReport, frames: Frames, mapping: Any, job: Job) -> Evaluated:
-    """Run the report; raises what its first failed metric or test raised."""
+    """Run the report. What can't be computed is in ``Evaluated.failures``, all else in the snapshot."""
     runnable = _runnable(report, job, frames)
-    runnable.run(
-        reference_data=frames.reference,
-        current_data=frames.current,
-        column_mapping=mapping or ColumnMapping(),
-        timestamp=snapshot.timestamp_of(job),
-    )
-    runnable._inner_suite.raise_for_error()  # noqa: SLF001  # to_snapshot would raise it wrapped
-    done = runnable.to_snapshot()
+    fitting, notes = fit_mapping(mapping, frames.current, frames.reference)
+    frames.notes.extend(notes)
+    failures = tolerant_legacy.run(runnable, frames.current, frames.reference, fitting, snapshot.timestamp_of(job))
+    done = runnable._get_snapshot()  # noqa: SLF001  # to_snapshot would raise for the first failure
     context = runnable._inner_suite.context  # noqa: SLF001  # Evidently's own workspaces read it too
     return Evaluated(
         kind="TestSuite" if report.tests else "Report",
@@ -42,6 +38,7 @@ def run(report: LegacyReport, frames: Frames, mapping: Any, job: Job) -> Evaluat
         body=done.dict(),
         drift=first_drift(context.metric_results.values()),
         tests=snapshot.count_tests(result.status for result in context.test_results.values()),
+        failures=failures,
         uploads=list(_uploads(runnable, done)) if job["save_datasets"] else [],
     )
 

@@ -3,35 +3,51 @@
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from evidently import Dataset, Report
 
-from collector.evaluation import snapshot
+from collector.evaluation import snapshot, tolerant_modern
 from collector.evaluation.cache import REFERENCES
+from collector.evaluation.fitting import fit_definition
 from collector.evaluation.label_keys import with_label_keys
 from collector.evaluation.prepared import Frames
 from collector.evaluation.report import ModernReport
 from collector.evaluation.result import Drift, Evaluated, Upload, first_drift
+from collector.evaluation.uncomputed import PASSING, reason_of
 from collector.workers.exchange import Job, Json
 
 _UPLOAD_URL = "/api/v2/datasets/upload"
 
 
+@dataclass
+class _Side:
+    """One side's dataset; ``undescribed`` are the descriptors that raised, with the reasons."""
+
+    dataset: Any
+    notes: list[str]
+    undescribed: list[tuple[Any, str]] = field(default_factory=list)
+
+
 def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Evaluated:
-    """Run the report. A metric that fails raises from here as it does in Evidently: it leaves no result of its own."""
-    current = _dataset(frames.current, report, definition)
+    """Run the report. What can't be computed is in ``Evaluated.failures``, all else in the snapshot."""
+    current = _side(frames.current, "batch", report, definition)
     reference = None if frames.reference is None else _reference(frames, report, definition, job)
-    metrics = with_label_keys(
-        report.metrics, [one.as_dataframe() for one in (current, reference) if one], _targets(definition)
-    )
-    runnable = Report(metrics, tags=report.tags, include_tests=report.include_tests)
-    done = runnable.run(
-        current,
-        reference,
-        timestamp=snapshot.timestamp_of(job),
-        metadata=snapshot.metadata_of(job, _as_texts(report.metadata), frames),
+    sides = [current] if reference is None else [current, reference]
+    undescribed = {one.get_fingerprint(): (one, reason) for side in reversed(sides) for one, reason in side.undescribed}
+    datasets = (current.dataset, None if reference is None else reference.dataset)
+    frames.notes.extend(note for side in sides for note in side.notes)
+    metrics = with_label_keys(report.metrics, [side.dataset.as_dataframe() for side in sides], _targets(definition))
+    metadata = snapshot.metadata_of(job, _as_texts(report.metadata), frames)
+    done, failures = tolerant_modern.run(
+        Report(metrics, tags=report.tags, include_tests=report.include_tests),
+        *datasets,
+        undescribed=list(undescribed.values()),
         name=job["collector"],
+        timestamp=snapshot.timestamp_of(job),
+        metadata=metadata,
+        tags=list(report.tags),
     )
     return Evaluated(
         kind="Report",
@@ -39,25 +55,37 @@ def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Eval
         body=done.dump_dict(),
         drift=_drift(done),
         tests=snapshot.count_tests(test.status for result in done.metric_results.values() for test in result.tests),
-        uploads=list(_uploads(current, reference, job)) if job["save_datasets"] else [],
+        failures=failures,
+        uploads=list(_uploads(*datasets, job)) if job["save_datasets"] else [],
     )
 
 
-def _reference(frames: Frames, report: ModernReport, definition: Any, job: Job) -> Any:
-    """Make the reference's dataset, or copy the kept one, which has its inferred types and its descriptors."""
+def _reference(frames: Frames, report: ModernReport, definition: Any, job: Job) -> _Side:
+    """Make the reference's side, or copy the kept one, which has its inferred types and its descriptors."""
     if frames.reference_key is None:
-        return _dataset(frames.reference, report, definition)
+        return _side(frames.reference, "reference", report, definition)
     config = [job["data_definition"], *(job["report_config"].get(name) for name in ("descriptors", "options"))]
     made = REFERENCES.get(
         (frames.reference_key, json.dumps(config, sort_keys=True)),
-        lambda: _dataset(frames.reference, report, definition),
-        lambda dataset: dataset.as_dataframe(),
+        lambda: _side(frames.reference, "reference", report, definition),
+        lambda side: side.dataset.as_dataframe(),
     )
     return copy.deepcopy(made)  # a report may add columns to it
 
 
-def _dataset(frame: Any, report: ModernReport, definition: Any) -> Any:
-    return Dataset.from_pandas(frame, definition, descriptors=report.descriptors, options=report.options)
+def _side(frame: Any, name: str, report: ModernReport, definition: Any) -> _Side:
+    fitting, notes = fit_definition(definition, frame, name)
+    side = _Side(Dataset.from_pandas(frame, fitting), notes)
+    for descriptor in report.descriptors:
+        try:
+            side.dataset.add_descriptor(descriptor, report.options)
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it raises is the descriptor's own
+            column = getattr(descriptor, "column_name", None)
+            columns = [] if column is None else [column]
+            side.undescribed.append((descriptor, reason_of(error, columns, {name: frame})))
+    return side
 
 
 def _targets(definition: Any) -> list[str]:

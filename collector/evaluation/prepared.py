@@ -1,4 +1,4 @@
-"""A batch made fit for Evidently: its parts and the reference as two frames with the same columns and types."""
+"""A batch made fit for Evidently: its parts and the reference as two frames, alike in the types of their columns."""
 
 import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -13,6 +13,7 @@ from collector.evaluation.casts import cast_to, name_of
 from collector.evaluation.pandas_columns import to_frame
 from collector.evaluation.part_files import Unreadable, count_rows, read_parts, read_table
 from collector.evaluation.sampling import Sample, Types, draw
+from collector.evaluation.uncomputed import FAILED
 from collector.formats.merging import Merging
 
 Frame = pd.DataFrame
@@ -21,7 +22,9 @@ _NOT_COLUMNS = ("metadata", "tags", "type")
 
 @dataclass(frozen=True)
 class Frames:
-    """What a report runs on; ``notes`` has a sentence for whatever was cast, dropped, or could not be cast.
+    """What a report runs on: every column, also one that is empty or on one side only.
+
+    ``notes`` has a sentence for whatever was cast or could not be cast, and for columns that don't fit the other side.
 
     ``reference_key`` names what the reference's frame was made of, if it may be kept.
     """
@@ -42,10 +45,10 @@ def prepare(
     config: Sequence[Any],
     sample: Sample | None = None,
 ) -> Frames:
-    """Read a batch, or a sample of it if it has more rows than that, and its reference, and make them agree.
+    """Read a batch, or a sample of it if it has more rows than that, and give its columns the reference's types.
 
-    A column that ``config`` names, as a string anywhere in it, is kept whatever is wrong with it: leaving it out would
-    change what was asked for. Raises ValueError if there is nothing to evaluate.
+    A column of lists that ``config`` names, as a string anywhere in it, is kept as lists. Raises ValueError if there
+    are no rows.
     """
     named = frozenset(name for part in config for name in _strings(part))
     rows = 0 if sample is None else count_rows(parts)
@@ -54,15 +57,15 @@ def prepare(
         types = Types(known, named)
         table, merging = draw(parts, sample, rows, types)
         current, said = to_frame(_without_failed(table, merging), keep_lists=named)
-        batch = _Batch(types.plain(current), "the sample", types.cast, merging.notes + said, rows, sample)
-        return _keyed(_agree(batch, known, named), reference, cache=cache, named=named)
+        batch = _Batch(types.plain(current), "the sample", types.cast, merging, merging.notes + said, rows, sample)
+        return _keyed(_typed(batch, known), reference, cache=cache, named=named)
     table, merging = read_parts(parts)
     if table.num_rows == 0:
         raise ValueError("the batch has no rows")
     current, said = to_frame(_without_failed(table, merging), keep_lists=named)
     known = None if reference is None else _read_reference(reference, cache=cache, named=named)
-    agreed = _agree(_Batch(current, "the batch", _cast_whole, merging.notes + said, len(current)), known, named)
-    return _keyed(agreed, reference, cache=cache, named=named)
+    batch = _Batch(current, "the batch", _cast_whole, merging, merging.notes + said, len(current))
+    return _keyed(_typed(batch, known), reference, cache=cache, named=named)
 
 
 def _without_failed(table: pa.Table, merging: Merging) -> pa.Table:
@@ -72,7 +75,7 @@ def _without_failed(table: pa.Table, merging: Merging) -> pa.Table:
 def _keyed(frames: Frames, reference: str | None, *, cache: bool, named: frozenset[str]) -> Frames:
     if reference is None or frames.reference is None or not cache:
         return frames
-    return replace(frames, reference_key=(_reference_key(reference, named), tuple(frames.reference)))
+    return replace(frames, reference_key=_reference_key(reference, named))
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class _Batch:
     frame: Frame
     name: str
     cast: Callable[[str, "pd.Series[Any]", "pd.Series[Any]"], "pd.Series[Any] | None"]
+    merging: Merging
     notes: list[str]
     rows: int
     sample: Sample | None = None
@@ -91,21 +95,41 @@ def _cast_whole(_: str, current: "pd.Series[Any]", reference: "pd.Series[Any]") 
     return cast_to(current, reference)
 
 
-def _agree(batch: _Batch, reference: Frame | None, named: frozenset[str]) -> Frames:
+def _typed(batch: _Batch, reference: Frame | None) -> Frames:
     current, notes = batch.frame, batch.notes
+    empty = [str(name) for name, column in current.items() if column.isna().all()]
+    notes += [f"Column {name!r} has no value in {batch.name}." for name in empty]
     if reference is None:
-        current = _without(current, _empty(current, batch.name), named, notes)
-        return Frames(current, None, notes, batch.rows, batch.sample)
-    doomed = dict.fromkeys(current.columns.difference(reference.columns, sort=False), "is only in the batch")
-    doomed |= dict.fromkeys(reference.columns.difference(current.columns, sort=False), "is only in the reference")
-    doomed |= _empty(current, batch.name) | _empty(reference, "the reference")
-    current, reference = _without(current, doomed, named, notes), _without(reference, doomed, named, [])
-    shared = [name for name in current.columns if name in reference.columns]
-    cast = {
-        name: _cast(name, batch.cast(name, current[name], reference[name]), current[name], reference[name], notes)
-        for name in shared
-    }
-    return Frames(pd.DataFrame(dict(current.items()) | cast), reference, notes, batch.rows, batch.sample)
+        return Frames(_with_failed(current, batch.merging), None, notes, batch.rows, batch.sample)
+    columns = {str(name): column for name, column in current.items()}
+    for name in [name for name in columns if name in reference]:
+        if name in empty:
+            columns[name] = _empty_as(reference[name], len(current))
+        else:
+            done = batch.cast(name, current[name], reference[name])
+            columns[name] = _cast(name, done, current[name], reference[name], notes)
+    notes += [
+        f"Column {name!r} is only in the batch: it can't be compared." for name in current if name not in reference
+    ]
+    gone = [name for name in reference if name not in columns and name not in batch.merging.failed]
+    notes += [f"Column {name!r} of the reference is missing in the batch." for name in gone]
+    frame = _with_failed(pd.DataFrame(columns), batch.merging)
+    return Frames(frame, reference, notes, batch.rows, batch.sample)
+
+
+def _with_failed(frame: Frame, merging: Merging) -> Frame:
+    if merging.failed:
+        frame.attrs[FAILED] = dict(merging.failed)
+    return frame
+
+
+def _empty_as(reference: "pd.Series[Any]", rows: int) -> "pd.Series[Any]":
+    """Return a column without values that has the reference's type, or the nearest that can lack values."""
+    kind = reference.dtype.kind
+    nearest = {"i": "float64", "f": "float64", "b": "category"}
+    if isinstance(reference.dtype, pd.CategoricalDtype):
+        return pd.Series([None] * rows, dtype="category")
+    return pd.Series([None] * rows, dtype=nearest[kind]) if kind in nearest else reference.iloc[:0].reindex(range(rows))
 
 
 def _cast(
@@ -124,19 +148,6 @@ def _cast(
     if done.dtype != current.dtype:
         notes.append(f"Column {name!r} was cast from {name_of(current)} to {name_of(done)}, as in the reference.")
     return done
-
-
-def _empty(frame: Frame, where: str) -> dict[str, str]:
-    return {str(name): f"has no value in {where}" for name in frame.columns[frame.isna().all()]}
-
-
-def _without(frame: Frame, doomed: dict[str, str], named: frozenset[str], notes: list[str]) -> Frame:
-    dropped = [name for name in doomed if name not in named]
-    notes += [f"Column {name!r} {doomed[name]}: left out." for name in dropped]
-    kept = frame.drop(columns=dropped, errors="ignore")
-    if kept.columns.empty:
-        raise ValueError("no column is left to evaluate: " + "; ".join(f"{name!r} {doomed[name]}" for name in dropped))
-    return kept
 
 
 def _read_reference(path: str, *, cache: bool, named: frozenset[str]) -> Frame:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from collector.evaluation.uncomputed import Uncomputed
 from collector.workers.exchange import Json
 
 
@@ -31,13 +32,14 @@ class Drift:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A run report: ``body`` is the snapshot to deliver."""
+    """A run report: ``body`` is the snapshot to deliver, ``failures`` is what could not be computed."""
 
     kind: Literal["Report", "TestSuite"]
     report_id: str
     body: Json
     drift: Drift
     tests: dict[str, int]
+    failures: list[Uncomputed]
     uploads: list[Upload]
 
 

@@ -2,11 +2,11 @@
 
 import traceback
 import zlib
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import evidently
-import evidently.core.report
 
 from collector.disk.files import write_whole
 from collector.evaluation import datasets, directory, legacy, modern, snapshot
@@ -20,9 +20,10 @@ from collector.evaluation.report import read_legacy, read_modern
 from collector.evaluation.result import Evaluated
 from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
+from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError, Uncomputed
 from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome
 
-_PASSING = (KeyboardInterrupt, SystemExit, MemoryError)
+_MAX_ERRORS = 50  # of a report with thousands of columns
 
 
 def warm_up() -> dict[str, str]:
@@ -49,15 +50,15 @@ def evaluate(job: Job) -> Outcome | Failure | Damage:
     try:
         with hushed():
             outcome, files = _evaluate(job)
-    except _PASSING:
+    except PASSING:
         raise
     except Unreadable as error:
         return {"ok": False, "damaged": error.paths}
-    except (Exception, evidently.core.report.ReferenceMetricNotFound) as error:  # noqa: BLE001  # the border
+    except RAISED as error:
         said = " ".join(str(error).split()) or "no message"
-        if isinstance(error, KeyError):
-            said += " (has the batch a column of this name?)"
-        return {"ok": False, "error": f"{type(error).__name__}: {said}", "traceback": traceback.format_exc()}
+        is_ours = isinstance(error, NotComputedError)
+        told = said if is_ours else f"{type(error).__name__}: {said}"
+        return {"ok": False, "error": told, "traceback": traceback.format_exc()}
     for path, body in files.items():
         write_whole(Path(path), body)
     return outcome
@@ -99,12 +100,20 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "drifted_columns": done.drift.drifted,
         "columns": done.drift.columns,
         "tests": done.tests,
+        "failed_metrics": len(done.failures),
+        "errors": _errors(done.failures),
         "notes": frames.notes,
         "datasets": [described for described, _ in uploads],
         "bytes": len(encoded),
         "checksum": zlib.crc32(encoded),
     }
     return outcome, {described["path"]: body for described, body in uploads} | {job["snapshot_path"]: encoded}
+
+
+def _errors(failures: Sequence[Uncomputed]) -> list[str]:
+    told = list(dict.fromkeys(map(str, failures)))
+    more = len(told) - _MAX_ERRORS
+    return told if more <= 0 else [*told[:_MAX_ERRORS], f"{more} more could not be computed; the snapshot shows them."]
 
 
 def _run_modern(frames: Frames, job: Job) -> Evaluated:

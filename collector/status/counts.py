@@ -70,6 +70,7 @@ class CollectorCounts:
     deliveries: Counter[str] = field(default_factory=lambda: zeros(DELIVERIES))  # by outcome
     delivered_rows: int = 0
     tests: Counter[str] = field(default_factory=Counter)  # by outcome
+    failed_metrics: int = 0  # and tests, presets and descriptors
     damaged_rows: int = 0
     restarts: int = 0
 

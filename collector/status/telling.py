@@ -104,7 +104,7 @@ class Telling:
         self._journal = journal
         self._clocks = clocks
         self._kept_entries = kept_entries
-        self._notes: Sequence[str] = ()
+        self._said: Sequence[str] = ()
 
     def note(self, **changes: Any) -> None:
         """Change what the status says."""
@@ -134,7 +134,9 @@ class Telling:
         """Add to the collector's log, in the original's form with more fields."""
         match event:
             case Evaluated(batch, outcome, seconds):
-                entry = self._entry("CreateReport", batch, outcome, seconds=round(seconds, 3), notes=outcome["notes"])
+                errors = {"errors": outcome["errors"]} if outcome["errors"] else {}
+                seconds = round(seconds, 3)
+                entry = self._entry("CreateReport", batch, outcome, seconds=seconds, **errors, notes=outcome["notes"])
             case EvaluationFailed(batch) | PartsLost(batch):
                 entry = self._entry("CreateReport", batch, {}, f"Error running report: {event.error}", notes=[])
             case Delivered(batch):
@@ -168,10 +170,10 @@ class Telling:
                 log.info("batch sealed", rows=batch.rows)
             case Evaluated(batch, outcome):
                 log.info("report computed", rows=batch.rows, **_summary(outcome))
-                if outcome["notes"] != self._notes:  # what is so with every batch is said once
-                    self._notes = outcome["notes"]
-                    for note in self._notes:
-                        log.warning(note)
+                if (said := [*outcome["errors"], *outcome["notes"]]) != self._said:
+                    self._said = said  # what is so with every batch is said once
+                    for line in said:
+                        log.warning(line)
             case EvaluationFailed(batch, error, _, is_final):
                 log.error("report failed", rows=batch.rows, error=error, is_kept_under_failed=is_final)
             case PartsLost(_, _, files):
@@ -190,6 +192,7 @@ class Telling:
                 counts.evaluations["ok"] += 1
                 counts.evaluation.observe(seconds)
                 counts.tests.update(outcome["tests"])
+                counts.failed_metrics += outcome["failed_metrics"]
             case EvaluationFailed(_, _, kind):
                 counts.evaluations[kind] += 1
             case PartsLost(_, rows):
@@ -214,7 +217,8 @@ class Telling:
 def _summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of an evaluation's outcome is told of it."""
     names = ("drift_share", "drifted_columns", "columns", "tests")
-    return {name: outcome[name] for name in names if outcome.get(name) not in (None, {})}
+    failed = {"failed_metrics": outcome["failed_metrics"]} if outcome.get("failed_metrics") else {}
+    return {name: outcome[name] for name in names if outcome.get(name) not in (None, {})} | failed
 
 
 def iso(seconds: float) -> str:

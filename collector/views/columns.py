@@ -116,13 +116,18 @@ def _result(last: dict[str, Any], *, is_long: bool) -> Piece:
     """Tell tests and drift; where there is room for one only, tests, unless drift alone is bad."""
     if not last:
         return "-", "dim"
-    found = [piece for piece in (_tests(last.get("tests", {})), _drift(last)) if piece is not None]
+    pieces = (_failed(last.get("failed_metrics", 0)), _tests(last.get("tests", {})), _drift(last))
+    found = [piece for piece in pieces if piece is not None]
     if not found:
         return f"{short(last.get('rows', 0))} rows", ""
     style = "red" if any(style == "red" for _, style in found) else "green"
     if is_long:
         return ", ".join(text for text, _ in found), style
     return next((piece for piece in found if piece[1] == "red"), found[0])
+
+
+def _failed(metrics: int) -> Piece | None:
+    return (f"{metrics} not computed", "red") if metrics else None
 
 
 def _tests(tests: dict[str, int]) -> Piece | None:

@@ -200,6 +200,11 @@ _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = 
         _last("time"),
     ),
     ("last_snapshot_rows", "Rows of the last snapshot.", _last("rows")),
+    (
+        "last_snapshot_failed_metrics",
+        "Metrics, tests, presets and descriptors of the last snapshot that could not be computed.",
+        lambda status: status.last_snapshot.get("failed_metrics", 0) if status.last_snapshot else None,
+    ),
     ("last_snapshot_columns", "Columns whose drift the last snapshot tells.", _last("columns")),
     ("last_snapshot_drifted_columns", "Columns that have drifted in the last snapshot.", _last("drifted_columns")),
     (
@@ -235,6 +240,11 @@ _COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...
         "damaged_rows",
         "Accepted rows that could not be read again, as the disk had damaged them, and are in no snapshot.",
         lambda counts: counts.damaged_rows,
+    ),
+    (
+        "failed_metrics",
+        "Metrics, tests, presets and descriptors that could not be computed, of all snapshots.",
+        lambda counts: counts.failed_metrics,
     ),
     ("pipeline_restarts", "Pipelines that failed and were begun again.", lambda counts: counts.restarts),
 )

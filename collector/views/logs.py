@@ -130,6 +130,8 @@ def _details(event: _Event) -> list[str]:
     if "drifted_columns" in event:
         event.pop("drift_share", None)
         said.append(f"{event.pop('drifted_columns')} of {event.pop('columns')} columns drifted")
+    if "failed_metrics" in event:
+        said.append(f"{event.pop('failed_metrics')} could not be computed")
     said += [f"{count} tests {name}" for name, count in event.pop("tests", {}).items() if count]
     if "batch" in event:
         said.append(f"batch …{event.pop('batch')[-_SHORT_ID:]}")

@@ -59,7 +59,8 @@ class Outcome(TypedDict):
     """What came of a job.
 
     ``report_id`` is a legacy report's own id, and the batch's id for a modern one; ``checksum`` is the CRC-32 of the
-    snapshot's file.
+    snapshot's file. ``failed_metrics`` counts what could not be computed (metrics, tests, presets, descriptors), and
+    ``errors`` has a sentence on each, at most some fifty.
     """
 
     ok: Literal[True]
@@ -71,6 +72,8 @@ class Outcome(TypedDict):
     drifted_columns: int | None
     columns: int | None
     tests: dict[str, int]
+    failed_metrics: int
+    errors: list[str]
     notes: list[str]
     datasets: list[DatasetFile]
     bytes: int

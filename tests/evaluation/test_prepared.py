@@ -1,4 +1,5 @@
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from collector.evaluation import prepared as frames
+from collector.evaluation.uncomputed import reason_of
 
 
 @pytest.fixture
@@ -41,32 +43,33 @@ def test_what_cannot_be_cast_is_left_and_said(prepare):
     ]
 
 
-def test_columns_of_one_side_or_without_values_are_left_out_on_both(prepare):
+def test_every_column_is_kept_whatever_the_other_side_has(prepare):
     current = pd.DataFrame({"a": [1], "mine": [1], "gone": [np.nan], "was": [1.0]})
     reference = pd.DataFrame({"a": [2], "its": [1], "gone": [1.0], "was": [np.nan]})
     ready = prepare(current, reference)
-    assert list(ready.current) == list(ready.reference) == ["a"]
-    assert sorted(ready.notes) == [
-        "Column 'gone' has no value in the batch: left out.",
-        "Column 'its' is only in the reference: left out.",
-        "Column 'mine' is only in the batch: left out.",
-        "Column 'was' has no value in the reference: left out.",
+    assert (set(ready.current), set(ready.reference)) == (set(current), set(reference))
+    assert ready.notes == [
+        "Column 'gone' has no value in the batch.",
+        "Column 'mine' is only in the batch: it can't be compared.",
+        "Column 'its' of the reference is missing in the batch.",
     ]
 
 
 @pytest.mark.parametrize(
-    ("config", "kept"),
+    ("known", "dtype"),
     [
-        ([{"metrics": [{"type": "MinValue", "column": "mine"}]}], True),
-        ([{}, {"numerical_columns": ["mine"]}], True),
-        ([{"metrics": [{"type": "DataDriftPreset", "per_column_method": {"mine": "psi"}}]}], True),
-        ([{"metrics": [], "metadata": {"team": "mine"}, "tags": ["mine"]}], False),
-        ([None], False),
+        ([1, 2], "float64"),
+        ([1.5, 2], "float64"),
+        ([True, False], "category"),
+        (pd.Categorical(["a", "b"]), "category"),
+        (pd.to_datetime(["2026-01-01", "2026-01-02"]).astype("datetime64[us]"), "datetime64[us]"),
+        (["a", "b"], None),
     ],
 )
-def test_a_column_that_the_config_names_stays_whatever_is_wrong_with_it(prepare, config, kept):
-    ready = prepare(pd.DataFrame({"a": [1], "mine": [1]}), pd.DataFrame({"a": [1]}), config)
-    assert ("mine" in ready.current) is kept
+def test_a_column_without_values_has_the_references_type(prepare, known, dtype):
+    ready = prepare(pd.DataFrame({"a": [None, None]}), pd.DataFrame({"a": known}))
+    assert ready.current["a"].dtype == (dtype or ready.reference["a"].dtype)
+    assert ready.current["a"].isna().all()
 
 
 def test_no_column_name_is_special(prepare):
@@ -74,10 +77,10 @@ def test_no_column_name_is_special(prepare):
     assert list(prepare(frame.astype(str), frame).current.dtypes) == ["int64"] * 3
 
 
-def test_without_a_reference_only_empty_columns_go(prepare):
+def test_without_a_reference_an_empty_column_stays_too(prepare):
     ready = prepare(pd.DataFrame({"a": ["3"], "e": [None]}))
-    assert (list(ready.current), list(ready.current["a"]), ready.reference) == (["a"], ["3"], None)
-    assert ready.notes == ["Column 'e' has no value in the batch: left out."]
+    assert (list(ready.current), list(ready.current["a"]), ready.reference) == (["a", "e"], ["3"], None)
+    assert ready.notes == ["Column 'e' has no value in the batch."]
 
 
 def test_nullable_and_numpy_columns_come_out_alike(prepare):
@@ -90,11 +93,9 @@ def test_nullable_and_numpy_columns_come_out_alike(prepare):
     assert ready.notes == []
 
 
-def test_a_batch_without_rows_or_columns_is_an_error(prepare):
+def test_a_batch_or_a_reference_without_rows_is_an_error(prepare):
     with pytest.raises(ValueError, match="the batch has no rows"):
         prepare(pd.DataFrame({"a": pd.Series([], dtype="int64")}))
-    with pytest.raises(ValueError, match="no column is left to evaluate: 'a' is only in the batch"):
-        prepare(pd.DataFrame({"a": [1]}), pd.DataFrame({"b": [1]}))
     with pytest.raises(ValueError, match=r"reference\.parquet has no rows"):
         prepare(pd.DataFrame({"a": [1]}), pd.DataFrame({"a": pd.Series([], dtype="int64")}))
 
@@ -127,20 +128,21 @@ def test_a_file_in_the_place_of_another_of_the_same_time_and_size_is_read(tmp_pa
     assert list(frames.prepare([part], reference, cache=True, config=[]).reference["a"]) == [2]
 
 
-def test_a_kept_reference_is_not_changed_by_its_users(tmp_path):
-    part, reference = str(tmp_path / "part.parquet"), str(tmp_path / "reference.parquet")
-    pq.write_table(pa.table({"a": ["x"], "b": [1]}), part)
-    pq.write_table(pa.table({"a": ["x"], "c": [1]}), reference)
-    for config, columns in (([], ["a"]), (["c"], ["a", "c"]), ([], ["a"])):
-        assert list(frames.prepare([part], reference, cache=True, config=config).reference) == columns
-
-
 @pytest.mark.parametrize("cache", [True, False])
-def test_a_reference_that_may_be_kept_has_a_key_that_tells_its_columns_apart(tmp_path, cache):
+def test_a_reference_that_may_be_kept_has_a_key_whatever_the_batch_has(tmp_path, cache):
     part, reference = str(tmp_path / "part.parquet"), str(tmp_path / "reference.parquet")
     pq.write_table(pa.table({"a": ["x"], "b": [1]}), reference)
     keys = []
-    for columns in ({"a": ["x"]}, {"b": [1]}, {"a": ["y"]}):
+    for columns in ({"a": ["x"]}, {"b": [1]}):
         pq.write_table(pa.table(columns), part)
         keys.append(frames.prepare([part], reference, cache=cache, config=[]).reference_key)
-    assert (keys[0] == keys[2], keys[0] == keys[1], None in keys) == (True, not cache, not cache)
+    assert (keys[0] == keys[1], None in keys) == (True, not cache)
+
+
+def test_a_column_whose_types_can_not_be_merged_is_missing_and_the_reason_is_known(monkeypatch):
+    merging = SimpleNamespace(failed={"b": "not all can be taken as text"}, notes=["Column 'b' failed."])
+    monkeypatch.setattr(frames, "read_parts", lambda _: (pa.table({"a": [1], "b": ["x"]}), merging))
+    ready = frames.prepare([], None, cache=False, config=[])
+    assert (list(ready.current), ready.notes) == (["a"], ["Column 'b' failed."])
+    told = reason_of(KeyError("b"), ["b"], {"batch": ready.current})
+    assert told == "the batch has no column 'b': not all can be taken as text"

@@ -121,9 +121,9 @@ def test_parts_of_different_columns_and_types_are_aligned_as_in_a_whole_batch(tm
     assert set(sample.current["a"]) <= {*map(str, range(100)), "y"}
 
 
-def test_a_column_without_a_value_in_the_sample_is_left_out(tmp_path):
+def test_a_column_without_a_value_in_the_sample_is_told(tmp_path):
     [path] = kept(tmp_path, pa.table({"a": pa.array(odd(None, 5)), "n": range(ROWS)}))
-    assert drawn([path], 10).notes == ["Column 'a' has no value in the sample: left out."]
+    assert drawn([path], 10).notes == ["Column 'a' has no value in the sample."]
 
 
 @pytest.mark.parametrize("spoil", [lambda body: body[:100], lambda body: body[:40] + b"\xff" * 8 + body[48:]])

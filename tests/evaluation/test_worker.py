@@ -232,17 +232,32 @@ def failure(job):
     return outcome["error"]
 
 
-def test_what_a_report_raises_is_a_failure_and_writes_nothing(make_job, iris, tmp_path):
+def test_a_report_of_which_nothing_can_be_computed_is_a_failure_and_writes_nothing(make_job, iris, tmp_path):
     words = iris[["species"]]
-    assert failure(make_job({"metrics": [{"type": "MeanValue", "column": "species"}]}, words))
+    told = "nothing of the report can be computed: MeanValue of 'species' could not be computed: "
+    assert failure(make_job({"metrics": [{"type": "MeanValue", "column": "species"}]}, words)).startswith(told)
     legacy = LEGACY_DRIFT | {
         "metrics": [{"type": "evidently:metric:ColumnQuantileMetric", "column_name": "species", "quantile": 0.5}]
     }
-    assert failure(make_job(legacy, words))
-    assert failure(make_job({"metrics": [{"type": "MinValue", "column": "nowhere"}]}, iris)).startswith("KeyError: ")
+    assert failure(make_job(legacy, words)).startswith("nothing of the report can be computed: ColumnQuantileMetric of")
+    nowhere = failure(make_job({"metrics": [{"type": "MinValue", "column": "nowhere"}]}, iris))
+    assert nowhere.endswith("MinValue of 'nowhere' could not be computed: the batch has no column 'nowhere'")
     assert failure(make_job({"metrics": ["Nope"]}, iris)).startswith("ValueError: report_config.metrics.0: Unknown")
     assert failure(make_job(MODERN_DRIFT, iris[:0])) == "ValueError: the batch has no rows"
     assert not (tmp_path / "snapshot.json").exists()
+
+
+def test_what_can_not_be_computed_is_counted_and_told(evaluate, iris):
+    outcome = evaluate({"metrics": ["RowCount", {"type": "MinValue", "column": "nowhere"}]}, iris)
+    assert outcome["failed_metrics"] == 1
+    assert outcome["errors"] == ["MinValue of 'nowhere' could not be computed: the batch has no column 'nowhere'"]
+
+
+def test_of_a_thousand_failures_the_first_fifty_are_told(evaluate, iris):
+    metrics = [{"type": "MinValue", "column": f"none{number}"} for number in range(60)]
+    outcome = evaluate({"metrics": ["RowCount", *metrics]}, iris)
+    assert outcome["failed_metrics"] == 60
+    assert outcome["errors"][50:] == ["10 more could not be computed; the snapshot shows them."]
 
 
 @pytest.mark.parametrize("is_cached", [True, False])
@@ -269,13 +284,6 @@ def test_a_disk_that_is_full_is_no_failure_of_the_report(make_job, iris, small_d
     with pytest.raises(OSError, match="No space left"):
         worker.evaluate(job)
     assert {path.name for path in small_disk.iterdir()} == {"ballast", *fitting}
-
-
-def test_a_missing_reference_metric_is_a_failure_though_it_is_no_exception(make_job, iris):
-    """A threshold relative to the reference's drift, which there is none of: Evidently raises a BaseException."""
-    test = {"type": "LessThanMetricTest", "threshold": {"relative": 0.1}}
-    config = {"metrics": [{"type": "ValueDrift", "column": "number", "tests": [test]}]}
-    assert failure(make_job(config, iris, iris)).startswith("ReferenceMetricNotFound: Reference data not found")
 
 
 @pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit, MemoryError])

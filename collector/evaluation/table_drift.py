@@ -1,0 +1,98 @@
+"""Drift of a whole table, counted over the columns for which it can be computed.
+
+Evidently computes a table's drift in one function and raises if one of its columns can't be compared. Here it is then
+asked for the other columns, and who wants the result can ask which columns are not in it.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from collector.evaluation.uncomputed import PASSING, comparable, reason_of, sides_of
+
+_CALCULATION = "evidently.legacy.calculations.data_drift"
+_FUNCTION = "get_drift_for_columns"
+_USERS = {  # where it is called, and the metric that calls it
+    "evidently.legacy.metrics.data_drift.dataset_drift_metric": "DatasetDriftMetric",
+    "evidently.legacy.metrics.data_drift.data_drift_table": "DataDriftTable",
+}
+
+
+class TableDrift:
+    """Which columns are missing from the drift results of one report."""
+
+    def __init__(self) -> None:
+        self._results: list[tuple[Any, dict[str, str]]] = []
+        self._reasons: dict[str, str] = {}
+
+    def missing_from(self, result: Any) -> dict[str, str]:
+        """Return the columns that a metric's result doesn't count, with the reasons."""
+        return next((reasons for known, reasons in self._results if known is result), {})
+
+    def remembering(self, calculate: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a metric's ``calculate`` that remembers which columns its result lacks."""
+
+        def remembered(metric: Any, data: Any) -> Any:
+            self._reasons = {}
+            result = calculate(metric, data)
+            if self._reasons:
+                self._results.append((result, self._reasons))
+            return result
+
+        return remembered
+
+    def over_the_rest(self, original: Callable[..., Any], columns_of: Callable[..., list[str]]) -> Callable[..., Any]:
+        """Return Evidently's function, which leaves out what it raises for instead of raising."""
+
+        def computed(*, columns: list[str] | None = None, **given: Any) -> Any:
+            try:
+                return original(columns=columns, **given)
+            except PASSING:
+                raise
+            except Exception:
+                asked = columns_of(given["dataset_columns"]) if columns is None else columns
+                reasons = _reasons(original, asked, given)
+                rest = [name for name in asked if name not in reasons]
+                if not rest:
+                    raise
+                result = original(columns=rest, **given)
+                # A column that has nothing to be compared with is no column of a table's drift, unless it is named.
+                told = comparable(given["reference_data"]) if columns is None else set(asked)
+                self._reasons |= {name: reason for name, reason in reasons.items() if name in told}
+                return result
+
+        return computed
+
+
+@contextmanager
+def over_computable_columns() -> Iterator[TableDrift]:
+    """Have a table's drift counted over what can be compared, for one report at a time in a process."""
+    drift = TableDrift()
+    columns_of = importlib.import_module(_CALCULATION)._get_all_columns_for_drift  # noqa: SLF001  # it has no other name
+    with ExitStack() as stack:
+        for path, name in _USERS.items():
+            module = importlib.import_module(path)
+            _put(stack, module, _FUNCTION, drift.over_the_rest(getattr(module, _FUNCTION), columns_of))
+            metric = getattr(module, name)
+            _put(stack, metric, "calculate", drift.remembering(metric.calculate))
+        yield drift
+
+
+def _put(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
+    stack.callback(setattr, owner, name, getattr(owner, name))
+    setattr(owner, name, value)
+
+
+def _reasons(original: Callable[..., Any], columns: list[str], given: dict[str, Any]) -> dict[str, str]:
+    """Try each column alone; return those that can't be computed, with the reasons."""
+    sides = sides_of(given["current_data"], given["reference_data"])
+    reasons: dict[str, str] = {}
+    for name in columns:
+        try:
+            original(columns=[name], **given)
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever Evidently raises for a column is the column's
+            reasons[name] = reason_of(error, [name], sides)
+    return reasons

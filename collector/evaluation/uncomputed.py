@@ -1,0 +1,93 @@
+"""What of a report could not be computed, and why: a sentence for people that names the metric and the column."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from evidently.core.report import ReferenceMetricNotFound
+
+MAX_REASON = 300  # pandas quotes whole columns in its errors
+# What a metric raises. MemoryError isn't a metric's own: it passes, and the batch is tried again.
+RAISED = (Exception, ReferenceMetricNotFound)
+PASSING = (KeyboardInterrupt, SystemExit, MemoryError)
+
+# Among a frame's attributes: the columns that it lacks because their types could not be merged, with the reasons.
+FAILED = "collector.failed"
+
+Sides = Mapping[str, pd.DataFrame | None]
+
+
+class NotComputedError(Exception):
+    """A metric, or all of a report, has no value; the message says why."""
+
+
+@dataclass(frozen=True)
+class Uncomputed:
+    """One metric, test, preset or descriptor that has no value, or, if ``is_partial``, one that lacks the column."""
+
+    what: str
+    column: str | None
+    reason: str
+    is_partial: bool = False
+
+    @property
+    def title(self) -> str:
+        """Return what it is, with its column."""
+        return self.what if self.column is None else f"{self.what} of {self.column!r}"
+
+    @property
+    def became(self) -> str:
+        """Say what became of it."""
+        return f"was computed without {self.column!r}" if self.is_partial else "could not be computed"
+
+    def __str__(self) -> str:
+        return f"{self.what if self.is_partial else self.title} {self.became}: {self.reason}"
+
+
+def sides_of(current: pd.DataFrame, reference: pd.DataFrame | None) -> Sides:
+    """Return the two frames by the names that they have in messages."""
+    return {"batch": current, "reference": reference}
+
+
+def reason_of(error: BaseException, columns: Sequence[str], sides: Sides) -> str:
+    """Say in one short sentence why ``error`` was raised, by what the frames lack of the columns in question."""
+    if isinstance(error, NotComputedError):
+        return cut(str(error))
+    raised = f"{type(error).__name__}: {_said(error)}"
+    frames = {side: frame for side, frame in sides.items() if frame is not None}
+    key = error.args[0] if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) else None
+    known = key is not None and any(key in frame for frame in frames.values())
+    asked = [*columns, key] if known and key is not None else columns
+    for side, frame in frames.items():
+        if missing := [name for name in asked if name not in frame]:
+            failed = frame.attrs.get(FAILED, {}).get(missing[0])
+            return cut(f"the {side} has no column {missing[0]!r}" + (f": {failed}" if failed else ""))
+    for side, frame in frames.items():
+        if empty := [name for name in columns if not has_finite(frame[name])]:
+            return cut(f"column {empty[0]!r} has no finite value in the {side} ({raised})")
+    return cut(f"{key!r} is not among the labels that occur ({raised})" if known else raised)
+
+
+def has_finite(column: "pd.Series[Any]") -> bool:
+    """Tell whether a column has a value to compare: one that is neither missing nor infinite."""
+    if column.dtype.kind == "f":
+        return bool(np.isfinite(column.to_numpy()).any())
+    return bool(column.notna().any())
+
+
+def comparable(frame: pd.DataFrame) -> set[str]:
+    """Name the columns that have a value to compare."""
+    return {name for name in frame.columns if has_finite(frame[name])}
+
+
+def cut(reason: str) -> str:
+    """Return a reason on one line, and not too long."""
+    line = re.sub(r"\s+", " ", reason[:2_000]).strip()
+    return line if len(line) <= MAX_REASON else line[: MAX_REASON - 2] + " …"
+
+
+def _said(error: BaseException) -> str:
+    return str(error)[:2_000].strip().rstrip(".") or "no message"
