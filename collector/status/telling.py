@@ -134,9 +134,8 @@ class Telling:
         """Add to the collector's log, in the original's form with more fields."""
         match event:
             case Evaluated(batch, outcome, seconds):
-                errors = {"errors": outcome["errors"]} if outcome["errors"] else {}
-                seconds = round(seconds, 3)
-                entry = self._entry("CreateReport", batch, outcome, seconds=seconds, **errors, notes=outcome["notes"])
+                entry = self._entry("CreateReport", batch, outcome, seconds=round(seconds, 3), notes=outcome["notes"])
+                entry |= {"errors": outcome["errors"]} if outcome["errors"] else {}
             case EvaluationFailed(batch) | PartsLost(batch):
                 entry = self._entry("CreateReport", batch, {}, f"Error running report: {event.error}", notes=[])
             case Delivered(batch):

@@ -105,14 +105,23 @@ async def test_a_note_that_is_so_with_every_batch_is_logged_once():
 
 
 async def test_all_that_is_counted_adds_up():
-    outcome = outcome_of([1]) | {"tests": {"passed": 2, "failed": 1}}
+    outcome = outcome_of([1]) | {"tests": {"passed": 2, "failed": 1}, "failed_metrics": 1}
     evaluated = [Evaluated(BATCH, outcome, 0.5)] * 2
     failed = [EvaluationFailed(BATCH, "no", "too_slow", is_final=False)]
     _, _, telling = await told(*evaluated, *failed, PartsLost(BATCH, 2, ["a"]), Delivered(BATCH, "workspace"))
     counts = telling.counts
     assert {name: number for name, number in counts.evaluations.items() if number} == {"ok": 2, "too_slow": 1}
     assert (counts.tests, counts.damaged_rows, counts.delivered_rows) == ({"passed": 4, "failed": 2}, 2, 3)
-    assert counts.evaluation.sum == 1
+    assert (counts.evaluation.sum, counts.failed_metrics) == (1, 2)
+
+
+async def test_what_could_not_be_computed_is_told_to_all():
+    error = "MinValue of 'a' could not be computed: the batch has no column 'a'"
+    outcome = outcome_of([1]) | {"failed_metrics": 1, "errors": [error]}
+    ((entry, _), lines, telling) = await told(*[Evaluated(BATCH, outcome, 0.5)] * 2)
+    assert (entry["ok"], entry["failed_metrics"], entry["errors"]) == (True, 1, [error])
+    assert [line["event"] for line in lines].count(error) == 1  # what is so with every batch is said once
+    assert telling.status.last_snapshot["failed_metrics"] == 1
 
 
 async def test_a_delivery_ends_the_wait_for_the_workspace_and_no_other_state():
