@@ -169,12 +169,16 @@ class SnapshotTooLarge(DeliveryError):
 
 
 class RequestRefused(CollectorError):
-    """To a client: the service said no; sending the same again can't help."""
+    """To a client: the service said no; sending the same again can't help.
 
-    def __init__(self, status: int, detail: str) -> None:
+    ``new_columns``: those that made a collector's columns too many.
+    """
+
+    def __init__(self, status: int, detail: str, new_columns: Sequence[str] = ()) -> None:
         super().__init__(f"{status}: {detail}")
         self.status = status
         self.detail = detail
+        self.new_columns = tuple(new_columns)
 
 
 class ServiceUnavailable(CollectorError):

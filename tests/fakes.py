@@ -1,5 +1,6 @@
 """Fakes: stand for the parts around what a test is about, and do at once what the real ones do in time."""
 
+import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -101,11 +102,15 @@ def collector_config(collector_id="main", **others):
 
 
 class FakeService:
-    """Answers 201, or what ``answers`` has next: a status, or ``"cut"`` to end the connection. Waits for ``gate``."""
+    """Answers 201, or what ``answers`` has next: a status, or ``"cut"`` to end the connection. Waits for ``gate``.
+
+    What has more than ``max_bytes`` is refused as nginx does, unread. A GET is answered with its own path.
+    """
 
     def __init__(self):
         self.answers = []
         self.requests = []
+        self.max_bytes = float("inf")
         self.gate = threading.Event()
         self.gate.set()
         self.look = lambda: None
@@ -115,8 +120,19 @@ class FakeService:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_GET(self):
+                self.answer(200, json.dumps({"path": self.path}).encode())
+
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                size = int(self.headers["Content-Length"])
+                if size > service.max_bytes:
+                    with service.came:
+                        service.requests.append((self.path, b"", self.headers["Idempotency-Key"], 413))
+                    self.close_connection = True
+                    self.answer(413, b"<html><title>413 Request Entity Too Large</title></html>")
+                    self.rfile.read(size)  # it lingers, so that the answer arrives
+                    return
+                body = self.rfile.read(size)
                 service.look()
                 service.gate.wait(PATIENCE)
                 with service.came:
@@ -126,15 +142,21 @@ class FakeService:
                 if answer == "cut":
                     self.close_connection = True
                     return
-                self.send_response(answer)
-                self.send_header("Content-Length", "2")
+                self.answer(answer, b"{}")
+
+            def answer(self, status, content):
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(b"{}")
+                self.wfile.write(content)
 
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 1024  # a burst finds room
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 

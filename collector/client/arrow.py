@@ -6,6 +6,8 @@ import json
 import numbers
 import time
 from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ ARROW = "application/vnd.apache.arrow.stream"
 MAX_REQUEST_BYTES = 64 * 2**20
 
 _ROWS_AT_ONCE = 1_000
+# Of a table whose types are those that Python's values have, as JSON's do; collector.formats.sources reads it.
+_AS_JSON = {"collector.source": "json"}
 # What Arrow raises for values that have no type in common: its own errors are among these.
 _HAS_NO_TYPE = (ValueError, TypeError, NotImplementedError, OverflowError)
 
@@ -48,19 +52,49 @@ def table_of_events(events: Sequence[dict[Any, Any]]) -> pa.Table:
     for name, values in zip(_names(columns), columns.values(), strict=True):
         arrays[name] = _array_of(values)
         _let_others_run()
-    return pa.table(arrays)
+    return pa.table(arrays, metadata=_AS_JSON)
 
 
 def load() -> None:
-    """Import what making tables of events takes, half a second of work: some of it can't be while Python exits."""
-    table_of_events([{"n": 0}])  # Arrow looks at a list with pandas' eyes
+    """Import what making bodies of events takes, half a second of work.
+
+    Some of it can't be while Python exits; and a process that is forked while a thread imports waits for it for ever.
+    """
+    arrow_body(table_of_events([{"n": 0, "s": "\ud800", "m": number} for number in (0, "0")]))
+    import_module("pyarrow.compute")
 
 
-def arrow_bodies(table: pa.Table) -> Iterator[bytes]:
-    """Write a table as one body, or as several if it is large."""
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table that go in one request, unless that is too large for some limit on the way."""
+
+    table: pa.Table
+
+    @property
+    def rows(self) -> int:
+        """How many they are."""
+        return int(self.table.num_rows)
+
+    @property
+    def size(self) -> int:
+        """Their bytes, about."""
+        return int(self.table.nbytes)
+
+    def halves(self) -> tuple[Rows, Rows]:
+        """Return the first half of them, and the others."""
+        half = self.rows // 2
+        return Rows(_compacted(self.table.slice(0, half))), Rows(_compacted(self.table.slice(half)))
+
+    def body(self) -> bytes:
+        """Write them as a body of the media type ``ARROW``."""
+        return arrow_body(self.table)
+
+
+def cut(table: pa.Table) -> Iterator[Rows]:
+    """Cut a table into as many pieces as it takes requests: one, unless it is large."""
     rows = max(1, table.num_rows * MAX_REQUEST_BYTES // max(table.nbytes, 1))
     for start in range(0, max(table.num_rows, 1), rows):
-        yield arrow_body(table.slice(start, rows))
+        yield Rows(table.slice(start, rows))
 
 
 def arrow_body(table: pa.Table) -> bytes:
@@ -101,8 +135,27 @@ def _let_others_run() -> None:
     time.sleep(0)
 
 
+def _compacted(table: pa.Table) -> pa.Table:
+    """Leave out of each dictionary what no row of a slice needs."""
+    import pyarrow as pa
+
+    for number, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(number, field, _with_its_own_dictionary(table.column(number).combine_chunks()))
+    return table
+
+
+def _with_its_own_dictionary(array: pa.DictionaryArray) -> pa.DictionaryArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    used = pc.unique(array.indices).drop_null().sort()
+    indices = pc.index_in(array.indices, used).cast(array.type.index_type)
+    return pa.DictionaryArray.from_arrays(indices, array.dictionary.take(used), ordered=array.type.ordered)
+
+
 def _names(keys: Iterable[Any]) -> list[str]:
-    names = [str(key) for key in keys]
+    names = [_sound(str(key)) for key in keys]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the column '{twice}' is there twice; give each column a name of its own")
@@ -137,4 +190,9 @@ def _text(value: Any) -> str:
     """Write a value as it would come out of JSON, or as Python writes it if JSON has no such thing."""
     plain = value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
     text = json.dumps(plain) if isinstance(plain, bool | int | float | list | dict) else str(plain)
-    return text.encode(errors="backslashreplace").decode()  # half a surrogate pair, as in a file's name, has no UTF-8
+    return _sound(text)
+
+
+def _sound(text: str) -> str:
+    """Put U+FFFD for a half of a surrogate pair that stands alone, as in a text cut in mid-emoji: it has no UTF-8."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import weakref
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,14 +14,14 @@ import anyio.to_thread
 
 from collector.client import arrow
 from collector.client.arrow import ARROW
-from collector.client.buffering import copied, delivery, event_bodies, next_step, tell_lost
+from collector.client.buffering import Deliveries, copied, next_step, tell_lost, written
 from collector.client.requests import Pause
 from collector.errors import CollectorError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from collector.client.buffering import BufferBounds, Delivery, Lost, Sending
+    from collector.client.buffering import BufferBounds, EventRows, Events, Lost, Sending
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +38,13 @@ class AsyncEventBuffer:
 
     def __init__(self, client: _Client, collector_id: str, bounds: BufferBounds, on_lost: Lost | None) -> None:
         self._client = client
+        self._deliveries = Deliveries(collector_id, self._lose)
         self._id = collector_id
         self._bounds = bounds
         self._on_lost = on_lost
         self._is_closed = False
-        self._events: list[dict[str, Any]] = []
+        self._closed = "the buffer is closed"
+        self._events: Events = []
         self._came = anyio.Event()
         self._due = anyio.Event()
         self._settled = anyio.Event()
@@ -60,7 +64,7 @@ class AsyncEventBuffer:
         """
         event = copied(event)
         if self._is_closed:
-            raise RuntimeError("the buffer is closed")
+            raise RuntimeError(self._closed)
         if self.waiting >= self._bounds.max_waiting:
             self.dropped += 1
             return False
@@ -105,13 +109,20 @@ class AsyncEventBuffer:
         self._came.set()
         self._due.set()
 
+    def leave_to_parent(self) -> None:
+        """Take nothing more and have nothing to send: in a forked child, whose event loop is no more than a copy."""
+        self._is_closed = True
+        self._closed = "the buffer belongs to the process that opened it; open one in this process"
+        self._events.clear()
+        self._taken = self._done
+
     async def run(self) -> None:
         """Send what is due until the buffer is closed and empty."""
         while events := await self._next():
             for start in range(0, len(events), self._bounds.max_rows):
                 await self._deliver(events[start : start + self._bounds.max_rows])
 
-    async def _next(self) -> list[dict[str, Any]]:
+    async def _next(self) -> Events:
         await self._came.wait()
         with anyio.move_on_after(self._bounds.max_delay):
             await self._due.wait()
@@ -120,30 +131,38 @@ class AsyncEventBuffer:
             self._came, self._due = anyio.Event(), anyio.Event()
         return events
 
-    async def _deliver(self, events: list[dict[str, Any]]) -> None:
-        try:
-            bodies = await anyio.to_thread.run_sync(event_bodies, events)
-            await self._run(delivery(self._id, bodies))
-        except CollectorError as error:
-            self.refused += len(events)
-            self._problem = self._problem or error
-            tell_lost(self._id, events, error, self._on_lost)
-        else:
-            self.sent += len(events)
-        self._done += len(events)
-        self._settled.set()
-        self._settled = anyio.Event()
+    async def _deliver(self, events: Events) -> None:
+        unwritable: list[tuple[Events, CollectorError]] = []
+        pieces = await anyio.to_thread.run_sync(written, events, lambda *lost: unwritable.append(lost))
+        for lost in unwritable:
+            self._lose(*lost)
+        for rows in pieces:
+            await self._run(rows)
 
-    async def _run(self, steps: Delivery) -> None:
-        problem = None
+    async def _run(self, rows: EventRows) -> None:
+        steps, problem = self._deliveries.deliver(rows), None
         while (step := next_step(steps, problem)) is not None:
             problem = await (anyio.sleep(step.seconds) if isinstance(step, Pause) else self._send(step))
 
+    def _lose(self, events: Events, problem: CollectorError) -> None:
+        self.refused += len(events)
+        self._problem = self._problem or problem
+        tell_lost(self._id, events, problem, self._on_lost)
+        self._settle(len(events))
+
+    def _settle(self, rows: int) -> None:
+        self._done += rows
+        self._settled.set()
+        self._settled = anyio.Event()
+
     async def _send(self, sending: Sending) -> CollectorError | None:
         try:
-            await self._client.send_body(self._id, sending.body, ARROW, sending.key)
+            body = await anyio.to_thread.run_sync(sending.rows.body)
+            await self._client.send_body(self._id, body, ARROW, sending.key)
         except CollectorError as error:
             return error
+        self.sent += sending.rows.rows
+        self._settle(sending.rows.rows)
         return None
 
 
@@ -154,6 +173,7 @@ async def open_buffer(
     """Open a buffer whose sending task ends with the block; see AsyncCollectorClient.buffered."""
     await anyio.to_thread.run_sync(arrow.load)
     buffer = AsyncEventBuffer(client, collector_id, bounds, on_lost)
+    _open_buffers.add(buffer)
     failed: Exception | None = None
     try:
         async with anyio.create_task_group() as tasks:
@@ -168,3 +188,14 @@ async def open_buffer(
             _log.error("%d events of %s are lost: sending them was cancelled", buffer.waiting, collector_id)
     if (problem := failed or buffer.take_problem()) is not None:
         raise problem
+
+
+_open_buffers: weakref.WeakSet[AsyncEventBuffer] = weakref.WeakSet()
+
+
+def _leave_all() -> None:
+    for buffer in list(_open_buffers):
+        buffer.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_all)

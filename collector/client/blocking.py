@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import httpx
 
-from collector.client.arrow import arrow_bodies, arrow_body, table_of
-from collector.client.requests import RETRIES, TIMEOUT, Conversations, Pause, trusted, unreachable
+from collector.client.arrow import arrow_body, cut, table_of
+from collector.client.connecting import AT_ONCE, checked_url, http_options
+from collector.client.requests import MAX_ANSWER_BYTES, RETRIES, TIMEOUT, Conversations, Pause, unavailable
+from collector.errors import UnreadableAnswer
+from collector.web.answers import read
 
 if TYPE_CHECKING:
     import ssl
@@ -26,13 +31,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _Connections(NamedTuple):
+    """Connections, and who may use them next."""
+
+    http: httpx.Client
+    turns: threading.Semaphore
+
+
 class CollectorClient:
-    """Talks to a collector service.
+    """Talks to a collector service. Threads may share it, and so may processes: each has connections of its own.
 
     ``timeout`` is in seconds, for each request; connection errors, 429, 502, 503, 504 and 507 are tried ``retries``
     times more, with pauses that grow. ``verify`` says whom to trust over TLS, as in httpx: a context, or a file with
     the certificates of an authority of one's own. Raises RequestRefused for what the service says no to,
-    ServiceUnavailable when it can't be had, ConfigError if the file can't be used.
+    ServiceUnavailable when it can't be had, ConfigError or BadEnvironment for what can't be used to reach it.
     """
 
     def __init__(
@@ -44,11 +56,15 @@ class CollectorClient:
         retries: int = RETRIES,
         verify: ssl.SSLContext | str | bool = True,
     ) -> None:
-        trust = trusted(verify)
-        self._talk = Conversations(base_url, secret, timeout, retries)
-        self._client = httpx.Client(verify=trust)
-        # A buffer's thread has connections of its own, whatever becomes of these.
-        self._again = partial(CollectorClient, base_url, secret, timeout=timeout, retries=0, verify=trust)
+        url = checked_url(base_url)
+        self._timeout = timeout
+        self._talk = Conversations(url, secret, timeout, retries)
+        self._options = http_options(url, verify)
+        # By process: the answers to another one's requests are not for us.
+        self._connections: dict[int, _Connections] = {}
+        # Made again, for a buffer, whose connections are its own, and where another process gets it.
+        self._again = partial(CollectorClient, base_url, secret, timeout=timeout, verify=verify)
+        self._retries = retries
 
     def create_collector(self, id: str, collector: Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
         """Add or replace a collector; return its config as the service has it."""
@@ -59,7 +75,7 @@ class CollectorClient:
 
         More than 64 MiB go in several requests; if a later one fails, those before it have been kept.
         """
-        return self._run(self._talk.send_bodies(id, arrow_bodies(table_of(data))))
+        return self._run(self._talk.send_rows(id, cut(table_of(data))))
 
     def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool:  # noqa: A002
         """Send events in any form that the service takes, in one request; return whether they are new to it.
@@ -90,7 +106,9 @@ class CollectorClient:
         from collector.client.buffer import EventBuffer
         from collector.client.buffering import BufferBounds
 
-        return EventBuffer(self._again, id, BufferBounds(max_rows, max_delay, max_waiting), when_full, on_lost)
+        return EventBuffer(
+            self._again(retries=0), id, BufferBounds(max_rows, max_delay, max_waiting), when_full, on_lost
+        )
 
     def set_reference(self, id: str, reference: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
         """Set the reference dataset, from the next batch on."""
@@ -126,7 +144,12 @@ class CollectorClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        connections = self._connections.pop(os.getpid(), None)
+        if connections is not None:
+            connections.http.close()
+
+    def __reduce__(self) -> tuple[partial[CollectorClient], tuple[()]]:
+        return partial(self._again, retries=self._retries), ()
 
     def __enter__(self) -> Self:
         return self
@@ -144,13 +167,31 @@ class CollectorClient:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            if isinstance(step, Pause):
+            outcome = None
+            if isinstance(step, httpx.Request):
+                outcome = self._send(step)
+            elif isinstance(step, Pause):
                 time.sleep(step.seconds)
             else:
-                outcome = self._send(step)
+                outcome = step()
 
     def _send(self, request: httpx.Request) -> Outcome:
+        connections = self._open()
         try:
-            return self._client.send(request)
-        except httpx.TransportError as error:
-            return unreachable(request, error)
+            with connections.turns:
+                response = connections.http.send(request, stream=True)
+                try:
+                    return read(response, MAX_ANSWER_BYTES, self._timeout)
+                finally:
+                    response.close()
+        except (httpx.RequestError, UnreadableAnswer) as error:
+            return unavailable(request, error)
+
+    def _open(self) -> _Connections:
+        here = os.getpid()
+        if (connections := self._connections.get(here)) is None:
+            made = _Connections(httpx.Client(**self._options), threading.Semaphore(AT_ONCE))
+            connections = self._connections.setdefault(here, made)  # unless another thread was quicker
+            for other in self._connections.keys() - {here}:
+                self._connections.pop(other, None)
+        return connections

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -16,16 +17,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from collector.client import arrow
 from collector.client.arrow import ARROW
-from collector.client.buffering import copied, delivery, event_bodies, next_step, tell_lost
+from collector.client.buffering import Deliveries, copied, next_step, tell_lost, written
 from collector.client.requests import Pause
 from collector.errors import CollectorError, ServiceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
-    from collector.client.buffering import BufferBounds, Lost, Sending
+    from collector.client.buffering import BufferBounds, EventRows, Events, Lost, Sending
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class EventBuffer:
 
     def __init__(
         self,
-        connect: Callable[[], _Client],
+        client: _Client,
         collector_id: str,
         bounds: BufferBounds,
         when_full: Literal["block", "drop"],
@@ -57,14 +58,16 @@ class EventBuffer:
     ) -> None:
         if when_full not in {"block", "drop"}:
             raise ValueError(f"when_full is 'block' or 'drop', not {when_full!r}")
-        self._connect = connect
+        self._arguments = (client, collector_id, bounds, when_full, on_lost)
+        self._client = client
         self._id = collector_id
+        self._deliveries = Deliveries(collector_id, self._lose)
         self._max_rows = bounds.max_rows
         self._max_delay = bounds.max_delay
         self._max_waiting = bounds.max_waiting
         self._is_blocking = when_full == "block"
         self._on_lost = on_lost
-        self._is_closed = False
+        self._is_closed = self._is_ending = False
         arrow.load()
         self._begin()
         _open_buffers.add(self)
@@ -77,7 +80,7 @@ class EventBuffer:
         self._settled = threading.Condition(self._lock)
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        self._events: list[dict[str, Any]] = []
+        self._events: Events = []
         self._since = 0.0
         self._flush_to = 0
         self._deadline = float("inf")
@@ -132,6 +135,10 @@ class EventBuffer:
         self._close_soon(timeout)
         self._wait_closed()
 
+    def __reduce__(self) -> tuple[type[EventBuffer], tuple[Any, ...]]:
+        """Have another process begin with nothing, as a forked one does."""
+        return EventBuffer, self._arguments
+
     def __enter__(self) -> Self:
         return self
 
@@ -155,11 +162,13 @@ class EventBuffer:
                 self.dropped += 1
                 return False
             self._settled.wait()
-        raise RuntimeError("the buffer is closed")
+        if not self._is_ending:
+            raise RuntimeError("the buffer is closed")
+        return True
 
-    def _close_soon(self, timeout: float) -> None:
+    def _close_soon(self, timeout: float, *, is_ending: bool = False) -> None:
         with self._lock:
-            self._is_closed = True
+            self._is_closed, self._is_ending = True, is_ending
             self._deadline = min(self._deadline, time.monotonic() + timeout)
             self._due.notify()
             self._settled.notify_all()  # who waits for room waits in vain
@@ -187,25 +196,25 @@ class EventBuffer:
     # The thread's side
 
     def _wake(self) -> None:
-        if self._thread is None:
+        if self._is_closed:  # the process ends, and what comes now has no other time to be sent
+            self._work()
+        elif self._thread is None:
             # A daemon: for another, the interpreter waits before it calls what would end it, _close_all.
             thread = threading.Thread(target=self._work, name=f"events of {self._id}", daemon=True)
             with suppress(RuntimeError):  # while the interpreter exits, none may begin
                 thread.start()
                 self._thread = thread
+            _close_all_at_the_end()
         self._due.notify()
 
     def _work(self) -> None:
         """Send what is due until the buffer is closed and empty; for want of a thread, ``close`` does it."""
-        client = None
         while events := self._next():
-            client = client or self._connect()
             for start in range(0, len(events), self._max_rows):
-                self._deliver(client, events[start : start + self._max_rows])
-        if client is not None:
-            client.close()
+                self._deliver(events[start : start + self._max_rows])
+        self._client.close()
 
-    def _next(self) -> list[dict[str, Any]]:
+    def _next(self) -> Events:
         """Wait until what waits is due, and take all of it; nothing once the buffer is closed and empty."""
         with self._lock:
             while not self._is_due():
@@ -222,37 +231,37 @@ class EventBuffer:
         is_old = time.monotonic() >= self._since + self._max_delay
         return is_hurried or is_old or len(self._events) >= self._max_rows
 
-    def _deliver(self, client: _Client, events: list[dict[str, Any]]) -> None:
-        problem = self._problem_with(client, events)
-        if problem is not None:
-            tell_lost(self._id, events, problem, self._on_lost)
+    def _deliver(self, events: Events) -> None:
+        for rows in written(events, self._lose):
+            self._run(rows)
+
+    def _run(self, rows: EventRows) -> None:
+        steps, problem = self._deliveries.deliver(rows), None
+        while (step := next_step(steps, problem)) is not None:
+            problem = self._pause(step.seconds, problem) if isinstance(step, Pause) else self._send(step)
+
+    def _lose(self, events: Events, problem: CollectorError) -> None:
+        tell_lost(self._id, events, problem, self._on_lost)
         with self._lock:
-            self._done += len(events)
-            if problem is None:
-                self.sent += len(events)
-            elif isinstance(problem, ServiceUnavailable):
+            if isinstance(problem, ServiceUnavailable):
                 self.dropped += len(events)
             else:
                 self.refused += len(events)
             self._problem = self._problem or problem
-            self._settled.notify_all()
+            self._settle(len(events))
 
-    def _problem_with(self, client: _Client, events: list[dict[str, Any]]) -> CollectorError | None:
-        """Send events, however long it takes, and return what is wrong with them if they are refused."""
-        problem = None
+    def _settle(self, rows: int) -> None:
+        self._done += rows
+        self._settled.notify_all()
+
+    def _send(self, sending: Sending) -> CollectorError | None:
         try:
-            steps = delivery(self._id, event_bodies(events))
-            while (step := next_step(steps, problem)) is not None:
-                problem = self._pause(step.seconds, problem) if isinstance(step, Pause) else self._send(client, step)
+            self._client.send_body(self._id, sending.rows.body(), ARROW, sending.key)
         except CollectorError as error:
             return error
-        return None
-
-    def _send(self, client: _Client, sending: Sending) -> CollectorError | None:
-        try:
-            client.send_body(self._id, sending.body, ARROW, sending.key)
-        except CollectorError as error:
-            return error
+        with self._lock:
+            self.sent += sending.rows.rows
+            self._settle(sending.rows.rows)
         return None
 
     def _pause(self, seconds: float, problem: CollectorError | None) -> CollectorError | None:
@@ -270,13 +279,13 @@ _open_buffers: weakref.WeakSet[EventBuffer] = weakref.WeakSet()
 
 
 def _close_all() -> None:
-    """Send what waits when the interpreter ends; daemon threads run until after that."""
+    """Send what waits when the process ends; daemon threads run until after that."""
     buffers = list(_open_buffers)
     for buffer in buffers:
-        buffer._close_soon(EXIT_TIMEOUT)  # noqa: SLF001
+        buffer._close_soon(EXIT_TIMEOUT, is_ending=True)  # noqa: SLF001
     for buffer in buffers:
         with suppress(CollectorError):  # it is logged
-            buffer.close()
+            buffer._wait_closed()  # noqa: SLF001
 
 
 def _begin_all() -> None:
@@ -284,5 +293,22 @@ def _begin_all() -> None:
         buffer._begin()  # noqa: SLF001
 
 
+def _close_all_at_the_end() -> None:
+    """Have a child of multiprocessing, or of billiard, Celery's, send what waits: such a one ends without ``atexit``.
+
+    It forgets what was registered before it runs, but for what is registered again.
+    """
+    for name in ("multiprocessing.util", "billiard.util"):
+        if (util := sys.modules.get(name)) is not None:
+            _finalize(util)
+            util.register_after_fork(util, _finalize)
+
+
+def _finalize(util: Any) -> None:
+    util.Finalize(None, _close_all, exitpriority=_LAST)
+
+
+# As what removes temporary directories: after all else that ends, and may have sent events.
+_LAST = -100
 atexit.register(_close_all)
 os.register_at_fork(after_in_child=_begin_all)

@@ -6,14 +6,15 @@ import logging
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
-from collector.client.arrow import arrow_bodies, table_of_events
+from collector.client.arrow import Rows, table_of_events
+from collector.client.halving import Halving, Passage
 from collector.client.requests import Pause, pause_after
-from collector.errors import BadBody, CollectorError, ServiceUnavailable
+from collector.errors import BadBody, CollectorError, RequestRefused, ServiceUnavailable
 
-Lost = Callable[[list[dict[str, Any]], CollectorError], None]
+Events = list[dict[str, Any]]
+Lost = Callable[[Events, CollectorError], None]
 
 _log = logging.getLogger(__name__)
 
@@ -35,34 +36,93 @@ class BufferBounds:
 
 
 @dataclass(frozen=True)
-class Sending:
-    """A body that is to be sent under a key."""
+class EventRows(Rows):
+    """Events, and the rows of a table that they are."""
 
-    body: bytes
+    events: Events
+
+    def halves(self) -> tuple[EventRows, EventRows]:
+        """Return the first half of them, and the others."""
+        first, second = super().halves()
+        half = first.rows
+        return EventRows(first.table, self.events[:half]), EventRows(second.table, self.events[half:])
+
+    def without(self, columns: set[str]) -> tuple[EventRows, Events]:
+        """Return the rows of the events that have none of these columns, and the other events."""
+        kept = [n for n, event in enumerate(self.events) if columns.isdisjoint(map(str, event))]
+        others = set(range(self.rows)).difference(kept)
+        names = [name for name in self.table.column_names if name not in columns]
+        table = self.table.select(names).filter([n not in others for n in range(self.rows)])
+        return EventRows(table, [self.events[n] for n in kept]), [self.events[n] for n in sorted(others)]
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Rows that are to be sent under a key."""
+
+    rows: EventRows
     key: str
 
 
-# Each step is done by a buffer, which sends in what is wrong, if anything is; so does the whole.
+# Each step is done by a buffer, which sends in what is wrong, if anything is.
 Delivery = Generator[Sending | Pause, CollectorError | None, None]
 
 
-def delivery(collector_id: str, bodies: list[bytes]) -> Delivery:
-    """Send the bodies of some events, however long it takes; raise what is wrong with them if they are refused.
+def written(events: Events, lose: Lost) -> list[EventRows]:
+    """Put events into tables: into one, but for those that can't be written; ``lose`` is told of these."""
+    if not events:
+        return []
+    try:
+        return [EventRows(table_of_events(events), events)]
+    except Exception as error:  # noqa: BLE001  (a value of the caller's may raise anything when it is written)
+        if len(events) > 1:
+            half = len(events) // 2
+            return written(events[:half], lose) + written(events[half:], lose)
+        problem = BadBody(f"the event can't be put into a table: {error!r}")
+        problem.__cause__ = error
+        lose(events, problem)
+        return []
 
-    If the service is away, each pause may be answered with its error: then it is raised, and not asked again.
-    """
-    for body in bodies:
-        sending = Sending(body, str(uuid.uuid4()))
-        for attempt in count():
-            problem = yield sending
-            if problem is None:
-                break
-            if not isinstance(problem, ServiceUnavailable):
-                raise problem
+
+class Deliveries:
+    """How the events of one buffer are sent, however long it takes."""
+
+    def __init__(self, collector_id: str, lose: Lost) -> None:
+        self._id = collector_id
+        self._lose = lose
+        self._passage = Passage()
+
+    def deliver(self, rows: EventRows) -> Delivery:
+        """Send events; what is too large goes in halves, and what is refused is lost.
+
+        If the service is away, a pause may be answered with its error: then they are given up.
+        """
+        halving = Halving(rows, str(uuid.uuid4()), self._passage)
+        for piece, key in halving:
+            problem = yield from self._send(Sending(piece, key))
+            if problem is None or halving.halves_after(problem):
+                continue
+            yield from self._go_on(piece, problem)
+
+    def _go_on(self, rows: EventRows, problem: CollectorError) -> Delivery:
+        """Lose what is refused: events with columns that the collector has no room for, if that is why, or all."""
+        new_columns = problem.new_columns if isinstance(problem, RequestRefused) else ()
+        rest, lost = rows.without(set(new_columns))
+        if not lost or not rest.events:
+            self._lose(rows.events, problem)
+        else:
+            self._lose(lost, problem)
+            yield from self.deliver(rest)
+
+    def _send(self, sending: Sending) -> Generator[Sending | Pause, CollectorError | None, CollectorError | None]:
+        attempt = 0
+        while isinstance(problem := (yield sending), ServiceUnavailable):
             if attempt == 0:
-                _log.warning("%s; events of %s wait", problem, collector_id)
+                _log.warning("%s; events of %s wait", problem, self._id)
             if (given_up := (yield Pause(pause_after(min(attempt, _MOST_DOUBLINGS), problem)))) is not None:
-                raise given_up
+                return given_up
+            attempt += 1
+        return problem
 
 
 def next_step(steps: Delivery, problem: CollectorError | None) -> Sending | Pause | None:
@@ -81,15 +141,7 @@ def copied(event: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-def event_bodies(events: list[dict[str, Any]]) -> list[bytes]:
-    """Write events as bodies; raise BadBody if they can't be."""
-    try:
-        return list(arrow_bodies(table_of_events(events)))
-    except Exception as error:  # a value of the caller's may raise anything when it is written
-        raise BadBody(f"the events can't be put into a table: {error!r}") from error
-
-
-def tell_lost(collector_id: str, events: list[dict[str, Any]], problem: CollectorError, on_lost: Lost | None) -> None:
+def tell_lost(collector_id: str, events: Events, problem: CollectorError, on_lost: Lost | None) -> None:
     """Tell the log and the caller of events that are lost."""
     _log.error("%d events of %s are lost: %s", len(events), collector_id, problem)
     if on_lost is not None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import asyncio
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
 import httpx
 
-from collector.client.arrow import arrow_bodies, arrow_body, table_of
-from collector.client.requests import RETRIES, TIMEOUT, Conversations, Pause, trusted, unreachable
+from collector.client.arrow import arrow_body, cut, table_of
+from collector.client.connecting import AT_ONCE, checked_url, http_options
+from collector.client.requests import MAX_ANSWER_BYTES, RETRIES, TIMEOUT, Conversations, Pause, unavailable
+from collector.errors import UnreadableAnswer
+from collector.web.answers import aread
 
 if TYPE_CHECKING:
     import ssl
@@ -27,8 +33,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _Connections(NamedTuple):
+    """Connections, and who may use them next."""
+
+    http: httpx.AsyncClient
+    turns: anyio.Semaphore
+
+
 class AsyncCollectorClient:
-    """Talks to a collector service from trio or asyncio; like CollectorClient."""
+    """Talks to a collector service from trio or asyncio; like CollectorClient. Any number of tasks may send at once."""
 
     def __init__(
         self,
@@ -39,8 +52,13 @@ class AsyncCollectorClient:
         retries: int = RETRIES,
         verify: ssl.SSLContext | str | bool = True,
     ) -> None:
-        self._talk = Conversations(base_url, secret, timeout, retries)
-        self._client = httpx.AsyncClient(verify=trusted(verify))
+        url = checked_url(base_url)
+        self._timeout = timeout
+        self._talk = Conversations(url, secret, timeout, retries)
+        self._options = http_options(url, verify)
+        # By process and event loop: the answers to another one's requests are not for us.
+        self._connections: dict[tuple[int, object], _Connections] = {}
+        self._again = partial(AsyncCollectorClient, base_url, secret, timeout=timeout, retries=retries, verify=verify)
 
     async def create_collector(self, id: str, collector: Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
         """Add or replace a collector; return its config as the service has it."""
@@ -52,8 +70,8 @@ class AsyncCollectorClient:
         More than 64 MiB go in several requests; if a later one fails, those before it have been kept.
         Cancellation: what was sent before it may have been kept.
         """
-        bodies = await anyio.to_thread.run_sync(lambda: list(arrow_bodies(table_of(data))))
-        return await self._run(self._talk.send_bodies(id, bodies))
+        table = await anyio.to_thread.run_sync(table_of, data)
+        return await self._run(self._talk.send_rows(id, cut(table)))
 
     async def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool:  # noqa: A002
         """Send events in any form that the service takes, in one request; return whether they are new to it.
@@ -119,7 +137,12 @@ class AsyncCollectorClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        connections = self._connections.pop(_here(), None)
+        if connections is not None:
+            await connections.http.aclose()
+
+    def __reduce__(self) -> tuple[partial[AsyncCollectorClient], tuple[()]]:
+        return self._again, ()
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,10 +160,42 @@ class AsyncCollectorClient:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            outcome = await (anyio.sleep(step.seconds) if isinstance(step, Pause) else self._send(step))
+            outcome = None
+            if isinstance(step, httpx.Request):
+                outcome = await self._send(step)
+            elif isinstance(step, Pause):
+                await anyio.sleep(step.seconds)
+            else:
+                outcome = await anyio.to_thread.run_sync(step)
 
     async def _send(self, request: httpx.Request) -> Outcome:
+        connections = self._open()
         try:
-            return await self._client.send(request)
-        except httpx.TransportError as error:
-            return unreachable(request, error)
+            async with connections.turns:
+                response = await connections.http.send(request, stream=True)
+                try:
+                    with anyio.fail_after(self._timeout):
+                        return await aread(response, MAX_ANSWER_BYTES)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            return unavailable(request, UnreadableAnswer(f"its answer didn't end within {self._timeout:g} s"))
+        except (httpx.RequestError, UnreadableAnswer) as error:
+            return unavailable(request, error)
+
+    def _open(self) -> _Connections:
+        here = _here()
+        if (connections := self._connections.get(here)) is None:
+            connections = _Connections(httpx.AsyncClient(**self._options), anyio.Semaphore(AT_ONCE))
+            self._connections = {here: connections}
+        return connections
+
+
+def _here() -> tuple[int, object]:
+    """Return which process and event loop this is."""
+    try:
+        return os.getpid(), asyncio.get_running_loop()
+    except RuntimeError:
+        import trio
+
+        return os.getpid(), trio.lowlevel.current_trio_token()

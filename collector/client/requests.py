@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import math
 import random
-import ssl
+import re
 import uuid
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
 
-from collector.client.arrow import ARROW
-from collector.errors import ConfigError, RequestRefused, ServiceUnavailable
+from collector.client.arrow import ARROW, Rows
+from collector.client.connecting import secret_header
+from collector.client.halving import Halving, Passage
+from collector.errors import RequestRefused, ServiceUnavailable, UnreadableAnswer
+from collector.web.answers import AS_IS, json_of
 
 T = TypeVar("T")
 
@@ -26,7 +29,10 @@ TIMEOUT = 30.0
 RETRIES = 5
 # Creating a collector waits until Evidently is loaded, 6 to 13 s after the service's start, and has checked the report.
 CREATE_TIMEOUT = 120.0
-_WORTH_ASKING_AGAIN = frozenset({429, 502, 503, 504, 507})  # 502 and 504: a proxy's, before a service that restarts
+# Of an answer; the longest, of a service with thousands of collectors, has some megabytes.
+MAX_ANSWER_BYTES = 64 * 2**20
+# 408: the body came too slowly. 502 and 504: a proxy's, before a service that restarts.
+_WORTH_ASKING_AGAIN = frozenset({408, 429, 502, 503, 504, 507})
 
 
 class Config(Protocol):
@@ -42,19 +48,22 @@ class Pause:
     seconds: float
 
 
-# Each step is done by a client, which sends its outcome in. What is returned is what the client's caller wants.
-Outcome = httpx.Response | ServiceUnavailable | None
-Steps = Generator[httpx.Request | Pause, Outcome, T]
+# Each step is done by a client, which sends its outcome in: the answer to a request, or what a call that takes its time
+# has written. What is returned is what the client's caller wants.
+Step = httpx.Request | Pause | Callable[[], bytes]
+Outcome = httpx.Response | ServiceUnavailable | bytes | None
+Steps = Generator[Step, Outcome, T]
 
 
 class Conversations:
     """What a client says to its service; each request is tried ``retries`` times more."""
 
-    def __init__(self, base_url: str, secret: str | None, timeout: float, retries: int) -> None:
-        self._url = base_url.strip().removeprefix("<").removesuffix(">").rstrip("/")  # <…> as in the original's docs
-        self._headers = {} if secret is None else {"evidently-secret": secret}
+    def __init__(self, url: str, secret: str | None, timeout: float, retries: int) -> None:
+        self._url = url
+        self._headers = AS_IS | secret_header(secret)
         self._timeout = timeout
         self._retries = retries
+        self._passage = Passage()
 
     def ask(self, kind: type[T], method: str, *path: str) -> Steps[T]:
         """Send a request without a body; return the JSON of its answer, which is of this kind."""
@@ -71,17 +80,25 @@ class Conversations:
         """Set the reference dataset."""
         return self._ask(dict, self._request("POST", (collector_id, "reference"), body, {"Content-Type": ARROW}))
 
-    def send_bodies(self, collector_id: str, bodies: Iterable[bytes]) -> Steps[dict[str, Any]]:
-        """Send the Arrow bodies of some events."""
-        for body in bodies:
-            yield from self.send_body(collector_id, body, ARROW, str(uuid.uuid4()))
+    def send_rows(self, collector_id: str, pieces: Iterable[Rows]) -> Steps[dict[str, Any]]:
+        """Send events; what is too large for the way goes in halves."""
+        for piece in pieces:
+            halving = Halving(piece, str(uuid.uuid4()), self._passage)
+            for rows, key in halving:
+                body = yield rows.body
+                try:
+                    yield from self.send_body(collector_id, cast("bytes", body), ARROW, key)
+                except RequestRefused as error:
+                    if not halving.halves_after(error):
+                        raise
         return {}
 
     def send_body(self, collector_id: str, body: bytes, media_type: str, idempotency_key: str) -> Steps[bool]:
         """Send events; return whether they are new: those that a lost answer of this very call told of are."""
         headers = {"Content-Type": media_type, "Idempotency-Key": idempotency_key}
         response, is_repeated = yield from self._exchange(self._request("POST", (collector_id, "data"), body, headers))
-        _content(response)
+        if response.is_error:
+            raise _refused(response)
         return is_repeated or "Idempotent-Replayed" not in response.headers
 
     def _request(
@@ -92,52 +109,45 @@ class Conversations:
         headers: dict[str, str] | None = None,
         timeout: float | None = None,
     ) -> httpx.Request:
-        url = "/".join((self._url, *(quote(part, safe="") for part in path))) if path else f"{self._url}/"
+        url = (
+            "/".join((self._url, *(quote(part, safe="", errors="surrogatepass") for part in path)))
+            if path
+            else f"{self._url}/"
+        )
         patience = {"timeout": httpx.Timeout(timeout or self._timeout).as_dict()}
         return httpx.Request(method, url, headers=self._headers | (headers or {}), content=body, extensions=patience)
 
     def _ask(self, kind: type[T], request: httpx.Request) -> Steps[T]:
         response, is_repeated = yield from self._exchange(request)
-        if is_repeated and request.method == "DELETE" and response.status_code == 404:
-            content: Any = {"rows_dropped": None}  # the first try has deleted it; how many rows went, its answer said
-        else:
-            content = _content(response)
+        content: Any = _content(response)
+        if response.status_code == 404 and is_repeated and request.method == "DELETE":
+            content = {"rows_dropped": None}  # the first try has deleted it; how many rows went, its answer said
+        elif response.is_error:
+            raise _refused(response)
         if not isinstance(content, kind):
-            raise RequestRefused(response.status_code, f"{request.url} answers, but is no collector service")
+            raise _no_collector(response)
         return content
 
     def _exchange(self, request: httpx.Request) -> Steps[tuple[httpx.Response, bool]]:
-        """Return the service's answer, and whether it was asked more than once."""
+        """Return a service's answer, and whether it was asked more than once."""
         for attempt in range(self._retries + 1):
             outcome = yield request
             if isinstance(outcome, httpx.Response):
-                if outcome.status_code not in _WORTH_ASKING_AGAIN:
+                if (found := _problem_with(outcome)) is None:
                     return outcome, attempt > 0
-                problem = _asked_to_wait(outcome)
-            elif outcome is not None:
-                problem = outcome
+                outcome = found
+            problem = cast("ServiceUnavailable", outcome)
             if attempt < self._retries:
                 yield Pause(pause_after(attempt, problem))
         raise problem
 
 
-def trusted(verify: ssl.SSLContext | str | bool) -> ssl.SSLContext | bool:  # noqa: FBT001  (as in httpx)
-    """Return whom to trust, read from a file if it is one; raise ConfigError if it holds no certificates."""
-    if not isinstance(verify, str):
-        return verify
-    try:
-        return ssl.create_default_context(cafile=verify)
-    except OSError as error:
-        problem = f"no certificates can be read from it: {error.strerror or error}"
-        raise ConfigError.at(problem, source=verify) from error
-
-
-def unreachable(request: httpx.Request, error: httpx.TransportError) -> ServiceUnavailable:
-    """Say that a service can't be reached, and why."""
-    url = request.url
-    unavailable = ServiceUnavailable(f"{url.scheme}://{url.netloc.decode()} can't be reached: {_reason(error)}")
-    unavailable.__cause__ = error
-    return unavailable
+def unavailable(request: httpx.Request, error: httpx.RequestError | UnreadableAnswer) -> ServiceUnavailable:
+    """Say what keeps a service's answer from us."""
+    said = f": {error}" if isinstance(error, UnreadableAnswer) else f" can't be reached: {_reason(error)}"
+    problem = ServiceUnavailable(f"{request.url.scheme}://{request.url.netloc.decode()}{said}")
+    problem.__cause__ = error
+    return problem
 
 
 def pause_after(attempt: int, problem: ServiceUnavailable) -> float:
@@ -145,28 +155,57 @@ def pause_after(attempt: int, problem: ServiceUnavailable) -> float:
     return max(problem.retry_after, 0.2 * math.pow(2, attempt) * random.uniform(0.5, 1))  # noqa: S311
 
 
+def _problem_with(response: httpx.Response) -> ServiceUnavailable | None:
+    """Say why asking again may help; what no collector answers, such as a page of a proxy's, has kept nothing."""
+    if response.status_code in _WORTH_ASKING_AGAIN:
+        after = response.headers.get("Retry-After", "")
+        said = f"{_place(response)} answered {response.status_code}: {_detail(response)}"
+        return ServiceUnavailable(said, float(after) if after.isdecimal() else 0.0)
+    if response.is_redirect:
+        leads_to = response.headers["Location"]
+        return ServiceUnavailable(f"{_place(response)} leads to {leads_to}; give the address that answers itself")
+    return None if response.is_error or isinstance(_content(response), dict | list) else _no_collector(response)
+
+
+def _refused(response: httpx.Response) -> RequestRefused:
+    content = _content(response)
+    new_columns = content.get("new_columns") if isinstance(content, dict) else None
+    return RequestRefused(response.status_code, _detail(response), new_columns if isinstance(new_columns, list) else ())
+
+
 def _content(response: httpx.Response) -> Any:
-    if response.status_code >= 400:
-        raise RequestRefused(response.status_code, _detail(response))
-    return response.json()
+    try:
+        return json_of(response)
+    except ValueError:
+        return None
 
 
 def _detail(response: httpx.Response) -> str:
-    try:
-        return str(response.json()["detail"])
-    except (ValueError, KeyError, TypeError):  # a proxy's page, not ours
-        return response.text[:300]
+    content = _content(response)
+    if isinstance(content, dict) and "detail" in content:
+        return str(content["detail"])
+    title = re.search(
+        r"<title>(.*?)</title>", response.text, re.DOTALL | re.IGNORECASE
+    )  # a page of a proxy's, not ours
+    return " ".join((title[1] if title else response.text).split())[:300]
+
+
+def _no_collector(response: httpx.Response) -> ServiceUnavailable:
+    return ServiceUnavailable(f"{_place(response)} answered {response.status_code}, but not as a collector does")
+
+
+def _place(response: httpx.Response) -> str:
+    url = response.request.url
+    return f"{url.scheme}://{url.netloc.decode()}{url.raw_path.decode()}"
 
 
 def _reason(error: BaseException) -> str:
     """Return the first words in a chain of errors: on trio, httpx has none for a certificate that isn't trusted."""
     cause = error.__cause__ or error.__context__
+    if isinstance(error, httpx.TimeoutException):
+        return "it didn't answer in time"
+    if isinstance(error, BaseExceptionGroup):
+        return _reason(error.exceptions[0])
     if not str(error) and cause is not None:
         return _reason(cause)
     return str(error) or type(error).__name__
-
-
-def _asked_to_wait(response: httpx.Response) -> ServiceUnavailable:
-    after = response.headers.get("Retry-After", "")
-    message = f"{response.url} answered {response.status_code}: {_detail(response)}"
-    return ServiceUnavailable(message, float(after) if after.isdigit() else 0.0)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from collector.client import CollectorClient
+from collector.client.connecting import checked_url
 from collector.commands.options import read_secret
-from collector.errors import CommandError, RequestRefused, ServiceUnavailable
+from collector.errors import CommandError, ConfigError, RequestRefused, ServiceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,19 +33,20 @@ class Service:
     @contextmanager
     def open(self, retries: int = RETRIES) -> Iterator[CollectorClient]:
         """Open a client whose errors are CommandErrors."""
-        with _translated(self.url), self._client(retries) as client:
+        with _translated(), self._client(retries) as client:
             yield client
 
     def _client(self, retries: int) -> CollectorClient:
-        address = httpx.URL(self.url)
-        if address.scheme not in {"http", "https"} or not address.host:
-            raise CommandError(f"'{self.url}' is no address of a service", "write it as --url http://HOST:PORT")
+        try:
+            checked_url(self.url)
+        except ConfigError as error:
+            raise CommandError(str(error), "write it as --url http://HOST:PORT") from error
         secret = read_secret(self.secret, self.secret_file)
         return CollectorClient(self.url, secret, retries=retries, verify=self.cafile or True)
 
 
 def choose_collector(status: dict[str, Any], collector_id: str | None) -> dict[str, Any]:
-    """Give the status of the collector that is meant, which may be left open where there is only one."""
+    """Return the status of the collector that is meant, which may be left open where there is only one."""
     at_work = [one for one in status["collectors"] if one["state"] != "retired"]
     collectors: dict[str, dict[str, Any]] = {one["id"]: one for one in at_work}
     if collector_id is None and len(collectors) == 1:
@@ -62,11 +64,9 @@ def _listed(names: list[str]) -> str:
 
 
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
+def _translated() -> Iterator[None]:
     try:
         yield
-    except httpx.InvalidURL as error:
-        raise CommandError(f"'{url}' is no address: {error}", "write it as --url http://HOST:PORT") from error
     except ServiceUnavailable as error:
         raise CommandError(str(error), _about_silence(error)) from error
     except RequestRefused as error:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from collector.client import arrow as tables
-from collector.client.arrow import ARROW, arrow_bodies, arrow_body, table_of, table_of_events
+from collector.client.arrow import ARROW, Rows, arrow_body, cut, table_of, table_of_events
+from collector.formats.sources import JSON, TYPED, sent_as
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 VALUES = {
@@ -68,7 +69,30 @@ def test_a_body_is_the_table():
     assert ARROW == "application/vnd.apache.arrow.stream"
 
 
-def test_a_large_table_is_several_bodies(monkeypatch):
+def test_a_large_table_is_several_pieces(monkeypatch):
     monkeypatch.setattr(tables, "MAX_REQUEST_BYTES", 80)  # ten 64-bit integers
-    bodies = list(arrow_bodies(pa.table({"n": range(25)})))
-    assert [pa.ipc.open_stream(body).read_all().num_rows for body in bodies] == [10, 10, 5]
+    assert [piece.rows for piece in cut(pa.table({"n": range(25)}))] == [10, 10, 5]
+
+
+def test_halves_of_a_table_have_its_types_and_of_a_dictionary_only_what_they_need():
+    colours = pd.Categorical(["red", None, "blue", "blue"], ["green", "blue", "red"], ordered=True)
+    table = table_of(pd.DataFrame({"n": [1, 2, 3, 4], "colour": colours}))
+    first, second = Rows(table).halves()
+    assert first.table.schema == second.table.schema == table.schema
+    assert (first.table["colour"].to_pylist(), second.table["colour"].to_pylist()) == (["red", None], ["blue"] * 2)
+    assert second.table["colour"].chunk(0).dictionary.to_pylist() == ["blue"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"), [("cut \ud83d", "cut \ufffd"), ("\ud83d\ude00", "\N{GRINNING FACE}"), ("ÄÖ 漢字", "ÄÖ 漢字")]
+)
+def test_half_a_surrogate_pair_goes_as_the_replacement_character(text, sent):
+    """As JavaScript leaves one that cuts a text in the midst of an emoji; in a name, too."""
+    assert table_of_events([{text: text}, {text: "b"}]).to_pydict() == {sent: [sent, "b"]}
+    assert table_of(pd.DataFrame({"q": pd.Series([text, "b"], dtype=object)})).to_pydict() == {"q": [sent, "b"]}
+
+
+def test_events_say_that_their_types_are_those_of_plain_values():
+    """A frame's were chosen by whoever made it."""
+    assert sent_as(table_of_events([{"n": 1}]).schema) == JSON
+    assert sent_as(table_of(pd.DataFrame({"n": [1]})).schema) == TYPED

@@ -13,6 +13,8 @@ from collector.client import CollectorClient
 from collector.client import requests as module
 from collector.errors import BadBody, RequestRefused, ServiceUnavailable
 
+from .processes import run as program_run
+
 NEVER = 3600.0
 
 
@@ -255,7 +257,7 @@ def test_closing_does_not_wait_for_ever_for_a_service_that_is_not_there():
             events.close(timeout=0.1)
 
 
-# Processes
+# The interpreter's end
 
 
 def run(script, service):
@@ -359,3 +361,199 @@ assert statuses == [0] * 2, statuses
 """
     run(script, service)
     assert sum(service.numbers()) == 2
+
+
+def test_events_are_sent_that_come_after_the_buffer_closed_at_the_end(service):
+    """From an atexit function that was registered before the buffers' own."""
+    script = """
+import atexit
+atexit.register(lambda: [events.send({'n': number}) for number in range(3)])
+events = client.buffered('main', max_delay=3600)
+events.send({'n': -1})
+"""
+    run(script, service)
+    assert sorted(service.numbers()) == [-1, 0, 1, 2]
+
+
+# Processes
+
+SENDING = """
+def send(number, events):
+    for n in range(number, number + 1000):
+        events.send({"n": n})
+
+def own(number):
+    send(number, CollectorClient(URL).buffered("main", max_delay=3600))
+
+def inherited(number):
+    send(number, events)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_what_waits_in_a_child_of_multiprocessing_is_sent_at_its_end(service, tmp_path, method):
+    """Such a child ends without ``atexit``. Its buffer is its own, its parent's, or one that was handed to it."""
+    program = """
+events = CollectorClient(URL).buffered("main", max_delay=3600)
+if __name__ == "__main__":
+    context = mp.get_context(sys.argv[1])
+    if sys.argv[1] == "forkserver":
+        context.set_forkserver_preload(["__main__"])
+    send(0, events)
+    work = [(own, (1000,)), (inherited, (2000,)), (send, (3000, events))]
+    children = [context.Process(target=target, args=args) for target, args in work]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0, 0]
+"""
+    program_run(tmp_path / "program.py", SENDING + program, service, method)
+    assert sorted(service.numbers()) == list(range(4000))
+
+
+def test_what_waits_in_workers_of_pools_is_sent_at_their_end(service, tmp_path):
+    program = """
+from concurrent.futures import ProcessPoolExecutor
+events = CollectorClient(URL).buffered("main", max_delay=3600)
+if __name__ == "__main__":
+    with ProcessPoolExecutor(2, mp.get_context("fork")) as executor:
+        list(executor.map(inherited, range(0, 4000, 1000)))
+    pool = mp.get_context("fork").Pool(2)
+    pool.map(inherited, range(4000, 8000, 1000))
+    pool.close()
+    pool.join()
+"""
+    program_run(tmp_path / "program.py", SENDING + program, service)
+    assert sorted(service.numbers()) == list(range(8000))
+
+
+def test_a_child_that_fails_or_exits_sends_what_waits(service, tmp_path):
+    program = """
+def fail(number):
+    own(number)
+    if number:
+        sys.exit(7)
+    raise ZeroDivisionError
+
+if __name__ == "__main__":
+    children = [mp.get_context("fork").Process(target=fail, args=(number,)) for number in (0, 1000)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [1, 7]
+"""
+    program_run(tmp_path / "program.py", SENDING + program, service)
+    assert sorted(service.numbers()) == list(range(2000))
+
+
+def test_what_another_thread_sends_after_a_childs_function_is_over_is_sent(service, tmp_path):
+    program = """
+import threading
+events = CollectorClient(URL).buffered("main", max_delay=3600)
+def work():
+    send(0, events)
+    threading.Thread(target=late).start()
+
+def late():
+    import collector.client.buffer as module
+    while not events._is_ending:
+        pass
+    for n in range(1000, 1010):
+        events.send({"n": n})
+
+if __name__ == "__main__":
+    child = mp.get_context("fork").Process(target=work)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+"""
+    program_run(tmp_path / "program.py", SENDING + program, service)
+    assert sorted(service.numbers()) == list(range(1010))
+
+
+def test_preforked_workers_send_their_own_events_until_a_signal_ends_them(service, tmp_path):
+    """As those of gunicorn --preload do, whose parent has sent before, and sends on."""
+    program = """
+events = CollectorClient(URL).buffered("main", max_rows=10, max_delay=0.01)
+send(0, events)
+workers = []
+for number in (1000, 2000):
+    ready, told = os.pipe()
+    workers.append(os.fork())
+    if not workers[-1]:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        send(number, events)
+        os.write(told, b"1")
+        signal.pause()
+    os.read(ready, 1)
+send(3000, events)
+for worker in workers:
+    os.kill(worker, signal.SIGTERM)
+assert [os.waitpid(worker, 0)[1] for worker in workers] == [0, 0]
+"""
+    program_run(tmp_path / "program.py", SENDING + program, service)
+    assert sorted(service.numbers()) == list(range(4000))
+
+
+def test_celerys_workers_send_what_waits_at_their_end(service, tmp_path):
+    """Those of billiard, which is Celery's multiprocessing."""
+    pytest.importorskip("billiard")
+    program = """
+import billiard
+events = CollectorClient(URL).buffered("main", max_delay=3600)
+if __name__ == "__main__":
+    children = [billiard.Process(target=work, args=(number,)) for work, number in ((own, 0), (inherited, 1000))]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0]
+"""
+    program_run(tmp_path / "program.py", SENDING + program, service)
+    assert sorted(service.numbers()) == list(range(2000))
+
+
+def test_a_child_tells_of_what_it_could_not_send(tmp_path):
+    nobody = FakeService()
+    nobody.server.server_close()
+    program = """
+import collector.client.buffer
+collector.client.buffer.EXIT_TIMEOUT = 0.1
+if __name__ == "__main__":
+    child = mp.get_context("fork").Process(target=own, args=(0,))
+    child.start()
+    child.join()
+"""
+    assert "1000 events of main are lost" in program_run(tmp_path / "program.py", SENDING + program, nobody)
+
+
+# What is too large for the way
+
+
+def test_behind_a_limit_of_a_proxy_all_events_arrive_once(service, client):
+    service.max_bytes = 20_000
+    with client.buffered("main", max_rows=5_000, max_delay=NEVER) as events:
+        for number in range(20_000):
+            events.send({"n": number, "text": "x" * 10})
+    assert service.numbers() == list(range(20_000))
+    assert (events.sent, events.refused) == (20_000, 0)
+    refusals = [answer for *_, answer in service.requests].count(413)
+    assert refusals < 5  # the size that passed is kept
+    assert len({key for _, _, key, answer in service.requests if answer == 201}) == len(service.batches())
+
+
+def test_an_event_that_is_too_large_alone_is_lost_alone_and_told_in_words(service, client):
+    service.max_bytes = 5_000
+    lost = []
+    with client.buffered(
+        "main", max_delay=NEVER, on_lost=lambda some, error: lost.append((some, str(error)))
+    ) as events:
+        for number in range(100):
+            events.send({"n": number, "text": "x" * (9_000 if number == 50 else 9)})
+        with pytest.raises(RequestRefused, match="413: 413 Request Entity Too Large"):
+            events.flush()
+    assert service.numbers() == [number for number in range(100) if number != 50]
+    assert [event["n"] for some, _ in lost for event in some] == [50]
+    assert (events.sent, events.refused) == (99, 1)

@@ -32,7 +32,7 @@ class FakeServer:
         if isinstance(answer, Exception):
             raise answer
         # An httpx.Response is read once.
-        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
 
     def tables(self):
         return [pa.ipc.open_stream(request.content).read_all() for request in self.requests]
@@ -48,7 +48,7 @@ def pauses(monkeypatch):
 
 def client_of(server, base_url="http://collector", **arguments):
     client = CollectorClient(base_url, **arguments)
-    client._client._transport = httpx.MockTransport(server)  # noqa: SLF001
+    client._options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
     return client
 
 
@@ -59,7 +59,7 @@ def answer(status=200, content=None, **headers):
 def run_on_trio(server, call, **arguments):
     async def work():
         async with AsyncCollectorClient("http://collector", **arguments) as client:
-            client._client._transport = httpx.MockTransport(server)  # noqa: SLF001
+            client._options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
             return await call(client)
 
     return trio.run(work)
@@ -68,7 +68,7 @@ def run_on_trio(server, call, **arguments):
 def run_on_asyncio(server, call, **arguments):
     async def work():
         async with AsyncCollectorClient("http://collector", **arguments) as client:
-            client._client._transport = httpx.MockTransport(server)  # noqa: SLF001
+            client._options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
             return await call(client)
 
     return asyncio.run(work())

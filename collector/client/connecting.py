@@ -1,0 +1,64 @@
+"""How a client reaches its service: at which address, with which secret, through which proxy, trusting whom."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from importlib import import_module
+from typing import Any
+
+import httpx
+
+from collector.errors import ConfigError
+from collector.web.proxies import proxy_for
+from collector.web.trust import trusted, trusting_nobody
+
+# So many requests of one client are on their way at once; others wait for their turn, however long that takes.
+AT_ONCE = 100
+
+
+def checked_url(base_url: str) -> str:
+    """Return a service's address without a slash at its end; raise ConfigError if it is none.
+
+    It may stand in brackets, as RFC 3986 and the docs of the original have it.
+    """
+    shown = re.sub("//[^/]*@", "//…@", base_url)  # it may hold a password
+    written = base_url.strip().removeprefix("<").removesuffix(">").rstrip("/")
+    try:
+        url = httpx.URL(written)
+        url.host.encode("idna")  # as the resolver does, which has no error of its own for a name that can't be
+    except (httpx.InvalidURL, UnicodeError) as error:
+        reason = str(error.__cause__ or error) if isinstance(error, UnicodeError) else str(error)
+        raise ConfigError.at(f"'{shown}' is no address: {reason}") from error
+    if url.scheme not in {"http", "https"} or not url.host or not 0 < (url.port or 80) < 2**16 or url.query:
+        raise ConfigError.at(f"'{shown}' is no address of a service; one is http://HOST:PORT")
+    return written
+
+
+def secret_header(secret: str | None) -> dict[str, str]:
+    """Return the header that carries a service's secret; raise ConfigError if none can."""
+    if secret is None:
+        return {}
+    if not secret.isascii() or not secret.isprintable() or secret != secret.strip():
+        raise ConfigError.at("the secret can't be sent: it may hold ASCII letters, digits and signs, no line's end")
+    return {"evidently-secret": secret}
+
+
+def http_options(url: str, verify: ssl.SSLContext | str | bool) -> dict[str, Any]:  # noqa: FBT001  (as in httpx)
+    """Return what an httpx client is made with; raise ConfigError or BadEnvironment for what can't be used."""
+    # httpx imports it as late as it sends: in a thread, and a process forked meanwhile would wait for that for ever.
+    import_module("httpcore")
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+    return {"verify": _trusted(url, verify), "proxy": proxy_for(url), "limits": limits, "trust_env": False}
+
+
+def _trusted(url: str, verify: ssl.SSLContext | str | bool) -> ssl.SSLContext | bool:  # noqa: FBT001  (as in httpx)
+    if isinstance(verify, str):
+        try:
+            return ssl.create_default_context(cafile=verify)
+        except OSError as error:
+            problem = f"no certificates can be read from it: {error.strerror or error}"
+            raise ConfigError.at(problem, source=verify) from error
+    if verify is not True:
+        return verify
+    return trusted() if url.startswith("https:") else trusting_nobody()
