@@ -1,11 +1,13 @@
 """``python -m collector`` and ``evidently-collector``: the same as ``evidently collector``."""
 
 from collector.host.signals import end_at_signals
+from collector.host.standard_files import open_standard_files
 
 
 def main() -> None:
     """Run the command line, which takes a while to be imported."""
     end_at_signals()
+    open_standard_files()
     from collector import cli
 
     cli.main()

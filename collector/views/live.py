@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING
 
 import trio
 from rich.console import Console
 
 from collector.views.history import History
-from collector.views.logs import Lossy
 from collector.views.screen import Screen
 
 if TYPE_CHECKING:
@@ -37,8 +36,7 @@ PATIENCE = 0.5
 async def show_live(terminal: Terminal, get_status: Callable[[], ServiceStatus], address: str) -> None:
     """Show the daemon below its logs until cancelled; then the logs alone are left."""
     live = Live(terminal, address, LOG_LINES)
-    # What others write to it, warnings say, comes above the frame too.
-    with pinned(terminal), redirect_stderr(cast("TextIO", Lossy(cast("TextIO", terminal)))):
+    with pinned(terminal):
         while True:
             began, status = time.thread_time(), get_status()
             with suppress(OSError):  # the terminal may be gone, which is no reason to end

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from collector.views.lossy import Background, Lossy, gap
 from collector.views.terminal import open_terminal
 from collector.views.words import printable
 
 _HAS_RICH = sys.modules.setdefault("rich", cast("Any", None)) is not None
-import structlog  # noqa: E402  (it imports rich, if it can be had, for tracebacks that we have written otherwise: 40 ms)
+import structlog  # noqa: E402  (it imports rich, if it can be had, for tracebacks that we have written otherwise: 22 to 42 ms of a start)
 
 if not _HAS_RICH:
     del sys.modules["rich"]
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 _STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "bold red"}
 # What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
 _SHORT_ID = 8
-_GAP = "the log could not be written for a time; lines may be missing here\n"
+# How long the end waits for who reads the log.
+_PATIENCE = 0.5
 
 
 def set_up_logs(form: str = "text", level: str = "info", *, is_live: bool = False) -> Terminal | None:
@@ -37,7 +41,9 @@ def set_up_logs(form: str = "text", level: str = "info", *, is_live: bool = Fals
     Returns the terminal, for a view below the lines, if one is wanted (``is_live``) and can be had.
     """
     terminal = open_terminal(sys.stderr) if is_live and form == "text" else None
-    stream = cast("TextIO", Lossy(cast("TextIO", terminal) if terminal else sys.stderr))
+    lossy = _open_stream(terminal, form)
+    atexit.register(lossy.finish, _PATIENCE)
+    sys.stderr = stream = cast("TextIO", lossy)  # what others write to it, warnings say, must not wait either
     is_for_person = form == "text" and stream.isatty()
     structlog.configure(
         processors=[
@@ -52,29 +58,21 @@ def set_up_logs(form: str = "text", level: str = "info", *, is_live: bool = Fals
     return terminal
 
 
-class Lossy:
-    """A stream that loses lines rather than raise: events are worth more than the log, often on the same full disk."""
+def _open_stream(terminal: Terminal | None, form: str) -> Lossy:
+    """Return what never makes the event loop wait: a terminal of our own doesn't, for all else a thread waits."""
+    if terminal is not None:
+        return Lossy(cast("TextIO", terminal))
+    tell = _gap_in_json if form == "json" else gap
+    try:
+        return Background(sys.stderr, tell)
+    except OSError:  # no file, but somebody's object in memory
+        return Lossy(sys.stderr, tell)
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._has_gap = False
 
-    def write(self, text: str) -> None:
-        """Write, or leave it; the next that can be written is led by a word about it."""
-        try:
-            self._stream.write(_GAP + text if self._has_gap else text)
-            self._stream.flush()
-        except OSError:
-            self._has_gap = True
-        else:
-            self._has_gap = False
-
-    def flush(self) -> None:
-        """Do nothing: each line is flushed as it is written."""
-
-    def __getattr__(self, name: str) -> Any:
-        """Be the stream in all else: what it is, and how wide."""
-        return getattr(self._stream, name)
+def _gap_in_json(lines: int) -> str:
+    event = "lines of the log could not be written, and are missing here"
+    told = {"time": datetime.now(UTC).isoformat(), "level": "warning", "event": event, "lines": lines}
+    return json.dumps(told) + "\n"
 
 
 def _for_files() -> list[structlog.typing.Processor]:

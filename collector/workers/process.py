@@ -22,11 +22,20 @@ from collector.errors import EvaluationError
 def prepare(max_bytes: int, niceness: int = 0) -> None:
     """Make a new worker process quiet (no telemetry unless the user has decided about it, no warnings) and bounded."""
     os.nice(niceness)
+    _write_nowhere()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # sent to all of a group, it has the daemon reload
     os.environ.setdefault("DO_NOT_TRACK", "1")
     warnings.simplefilter("ignore")  # what Evidently's code warns of at import is nothing to our user
     _limit_memory(max_bytes)
     Thread(target=_end_with_daemon, daemon=True).start()
+
+
+def _write_nowhere() -> None:
+    """Have what Evidently's code prints go nowhere: a pipe that nobody reads would stop a report for ever."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def _end_with_daemon() -> None:

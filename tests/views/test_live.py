@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from itertools import pairwise
 
@@ -101,17 +100,6 @@ async def test_it_shows_until_it_is_cancelled_and_then_the_lines_alone_are_left(
         assert "● main" in "\n".join(pty.display())
         nursery.cancel_scope.cancel()
     assert pty.display() == ["a line of the log"]
-
-
-async def test_what_others_write_to_standard_error_comes_above(pty, terminal, autojump_clock):
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(show_live, terminal, lambda: STATUS, URL)
-        await trio.sleep(1)
-        sys.stderr.write("a warning\n")
-        assert pty.display()[0] == "a warning"
-        assert "● main" in "\n".join(pty.display())
-        nursery.cancel_scope.cancel()
-    assert pty.display() == ["a warning"]
 
 
 async def test_at_most_four_frames_a_second_are_drawn(terminal, autojump_clock):

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from collector.views.logs import Lossy, set_up_logs, terminal_line
+from collector.views.logs import set_up_logs, terminal_line
+
+from .screens import Pty
 
 NOON = datetime(2026, 1, 2, 12, 34, 56, tzinfo=UTC)
 
@@ -146,24 +149,28 @@ class FullDisk(io.StringIO):
         return super().write(text)
 
 
-def test_a_log_that_cannot_be_written_ends_nothing_and_says_so_later():
-    disk = FullDisk()
-    stream = Lossy(disk)
-    stream.write("lost\n")
-    disk.is_full = False
-    stream.write("one\n")
-    stream.write("two\n")
-    assert disk.getvalue().splitlines() == [
-        "the log could not be written for a time; lines may be missing here",
-        "one",
-        "two",
-    ]
-
-
 def test_the_daemons_log_goes_through_it(monkeypatch):
     monkeypatch.setattr(sys, "stderr", FullDisk())
     set_up_logs()
     structlog.get_logger().info("nobody reads this")
+
+
+def test_in_json_the_lines_that_are_missing_are_told_in_json(monkeypatch):
+    disk = FullDisk()
+    monkeypatch.setattr(sys, "stderr", disk)
+    set_up_logs("json")
+    structlog.get_logger().info("lost")
+    disk.is_full = False
+    structlog.get_logger().info("kept")
+    told, kept = map(json.loads, disk.getvalue().splitlines())
+    assert (told["level"], told["lines"], kept["event"]) == ("warning", 1, "kept")
+    assert list(told)[:3] == list(kept)[:3]
+
+
+def test_what_others_write_to_standard_error_loses_lines_too(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", FullDisk())
+    set_up_logs()
+    sys.stderr.write("a warning\n")
 
 
 def test_a_terminal_that_is_gone_ends_nothing(monkeypatch):
@@ -175,3 +182,16 @@ def test_a_terminal_that_is_gone_ends_nothing(monkeypatch):
     terminal.is_full = False
     structlog.get_logger().info("but this")
     assert "but this" in terminal.getvalue()
+
+
+def test_what_others_write_to_standard_error_comes_above_the_view(monkeypatch):
+    pty = Pty(80, 24)
+    terminal = pty.terminal()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr("collector.views.logs.open_terminal", lambda _: terminal)
+    assert set_up_logs(is_live=True) is terminal
+    terminal.draw(["the view"], terminal.size())
+    sys.stderr.write("a warning\n")
+    assert pty.display()[:2] == ["a warning", "the view"]
+    os.close(terminal.fileno())
+    pty.close()

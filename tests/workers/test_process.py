@@ -8,6 +8,8 @@ import pytest
 
 from collector.workers.process import call
 
+PREPARE = "from collector.workers.process import prepare; prepare(10**9); "
+
 
 def test_a_function_is_found_by_its_name():
     assert call("math:gcd", 12, 18) == 6
@@ -35,13 +37,19 @@ def test_garbage_is_collected_again_once_a_module_is_loaded():
 def in_a_new_process(program, **variables):
     """Run a program that may limit its own process, and give what it prints."""
     kept = {name: value for name, value in os.environ.items() if name != "DO_NOT_TRACK"}
-    command = [sys.executable, "-c", "from collector.workers.process import prepare; prepare(10**9); " + program]
+    printing = "import os, sys; sys.stdout = os.fdopen(os.dup(1), 'w'); "
+    command = [sys.executable, "-c", printing + PREPARE + program]
     return subprocess.run(command, env=kept | variables, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_telemetry_is_off_unless_the_user_decided():
     program = "import os; print(os.environ['DO_NOT_TRACK'])"
     assert (in_a_new_process(program, DO_NOT_TRACK="0"), in_a_new_process(program)) == ("0", "1")
+
+
+def test_what_a_worker_prints_goes_nowhere():
+    """A pipe that nobody reads would stop its report, and so would a pipe that is closed."""
+    assert in_a_new_process("os.write(1, b'x'); os.write(2, b'x'); print('lives')") == "lives"
 
 
 def test_a_hangup_that_has_the_daemon_reload_is_nothing_to_a_worker():

@@ -1,0 +1,17 @@
+"""Standard input, output and error, which whoever starts us may have closed."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def open_standard_files() -> None:
+    """Have those that are closed lead nowhere: the next file that is opened would take their place, a journal say."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free, so this descriptor
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", closefd=False))
