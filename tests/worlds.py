@@ -118,7 +118,6 @@ def outcome_of(numbers, generation="modern", report_id="report"):
         "columns": 4,
         "tests": {},
         "failed_metrics": 0,
-        "errors": [],
         "notes": [],
         "datasets": [],
         "bytes": 100,

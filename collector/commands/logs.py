@@ -78,7 +78,7 @@ class _JsonLines:
 
 
 class _Lines:
-    """Writes each entry as a line of a table; errors and notes below it, unless they are those of the one before."""
+    """Writes each entry as a line of a table; notes below it, unless they are those of the one before."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -97,7 +97,7 @@ class _Lines:
         """Write entries, and their notes."""
         for entry in entries:
             self._print(line_of(entry))
-            if "notes" in entry and (notes := [*entry.get("errors", []), *entry["notes"]]) != self._notes:
+            if (notes := entry.get("notes", self._notes)) != self._notes:
                 self._notes = notes
                 for note in notes:
                     self._print(Text(f"{'':<14}  {note}", style="dim"))

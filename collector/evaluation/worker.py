@@ -101,8 +101,7 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "columns": done.drift.columns,
         "tests": done.tests,
         "failed_metrics": len(done.failures),
-        "errors": _errors(done.failures),
-        "notes": frames.notes,
+        "notes": [*_told(done.failures), *frames.notes],
         "datasets": [described for described, _ in uploads],
         "bytes": len(encoded),
         "checksum": zlib.crc32(encoded),
@@ -110,7 +109,7 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     return outcome, {described["path"]: body for described, body in uploads} | {job["snapshot_path"]: encoded}
 
 
-def _errors(failures: Sequence[Uncomputed]) -> list[str]:
+def _told(failures: Sequence[Uncomputed]) -> list[str]:
     told = list(dict.fromkeys(map(str, failures)))
     more = len(told) - _MAX_ERRORS
     return told if more <= 0 else [*told[:_MAX_ERRORS], f"{more} more could not be computed; the snapshot shows them."]

@@ -104,7 +104,7 @@ class Telling:
         self._journal = journal
         self._clocks = clocks
         self._kept_entries = kept_entries
-        self._said: Sequence[str] = ()
+        self._notes: Sequence[str] = ()
 
     def note(self, **changes: Any) -> None:
         """Change what the status says."""
@@ -135,7 +135,6 @@ class Telling:
         match event:
             case Evaluated(batch, outcome, seconds):
                 entry = self._entry("CreateReport", batch, outcome, seconds=round(seconds, 3), notes=outcome["notes"])
-                entry |= {"errors": outcome["errors"]} if outcome["errors"] else {}
             case EvaluationFailed(batch) | PartsLost(batch):
                 entry = self._entry("CreateReport", batch, {}, f"Error running report: {event.error}", notes=[])
             case Delivered(batch):
@@ -169,10 +168,10 @@ class Telling:
                 log.info("batch sealed", rows=batch.rows)
             case Evaluated(batch, outcome):
                 log.info("report computed", rows=batch.rows, **_summary(outcome))
-                if (said := [*outcome["errors"], *outcome["notes"]]) != self._said:
-                    self._said = said  # what is so with every batch is said once
-                    for line in said:
-                        log.warning(line)
+                if outcome["notes"] != self._notes:  # what is so with every batch is said once
+                    self._notes = outcome["notes"]
+                    for note in self._notes:
+                        log.warning(note)
             case EvaluationFailed(batch, error, _, is_final):
                 log.error("report failed", rows=batch.rows, error=error, is_kept_under_failed=is_final)
             case PartsLost(_, _, files):

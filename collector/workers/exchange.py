@@ -59,8 +59,8 @@ class Outcome(TypedDict):
     """What came of a job.
 
     ``report_id`` is a legacy report's own id, and the batch's id for a modern one; ``checksum`` is the CRC-32 of the
-    snapshot's file. ``failed_metrics`` counts what could not be computed (metrics, tests, presets, descriptors), and
-    ``errors`` has a sentence on each, at most some fifty.
+    snapshot's file. ``failed_metrics`` counts what could not be computed: metrics, tests, presets, descriptors. The
+    ``notes`` have a sentence on each of them first, at most some fifty, and then on whatever else is to be known.
     """
 
     ok: Literal[True]
@@ -73,7 +73,6 @@ class Outcome(TypedDict):
     columns: int | None
     tests: dict[str, int]
     failed_metrics: int
-    errors: list[str]
     notes: list[str]
     datasets: list[DatasetFile]
     bytes: int

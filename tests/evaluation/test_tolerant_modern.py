@@ -123,7 +123,7 @@ def test_drift_of_a_column_that_vanished_is_an_error_of_its_own(snapshot, spoil,
     vanished = of_metric(seen, "ValueDrift", "age")
     assert isinstance(vanished, ByLabelValue)
     assert (vanished.to_simple_dict(), statuses_of(vanished), has_failed(vanished)) == ({}, ["ERROR"], True)
-    assert f"ValueDrift of 'age' could not be computed: {reason}" in "\n".join(outcome["errors"])
+    assert f"ValueDrift of 'age' could not be computed: {reason}" in "\n".join(outcome["notes"])
     rest = [name for name in SOUND if name != "age"]
     direct = Report([DataDriftPreset(columns=rest)], include_tests=True).run(SOUND[rest], REFERENCE[rest])
     for name in rest:
@@ -140,7 +140,7 @@ def test_a_count_of_drifted_columns_is_over_those_that_can_be_computed_and_its_t
     assert ours.to_simple_dict() == of_metric(direct, "DriftedColumnsCount").to_simple_dict()
     assert statuses_of(ours) == ["ERROR"]
     assert outcome["columns"] == 3
-    assert outcome["errors"][0].startswith("DriftedColumnsCount was computed without 'age': ")
+    assert outcome["notes"][0].startswith("DriftedColumnsCount was computed without 'age': ")
 
 
 def test_a_column_only_in_the_batch_costs_no_other_metric(snapshot):
@@ -156,7 +156,7 @@ def test_a_column_only_in_the_batch_costs_no_other_metric(snapshot):
         assert simple(seen.metric_results[name].to_dict()["value"]) == simple(theirs.to_dict()["value"])
         checked += 1
     assert checked > 20
-    assert not any("ValueDrift" in error for error in outcome["errors"])
+    assert not any("ValueDrift" in error for error in outcome["notes"])
     assert "Column 'new' is only in the batch: it can't be compared." in outcome["notes"]
 
 
@@ -205,7 +205,7 @@ def test_a_class_that_is_missing_is_named(snapshot):
     assert not has_failed(of_metric(seen, "Accuracy"))
     assert (
         "RocAucByLabel could not be computed: 'bar' is not among the labels that occur (KeyError: 'bar')"
-        in outcome["errors"]
+        in outcome["notes"]
     )
 
 
@@ -216,7 +216,7 @@ def test_what_is_made_of_a_failed_metric_fails_with_it(snapshot):
     outcome, seen = snapshot(config, SOUND, REFERENCE)
     drift = of_metric(seen, "ValueDrift", "age")
     assert (drift.value >= 0, statuses_of(drift)) == (True, ["ERROR"])
-    assert outcome["errors"][0].startswith("LessThanMetricTest of ValueDrift of 'age' could not be computed: Reference")
+    assert outcome["notes"][0].startswith("LessThanMetricTest of ValueDrift of 'age' could not be computed: Reference")
 
 
 @pytest.mark.parametrize("include_tests", [True, False])
@@ -245,7 +245,7 @@ def test_a_descriptor_that_raises_is_its_own(snapshot):
     config = {"metrics": ["TextEvals"], "descriptors": descriptors, "include_tests": True}
     outcome, seen = snapshot(config, SOUND, REFERENCE)
     assert of_metric(seen, "MaxValue", "length").value == 1
-    assert outcome["errors"] == ["TextLength of 'nowhere' could not be computed: the batch has no column 'nowhere'"]
+    assert outcome["notes"] == ["TextLength of 'nowhere' could not be computed: the batch has no column 'nowhere'"]
     assert outcome["tests"]["error"] == 1
 
 

@@ -250,14 +250,14 @@ def test_a_report_of_which_nothing_can_be_computed_is_a_failure_and_writes_nothi
 def test_what_can_not_be_computed_is_counted_and_told(evaluate, iris):
     outcome = evaluate({"metrics": ["RowCount", {"type": "MinValue", "column": "nowhere"}]}, iris)
     assert outcome["failed_metrics"] == 1
-    assert outcome["errors"] == ["MinValue of 'nowhere' could not be computed: the batch has no column 'nowhere'"]
+    assert outcome["notes"] == ["MinValue of 'nowhere' could not be computed: the batch has no column 'nowhere'"]
 
 
 def test_of_a_thousand_failures_the_first_fifty_are_told(evaluate, iris):
     metrics = [{"type": "MinValue", "column": f"none{number}"} for number in range(60)]
     outcome = evaluate({"metrics": ["RowCount", *metrics]}, iris)
     assert outcome["failed_metrics"] == 60
-    assert outcome["errors"][50:] == ["10 more could not be computed; the snapshot shows them."]
+    assert outcome["notes"][50:] == ["10 more could not be computed; the snapshot shows them."]
 
 
 @pytest.mark.parametrize("is_cached", [True, False])

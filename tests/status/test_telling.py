@@ -117,9 +117,9 @@ async def test_all_that_is_counted_adds_up():
 
 async def test_what_could_not_be_computed_is_told_to_all():
     error = "MinValue of 'a' could not be computed: the batch has no column 'a'"
-    outcome = outcome_of([1]) | {"failed_metrics": 1, "errors": [error]}
+    outcome = outcome_of([1]) | {"failed_metrics": 1, "notes": [error]}
     ((entry, _), lines, telling) = await told(*[Evaluated(BATCH, outcome, 0.5)] * 2)
-    assert (entry["ok"], entry["failed_metrics"], entry["errors"]) == (True, 1, [error])
+    assert (entry["ok"], entry["failed_metrics"], entry["notes"]) == (True, 1, [error])
     assert [line["event"] for line in lines].count(error) == 1  # what is so with every batch is said once
     assert telling.status.last_snapshot["failed_metrics"] == 1
 
