@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from collector.client.arrow import ARROW, arrow_body
+from collector.client.arrow import ARROW, Rows, arrow_body
 from collector.commands.csv_tables import read_csv
 from collector.errors import CommandError
 from collector.wording import first_line
@@ -33,6 +33,20 @@ class Piece:
     rows: int
     body: bytes
     media_type: str
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self.body)
+
+    def halves(self) -> tuple[Piece, Piece]:
+        """Return the first half of its rows, and the others."""
+        half = self.rows // 2
+        first, second = _HALVES[self.media_type](self.body, half)
+        return (
+            Piece(self.start, half, first, self.media_type),
+            Piece(self.start + half, self.rows - half, second, self.media_type),
+        )
 
     def place_of(self, detail: str) -> str:
         """Say of which rows the service speaks when it refuses this piece."""
@@ -150,3 +164,16 @@ def _lines(source: Source) -> Iterator[bytes]:
                 )
             if kept := line.removeprefix(b"\xef\xbb\xbf").strip():
                 yield kept
+
+
+def _halves_of_arrow(body: bytes, _: int) -> tuple[bytes, bytes]:
+    first, second = Rows(pa.ipc.open_stream(body).read_all()).halves()
+    return first.body(), second.body()
+
+
+def _halves_of_lines(body: bytes, half: int) -> tuple[bytes, bytes]:
+    lines = body.split(b"\n")
+    return b"\n".join(lines[:half]), b"\n".join(lines[half:])
+
+
+_HALVES = {ARROW: _halves_of_arrow, NDJSON: _halves_of_lines}

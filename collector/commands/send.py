@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from collector.client.halving import Halving, Passage
 from collector.commands.pieces import read_pieces
 from collector.commands.remote import choose_collector
 from collector.commands.sources import open_source
@@ -72,22 +73,30 @@ class _Sending:
         self._collector_id = collector_id
         self._source = source
         self._order = order
+        self._passage = Passage()
         self._nonce = uuid.uuid4().hex if order.is_again else ""
 
     def send(self, piece: Piece) -> None:
-        """Send a piece, and return once it is durable."""
-        key = hashlib.sha256(f"{self._source.identity}\0{piece.start}\0{self._nonce}\0".encode() + piece.body)
-        name = self._source.name
-        try:
-            is_new = self._client.send_body(self._collector_id, piece.body, piece.media_type, key.hexdigest())
-        except RequestRefused as error:
-            hint = "send fewer rows at a time with --rows" if error.status == 413 else self._how_to_go_on()
-            raise CommandError(f"{name}, {piece.place_of(error.detail)}: {error.detail}", hint) from error
-        except ServiceUnavailable as error:
-            raise CommandError(f"{name}: stopped before row {piece.start}: {error}", self._how_to_go_on()) from error
-        self.sent.next += piece.rows
-        self.sent.rows += piece.rows
-        self.sent.new += piece.rows if is_new else 0
+        """Send a piece, and return once it is durable; what is too large for the way goes in halves.
+
+        A half's key is its piece's with its path in it, and pieces are always cut alike: so halves are, too, whenever
+        the same command meets the same limits.
+        """
+        identity = f"{self._source.identity}\0{piece.start}\0{self._nonce}\0".encode()
+        halving = Halving(piece, hashlib.sha256(identity + piece.body).hexdigest(), self._passage)
+        for part, key in halving:
+            try:
+                is_new = self._client.send_body(self._collector_id, part.body, part.media_type, key)
+            except RequestRefused as error:
+                if not halving.halves_after(error):
+                    raise self._refused(part, error) from error
+            except ServiceUnavailable as error:
+                stopped = f"{self._source.name}: stopped before row {part.start}: {error}"
+                raise CommandError(stopped, self._how_to_go_on()) from error
+            else:
+                self.sent.next += part.rows
+                self.sent.rows += part.rows
+                self.sent.new += part.rows if is_new else 0
 
     @contextmanager
     def told_if_stopped(self) -> Iterator[None]:
@@ -97,6 +106,12 @@ class _Sending:
         except KeyboardInterrupt as error:
             stopped = f"{self._source.name}: stopped before row {self.sent.next}"
             raise CommandError(stopped, self._how_to_go_on(), exit_code=130) from error
+
+    def _refused(self, part: Piece, error: RequestRefused) -> CommandError:
+        hint = (
+            self._how_to_go_on() if error.status != 413 else "the service, or a proxy before it, takes no row so large"
+        )
+        return CommandError(f"{self._source.name}, {part.place_of(error.detail)}: {error.detail}", hint)
 
     def _how_to_go_on(self) -> str:
         if self._order.is_again:

@@ -6,13 +6,17 @@ from collector.errors import RequestRefused
 
 
 class FakeService:
-    """Keeps the bodies that are sent, each key's once; ``trouble`` says which sendings, from 1, raise what."""
+    """Keeps the bodies that are sent, each key's once; ``trouble`` says which sendings, from 1, raise what.
 
-    def __init__(self, *ids, rows_needed=None, trouble=None):
+    What has more than ``max_bytes`` is refused.
+    """
+
+    def __init__(self, *ids, rows_needed=None, trouble=None, max_bytes=float("inf")):
         self.collectors = [{"id": one, "state": "waiting", "rows_needed": rows_needed} for one in ids or ("main",)]
         self.kept = {}
         self.sendings = 0
         self.trouble = trouble or {}
+        self.max_bytes = max_bytes
         self.logs = [[]]
         self.polls = 0
 
@@ -28,6 +32,8 @@ class FakeService:
         self.sendings += 1
         if error := self.trouble.get(self.sendings):
             raise error
+        if len(body) > self.max_bytes:
+            raise RequestRefused(413, "too large")
         is_new = key not in self.kept
         self.kept.setdefault(key, (collector_id, media_type, body))
         return is_new

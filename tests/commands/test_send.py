@@ -1,7 +1,11 @@
 """``send`` against a service of the test's own."""
 
 import io
+import json
 
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -10,6 +14,8 @@ from collector.errors import CommandError, RequestRefused, ServiceUnavailable
 from collector.formats.frames import decode_frames
 
 from .fakes import FakeService
+
+_FORMATS = {"application/vnd.apache.arrow.stream": "arrow", "application/x-ndjson": "ndjson", "text/csv": "csv"}
 
 
 @pytest.fixture
@@ -83,12 +89,39 @@ def test_an_interrupted_sending_anew_is_gone_on_with_from_its_row(events):
 
 
 def test_a_refusal_names_file_and_rows(events):
-    service = FakeService(rows_needed=4, trouble={2: RequestRefused(400, "bad"), 3: RequestRefused(413, "too large")})
+    service = FakeService(rows_needed=4, trouble={2: RequestRefused(400, "bad")})
     with pytest.raises(CommandError, match=r"events\.csv, rows 5 to 8: bad"):
         send(Order(str(events)), service)
-    with pytest.raises(CommandError, match=r"rows 1 to 4: too large") as caught:
-        send(Order(str(events)), service)
-    assert "--rows" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.ndjson", "events.parquet"])
+def test_behind_a_smaller_limit_all_rows_are_sent_once_and_a_second_run_doubles_nothing(tmp_path, name):
+    table = pa.table({"id": range(1, 2001), "text": ['a, "b"\nc'] * 2000})
+    file = tmp_path / name
+    if file.suffix == ".parquet":
+        pq.write_table(table, file)
+    elif file.suffix == ".csv":
+        pa.csv.write_csv(table, file)
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()), encoding="utf-8")
+    service = FakeService(max_bytes=9_000, trouble={5: KeyboardInterrupt()})
+    with pytest.raises(CommandError, match="stopped before row"):
+        send(Order(str(file), rows=700), service)
+    assert "were new to main" in send(Order(str(file), rows=700), service)
+    bodies = [(_FORMATS[media_type], body) for _, media_type, body in service.kept.values()]
+    kept = decode_frames(bodies).column("id").to_pylist()
+    assert [int(number) for number in kept] == list(range(1, 2001))
+    tried = service.sendings
+    assert "0 of 2,000 rows were new" in send(Order(str(file), rows=700), service)
+    assert service.sendings - tried <= 2 * len(service.kept)
+
+
+def test_a_row_that_is_too_large_alone_is_named(tmp_path):
+    file = tmp_path / "events.ndjson"
+    file.write_text("".join(json.dumps({"n": "x" * (500 if n == 7 else 5)}) + "\n" for n in range(1, 11)))
+    with pytest.raises(CommandError, match=r"events\.ndjson, row 7: too large") as caught:
+        send(Order(str(file)), FakeService(max_bytes=200))
+    assert caught.value.hint == "the service, or a proxy before it, takes no row so large"
 
 
 def test_the_collector_has_to_be_named_among_several(events):
