@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import trio
+
 from collector.errors import BadBody
 from collector.ingest.http.bodies import too_large
 
@@ -37,6 +39,10 @@ class Counted:
         self.rest = data[self._missing :]
         self._missing -= len(body)
         return body
+
+    def close(self) -> None:
+        """Hear that no more comes; raise BrokenResourceError: whoever told a length and left wants no answer."""
+        raise trio.BrokenResourceError("the client left in the midst of a body")
 
 
 class Chunked:
@@ -85,6 +91,10 @@ class Chunked:
         if self.is_whole:
             self.rest = data[at:]
         return b"".join(pieces)
+
+    def close(self) -> None:
+        """Hear that no more comes; raise BadBody, as whoever tells no length may take this for the end."""
+        raise _bad("no last chunk")
 
     def _hold(self, line: bytes) -> None:
         if len(line) >= _MAX_LINE or (self._ends_chunk and line != b"\r"):

@@ -153,7 +153,7 @@ class _Arriving:
                 await ask(_CONTINUE)
             data = await self._receive(self._framing.max_recv)
             if not data:
-                raise trio.BrokenResourceError("the client left in the midst of a body")
+                self._framing.close()
             if piece := self._framing.feed(data):
                 return piece
         raise StopAsyncIteration

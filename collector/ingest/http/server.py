@@ -6,10 +6,12 @@ hypercorn's protocol (see http11.py), between whose requests the connection is i
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import math
 import os
 import ssl
+import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -35,9 +37,12 @@ IDLE_TIMEOUT = 15.0
 HANDSHAKE_TIMEOUT = 5.0
 # A piece of an answer that a client doesn't read; what a socket buffers goes at once.
 SEND_TIMEOUT = 10.0
-# What a client sends after its last answer is read for so long: closing at once would reset the connection, and an
-# answer that came before the end of a body would be lost with it.
+# What a client sends after its last answer is read until it pauses for so long: closing at once would reset the
+# connection, and an answer that came before the end of a body would be lost with it.
 LINGER = 1.0
+MAX_LINGER = 30.0
+# Connections over the limit that are being refused; more wait until they are accepted.
+MAX_REFUSED = 64
 # What is on its way when the server ends; what mattered was answered before.
 GRACEFUL_TIMEOUT = 0.2
 
@@ -87,8 +92,35 @@ def make_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
 
 async def _listen(listener: socket.socket, server: _Server, connections: trio.Nursery) -> None:
     # trio waits a moment and goes on where no more files can be opened.
-    accepting = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
-    await trio.serve_listeners(server.connect, [accepting], handler_nursery=connections)
+    try:
+        await trio.serve_listeners(server.connect, [_Accepting(listener, server)], handler_nursery=connections)
+    finally:
+        with listener:
+            _accept_rest(listener, server, connections)
+
+
+def _accept_rest(listener: socket.socket, server: _Server, connections: trio.Nursery) -> None:
+    """Accept those who had connected before the end: they may have sent a request, and hear that it came too late."""
+    with suppress(OSError):
+        while True:
+            accepted, _ = listener.accept()
+            connections.start_soon(server.connect, trio.SocketStream(trio.socket.from_stdlib_socket(accepted)))
+
+
+class _Accepting(trio.abc.Listener[trio.SocketStream]):
+    """Accepts connections, but for moments in which many others are being refused."""
+
+    def __init__(self, listener: socket.socket, server: _Server) -> None:
+        self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+        self._server = server
+
+    async def accept(self) -> trio.SocketStream:
+        await self._server.wait_refused()
+        return await self._listener.accept()
+
+    async def aclose(self) -> None:
+        """Leave the socket open, as others may have connected meanwhile."""
+        await trio.lowlevel.checkpoint()
 
 
 class _Server:
@@ -100,13 +132,15 @@ class _Server:
         self.lane = Lane(lambda: door.front_door) if IS_AVAILABLE and tls is None else None
         self._http11s: Http11s | None = None
         self._connections: set[_Connection] = set()
+        self._refused = 0
+        self._left = trio.Event()
 
     async def connect(self, stream: trio.SocketStream) -> None:
-        """Serve a connection to its end."""
-        if not self.door.admits(len(self._connections)):
-            await self._refuse(stream)
-            return
+        """Serve a connection to its end, or refuse it."""
         connection = _Connection(self, stream)
+        if not self.door.admits(len(self._connections)):
+            await self._refuse(connection)
+            return
         self._connections.add(connection)
         try:
             await connection.run()
@@ -114,6 +148,20 @@ class _Server:
             _log.error("a connection failed; its client is to send again", exc_info=errors)
         finally:
             self._connections.remove(connection)
+
+    async def wait_refused(self) -> None:
+        """Return once fewer connections than ``MAX_REFUSED`` are being refused."""
+        while self._refused >= MAX_REFUSED:
+            self._left = trio.Event()
+            await self._left.wait()
+
+    async def _refuse(self, connection: _Connection) -> None:
+        self._refused += 1
+        try:
+            await connection.run(_REFUSAL)
+        finally:
+            self._refused -= 1
+            self._left.set()
 
     async def close_idle(self) -> None:
         """Close connections that have been idle for too long: to move a deadline at each request would cost more."""
@@ -123,7 +171,7 @@ class _Server:
                 connection.close_if_idle(trio.current_time() - IDLE_TIMEOUT)
 
     async def http11s(self) -> Http11s:
-        """Give what makes a protocol of hypercorn's for each connection that needs one."""
+        """Return what makes a protocol of hypercorn's for each connection that needs one."""
         if self._http11s is None:
             module = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.http11")
             self._http11s = self._http11s or module.Http11s(self.door)
@@ -135,12 +183,6 @@ class _Server:
             await self._http11s.end()
         for connection in self._connections:
             connection.close_if_idle(math.inf)
-
-    async def _refuse(self, stream: trio.SocketStream) -> None:
-        with stream.socket as refused, suppress(OSError):
-            if self.tls is None:  # whoever comes for TLS would have to shake hands first
-                await refused.send(_REFUSAL)  # as much as the kernel takes, which never waits
-                refused.shutdown(trio.socket.SHUT_WR)
 
 
 class _Connection:
@@ -158,14 +200,17 @@ class _Connection:
         self._protocol: Http11 | None = None
         self._send_lock = trio.Lock()
         self._is_closing = False
+        self._last_linger = math.inf
         self._changed = trio.Event()
 
-    async def run(self) -> None:
-        """Serve it to its end, and close it."""
+    async def run(self, refusal: bytes = b"") -> None:
+        """Serve it to its end, or refuse it, and close it."""
         try:
             with self._whole:
                 await self._shake_hands()
-                if data := await self._serve_usual():
+                if refusal:
+                    await self._refuse(refusal)
+                elif data := await self._serve_usual():
                     await self._serve_all(data, await self._server.http11s())
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             pass  # the client is gone, or doesn't speak TLS
@@ -173,13 +218,24 @@ class _Connection:
             await trio.aclose_forcefully(self._stream)
 
     def fileno(self) -> int:
-        """Give its file descriptor."""
+        """Return its file descriptor."""
         return self._socket.fileno()
 
     def close_if_idle(self, since: float) -> None:
-        """Close it if no request has been in flight since then."""
-        if self.idle_since is not None and self.idle_since <= since:
+        """Close it if no request has been in flight since then; one that lies unread, after a stall, is answered."""
+        if self.idle_since is not None and self.idle_since <= since and not self._has_unread:
             self._reading.cancel()
+
+    @property
+    def _has_unread(self) -> bool:
+        size = fcntl.ioctl(self._socket.fileno(), termios.FIONREAD, bytes(4))
+        return any(size)
+
+    async def _refuse(self, refusal: bytes) -> None:
+        await self._write(refusal)
+        self.close_soon()
+        while await self._receive(_MAX_RECV):
+            pass
 
     async def _shake_hands(self) -> None:
         if isinstance(self._stream, trio.SSLStream):
@@ -187,10 +243,12 @@ class _Connection:
                 await self._stream.do_handshake()
 
     async def _serve_usual(self) -> bytes:
-        """Serve it until there is something that isn't for the front door, and give that; nothing at the end."""
+        """Serve it until there is something that isn't for the front door, and return that; nothing at the end."""
         with self._reading:
             while data := await self._next():
-                if not self._is_closing and (rest := await self._answer(data)):
+                if self._is_closing:
+                    self._linger()
+                elif rest := await self._answer(data):
                     return rest
         return b""
 
@@ -202,9 +260,12 @@ class _Connection:
             with self._reading:
                 while data:
                     await self._wait_answered(protocol)
-                    if not self._is_closing and (rest := await self._answer(data)):
+                    if self._is_closing:
+                        self._linger()
+                    elif rest := await self._answer(data):
                         await protocol.receive(rest)
                     data = await self._next()
+                await self._wait_answered(protocol)  # one that sends no more may well read
                 await protocol.receive(b"")
             await protocol.end()
 
@@ -215,7 +276,7 @@ class _Connection:
         return self.idle_since is not None and not (self._is_closing or has_begun)
 
     async def _next(self) -> bytes:
-        """Give what comes next, but for what is answered in the lane."""
+        """Return what comes next, but for what is answered in the lane."""
         while True:
             lane = self._server.lane
             if lane is None or self._server.door.front_door is None or not self._is_free:
@@ -234,7 +295,7 @@ class _Connection:
             await self._changed.wait()
 
     async def _answer(self, data: bytes) -> bytes:
-        """Have the front door answer requests, and give what isn't for it."""
+        """Have the front door answer requests, and return what isn't for it."""
         rest: bytes | None = data
         while rest:
             door = self._server.door
@@ -280,16 +341,32 @@ class _Connection:
         self._changed.set()
 
     async def _write(self, data: bytes) -> None:
-        if self._server.tls is None:
-            with suppress(OSError):  # it takes as much as the kernel has room for, and never waits
+        try:
+            if self._server.tls is None:
+                await self._write_plain(data)
+            else:
+                with trio.fail_after(SEND_TIMEOUT):
+                    await self._stream.send_all(data)
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+            self._whole.cancel()
+
+    async def _write_plain(self, data: bytes) -> None:
+        """Write it; raise TooSlowError if the client takes nothing for ``SEND_TIMEOUT``.
+
+        A time that has passed in a stall of our own isn't the client's, so what it can take after that is written.
+        """
+        is_late = False
+        while True:
+            with suppress(BlockingIOError):  # it takes as much as the kernel has room for, and never waits
                 data = data[os.write(self._socket.fileno(), data) :]
+                is_late = False
             if not data:
                 return
-        try:
-            with trio.fail_after(SEND_TIMEOUT):
-                await self._stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-            self._whole.cancel()
+            if is_late:
+                raise trio.TooSlowError
+            with trio.move_on_after(SEND_TIMEOUT) as waiting:
+                await trio.lowlevel.wait_writable(self._socket)
+            is_late = waiting.cancelled_caught
 
     def close_soon(self) -> None:
         """Say that nothing more comes, and leave the client a while to read and to say the same.
@@ -297,10 +374,14 @@ class _Connection:
         Not async: it is called by a request that has been cancelled, as it has been answered.
         """
         self._is_closing = True
-        self._whole.deadline = min(self._whole.deadline, trio.current_time() + LINGER)
+        self._last_linger = trio.current_time() + MAX_LINGER
+        self._linger()
         if self._server.tls is None:
             with suppress(OSError):
                 self._socket.shutdown(trio.socket.SHUT_WR)
+
+    def _linger(self) -> None:
+        self._whole.deadline = min(trio.current_time() + LINGER, self._last_linger)
 
 
 def _refusal() -> bytes:

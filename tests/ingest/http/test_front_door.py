@@ -190,6 +190,18 @@ async def test_requests_of_both_kinds_that_come_together_are_all_answered(make_s
         assert service.rows() == 3
 
 
+async def test_who_sends_no_more_gets_whole_answers_to_all_that_it_sent(make_service):
+    """A client may close its side first, as ``nc -N`` does; the last answer came without its body."""
+    async with make_service() as service, service.serving():
+        for _ in range(5):
+            async with await trio.open_tcp_stream("127.0.0.1", service.port) as stream:
+                await stream.send_all(USUAL + UNUSUAL["another route"] + USUAL)
+                await stream.send_eof()
+                answers = await read_answers(stream)
+                assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"201", b"200", b"201"]
+                assert answers.endswith(b"{}")
+
+
 @pytest.mark.parametrize("size", [1, 7, 40, 60, 70])
 async def test_a_request_in_pieces_is_one_request(make_service, size):
     async with asked(make_service, front_door=True) as (service, stream):
@@ -295,10 +307,13 @@ async def test_a_connection_of_http_1_0_is_kept_where_that_is_asked_for(make_ser
         assert (service.front_door.count, service.rows()) == (3, 3)
 
 
-@pytest.mark.parametrize("body", [b"zz\r\n", b"-f\r\n" + BODY + b"\r\n", b"f\r\n" + BODY + b"XX0\r\n\r\n" + USUAL])
+@pytest.mark.parametrize(
+    "body", [b"zz\r\n", b"-f\r\n" + BODY + b"\r\n", b"f\r\n" + BODY + b"XX0\r\n\r\n" + USUAL, b"f\r\n" + BODY + b"\r\n"]
+)
 async def test_what_is_not_in_chunks_as_it_says_is_told_and_the_connection_closed(make_service, body):
     async with asked(make_service, front_door=True) as (service, stream):
         await stream.send_all(CHUNKED + body)
+        await stream.send_eof()
         answer = await read_answers(stream)
         assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"400"]
         assert b"isn't in chunks as its Transfer-Encoding says" in answer

@@ -4,10 +4,12 @@ import os
 import resource
 import socket
 import ssl
-from contextlib import ExitStack, asynccontextmanager
+import time
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 import pytest
 import trio
+import trio.testing
 import trustme
 from structlog.testing import capture_logs
 
@@ -220,6 +222,93 @@ async def test_a_connection_that_fails_leaves_the_others_be(monkeypatch):
         assert await answer_of(sound)
 
 
+# Whoever has sent a whole request gets a whole answer
+
+
+def stall(seconds=1.0):
+    """Stop the event loop, as a stopped process or a suspended machine does."""
+    time.sleep(seconds)
+
+
+async def test_an_answer_that_a_stall_interrupts_goes_on(monkeypatch):
+    """The time in which a client takes nothing isn't counted while we give nothing."""
+    monkeypatch.setattr(module, "SEND_TIMEOUT", SOON)
+    app = App(MUCH)
+    async with serving(app) as (connect, _), await connect() as stream:
+        await stream.send_all(GET)
+        await until(lambda: app.in_flight)
+        await trio.testing.wait_all_tasks_blocked(SOON / 10)  # the kernel holds no more
+        stall()
+        received = len(take(stream))
+        assert received > 0
+        while received < len(MUCH):
+            await trio.sleep(0.001)
+            received += len(take(stream))
+
+
+def take(stream):
+    """Take what is there, without a checkpoint."""
+    with suppress(BlockingIOError):
+        return stream.socket._sock.recv(10**6)  # noqa: SLF001
+    return b""
+
+
+async def test_whoever_is_over_the_limit_reads_its_refusal_though_it_goes_on_sending():
+    """To close at once would reset the connection, and the refusal be lost with it."""
+    async with serving(App(), max_connections=1) as (connect, _), await connect() as first:
+        await first.send_all(GET)
+        await answer_of(first)
+        for _ in range(20):
+            async with await connect() as stream:
+                await trio.testing.wait_all_tasks_blocked(0.005)  # refused, and all but closed
+                await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+                await trio.testing.wait_all_tasks_blocked(0.005)
+                await stream.send_all(b"x" * 100_000)
+                refused = await answer_of(stream)
+                assert refused.startswith(b"HTTP/1.1 503")
+                assert refused.endswith(b"}")
+
+
+async def test_many_that_are_over_the_limit_wait_for_their_refusal(monkeypatch):
+    monkeypatch.setattr(module, "MAX_REFUSED", 2)
+    async with serving(App(), max_connections=0) as (connect, _):
+        streams = [await connect() for _ in range(10)]
+        for stream in streams:
+            assert (await answer_of(stream)).startswith(b"HTTP/1.1 503")
+            await stream.aclose()
+
+
+async def test_a_client_that_sends_for_long_after_its_answer_may_read_it(monkeypatch):
+    monkeypatch.setattr(module, "LINGER", SOON)
+    async with serving(App(reads=False)) as (connect, _), await connect() as stream:
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n")
+        for _ in range(10):
+            await trio.sleep(SOON / 2)
+            await stream.send_all(b"x" * 1000)
+        assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_client_that_sends_for_ever_after_its_answer_is_closed(monkeypatch):
+    monkeypatch.setattr(module, "MAX_LINGER", 3 * SOON)
+    async with serving(App(reads=False)) as (connect, _), await connect() as stream:
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n")
+        with trio.fail_after(20), pytest.raises(trio.BrokenResourceError):
+            await drip(stream)
+
+
+async def test_who_connected_before_the_end_is_answered():
+    """Its request may lie in the queue of the listener, which is closed with it."""
+    async with serving(App()) as (connect, end), await connect() as first:
+        address = first.socket.getpeername()
+        end.set()
+        late = [socket.create_connection(address) for _ in range(5)]  # without a checkpoint before the end
+        for client in late:
+            client.send(GET)
+        for client in late:
+            with client:
+                assert (await trio.to_thread.run_sync(client.recv, 1000)).startswith(b"HTTP/1.1 200")
+
+
 # TLS
 
 
@@ -246,6 +335,16 @@ async def test_tls_speaks_http_1_1_only(authority, tls):
         await stream.send_all(GET)
         assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")
         assert stream.selected_alpn_protocol() == "http/1.1"
+        await trio.aclose_forcefully(stream)
+
+
+async def test_tls_over_the_limit_is_refused_in_words_too(authority, tls):
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with serving(App(), tls, max_connections=0) as (connect, _):
+        stream = trio.SSLStream(await connect(), trusting, server_hostname="127.0.0.1", https_compatible=True)
+        await stream.send_all(GET)
+        assert (await answer_of(stream)).startswith(b"HTTP/1.1 503")
         await trio.aclose_forcefully(stream)
 
 
