@@ -60,9 +60,9 @@ class FakeWorkers:
         self.check_calls += 1
         return list(self.problems)
 
-    async def check_reference(self, path):
+    async def check_table(self, path, field):
         await trio.lowlevel.checkpoint()
-        missing = [] if path.exists() else [Problem(("reference_path",), f"no file {path}")]
+        missing = [] if path.exists() else [Problem(field, f"no file {path}")]
         return missing + self.reference_problems
 
     async def evaluate(self, job):

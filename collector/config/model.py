@@ -60,7 +60,7 @@ class CollectorConfig(InWorkspace, Value):
     """One collector: when to compute what over its events, against which reference, saved where."""
 
     new_fields: ClassVar[frozenset[str]] = frozenset(
-        {"project_name", "sample", "reuse_drift", "data_definition", "column_mapping", "is_posted"}
+        {"project_name", "additional_data", "sample", "reuse_drift", "data_definition", "column_mapping", "is_posted"}
     )
 
     id: str = Field(default="", description="Its key in `collectors` is its id, whatever stands here.")
@@ -68,6 +68,11 @@ class CollectorConfig(InWorkspace, Value):
     report_config: ReportConfig = Field(description="The contents of the snapshot computed for each batch.")
     reference_path: str | None = Field(
         default=None, max_length=MAX_LENGTH, description="Local path to a parquet file with the reference dataset."
+    )
+    additional_data: dict[str, Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]] = Field(
+        default={},
+        max_length=MAX_ITEMS,
+        description="Further parquet files that metrics ask for by name, as current_train_data for recommendations.",
     )
     project_id: str | None = Field(
         default=None, max_length=MAX_LENGTH, description="ID of the project to save snapshots to."
@@ -160,15 +165,26 @@ class CollectorConfig(InWorkspace, Value):
         """Give the reference's path; a relative one starts at ``base``."""
         return None if self.reference_path is None else base / self.reference_path
 
+    def additional_files(self, base: Path) -> dict[str, Path]:
+        """Return the paths of ``additional_data`` by name; relative ones start at ``base``."""
+        return {name: base / path for name, path in self.additional_data.items()}
+
+    def tables(self, base: Path) -> dict[tuple[str, ...], Path]:
+        """Return the parquet files that a report needs beside its batch, by the fields that name them."""
+        reference = self.reference_file(base)
+        first: dict[tuple[str, ...], Path] = {} if reference is None else {("reference_path",): reference}
+        return first | {("additional_data", name): path for name, path in self.additional_files(base).items()}
+
     def outside(self, base: Path, data_dir: Path) -> list[Problem]:
         """Say which of its paths a client that posted it may not name; see ``is_posted``."""
         if not self.is_posted:
             return []
-        reference = self.reference_file(base)
-        reference_may_be = (base, data_dir / "references")
-        problems = []
-        if reference is not None and not any(_is_inside(reference, place) for place in reference_may_be):
-            problems.append(Problem(("reference_path",), _OUTSIDE.format(reference, base)))
+        tables_may_be = (base, data_dir / "references")
+        problems = [
+            Problem(field, _OUTSIDE.format(path, base))
+            for field, path in self.tables(base).items()
+            if not any(_is_inside(path, place) for place in tables_may_be)
+        ]
         directory = self.workspace_directory(base)
         if directory is not None and (not _is_inside(directory, base) or _is_inside(directory, data_dir)):
             problems.append(Problem(("api_url",), _OUTSIDE.format(directory, base)))

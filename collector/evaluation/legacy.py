@@ -29,7 +29,14 @@ def run(report: LegacyReport, frames: Frames, mapping: Any, job: Job) -> Evaluat
     runnable = _runnable(report, job, frames)
     fitting, notes = fit_mapping(mapping, frames.current, frames.reference)
     frames.notes.extend(notes)
-    failures = tolerant_legacy.run(runnable, frames.current, frames.reference, fitting, snapshot.timestamp_of(job))
+    given = {
+        "current_data": frames.current,
+        "reference_data": frames.reference,
+        "additional_data": frames.additional,
+        "column_mapping": fitting,
+        "timestamp": snapshot.timestamp_of(job),
+    }
+    failures = tolerant_legacy.run(runnable, given)
     done = runnable._get_snapshot()  # noqa: SLF001  # to_snapshot would raise for the first failure
     context = runnable._inner_suite.context  # noqa: SLF001  # Evidently's own workspaces read it too
     return Evaluated(

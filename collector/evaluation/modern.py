@@ -43,6 +43,7 @@ def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Eval
     done, failures = tolerant_modern.run(
         Report(metrics, tags=report.tags, include_tests=report.include_tests),
         *datasets,
+        {name: Dataset.from_pandas(frame) for name, frame in frames.additional.items()},
         undescribed=list(undescribed.values()),
         name=job["collector"],
         timestamp=snapshot.timestamp_of(job),

@@ -84,13 +84,13 @@ def read_table(path: str) -> pa.Table:
 def reference_complaints(path: str) -> list[Complaint]:
     """Tell what makes the file useless as a reference, and what to do about it."""
     if Path(path).exists() and not Path(path).is_file():
-        return _about_reference(f"{path} is no file; a reference is a single parquet file")
+        return _about_reference(f"{path} is no file; name a single parquet file")
     try:
         rows = sum(len(batch) for batch in _open(path).iter_batches())  # all of it is read, and every page's checksum
     except (pa.ArrowException, OSError) as error:
         return _why_unreadable(path, error)
     if rows == 0:
-        return _about_reference(f"{path} has no rows; a report compares with at least one")
+        return _about_reference(f"{path} has no rows; a report wants at least one")
     return []
 
 

@@ -1,8 +1,8 @@
 """A batch made fit for Evidently: its parts and the reference as two frames, alike in the types of their columns."""
 
 import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -26,6 +26,7 @@ class Frames:
 
     ``notes`` has a sentence for whatever was cast or could not be cast, and for columns that don't fit the other side.
 
+    ``additional`` are further frames, by the names that metrics ask for them.
     ``reference_key`` names what the reference's frame was made of, if it may be kept.
     """
 
@@ -35,6 +36,7 @@ class Frames:
     rows: int
     sample: Sample | None = None
     reference_key: Hashable = None
+    additional: Mapping[str, Frame] = field(default_factory=dict)
 
 
 def prepare(

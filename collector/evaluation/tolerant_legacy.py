@@ -23,13 +23,14 @@ from collector.evaluation.uncomputed import PASSING, NotComputedError, Sides, Un
 _NO_FUNCTION = "evidently.not_computed"  # the name that a value of its own must have
 
 
-def run(runnable: Any, current: Any, reference: Any, mapping: Any, timestamp: Any) -> list[Uncomputed]:
-    """Run it, and make its context one that can be saved; returns what could not be computed.
+def run(runnable: Any, given: dict[str, Any]) -> list[Uncomputed]:
+    """Run it as ``runnable.run(**given)`` does, and make its context one that can be saved.
+
+    Returns what could not be computed.
 
     Raises NotComputedError if that is all.
     """
-    sides = sides_of(current, reference)
-    given = {"reference_data": reference, "current_data": current, "column_mapping": mapping, "timestamp": timestamp}
+    sides = sides_of(given["current_data"], given["reference_data"])
     with over_computable_columns() as drift:
         silent = _run(runnable, given, sides)
         context = runnable._inner_suite.context  # noqa: SLF001  # Evidently's own workspaces read it too

@@ -48,6 +48,7 @@ def run(
     report: Any,
     current: Any,
     reference: Any,
+    additional: dict[str, Any],
     *,
     undescribed: Sequence[tuple[Any, str]],
     **of_snapshot: Any,
@@ -61,7 +62,7 @@ def run(
         done = _TolerantSnapshot(report, drift, **of_snapshot)
         for descriptor, reason in undescribed:
             done.context.stand_in_for(descriptor, getattr(descriptor, "column_name", None), reason)
-        done.run(current, reference)
+        done.run(current, reference, additional)
     failures = done.context.failures
     if failures and all(done.context.has_failed(name) for name in done.metric_results):
         raise NotComputedError("nothing of the report can be computed: " + "; ".join(map(str, failures[:3])))

@@ -4,6 +4,7 @@ import traceback
 import zlib
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import evidently
@@ -12,7 +13,8 @@ from collector.disk.files import write_whole
 from collector.evaluation import datasets, directory, legacy, modern, snapshot
 from collector.evaluation.check import complaints_of
 from collector.evaluation.definition import read_column_mapping, read_data_definition
-from collector.evaluation.part_files import Unreadable, reference_complaints
+from collector.evaluation.pandas_columns import to_frame
+from collector.evaluation.part_files import Unreadable, read_table, reference_complaints
 from collector.evaluation.prepared import Frames, prepare
 from collector.evaluation.quiet import hushed
 from collector.evaluation.reader import Reader
@@ -85,6 +87,8 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     config = [job["report_config"], job["data_definition"], job["column_mapping"]]
     sample = None if job["sample"] is None else Sample.of(job["sample"]["rows"], job["batch_id"])
     frames = prepare(job["parts"], job["reference"], cache=job["cache_reference"], config=config, sample=sample)
+    additional = {name: to_frame(read_table(path))[0] for name, path in job["additional_data"].items()}
+    frames = replace(frames, additional=additional)
     generation = job["generation"]
     with reusing(frames.notes) if job["reuse_drift"] else nullcontext():
         done = (_run_legacy if generation == "legacy" else _run_modern)(frames, job)

@@ -33,7 +33,7 @@ class Evaluating:
     def __init__(self, work: Work, spilling: Spilling) -> None:
         self._work = work
         self._spilling = spilling
-        self._checked_reference: Path | None = None
+        self._checked: set[Path] = set()  # sound tables
         self._took_too_long = False
 
     async def run(self) -> None:
@@ -70,13 +70,14 @@ class Evaluating:
         if problems := config.outside(base, self._work.data_dir.path):
             return problems
         problems = [] if is_report_checked else await workers.check(config)
-        path = config.reference_file(base)
-        if path is not None and (path != self._checked_reference or not await trio.Path(path).exists()):
-            found = await workers.check_reference(path)
-            if any(problem.is_damage for problem in found):
-                self._work.data_dir.set_aside_reference(path)
-            self._checked_reference = None if found else path
-            problems += found
+        for field, path in config.tables(base).items():
+            if path not in self._checked or not await trio.Path(path).exists():
+                found = await workers.check_table(path, field)
+                if any(problem.is_damage for problem in found):
+                    self._work.data_dir.set_aside_reference(path)
+                if not found:
+                    self._checked.add(path)
+                problems += found
         return problems
 
     async def _wait_for_room(self) -> None:
@@ -111,7 +112,8 @@ class Evaluating:
     async def _job(self, batch: Batch) -> Job:
         config, data_dir = self._work.config, self._work.data_dir
         parts = await self._work.journal.parts(batch.id)
-        reference = config.reference_file(self._work.tools.base)
+        base = self._work.tools.base
+        reference = config.reference_file(base)
         return {
             "collector": config.id,
             "batch_id": batch.id,
@@ -121,6 +123,7 @@ class Evaluating:
             "column_mapping": config.column_mapping,
             "parts": [str(data_dir.path / part.path) for part in parts],
             "reference": None if reference is None else str(reference),
+            "additional_data": {name: str(path) for name, path in config.additional_files(base).items()},
             "cache_reference": config.cache_reference,
             "sample": None if config.sample is None else config.sample.model_dump(),
             "reuse_drift": config.reuse_drift,
@@ -143,8 +146,7 @@ class Evaluating:
     async def _take_damage(self, batch: Batch, error: FilesDamaged) -> None:
         """Set the damaged parts aside; the batch is evaluated with what is left. A damaged reference is waited for."""
         work, damaged = self._work, {Path(path) for path in error.paths}
-        if work.config.reference_file(work.tools.base) in damaged:
-            self._checked_reference = None
+        self._checked -= damaged
         mine = [part for part in await work.journal.parts(batch.id) if work.data_dir.path / part.path in damaged]
         for part in mine:
             work.data_dir.set_aside(work.data_dir.path / part.path, "part")

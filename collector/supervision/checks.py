@@ -36,9 +36,13 @@ class Checks:
             problems.append(Problem(("api_url",), problem))
         if known is None or _report(config) != _report(known):
             problems += await self.workers.check(config)
-        reference = None if is_from_client else config.reference_file(self.base)
-        if reference is not None and (known is None or config.reference_path != known.reference_path):
-            problems += await self.workers.check_reference(reference)
+        tables = config.tables(self.base)
+        if is_from_client:
+            tables.pop(("reference_path",), None)
+        at_work = {} if known is None else known.tables(self.base)
+        for field, path in tables.items():
+            if at_work.get(field) != path:
+                problems += await self.workers.check_table(path, field)
         return problems
 
 

@@ -23,7 +23,8 @@ class Job(TypedDict):
     """One sealed batch to evaluate.
 
     ``parts`` and ``reference`` are paths of parquet files, ``opened`` and ``sealed`` ISO 8601 times in UTC (the window
-    in which the batch's rows came), ``snapshot_path`` is where the body to deliver goes.
+    in which the batch's rows came), ``snapshot_path`` is where the body to deliver goes. ``additional_data`` has the
+    paths of further parquet files, by the names that metrics ask for them.
     """
 
     collector: str
@@ -34,6 +35,7 @@ class Job(TypedDict):
     column_mapping: Json | None
     parts: list[str]
     reference: str | None
+    additional_data: dict[str, str]
     cache_reference: bool
     sample: Json | None
     reuse_drift: bool

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from collections import Counter, defaultdict
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -98,9 +99,9 @@ class Workers:
         args = (config.report_config.model_dump(), config.data_definition, config.column_mapping)
         return _problems(await self._check("check", *args))
 
-    async def check_reference(self, path: Path) -> list[Problem]:
-        """Say what is wrong with a reference file."""
-        return _problems(await self._check("check_reference", str(path)))
+    async def check_table(self, path: Path, field: tuple[str, ...]) -> list[Problem]:
+        """Return what is wrong with the parquet file that a config's ``field`` names: the reference, for one."""
+        return [replace(one, path=field) for one in _problems(await self._check("check_reference", str(path)))]
 
     async def evaluate(self, job: Job) -> Outcome:
         """Compute a report and write its snapshot; return what came out, or raise EvaluationError.

@@ -302,23 +302,24 @@ def test_the_schema_knows_every_part():
 
 
 @pytest.mark.parametrize(
-    ("named", "key"),
+    ("named", "field"),
     [
-        ({"reference_path": "/etc/passwd"}, "reference_path"),
-        ({"reference_path": "../reference.parquet"}, "reference_path"),
-        ({"reference_path": "elsewhere/reference.parquet"}, "reference_path"),  # a symbolic link to the outside
-        ({"api_url": "/srv/workspace"}, "api_url"),
-        ({"api_url": "file:///srv/workspace"}, "api_url"),
-        ({"api_url": "data/parts"}, "api_url"),
+        ({"reference_path": "/etc/passwd"}, ("reference_path",)),
+        ({"reference_path": "../reference.parquet"}, ("reference_path",)),
+        ({"reference_path": "elsewhere/reference.parquet"}, ("reference_path",)),  # a symbolic link to the outside
+        ({"api_url": "/srv/workspace"}, ("api_url",)),
+        ({"api_url": "file:///srv/workspace"}, ("api_url",)),
+        ({"api_url": "data/parts"}, ("api_url",)),
+        ({"additional_data": {"current_train_data": "/etc/passwd"}}, ("additional_data", "current_train_data")),
     ],
 )
-def test_a_client_names_no_path_outside_the_configs_directory(tmp_path, named, key):
+def test_a_client_names_no_path_outside_the_configs_directory(tmp_path, named, field):
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "elsewhere").symlink_to(tmp_path)
     config = collector_config(api_url="workspace").model_copy(update=named)
     places = (tmp_path / "base", tmp_path / "base" / "data")
     assert config.outside(*places) == []
-    assert [problem.path for problem in config.model_copy(update={"is_posted": True}).outside(*places)] == [(key,)]
+    assert [problem.path for problem in config.model_copy(update={"is_posted": True}).outside(*places)] == [field]
 
 
 @pytest.mark.parametrize("reference", ["reference.parquet", "sub/reference.parquet", "data/references/a.parquet"])

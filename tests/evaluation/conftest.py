@@ -62,6 +62,7 @@ def make_job(tmp_path):
             "column_mapping": None,
             "parts": parts,
             "reference": None if reference is None else _kept(reference, tmp_path / "reference.parquet"),
+            "additional_data": {},
             "cache_reference": False,
             "sample": None,
             "reuse_drift": True,

@@ -92,7 +92,7 @@ def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
         (tmp_path / "none", "no file"),
         (tmp_path / "text.parquet", "no parquet"),
         (empty, "no rows"),
-        (tmp_path, "is no file; a reference is a single parquet file"),
+        (tmp_path, "is no file; name a single parquet file"),
     ]:
         (complaint,) = reference_complaints(str(path))
         assert str(path) in complaint["message"]

@@ -112,6 +112,20 @@ async def test_a_job_says_what_the_collector_wants_of_its_report(world):
         assert jobs == [{"sample": None, "reuse_drift": True, "cache_reference": True}, wanted]
 
 
+async def test_additional_data_that_is_not_there_is_waited_for_and_then_named_in_the_job(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        config = collector(trigger=rows_trigger(1), additional_data={"current_train_data": "train.parquet"})
+        async with running(pipeline := w.pipeline(config)):
+            await w.post(1)
+            await settled()
+            path = w.data_dir.path.parent / "train.parquet"
+            assert pipeline.status().problems == (f"additional_data.current_train_data: no file {path}",)
+            path.touch()
+            await trio.sleep(REFERENCE_INTERVAL + 1)
+            await settled()
+        assert [job["additional_data"] for job in w.workers.evaluated] == [{"current_train_data": str(path)}]
+
+
 async def test_the_journal_knows_where_a_failed_batch_lies(world):
     async with world() as w:
         w.workers.failures = [report_raised()]

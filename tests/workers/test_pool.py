@@ -78,9 +78,8 @@ async def test_complaints_become_problems():
 
 async def test_a_missing_reference_is_a_problem(tmp_path):
     async with open_workers(1, MEMORY) as workers:
-        assert await workers.check_reference(tmp_path / "no") == [
-            Problem(("reference_path",), f"no file {tmp_path / 'no'}")
-        ]
+        for field in (("reference_path",), ("additional_data", "current_train_data")):
+            assert await workers.check_table(tmp_path / "no", field) == [Problem(field, f"no file {tmp_path / 'no'}")]
 
 
 async def test_a_report_that_raised_is_an_error_with_its_traceback():

@@ -153,7 +153,8 @@ def _config_answer(config: CollectorConfig, status: int = 200) -> Answer:
 
 def _names_others(config: CollectorConfig, known: CollectorConfig) -> bool:
     """Tell whether a posted config names other places than the operator's."""
-    return (config.reference_path, config.api_url) != (known.reference_path, known.api_url)
+    mine, theirs = [(one.reference_path, one.additional_data, one.api_url) for one in (config, known)]
+    return mine != theirs
 
 
 def _shown(batch: Batch) -> dict[str, Any]:
