@@ -114,6 +114,7 @@ async def _serve(
             nursery.start_soon(clocks.watch)
             tools = Tools(journal, data_dir, workers, workspaces, clocks, base, counts)
             supervisor = Supervisor(file, tools)
+            nursery.start_soon(journal.tend_keys, lambda: supervisor.config.idempotency)
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.edits.watch)
             spool = Spool(data_dir, journal, workers.check_body, is_synced=config.durability == "power")

@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 
 from collector import cli
-from collector.config import CollectorConfig, CollectorServiceConfig, Limits, Retention, Storage
+from collector.config import CollectorConfig, CollectorServiceConfig, Idempotency, Limits, Retention, Storage
 from collector.ingest.http.app import Handlers, make_app
 from collector.ingest.http.draining import Draining
 
@@ -27,12 +27,13 @@ def test_every_setting_of_a_collector_stands_in_the_readme():
 
 
 def test_every_setting_of_the_service_stands_with_its_default_in_its_table():
-    parts = {"": CollectorServiceConfig, "storage.": Storage, "limits.": Limits, "retention.": Retention}
+    parts = {"": CollectorServiceConfig, "storage.": Storage, "limits.": Limits}
+    parts |= {"idempotency.": Idempotency, "retention.": Retention}
     settings = {
         prefix + name: as_told(field.get_default(call_default_factory=True))
         for prefix, model in parts.items()
         for name, field in model.model_fields.items()
-        if name not in {"type", "collectors", "check_interval", "storage", "limits", "retention"}
+        if name not in {"type", "collectors", "check_interval", "storage", "limits", "idempotency", "retention"}
     }
     assert dict(re.findall(r"^\| `([a-z_.]+)` \| ([^|]+) \|", SETTINGS, re.MULTILINE)) == settings
 

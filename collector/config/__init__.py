@@ -1,6 +1,6 @@
 """What the operator wants, as frozen values: collectors, triggers, reports, and the file that holds them."""
 
-from collector.config.limits import Limits, Retention, Storage
+from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.model import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Sample
 from collector.config.report import ReportConfig
 from collector.config.triggers import (
@@ -16,6 +16,7 @@ __all__ = [
     "CollectorConfig",
     "CollectorServiceConfig",
     "CronTrigger",
+    "Idempotency",
     "IntervalTrigger",
     "Limits",
     "ReportConfig",

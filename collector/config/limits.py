@@ -49,6 +49,17 @@ class Limits(_Ours):
     )
 
 
+class Idempotency(_Ours):
+    """How long a request that comes again with its Idempotency-Key is known, for each collector by itself."""
+
+    seconds: float = Field(default=86_400, gt=0, description="How long a key is known; at most an eighth longer.")
+    max_keys: int = Field(
+        default=20_000_000,
+        gt=0,
+        description="Keys of one collector that are known, the newest; each takes up to 40 bytes on the disk.",
+    )
+
+
 class Retention(_Ours):
     """What is kept of each collector's delivered batches, rows and snapshots, before it is removed."""
 

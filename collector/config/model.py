@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from collector.config.callers import Host, Origin
-from collector.config.limits import Limits, Retention, Storage
+from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.triggers import Trigger
 from collector.config.value import Value, at_fields
@@ -241,6 +241,7 @@ class CollectorServiceConfig(Value):
             "evaluation_max_bytes",
             "delivery_timeout",
             "limits",
+            "idempotency",
             "retention",
         }
     )
@@ -280,6 +281,7 @@ class CollectorServiceConfig(Value):
         default=300, gt=0, description="Seconds after which a try to deliver a snapshot is given up."
     )
     limits: Limits = Field(default=Limits(), description="What the service takes.")
+    idempotency: Idempotency = Field(default=Idempotency(), description="How long repeated requests are known.")
     retention: Retention = Field(default=Retention(), description="What is kept of delivered batches.")
 
     @model_validator(mode="before")

@@ -102,7 +102,7 @@ class Intake:
         self._supervisor.pipeline(collector_id)
         body = frame.body
         digest = hashlib.sha256(body).hexdigest() if key and isinstance(body, bytes) else getattr(body, "digest", "")
-        order = self._journal.order_append(collector_id, frame, key, digest)
+        order = self._journal.order_append(collector_id, frame, key, digest, self._supervisor.config.idempotency)
         if frame.rows:
             self._spool.keep(frame)
         return Pending(collector_id, frame, order, self._spool, self._supervisor.counts)

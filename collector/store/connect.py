@@ -6,7 +6,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING
 
-from collector.store.schema import FORMAT_VERSION, STEPS
+from collector.store.schema import FORMAT_VERSION, upgrade
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +29,7 @@ def connect(path: Path, durability: str) -> sqlite3.Connection:
         connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version < FORMAT_VERSION:
-            steps = "".join(STEPS[version:])
-            connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")
+            upgrade(connection, version)
     except BaseException:
         connection.close()
         raise
@@ -43,7 +42,7 @@ def make_journal(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before all else
     connection.execute("PRAGMA synchronous = FULL")
-    connection.executescript(f"BEGIN; {''.join(STEPS)} PRAGMA user_version = {FORMAT_VERSION}; COMMIT;")
+    upgrade(connection)
     return connection
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
+from collector.config import Idempotency
 from collector.disk.health import Health
 from collector.errors import DataDirError, StorageError
 from collector.fault_points import reach
@@ -38,14 +39,16 @@ if TYPE_CHECKING:
     from collector.formats.frames import Frame
     from collector.store.data_dir import DataDir
     from collector.store.records import Cut, Part, Run, State
+    from collector.store.steps.keys import Key
     from collector.store.unsynced import Unsynced
 from collector.store.writer import Order
 
 _in_thread = trio.to_thread.run_sync
 
-# Idempotency keys that are no longer needed are removed every so often, so many in a transaction (in some 5 ms).
+# Idempotency keys that are too old are let go of every so often.
 KEYS_INTERVAL = 60.0
-KEYS_AT_ONCE = 1_000
+# By default, what is kept of them.
+_KEPT = Idempotency()
 
 
 @dataclass(slots=True)
@@ -114,6 +117,8 @@ class Journal:
         self._unsynced = unsynced
         self._reading = trio.CapacityLimiter(1)
         self._unswept = parts.unswept(connection)
+        self._secret = keys.read_secret(connection)
+        self._dropped_keys: dict[str, float] = {}
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
         self._buffered_in_all = 0
@@ -128,34 +133,48 @@ class Journal:
 
     # Frames in
 
-    async def append(self, collector: str, frame: Frame, key: str = "", digest: str = "") -> bool:
+    async def append(
+        self, collector: str, frame: Frame, key: str = "", digest: str = "", kept: Idempotency = _KEPT
+    ) -> bool:
         """Keep ``frame`` and return whether it is new.
 
         ``key`` is the request's idempotency key, ``digest`` that of its body: a key that is known keeps nothing again.
         Raises KeyReused when the key is known with another digest.
         """
-        return await self.order_append(collector, frame, key, digest).wait()
+        return await self.order_append(collector, frame, key, digest, kept).wait()
 
-    def order_append(self, collector: str, frame: Frame, key: str = "", digest: str = "") -> Order[bool]:
+    def order_append(
+        self, collector: str, frame: Frame, key: str = "", digest: str = "", kept: Idempotency = _KEPT
+    ) -> Order[bool]:
         """Order what append does, and don't wait for it: those ordered together are done together."""
         if self._health.is_losing:
             raise nothing_kept(self.trouble)
         now, size = time.time(), len(frame.body) if isinstance(frame.body, bytes) else 0
 
+        def count(is_new: bool) -> None:  # noqa: FBT001  (whether it is kept)
+            if is_new and frame.rows:
+                self._count_frame(collector, frame)
+
+        if key:
+            keep = self._keep_once(collector, frame, keys.key_of(self._secret, key, digest), kept, now)
+            return self._writer.order(keep, count, size)
+        if not frame.rows:
+            return self._writer.order(lambda _: True, count, size)
+        return self._writer.order(None, count, size, frames.frame_row(collector, frame, now))
+
+    def _keep_once(
+        self, collector: str, frame: Frame, key: Key, kept: Idempotency, now: float
+    ) -> Callable[[sqlite3.Connection], bool]:
         def keep(db: sqlite3.Connection) -> bool:
-            if key and keys.is_key_known(db, collector, key, digest, now):
+            if keys.is_key_known(db, collector, key, now - kept.seconds):
                 return False
+            if age := keys.keep_key(db, collector, key, kept, now):
+                self._dropped_keys[collector] = age
             if frame.rows:
                 frames.insert_frame(db, collector, frame, now)
             return True
 
-        def count(is_new: bool) -> None:  # noqa: FBT001  (the result of keep)
-            if is_new and frame.rows:
-                self._count_frame(collector, frame)
-
-        if key or not frame.rows:
-            return self._writer.order(keep, count, size)
-        return self._writer.order(None, count, size, frames.frame_row(collector, frame, now))
+        return keep
 
     def commit(self) -> bool:
         """Carry out at once what is ordered, and return whether it is done: what takes longer must be waited for."""
@@ -338,20 +357,18 @@ class Journal:
         """Return a collector's log, newest first."""
         return await self._writer.execute(lambda db: collectors.select_logs(db, collector))
 
-    async def prune_keys(self) -> None:
-        """Forget idempotency keys that are too old or too many; runs until cancelled."""
+    async def tend_keys(self, kept: Callable[[], Idempotency]) -> None:
+        """Let go of idempotency keys that are too old, and remove those that were let go of; runs until cancelled."""
         while True:
             await trio.sleep(KEYS_INTERVAL)
             with suppress(StorageError):  # it is in ``trouble``, and tried again
-                await self._prune_keys()
+                await self._writer.execute(partial(keys.forget_old_keys, kept=kept(), now=time.time()))
+                while await self._writer.execute(keys.sweep_keys):  # a few at a time, so that nobody waits for long
+                    pass
 
-    async def _prune_keys(self) -> None:
-        """Forget them a few at a time, so that nobody's commit waits for long."""
-        excess = await self._writer.execute(partial(keys.count_excess_keys, now=time.time()))
-        while excess > 0:
-            count = min(KEYS_AT_ONCE, excess)
-            await self._writer.execute(partial(keys.delete_oldest_keys, count=count))
-            excess -= count
+    def dropped_keys(self) -> dict[str, float]:
+        """Return by collector the age in seconds of the oldest idempotency key that was last let go of early."""
+        return dict(self._dropped_keys)
 
     # Whole collectors, and what is on disk beside the journal
 
@@ -373,6 +390,7 @@ class Journal:
 
         def count(_: object) -> None:
             self._waiting[collector].clear()
+            self._dropped_keys.pop(collector, None)
             self._count_bytes(collector, -self._buffered[collector])
 
         rows, paths, ids, bodies = await self._writer.execute(lambda db: collectors.forget(db, collector), count)
@@ -425,7 +443,6 @@ async def open_journal(
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(writer.run)
                 nursery.start_soon(Tending(data_dir, writer, health, unsynced).run)
-                nursery.start_soon(journal.prune_keys)
                 nursery.start_soon(journal.sweep)
                 nursery.start_soon(inspect, data_dir)
                 yield journal

@@ -3,6 +3,8 @@
 import sqlite3
 from contextlib import closing
 
+from collector.store.steps.keys import key_hash, short_digest
+
 STEPS = (
     """
 CREATE TABLE frame(
@@ -72,11 +74,43 @@ CREATE TABLE moved(
     last_seq INTEGER NOT NULL
 );
 """,
+    # Keys as text, with an index by time, took 200 bytes each.
+    """
+CREATE TABLE secret(value BLOB NOT NULL); -- of the hash of keys
+INSERT INTO secret VALUES (randomblob(32));
+CREATE TABLE idempotency_slice(
+    id INTEGER PRIMARY KEY,
+    collector TEXT,          -- NULL: its keys are let go of, and removed a few at a time
+    opened REAL NOT NULL,    -- when its first
+    newest REAL NOT NULL,    -- and its last key came
+    keys INTEGER NOT NULL,
+    max_keys INTEGER NOT NULL
+);
+CREATE INDEX idempotency_slice_by_collector ON idempotency_slice(collector, id);
+CREATE TABLE idempotency_key(
+    slice INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    digest INTEGER NOT NULL,
+    PRIMARY KEY(slice, hash)
+) WITHOUT ROWID;
+INSERT INTO idempotency_slice(collector, opened, newest, keys, max_keys)
+    SELECT collector, MIN(at), MAX(at), COUNT(*), COUNT(*) FROM idempotency GROUP BY collector;
+INSERT INTO idempotency_key SELECT id, key_hash(value, key), short_digest(digest)
+    FROM secret, idempotency JOIN idempotency_slice USING (collector);
+DROP TABLE idempotency;
+""",
 )
 
 FORMAT_VERSION = len(STEPS)
 
 Columns = frozenset[tuple[str, str]]
+
+
+def upgrade(db: sqlite3.Connection, version: int = 0, to: int = len(STEPS)) -> None:
+    """Take a journal from a format version to a newer one in one transaction; 0 is an empty file."""
+    db.create_function("key_hash", 2, key_hash, deterministic=True)
+    db.create_function("short_digest", 1, short_digest, deterministic=True)
+    db.executescript(f"BEGIN; {''.join(STEPS[version:to])} PRAGMA user_version = {to}; COMMIT;")
 
 
 def columns_of(db: sqlite3.Connection) -> Columns:
@@ -89,8 +123,8 @@ def columns_of(db: sqlite3.Connection) -> Columns:
 def _known_columns() -> list[Columns]:
     known = []
     with closing(sqlite3.connect(":memory:")) as db:
-        for step in STEPS:
-            db.executescript(step)
+        for version in range(FORMAT_VERSION):
+            upgrade(db, version, version + 1)
             known.append(columns_of(db))
     return known
 

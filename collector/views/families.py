@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import ProcessCollector
@@ -45,6 +45,7 @@ class Seen:
     disk: Disk
     workers_ended: Counter[str]
     evidently_version: str
+    dropped_keys: Mapping[str, float] = field(default_factory=dict)
 
 
 def write(seen: Seen, accept: str) -> tuple[bytes, str]:
@@ -76,6 +77,13 @@ def families(seen: Seen) -> Iterator[Metric]:
     for name, help_, of_counts_histogram in _HISTOGRAMS:
         histograms = (((one.id,), of_counts_histogram(counts)) for one, counts in each)
         yield _histogram(name, help_, ["collector"], histograms)
+    yield _gauge(
+        "idempotency_dropped_key_age_seconds",
+        "How old the oldest Idempotency-Key was when keys last went before idempotency.seconds, as there were "
+        "idempotency.max_keys; not there if none did.",
+        ["collector"],
+        (((one.id,), seen.dropped_keys.get(one.id)) for one, _ in each),
+    )
 
 
 def _of_service(seen: Seen) -> Iterator[Metric]:

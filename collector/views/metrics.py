@@ -36,6 +36,7 @@ class Metrics:
             disk,
             workers.ended,
             workers.evidently_version,
+            self._tools.journal.dropped_keys(),
         )
         # Fifty collectors have 4000 values, and events come in meanwhile.
         return await trio.to_thread.run_sync(write, seen, accept)

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 from fakes import collector_config
 
-from collector.config import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Limits, Retention, Sample, Storage
+from collector.config import (
+    CONFIG_PATH,
+    CollectorConfig,
+    CollectorServiceConfig,
+    Idempotency,
+    Limits,
+    Retention,
+    Sample,
+    Storage,
+)
 from collector.config.model import MAX_ID_LENGTH, RESERVED_IDS, check_id
 from collector.config.workspace import MASK
 from collector.errors import ConfigError
@@ -94,6 +103,7 @@ def test_the_defaults_are_the_originals():
         {"spill_rows": 10, "spill_bytes": 1000},
         {"evaluation_timeout": 5.0, "evaluation_workers": 1},
         {"retention": {"seconds": 3600.0}},
+        {"idempotency": {"max_keys": 1000}},
         {"limits": {"max_body_bytes": 5, "max_typed_body_bytes": 6, "body_timeout": 7.0}},
     ],
 )
@@ -293,6 +303,7 @@ def test_the_schema_knows_every_part():
         "CronTrigger",
         Storage.__name__,
         Limits.__name__,
+        Idempotency.__name__,
         Retention.__name__,
         Sample.__name__,
     }

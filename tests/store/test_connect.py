@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from collector.store.connect import connect, log_of, make_journal, read_only
-from collector.store.schema import FORMAT_VERSION, STEPS, columns_of
+from collector.store.schema import FORMAT_VERSION, columns_of, upgrade
 
 
 def _version(db):
@@ -28,7 +28,7 @@ def test_commits_are_synced_for_power_alone(path, durability, synchronous):
 @pytest.mark.parametrize("version", range(1, FORMAT_VERSION))
 def test_an_older_format_takes_the_steps_that_it_lacks(path, version):
     with closing(sqlite3.connect(path)) as db:
-        db.executescript(f"{''.join(STEPS[:version])} PRAGMA user_version = {version};")
+        upgrade(db, 0, version)
     with closing(connect(path, "process")) as old, closing(make_journal(path.with_name("new"))) as new:
         assert (_version(old), columns_of(old)) == (FORMAT_VERSION, columns_of(new))
 

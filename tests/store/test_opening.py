@@ -1,6 +1,7 @@
 import json
 import sqlite3
 import stat
+import time
 from contextlib import closing
 
 import pytest
@@ -12,7 +13,7 @@ from collector.store.connect import make_journal
 from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
 from collector.store.opening import open_database
-from collector.store.schema import FORMAT_VERSION, STEPS
+from collector.store.schema import FORMAT_VERSION, upgrade
 
 
 def _frame(rows=1):
@@ -68,7 +69,8 @@ async def test_a_directory_in_its_place_is_refused(path):
 
 async def test_a_journal_of_the_first_format_is_taken_over(path):
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(f"{STEPS[0]} PRAGMA user_version = 1;")
+        upgrade(connection, 0, 1)
+        connection.execute("INSERT INTO idempotency VALUES ('main', 'key', 'd1', ?)", (time.time(),))
         connection.execute("INSERT INTO frame VALUES (7, 'main', 'b1', 'json', 1, 11, 100, '{\"id\": [0]}')")
         connection.execute(
             "INSERT INTO batch(id, collector, state, rows, opened, sealed) VALUES ('b1', 'main', 'sealed', 1, 1, 2)"
@@ -77,8 +79,9 @@ async def test_a_journal_of_the_first_format_is_taken_over(path):
     async with open_journal(DataDir(path.parent)) as journal:
         assert [batch.id for batch in await journal.batches("main", "sealed")] == ["b1"]
         await _append(journal, 1)
+        assert not await journal.append("main", check_frame("json", b'{"a": [1]}'), "key", "d1")
     assert _query(path, "SELECT seq, checksum IS NULL FROM frame") == [(7, 1), (8, 0)]
-    assert _query(path, "PRAGMA user_version") == [(len(STEPS),)]
+    assert _query(path, "PRAGMA user_version") == [(FORMAT_VERSION,)]
 
 
 @pytest.mark.parametrize(("durability", "level"), [("process", 1), ("power", 2)])

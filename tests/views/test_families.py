@@ -58,7 +58,7 @@ def busy():
     mine.accepted_requests, mine.restarts = 5, 1
     mine.tests.update(SNAPSHOT["tests"])
     mine.lateness.observe(0.3)
-    return seen(BUSY, counts=counts, disk=Disk(10, 20, Counter(part=2)))
+    return replace(seen(BUSY, counts=counts, disk=Disk(10, 20, Counter(part=2))), dropped_keys={"main": 7.5, "gone": 1})
 
 
 def samples(of):
@@ -105,6 +105,7 @@ def test_values_are_those_of_the_status_and_the_counts():
         ("tests_total", ("main", "passed")): 2,
         ("pipeline_restarts_total", ("main",)): 1,
         ("http_requests_total", ("/{id}/data", "201", "POST")): 5,
+        ("idempotency_dropped_key_age_seconds", ("main",)): 7.5,
         ("damaged_files", ("part",)): 2,
         ("disk_free_bytes", ()): 10,
         ("undelivered_limit_bytes", ("service",)): Limits().max_buffered_bytes,

@@ -25,7 +25,8 @@ async def service(tmp_path):
             config = CollectorServiceConfig().with_collector(collector_config())
             supervisor = FakeSupervisor(journal, config)
             yield SimpleNamespace(
-                data_dir=data_dir, metrics=Metrics(supervisor, SimpleNamespace(data_dir=data_dir, workers=WORKERS))
+                data_dir=data_dir,
+                metrics=Metrics(supervisor, SimpleNamespace(data_dir=data_dir, workers=WORKERS, journal=journal)),
             )
 
 

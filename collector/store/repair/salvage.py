@@ -26,6 +26,7 @@ from collector.store.parts import Kept, read_origin, set_aside_frame
 from collector.store.records import STATES
 from collector.store.steps.collectors import known_files
 from collector.store.steps.frames import has_frames
+from collector.store.steps.keys import key_of, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ _LAST_ROWID = 2**63 - 1
 _LIKELY_ROWID = 2**32
 _MAX_MISSES = 500
 _ID = re.compile(r"[\w-]{1,64}")
+_DIGEST = re.compile(r"[0-9a-f]+")
 _PATH = re.compile(r"(?:parts|failed/(?P<batch>[\w-]{1,64}))/[\w.-]+")
 # The workspace may have the snapshot of a batch of which nothing else is known: it is looked for before it is sent.
 _DOUBTFUL = json.dumps({"progress": {"is_doubtful": True}})
@@ -182,13 +184,45 @@ class _Salvage:
         for seq, collector, entry in readable_rows(old, "log", "collector, entry"):
             if isinstance(collector, str) and _object(entry):
                 self._insert("log", (seq, collector, entry))
-        for order in ("ASC", "DESC"):
-            select = f"SELECT collector, key, digest, at FROM idempotency ORDER BY collector {order}, key {order}"  # noqa: S608
-            for collector, key, digest, at in _Scan(old, select):
-                self._insert("idempotency", (collector, key, digest, _time(at)))
+        if _has_column(old, "idempotency_key", "slice"):
+            self._take_keys(old)
+        elif _has_column(old, "idempotency", "key"):
+            self._take_text_keys(old)
         if _has_column(old, "forgotten", "collector"):
             for _, collector in readable_rows(old, "forgotten", "collector"):
                 self._insert("forgotten", (collector,))
+
+    def _take_keys(self, old: sqlite3.Connection) -> None:
+        """Take idempotency keys, and the secret that they are hashed with: without it they are nobody's."""
+        secrets = [secret for _, secret in _Scan(old, "SELECT rowid, value FROM secret") if isinstance(secret, bytes)]
+        if not secrets:
+            return
+        self._db.execute("UPDATE secret SET value = ?", (secrets[0],))
+        names = "collector, opened, newest, keys, max_keys"
+        for id_, collector, opened, newest, keys, most in readable_rows(old, "idempotency_slice", names):
+            if isinstance(collector, str):
+                counts = (max(1, _number(keys)), max(1, _number(most)))
+                self._insert("idempotency_slice", (id_, collector, _time(opened), _time(newest), *counts))
+        for order in ("ASC", "DESC"):
+            select = f"SELECT slice, hash, digest FROM idempotency_key ORDER BY slice {order}, hash {order}"  # noqa: S608
+            for key in _Scan(old, select):
+                self._insert("idempotency_key", key)
+        self._db.execute("DELETE FROM idempotency_key WHERE slice NOT IN (SELECT id FROM idempotency_slice)")
+
+    def _take_text_keys(self, old: sqlite3.Connection) -> None:
+        """Take idempotency keys as formats 1 to 4 had them."""
+        secret, slices = read_secret(self._db), dict[str, int]()
+        for order in ("ASC", "DESC"):
+            select = f"SELECT collector, key, digest, at FROM idempotency ORDER BY collector {order}, key {order}"  # noqa: S608
+            for collector, text, digest, at in _Scan(old, select):
+                if not (isinstance(collector, str) and isinstance(text, str) and _DIGEST.fullmatch(str(digest))):
+                    continue
+                id_ = slices.setdefault(collector, len(slices) + 1)
+                self._insert("idempotency_slice", (id_, collector, _time(at), _time(at), 0, 0))
+                key = key_of(secret, text, digest)
+                if self._insert("idempotency_key", (id_, key.hash, key.digest)):
+                    grown = "opened = MIN(opened, ?), newest = MAX(newest, ?), keys = keys + 1"
+                    self._db.execute(f"UPDATE idempotency_slice SET {grown} WHERE id = ?", (_time(at), _time(at), id_))  # noqa: S608
 
     def skip_numbers(self, old: sqlite3.Connection) -> None:
         """Let no new frame have a number that one had: a part stands for the frames between two numbers."""

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from collector.store.steps.frames import IN_FILE, body_files
+from collector.store.steps.keys import forget_keys
 from collector.store.steps.parts import sweep
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
     ).fetchone()[0]
     paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector = ?", (collector,))]
     batches = [id_ for (id_,) in db.execute("SELECT id FROM batch WHERE collector = ?", (collector,))]
-    for table in ("frame", "part", "batch", "clock", "log", "idempotency", "forgotten"):
+    for table in ("frame", "part", "batch", "clock", "log", "forgotten"):
         db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (names of ours)
+    forget_keys(db, collector)
     return int(rows), paths, batches, bodies
 
 

@@ -5,6 +5,7 @@ from contextlib import closing
 import pytest
 import trio
 
+from collector.config import Idempotency
 from collector.formats.frames import check_frame
 from collector.store.connect import make_journal
 from collector.store.data_dir import open_data_dir
@@ -12,10 +13,12 @@ from collector.store.journal import open_journal
 from collector.store.parts import write_part
 from collector.store.records import Part
 from collector.store.repair.salvage import readable_rows, salvage
-from collector.store.schema import STEPS
+from collector.store.schema import upgrade
 from collector.store.steps.frames import insert_frame
+from collector.store.steps.keys import keep_key, key_of, read_secret
 
 PAGE = 4096
+KEYS = ("secret", "idempotency_slice", "idempotency_key")
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def salvaged(data_dir, old):
         done = salvage(old, new, data_dir)
         new.commit()
         new.row_factory = sqlite3.Row
-        tables = ("frame", "part", "batch", "clock", "log", "idempotency", "forgotten", "sqlite_sequence")
+        tables = ("frame", "part", "batch", "clock", "log", "forgotten", "sqlite_sequence", *KEYS)
         return done, {table: [dict(row) for row in new.execute(f"SELECT * FROM {table}")] for table in tables}
 
 
@@ -74,10 +77,10 @@ def all_of(db, table):
 def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
     old.execute("INSERT INTO clock VALUES ('main', 100.0)")
     old.execute("INSERT INTO log(collector, entry) VALUES ('main', '{\"a\": 1}')")
-    old.execute("INSERT INTO idempotency VALUES ('main', 'key', 'digest', 100.0)")
+    keep_key(old, "main", key_of(read_secret(old), "key", "d1"), Idempotency(), 100.0)
     old.execute("INSERT INTO forgotten VALUES ('gone')")
     done, tables = salvaged(data_dir, old)
-    for table in ("frame", "part", "batch", "clock", "log", "idempotency", "forgotten"):
+    for table in ("frame", "part", "batch", "clock", "log", "forgotten", *KEYS):
         assert tables[table] == all_of(old, table)
     assert (done.frames, done.parts, done.rows, done.frames_set_aside) == (2, 2, 4, 0)
     assert (
@@ -182,11 +185,32 @@ def test_a_failed_batch_is_known_by_its_folder(data_dir, old):
 
 def test_a_journal_of_the_first_format_is_read_too(data_dir):
     with closing(sqlite3.connect(":memory:")) as old:
-        old.executescript(STEPS[0])
+        upgrade(old, 0, 1)
+        came = [("main", "a"), ("main", "b"), ("other", "a")]
+        old.executemany("INSERT INTO idempotency VALUES (?, ?, 'd1', 1)", came)
         old.execute("INSERT INTO frame VALUES (7, 'main', 'b1', 'json', 1, 11, 100, X'7b7d')")
         old.execute("INSERT INTO batch VALUES ('b1', 'main', 'sealed', 1, 1, 2, 0, '{}', '')")
         done, tables = salvaged(data_dir, old)
     assert (done.frames, done.rows, [batch["state"] for batch in tables["batch"]]) == (1, 1, ["sealed"])
+    slices = {slice_["collector"]: slice_["keys"] for slice_ in tables["idempotency_slice"]}
+    assert slices == {"main": 2, "other": 1}
+    assert {key["slice"] for key in tables["idempotency_key"]} == {1, 2}
+
+
+def test_idempotency_keys_are_known_by_the_secret_they_came_with(data_dir, old):
+    kept, key = Idempotency(), key_of(read_secret(old), "key", "d1")
+    keep_key(old, "main", key, kept, 5.0)
+    _, tables = salvaged(data_dir, old)
+    [row] = tables["idempotency_key"]
+    assert (row["hash"], row["digest"], tables["secret"][0]["value"]) == (key.hash, key.digest, read_secret(old))
+    assert [(slice_["collector"], slice_["newest"]) for slice_ in tables["idempotency_slice"]] == [("main", 5.0)]
+
+
+def test_idempotency_keys_without_their_secret_are_left_out(data_dir, old):
+    keep_key(old, "main", key_of(read_secret(old), "key", "d1"), Idempotency(), 5.0)
+    old.execute("DELETE FROM secret")
+    _, tables = salvaged(data_dir, old)
+    assert (tables["idempotency_key"], len(tables["secret"])) == ([], 1)
 
 
 # Walking around what can't be read

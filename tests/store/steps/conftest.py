@@ -4,12 +4,12 @@ import sqlite3
 
 import pytest
 
-from collector.store.schema import STEPS
+from collector.store.schema import upgrade
 
 
 @pytest.fixture
 def db():
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript("".join(STEPS))
+    upgrade(connection)
     yield connection
     connection.close()
