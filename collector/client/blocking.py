@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -18,6 +19,7 @@ from collector.web.answers import read
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
@@ -32,10 +34,11 @@ T = TypeVar("T")
 
 
 class _Connections(NamedTuple):
-    """Connections, and who may use them next."""
+    """An httpx client for each connection: those that are made, and those whose turn it isn't."""
 
-    http: httpx.Client
     turns: threading.Semaphore
+    made: list[httpx.Client]
+    free: list[httpx.Client]
 
 
 class CollectorClient:
@@ -145,8 +148,8 @@ class CollectorClient:
     def close(self) -> None:
         """Close the connections."""
         connections = self._connections.pop(os.getpid(), None)
-        if connections is not None:
-            connections.http.close()
+        for http in connections.made if connections is not None else ():
+            http.close()
 
     def __reduce__(self) -> tuple[partial[CollectorClient], tuple[()]]:
         return partial(self._again, retries=self._retries), ()
@@ -176,10 +179,9 @@ class CollectorClient:
                 outcome = step()
 
     def _send(self, request: httpx.Request) -> Outcome:
-        connections = self._open()
         try:
-            with connections.turns:
-                response = connections.http.send(request, stream=True)
+            with self._turn() as http:
+                response = http.send(request, stream=True)
                 try:
                     return read(response, MAX_ANSWER_BYTES, self._timeout)
                 finally:
@@ -187,10 +189,25 @@ class CollectorClient:
         except (httpx.RequestError, UnreadableAnswer) as error:
             return unavailable(request, error)
 
+    @contextmanager
+    def _turn(self) -> Iterator[httpx.Client]:
+        """Wait for a connection that is free."""
+        connections = self._open()
+        with connections.turns:
+            try:
+                http = connections.free.pop()  # the one that was used last, which is the most likely to be open
+            except IndexError:
+                http = httpx.Client(**self._options)
+                connections.made.append(http)
+            try:
+                yield http
+            finally:
+                connections.free.append(http)
+
     def _open(self) -> _Connections:
         here = os.getpid()
         if (connections := self._connections.get(here)) is None:
-            made = _Connections(httpx.Client(**self._options), threading.Semaphore(AT_ONCE))
+            made = _Connections(threading.Semaphore(AT_ONCE), [], [])
             connections = self._connections.setdefault(here, made)  # unless another thread was quicker
             for other in self._connections.keys() - {here}:
                 self._connections.pop(other, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -19,6 +20,7 @@ from collector.web.answers import aread
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from typing import Self
@@ -34,10 +36,11 @@ T = TypeVar("T")
 
 
 class _Connections(NamedTuple):
-    """Connections, and who may use them next."""
+    """An httpx client for each connection: those that are made, and those whose turn it isn't."""
 
-    http: httpx.AsyncClient
     turns: anyio.Semaphore
+    made: list[httpx.AsyncClient]
+    free: list[httpx.AsyncClient]
 
 
 class AsyncCollectorClient:
@@ -138,8 +141,8 @@ class AsyncCollectorClient:
     async def aclose(self) -> None:
         """Close the connections."""
         connections = self._connections.pop(_here(), None)
-        if connections is not None:
-            await connections.http.aclose()
+        for http in connections.made if connections is not None else ():
+            await http.aclose()
 
     def __reduce__(self) -> tuple[partial[AsyncCollectorClient], tuple[()]]:
         return self._again, ()
@@ -169,10 +172,9 @@ class AsyncCollectorClient:
                 outcome = await anyio.to_thread.run_sync(step)
 
     async def _send(self, request: httpx.Request) -> Outcome:
-        connections = self._open()
         try:
-            async with connections.turns:
-                response = await connections.http.send(request, stream=True)
+            async with self._turn() as http:
+                response = await http.send(request, stream=True)
                 try:
                     with anyio.fail_after(self._timeout):
                         return await aread(response, MAX_ANSWER_BYTES)
@@ -183,10 +185,25 @@ class AsyncCollectorClient:
         except (httpx.RequestError, UnreadableAnswer) as error:
             return unavailable(request, error)
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Wait for a connection that is free."""
+        connections = self._open()
+        async with connections.turns:
+            try:
+                http = connections.free.pop()  # the one that was used last, which is the most likely to be open
+            except IndexError:
+                http = httpx.AsyncClient(**self._options)
+                connections.made.append(http)
+            try:
+                yield http
+            finally:
+                connections.free.append(http)
+
     def _open(self) -> _Connections:
         here = _here()
         if (connections := self._connections.get(here)) is None:
-            connections = _Connections(httpx.AsyncClient(**self._options), anyio.Semaphore(AT_ONCE))
+            connections = _Connections(anyio.Semaphore(AT_ONCE), [], [])
             self._connections = {here: connections}
         return connections
 

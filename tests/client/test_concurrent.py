@@ -5,6 +5,7 @@ import pickle
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pandas as pd
 import pytest
 import trio
@@ -76,12 +77,12 @@ def test_a_client_is_pickled_as_it_was_made():
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_of_any_number_of_sends_at_once_those_beyond_a_bound_wait_for_their_turn(service, runner, monkeypatch):
-    """Those wait for as long as it takes, and cost nothing; in httpx's own pool they would cost each other time."""
+    """Those wait for as long as it takes, and cost nothing; in httpx's pool they would cost each other time."""
     at_once = most = 0
 
     async def work():
         async with AsyncCollectorClient(service.url, retries=0) as client:
-            send = client._open().http.send  # noqa: SLF001
+            send = httpx.AsyncClient.send
 
             async def count(*args, **options):
                 nonlocal at_once, most
@@ -92,7 +93,7 @@ def test_of_any_number_of_sends_at_once_those_beyond_a_bound_wait_for_their_turn
                 at_once -= 1
                 return response
 
-            monkeypatch.setattr(client._open().http, "send", count)  # noqa: SLF001
+            monkeypatch.setattr(httpx.AsyncClient, "send", count)
             async with anyio.create_task_group() as tasks:
                 for number in range(AT_ONCE * 4):
                     tasks.start_soon(client.send_data, "main", pd.DataFrame({"n": [number]}))
