@@ -132,6 +132,7 @@ class FakeWorkspace:
 
     def __init__(self):
         self.failures = []
+        self.surprises = []  # raised as they are, before anything is sent
         self.lost = []
         self.tries = []  # (time, batch id, is_doubtful)
         self.taken = []  # (batch id, numbers of its rows)
@@ -145,6 +146,8 @@ class FakeWorkspace:
     async def deliver(self, batch, snapshot, progress):
         was_doubtful = progress.is_doubtful
         self.tries.append((trio.current_time(), batch.id, was_doubtful))
+        if self.surprises:
+            raise self.surprises.pop(0)
         await progress.keep(is_doubtful=True)
         if self.hold is not None:
             await self.hold.wait()

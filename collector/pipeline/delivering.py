@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, SnapshotRejected, SnapshotTooLarge
+from collector.errors import (
+    CollectorError,
+    DeliveryError,
+    DeliveryRefused,
+    EvaluationError,
+    SnapshotRejected,
+    SnapshotTooLarge,
+)
 from collector.fault_points import reach
 from collector.pipeline.failed import set_aside
 from collector.status.telling import Delivered, Rejected, Undelivered
@@ -24,6 +31,8 @@ if TYPE_CHECKING:
 
 REFUSED_INTERVAL = 60.0
 PRUNING_INTERVAL = 60.0
+# Of an error that nobody foresaw: it may quote what it was about.
+_MAX_REASON = 500
 _OUTCOMES = {DeliveryRefused: "refused", SnapshotRejected: "rejected", SnapshotTooLarge: "too_large"}
 
 _in_thread = trio.to_thread.run_sync
@@ -91,9 +100,15 @@ class Delivering:
             try:
                 with trio.fail_after(timeout + work.workspace.starting_time):
                     await work.workspace.deliver(batch, snapshot, progress)
+            except CollectorError:
+                raise
             except trio.TooSlowError as error:
                 said = f"{work.config.shown_url} took longer than {timeout:g} s"
                 raise DeliveryError(said, is_ambiguous=True) from error
+            except Exception as error:  # a bulkhead: whatever goes wrong there stops nothing else
+                said = f"{work.config.shown_url} can't be delivered to: {type(error).__name__}: {error}"
+                work.log.debug("where delivery failed", batch=batch.id, exc_info=error)
+                raise DeliveryError(said[:_MAX_REASON], is_ambiguous=True) from error
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -179,7 +179,7 @@ class Evaluating:
 
 
 def _kind_of(error: Exception) -> Literal["raised", "too_slow", "worker_failed"]:
-    """Say in a word what became of an evaluation: a report that raised has a traceback, a worker that died none."""
+    """Return in a word what became of an evaluation: a report that raised has a traceback, a worker that died none."""
     if isinstance(error, trio.TooSlowError):
         return "too_slow"
     return "raised" if getattr(error, "detail", "") else "worker_failed"

@@ -48,7 +48,7 @@ class Pipeline:
         return self._work.counts
 
     def status(self) -> Status:
-        """Say how it stands."""
+        """Return how it stands."""
         journal, id_ = self._work.journal, self._work.id
         waiting = journal.waiting(id_)
         return replace(
@@ -69,11 +69,11 @@ class Pipeline:
         return await self._sealing.seal()
 
     async def failed(self) -> list[Batch]:
-        """Give the batches whose report failed, oldest first."""
+        """Return the batches whose report failed, oldest first."""
         return await self._work.journal.batches(self._work.id, "failed")
 
     async def retry(self) -> list[Batch]:
-        """Have all failed batches evaluated again, and give them."""
+        """Have all failed batches evaluated again, and return them."""
         for batch in await self.failed():
             await take_back(self._work, batch)
         try:

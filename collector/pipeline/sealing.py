@@ -82,13 +82,13 @@ class Sealing:
         return came if self._clocks.changes == changes else "clock"
 
     def _fired(self, trigger: Trigger, due: float, *, is_full: bool) -> float:
-        """Give the time from which the next one is counted: no drift, and no burst for what was missed."""
+        """Return the time from which the next one is counted: no drift, and no burst for what was missed."""
         now, following = self._clocks.now(), trigger.next_time(due)
         return due if not is_full and following is not None and following > now else now
 
 
 def _after_setting(trigger: Trigger, fired: float, set_by: float, now: float) -> float:
-    """Give when a trigger last fired in the terms of a wall clock that was set."""
+    """Return when a trigger last fired in the terms of a wall clock that was set."""
     if isinstance(trigger, CronTrigger):
         return fired if fired - now < CRON_RESOLUTION else now
     shifted = fired + set_by

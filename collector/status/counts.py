@@ -47,7 +47,7 @@ class Histogram:
         self.sum += value
 
     def cumulative(self) -> list[int]:
-        """Give how many values were at most each bound, and how many there were in all."""
+        """Return how many values were at most each bound, and how many there were in all."""
         return list(accumulate(self._counts))
 
 
@@ -94,7 +94,7 @@ class Counts:
         self._collectors: defaultdict[str, CollectorCounts] = defaultdict(CollectorCounts)
 
     def of(self, collector_id: str) -> CollectorCounts:
-        """Give the counts of a collector that is there."""
+        """Return the counts of a collector that is there."""
         return self._collectors[collector_id]
 
     def note_answer(self, kind: Answered, seconds: float) -> None:

@@ -15,7 +15,7 @@ class Backoff:
         self._pause = FIRST
 
     def next(self) -> float:
-        """Give the next pause in seconds."""
+        """Return the next pause in seconds."""
         pause, self._pause = self._pause, min(LONGEST, self._pause * 2)
         return pause * random.uniform(0.5, 1)  # noqa: S311  (no secret)
 

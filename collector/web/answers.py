@@ -19,7 +19,7 @@ AS_IS = {"Accept-Encoding": "identity"}
 # Of an answer that says no: enough for the reason, which is for a person.
 MAX_REFUSAL = 65_536
 # What describes how a body was sent, and is no longer so of one that was read.
-_OF_SENDING = ("content-encoding", "content-length", "transfer-encoding")
+_OF_SENDING = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
 def read(response: httpx.Response, max_bytes: int, seconds: float) -> httpx.Response:
@@ -78,7 +78,7 @@ class _Gathering:
     def whole(self) -> httpx.Response:
         """Return the answer with its body, as if it had come unencoded."""
         response = self._response
-        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_SENDING]
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _OF_SENDING]
         return httpx.Response(
             response.status_code, headers=headers, content=bytes(self._unfolded()), request=response.request
         )

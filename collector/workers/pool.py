@@ -95,7 +95,7 @@ class Workers:
         self.evidently_version = versions["evidently"]
 
     async def check(self, config: CollectorConfig) -> list[Problem]:
-        """Say what Evidently would not take of a collector's report."""
+        """Return what Evidently would not take of a collector's report."""
         args = (config.report_config.model_dump(), config.data_definition, config.column_mapping)
         return _problems(await self._check("check", *args))
 
@@ -215,7 +215,7 @@ class Workers:
 
 @asynccontextmanager
 async def open_workers(count: int, max_bytes: int) -> AsyncIterator[Workers]:
-    """Give workers, at most ``count`` for reports; their processes start at the first call and end with the block.
+    """Open workers, at most ``count`` for reports; their processes start at the first call and end with the block.
 
     A process that takes more than ``max_bytes`` of memory gets a MemoryError.
     """

@@ -83,6 +83,29 @@ async def test_the_time_that_a_workspace_takes_to_start_is_not_taken_for_taking_
         assert len(w.workspace.tries) == 1
 
 
+async def test_an_error_that_nobody_foresaw_is_a_matter_of_delivery(world, autojump_clock):
+    """Sealing goes on, the pipeline isn't begun again, and the pauses grow."""
+    async with world(autojump_clock) as w:
+        w.workspace.surprises = [
+            RecursionError("maximum recursion depth"),
+            UnicodeError("label too long"),
+            KeyError("a"),
+        ]
+        pipeline = w.pipeline(collector(trigger=rows_trigger(1)))
+        async with running(pipeline):
+            await w.post(1)
+            await settled()
+            assert pipeline.status().state == "undelivered"
+            assert pipeline.status().last_error.endswith(
+                "can't be delivered to: RecursionError: maximum recursion depth"
+            )
+            await w.post(1)
+            await delivered(w, 2)
+        assert w.workspace.rows == [[0], [1]]
+        first, second, third, last = [at for at, *_ in w.workspace.tries][:4]
+        assert (last - third) > (third - second) > (second - first)
+
+
 async def test_a_full_outbox_holds_evaluation_until_there_is_room(world, monkeypatch):
     monkeypatch.setattr(evaluating, "MAX_OUTBOX", 2)
     async with world() as w:

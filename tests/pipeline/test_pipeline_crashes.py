@@ -19,7 +19,7 @@ ROWS = list(range(sum(POSTS)))
 ENOUGH = 1000
 
 
-class Crash(Exception):
+class Crash(BaseException):
     """The process dies here."""
 
 

@@ -67,6 +67,11 @@ async def test_an_answer_is_read_whole():
     assert (answer.json(), answer.headers["x-name"]) == ({"a": 1}, "x")
 
 
+async def test_a_header_that_is_no_ascii_comes_through():
+    answer = await both(lambda: response([b"1"], Retry_After="²".encode("latin-1")))
+    assert answer.headers["retry-after"] == "²"
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
 async def test_a_packed_answer_is_unpacked_though_it_was_not_asked_for(pack):
     name = "gzip" if pack is gzip.compress else "deflate"
