@@ -53,6 +53,7 @@ class FakeWorkers:
         self.linked = []
         self.written = []
         self.check_calls = 0
+        self.generations = {}  # of the snapshots in a directory, by its name
         self.hold = None  # an event: evaluations wait for it
 
     async def check(self, config):  # noqa: ARG002  (as in Workers)
@@ -64,6 +65,10 @@ class FakeWorkers:
         await trio.lowlevel.checkpoint()
         missing = [] if path.exists() else [Problem(field, f"no file {path}")]
         return missing + self.reference_problems
+
+    async def generations_in(self, directory):
+        await trio.lowlevel.checkpoint()
+        return self.generations.get(directory.name, set())
 
     async def evaluate(self, job):
         self.evaluated.append(job)
@@ -132,6 +137,7 @@ class FakeWorkspace:
 
     def __init__(self):
         self.failures = []
+        self.harm = []  # its problems
         self.surprises = []  # raised as they are, before anything is sent
         self.lost = []
         self.tries = []  # (time, batch id, is_doubtful)
@@ -142,6 +148,11 @@ class FakeWorkspace:
 
     def open_workspace(self, config):  # noqa: ARG002  (as in Workspaces)
         return self
+
+    async def problems(self, others):
+        await trio.lowlevel.checkpoint()
+        self.others = [other.id for other in others]
+        return list(self.harm)
 
     async def deliver(self, batch, snapshot, progress):
         was_doubtful = progress.is_doubtful

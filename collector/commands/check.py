@@ -9,6 +9,7 @@ import trio
 from collector.host.signals import thread_for_signals
 from collector.supervision.checks import Checks
 from collector.workers.pool import open_workers
+from collector.workspaces.workspace import open_workspaces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,10 +25,10 @@ def check_config(config: CollectorServiceConfig, base: Path) -> list[Problem]:
 
 
 async def _check(config: CollectorServiceConfig, base: Path) -> list[Problem]:
-    async with open_workers(1, config.evaluation_max_bytes) as workers:
-        checks = Checks(workers, base, base / config.data_dir)
+    async with open_workers(1, config.evaluation_max_bytes) as workers, open_workspaces(workers, base) as workspaces:
+        checks = Checks(workers, workspaces, base, base / config.data_dir)
         return [
             problem.under("collectors", collector_id)
             for collector_id, collector in config.collectors.items()
-            for problem in await checks.find_problems(collector)
+            for problem in await checks.find_problems(collector, config.collectors.values())
         ]

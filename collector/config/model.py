@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from pathlib import Path
@@ -210,7 +211,8 @@ class CollectorConfig(InWorkspace, Value):
 
 
 def _is_inside(path: Path, directory: Path) -> bool:
-    return path.resolve().is_relative_to(directory.resolve())
+    # Not Path.resolve, which raises for links that lead to themselves.
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
 
 
 def _without_keys(value: Any) -> Any:

@@ -6,9 +6,13 @@ too early (and ends the legacy UI's watcher), and a stray name in ``snapshots`` 
 So a file is written in the workspace's root, under a hidden name, and then linked to its place.
 """
 
+import errno
 import json
 import os
+import re
+import stat
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from evidently._pydantic_compat import ValidationError
@@ -18,11 +22,16 @@ from evidently.sdk.models import ProjectModel
 
 from collector.disk.files import sync_directory, written_beside
 from collector.generation import Generation
+from collector.wording import first_line
 from collector.workers.exchange import Delivery, Json
 
 _METADATA = "metadata.json"
 _SNAPSHOTS = "snapshots"
 _NAMESPACE = uuid.UUID("5a1c3e0e-4f0b-5c55-9b3d-6a1f0c5e7d21")
+_MAX_METADATA = 16_000_000
+# How Evidently begins the file of a snapshot, by its generation.
+_FIRST_KEY = re.compile(rb'\s*{\s*"(\w+)"')
+_FIRST_KEYS: dict[bytes, Generation] = {b"report": "modern", b"id": "legacy"}
 _PROJECTS = {"modern": ProjectModel, "legacy": LegacyProject}
 _SHARED_MODE = 0o644  # the UI may run as another user
 
@@ -30,17 +39,47 @@ _SHARED_MODE = 0o644  # the UI may run as another user
 def write_snapshot(delivery: Delivery) -> str:
     """Put a snapshot into its project, which is created if need be; returns the project's id.
 
-    Doing it again, or by two processes at once, leaves one project with one such snapshot. Raises ValueError if
-    ``project_id`` is no UUID, OSError if the directory can't be written.
+    Doing it again, or by two processes at once, leaves one project with one such snapshot. Raises ValueError if it
+    would do harm there, or ``project_id`` is no UUID; OSError if the directory can't be written.
     """
     root = Path(delivery["directory"])
-    root.mkdir(parents=True, exist_ok=True)
+    _make_directory(root)
     project_id, name = _project_of(root, delivery)
     folder = root / project_id
+    _refuse_mixture(root, folder, delivery["generation"])
     _create_project(folder, name, delivery["generation"])
     body = Path(delivery["snapshot_path"]).read_bytes()
     _appear(root, folder / _SNAPSHOTS / f"{_snapshot_id(delivery, body)}.json", body, replacing=True)
     return project_id
+
+
+def generations_in(root: Path) -> set[Generation]:
+    """Return the generations whose snapshots lie in a directory's projects, as far as these can be read."""
+    return {generation for folder in _projects(root) if (generation := _generation_of(folder)) is not None}
+
+
+def _refuse_mixture(root: Path, folder: Path, generation: Generation) -> None:
+    """Keep the generations apart: a UI that finds a snapshot of the other one shows none of the projects."""
+    own = _generation_of(folder)
+    found = {own} if own is not None else generations_in(root)
+    if found and generation not in found:
+        others = "legacy" if generation == "modern" else "modern"
+        raise ValueError(
+            f"it holds {others} snapshots, and beside {generation} ones no UI could show either; "
+            "give this collector another directory as api_url"
+        )
+
+
+def _generation_of(project: Path) -> Generation | None:
+    """Return the generation of a project's snapshots by how one of them begins; None if there is none to be read."""
+    try:
+        with os.scandir(project / _SNAPSHOTS) as files:
+            first = next((Path(file.path) for file in files if file.name.endswith(".json")), None)
+        begins = b"" if first is None else _read(first, 64)
+    except OSError:
+        return None
+    found = _FIRST_KEY.match(begins)
+    return _FIRST_KEYS.get(found[1]) if found else None
 
 
 def _project_of(root: Path, delivery: Delivery) -> tuple[str, str]:
@@ -48,9 +87,11 @@ def _project_of(root: Path, delivery: Delivery) -> tuple[str, str]:
     if delivery["project_id"] is not None:
         return _checked(delivery["project_id"]), delivery["collector"]
     name = str(delivery["project_name"])
-    existing = [path.parent.name for path in sorted(root.glob(f"*/{_METADATA}")) if _is_project(path, name)]
-    # By name alone, so that two writers who both find none create the same one.
-    return (existing[0] if existing else str(uuid.uuid5(_NAMESPACE, name))), name
+    for folder in _projects(root):
+        with suppress(ValueError, OSError):  # somebody else's file
+            if _name_of(folder) == name:
+                return folder.name, name
+    return str(uuid.uuid5(_NAMESPACE, name)), name  # by name alone, so that two writers who both find none make one
 
 
 def _checked(project_id: str) -> str:
@@ -60,21 +101,61 @@ def _checked(project_id: str) -> str:
         raise ValueError(f"project_id {project_id!r} is no UUID; give one, or a project_name instead") from error
 
 
-def _is_project(metadata: Path, name: str) -> bool:
-    """Tell whether this is the file of a project of that name; its folder's name is its id."""
-    folder = metadata.parent.name
+def _projects(root: Path) -> list[Path]:
+    """Return the folders that are named as projects are, by their id."""
     try:
-        is_id = str(uuid.UUID(folder)) == folder.lower()
-        return is_id and ProjectModel.parse_raw(metadata.read_bytes()).name == name
-    except (ValueError, ValidationError):  # somebody else's folder or file
+        return sorted(folder for folder in root.iterdir() if _is_id(folder.name))
+    except OSError:
+        return []
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return str(uuid.UUID(name)) == name.lower()
+    except ValueError:
         return False
 
 
+def _name_of(project: Path) -> str:
+    """Return a project's name; raise ValueError if its file can't be read as one, OSError if it isn't there."""
+    metadata = project / _METADATA
+    try:
+        return str(ProjectModel.parse_obj(json.loads(_read(metadata, _MAX_METADATA))).name)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError, ValidationError) as error:
+        why = getattr(error, "strerror", None) or (first_line(error) if isinstance(error, ValueError) else "too deep")
+        raise ValueError(
+            f"{metadata} is damaged ({why}); restore it, or move its folder away, and the project is made anew"
+        ) from error
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    """Return how a file begins; raise OSError for what is no file: one must not wait for a pipe's writer."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is no file", str(path))
+        return os.read(descriptor, max_bytes)
+    finally:
+        os.close(descriptor)
+
+
 def _create_project(folder: Path, name: str, generation: Generation) -> None:
-    (folder / _SNAPSHOTS).mkdir(parents=True, exist_ok=True)
-    if not (folder / _METADATA).exists():
+    """Create a project unless it is there; raise ValueError if its file is damaged."""
+    _make_directory(folder / _SNAPSHOTS)
+    try:
+        _name_of(folder)
+    except FileNotFoundError:
         project = _PROJECTS[generation](id=uuid.UUID(folder.name), name=name)
         _appear(folder.parent, folder / _METADATA, _encoded(project.dict()), replacing=False)
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(f"{error.filename} is no directory; move it out of the way") from error
 
 
 def _encoded(body: Json) -> bytes:

@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from evidently._pydantic_compat import ValidationError
 from evidently.core.serialization import SnapshotModel
+from evidently.legacy.suite.base_suite import Snapshot as LegacySnapshot
 from evidently.legacy.utils import NumpyEncoder
 from pandas.api.extensions import ExtensionArray
 
 from collector.disk.files import write_whole
 from collector.evaluation.prepared import Frames
+from collector.generation import Generation
 from collector.workers.exchange import Job, Json
 
 _STATUSES = {"SUCCESS": "passed", "FAIL": "failed", "WARNING": "warning", "ERROR": "error", "SKIPPED": "skipped"}
@@ -29,6 +32,16 @@ class _Encoder(NumpyEncoder):  # type: ignore[misc]  # Evidently ships no types
 def encode(body: Json) -> bytes:
     """Return the file of a body. NaN and infinities are spelt as Evidently's own client spells them."""
     return json.dumps(body, cls=_Encoder).encode()
+
+
+def refuse_unloadable(encoded: bytes, generation: Generation) -> None:
+    """Raise ValueError for a snapshot that Evidently couldn't load again: its UI would then show no project at all."""
+    kind = SnapshotModel if generation == "modern" else LegacySnapshot
+    try:
+        kind.parse_obj(json.loads(encoded))
+    except (ValidationError, ValueError, TypeError, RecursionError, LookupError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise ValueError(f"Evidently can't load the snapshot of this report again: {why}") from error
 
 
 def timestamp_of(job: Job) -> datetime:

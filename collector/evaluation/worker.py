@@ -23,6 +23,7 @@ from collector.evaluation.result import Evaluated
 from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError, Uncomputed
+from collector.generation import Generation
 from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome
 
 _MAX_ERRORS = 50  # of a report with thousands of columns
@@ -72,6 +73,11 @@ def write_to_directory(delivery: Delivery) -> str:
         return directory.write_snapshot(delivery)
 
 
+def generations_in(root: str) -> set[Generation]:
+    """Return the generations whose snapshots lie in a directory workspace."""
+    return directory.generations_in(Path(root))
+
+
 def strip_widgets(snapshot_path: str) -> int:
     """Rewrite a modern snapshot without its widgets and return its checksum; ValueError for a legacy one."""
     return snapshot.strip_widgets(snapshot_path)
@@ -94,6 +100,7 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         done = (_run_legacy if generation == "legacy" else _run_modern)(frames, job)
     uploads = datasets.encode(done.uploads, job["snapshot_path"]) if job["save_datasets"] else []
     encoded = snapshot.encode(done.body)
+    snapshot.refuse_unloadable(encoded, generation)
     outcome: Outcome = {
         "ok": True,
         "generation": generation,

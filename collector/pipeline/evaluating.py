@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,9 @@ from collector.pipeline.failed import set_aside
 from collector.status.telling import Evaluated, EvaluationFailed, PartsLost, iso
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from collector.config import CollectorConfig
     from collector.pipeline.spilling import Spilling
     from collector.pipeline.work import Work
     from collector.status.status import State
@@ -69,7 +73,10 @@ class Evaluating:
         config, base = self._work.config, self._work.tools.base
         if problems := config.outside(base, self._work.data_dir.path):
             return problems
-        problems = [] if is_report_checked else await workers.check(config)
+        problems = []
+        if not is_report_checked:
+            problems += await workers.check(config)
+            problems += await self._work.workspace.problems(self._earlier())
         for field, path in config.tables(base).items():
             if path not in self._checked or not await trio.Path(path).exists():
                 found = await workers.check_table(path, field)
@@ -79,6 +86,11 @@ class Evaluating:
                     self._checked.add(path)
                 problems += found
         return problems
+
+    def _earlier(self) -> Iterable[CollectorConfig]:
+        """Return those before this one in the config, who go on where two can't go together."""
+        collectors = self._work.service.collectors
+        return (collectors[key] for key in takewhile(lambda key: key != self._work.id, collectors))
 
     async def _wait_for_room(self) -> None:
         while self._work.status.outbox >= MAX_OUTBOX:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 from collector.errors import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from collector.config import CollectorConfig
     from collector.workers.pool import Workers
+    from collector.workspaces.workspace import Workspaces
 
 
 @dataclass(frozen=True)
@@ -18,13 +21,19 @@ class Checks:
     """Looks at configs with Evidently's help, and at the files that they name, which lie in ``base``."""
 
     workers: Workers
+    workspaces: Workspaces
     base: Path
     data_dir: Path
 
     async def find_problems(
-        self, config: CollectorConfig, *, known: CollectorConfig | None = None, is_from_client: bool = False
+        self,
+        config: CollectorConfig,
+        others: Iterable[CollectorConfig],
+        *,
+        known: CollectorConfig | None = None,
+        is_from_client: bool = False,
     ) -> list[Problem]:
-        """Return all that is wrong with a collector's report, workspace and reference.
+        """Return all that is wrong with a collector's report, workspace and reference, beside the ``others``.
 
         What is as in ``known``, a config that is at work already, isn't checked again. From a client, the reference
         isn't read: clients send it afterwards, and the original's name an absolute path, which the status tells of.
@@ -34,6 +43,8 @@ class Checks:
             problems = [problem for problem in problems if problem.path != ("reference_path",)]
         if problem := config.workspace_problem():
             problems.append(Problem(("api_url",), problem))
+        elif known is None or _snapshots(config) != _snapshots(known):
+            problems += await self.workspaces.open_workspace(config).problems(others)
         if known is None or _report(config) != _report(known):
             problems += await self.workers.check(config)
         tables = config.tables(self.base)
@@ -44,6 +55,10 @@ class Checks:
             if at_work.get(field) != path:
                 problems += await self.workers.check_table(path, field)
         return problems
+
+
+def _snapshots(config: CollectorConfig) -> tuple[object, ...]:
+    return config.api_url, config.is_cloud, config.report_config.generation
 
 
 def _report(config: CollectorConfig) -> tuple[object, ...]:

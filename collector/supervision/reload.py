@@ -88,10 +88,11 @@ class Reload:
 
     async def _check(self, edited: CollectorServiceConfig, body: bytes) -> None:
         running, problems = self._running(), []
-        for key, config in merge(edited, self._file.config, running).collectors.items():
+        wanted = merge(edited, self._file.config, running).collectors
+        for key, config in wanted.items():
             known = running.collectors.get(key)
             if config != known:
-                found = await self._checks.find_problems(config, known=known)
+                found = await self._checks.find_problems(config, wanted.values(), known=known)
                 problems += [problem.under("collectors", key) for problem in found]
         if problems:
             raise placed(ConfigError(problems, str(self._file.path)), body)

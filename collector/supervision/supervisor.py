@@ -50,7 +50,7 @@ class Supervisor:
         self.config = file.config.model_copy(update={"collectors": {}})
         self._file = file
         self._tools = tools
-        self._checks = Checks(tools.workers, tools.base, tools.data_dir.path)
+        self._checks = Checks(tools.workers, tools.workspaces, tools.base, tools.data_dir.path)
         self._orders = Orders()
         self.edits = Reload(file, self._checks, self._orders, lambda: self.config, self._apply)
         self._running: dict[str, Bulkhead[Pipeline]] = {}
@@ -100,7 +100,7 @@ class Supervisor:
 
     async def check(self, config: CollectorConfig) -> None:
         """Check the config that a client wants for a collector; raise ConfigError with all that is wrong."""
-        if problems := await self._checks.find_problems(config, is_from_client=True):
+        if problems := await self._checks.find_problems(config, self.config.collectors.values(), is_from_client=True):
             raise ConfigError(problems)
 
     async def reload(self) -> Changes:

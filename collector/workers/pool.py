@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collector.config import CollectorConfig
     from collector.formats.bounds import Bounds
     from collector.formats.frames import Format, Frame
+    from collector.generation import Generation
     from collector.store.parts import Written
     from collector.store.records import Run
     from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Outcome
@@ -102,6 +103,11 @@ class Workers:
     async def check_table(self, path: Path, field: tuple[str, ...]) -> list[Problem]:
         """Return what is wrong with the parquet file that a config's ``field`` names: the reference, for one."""
         return [replace(one, path=field) for one in _problems(await self._check("check_reference", str(path)))]
+
+    async def generations_in(self, directory: Path) -> set[Generation]:
+        """Return the generations whose snapshots lie in a workspace directory."""
+        found: set[Generation] = await self._check("generations_in", str(directory))
+        return found
 
     async def evaluate(self, job: Job) -> Outcome:
         """Compute a report and write its snapshot; return what came out, or raise EvaluationError.

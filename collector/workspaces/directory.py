@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from collector.errors import DeliveryError, DeliveryRefused, EvaluationError
+from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from collector.config import CollectorConfig
@@ -14,19 +16,51 @@ if TYPE_CHECKING:
     from collector.workers.pool import Workers
     from collector.workspaces.progress import Progress
 
+_HARM = "; beside {} ones no UI could show either; give this collector another directory"
+
 
 class Directory:
     """A directory with projects; writing the same snapshot again changes nothing."""
 
-    def __init__(self, config: CollectorConfig, workers: Workers, path: Path) -> None:
+    def __init__(self, config: CollectorConfig, workers: Workers, path: Path, base: Path) -> None:
         self._config = config
         self._workers = workers
         self._path = path
+        self._base = base
 
     @property
     def starting_time(self) -> float:
         """Seconds that a worker may take to start."""
         return self._workers.starting_time
+
+    async def problems(self, others: Iterable[CollectorConfig]) -> list[Problem]:
+        """Keep the generations apart: a UI that finds a snapshot of the other one shows none of the projects.
+
+        What lies there decides; if that is nothing yet, or both, it is who is there among the other collectors.
+        """
+        mine = self._config.report_config.generation
+        try:
+            found = await self._workers.generations_in(self._path)
+        except EvaluationError:  # it will be told by the delivery
+            found = set()
+        if found == {mine}:
+            return []
+        if found and mine not in found:
+            return [Problem(("api_url",), f"{self._path} holds {', '.join(found)} snapshots{_HARM.format(mine)}")]
+        rival = next((other for other in others if self._is_rival(other)), None)
+        if rival is None:
+            return []
+        theirs = f"{self._path} is where the {rival.report_config.generation} snapshots of '{rival.id}' go"
+        return [Problem(("api_url",), theirs + _HARM.format(mine))]
+
+    def _is_rival(self, other: CollectorConfig) -> bool:
+        theirs = other.workspace_directory(self._base)
+        return (
+            other.id != self._config.id
+            and theirs is not None
+            and other.report_config.generation != self._config.report_config.generation
+            and os.path.realpath(theirs) == os.path.realpath(self._path)
+        )
 
     async def deliver(self, batch: Batch, snapshot: Path, progress: Progress) -> None:  # noqa: ARG002
         """Have a worker write the snapshot; raise DeliveryError if it couldn't."""

@@ -17,12 +17,13 @@ from collector.errors import ConfigError, DeliveryError, DeliveryRefused, Snapsh
 from collector.workspaces.http import raise_for, read_as
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
     import httpx
 
     from collector.config import CollectorConfig
+    from collector.errors import Problem
     from collector.store.records import Batch
     from collector.workspaces.http import Connections
     from collector.workspaces.progress import Progress
@@ -92,6 +93,11 @@ class Service:
         self._config = config
         self._connections = connections
         self._projects = projects
+
+    async def problems(self, others: Iterable[CollectorConfig]) -> list[Problem]:  # noqa: ARG002
+        """Return nothing: a service refuses what would do harm there by itself."""
+        await trio.lowlevel.checkpoint()
+        return []
 
     async def deliver(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Send the snapshot, unless the service has it; raise DeliveryError if it may not have it."""

@@ -13,10 +13,11 @@ from collector.workspaces.http import Connections
 from collector.workspaces.service import Projects, Service
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
     from collector.config import CollectorConfig
+    from collector.errors import Problem
     from collector.store.records import Batch
     from collector.workers.pool import Workers
     from collector.workspaces.progress import Progress
@@ -28,6 +29,9 @@ class Workspace(Protocol):
     @property
     def starting_time(self) -> float:
         """Seconds that a delivery may take longer than it would, as it needs a new process."""
+
+    async def problems(self, others: Iterable[CollectorConfig]) -> list[Problem]:
+        """Return what would do harm where it leads, beside what is there and what other collectors put there."""
 
     async def deliver(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Put the snapshot of a batch into it; raise DeliveryError if it isn't there for sure."""
@@ -46,7 +50,7 @@ class Workspaces:
         """Return the workspace that a collector's config names; this costs nothing and asks nobody."""
         directory = config.workspace_directory(self._base)
         if directory is not None:
-            return Directory(config, self._workers, directory)
+            return Directory(config, self._workers, directory, self._base)
         if config.takes_datasets:
             return Cloud(config, self._connections, self._projects, self._workers)
         return Service(config, self._connections, self._projects)

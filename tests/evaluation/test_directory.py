@@ -1,6 +1,8 @@
 """Directory workspaces, watched by real Evidently services meanwhile."""
 
 import json
+import os
+import shutil
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -171,6 +173,85 @@ def test_a_batch_that_was_evaluated_again_takes_the_place_of_its_first_snapshot(
         evaluate(MODERN_DRIFT, iris[:rows], iris[60:])
         path = f"/api/projects/{worker.write_to_directory(delivery)}/snapshots"
         modern_ui.wait_for(path, lambda seen, rows=rows: [one["metadata"]["rows"] for one in seen] == [str(rows)])
+
+
+def pipe(metadata):
+    metadata.unlink()
+    os.mkfifo(metadata)
+
+
+def loop(metadata):
+    metadata.unlink()
+    metadata.symlink_to(metadata)
+
+
+def folder(metadata):
+    metadata.unlink()
+    metadata.mkdir()
+
+
+DAMAGES = {
+    "empty": lambda metadata: os.truncate(metadata, 0),
+    "garbage": lambda metadata: metadata.write_bytes(b"\xff\xfe{"),
+    "deep": lambda metadata: metadata.write_text("[" * 100_000),
+    "another form": lambda metadata: metadata.write_text("[1]"),
+    "large number": lambda metadata: metadata.write_text("1" * 5_000),
+    "pipe": pipe,
+    "loop": loop,
+    "folder": folder,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("how", ["by its name", "by its id"])
+def test_nothing_is_delivered_into_a_project_whose_file_is_damaged(generation, deliver, tmp_path, damage, how):
+    root = tmp_path / "w"
+    project = deliver(root, project_name="x")
+    named = {"project_name": "x"} if how == "by its name" else {"project_id": project}
+    DAMAGES[damage](root / project / "metadata.json")
+    with pytest.raises(ValueError, match=r"metadata.json is damaged \(.+\); restore it, or move its folder away"):
+        deliver(root, "018f0000-0000-7000-8000-000000000002", **named)
+    (root / project).rename(tmp_path / "away")
+    assert deliver(root, "018f0000-0000-7000-8000-000000000002", **named) == project
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_another_projects_damaged_file_hinders_nobody(deliver, tmp_path, damage):
+    root = tmp_path / "w"
+    DAMAGES[damage](root / deliver(root, project_name="other") / "metadata.json")
+    project = deliver(root, project_name="x")
+    assert len(list((root / project / "snapshots").iterdir())) == 1
+
+
+@pytest.mark.parametrize("in_the_way", [".", "snapshots"])
+def test_a_file_in_the_place_of_a_directory_is_named(deliver, tmp_path, in_the_way):
+    root = tmp_path / "w"
+    project = deliver(root, project_name="x")
+    path = root if in_the_way == "." else root / project / in_the_way
+    shutil.rmtree(path)
+    path.touch()
+    with pytest.raises(ValueError, match=f"{path} is no directory; move it out of the way"):
+        deliver(root, project_name="x")
+
+
+@pytest.mark.parametrize("where", ["in the same project", "beside it"])
+def test_a_directory_with_the_other_generations_snapshots_is_left_as_it_is(generation, deliver, tmp_path, where):
+    """With both, ``evidently ui`` and ``legacy_ui`` answer 500 for every project."""
+    root, other = tmp_path / "w", {"modern": '{"id": "x"}', "legacy": '{"report": {}}'}[generation]
+    project = "018f0000-0000-7000-8000-00000000000a"
+    snapshots = root / (project if where == "in the same project" else str(uuid.uuid4())) / "snapshots"
+    snapshots.mkdir(parents=True)
+    (snapshots / f"{uuid.uuid4()}.json").write_text(other)
+    with pytest.raises(ValueError, match=r"holds (legacy|modern) snapshots, and beside .* give this collector another"):
+        deliver(root, project_id=project)
+    assert len(list(root.rglob("*.json"))) == 1
+
+
+def test_the_generations_in_a_directory_are_told_by_its_snapshots(generation, deliver, tmp_path):
+    assert directory.generations_in(tmp_path / "missing") == set()
+    deliver(tmp_path / "w", project_name="x")
+    (tmp_path / "w" / str(uuid.uuid4())).symlink_to(tmp_path / "w" / "nowhere")
+    assert directory.generations_in(tmp_path / "w") == {generation}
 
 
 def test_somebody_elses_file_is_no_project(deliver, tmp_path):

@@ -138,3 +138,19 @@ def test_the_arrays_that_pandas_keeps_columns_in_are_written_as_lists(values):
     [written] = json.loads(snapshot.encode({"values": values})).values()
     assert len(written) == 2
     assert written[0] == json.loads(snapshot.encode({"first": pd.Series(values)[0]}))["first"]
+
+
+@pytest.mark.parametrize("generation", ["modern", "legacy"])
+@pytest.mark.parametrize("body", [{}, {"report": 1, "suite": 1}, [], "[" * 100_000])
+def test_what_evidently_could_not_load_again_is_refused(generation, body):
+    """A UI that finds it answers 500 for every project."""
+    encoded = body.encode() if isinstance(body, str) else snapshot.encode(body)
+    with pytest.raises(ValueError, match="Evidently can't load the snapshot of this report again"):
+        snapshot.refuse_unloadable(encoded, generation)
+
+
+def test_a_report_whose_snapshot_could_not_be_loaded_again_fails(make_job, iris, monkeypatch, tmp_path):
+    monkeypatch.setattr(snapshot, "encode", lambda _: b'{"report": null}')
+    outcome = worker.evaluate(make_job(MODERN_DRIFT, iris[:60], iris[60:]))
+    assert (outcome["ok"], "can't load the snapshot" in outcome["error"]) == (False, True)
+    assert not (tmp_path / "snapshot.json").exists()

@@ -17,6 +17,11 @@ from collector.config import CollectorServiceConfig
 from collector.errors import FilesDamaged, Problem
 from collector.pipeline.evaluating import MAX_ATTEMPTS, REFERENCE_INTERVAL
 
+
+def service(*ids):
+    return CollectorServiceConfig(collectors={id_: collector(id_) for id_ in ids})
+
+
 # Misconfigured
 
 
@@ -79,6 +84,24 @@ async def test_a_new_reference_is_taken_from_the_next_batch_on_and_at_once(world
             pipeline.take_config(config.model_copy(update={"reference_path": "new.parquet"}), CollectorServiceConfig())
             await settled()
         assert w.workers.evaluated[0]["reference"] == str(w.base / "new.parquet")
+
+
+async def test_a_workspace_that_a_collector_would_harm_holds_its_events_until_it_is_mended(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        w.workspace.harm = [Problem(("api_url",), "holds legacy snapshots")]
+        pipeline = w.pipeline(collector("b", rows_trigger(1)), service("a", "b", "c"))
+        async with running(pipeline):
+            await w.post(1, "b")
+            await settled()
+            assert (pipeline.status().state, pipeline.status().problems) == (
+                "misconfigured",
+                ("api_url: holds legacy snapshots",),
+            )
+            assert w.workspace.others == ["a"]  # those before it go on
+            w.workspace.harm = []
+            await trio.sleep(REFERENCE_INTERVAL + 1)
+            await settled()
+        assert w.workspace.rows == [[0]]
 
 
 # Reports that fail

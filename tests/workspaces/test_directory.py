@@ -4,6 +4,7 @@ import pytest
 from worlds import FakeWorkers, collector, worker_died
 
 from collector.errors import DeliveryError, DeliveryRefused
+from collector.workspaces.workspace import open_workspaces
 from workspaces.sending import delivering
 
 
@@ -39,3 +40,50 @@ async def test_a_directory_that_cannot_be_written_says_why(snapshot, raised, kin
         with pytest.raises(DeliveryError, match=says) as caught:
             await deliver(collector(api_url="workspace"))
     assert type(caught.value) is kind
+
+
+# Generations that no UI could show together
+
+MODERN = {"metrics": ["DataDriftPreset"]}
+LEGACY = {"metrics": [], "tests": [{"type": "evidently:test:X"}], "options": {}, "metadata": {}, "tags": []}
+
+
+async def problems(workers, base, config, *others):
+    async with open_workspaces(workers, base) as workspaces:
+        return [str(problem) for problem in await workspaces.open_workspace(config).problems(others)]
+
+
+@pytest.mark.parametrize(("found", "is_told"), [(set(), False), ({"modern"}, False), ({"legacy"}, True)])
+async def test_snapshots_of_the_other_generation_that_lie_there_are_told(tmp_path, found, is_told):
+    workers = FakeWorkers()
+    workers.generations = {"workspace": found}
+    told = await problems(workers, tmp_path, collector(api_url="workspace", report_config=MODERN))
+    assert bool(told) == is_told
+    assert all(f"api_url: {tmp_path / 'workspace'} holds legacy snapshots; beside modern ones" in one for one in told)
+
+
+@pytest.mark.parametrize("url", ["workspace", "./workspace/", "other/../workspace", "link", "file://{base}/workspace"])
+async def test_another_collector_of_the_other_generation_in_the_same_directory_is_told(tmp_path, url):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to("workspace")
+    mine = collector("main", api_url="workspace", report_config=LEGACY)
+    rival = collector("rival", api_url=url.format(base=tmp_path), report_config=MODERN)
+    (told,) = await problems(FakeWorkers(), tmp_path, mine, mine, rival)
+    assert "is where the modern snapshots of 'rival' go" in told
+
+
+async def test_what_lies_there_decides_who_goes_on(tmp_path):
+    """Else neither of two would."""
+    workers = FakeWorkers()
+    workers.generations = {"workspace": {"legacy"}}
+    mine = collector("main", api_url="workspace", report_config=LEGACY)
+    rival = collector("rival", api_url="workspace", report_config=MODERN)
+    assert await problems(workers, tmp_path, mine, rival) == []
+
+
+async def test_others_elsewhere_or_of_the_same_generation_do_no_harm(tmp_path):
+    mine = collector("main", api_url="workspace", report_config=LEGACY)
+    elsewhere = collector("a", api_url="other", report_config=MODERN)
+    service = collector("b", api_url="http://workspace", report_config=MODERN)
+    same = collector("c", api_url="workspace", report_config=LEGACY)
+    assert await problems(FakeWorkers(), tmp_path, mine, elsewhere, service, same) == []
