@@ -25,9 +25,13 @@ class FakeWorkers:
         await trio.lowlevel.checkpoint()
         return [Problem(("report_config",), text) for text in self._found.get(config.id, [])]
 
-    async def check_reference(self, path):
+    async def check_table(self, path, field):
         await trio.lowlevel.checkpoint()
-        return [Problem(("reference_path",), text) for text in self._found.get(path, [])]
+        return [Problem(field, text) for text in self._found.get(path, [])]
+
+    async def generations_in(self, directory):
+        await trio.lowlevel.checkpoint()
+        return self._found.get(directory, set())
 
 
 @pytest.fixture
@@ -72,3 +76,13 @@ def test_a_path_that_a_client_may_not_name_is_told_before_the_service_runs_into_
     config = config_of(a={"is_posted": True, "reference_path": "/elsewhere/reference.parquet"})
     (told,) = check_config(config, tmp_path)
     assert str(told).startswith("collectors.a.reference_path: /elsewhere/reference.parquet lies outside")
+
+
+def test_a_legacy_and_a_modern_collector_on_one_directory_are_told(found, tmp_path):
+    legacy = {"metrics": [], "tests": [{"type": "evidently:test:X"}], "options": {}, "metadata": {}, "tags": []}
+    both = {"modern": COLLECTOR, "legacy": COLLECTOR | {"report_config": legacy}}
+    config = CollectorServiceConfig.parse(
+        {"collectors": {key: one | {"api_url": "workspace"} for key, one in both.items()}}
+    )
+    told = [str(problem) for problem in check_config(config, tmp_path)]
+    assert any("collectors.legacy.api_url" in one and "give this collector another directory" in one for one in told)
