@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 # More than these, no one reads; and a client may send a hundred thousand names that no one knows.
 MAX_PROBLEMS = 100
+# Of a column's name that is told.
+_MAX_NAME = 200
 
 
 class CollectorError(Exception):
@@ -103,6 +105,19 @@ class BadMediaType(CollectorError):
     """A request's body isn't declared as what its route takes."""
 
 
+class TooManyColumns(BadBody):
+    """A body's columns would make those of its collector's open batch too many."""
+
+    def __init__(self, held: int, limit: int, new: Sequence[str]) -> None:
+        told = ", ".join(repr(name[:_MAX_NAME]) for name in new[:3])
+        super().__init__(
+            f"the collector's open batch has {held} columns; the {len(new)} new ones of the body would make them more "
+            f"than limits.max_columns, which is {limit}; new are {told}; nothing was kept: send what changes as a "
+            "value and not as a name, or raise the limit"
+        )
+        self.new_columns = [name for name in new[:MAX_PROBLEMS] if len(name) <= _MAX_NAME]
+
+
 class BodyTooLarge(CollectorError):
     """A request's body is over the limit that applies to its kind."""
 
@@ -129,6 +144,10 @@ class EvaluationError(CollectorError):
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.detail = detail
+
+
+class WorkerDied(EvaluationError):
+    """The process that was to do it ended."""
 
 
 class FilesDamaged(EvaluationError):

@@ -43,6 +43,10 @@ def link_datasets(path, ids):
     return 2
 
 
+def die_of(*_):
+    os._exit(7)
+
+
 def _find_no_room():
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

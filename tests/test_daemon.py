@@ -21,7 +21,7 @@ from collector.config import CollectorServiceConfig
 from collector.config.config_file import ConfigFile
 from collector.daemon import Options, serve
 from collector.errors import CollectorError, DataDirError, EvaluationError, ServiceUnavailable
-from collector.formats.frames import check_file
+from collector.formats.frames import check_body
 from collector.store.data_dir import open_data_dir
 
 # The daemon stops within 3 s (the promise): 2 s for what is in flight, 0.2 s for idle connections, and some.
@@ -49,7 +49,7 @@ class IdleWorkers:
             raise self.warm_up_error
 
     async def check_body(self, format_, path, bounds):
-        return await trio.to_thread.run_sync(check_file, format_, str(path), bounds)
+        return await trio.to_thread.run_sync(check_body, format_, path, bounds)
 
     async def check(self, config):  # noqa: ARG002  (as in Workers)
         await trio.lowlevel.checkpoint()

@@ -34,7 +34,7 @@ class Limits(_Ours):
         default=256_000_000, gt=0, description="Of an Arrow or parquet body, after decompression."
     )
     max_rows: int = Field(default=1_000_000, gt=0, description="Rows in one request.")
-    max_columns: int = Field(default=10_000, gt=0, description="Columns in one request.")
+    max_columns: int = Field(default=10_000, gt=0, description="Columns in one request, and in one batch.")
     body_timeout: float = Field(default=60, gt=0, description="Seconds in which a body must have arrived.")
     max_connections: int = Field(default=1_000, gt=0, description="Open connections; more are answered 503 and closed.")
     max_concurrent_bodies: int = Field(default=256, gt=0, description="Bodies that are read at the same time.")

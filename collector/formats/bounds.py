@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from collector.errors import BodyTooLarge
+
+# What a table has: its rows, and the names of its columns.
+Counted = tuple[int, Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from collector.formats.bounds import NO_BOUNDS, Bounds
+from collector.formats.bounded_memory import bounded_memory
+from collector.formats.bounds import NO_BOUNDS, Bounds, Counted
 from collector.formats.json_body import Columns, count_lines, count_rows, read_columns, read_lines, table_of
 from collector.formats.json_rows import read_together
 from collector.formats.typed_body import read_table
@@ -35,7 +36,7 @@ FORMATS: dict[str, Format] = {
 }
 TYPED_FORMATS = frozenset({"arrow", "parquet"})
 _JSON_READERS: dict[str, Callable[..., Columns]] = {"json": read_columns, "ndjson": read_lines}
-_JSON_COUNTERS: dict[str, Callable[..., int]] = {"json": count_rows, "ndjson": count_lines}
+_JSON_COUNTERS: dict[str, Callable[..., Counted]] = {"json": count_rows, "ndjson": count_lines}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,12 @@ class StoredBody:
 
 @dataclass(slots=True)
 class Frame:
-    """The rows of one POST as they came."""
+    """The rows of one POST as they came; ``names`` are those of its columns, as long as somebody asks for them."""
 
     format: Format
     body: bytes | StoredBody
     rows: int
+    names: Collection[str] = field(default=(), compare=False)
 
 
 @lru_cache(64)
@@ -76,28 +78,41 @@ def check_frame(format_: Format, body: bytes, bounds: Bounds = NO_BOUNDS) -> Fra
 
     What passes here decodes later: nothing is accepted that could not be evaluated.
     """
-    if format_ in _JSON_COUNTERS:
-        return Frame(format_, body, _JSON_COUNTERS[format_](body, bounds))
-    return Frame(format_, body, read_table(format_, body, bounds).num_rows)
+    counter = _JSON_COUNTERS.get(format_)
+    return Frame(format_, body, *(_count_table(format_, body, bounds) if counter is None else counter(body, bounds)))
 
 
-def check_file(format_: Format, path: str, bounds: Bounds) -> int:
-    """Check a body that is in a file as check_frame does, and count its rows."""
+def check_body(format_: Format, body: bytes | Path, bounds: Bounds) -> Counted:
+    """Check a body, or the file that has it, as check_frame does; count its rows and name its columns.
+
+    One that isn't what it says may end the process: it is for a process that does nothing else.
+    """
     from collector.formats.json_columns import count_plain_rows  # what it needs is nothing for the daemon
 
-    if format_ == "arrow":
-        return _check_mapped(path, bounds)
-    body = Path(path).read_bytes()
-    rows = count_plain_rows(body, bounds) if format_ == "json" else None
-    return check_frame(format_, body, bounds).rows if rows is None else rows
+    if format_ in TYPED_FORMATS:
+        with bounded_memory(bounds):
+            if isinstance(body, Path):
+                return _count_mapped(format_, body, bounds)
+            return _count_table(format_, body, bounds)
+    body = body.read_bytes() if isinstance(body, Path) else body
+    counted = count_plain_rows(body, bounds) if format_ == "json" else None
+    if counted is not None:
+        return counted
+    frame = check_frame(format_, body, bounds)
+    return frame.rows, frame.names
 
 
-def _check_mapped(path: str, bounds: Bounds) -> int:
-    """Check an Arrow body where the system has it, without a copy."""
+def _count_mapped(format_: Format, path: Path, bounds: Bounds) -> Counted:
+    """Count a body where the system has it, without a copy."""
     import pyarrow as pa
 
-    with pa.memory_map(path) as file:
-        return int(read_table("arrow", file.read_buffer(), bounds).num_rows)
+    with pa.memory_map(str(path)) as file:
+        return _count_table(format_, file.read_buffer(), bounds)
+
+
+def _count_table(format_: Format, body: bytes | pa.Buffer, bounds: Bounds) -> Counted:
+    table = read_table(format_, body, bounds)
+    return table.num_rows, table.column_names
 
 
 def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from collector.formats.apart import Pieces
-    from collector.formats.bounds import Bounds
+    from collector.formats.bounds import Bounds, Counted
 
 Columns = dict[str, list[Any]]
 
@@ -127,27 +127,28 @@ def _parsed(body: bytes) -> Any:
         return loads(body)
 
 
-def count_rows(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
-    """Count the rows of a body of columns or of records.
+def count_rows(body: bytes, bounds: Bounds = NO_BOUNDS) -> Counted:
+    """Count the rows of a body of columns or of records, and name its columns.
 
     Raises BadBody if it is no table, or has a value that could not be kept later; BodyTooLarge if it is too large.
     """
-    rows = _count_quickly(body, bounds)
-    return _count(_columns_of(_parsed(body), bounds)) if rows is None else rows
+    counted = _count_quickly(body, bounds)
+    return _count(_columns_of(_parsed(body), bounds)) if counted is None else counted
 
 
-def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> int:
-    """Count the rows of a body of records, one a line; raise as count_rows does."""
+def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Counted:
+    """Count the rows of a body of records, one a line, and name its columns; raise as count_rows does."""
     return _count(read_lines(body, bounds))
 
 
-def _count_quickly(body: bytes, bounds: Bounds) -> int | None:
+def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:
     """Count the rows of columns that have the same keys, each once, and plain values; None for anything else."""
     is_keyed = body.find(b"{", 1) > 0
     try:
-        columns = list((_KEYED if is_keyed else _LISTS).decode(body).values())
+        table: dict[str, Any] = (_KEYED if is_keyed else _LISTS).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _count_event(body, bounds)
+    columns = list(table.values())
     if not columns or len(columns) > bounds.max_columns:
         return None
     rows = len(set().union(*columns)) if is_keyed else len(columns[0])
@@ -155,10 +156,10 @@ def _count_quickly(body: bytes, bounds: Bounds) -> int | None:
     if sum(map(len, columns)) != cells or rows > bounds.max_rows or cells > MAX_CELLS:
         return None
     names = len(columns) + cells if is_keyed else len(columns)
-    return rows if body.count(b'":') == names and not has_spaced_name(body) else None
+    return (rows, list(table)) if body.count(b'":') == names and not has_spaced_name(body) else None
 
 
-def _count_event(body: bytes, bounds: Bounds) -> int | None:
+def _count_event(body: bytes, bounds: Bounds) -> Counted | None:
     """Count one event of plain values, with each name once; None for anything else."""
     try:
         event = _EVENT.decode(body)
@@ -166,10 +167,10 @@ def _count_event(body: bytes, bounds: Bounds) -> int | None:
         return None
     if not event or len(event) > bounds.max_columns or "specversion" in event:
         return None
-    return 1 if body.count(b'":') == len(event) and not has_spaced_name(body) else None
+    return (1, list(event)) if body.count(b'":') == len(event) and not has_spaced_name(body) else None
 
 
-def _count(columns: Columns) -> int:
+def _count(columns: Columns) -> Counted:
     for name, values in columns.items():
         try:
             for value in values:
@@ -177,7 +178,7 @@ def _count(columns: Columns) -> int:
                     text_of(value)
         except (TypeError, ValueError) as error:  # orjson: over 254 levels, or integers of over 64 bits in there
             raise BadBody(f"column '{name}' holds a value that can't be kept: {error}") from error
-    return _length(columns)
+    return _length(columns), list(columns)
 
 
 def table_of(frames: Iterable[Columns]) -> pa.Table:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from collector.formats.bounds import Bounds
+    from collector.formats.bounds import Bounds, Counted
 
     Text = NDArray[np.uint8]
     Places = NDArray[np.intp]
@@ -43,7 +43,7 @@ _MASKS = np.array([2**64 - 2 ** (8 * (_WORD - count)) for count in range(_WORD +
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def count_plain_rows(body: bytes, bounds: Bounds) -> int | None:
+def count_plain_rows(body: bytes, bounds: Bounds) -> Counted | None:
     """Count the rows of columns of plain values, keyed alike or lists of one length; None if that isn't sure."""
     body = body.strip(JSON_SPACES)
     text = np.frombuffer(body, np.uint8)
@@ -51,7 +51,8 @@ def count_plain_rows(body: bytes, bounds: Bounds) -> int | None:
     if b"\\" in body or text.view(np.int8).min(initial=127) < _FIRST_PRINTABLE:
         return None
     try:
-        spans = list(_spans(body))
+        columns = _DECODER.decode(body)
+        spans = list(_spans(body, columns))
     except (msgspec.DecodeError, ValueError):
         return None
     if not spans or len(spans) > bounds.max_columns or not _are_plain(body, spans):
@@ -60,13 +61,15 @@ def count_plain_rows(body: bytes, bounds: Bounds) -> int | None:
         return None
     count = _count_keyed if body[spans[0][0]] == _OBJECT else _count_lists
     rows = count(body, text, spans)
-    return rows if rows is not None and rows <= bounds.max_rows and rows * len(spans) <= MAX_CELLS else None
+    if rows is None or rows > bounds.max_rows or rows * len(spans) > MAX_CELLS:
+        return None
+    return rows, list(columns)
 
 
-def _spans(body: bytes) -> Iterator[tuple[int, int]]:
+def _spans(body: bytes, columns: dict[str, msgspec.Raw]) -> Iterator[tuple[int, int]]:
     """Find where each column stands; raise ValueError if there is more in the body, as of a name that stands twice."""
     end, before = 0, b"{"
-    for name, raw in _DECODER.decode(body).items():
+    for name, raw in columns.items():
         column = memoryview(raw)
         start = body.index(column[:1], body.index(b'"', end + 1) + len(name) + 1)
         if body[end:start].replace(b" ", b"") != before + b'"%b":' % name.replace(" ", "").encode():

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 from collector.errors import BadBody
 from collector.formats.bounds import NO_BOUNDS
 from collector.formats.sources import marked, sent_as
-from collector.formats.untrusted.arrow_messages import check_stream
-from collector.formats.untrusted.parquet_pages import measure
-from collector.formats.untrusted.spelled_out import spelled_out
+from collector.formats.spelled_out import spelled_out
 from collector.wording import first_line
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 _MAX_BLOCK = 2**31 - 1
 # Some of Arrow's errors quote the body, at any length.
 _MAX_TOLD = 500
+_SOUND_WRITER = re.compile(r"parquet-mr version 1\.(?:[3-9]|[1-9]\d)\.\d[\w.+-]*(?: \(build [^)]*\))?")
 _INDEX_COLUMN = re.compile(r"__index_level_\d+__")
 # With the comma after it. It never tries again (``+`` behind a quantifier), so that it needs no memory for that.
 _CSV_FIELD = re.compile(rb'(?:"(?:[^"]++|"")*+"?+)?+[^,\r\n]*+(,?)')
@@ -39,6 +38,8 @@ def read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds = NO_BOUNDS
 
     try:
         return _read_table(format_, body, bounds)
+    except MemoryError:  # Arrow's is an ArrowException too
+        raise
     except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
         raise BadBody(f"the body can't be read as {format_}: {first_line(error)[:_MAX_TOLD]}") from error
 
@@ -79,6 +80,8 @@ def _check_values(table: pa.Table, format_: str, bounds: Bounds) -> None:
             bounds.check_bytes(size)
             if not _is_plain(column):
                 _check_writable(pa.table({field.name: column}))
+        except MemoryError:
+            raise
         except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
             told = f"column '{field.name}' of the {format_} body can't be kept as {field.type}"
             raise BadBody(f"{told}: {first_line(error)[:_MAX_TOLD]}") from error
@@ -134,23 +137,33 @@ def _told_index(table: pa.Table) -> set[str]:
 def _read_arrow(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     import pyarrow as pa
 
-    check_stream(body, bounds)
     stream = pa.ipc.open_stream(pa.BufferReader(body))
     return _within(stream, stream.schema, bounds)
 
 
-def _read_parquet(body: bytes, bounds: Bounds) -> pa.Table:
+def _read_parquet(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     """Read a parquet body; texts stay references to a dictionary until it is known how much they are without one."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    measured = measure(body, bounds)
-    texts = [leaf.path for leaf in measured.leaves if leaf.is_text]
+    plain = pq.ParquetFile(pa.BufferReader(body))
+    _check_writer(plain.metadata.created_by or "")
+    bounds.check_columns(plain.metadata.num_columns)
+    bounds.check_rows(plain.metadata.num_rows)
+    leaves = [plain.schema.column(number) for number in range(plain.metadata.num_columns)]
+    texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
     file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
-    schema = pq.ParquetFile(pa.BufferReader(body)).schema_arrow
     table = _within(file.iter_batches(), file.schema_arrow, bounds)
-    bounds.check_bytes(measured.size + sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks))
+    size = sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks)
+    bounds.check_bytes(table.nbytes + size)
+    schema = plain.schema_arrow
     return table.cast(_without_views(schema)).cast(schema)  # a dictionary can't become views at once
+
+
+def _check_writer(name: str) -> None:
+    """Refuse files of writers that told the sizes of columns wrong (PARQUET-816): Arrow reads beyond their ends."""
+    if name.lower().startswith("parquet-mr") and not _SOUND_WRITER.fullmatch(name.lower()):
+        raise ValueError("it says that it was written by parquet-mr before 1.3; write it with a newer one")
 
 
 def _without_views(schema: pa.Schema) -> pa.Schema:

@@ -15,6 +15,7 @@ from collector.errors import BufferFull, CollectorError, NotReady
 from collector.fault_points import reach
 from collector.formats.bounds import Bounds
 from collector.formats.frames import check_frame
+from collector.ingest.columns import OpenColumns
 from collector.ingest.room import max_bytes
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Intake:
         self._supervisor = supervisor
         self._journal = journal
         self._spool = spool
+        self._columns: dict[str, OpenColumns] = {}
 
     @property
     def limits(self) -> Limits:
@@ -97,15 +99,24 @@ class Intake:
     def order(self, collector_id: str, frame: Frame, key: str = "") -> Pending:
         """Order that a frame be kept, once if it comes again with its key, and don't wait for it.
 
-        Raises UnknownCollector: the collector may have been deleted since its events were admitted.
+        Raises UnknownCollector: the collector may have been deleted since its events were admitted; TooManyColumns.
         """
         self._supervisor.pipeline(collector_id)
+        if frame.rows:
+            self._open_columns(collector_id).admit(frame.names, self.limits.max_columns)
+        frame.names = ()
         body = frame.body
         digest = hashlib.sha256(body).hexdigest() if key and isinstance(body, bytes) else getattr(body, "digest", "")
         order = self._journal.order_append(collector_id, frame, key, digest, self._supervisor.config.idempotency)
         if frame.rows:
             self._spool.keep(frame)
         return Pending(collector_id, frame, order, self._spool, self._supervisor.counts)
+
+    def _open_columns(self, collector_id: str) -> OpenColumns:
+        columns = self._columns.get(collector_id)
+        if columns is None:
+            columns = self._columns[collector_id] = OpenColumns(self._journal.waiting(collector_id))
+        return columns
 
     def commit(self) -> bool:
         """Carry out what is ordered, and return whether it is done already; if not, it must be waited for."""

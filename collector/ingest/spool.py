@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-    from collector.formats.bounds import Bounds
+    from collector.formats.bounds import Bounds, Counted
     from collector.formats.frames import Format
     from collector.store.data_dir import DataDir
     from collector.store.journal import Journal
 
-    # Counts the rows of a body in a file; raises what check_frame does.
-    Check = Callable[[Format, Path, Bounds], Awaitable[int]]
+    # Counts the rows of a body, or of one in a file, and names its columns; raises what check_frame does.
+    Check = Callable[[Format, bytes | Path, Bounds], Awaitable[Counted]]
 
 
 class Spool:
@@ -59,15 +59,19 @@ class Spool:
     async def check(self, file: BodyFile, rest: bytes, format_: Format, bounds: Bounds) -> Frame:
         """Make sure that a body which is in a file, but for its rest, is a table, and give it as a frame."""
         if format_ != "json" or file.is_begun or self._is_counting:
-            body, rows = await file.finish(rest, is_synced=self._is_synced)
+            body, counted = await file.finish(rest, is_synced=self._is_synced)
         else:
             self._is_counting = True
             try:
                 count = partial(_count_plain_rows, rest, bounds)
-                body, rows = await file.finish(rest, is_synced=self._is_synced, then=count)
+                body, counted = await file.finish(rest, is_synced=self._is_synced, then=count)
             finally:
                 self._is_counting = False
-        return Frame(format_, body, await self._check(format_, file.path, bounds) if rows is None else rows)
+        return Frame(format_, body, *(await self._check(format_, file.path, bounds) if counted is None else counted))
+
+    async def check_typed(self, format_: Format, body: bytes, bounds: Bounds) -> Frame:
+        """Check a body that stays in memory where it may end the process: who reads Arrow trusts what it says."""
+        return Frame(format_, body, *await self._check(format_, body, bounds))
 
     def keep(self, frame: Frame) -> None:
         """Leave a frame's file to the journal, which may have it even if who gave it was cancelled meanwhile."""
@@ -80,7 +84,7 @@ class Spool:
             self._kept.discard(frame.body.name)
 
 
-def _count_plain_rows(body: bytes, bounds: Bounds) -> int | None:
+def _count_plain_rows(body: bytes, bounds: Bounds) -> Counted | None:
     from collector.formats.json_columns import count_plain_rows  # what it needs is nothing to begin with
 
     return count_plain_rows(body, bounds)

@@ -18,7 +18,7 @@ import trio
 import trio_parallel
 
 from collector.disk.refusals import refusal
-from collector.errors import EvaluationError, FilesDamaged, Problem
+from collector.errors import BadBody, EvaluationError, FilesDamaged, Problem, WorkerDied
 from collector.store.parts import UNWRITABLE
 from collector.store.records import Part
 from collector.workers.process import call, prepare
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from collector.config import CollectorConfig
-    from collector.formats.bounds import Bounds
+    from collector.formats.bounds import Bounds, Counted
     from collector.formats.frames import Format, Frame
     from collector.generation import Generation
     from collector.store.parts import Written
@@ -52,6 +52,7 @@ ENDS = ("died", "cut_off")
 NICENESS = 10
 _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
+_CHECK_BODY = "collector.formats.frames:check_body"
 
 
 class Workers:
@@ -162,16 +163,29 @@ class Workers:
             _log.error("frames are damaged: set aside, the rest goes on", collector=run.collector, **lost)
         return Part(name, written.rows, written.size)
 
-    async def check_body(self, format_: Format, path: Path, bounds: Bounds) -> int:
-        """Check a body that is in a file, and count its rows; raise BadBody or BodyTooLarge."""
-        name = "collector.formats.frames:check_file"
-        seconds = BODY_TIMEOUT + (await trio.Path(path).stat()).st_size / BODY_BYTES_PER_SECOND
+    async def check_body(self, format_: Format, body: bytes | Path, bounds: Bounds) -> Counted:
+        """Check a body, or one that is in a file: count its rows, and name its columns.
+
+        Raises BadBody, also for one by which the process ends, or BodyTooLarge.
+        """
+        size = len(body) if isinstance(body, bytes) else (await trio.Path(body).stat()).st_size
+        seconds = BODY_TIMEOUT + size / BODY_BYTES_PER_SECOND
         try:
-            return int(await self._run_within(seconds, self._prompt, self._bodies, name, format_, str(path), bounds))
+            return await self._check_body(seconds, format_, body, bounds)
+        except WorkerDied:  # it may have been killed by somebody
+            try:
+                return await self._check_body(seconds, format_, body, bounds)
+            except WorkerDied as error:
+                raise BadBody(f"the body can't be read as {format_}: the process that tries it ends") from error
+
+    async def _check_body(self, seconds: float, *args: Any) -> Counted:
+        try:
+            counted: Counted = await self._run_within(seconds, self._prompt, self._bodies, _CHECK_BODY, *args)
         except trio.TooSlowError as error:
             raise EvaluationError(
                 f"the body could not be checked in {seconds:.0f} s; nothing was kept, try again"
             ) from error
+        return counted
 
     async def write_reference(self, frame: Frame, target: Path) -> None:
         """Write the rows of a frame to a parquet file."""
@@ -212,7 +226,7 @@ class Workers:
             raise
         except trio_parallel.BrokenWorkerError as error:
             self.ended["died"] += 1
-            raise EvaluationError(f"the worker process died: {error.__cause__ or error}") from error
+            raise WorkerDied(f"the worker process died: {error.__cause__ or error}") from error
         except MemoryError as error:
             raise EvaluationError("the worker process ran out of memory") from error
         except ImportError as error:

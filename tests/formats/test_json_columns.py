@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from collector.errors import BadBody
 from collector.formats.bounds import NO_BOUNDS, Bounds
-from collector.formats.frames import check_file, decode_frames
+from collector.formats.frames import check_body, decode_frames
 from collector.formats.json_body import count_rows
 from collector.formats.json_columns import count_plain_rows
 
@@ -52,16 +52,18 @@ def _parsed(body):
 @settings(deadline=None)
 @given(bodies())
 def test_rows_are_those_that_parsing_finds(body):
-    assert count_plain_rows(body, NO_BOUNDS) in {None, count_rows(body)}
+    assert count_plain_rows(body, NO_BOUNDS) in (None, count_rows(body))
 
 
 @settings(deadline=None)
 @given(changed())
 def test_what_is_counted_would_have_been_taken_and_is_decoded_later(body):
-    rows = count_plain_rows(body, NO_BOUNDS)
-    if rows is not None:
-        assert rows == _parsed(body)
+    counted = count_plain_rows(body, NO_BOUNDS)
+    if counted is not None:
+        rows, names = counted
+        assert counted == _parsed(body)
         assert not rows or decode_frames([("json", body)]).num_rows == rows
+        assert set(decode_frames([("json", body)]).column_names) <= set(names)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_what_is_counted_would_have_been_taken_and_is_decoded_later(body):
     ],
 )
 def test_what_clients_send_is_counted(body):
-    assert count_plain_rows(body, NO_BOUNDS) == 2
+    assert count_plain_rows(body, NO_BOUNDS)[0] == 2
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_one_long_key_takes_no_memory_for_each_of_the_others():
 def test_a_number_too_large_for_a_float_is_found_among_many(number):
     texts = {str(key): "some text" for key in range(100)}
     body = json.dumps({"a": texts, "b": texts}).encode()
-    assert count_plain_rows(body, NO_BOUNDS) == len(texts)
+    assert count_plain_rows(body, NO_BOUNDS) == (len(texts), ["a", "b"])
     assert count_plain_rows(body.replace(b'"some text"', number.encode(), 1), NO_BOUNDS) is None
 
 
@@ -145,4 +147,4 @@ def test_what_is_over_the_limits_is_left_to_who_refuses_it(bounds):
 def test_a_body_in_a_file_is_counted_either_way(tmp_path, body):
     path = tmp_path / "body"
     path.write_bytes(body)
-    assert check_file("json", str(path), NO_BOUNDS) == 2
+    assert check_body("json", path, NO_BOUNDS) == (2, ["a"])

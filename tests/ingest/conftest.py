@@ -14,7 +14,7 @@ from fakes import FakeSupervisor, collector_config
 from trio.testing import wait_all_tasks_blocked
 
 from collector.config import CollectorServiceConfig
-from collector.formats.frames import check_file
+from collector.formats.frames import check_body
 from collector.ingest.http.admin import Admin
 from collector.ingest.http.app import Handlers, make_app
 from collector.ingest.http.door import Door
@@ -95,7 +95,7 @@ class Service:
 
     @staticmethod
     async def _check(format_, path, bounds):
-        return await trio.to_thread.run_sync(check_file, format_, str(path), bounds)
+        return await trio.to_thread.run_sync(check_body, format_, path, bounds)
 
     @staticmethod
     async def _scrape(accept):

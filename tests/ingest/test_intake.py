@@ -6,7 +6,7 @@ from fakes import FakeSupervisor, collector_config
 
 from collector.config import CollectorServiceConfig
 from collector.errors import BadBody, BufferFull, KeyReused, NotReady, UnknownCollector
-from collector.formats.frames import check_file
+from collector.formats.frames import check_body
 from collector.ingest.intake import Intake
 from collector.ingest.spool import Spool
 from collector.store.data_dir import open_data_dir
@@ -16,13 +16,13 @@ ROW = b'{"a": {"0": 1}}'
 
 
 async def _check(format_, path, bounds):
-    return await trio.to_thread.run_sync(check_file, format_, str(path), bounds)
+    return await trio.to_thread.run_sync(check_body, format_, path, bounds)
 
 
 @pytest.fixture
 async def journal(tmp_path):
     with open_data_dir(tmp_path / "data") as data_dir:
-        async with open_journal(data_dir.journal) as journal:
+        async with open_journal(data_dir) as journal:
             journal.data_dir = data_dir
             yield journal
 

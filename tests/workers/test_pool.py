@@ -10,7 +10,7 @@ import pytest
 import trio
 from worlds import collector, frame_of
 
-from collector.errors import EvaluationError, FilesDamaged, Problem, StorageError
+from collector.errors import BadBody, EvaluationError, FilesDamaged, Problem, StorageError
 from collector.formats.bounds import NO_BOUNDS
 from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
@@ -216,10 +216,10 @@ async def test_a_body_is_checked_though_the_process_that_checks_them_is_stopped(
     path = tmp_path / "body"
     path.write_text('{"a": [1, 2]}', encoding="utf-8")
     async with open_workers(1, MEMORY) as workers:
-        assert await workers.check_body("json", path, NO_BOUNDS) == 2
+        assert await workers.check_body("json", path, NO_BOUNDS) == (2, ["a"])
         stop_all()
         with trio.fail_after(PATIENCE):
-            assert await workers.check_body("json", path, NO_BOUNDS) == 2
+            assert await workers.check_body("json", path, NO_BOUNDS) == (2, ["a"])
         assert workers.ended["cut_off"] == 1
 
 
@@ -229,6 +229,17 @@ async def test_a_body_whose_check_never_ends_is_not_kept_and_may_come_again(tmp_
     async with open_workers(1, MEMORY) as workers:
         with pytest.raises(EvaluationError, match="could not be checked in 0 s; nothing was kept, try again"):
             await workers.check_body("json", tmp_path / "body", NO_BOUNDS)
+
+
+async def test_a_body_by_which_the_process_ends_is_refused_and_the_next_is_checked(monkeypatch):
+    """Who reads Arrow or parquet believes what they say of themselves; so the daemon never does."""
+    async with open_workers(1, MEMORY) as workers:
+        with monkeypatch.context() as patched:
+            patched.setattr(module, "_CHECK_BODY", "remote:die_of")
+            with pytest.raises(BadBody, match="can't be read as arrow: the process that tries it ends"):
+                await workers.check_body("arrow", b"x", NO_BOUNDS)
+        assert await workers.check_body("json", b'{"a": [1]}', NO_BOUNDS) == (1, ["a"])
+        assert workers.ended["died"] == 2
 
 
 async def test_a_part_is_written_though_the_process_that_writes_them_is_stopped(tmp_path, monkeypatch):

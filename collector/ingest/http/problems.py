@@ -23,6 +23,7 @@ from collector.errors import (
     KeyReused,
     NotReady,
     StorageError,
+    TooManyColumns,
     Unauthorized,
     UnknownCollector,
 )
@@ -82,6 +83,8 @@ def answer_for(error: CollectorError, request: str) -> Answer:
             {"message": _short(problem.message), "key": _short(problem.key) or "__root__"} for problem in error.problems
         ]
         return problem_answer(status, _short(f"Validation failed for {request}: {error}"), extra=extra)
+    if isinstance(error, TooManyColumns):
+        return problem_answer(status, _short(str(error)), new_columns=error.new_columns)
     return problem_answer(status, _short(str(error)))
 
 

@@ -101,7 +101,9 @@ class Receiving:
                 yield await self._spool.check(file, body, format_, self.intake.bounds(format_))
                 return
             refuse_empty(body)
-            if is_small(head, len(body)):
+            if format_ in TYPED_FORMATS:
+                yield await self._spool.check_typed(format_, body, self.intake.bounds(format_))
+            elif is_small(head, len(body)):
                 yield self.intake.check(format_, body)
             else:
                 yield await trio.to_thread.run_sync(self.intake.check, format_, body, limiter=self._threads)

@@ -145,6 +145,20 @@ async def test_a_body_that_announces_too_much_is_not_read_at_all(open_service, t
             await attrgetter(take)(service)("main", Head(content_length="21"), Unread())
 
 
+async def test_columns_that_would_be_too_many_in_a_batch_are_refused_with_their_names(open_service):
+    """A table of names that are new in each POST has the square of their cells, and everybody waits for it."""
+    async with open_service(limits={"max_columns": 3}) as service:
+        for body in (b'{"a": [1], "b": [1]}', b'[{"a": 1, "c": 2}]'):
+            assert (await service.post("/main/data", body)).status_code == 201
+        answer = await service.post("/main/data", b'{"a": [1], "d": [1], "e": [1]}')
+        assert (answer.status_code, answer.json()["new_columns"]) == (400, ["d", "e"])
+        assert "the collector's open batch has 3 columns; the 2 new ones of the body" in answer.json()["detail"]
+        arrow = {"content_type": "application/vnd.apache.arrow.stream"}
+        typed = await service.post("/main/data", _stream(pa.table({"f": [1]})), **arrow)
+        assert (typed.status_code, typed.json()["new_columns"]) == (400, ["f"])
+        assert service.rows() == 2
+
+
 async def test_typed_bodies_have_a_limit_of_their_own(open_service):
     body = _stream()
     limits = {"max_body_bytes": 1, "max_typed_body_bytes": len(body)}

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from collector.formats.untrusted.spelled_out import spelled_out
+from collector.formats.spelled_out import spelled_out
 
 TEXT = pa.array(["x" * 100, "y" * 10])
 

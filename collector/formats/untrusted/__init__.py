@@ -1,1 +1,0 @@
-"""Looks into bodies of strangers before a library reads them."""
