@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import httpx
 
 from collector.client.arrow import arrow_body, cut, table_of
-from collector.client.connecting import AT_ONCE, checked_url, http_options
+from collector.client.connecting import AT_ONCE, checked_url, way_to
 from collector.client.requests import MAX_ANSWER_BYTES, RETRIES, TIMEOUT, Conversations, Pause, unavailable
 from collector.errors import UnreadableAnswer
 from collector.web.answers import read
@@ -62,7 +62,7 @@ class CollectorClient:
         url = checked_url(base_url)
         self._timeout = timeout
         self._talk = Conversations(url, secret, timeout, retries)
-        self._options = http_options(url, verify)
+        self._way = way_to(url, verify)
         # By process: the answers to another one's requests are not for us.
         self._connections: dict[int, _Connections] = {}
         # Made again, for a buffer, whose connections are its own, and where another process gets it.
@@ -187,7 +187,7 @@ class CollectorClient:
                 finally:
                     response.close()
         except (httpx.RequestError, UnreadableAnswer) as error:
-            return unavailable(request, error)
+            return unavailable(request, error, self._way.by)
 
     @contextmanager
     def _turn(self) -> Iterator[httpx.Client]:
@@ -197,7 +197,7 @@ class CollectorClient:
             try:
                 http = connections.free.pop()  # the one that was used last, which is the most likely to be open
             except IndexError:
-                http = httpx.Client(**self._options)
+                http = httpx.Client(**self._way.options)
                 connections.made.append(http)
             try:
                 yield http

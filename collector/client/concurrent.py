@@ -13,7 +13,7 @@ import anyio.to_thread
 import httpx
 
 from collector.client.arrow import arrow_body, cut, table_of
-from collector.client.connecting import AT_ONCE, checked_url, http_options
+from collector.client.connecting import AT_ONCE, checked_url, way_to
 from collector.client.requests import MAX_ANSWER_BYTES, RETRIES, TIMEOUT, Conversations, Pause, unavailable
 from collector.errors import UnreadableAnswer
 from collector.web.answers import aread
@@ -58,7 +58,7 @@ class AsyncCollectorClient:
         url = checked_url(base_url)
         self._timeout = timeout
         self._talk = Conversations(url, secret, timeout, retries)
-        self._options = http_options(url, verify)
+        self._way = way_to(url, verify)
         # By process and event loop: the answers to another one's requests are not for us.
         self._connections: dict[tuple[int, object], _Connections] = {}
         self._again = partial(AsyncCollectorClient, base_url, secret, timeout=timeout, retries=retries, verify=verify)
@@ -183,7 +183,7 @@ class AsyncCollectorClient:
         except TimeoutError:
             return unavailable(request, UnreadableAnswer(f"its answer didn't end within {self._timeout:g} s"))
         except (httpx.RequestError, UnreadableAnswer) as error:
-            return unavailable(request, error)
+            return unavailable(request, error, self._way.by)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -193,7 +193,7 @@ class AsyncCollectorClient:
             try:
                 http = connections.free.pop()  # the one that was used last, which is the most likely to be open
             except IndexError:
-                http = httpx.AsyncClient(**self._options)
+                http = httpx.AsyncClient(**self._way.options)
                 connections.made.append(http)
             try:
                 yield http

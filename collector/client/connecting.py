@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -29,10 +30,10 @@ def checked_url(base_url: str) -> str:
         url = httpx.URL(written)
         url.host.encode("idna")  # as the resolver does, which has no error of its own for a name that can't be
     except (httpx.InvalidURL, UnicodeError) as error:
-        reason = str(error.__cause__ or error) if isinstance(error, UnicodeError) else str(error)
-        raise ConfigError.at(f"'{shown}' is no address: {reason}") from error
-    if url.scheme not in {"http", "https"} or not url.host or not 0 < (url.port or 80) < 2**16 or url.query:
-        raise ConfigError.at(f"'{shown}' is no address of a service; one is http://HOST:PORT")
+        raise ConfigError.at(f"{shown!r} is no address: {error.__cause__ or error}") from error
+    has_port = url.port is None or 0 < url.port < 2**16
+    if url.scheme not in {"http", "https"} or not url.host or not has_port or url.query:
+        raise ConfigError.at(f"{shown!r} is no address of a service; one is http://HOST:PORT")
     return written
 
 
@@ -45,11 +46,21 @@ def secret_header(secret: str | None) -> dict[str, str]:
     return {"evidently-secret": secret}
 
 
-def http_options(url: str, verify: ssl.SSLContext | str | bool) -> dict[str, Any]:  # noqa: FBT001  (as in httpx)
-    """Return what an httpx client is made with; raise ConfigError or BadEnvironment for what can't be used."""
+@dataclass(frozen=True)
+class Way:
+    """How a service is reached: what an httpx client is made with, and in words by which proxy, if by one."""
+
+    options: dict[str, Any]
+    by: str
+
+
+def way_to(url: str, verify: ssl.SSLContext | str | bool) -> Way:  # noqa: FBT001  (as in httpx)
+    """Return how a service is reached; raise ConfigError or BadEnvironment for what can't be used."""
     # httpx imports it as late as it sends: in a thread, and a process forked meanwhile would wait for that for ever.
     import_module("httpcore")
-    return {"verify": _trusted(url, verify), "proxy": proxy_for(url), "trust_env": False}
+    proxy = proxy_for(url)
+    options = {"verify": _trusted(url, verify), "proxy": proxy and proxy.url, "trust_env": False}
+    return Way(options, f" by the proxy that {proxy.variable} names" if proxy else "")
 
 
 def _trusted(url: str, verify: ssl.SSLContext | str | bool) -> ssl.SSLContext | bool:  # noqa: FBT001  (as in httpx)

@@ -142,9 +142,11 @@ class Conversations:
         raise problem
 
 
-def unavailable(request: httpx.Request, error: httpx.RequestError | UnreadableAnswer) -> ServiceUnavailable:
+def unavailable(
+    request: httpx.Request, error: httpx.RequestError | UnreadableAnswer, by: str = ""
+) -> ServiceUnavailable:
     """Say what keeps a service's answer from us."""
-    said = f": {error}" if isinstance(error, UnreadableAnswer) else f" can't be reached: {_reason(error)}"
+    said = f": {error}" if isinstance(error, UnreadableAnswer) else f" can't be reached{by}: {_reason(error)}"
     problem = ServiceUnavailable(f"{request.url.scheme}://{request.url.netloc.decode()}{said}")
     problem.__cause__ = error
     return problem

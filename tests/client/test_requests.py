@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import trio
 
-from collector.client import AsyncCollectorClient, CollectorClient, blocking
+from collector.client import AsyncCollectorClient, CollectorClient, blocking, concurrent
 from collector.client import arrow as tables
 from collector.client import requests as module
 from collector.client.requests import RETRIES
@@ -48,7 +48,7 @@ def pauses(monkeypatch):
 
 def client_of(server, base_url="http://collector", **arguments):
     client = CollectorClient(base_url, **arguments)
-    client._options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
+    client._way.options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
     return client
 
 
@@ -59,7 +59,7 @@ def answer(status=200, content=None, **headers):
 def run_on_trio(server, call, **arguments):
     async def work():
         async with AsyncCollectorClient("http://collector", **arguments) as client:
-            client._options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
+            client._way.options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
             return await call(client)
 
     return trio.run(work)
@@ -68,7 +68,7 @@ def run_on_trio(server, call, **arguments):
 def run_on_asyncio(server, call, **arguments):
     async def work():
         async with AsyncCollectorClient("http://collector", **arguments) as client:
-            client._options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
+            client._way.options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
             return await call(client)
 
     return asyncio.run(work())
@@ -298,3 +298,89 @@ def test_a_file_that_holds_no_authority_is_a_bad_config(tmp_path):
     for name in ("ca.pem", "gone.pem"):
         with pytest.raises(ConfigError, match=name):
             CollectorClient(verify=str(tmp_path / name))
+
+
+# What isn't answered as it should be
+
+
+@EVERY_CLIENT
+@pytest.mark.parametrize(
+    ("answered", "says"),
+    [
+        (httpx.Response(200, text="<html>Log in first"), "answered 200, but not as a collector does"),
+        (httpx.Response(201, text=""), "answered 201, but not as a collector does"),
+        (httpx.Response(200, text="7"), "answered 200, but not as a collector does"),
+        (httpx.Response(200, text="[" * 200_000 + "]" * 200_000), "answered 200, but not as a collector does"),
+        (httpx.Response(200, text="1" * 5_000), "answered 200, but not as a collector does"),
+        (
+            answer(301, Location="https://collector/"),
+            "leads to https://collector/; give the address that answers itself",
+        ),
+        (answer(408, {"detail": "the body came too slowly"}), "answered 408: the body came too slowly"),
+    ],
+    ids=["a page", "nothing", "no object", "nested deep", "a long number", "elsewhere", "too slow"],
+)
+def test_what_no_collector_answers_has_kept_nothing_and_is_asked_again(run, answered, says):
+    """A page of a proxy's that says 200 isn't a service that has the events."""
+    server = FakeServer(answered)
+    with pytest.raises(ServiceUnavailable, match=says):
+        run(server, lambda c: c.send_data("main", FRAME), retries=1)
+    assert len(server.requests) == 2
+
+
+@EVERY_CLIENT
+def test_an_answer_without_end_is_left_at_a_bound(run, monkeypatch):
+    monkeypatch.setattr(blocking, "MAX_ANSWER_BYTES", 1_000)
+    monkeypatch.setattr(concurrent, "MAX_ANSWER_BYTES", 1_000)
+    with pytest.raises(ServiceUnavailable, match=r"http://collector: its answer is longer than 1,000 bytes"):
+        run(FakeServer(httpx.Response(200, content=b"[" + b" " * 10_000)), lambda c: c.get_logs("main"), retries=0)
+
+
+def test_an_answer_of_another_kind_is_no_collectors():
+    with pytest.raises(ServiceUnavailable, match="not as a collector does"):
+        run_blocking(FakeServer(answer(200, [])), lambda c: c.status())
+
+
+def test_a_proxys_page_is_told_by_its_title():
+    page = "<html><head><title>413 Request Entity\n Too Large</title></head><body>nginx</body></html>"
+    with pytest.raises(RequestRefused, match=r"^413: 413 Request Entity Too Large$"):
+        run_blocking(FakeServer(httpx.Response(413, text=page)), lambda c: c.flush("main"))
+
+
+def test_what_could_not_be_reached_names_no_password():
+    with pytest.raises(ServiceUnavailable, match=r"^http://h:1 can't be reached: refused$"):
+        run_blocking(
+            FakeServer(httpx.ConnectError("refused")), lambda c: c.status(), base_url="http://me:pass@h:1", retries=0
+        )
+
+
+@EVERY_CLIENT
+def test_what_is_too_large_for_the_way_goes_in_halves_and_the_next_as_large_as_what_passed(run):
+    class Proxy(FakeServer):
+        def __call__(self, request):
+            response = super().__call__(request)
+            return httpx.Response(413, stream=httpx.ByteStream(b"")) if len(request.content) > 3_000 else response
+
+    async def send_twice(client):
+        for _ in range(2):
+            await client.send_data("main", pd.DataFrame({"n": range(1000)}))
+
+    def send_both(client):
+        if isinstance(client, AsyncCollectorClient):
+            return send_twice(client)
+        return [client.send_data("main", pd.DataFrame({"n": range(1000)})) for _ in range(2)]
+
+    server = Proxy()
+    run(server, send_both)
+    passed = [request for request in server.requests if len(request.content) <= 3_000]
+    numbers = [n for request in passed for n in pa.ipc.open_stream(request.content).read_all()["n"].to_pylist()]
+    assert numbers == [*range(1000)] * 2
+    assert len({request.headers["idempotency-key"] for request in passed}) == len(passed)
+    assert len(server.requests) - len(passed) <= 4
+
+
+def test_new_columns_that_were_too_many_are_told():
+    detail = {"detail": "too many columns", "new_columns": ["a", "b"]}
+    with pytest.raises(RequestRefused) as caught:
+        run_blocking(FakeServer(answer(400, detail)), lambda c: c.send_data("main", FRAME))
+    assert caught.value.new_columns == ("a", "b")

@@ -14,7 +14,9 @@ def fail(error, url="http://collector:8001"):
         raise error
 
 
-@pytest.mark.parametrize("url", ["localhost:8001", "collector", "ftp://collector", "http://", "http://host:port"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8001", "collector", "ftp://collector", "http://", "http://host:port", "http://a..b"]
+)
 def test_what_is_no_address_is_said_without_asking_there(url):
     with pytest.raises(CommandError, match="is no address") as caught, Service(url).open():
         pass
