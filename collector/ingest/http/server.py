@@ -41,6 +41,8 @@ SEND_TIMEOUT = 10.0
 # connection, and an answer that came before the end of a body would be lost with it.
 LINGER = 1.0
 MAX_LINGER = 30.0
+# Before another try to accept connections, where no more files can be opened.
+ACCEPT_PAUSE = 0.1
 # Connections over the limit that are being refused; more wait until they are accepted.
 MAX_REFUSED = 64
 # What is on its way when the server ends; what mattered was answered before.
@@ -91,9 +93,18 @@ def make_tls(certfile: str, keyfile: str) -> ssl.SSLContext:
 
 
 async def _listen(listener: socket.socket, server: _Server, connections: trio.Nursery) -> None:
-    # trio waits a moment and goes on where no more files can be opened.
+    """Accept connections, but for moments in which many are being refused."""
+    accepting = trio.socket.from_stdlib_socket(listener)
     try:
-        await trio.serve_listeners(server.connect, [_Accepting(listener, server)], handler_nursery=connections)
+        while True:
+            await server.wait_refused()
+            try:
+                accepted, _ = await accepting.accept()
+            except OSError as error:  # that client is gone, or no more files can be opened
+                _log.warning("a connection could not be accepted; trying again", error=error.strerror)
+                await trio.sleep(ACCEPT_PAUSE)
+            else:
+                connections.start_soon(server.connect, accepted)
     finally:
         with listener:
             _accept_rest(listener, server, connections)
@@ -104,23 +115,7 @@ def _accept_rest(listener: socket.socket, server: _Server, connections: trio.Nur
     with suppress(OSError):
         while True:
             accepted, _ = listener.accept()
-            connections.start_soon(server.connect, trio.SocketStream(trio.socket.from_stdlib_socket(accepted)))
-
-
-class _Accepting(trio.abc.Listener[trio.SocketStream]):
-    """Accepts connections, but for moments in which many others are being refused."""
-
-    def __init__(self, listener: socket.socket, server: _Server) -> None:
-        self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
-        self._server = server
-
-    async def accept(self) -> trio.SocketStream:
-        await self._server.wait_refused()
-        return await self._listener.accept()
-
-    async def aclose(self) -> None:
-        """Leave the socket open, as others may have connected meanwhile."""
-        await trio.lowlevel.checkpoint()
+            connections.start_soon(server.connect, trio.socket.from_stdlib_socket(accepted))
 
 
 class _Server:
@@ -135,9 +130,9 @@ class _Server:
         self._refused = 0
         self._left = trio.Event()
 
-    async def connect(self, stream: trio.SocketStream) -> None:
+    async def connect(self, accepted: trio.socket.SocketType) -> None:
         """Serve a connection to its end, or refuse it."""
-        connection = _Connection(self, stream)
+        connection = _Connection(self, accepted)
         if not self.door.admits(len(self._connections)):
             await self._refuse(connection)
             return
@@ -188,18 +183,20 @@ class _Server:
 class _Connection:
     """A client's connection."""
 
-    def __init__(self, server: _Server, stream: trio.SocketStream) -> None:
+    def __init__(self, server: _Server, accepted: trio.socket.SocketType) -> None:
         self._server = server
-        self._socket = stream.socket
-        self._stream: trio.abc.Stream = stream
+        self._socket = accepted
+        with suppress(OSError):  # its client may be gone
+            self._socket.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
+        self._tls: trio.SSLStream[trio.SocketStream] | None = None
         if server.tls is not None:
-            self._stream = trio.SSLStream(stream, server.tls, server_side=True, https_compatible=True)
+            self._tls = trio.SSLStream(trio.SocketStream(accepted), server.tls, server_side=True, https_compatible=True)
         self._whole = trio.CancelScope()
         self._reading = trio.CancelScope()
         self.idle_since: float | None = trio.current_time()  # None while a request is in flight
         self._protocol: Http11 | None = None
         self._send_lock = trio.Lock()
-        self._is_closing = False
+        self.is_closing = False
         self._last_linger = math.inf
         self._changed = trio.Event()
 
@@ -215,7 +212,7 @@ class _Connection:
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             pass  # the client is gone, or doesn't speak TLS
         finally:
-            await trio.aclose_forcefully(self._stream)
+            self._socket.close()
 
     def fileno(self) -> int:
         """Return its file descriptor."""
@@ -223,7 +220,9 @@ class _Connection:
 
     def close_if_idle(self, since: float) -> None:
         """Close it if no request has been in flight since then; one that lies unread, after a stall, is answered."""
-        if self.idle_since is not None and self.idle_since <= since and not self._has_unread:
+        if self.is_closing or self.idle_since is None or self.idle_since > since:
+            return
+        if not self._has_unread:
             self._reading.cancel()
 
     @property
@@ -238,16 +237,16 @@ class _Connection:
             pass
 
     async def _shake_hands(self) -> None:
-        if isinstance(self._stream, trio.SSLStream):
+        if self._tls is not None:
             with trio.fail_after(HANDSHAKE_TIMEOUT):
-                await self._stream.do_handshake()
+                await self._tls.do_handshake()
 
     async def _serve_usual(self) -> bytes:
         """Serve it until there is something that isn't for the front door, and return that; nothing at the end."""
         with self._reading:
             while data := await self._next():
-                if self._is_closing:
-                    self._linger()
+                if self.is_closing:
+                    self.linger()
                 elif rest := await self._answer(data):
                     return rest
         return b""
@@ -255,13 +254,13 @@ class _Connection:
     async def _serve_all(self, data: bytes, http11s: Http11s) -> None:
         """Serve it to its end, from where something isn't for the front door."""
         async with http11s.requests() as requests:
-            protocol = http11s.make(self, self._socket, requests, is_tls=self._server.tls is not None)
+            protocol = http11s.make(self, self._socket, requests, is_tls=self._tls is not None)
             self._protocol, self._reading = protocol, trio.CancelScope()
             with self._reading:
                 while data:
                     await self._wait_answered(protocol)
-                    if self._is_closing:
-                        self._linger()
+                    if self.is_closing:
+                        self.linger()
                     elif rest := await self._answer(data):
                         await protocol.receive(rest)
                     data = await self._next()
@@ -273,7 +272,7 @@ class _Connection:
     def _is_free(self) -> bool:
         """Whether what comes next is the beginning of a request, and may be answered."""
         has_begun = self._protocol is not None and self._protocol.has_begun
-        return self.idle_since is not None and not (self._is_closing or has_begun)
+        return self.idle_since is not None and not (self.is_closing or has_begun)
 
     async def _next(self) -> bytes:
         """Return what comes next, but for what is answered in the lane."""
@@ -290,7 +289,7 @@ class _Connection:
 
     async def _wait_answered(self, protocol: Http11) -> None:
         """Return once what was here whole is answered: what comes before an answer is looked at after it."""
-        while protocol.is_answering and self.idle_since is None and not self._is_closing:
+        while protocol.is_answering and self.idle_since is None and not self.is_closing:
             self._changed = trio.Event()
             await self._changed.wait()
 
@@ -316,14 +315,14 @@ class _Connection:
 
     async def _receive_more(self, max_bytes: int) -> bytes:
         """Receive what comes next of a body, which mostly is there; writing it somewhere is the checkpoint."""
-        if self._server.tls is None:
+        if self._tls is None:
             with suppress(BlockingIOError):
                 return os.read(self._socket.fileno(), max_bytes)
         return await self._receive(max_bytes)
 
     async def _receive(self, max_bytes: int) -> bytes:
-        if self._server.tls is not None:
-            return bytes(await self._stream.receive_some(max_bytes))
+        if self._tls is not None:
+            return bytes(await self._tls.receive_some(max_bytes))
         while True:  # without the stream's care for who else may use it, which takes as long as the rest
             await trio.lowlevel.wait_readable(self._socket)
             with suppress(BlockingIOError):
@@ -342,11 +341,11 @@ class _Connection:
 
     async def _write(self, data: bytes) -> None:
         try:
-            if self._server.tls is None:
+            if self._tls is None:
                 await self._write_plain(data)
             else:
                 with trio.fail_after(SEND_TIMEOUT):
-                    await self._stream.send_all(data)
+                    await self._tls.send_all(data)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             self._whole.cancel()
 
@@ -373,14 +372,15 @@ class _Connection:
 
         Not async: it is called by a request that has been cancelled, as it has been answered.
         """
-        self._is_closing = True
+        self.is_closing = True
         self._last_linger = trio.current_time() + MAX_LINGER
-        self._linger()
-        if self._server.tls is None:
+        self.linger()
+        if self._tls is None:
             with suppress(OSError):
                 self._socket.shutdown(trio.socket.SHUT_WR)
 
-    def _linger(self) -> None:
+    def linger(self) -> None:
+        """Leave the client another while, as it is still sending."""
         self._whole.deadline = min(trio.current_time() + LINGER, self._last_linger)
 
 

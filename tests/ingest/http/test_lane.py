@@ -75,6 +75,7 @@ class Idle:
 
     def __init__(self, socket_):
         self.idle_since = 0.0
+        self.is_closing = False
         self.fileno = socket_.fileno
 
 

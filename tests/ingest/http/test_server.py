@@ -189,18 +189,18 @@ def take_all_files(hoard):
         hoard.callback(os.close, os.open(os.devnull, os.O_RDONLY))
 
 
-async def test_it_goes_on_once_files_can_be_opened_again(caplog):
+async def test_it_goes_on_once_files_can_be_opened_again():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with serving(App()) as (connect, _), await connect() as stream:
         address = stream.socket.getpeername()
-        with ExitStack() as hoard, socket.socket() as client:
+        with capture_logs() as logs, ExitStack() as hoard, socket.socket() as client:
             resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
             hoard.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
             client.settimeout(10)
             with pytest.raises(OSError, match="Too many open files"):
                 take_all_files(hoard)
             client.connect(address)
-            await until(lambda: caplog.records)
+            await until(lambda: logs)
             hoard.close()
             client.sendall(GET)
             assert await trio.to_thread.run_sync(client.recv, 1000)

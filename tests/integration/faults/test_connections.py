@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +26,9 @@ def test_whoever_comes_over_the_limit_reads_that_it_may_come_again(make_daemon, 
     daemon = make_daemon(config).start()
     daemon.http.close()
     keys = [ledger.begin("main", ROWS) for _ in range(CLIENTS * EACH)]
+    together = threading.Barrier(CLIENTS)  # so that they are over the limit each time
     with ThreadPoolExecutor(CLIENTS) as pool:
-        statuses = list(pool.map(lambda key: ask(daemon.port, key), keys))
+        statuses = list(pool.map(lambda key: ask(daemon.port, key, together), keys))
     for key, status in zip(keys, statuses, strict=True):
         ledger.answer(key, status)
     daemon.stop()
@@ -35,9 +37,10 @@ def test_whoever_comes_over_the_limit_reads_that_it_may_come_again(make_daemon, 
     assert set(statuses) == {201, 503}
 
 
-def ask(port, key):
+def ask(port, key, together):
     """Send a request in two pieces, as some clients do, and return the status of its whole answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        together.wait(60)
         head, body = request(key)
         client.sendall(head)
         time.sleep(0.01)  # a moment in which the service may have refused it already
