@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collector.client.arrow import ARROW, Rows, arrow_body
-from collector.commands.csv_tables import read_csv
-from collector.errors import CommandError
+from collector.commands.csv_rows import read_header, read_rows
+from collector.errors import BadBody, CommandError
+from collector.formats.json_body import loads, read_columns
 from collector.wording import first_line
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 * 2**20
 MAX_LINE_BYTES = 64 * 2**20
 NDJSON = "application/x-ndjson"
+CSV = "text/csv"
 _READ_ROWS = 8192
 
 
@@ -49,16 +54,17 @@ class Piece:
         )
 
     def place_of(self, detail: str) -> str:
-        """Say of which rows the service speaks when it refuses this piece."""
-        line = re.search(r"\bline (\d+)\b", detail) if self.media_type == NDJSON else None
-        if line is not None or self.rows == 1:
-            return f"row {self.start + (int(line[1]) - 1 if line else 0)}"
+        """Say of which rows the service speaks when it refuses this piece; the header of CSV is its row 1."""
+        pattern, first = {NDJSON: (r"\bline (\d+)\b", 1), CSV: (r"\bRow #(\d+)\b", 2)}.get(self.media_type, ("$^", 0))
+        found = re.search(pattern, detail)
+        if found is not None or self.rows == 1:
+            return f"row {self.start + (int(found[1]) - first if found else 0)}"
         return f"rows {self.start} to {self.start + self.rows - 1}"
 
 
 def read_pieces(source: Source, rows: int, first: int = 1) -> Iterator[Piece]:
     """Read a source in pieces of so many rows, beginning with row ``first``; raise CommandError, naming the row."""
-    if source.format == "ndjson":
+    if source.format in _LINES:
         yield from _pieces_of_lines(source, rows, first)
         return
     for start, table in _cut(_from_row(read_tables(source), first), rows, first):
@@ -67,7 +73,7 @@ def read_pieces(source: Source, rows: int, first: int = 1) -> Iterator[Piece]:
 
 def read_tables(source: Source) -> Iterator[pa.Table]:
     """Read a source whose rows have types; raise CommandError if it isn't what it is said to be."""
-    read = {"csv": _csv, "parquet": _parquet, "arrow": _arrow}.get(source.format)
+    read = {"parquet": _parquet, "arrow": _arrow}.get(source.format)
     if read is None:
         raise CommandError(f"{source.name} is {source.format}", "write it as CSV or parquet")
     try:
@@ -76,10 +82,6 @@ def read_tables(source: Source) -> Iterator[pa.Table]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise CommandError(f"{source.name} can't be read as {source.format}: {first_line(error)}") from error
-
-
-def _csv(source: Source) -> Iterator[pa.Table]:
-    return read_csv(source.open, source.name)
 
 
 def _parquet(source: Source) -> Iterator[pa.Table]:
@@ -140,30 +142,58 @@ def _pieces_of_table(table: pa.Table, start: int) -> Iterator[Piece]:
 
 
 def _pieces_of_lines(source: Source, rows: int, first: int) -> Iterator[Piece]:
-    """Gather lines as they are: what they hold is judged by the service."""
-    lines: list[bytes] = []
-    size, start = 0, first
-    for number, line in enumerate(_lines(source), 1):
-        if number < first:
-            continue
-        if lines and (len(lines) == rows or size + len(line) > MAX_BYTES):
-            yield Piece(start, len(lines), b"\n".join(lines), NDJSON)
-            lines, size, start = [], 0, number
-        lines.append(line)
-        size += len(line) + 1
-    if lines:
-        yield Piece(start, len(lines), b"\n".join(lines), NDJSON)
-
-
-def _lines(source: Source) -> Iterator[bytes]:
+    """Gather lines as they are: what they hold is judged by the service, and what CSV spells by who has all of it."""
+    read, media_type = _LINES[source.format]
     with source.open() as file:
-        while line := file.readline(MAX_LINE_BYTES):
-            if len(line) == MAX_LINE_BYTES:
-                raise CommandError(
-                    f"{source.name}: a line has {MAX_LINE_BYTES} bytes or more", "NDJSON has one object a line"
-                )
-            if kept := line.removeprefix(b"\xef\xbb\xbf").strip():
-                yield kept
+        header = [read_header(file, source.name)] if media_type == CSV else []
+        lines: list[bytes] = []
+        size, start = 0, first
+        for number, line in enumerate(read(file, source.name), 1):
+            if number < first:
+                continue
+            if lines and (len(lines) == rows or size + len(line) > MAX_BYTES):
+                yield Piece(start, len(lines), b"\n".join(header + lines), media_type)
+                lines, size, start = [], 0, number
+            lines.append(line)
+            size += len(line) + 1
+        if lines:
+            yield Piece(start, len(lines), b"\n".join(header + lines), media_type)
+
+
+def _read_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
+    while line := file.readline(MAX_LINE_BYTES):
+        if len(line) == MAX_LINE_BYTES:
+            raise CommandError(f"{name}: a line has {MAX_LINE_BYTES} bytes or more", "NDJSON has one object a line")
+        if kept := line.removeprefix(BOM_UTF8).strip():
+            yield kept
+
+
+def _read_json(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """Read JSON in any shape that the service takes, NDJSON too, as lines of one record each."""
+    body = file.read()
+    try:
+        columns = read_columns(body)
+    except BadBody as error:
+        if not _is_object(body.removeprefix(BOM_UTF8).lstrip().partition(b"\n")[0]):
+            raise CommandError(f"{name}: {error}") from error
+        yield from _read_lines(BytesIO(body), name)
+        return
+    for row in zip(*columns.values(), strict=True):
+        yield orjson.dumps(dict(zip(columns, row, strict=True)))
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(loads(line), dict)
+    except BadBody:
+        return False
+
+
+_LINES: dict[str, tuple[Callable[[BinaryIO, str], Iterator[bytes]], str]] = {
+    "csv": (read_rows, CSV),
+    "ndjson": (_read_lines, NDJSON),
+    "json": (_read_json, NDJSON),
+}
 
 
 def _halves_of_arrow(body: bytes, _: int) -> tuple[bytes, bytes]:
@@ -176,4 +206,10 @@ def _halves_of_lines(body: bytes, half: int) -> tuple[bytes, bytes]:
     return b"\n".join(lines[:half]), b"\n".join(lines[half:])
 
 
-_HALVES = {ARROW: _halves_of_arrow, NDJSON: _halves_of_lines}
+def _halves_of_csv(body: bytes, half: int) -> tuple[bytes, bytes]:
+    file = BytesIO(body)
+    header, rows = read_header(file, "it"), list(read_rows(file, "it"))
+    return b"\n".join([header, *rows[:half]]), b"\n".join([header, *rows[half:]])
+
+
+_HALVES = {ARROW: _halves_of_arrow, NDJSON: _halves_of_lines, CSV: _halves_of_csv}

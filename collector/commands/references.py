@@ -12,10 +12,14 @@ import pyarrow.parquet as pq
 
 from collector.commands.pieces import read_tables
 from collector.commands.sources import open_source
-from collector.errors import CommandError
+from collector.errors import BadBody, CommandError
+from collector.formats.spellings import typed_by_spelling
+from collector.formats.typed_body import read_table
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from collector.commands.sources import Source
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,11 @@ class Reference:
     def read(cls, file: str) -> Self:
         """Read it whole; raise CommandError if it can't be read, or has no rows."""
         with open_source(file, None) as source:
-            tables = list(read_tables(source))
+            table = _read_csv(source) if source.format == "csv" else pa.concat_tables(read_tables(source))
             is_parquet = source.format == "parquet"
-        if not sum(table.num_rows for table in tables):
+        if not table.num_rows:
             raise CommandError(f"{file} has no rows", "a reference has some, of the same columns as the events")
-        return cls(pa.concat_tables(tables), Path(file), is_parquet)
+        return cls(table, Path(file), is_parquet)
 
     def target(self, directory: Path) -> Path:
         """Give the parquet file that a config in ``directory`` is to name."""
@@ -66,3 +70,13 @@ class Reference:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _read_csv(source: Source) -> pa.Table:
+    """Read CSV with the types that all of its values spell, as a batch without a reference has them."""
+    with source.open() as file:
+        body = file.read()
+    try:
+        return typed_by_spelling(read_table("csv", body))
+    except BadBody as error:
+        raise CommandError(f"{source.name}: {error}") from error

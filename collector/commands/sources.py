@@ -19,7 +19,7 @@ from collector.errors import CommandError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FileFormat = Literal["csv", "parquet", "ndjson", "arrow"]
+FileFormat = Literal["csv", "parquet", "ndjson", "json", "arrow"]
 
 STDIN = "-"
 _BY_SUFFIX: dict[str, FileFormat] = {
@@ -28,6 +28,7 @@ _BY_SUFFIX: dict[str, FileFormat] = {
     ".pq": "parquet",
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
+    ".json": "json",
     ".arrow": "arrow",
     ".arrows": "arrow",
     ".feather": "arrow",

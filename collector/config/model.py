@@ -61,7 +61,16 @@ class CollectorConfig(InWorkspace, Value):
     """One collector: when to compute what over its events, against which reference, saved where."""
 
     new_fields: ClassVar[frozenset[str]] = frozenset(
-        {"project_name", "additional_data", "sample", "reuse_drift", "data_definition", "column_mapping", "is_posted"}
+        {
+            "project_name",
+            "additional_data",
+            "sample",
+            "cast",
+            "reuse_drift",
+            "data_definition",
+            "column_mapping",
+            "is_posted",
+        }
     )
 
     id: str = Field(default="", description="Its key in `collectors` is its id, whatever stands here.")
@@ -99,6 +108,10 @@ class CollectorConfig(InWorkspace, Value):
     cache_reference: bool = Field(default=True, description="Keep the reference in memory, or re-read it each time.")
     sample: Sample | None = Field(
         default=None, description="Compute reports of larger batches over so many of their rows; null: over all."
+    )
+    cast: Literal["untyped", "all", "none"] = Field(
+        default="untyped",
+        description="Columns cast to the reference's types where nothing is lost: those of JSON and CSV, all or none.",
     )
     reuse_drift: bool = Field(
         default=True,

@@ -1,141 +1,352 @@
-"""Giving a column of a batch the type that it has in the reference, where nothing is lost by it.
+"""The types of a batch's columns: what each is cast to, where every value comes back as it was, and what is said of it.
 
-Events come as JSON, which has no times and no categories. A cast either keeps every value or isn't made.
+The rules, which configs/README.md has as a table, are those of ``readings``: by what came and what the reference has.
+A column is looked at whole before any of it is cast, in pieces if it has to be::
+
+    came as          the reference has   looked at              becomes
+    "7", "12", null  integers            all are integers       7, 12, null
+    "7", "N/A", "9"  integers            one of three isn't     7, null, 9, and that is noted
+    "007", "12"      integers            "007" is a code        "007", "12", and that is noted
+    1767225600.5     times of 2026       seconds, if any unit   2026-01-01 00:00:00.5
 """
 
-from typing import Any, Literal, cast
+from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from collector.evaluation.pandas_columns import text
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
 
-_EXACT_IN_FLOAT = 2**53
-_BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
-_EPOCH_UNITS: tuple[Literal["s", "ms", "us", "ns"], ...] = ("s", "ms", "us", "ns")
-_NEAR = pd.DateOffset(years=10)
-_NAMES = {"time": "times", "integer": "integers", "float": "numbers", "boolean": "booleans", "text": "text"}
+from collector.evaluation.pandas_columns import UNIT
+from collector.evaluation.readings import readings_of, respellings
+from collector.evaluation.wanted import NAMES, Wanted
+from collector.formats.sources import LIST, marks_of_field, source_of
+from collector.formats.spellings import MISSING, NO_NUMBER, NUMBERS, SPELLINGS, Column, Kind, Reading, trimmed, where
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
 
-def cast_to(current: "pd.Series[Any]", reference: "pd.Series[Any]") -> "pd.Series[Any] | None":
-    """Return ``current`` in the type of ``reference``, itself if it has it already, None if a value would be lost."""
-    if isinstance(reference.dtype, pd.CategoricalDtype):
-        return _to_category(current, reference)
-    if isinstance(current.dtype, pd.CategoricalDtype):
-        current = current.astype(current.cat.categories.dtype)
-    have, want = kind_of(current), kind_of(reference)
-    if have == want:
-        return current
-    convert = _CASTS.get((have, want))
-    return convert(current, reference) if convert else None
+    import pandas as pd
 
+    from collector.formats.sources import Marks, Source
+    from collector.workers.exchange import Cast
 
-def kind_of(column: "pd.Series[Any]") -> str:
-    """Name a column's kind, of those that ``plain`` makes."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return kind_of(pd.Series(column.cat.categories))
-    return {"M": "time", "i": "integer", "f": "float", "b": "boolean"}.get(column.dtype.kind, "text")
+_EXAMPLES = 3
+_LONGEST_EXAMPLE = 40
+_MOSTLY = 0.5  # one N/A among numbers, not one number among texts
+_FEW = 100
 
 
-def name_of(column: "pd.Series[Any]") -> str:
-    """Name what a column holds, for a sentence."""
-    return "categories" if isinstance(column.dtype, pd.CategoricalDtype) else _NAMES[kind_of(column)]
+class Casts:
+    """How the columns of a batch are cast: looks at all of it, then casts it, or a sample of its rows."""
+
+    def __init__(
+        self,
+        reference: pd.DataFrame | None,
+        cast: Cast = "untyped",
+        *,
+        keep_lists: Collection[str] = (),
+    ) -> None:
+        self._reference = {} if reference is None else dict(reference.items())
+        self._cast = cast
+        self._keep_lists = keep_lists
+        self._columns: dict[str, _Column | _Lists] = {}
+
+    def look(self, table: pa.Table, *, is_whole: bool = False) -> None:
+        """Take rows into account, all of them or a piece; all pieces have the same columns and types."""
+        if not self._columns:
+            self._columns = {one.name: self._column(one, marks_of_field(one)) for one in table.schema}
+        for name, column in self._columns.items():
+            column.look(table.column(name), is_whole=is_whole)
+
+    def cast(self, table: pa.Table) -> tuple[pa.Table, list[str]]:
+        """Return rows with their columns cast, and a note on each of which there is something to say."""
+        columns = [self._columns[name].cast(table.column(name)) for name in table.column_names]
+        said = [(name, self._columns[name].note()) for name in table.column_names]
+        notes = [f"Column {name!r} {note}." for name, note in said if note]
+        return pa.Table.from_arrays(columns, names=table.column_names), notes
+
+    def _column(self, one: pa.Field, marks: Marks) -> _Column | _Lists:
+        if marks >= LIST and one.name in self._keep_lists:
+            return _Lists()
+        source = source_of(marks)
+        wanted = Wanted.of(self._reference[one.name]) if one.name in self._reference else None
+        is_cast = self._cast == "all" or (self._cast == "untyped" and source != "typed")
+        return _Column(one.type, source, wanted, is_cast=is_cast)
 
 
-def _to_category(current: "pd.Series[Any]", reference: "pd.Series[Any]") -> "pd.Series[Any] | None":
-    # Own categories, not the reference's: a value unknown there would be lost, and an unused one counted as zero.
-    values = cast_to(current, pd.Series(reference.cat.categories))
-    return None if values is None else values.astype("category")
+def kind_of(kind: pa.DataType) -> Kind | None:
+    """Name the kind of an Arrow type; None for what is never cast."""
+    if types.is_dictionary(kind):
+        return kind_of(kind.value_type)
+    return next((name for fits, name in _KINDS if fits(kind)), None)
 
 
-def _whole(column: "pd.Series[Any]", parsed: "pd.Series[Any]") -> "pd.Series[Any] | None":
-    return parsed if parsed.notna().sum() == column.notna().sum() else None
+@dataclass
+class _Trial:
+    """A reading, and whether it has fitted all values so far."""
+
+    reading: Reading
+    fits: bool = True
+
+    def look(self, column: Column) -> Column:
+        """Return which values fit."""
+        fitting = self.reading.fits(column)
+        self.fits = self.fits and _all(fitting)
+        return fitting
+
+    def look_quickly(self, column: Column) -> None:
+        """Find out whether all values fit, mostly by the first."""
+        self.fits = self.fits and _all(self.reading.fits(column.slice(0, _FEW))) and _all(self.reading.fits(column))
 
 
-def _text_to_time(column: "pd.Series[Any]", _: Any) -> "pd.Series[Any] | None":
-    # Naive and zoned texts may stand side by side; naive ones are taken as UTC, as everything here.
-    parsed = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
-    return _whole(column, parsed.dt.tz_localize(None).astype("datetime64[us]"))
+@dataclass
+class _Told:
+    """How many values there are of a sort, and a few of them."""
+
+    count: int = 0
+    examples: dict[str, None] = field(default_factory=dict)
+
+    def add(self, column: Column) -> None:
+        """Count the values that aren't missing."""
+        self.count += len(column) - column.null_count
+        if len(self.examples) < _EXAMPLES:
+            self.examples |= dict.fromkeys(map(_shown, column.drop_null().slice(0, _FEW).to_pylist()))
+
+    def __str__(self) -> str:
+        return f"{self.count} {'value' if self.count == 1 else 'values'}: {self.examples_told}"
+
+    @property
+    def examples_told(self) -> str:
+        """A few different values, as they stand in a sentence."""
+        return ", ".join(list(self.examples)[:_EXAMPLES])
 
 
-def _text_to_integer(column: "pd.Series[Any]", _: Any) -> "pd.Series[Any] | None":
-    # 007 is a code and no number, and 1_000 isn't meant.
-    if not column.dropna().astype(str).str.fullmatch(r"-?(?:0|[1-9]\d{0,17})").all():
-        return None
-    return column.astype("int64") if column.notna().all() else pd.to_numeric(column).astype("float64")
+class _Lists:
+    """A column of JSON lists, which parts keep as text, for a descriptor that takes lists."""
+
+    def __init__(self) -> None:
+        self._are_lists = True
+
+    def look(self, column: Column, *, is_whole: bool) -> None:  # noqa: ARG002  (as of any column)
+        """Find out whether all values are lists."""
+        self._are_lists = self._are_lists and _all(pc.starts_with(column, "["))
+
+    def cast(self, column: Column) -> Column:
+        """Return lists, if their items have a type in common."""
+        if not self._are_lists:
+            return column
+        lists = [None if text is None else json.loads(text) for text in column.to_pylist()]
+        try:
+            return pa.chunked_array([pa.array(lists)])
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            return column
+
+    def note(self) -> str:
+        """Say nothing: it is as it came."""
+        return ""
 
 
-def _text_to_float(column: "pd.Series[Any]", _: Any) -> "pd.Series[Any] | None":
-    return _whole(column, pd.to_numeric(column, errors="coerce").astype("float64"))
+class _Column:
+    """How one column is cast, and what is said of it."""
+
+    def __init__(self, type_: pa.DataType, source: Source, wanted: Wanted | None, *, is_cast: bool) -> None:
+        self._have = kind_of(type_)
+        self._source = source
+        self._wanted = wanted
+        self._is_cast = is_cast
+        # Whether what the reference has is of no matter: CSV then has the type that all of its values spell.
+        self._is_alone = wanted is None or not is_cast
+        self._trials = [_Trial(reading) for reading in self._readings()]
+        self._is_number = _Trial(NUMBERS)
+        self._values, self._marks, self._unfit = _Told(), _Told(), _Told()
+        self._has_missing = False
+        self._is_wide = False  # beyond int64
+
+    def look(self, column: Column, *, is_whole: bool) -> None:
+        """Take values into account; ``is_whole`` if there are no others."""
+        column = self._plain(column)
+        self._has_missing = self._has_missing or column.null_count > 0
+        self._values.add(column)
+        if types.is_uint64(column.type):
+            self._is_wide = self._is_wide or (pc.max(column).as_py() or 0) >= 2**63
+        if self._have == "text" and (self._trials or self._source != "typed"):
+            self._look_at_text(column, is_whole=is_whole)
+        else:
+            self._try(column, is_whole=is_whole)
+
+    def cast(self, column: Column) -> Column:
+        """Cast values of the column, once all are looked at."""
+        if self._values.count == 0 and (self._wanted is not None or self._source != "typed"):
+            nothing = pa.null() if self._wanted is None else self._wanted.type
+            return pa.chunked_array([pa.nulls(len(column), nothing)])
+        reading = self._reading()
+        if reading is not None:
+            plain = self._plain(column)
+            column = reading.read(where(pc.invert(self._is_mark(plain)), plain) if self._marks.count else plain)
+        if self._is_cast and self._wanted is not None and self._is_of(self._wanted.kind, reading):
+            column = _in_unit(column, self._wanted.unit) if self._wanted.kind == "time" else column
+            return _as_category(column) if self._wanted.is_category else self._for_numpy(column)
+        return self._for_numpy(_in_unit(column, UNIT) if reading is not None else column)
+
+    def note(self) -> str:
+        """Say what was cast, taken for missing or left; nothing if nobody needs to know."""
+        if self._wanted is None:
+            return self._note_alone()
+        kinds = {self._have, self._wanted.kind}
+        if self._values.count == 0 or self._have is None or len(kinds) == 1 or "list" in kinds:
+            return ""
+        came = f"came as {NAMES[self._have]} and"
+        reading = self._reading()
+        if reading is None or not self._is_cast:
+            is_said = self._is_cast or kinds != {"integer", "float"}
+            return f"{came} is {self._wanted.name} in the reference: {self._why_left()}" if is_said else ""
+        was = f"{came} was cast to {self._wanted.name}, as in the reference"
+        if self._marks.count:
+            return f"{was}, and {self._of_values(self._marks)} was taken as missing"
+        is_plain = self._source == "csv" or kinds == {"integer", "float"}  # CSV has no types, and JSON one of numbers
+        return "" if is_plain else f"{was} ({self._values})"
+
+    # Looking
+
+    def _readings(self) -> Sequence[Reading]:
+        if self._source == "csv" and self._is_alone and self._have == "text":
+            return SPELLINGS
+        if self._wanted is None or not self._is_cast or self._have is None:
+            return ()
+        if self._have == self._wanted.kind:
+            return respellings(self._wanted) if self._have == "text" and self._source == "csv" else ()
+        return readings_of(self._have, self._wanted)
+
+    @property
+    def _is_respelled(self) -> bool:
+        return self._wanted is not None and not self._is_alone and self._wanted.kind == "text"
+
+    def _look_at_text(self, column: Column, *, is_whole: bool) -> None:
+        if self._is_respelled:
+            for trial in self._trials:
+                trial.look_quickly(column)
+            return
+        marks = self._is_mark(column)
+        self._marks.add(where(marks, column))
+        rest = where(pc.invert(marks), column)
+        if not self._is_alone:
+            self._try(rest, is_whole=is_whole)
+            return
+        for trial in self._trials:
+            trial.look_quickly(column)
+        self._is_number.look_quickly(rest)
+
+    def _try(self, column: Column, *, is_whole: bool) -> None:
+        fitting = None
+        for trial in self._trials:
+            fits = trial.look(column)
+            if is_whole and trial.fits and not trial.reading.unit:
+                self._trials = [trial]  # it is the best of those that fit
+                return
+            fitting = fits if fitting is None else pc.or_(fitting, fits)
+        if fitting is not None:
+            self._unfit.add(where(pc.invert(fitting), column))
+
+    def _plain(self, column: Column) -> Column:
+        """Return values that can be computed with: NaN is null, and spaces around what CSV spells are no part of it."""
+        if self._is_cast and types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if types.is_floating(column.type):
+            return where(pc.invert(pc.is_nan(column)), column)
+        if self._trials and types.is_decimal(column.type):
+            return column.cast(pa.float64(), safe=False)
+        if self._trials and types.is_string_view(column.type):
+            return column.cast(pa.large_string())
+        return trimmed(column) if self._trials and self._source == "csv" and not self._is_respelled else column
+
+    def _is_mark(self, column: Column) -> Column:
+        """Tell which values are spellings of a missing one; NaN is a number."""
+        is_of_numbers = self._wanted is None or self._wanted.kind in {"integer", "float"}
+        marks = MISSING if is_of_numbers else MISSING + NO_NUMBER
+        return pc.is_in(column, value_set=pa.array(marks, column.type))
+
+    # Deciding
+
+    def _reading(self) -> Reading | None:
+        """Return how all values are read; None if they are left."""
+        if self._marks.count and (self._is_alone or self._marks.count >= _MOSTLY * self._values.count):
+            return None
+        fitting = [trial.reading for trial in self._trials if trial.fits]
+        if len({reading.unit for reading in fitting if reading.unit}) > 1:  # an epoch in two units at once
+            return None
+        return fitting[0] if fitting else None
+
+    def _is_of(self, kind: Kind, reading: Reading | None) -> bool:
+        return reading is not None or self._have == kind
+
+    def _for_numpy(self, column: Column) -> Column:
+        """Return integers as floats and booleans as categories where a value is missing anywhere in the batch."""
+        has_missing = self._has_missing or self._marks.count > 0
+        if types.is_integer(column.type) and (has_missing or (types.is_uint64(column.type) and self._is_wide)):
+            return column.cast(pa.float64(), safe=False)
+        return _as_category(column) if types.is_boolean(column.type) and has_missing else column
+
+    # Saying
+
+    def _note_alone(self) -> str:
+        """Say of text that it would be numbers but for some spellings of a missing one."""
+        if self._marks.count == 0 or self._marks.count >= _MOSTLY * self._values.count or not self._is_number.fits:
+            return ""
+        others = self._of_values(self._marks)
+        return f"is text, as it holds numbers and {others}; with a reference of numbers those would be taken as missing"
+
+    def _why_left(self) -> str:
+        if self._is_cast:
+            unfit = next((told for told in (self._unfit, self._marks) if told.count), self._values)
+            return f"left as it came, as {self._of_values(unfit)} can't be cast"
+        way = 'send it so, or set "cast": "all"' if self._source == "typed" else 'the collector has "cast": "none"'
+        return f"left as it came; {way} ({self._values})"
+
+    def _of_values(self, told: _Told) -> str:
+        return f"{told.count} of {self._values.count} values ({told.examples_told})"
 
 
-def _text_to_boolean(column: "pd.Series[Any]", _: Any) -> "pd.Series[Any] | None":
-    mapped = column.map(_BOOLEANS)
-    return _whole(column, mapped.astype("bool" if mapped.notna().all() else "category"))
-
-
-def _float_to_integer(column: "pd.Series[Any]", _: Any) -> "pd.Series[Any] | None":
-    present = column.dropna()
-    if not (np.isfinite(present).all() and (present % 1 == 0).all() and (present.abs() <= _EXACT_IN_FLOAT).all()):
-        return None
-    # With a value missing, numpy has no integers: the numbers are whole and stay floats.
-    return column.astype("int64") if column.notna().all() else column
-
-
-def _integer_to_float(column: "pd.Series[Any]", _: Any) -> "pd.Series[Any] | None":
-    return column.astype("float64") if (column.abs() <= _EXACT_IN_FLOAT).all() else None
-
-
-def _number_to_boolean(column: "pd.Series[Any]", _: Any) -> "pd.Series[Any] | None":
-    if not column.dropna().isin([0, 1]).all():
-        return None
-    return cast(
-        "pd.Series[Any]", column.map({0: False, 1: True}).astype("bool" if column.notna().all() else "category")
-    )
-
-
-def _boolean_to_number(column: "pd.Series[Any]", reference: "pd.Series[Any]") -> "pd.Series[Any]":
-    return column.astype("float64" if column.isna().any() else reference.dtype)
-
-
-def _integer_to_text(column: "pd.Series[Any]", _: Any) -> "pd.Series[Any]":
-    return text(column.astype(str))
-
-
-def _number_to_time(column: "pd.Series[Any]", reference: "pd.Series[Any]") -> "pd.Series[Any] | None":
-    """Take numbers as an epoch if they lie near the reference's times in exactly one unit (of s, ms, us, ns)."""
-    present = column.dropna()
-    if present.empty or not (np.isfinite(present).all() and (present % 1 == 0).all()):
-        return None
-    earliest, latest = reference.min() - _NEAR, reference.max() + _NEAR
-    first, last = present.min(), present.max()
-    fitting = [unit for unit in _EPOCH_UNITS if earliest <= _instant(first, unit) and _instant(last, unit) <= latest]
-    if len(fitting) != 1:
-        return None
-    # numpy, not pd.to_datetime: there is no detour over floating-point nanoseconds.
-    instants = column.fillna(0).to_numpy("int64").astype(f"datetime64[{fitting[0]}]").astype("datetime64[us]")
-    return pd.Series(instants, index=column.index).where(column.notna(), pd.NaT)
-
-
-def _instant(number: float, unit: Literal["s", "ms", "us", "ns"]) -> Any:
+def _in_unit(column: Column, unit: str) -> Column:
+    """Return times in a unit, or in their own if that can't hold them."""
+    if not types.is_timestamp(column.type):
+        return column
     try:
-        return pd.Timestamp(int(number), unit=unit)
-    except (pd.errors.OutOfBoundsDatetime, OverflowError):
-        return pd.NaT  # compares False with everything
+        return column.cast(pa.timestamp(unit))
+    except pa.ArrowInvalid:
+        return column
 
 
-_CASTS: dict[tuple[str, str], Any] = {
-    ("text", "time"): _text_to_time,
-    ("text", "integer"): _text_to_integer,
-    ("text", "float"): _text_to_float,
-    ("text", "boolean"): _text_to_boolean,
-    ("float", "integer"): _float_to_integer,
-    ("integer", "float"): _integer_to_float,
-    ("integer", "boolean"): _number_to_boolean,
-    ("float", "boolean"): _number_to_boolean,
-    ("boolean", "integer"): _boolean_to_number,
-    ("boolean", "float"): _boolean_to_number,
-    ("integer", "text"): _integer_to_text,
-    ("integer", "time"): _number_to_time,
-    ("float", "time"): _number_to_time,
-}
+def _as_category(column: Column) -> Column:
+    """Return categories of the column's own values, sorted: one of the reference's that is unused would be counted."""
+    values = pc.unique(column).drop_null()
+    values = values.take(pc.sort_indices(values))
+    codes = pc.index_in(column, value_set=values)
+    chunks = [pa.DictionaryArray.from_arrays(chunk, values) for chunk in codes.chunks]
+    return pa.chunked_array(chunks, pa.dictionary(pa.int32(), values.type))
+
+
+def _all(fitting: Column) -> bool:
+    return pc.all(fitting).as_py() is not False
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _LONGEST_EXAMPLE else f"{text[:_LONGEST_EXAMPLE]}…"
+
+
+_KINDS: list[tuple[Callable[[pa.DataType], bool], Kind]] = [
+    (types.is_boolean, "boolean"),
+    (types.is_integer, "integer"),
+    (types.is_floating, "float"),
+    (types.is_decimal, "float"),
+    (types.is_timestamp, "time"),
+    (types.is_date, "time"),
+    (types.is_string, "text"),
+    (types.is_large_string, "text"),
+    (types.is_string_view, "text"),
+    (types.is_list, "list"),
+]

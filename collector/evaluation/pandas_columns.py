@@ -1,8 +1,8 @@
 """Arrow tables as the pandas frames that Evidently understands: numpy's own types, text, and categories.
 
 Evidently takes nullable and unsigned columns for "unknown" and leaves them out, a legacy report takes zoned times for
-categories, and lists stop it. So: integers are int64, or float64 where one is missing; times are naive UTC in
-microseconds; booleans with one missing are categories; what is nested is JSON text.
+categories, and lists stop it. So: integers are int64, or float64 where one is missing; times are naive UTC; booleans
+with one missing are categories; what is nested is JSON text.
 """
 
 from collections.abc import Callable, Collection
@@ -16,6 +16,9 @@ import pyarrow.compute as pc
 from collector.formats.as_text import as_json_text
 
 _types = pa.types
+
+# Of times to which nothing else gives one: as pandas itself reads them.
+UNIT = "us" if pd.__version__ >= "3" else "ns"
 
 
 def to_frame(table: pa.Table, *, keep_lists: Collection[str] = ()) -> tuple[pd.DataFrame, list[str]]:
@@ -39,9 +42,18 @@ def to_frame(table: pa.Table, *, keep_lists: Collection[str] = ()) -> tuple[pd.D
 def to_series(column: Any) -> "pd.Series[Any]":
     """Convert one Arrow array."""
     if _types.is_dictionary(column.type):
-        return to_series(column.cast(column.type.value_type)).astype("category")
+        return _categories(column)
     convert = next(convert for fits, convert in _CONVERSIONS if fits(column.type))
     return cast("pd.Series[Any]", convert(column))
+
+
+def _categories(column: Any) -> "pd.Series[Any]":
+    """Keep categories as they are: integers stay integers where a value is missing, and so do order and unused ones."""
+    values = to_series(column.dictionary)
+    if column.dictionary.null_count or not values.is_unique:
+        return to_series(column.cast(column.type.value_type)).astype("category")
+    codes = column.indices.fill_null(-1).to_numpy()
+    return pd.Series(pd.Categorical.from_codes(codes, pd.Index(values), ordered=column.type.ordered))
 
 
 def text(values: Any) -> "pd.Series[Any]":
@@ -68,14 +80,13 @@ def _floats(column: Any) -> "pd.Series[Any]":
 
 
 def _times(column: Any) -> "pd.Series[Any]":
-    return _numpy(
-        column.cast(pa.timestamp("us", column.type.tz if _types.is_timestamp(column.type) else None), safe=False)
-    )
+    # In the unit in which they came, as a user's own frame has them; zoned ones as the same instants in UTC.
+    unit = column.type.unit if _types.is_timestamp(column.type) else UNIT
+    return _numpy(column.cast(pa.timestamp(unit), safe=False))
 
 
 def _numpy(column: Any) -> "pd.Series[Any]":
-    series = pd.Series(column.to_numpy(zero_copy_only=False))
-    return series.astype("datetime64[us]") if series.dtype.kind == "M" else series
+    return pd.Series(column.to_numpy(zero_copy_only=False))
 
 
 def _seconds(column: Any) -> "pd.Series[Any]":

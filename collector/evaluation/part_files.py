@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collector.formats.merging import Merging
+from collector.formats.sources import JSON, marked
 from collector.workers.exchange import Complaint
 
 # Written by collector.store.parts: parquet itself remembers only categories of text.
 _CATEGORIES = b"collector.categories"
+_ORIGIN = b"collector.origin"
+_MARKED = b"collector.marked"
 _MAGIC = b"PAR1"
 _PIECE_ROWS = 20_000
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
@@ -136,7 +139,10 @@ def _batches(path: str) -> Iterator[pa.RecordBatch]:
 
 def _kept(table: pa.Table) -> pa.Table:
     """Return what was sent: without an index of pandas, and with categories, of which parquet forgets that they are."""
-    for name in json.loads((table.schema.metadata or {}).get(_CATEGORIES, b"[]")):
+    metadata = table.schema.metadata or {}
+    if _ORIGIN in metadata and _MARKED not in metadata:  # a part of before: most came as JSON, and all were cast
+        table = marked(table, JSON).replace_schema_metadata(metadata)
+    for name in json.loads(metadata.get(_CATEGORIES, b"[]")):
         number = table.column_names.index(name)
         if not pa.types.is_dictionary(table.column(number).type):
             encoded = table.column(number).dictionary_encode()

@@ -1,20 +1,20 @@
 """A batch made fit for Evidently: its parts and the reference as two frames, alike in the types of their columns."""
 
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from collector.evaluation.cache import REFERENCES
-from collector.evaluation.casts import cast_to, name_of
+from collector.evaluation.casts import Casts
 from collector.evaluation.pandas_columns import to_frame
 from collector.evaluation.part_files import Unreadable, count_rows, read_parts, read_table
-from collector.evaluation.sampling import Sample, Types, draw
+from collector.evaluation.sampling import Sample, draw
 from collector.evaluation.uncomputed import FAILED
 from collector.formats.merging import Merging
+from collector.workers.exchange import Cast
 
 Frame = pd.DataFrame
 _NOT_COLUMNS = ("metadata", "tags", "type")
@@ -39,39 +39,56 @@ class Frames:
     additional: Mapping[str, Frame] = field(default_factory=dict)
 
 
-def prepare(
+def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
     parts: Sequence[str],
     reference: str | None,
     *,
     cache: bool,
     config: Sequence[Any],
     sample: Sample | None = None,
+    cast: Cast = "untyped",
 ) -> Frames:
     """Read a batch, or a sample of it if it has more rows than that, and give its columns the reference's types.
 
-    A column of lists that ``config`` names, as a string anywhere in it, is kept as lists. Raises ValueError if there
-    are no rows.
+    A column of lists that ``config`` names, as a string anywhere in it, is kept as lists; one that came as JSON, if a
+    descriptor does. Raises ValueError if there are no rows.
     """
     named = frozenset(name for part in config for name in _strings(part))
+    keep_lists = frozenset(_strings(_descriptors(config)))
     rows = 0 if sample is None else count_rows(parts)
     if sample is not None and rows > sample.rows:
         known = None if reference is None else _read_reference(reference, cache=cache, named=named)
-        types = Types(known, named)
-        table, merging = draw(parts, sample, rows, types)
-        current, said = to_frame(_without_failed(table, merging), keep_lists=named)
-        batch = _Batch(types.plain(current), "the sample", types.cast, merging, merging.notes + said, rows, sample)
-        return _keyed(_typed(batch, known), reference, cache=cache, named=named)
-    table, merging = read_parts(parts)
-    if table.num_rows == 0:
-        raise ValueError("the batch has no rows")
-    current, said = to_frame(_without_failed(table, merging), keep_lists=named)
-    known = None if reference is None else _read_reference(reference, cache=cache, named=named)
-    batch = _Batch(current, "the batch", _cast_whole, merging, merging.notes + said, len(current))
-    return _keyed(_typed(batch, known), reference, cache=cache, named=named)
+        casts = Casts(known, cast, keep_lists=keep_lists)
+        table, merging = draw(parts, sample, rows, casts)
+    else:
+        table, merging = read_parts(parts)
+        if table.num_rows == 0:
+            raise ValueError("the batch has no rows")
+        known = None if reference is None else _read_reference(reference, cache=cache, named=named)
+        casts = Casts(known, cast, keep_lists=keep_lists)
+        casts.look(table, is_whole=True)
+        rows, sample = table.num_rows, None
+    table, cast_notes = casts.cast(table.drop_columns(list(merging.failed)))
+    current, said = to_frame(table, keep_lists=named)
+    sides = _sides(current, known, merging, "the batch" if sample is None else "the sample")
+    notes = [*merging.notes, *said, *cast_notes, *sides]
+    frames = Frames(_with_failed(current, merging), known, notes, rows, sample)
+    return _keyed(frames, reference, cache=cache, named=named)
 
 
-def _without_failed(table: pa.Table, merging: Merging) -> pa.Table:
-    return table.drop_columns(list(merging.failed))
+def _sides(current: Frame, reference: Frame | None, merging: Merging, where: str) -> list[str]:
+    """Say which columns have no value, or are on one side only."""
+    notes = [f"Column {name!r} has no value in {where}." for name, column in current.items() if column.isna().all()]
+    if reference is None:
+        return notes
+    gone = [name for name in reference if name not in current and name not in merging.failed]
+    added = [name for name in current if name not in reference]
+    notes += [f"Column {name!r} is only in the batch: it can't be compared." for name in added]
+    return notes + [f"Column {name!r} of the reference is missing in the batch." for name in gone]
+
+
+def _descriptors(config: Sequence[Any]) -> Any:
+    return config[0].get("descriptors") if config and isinstance(config[0], dict) else None
 
 
 def _keyed(frames: Frames, reference: str | None, *, cache: bool, named: frozenset[str]) -> Frames:
@@ -80,76 +97,10 @@ def _keyed(frames: Frames, reference: str | None, *, cache: bool, named: frozens
     return replace(frames, reference_key=_reference_key(reference, named))
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """A batch or a sample of one, what it is called, and how its columns are cast."""
-
-    frame: Frame
-    name: str
-    cast: Callable[[str, "pd.Series[Any]", "pd.Series[Any]"], "pd.Series[Any] | None"]
-    merging: Merging
-    notes: list[str]
-    rows: int
-    sample: Sample | None = None
-
-
-def _cast_whole(_: str, current: "pd.Series[Any]", reference: "pd.Series[Any]") -> "pd.Series[Any] | None":
-    return cast_to(current, reference)
-
-
-def _typed(batch: _Batch, reference: Frame | None) -> Frames:
-    current, notes = batch.frame, batch.notes
-    empty = [str(name) for name, column in current.items() if column.isna().all()]
-    notes += [f"Column {name!r} has no value in {batch.name}." for name in empty]
-    if reference is None:
-        return Frames(_with_failed(current, batch.merging), None, notes, batch.rows, batch.sample)
-    columns = {str(name): column for name, column in current.items()}
-    for name in [name for name in columns if name in reference]:
-        if name in empty:
-            columns[name] = _empty_as(reference[name], len(current))
-        else:
-            done = batch.cast(name, current[name], reference[name])
-            columns[name] = _cast(name, done, current[name], reference[name], notes)
-    notes += [
-        f"Column {name!r} is only in the batch: it can't be compared." for name in current if name not in reference
-    ]
-    gone = [name for name in reference if name not in columns and name not in batch.merging.failed]
-    notes += [f"Column {name!r} of the reference is missing in the batch." for name in gone]
-    frame = _with_failed(pd.DataFrame(columns), batch.merging)
-    return Frames(frame, reference, notes, batch.rows, batch.sample)
-
-
 def _with_failed(frame: Frame, merging: Merging) -> Frame:
     if merging.failed:
         frame.attrs[FAILED] = dict(merging.failed)
     return frame
-
-
-def _empty_as(reference: "pd.Series[Any]", rows: int) -> "pd.Series[Any]":
-    """Return a column without values that has the reference's type, or the nearest that can lack values."""
-    kind = reference.dtype.kind
-    nearest = {"i": "float64", "f": "float64", "b": "category"}
-    if isinstance(reference.dtype, pd.CategoricalDtype):
-        return pd.Series([None] * rows, dtype="category")
-    return pd.Series([None] * rows, dtype=nearest[kind]) if kind in nearest else reference.iloc[:0].reindex(range(rows))
-
-
-def _cast(
-    name: str,
-    done: "pd.Series[Any] | None",
-    current: "pd.Series[Any]",
-    reference: "pd.Series[Any]",
-    notes: list[str],
-) -> "pd.Series[Any]":
-    if done is None:
-        have, want = name_of(current), name_of(reference)
-        notes.append(
-            f"Column {name!r} is {have} here and {want} in the reference, and not all of it can be cast: left as it is."
-        )
-        return current
-    if done.dtype != current.dtype:
-        notes.append(f"Column {name!r} was cast from {name_of(current)} to {name_of(done)}, as in the reference.")
-    return done
 
 
 def _read_reference(path: str, *, cache: bool, named: frozenset[str]) -> Frame:
@@ -172,7 +123,9 @@ def _converted_reference(path: str, named: frozenset[str]) -> Frame:
     table = read_table(path)
     if table.num_rows == 0:
         raise ValueError(f"the reference {path} has no rows")
-    return to_frame(table, keep_lists=named)[0]
+    casts = Casts(None)  # one that was sent as CSV has the types that all of its values spell
+    casts.look(table, is_whole=True)
+    return to_frame(casts.cast(table)[0], keep_lists=named)[0]
 
 
 def _strings(config: Any) -> Iterator[str]:

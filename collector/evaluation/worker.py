@@ -92,7 +92,9 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     """Compute, and give the files that are to be written, by their paths; the snapshot last."""
     config = [job["report_config"], job["data_definition"], job["column_mapping"]]
     sample = None if job["sample"] is None else Sample.of(job["sample"]["rows"], job["batch_id"])
-    frames = prepare(job["parts"], job["reference"], cache=job["cache_reference"], config=config, sample=sample)
+    frames = prepare(
+        job["parts"], job["reference"], cache=job["cache_reference"], config=config, sample=sample, cast=job["cast"]
+    )
     additional = {name: to_frame(read_table(path))[0] for name, path in job["additional_data"].items()}
     frames = replace(frames, additional=additional)
     generation = job["generation"]

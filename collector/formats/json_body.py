@@ -15,7 +15,7 @@ import orjson
 from collector.errors import BadBody, BodyTooLarge
 from collector.formats.bounds import NO_BOUNDS
 from collector.formats.hints import hinting, refuse_cloud_event, refuse_nested_event, refuse_other_shapes
-from collector.formats.sources import JSON
+from collector.formats.sources import JSON, LIST
 from collector.wording import json_kind
 
 if TYPE_CHECKING:
@@ -379,7 +379,8 @@ def arrays_of(values: list[Any]) -> Pieces:
         kinds = set(map(type, values)) - {type(None)}
     array = _array_of(values, kinds)
     arrays = _arrays_by_kind(values) if array is None else [array]
-    return [(Form(array.type, JSON), array) for array in arrays if array.null_count < len(array)]
+    marks = JSON | LIST if kinds == {list} else JSON
+    return [(Form(array.type, marks), array) for array in arrays if array.null_count < len(array)]
 
 
 def _array_of(values: list[Any], kinds: set[type]) -> pa.Array | None:

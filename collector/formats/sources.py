@@ -6,6 +6,7 @@ The marks of what is appended are put together, so that they don't depend on whe
 - ``json``: text is text, and a number is a number, but JSON has no times, no categories, and one kind of number.
 - ``typed``: Arrow or parquet, whose types were chosen by whoever wrote them. So it is where there is no mark.
 - ``text``: some of its values came as text and not as a spelling.
+- ``list``: some of its values are lists of JSON, kept as text.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Marks = frozenset[str]
 
 # In the metadata of a field; and of the schema of a table that is sent, where it is so with all columns.
 KEY = b"collector.source"
-CSV, JSON, TYPED, TEXT = (frozenset({name}) for name in ("csv", "json", "typed", "text"))
+CSV, JSON, TYPED, TEXT, LIST = (frozenset({name}) for name in ("csv", "json", "typed", "text", "list"))
 
 
 def marks_of(tables: Iterable[pa.Table]) -> dict[str, Marks]:
@@ -58,8 +59,8 @@ def marked(table: pa.Table, marks: Marks) -> pa.Table:
     import pyarrow as pa
 
     metadata = metadata_of(marks)
-    fields = [field.with_metadata(metadata) if metadata else field for field in table.schema]
-    return pa.Table.from_arrays(table.columns, schema=pa.schema(fields, table.schema.metadata))
+    fields = [pa.field(field.name, field.type, metadata=metadata) for field in table.schema]
+    return pa.Table.from_arrays(table.columns, schema=pa.schema(fields))
 
 
 def source_of(marks: Marks) -> Source:

@@ -1,14 +1,14 @@
-"""Bodies that know their types: Arrow and parquet, and CSV, whose types Arrow finds."""
+"""Bodies that are read by Arrow: its own and parquet, which know their types, and CSV."""
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from collector.errors import BadBody
 from collector.formats.bounds import NO_BOUNDS
+from collector.formats.csv_body import read_csv
 from collector.formats.sources import marked, sent_as
 from collector.formats.spelled_out import spelled_out
 from collector.wording import first_line
@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 
     from collector.formats.bounds import Bounds
 
-_MAX_BLOCK = 2**31 - 1
 # Some of Arrow's errors quote the body, at any length.
 _MAX_TOLD = 500
 _SOUND_WRITER = re.compile(r"parquet-mr version 1\.(?:[3-9]|[1-9]\d)\.\d[\w.+-]*(?: \(build [^)]*\))?")
 _INDEX_COLUMN = re.compile(r"__index_level_\d+__")
-# With the comma after it. It never tries again (``+`` behind a quantifier), so that it needs no memory for that.
-_CSV_FIELD = re.compile(rb'(?:"(?:[^"]++|"")*+"?+)?+[^,\r\n]*+(,?)')
 
 
 def read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds = NO_BOUNDS) -> pa.Table:
@@ -45,7 +42,7 @@ def read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds = NO_BOUNDS
 
 
 def _read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
-    table = {"arrow": _read_arrow, "parquet": _read_parquet, "csv": _read_csv}[format_](body, bounds)
+    table = {"arrow": _read_arrow, "parquet": _read_parquet, "csv": read_csv}[format_](body, bounds)
     bounds.check_columns(table.num_columns)
     bounds.check_rows(table.num_rows)
     bounds.check_bytes(table.num_rows * table.num_columns)  # nulls take no bytes here, and many later
@@ -54,13 +51,7 @@ def _read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds) -> pa.Tab
     kept = table.drop_columns(_index_columns(table))
     if table.num_rows and not kept.num_columns:
         raise BadBody("the rows of the body have no columns, or only an index, which isn't kept")
-    return marked(_without_metadata(kept), sent_as(table.schema))
-
-
-def _without_metadata(table: pa.Table) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_arrays(table.columns, schema=pa.schema([field.remove_metadata() for field in table.schema]))
+    return kept if format_ == "csv" else marked(kept, sent_as(table.schema))
 
 
 def _check_names(table: pa.Table) -> None:
@@ -171,50 +162,6 @@ def _without_views(schema: pa.Schema) -> pa.Schema:
 
     plain = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
     return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema])
-
-
-def _read_csv(body: bytes, bounds: Bounds) -> pa.Table:
-    import pyarrow as pa
-
-    if not body.strip():
-        return pa.table({})
-    _check_header(body, bounds)
-    table = parse_csv(body)
-    if b'"' in body and table.num_columns:
-        # Arrow takes an open quote for the rest of the body: one row more would then be a part of its last value.
-        longer = parse_csv(body + b"\n" + b",".join([b"0"] * table.num_columns))
-        if longer.num_rows == table.num_rows:
-            raise ValueError("a quote is opened and never closed")
-    return table
-
-
-def _check_header(body: bytes, bounds: Bounds) -> None:
-    """Refuse too many columns before Arrow reads them: it takes a kilobyte for each, whatever is in it."""
-    start = len(body) - len(body.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n"))
-    for columns, field in enumerate(_CSV_FIELD.finditer(body, start), 1):
-        bounds.check_columns(columns)
-        if not field[1]:
-            return
-
-
-def parse_csv(body: bytes, types: dict[str, pa.DataType] | None = None) -> pa.Table:
-    """Read CSV; the types of columns that aren't given are found in all of their values.
-
-    Raises ArrowInvalid, which names the first row that isn't like the header or doesn't fit the types.
-    """
-    import pyarrow as pa
-    import pyarrow.csv
-
-    # Types are found in the first block, so it is the whole body: what differs late would be an error.
-    size = min(len(body) + 1, _MAX_BLOCK)
-    return pa.csv.read_csv(
-        pa.BufferReader(body),
-        read_options=pa.csv.ReadOptions(block_size=size, use_threads=False),
-        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pa.csv.ConvertOptions(
-            column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False
-        ),
-    )
 
 
 def _within(reader: Iterable[pa.RecordBatch], schema: pa.Schema, bounds: Bounds) -> pa.Table:

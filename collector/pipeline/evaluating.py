@@ -138,6 +138,7 @@ class Evaluating:
             "additional_data": {name: str(path) for name, path in config.additional_files(base).items()},
             "cache_reference": config.cache_reference,
             "sample": None if config.sample is None else config.sample.model_dump(),
+            "cast": config.cast,
             "reuse_drift": config.reuse_drift,
             "opened": iso(batch.opened),
             "sealed": iso(batch.sealed),

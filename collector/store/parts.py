@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # Where a part or reference says which of its columns are categories; evaluation reads it by this name too.
 CATEGORIES = b"collector.categories"
 _ORIGIN = b"collector.origin"
+# Says that columns have their marks; parts of before have none, though most of them came as JSON.
+_MARKED = b"collector.marked"
 _NO_METADATA: Mapping[bytes, str] = MappingProxyType({})
 # What decoding and pyarrow raise for rows that have no place in parquet. OSError is the disk's.
 UNWRITABLE = (BadBody, ValueError, TypeError, NotImplementedError, ArithmeticError, KeyError)
@@ -176,7 +178,7 @@ def _write_sound(
 def _encode(table: pa.Table, file: IO[bytes], metadata: Mapping[bytes, str]) -> None:
     import pyarrow.parquet as pq
 
-    table = table.replace_schema_metadata({CATEGORIES: json.dumps(_categories(table)), **metadata})
+    table = table.replace_schema_metadata({CATEGORIES: json.dumps(_categories(table)), _MARKED: "1", **metadata})
     pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, NotRequired, TypedDict, final
 from collector.generation import Generation
 
 Json = dict[str, Any]
+Cast = Literal["untyped", "all", "none"]
 PathInConfig = list[str | int]
 
 
@@ -38,6 +39,7 @@ class Job(TypedDict):
     additional_data: dict[str, str]
     cache_reference: bool
     sample: Json | None
+    cast: Cast
     reuse_drift: bool
     opened: str
     sealed: str

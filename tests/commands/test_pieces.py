@@ -1,5 +1,7 @@
 """Pieces: the same rows in the same pieces each time, none too large."""
 
+import json
+
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
@@ -7,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from collector.commands import pieces
-from collector.commands.pieces import ARROW, NDJSON, read_pieces
+from collector.commands.pieces import CSV, NDJSON, read_pieces
 from collector.commands.sources import open_source
 from collector.errors import CommandError
-from collector.formats.frames import check_frame, decode_frames
+from collector.formats.frames import check_frame, decode_frames, format_of
+from collector.formats.spellings import typed_by_spelling
 
 TABLE = pa.table({"id": list(range(1, 11)), "text": [f"row {number}" for number in range(1, 11)]})
 
@@ -45,7 +48,8 @@ def cut(tmp_path):
 
 
 def table_of(piece):
-    return decode_frames([("arrow" if piece.media_type == ARROW else "ndjson", piece.body)])
+    table = decode_frames([(format_of(piece.media_type), piece.body)])
+    return typed_by_spelling(table).replace_schema_metadata(None)
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -113,7 +117,31 @@ def test_the_place_that_a_refusal_speaks_of_is_the_files(cut):
     assert piece.media_type == NDJSON
     assert piece.place_of("the body isn't JSON in line 2: …") == "row 6"
     assert piece.place_of("something else") == "rows 5 to 8"
-    assert cut("rows.csv", TABLE, 3)[3].place_of("in line 2") == "row 10"
+    assert cut("rows.parquet", TABLE, 3)[3].place_of("in line 2") == "row 10"
+    of_csv = cut("rows.csv", b"a\n1\n2\n3\n4,5\n", 2)[1]
+    assert of_csv.media_type == CSV
+    assert of_csv.place_of("CSV parse error: Row #3: Expected 1 columns, got 2: 4,5") == "row 4"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"a": 1}, {"a": "x", "b": [1]}]',
+        b'{"a": [1, "x"], "b": [null, [1]]}',
+        b'{"a": {"0": 1, "1": "x"}, "b": {"0": null, "1": [1]}}',
+        b'\xef\xbb\xbf{"a": 1, "b": null}\n{"a": "x", "b": [1]}\n',
+    ],
+)
+def test_json_is_cut_into_records_whatever_its_shape(cut, body):
+    cuts = cut("rows.json", body, 1)
+    assert [(piece.start, piece.rows, piece.media_type) for piece in cuts] == [(1, 1, NDJSON), (2, 1, NDJSON)]
+    rows = [json.loads(piece.body) for piece in cuts]
+    assert [(row["a"], row.get("b")) for row in rows] == [(1, None), ("x", [1])]
+
+
+def test_json_that_is_no_table_is_told(cut):
+    with pytest.raises(CommandError, match=r"rows\.json: JSON is malformed"):
+        cut("rows.json", b"{no", 1)
 
 
 def test_memory_holds_pieces_not_files(tmp_path):

@@ -39,7 +39,7 @@ def test_parquet_stays_where_it_is(tmp_path, monkeypatch):
     ("name", "body", "says"),
     [
         ("a.csv", b"age,plan\n", "has no rows"),
-        ("a.csv", b"age\n1\n1,2\n", "row 2: Expected 1 columns, got 2"),
+        ("a.csv", b"age\n1\n1,2\n", "Row #3: Expected 1 columns, got 2"),
         ("a.parquet", b"no", "can't be read as parquet"),
         ("a.ndjson", b'{"a": 1}', "is ndjson"),
     ],

@@ -27,8 +27,8 @@ def events(tmp_path):
 
 
 def rows_of(service):
-    bodies = [("arrow", body) for _, _, body in service.kept.values()]
-    return decode_frames(bodies).column("id").to_pylist()
+    bodies = [("csv", body) for _, _, body in service.kept.values()]
+    return list(map(int, decode_frames(bodies).column("id").to_pylist()))
 
 
 def test_all_rows_are_sent_in_their_order_and_counted(events):

@@ -90,14 +90,14 @@ def test_a_named_pipe_is_read_once_and_kept(tmp_path):
     [
         ("no.csv", None, "there is no file", ""),
         (".", None, "is a directory", "one by one"),
-        ("rows.json", None, "its name doesn't say what it holds", "--format"),
+        ("rows.txt", None, "its name doesn't say what it holds", "--format"),
         ("-", None, "may be of any form", "--format"),
     ],
 )
 def test_what_cannot_be_sent_is_said_with_what_to_do(tmp_path, monkeypatch, stdin, file, format_, says, hint):
     stdin(b"")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "rows.json").write_bytes(b"[]")
+    (tmp_path / "rows.txt").write_bytes(b"[]")
     with pytest.raises(CommandError, match=says) as caught, open_source(file, format_):
         pass
     assert hint in caught.value.hint

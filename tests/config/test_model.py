@@ -119,11 +119,12 @@ def test_new_fields_are_written_when_they_are_set(changes):
         {"column_mapping": {"target": "y"}},
         {"project_name": "p"},
         {"sample": {"rows": 10}},
+        {"cast": "none"},
         {"reuse_drift": False},
     ],
 )
 def test_new_fields_of_a_collector_are_written_when_they_are_set(changes):
-    known = dict.fromkeys(("data_definition", "column_mapping", "project_name", "sample", "reuse_drift"))
+    known = dict.fromkeys(("data_definition", "column_mapping", "project_name", "sample", "cast", "reuse_drift"))
     assert not known.keys() & SOUND.keys()
     project = {"project_id": None} if "project_name" in changes else {}
     assert CollectorConfig.parse(SOUND | changes | project).model_dump() == SOUND | changes | project

@@ -65,6 +65,7 @@ def make_job(tmp_path):
             "additional_data": {},
             "cache_reference": False,
             "sample": None,
+            "cast": "untyped",
             "reuse_drift": True,
             "opened": "2026-03-01T10:00:00+00:00",
             "sealed": "2026-03-01T11:00:00+00:00",

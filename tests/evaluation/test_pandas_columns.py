@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from collector.evaluation.pandas_columns import to_frame
+from collector.evaluation.pandas_columns import UNIT, to_frame
 
 NOON = dt.datetime(2026, 3, 1, 12)  # noqa: DTZ001  # naive, as frames have it
 ZONE = dt.timezone(dt.timedelta(hours=2))
@@ -24,9 +24,9 @@ ZONE = dt.timezone(dt.timedelta(hours=2))
         (["x", None], pa.string(), "text", ["x", None]),
         (["x", None], pa.large_string(), "text", ["x", None]),
         (["x", "y", None], pa.dictionary(pa.int8(), pa.string()), "category", ["x", "y", None]),
-        ([NOON, None], pa.timestamp("ns"), "datetime64[us]", [NOON, None]),
-        ([NOON.replace(hour=14, tzinfo=ZONE)], pa.timestamp("ms", "Europe/Helsinki"), "datetime64[us]", [NOON]),
-        ([NOON.date()], pa.date32(), "datetime64[us]", [NOON.replace(hour=0)]),
+        ([NOON, None], pa.timestamp("ns"), "datetime64[ns]", [NOON, None]),
+        ([NOON.replace(hour=14, tzinfo=ZONE)], pa.timestamp("ms", "Europe/Helsinki"), "datetime64[ms]", [NOON]),
+        ([NOON.date()], pa.date32(), f"datetime64[{UNIT}]", [NOON.replace(hour=0)]),
         ([None, None], pa.null(), "float64", [None, None]),
         ([decimal.Decimal("1.25"), None], pa.decimal128(5, 2), "float64", [1.25, None]),
         ([dt.timedelta(seconds=90), None], pa.duration("ms"), "float64", [90.0, None]),
@@ -60,3 +60,10 @@ def test_lists_that_a_report_asks_for_stay_lists():
 def test_the_index_is_fresh():
     frame = to_frame(pa.Table.from_pandas(pd.DataFrame({"a": [1.0, np.nan]}, index=["x", "y"])))[0]
     assert list(frame.index) == [0, 1]
+
+
+def test_categories_are_as_pandas_has_them_unused_ordered_and_integers_beside_a_missing_one():
+    kind = pd.CategoricalDtype([3, 1, 2], ordered=True)
+    column = pa.array(pd.Series([1, None, 3], dtype=kind), from_pandas=True)
+    assert to_frame(pa.table({"c": column}))[0]["c"].dtype == kind
+    assert list(to_frame(pa.table({"c": column}))[0]["c"].cat.codes) == [1, -1, 0]

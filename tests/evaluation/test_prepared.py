@@ -10,15 +10,17 @@ from pandas.testing import assert_frame_equal
 
 from collector.evaluation import prepared as frames
 from collector.evaluation.uncomputed import reason_of
+from collector.formats.frames import decode_frames
+from collector.formats.sources import JSON, marked
 
 
 @pytest.fixture
 def prepare(tmp_path):
     def run(current, reference=None, config=(), *, cache=False):
         paths = [tmp_path / "current.parquet", tmp_path / "reference.parquet"]
-        for path, frame in zip(paths, (current, reference), strict=True):
-            if frame is not None:
-                frame.to_parquet(path)
+        pq.write_table(marked(pa.Table.from_pandas(current), JSON), paths[0])
+        if reference is not None:
+            reference.to_parquet(paths[1])
         return frames.prepare([str(paths[0])], None if reference is None else str(paths[1]), cache=cache, config=config)
 
     return run
@@ -29,18 +31,35 @@ def test_what_came_as_json_text_gets_the_references_types_and_a_note(prepare):
     ready = prepare(pd.DataFrame({"at": ["2026-02-01T00:00:00Z"], "n": ["7"], "x": [2]}), reference)
     assert list(ready.current.dtypes) == list(ready.reference.dtypes)
     assert ready.notes == [
-        "Column 'at' was cast from text to times, as in the reference.",
-        "Column 'n' was cast from text to integers, as in the reference.",
-        "Column 'x' was cast from integers to numbers, as in the reference.",
+        "Column 'at' came as text and was cast to times, as in the reference (1 value: '2026-02-01T00:00:00Z').",
+        "Column 'n' came as text and was cast to integers, as in the reference (1 value: '7').",
     ]
 
 
 def test_what_cannot_be_cast_is_left_and_said(prepare):
     ready = prepare(pd.DataFrame({"n": ["7", "many"]}), pd.DataFrame({"n": [1, 2]}))
     assert list(ready.current["n"]) == ["7", "many"]
-    assert ready.notes == [
-        "Column 'n' is text here and integers in the reference, and not all of it can be cast: left as it is."
-    ]
+    [note] = ready.notes
+    assert "is integers in the reference: left as it came, as 1 of 2 values ('many') can't be cast" in note
+
+
+def test_a_reference_that_came_as_csv_has_the_types_that_it_spells(tmp_path):
+    for name in ("part", "reference"):
+        table = decode_frames([("csv", b'zip,age,plan\n02139,41,"7"\n10001,37,"8"\n')])
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    ready = frames.prepare(
+        [str(tmp_path / "part.parquet")], str(tmp_path / "reference.parquet"), cache=False, config=[]
+    )
+    assert [column.dtype.kind for _, column in ready.reference.items()] == ["O", "i", "O"]
+    assert_frame_equal(ready.current, ready.reference)
+    assert ready.notes == []
+
+
+def test_lists_of_json_are_lists_for_a_descriptor_and_text_for_all_else(tmp_path):
+    pq.write_table(decode_frames([("json", b'[{"q": "a b", "items": ["a"]}]')]), tmp_path / "part.parquet")
+    for config, value in (({"descriptors": [{"columns": ["q", "items"]}]}, ["a"]), ({"metrics": ["items"]}, '["a"]')):
+        ready = frames.prepare([str(tmp_path / "part.parquet")], None, cache=False, config=[config])
+        assert list(ready.current["items"]) == [value]
 
 
 def test_every_column_is_kept_whatever_the_other_side_has(prepare):

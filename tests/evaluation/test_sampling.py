@@ -14,6 +14,7 @@ import pytest
 from collector.evaluation import worker
 from collector.evaluation.prepared import prepare
 from collector.evaluation.sampling import Sample
+from collector.formats.sources import JSON, marked
 
 ROWS = 1000
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def kept(tmp_path, *frames):
     paths = [tmp_path / f"{number}.parquet" for number in range(len(frames))]
     for path, frame in zip(paths, frames, strict=True):
-        frame.to_parquet(path) if isinstance(frame, pd.DataFrame) else pq.write_table(frame, path)
+        table = pa.Table.from_pandas(frame, preserve_index=False) if isinstance(frame, pd.DataFrame) else frame
+        pq.write_table(marked(table, JSON), path)
     return list(map(str, paths))
 
 
