@@ -23,17 +23,29 @@ class Health:
         self.trouble = ""
         self.is_losing = False
         self._since = 0.0
+        self._is_over = False
         self._sound = trio.Event()
         self._sound.set()
 
     def note(self, trouble: str, *, is_losing: bool = False) -> None:
         """Take down what the disk refused; ``is_losing`` if what was written before may be lost with it."""
+        if self._is_over:
+            return
         if not self.trouble:
             self._since = trio.current_time()
-            self._sound = trio.Event()
             _log.error("the disk refuses; what was accepted is kept, and it is tried again", trouble=trouble)
-        self.trouble = trouble
+        self._begin(trouble)
         self.is_losing |= is_losing
+
+    def give_up(self, trouble: str) -> None:
+        """Take down what only another start mends."""
+        self._begin(trouble)
+        self.is_losing = self._is_over = True
+
+    def _begin(self, trouble: str) -> None:
+        if not self.trouble:
+            self._sound = trio.Event()
+        self.trouble = trouble
 
     def clear(self) -> None:
         """Say that it is well again."""

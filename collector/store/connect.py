@@ -54,3 +54,8 @@ def log_of(database: Path) -> Path:
 def read_only(database: Path) -> sqlite3.Connection:
     """Connect so that files stay as they are; the last other connection brings the log to the database as it closes."""
     return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", BUSY_TIMEOUT, isolation_level=None, uri=True)
+
+
+def index_of(database: Path) -> Path:
+    """Return the path of the index of the log, which SQLite's processes share."""
+    return database.with_name(database.name + "-shm")

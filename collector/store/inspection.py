@@ -53,7 +53,11 @@ async def _wait_for_end(is_over: Event) -> None:
 
 
 def _find_fault(path: Path, is_over: Event) -> str:
-    if not CHECKED_FIRST < path.stat().st_size <= MAX_BYTES:
+    try:
+        size = path.stat().st_size
+    except OSError:  # somebody has removed it, which is found as well
+        return ""
+    if not CHECKED_FIRST < size <= MAX_BYTES:
         return ""
     with closing(read_only(path)) as connection:
         connection.set_progress_handler(is_over.is_set, _STEPS)

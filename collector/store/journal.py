@@ -24,6 +24,7 @@ from collector.errors import DataDirError, StorageError
 from collector.fault_points import reach
 from collector.formats.frames import StoredBody
 from collector.store.connect import read_only
+from collector.store.identity import Identity
 from collector.store.inspection import inspect
 from collector.store.opening import open_database
 from collector.store.records import Batch
@@ -436,13 +437,14 @@ async def open_journal(
     Raises DataDirError if the file is no journal, or one of a newer format.
     """
     health, unsynced = Health(), Unsynced()
-    with closing(await _in_thread(open_database, data_dir, durability)) as connection:  # in minutes, if it is recovered
+    opened = await _in_thread(open_database, data_dir, durability)  # in minutes, if it is recovered
+    with Identity(data_dir) as identity, closing(opened) as connection:
         writer = Writer(connection, data_dir, health, unsynced)
         journal = await _in_thread(Journal, connection, data_dir, writer, health, unsynced)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(writer.run)
-                nursery.start_soon(Tending(data_dir, writer, health, unsynced).run)
+                nursery.start_soon(Tending(data_dir, writer, health, unsynced, identity).run)
                 nursery.start_soon(journal.sweep)
                 nursery.start_soon(inspect, data_dir)
                 yield journal
@@ -452,6 +454,8 @@ async def open_journal(
             if broken is None:
                 raise
             raise broken from None
+        finally:
+            writer.look_last(identity)
 
 
 def _find_broken(group: BaseExceptionGroup[BaseException]) -> BaseException | None:

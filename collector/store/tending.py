@@ -5,13 +5,13 @@ If the disk refuses, it is looked each second whether it is well again.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
 import trio
 
 from collector.disk.files import sync_directory
@@ -19,36 +19,38 @@ from collector.disk.health import write_scratch
 from collector.disk.refusals import refusal
 from collector.errors import StorageError
 from collector.store.body_files import sync_body, write_body_again
-from collector.store.connect import log_of
+from collector.store.identity import database_bytes
 from collector.store.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from collector.disk.health import Health
     from collector.store.data_dir import DataDir
+    from collector.store.identity import Identity
     from collector.store.unsynced import Unsynced
     from collector.store.writer import Writer
+
+_log = structlog.get_logger()
 
 # Rows answered 2xx under durability "process" reach the disk at least this often.
 SYNC_INTERVAL = 1.0
 # Free pages (of 4 KiB) that the file keeps for the next frames, and how many of the rest go a second (in 10 to 30 ms).
 KEPT_PAGES = 16_384
 VACUUMED_PAGES = 512
-
-# Of the database with what is still in the log, in bytes.
-_SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+# How long it is told that the files were changed from outside, before the service ends for another start to go on.
+TOLD_SECONDS = 60.0
 
 
 class Tending:
     """Looks after the files of a journal."""
 
-    def __init__(self, data_dir: DataDir, writer: Writer, health: Health, unsynced: Unsynced) -> None:
+    def __init__(
+        self, data_dir: DataDir, writer: Writer, health: Health, unsynced: Unsynced, identity: Identity
+    ) -> None:
         self._data_dir = data_dir
         self._writer = writer
         self._health = health
         self._unsynced = unsynced
+        self._identity = identity
 
     async def run(self) -> None:
         """Do what is due, until cancelled; raises DataDirError if a worker found the journal broken."""
@@ -66,6 +68,9 @@ class Tending:
                 await self._unsynced.wait_for_long_log()
                 await self._health.wait_until_sound()
                 try:
+                    if await self._writer.use(self._identity.find_fault):  # a checkpoint would take holes for pages
+                        await trio.sleep(SYNC_INTERVAL)  # until it is found each second
+                        continue
                     for _ in range(2):  # the second time, little is left
                         await trio.to_thread.run_sync(_checkpoint, beside)
                     self._unsynced.begin_log()
@@ -75,29 +80,46 @@ class Tending:
                     await trio.sleep(SYNC_INTERVAL)
 
     async def _look_each_second(self) -> None:
-        with _open_wal(self._data_dir.journal) as wal:
-            while True:
-                await trio.sleep(SYNC_INTERVAL)
-                if self._health.trouble:
-                    await self._try_again(wal)
-                elif self._unsynced.has_commits:
-                    await self._sync(wal)
-                if self._data_dir.journal_mark.exists():
-                    raise self._writer.broken
+        while True:
+            await trio.sleep(SYNC_INTERVAL)
+            await self._look_for_faults()
+            if self._health.trouble:
+                await self._try_again()
+            elif self._unsynced.has_commits:
+                await self._sync()
+            if self._data_dir.journal_mark.exists():
+                raise self._writer.broken
 
-    async def _sync(self, wal: int) -> None:
+    async def _look_for_faults(self) -> None:
+        """Look whether the files are still as we left them; if not, refuse all, save what there is, and end."""
+        try:
+            fault = await self._writer.use(self._identity.find_fault)
+        except (OSError, sqlite3.Error):
+            return  # what it means is found by who writes
+        if not fault:
+            return
+        trouble = f"{fault}; no events are taken, start the service again"
+        self._health.give_up(trouble)
+        try:
+            await self._writer.rescue(trouble)
+        except (OSError, sqlite3.Error) as error:
+            _log.error("what memory still holds can't be saved", error=str(error))
+        await trio.sleep(TOLD_SECONDS)
+        raise self._writer.broken
+
+    async def _sync(self) -> None:
         bodies = self._unsynced.take()
         try:
-            await trio.to_thread.run_sync(_sync_all, self._data_dir, bodies.new, wal)
+            await trio.to_thread.run_sync(_sync_all, self._data_dir, bodies.new, self._identity)
             await trio.to_thread.run_sync(self._data_dir.remove_bodies, bodies.unneeded)
-            await self._writer.use(partial(self._give_back, wal))
+            await self._writer.use(self._give_back)
         except OSError as error:
             self._unsynced.put_back(bodies)
             self._health.note(str(refusal(error, self._data_dir.path)), is_losing=True)
         except sqlite3.Error as error:
             self._writer.told(error)
 
-    def _give_back(self, wal: int, db: sqlite3.Connection) -> None:
+    def _give_back(self, db: sqlite3.Connection) -> None:
         """Give back room that the journal doesn't need.
 
         A backlog that is gone leaves its room in the file, for long. And SQLite moves its log into the file at 4 MB,
@@ -108,17 +130,17 @@ class Tending:
             pages = min(free - KEPT_PAGES, VACUUMED_PAGES)
             db.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() ends after a page
             _begin_log(db)
-        (size,) = db.execute(_SIZE).fetchone()
+        size = database_bytes(db)
         room = shutil.disk_usage(self._data_dir.path).free
-        if size - self._data_dir.journal.stat().st_size <= room < os.fstat(wal).st_size:
+        if size - self._data_dir.journal.stat().st_size <= room < self._identity.log_bytes:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    async def _try_again(self, wal: int) -> None:
+    async def _try_again(self) -> None:
         try:
-            await self._writer.use(partial(self._give_back, wal))
+            await self._writer.use(self._give_back)
             await trio.to_thread.run_sync(write_scratch, self._data_dir.path)
             if self._health.is_losing:
-                await self._writer.use(partial(_write_again, wal))
+                await self._writer.use(partial(_write_again, self._identity))
                 await trio.to_thread.run_sync(_write_all_again, self._data_dir, self._unsynced.new_bodies())
             await self._writer.execute(lambda db: db.execute(f"PRAGMA user_version = {FORMAT_VERSION}"))
         except (OSError, sqlite3.Error) as error:
@@ -129,12 +151,12 @@ class Tending:
             self._health.clear()
 
 
-def _sync_all(data_dir: DataDir, bodies: list[str], wal: int) -> None:
+def _sync_all(data_dir: DataDir, bodies: list[str], identity: Identity) -> None:
     for name in bodies:
         sync_body(data_dir.body(name))
     if bodies:
         sync_directory(data_dir.path / "bodies")
-    os.fsync(wal)
+    identity.sync()
 
 
 def _write_all_again(data_dir: DataDir, bodies: list[str]) -> None:
@@ -154,7 +176,7 @@ def _begin_log(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 
 
-def _write_again(wal: int, db: sqlite3.Connection) -> None:
+def _write_again(identity: Identity, db: sqlite3.Connection) -> None:
     """Write what is committed to another place, and have it there: the database itself.
 
     A second fsync of the same pages proves nothing: the kernel takes those that it could not write for written
@@ -163,13 +185,4 @@ def _write_again(wal: int, db: sqlite3.Connection) -> None:
     is_busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if is_busy:
         raise StorageError("the journal is being read; it is tried again")
-    os.fsync(wal)
-
-
-@contextmanager
-def _open_wal(journal: Path) -> Iterator[int]:
-    descriptor = os.open(log_of(journal), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    identity.sync()

@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -20,6 +21,7 @@ import trio
 from collector.disk.refusals import is_damage, is_loss, is_refusal, refusal
 from collector.errors import JournalBroken, StorageError
 from collector.store.connect import log_of
+from collector.store.repair.recovery import rescue
 from collector.store.repair.wal import cut_behind
 from collector.store.steps.frames import INSERT_FRAME
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from collector.disk.health import Health
     from collector.store.data_dir import DataDir
+    from collector.store.identity import Identity
     from collector.store.unsynced import Unsynced
 
 T = TypeVar("T")
@@ -84,6 +87,7 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, data_dir: DataDir, health: Health, unsynced: Unsynced) -> None:
         self._is_syncing = connection.execute("PRAGMA synchronous").fetchone() != (_NORMAL,)
         self._commit_seconds = 0.0
+        self._trouble = ""  # for which all orders are refused
         self._found: JournalBroken | None = None
         self._is_busy = False  # until what came of a transaction is told, which must be in their order
         self._connection = connection
@@ -163,6 +167,20 @@ class Writer:
             self._health.note(trouble, is_losing=is_loss(error))
         return nothing_kept(trouble)
 
+    async def rescue(self, trouble: str) -> None:
+        """Refuse all orders from now on, and save what memory and disk still hold in a new journal, for the next start.
+
+        Raises OSError or sqlite3.Error if that can't be done; the next start then tries with what the disk has.
+        """
+        self._trouble = trouble
+        await self.use(partial(rescue, self._data_dir, trouble))
+
+    def look_last(self, identity: Identity) -> None:
+        """Save what there is if the files were changed from outside and nobody has seen it: closing would use them."""
+        fault = "" if self._trouble else identity.find_fault(self._connection)
+        if fault:
+            rescue(self._data_dir, fault, self._connection)
+
     @property
     def broken(self) -> JournalBroken:
         """What ends the service when the journal is found broken."""
@@ -203,6 +221,10 @@ class Writer:
 
     def _transact(self, orders: list[Order[Any]], size: float) -> None:
         """Run all orders in one transaction, and note how long a small one takes."""
+        if self._trouble:
+            for order in orders:
+                order.result = outcome.Error(nothing_kept(self._trouble))
+            return
         began = time.perf_counter()
         self._try(orders)
         if size <= MAX_QUICK_BYTES:

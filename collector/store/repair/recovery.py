@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -31,9 +31,11 @@ from collector.store.repair.wal import mend
 from collector.store.schema import KNOWN_COLUMNS, columns_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from collector.store.data_dir import DataDir
+    from collector.store.repair.salvage import Salvaged
 
 _log = structlog.get_logger()
 
@@ -50,17 +52,39 @@ def recover(data_dir: DataDir, reason: str) -> None:
     """Put a new journal in the place of a broken one, or of one that is gone, and tell what it has of it."""
     _log.error("the journal is broken; what is sound in it is being recovered", reason=reason)
     broken = _set_aside(data_dir)
-    fresh = data_dir.path / "journal-fresh.tmp"
-    fresh.unlink(missing_ok=True)
-    with closing(make_journal(fresh)) as new, new:
+    with _replacing(data_dir, broken) as fresh, closing(make_journal(fresh)) as new, new:
         if broken is None:
             done = salvage(None, new, data_dir)
         else:
             with _Reading(broken, fresh) as old:
                 done = salvage(old, new, data_dir)
+        _tell(done)
+
+
+def rescue(data_dir: DataDir, reason: str, live: sqlite3.Connection) -> None:
+    """Put a new journal in the place of one whose files were changed from outside while they were open.
+
+    ``live`` is the connection that wrote to them: what was removed it still holds open, and what was cut off is in its
+    memory as far as it was used lately. It must not be used for anything else any more.
+    """
+    _log.error("the journal was changed from outside; what memory and disk still hold is being saved", reason=reason)
+    with _replacing(data_dir, _set_aside(data_dir)) as fresh, closing(make_journal(fresh)) as new, new:
+        _tell(salvage(live, new, data_dir))
+
+
+@contextmanager
+def _replacing(data_dir: DataDir, broken: Path | None) -> Iterator[Path]:
+    """Yield where a new journal is to be made, which then takes the place of a broken one."""
+    fresh = data_dir.path / "journal-fresh.tmp"
+    fresh.unlink(missing_ok=True)
+    yield fresh
     _put_in_place(data_dir, fresh)
-    kept = "" if broken is None else str(broken)
-    _log.error("a new journal was made of what was sound", **asdict(done), broken=kept)
+    if broken is not None:
+        _log.error("the broken journal was set aside", broken=str(broken))
+
+
+def _tell(done: Salvaged) -> None:
+    _log.error("a new journal was made of what was sound", **asdict(done))
 
 
 def _set_aside(data_dir: DataDir) -> Path | None:

@@ -25,7 +25,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collector.store.connect import log_of, read_only
+from collector.store.connect import index_of, log_of, read_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +87,7 @@ def has_damaged_log(database: Path) -> bool:
         return False
     with closing(read_only(database)) as connection:
         connection.execute("PRAGMA schema_version")  # has SQLite look at it
-        index = database.with_name(database.name + "-shm")
+        index = index_of(database)
         taken = _TAKEN.unpack_from(index.read_bytes())[0] if index.exists() else 0
     return bool(taken < last)
 

@@ -1,6 +1,7 @@
 """Promise 3: what is sound of a damaged data directory is kept and goes on, what isn't is set aside and said."""
 
 import contextlib
+import os
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from ..conftest import NEVER, interval_trigger, rows_trigger, run_collector, service_config, wait_until
 from .audit import DEFINITION
 from .conftest import numbered
-from .ledger import NUMBER, arrow_body, json_body, post, table
+from .ledger import NUMBER, Load, arrow_body, json_body, post, table
 
 PROMISE = "3 damage"
 EX_CONFIG = 78
@@ -93,6 +94,38 @@ def test_a_daemon_starts_with_what_is_sound_of_a_damaged_journal(
         assert post(daemon.http, ledger, "main") == 201
         daemon.stop()
     assert not audit(daemon).lost
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("journal.sqlite3-wal", Path.unlink),
+        ("journal.sqlite3-wal", lambda path: os.truncate(path, 0)),
+        ("journal.sqlite3", lambda path: os.truncate(path, 0)),
+    ],
+    ids=["log removed", "log cut off", "journal cut off"],
+)
+def test_a_journal_that_is_changed_under_a_load_is_told_and_what_was_answered_for_is_saved(
+    make_daemon, ledger, audit, figures, name, fault, is_long
+):
+    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}, spill_rows=SPILL_ROWS))
+    for _ in range(5 if is_long else 1):
+        daemon.start()
+        with Load(daemon.url, ledger, ["main"]) as load:
+            load.wait_for_posts(30)
+            fault(daemon.data / name)
+            wait_until(lambda: daemon.http.get("/readyz").status_code == 503, "unreadiness", 10)
+            load.wait_for_posts(len(load.posts) + 5)
+            assert {one.status for one in load.posts[-4:]} == {507}
+        assert name in daemon.http.get("/readyz?verbose").text
+        wait_until(lambda: "a new journal was made of what was sound" in daemon.log, "what is left to be saved", 10)
+        daemon.kill()
+        daemon.start()
+        verdict = audit(daemon)
+        assert verdict.is_sound, str(verdict)
+        figures.faults["journals changed in use"] += 1
+        daemon.stop()
+    figures.take(audit(daemon))
 
 
 def have_read(daemon, ledger):
