@@ -33,10 +33,12 @@ ROW_COUNT = {"metrics": ["RowCount"]}  # of Evidently's reports, one that takes 
 PROJECT = "018f0000-0000-7000-8000-00000000000a"
 UI_SECRET = "let-me-write"
 NEVER = 10**9
+# Seconds that a test waits for a thing that must come: far more than it takes, also where all processors are busy.
+PATIENCE = 240.0
 READY = re.compile(r"ready .* url=(http://\S+)")
 
 
-def wait_until(check, what="it", seconds=40.0):
+def wait_until(check, what="it", seconds=PATIENCE):
     """Return the first true value that ``check`` gives; fail when it gives none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -72,7 +74,7 @@ def environment(**variables):
     return kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200", "DO_NOT_TRACK": "1"} | variables
 
 
-def run_collector(*arguments, cwd, seconds=60, **variables):
+def run_collector(*arguments, cwd, seconds=PATIENCE, **variables):
     """Run the command line to its end."""
     return subprocess.run(
         [sys.executable, "-m", "collector", *map(str, arguments)],
@@ -115,7 +117,7 @@ class Daemon:
         self.wait_ready()
         self.client = self._open.enter_context(CollectorClient(self.url, secret))
         headers = {"evidently-secret": secret} if secret else {}
-        self.http = self._open.enter_context(httpx.Client(base_url=self.url, headers=headers, timeout=30))
+        self.http = self._open.enter_context(httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE))
         return self
 
     def launch(self):
@@ -134,7 +136,7 @@ class Daemon:
 
     def wait_ready(self):
         """Return once a launched process says that it is ready."""
-        self.url = wait_until(self._ready, f"the daemon's readiness: {self.log[self._log_start :]}", 30)
+        self.url = wait_until(self._ready, f"the daemon's readiness: {self.log[self._log_start :]}")
         self.port = int(self.url.rpartition(":")[2])
 
     def _ready(self):
@@ -146,7 +148,7 @@ class Daemon:
         """Send it a signal and return its exit code."""
         self._open.close()
         self.process.send_signal(number)
-        return self.process.wait(15)
+        return self.process.wait(PATIENCE)
 
     def stop(self):
         """Stop it as a service manager would; it must end well."""
@@ -161,7 +163,7 @@ class Daemon:
         self._open.close()
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(15)
+            self.process.wait(PATIENCE)
 
     def process_files(self):
         """Where the kernel tells of its process."""
@@ -181,7 +183,7 @@ class Daemon:
         [found] = [one for one in self.http.get("/").json()["collectors"] if one["id"] == collector_id]
         return found
 
-    def wait_for_status(self, collector_id, fits, seconds=40.0):
+    def wait_for_status(self, collector_id, fits, seconds=PATIENCE):
         """Return a collector's status once it fits."""
         return wait_until(lambda: [one for one in [self.status(collector_id)] if fits(one)], self.log, seconds)[0]
 
@@ -190,7 +192,7 @@ class Daemon:
         entries = reversed(self.client.get_logs(collector_id))
         return [entry for entry in entries if entry["type"] == type_ and entry["ok"] == ok]
 
-    def wait_for_logs(self, collector_id, count=1, type_="UploadReport", *, ok=True, seconds=40.0):
+    def wait_for_logs(self, collector_id, count=1, type_="UploadReport", *, ok=True, seconds=PATIENCE):
         """Return the log entries of one kind once there are so many."""
 
         def enough():
@@ -243,7 +245,7 @@ class UI:
                 stderr=log,
             )
         headers = {"evidently-secret": secret} if secret else {}
-        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE)
 
     @property
     def is_modern(self):
@@ -255,7 +257,7 @@ class UI:
         return False
 
     def wait_up(self):
-        wait_until(self.is_up, f"the {self.command}", 90)
+        wait_until(self.is_up, f"the {self.command}")
         return self
 
     def make_project(self, name):
@@ -281,10 +283,10 @@ class UI:
         self.http.close()
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
 
 
 class Proxy:
@@ -296,7 +298,7 @@ class Proxy:
 
     def __init__(self, target, fault, port=0):
         self.seen = []
-        self.target = httpx.Client(base_url=target, timeout=30)
+        self.target = httpx.Client(base_url=target, timeout=PATIENCE)
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -9,7 +9,7 @@ import pexpect
 import pyte
 import pytest
 
-from .conftest import environment
+from .conftest import PATIENCE, environment
 
 
 class App:
@@ -33,7 +33,7 @@ class App:
     def text(self):
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
 
-    def wait_for(self, check, what, seconds=100.0):
+    def wait_for(self, check, what, seconds=PATIENCE):
         """Read until the screen's text fits ``check``, and return the text."""
         deadline = time.monotonic() + seconds
         while not check(self.text):
@@ -57,7 +57,7 @@ class App:
         self.process.setwinsize(lines, columns)
         self.screen.resize(lines, columns)
 
-    def wait_end(self, seconds=20.0):
+    def wait_end(self, seconds=PATIENCE):
         """Read until it has ended; return its exit code, negative for a signal."""
         deadline = time.monotonic() + seconds
         while self.read(0.2):

@@ -292,7 +292,7 @@ def test_a_dataset_that_is_refused_at_first_doubles_no_snapshot(daemon, cloud, t
     cloud.fault = lambda _, path: faults.pop() if "datasets" in path and faults else None
     name = to_cloud(f"refused-data-{status}", save_datasets=True)
     daemon.client.send_data(name, iris.head(60))
-    daemon.wait_for_logs(name, 1, seconds=20)
+    daemon.wait_for_logs(name, 1)
     assert len(cloud.snapshots) == 1
     assert len(cloud.datasets) == 1
 
@@ -303,6 +303,6 @@ def test_a_legacy_snapshot_that_is_refused_at_first_doubles_no_dataset(daemon, c
     report = {"metrics": [{"type": "evidently:metric:DatasetSummaryMetric"}], "tests": [], "options": {}}
     name = to_cloud("refused-legacy", report=report | {"metadata": {}, "tags": []}, save_datasets=True)
     daemon.client.send_data(name, iris.head(60))
-    daemon.wait_for_logs(name, 1, seconds=20)
+    daemon.wait_for_logs(name, 1)
     assert len(cloud.snapshots) == 1
     assert len(cloud.datasets) == 1

@@ -13,7 +13,7 @@ from sklearn.datasets import load_diabetes, load_wine
 
 from collector.client import CollectorClient
 
-from .conftest import ROOT, Daemon, environment, free_port, wait_until
+from .conftest import PATIENCE, ROOT, Daemon, environment, free_port, wait_until
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -36,7 +36,7 @@ def run(command, daemon, **variables):
         env=environment(COLLECTOR_URL=daemon.url, PYTHONWARNINGS="ignore", **variables),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -86,7 +86,7 @@ def test_service_answers_predictions_whose_events_reach_a_snapshot(daemon):
         assert daemon.rows("diabetes") == [20]
     finally:
         service.terminate()
-        service.wait(10)
+        service.wait(PATIENCE)
 
 
 def answers(client):
@@ -103,7 +103,7 @@ def test_the_demo_finds_the_drift_that_it_sends(tmp_path):
         env=environment(COLUMNS="100"),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -8,7 +8,16 @@ import pytest
 
 from collector.ingest.http.server import LINGER
 
-from .conftest import NEVER, Daemon, collector_config, interval_trigger, rows_trigger, service_config, wait_until
+from .conftest import (
+    NEVER,
+    PATIENCE,
+    Daemon,
+    collector_config,
+    interval_trigger,
+    rows_trigger,
+    service_config,
+    wait_until,
+)
 
 ROW = b'{"a": [1]}'
 
@@ -29,7 +38,7 @@ def daemon(tmp_path_factory):
 
 def exchange(daemon, *pieces, pause=0.0, ends=False):
     """Send bytes as they are, give all that comes back until the daemon closes; ``ends``: say that no more is sent."""
-    with socket.create_connection(("127.0.0.1", daemon.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=PATIENCE) as client:
         for piece in pieces:
             client.sendall(piece)
             time.sleep(pause)

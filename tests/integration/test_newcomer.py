@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from .conftest import ROOT, environment, free_port, run_collector, wait_until
+from .conftest import PATIENCE, ROOT, environment, free_port, run_collector, wait_until
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAX_COMMANDS = 6
@@ -57,7 +57,7 @@ def test_six_commands_lead_from_two_files_to_a_snapshot(own_data):
                 assert done.returncode == 0, done.stderr
     finally:
         daemon.terminate()
-        daemon.wait(15)
+        daemon.wait(PATIENCE)
     # Malignant tumours are larger and their texture differs; the clinics are the same.
     assert re.search(r" 200  evaluated +3 of 4 columns drifted", said)
     [snapshot] = own_data.glob("workspace/*/snapshots/*.json")
@@ -84,12 +84,12 @@ def follow_until(directory, arguments, variables, word):
             [sys.executable, "-m", "collector", *arguments], cwd=directory, env=environment(**variables), stdout=output
         )
     try:
-        wait_until(lambda: word in path.read_text(encoding="utf-8"), "the snapshot", 90)
+        wait_until(lambda: word in path.read_text(encoding="utf-8"), "the snapshot")
         process.send_signal(2)
-        assert process.wait(15) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
-        process.wait(15)
+        process.wait(PATIENCE)
     return path.read_text(encoding="utf-8")
 
 
@@ -125,7 +125,7 @@ def test_what_init_proposes_for_labels_runs(own_data):
         said = follow_until(own_data, ["logs", "--follow"], variables, "delivered")
     finally:
         daemon.terminate()
-        daemon.wait(15)
+        daemon.wait(PATIENCE)
     assert "evaluated" in said
     [snapshot] = own_data.glob("workspace/*/snapshots/*.json")
     assert "Accuracy" in snapshot.read_text(encoding="utf-8")

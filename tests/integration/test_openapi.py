@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .conftest import NEVER, collector_config, environment, rows_trigger, service_config, wait_until
+from .conftest import NEVER, PATIENCE, collector_config, environment, rows_trigger, service_config, wait_until
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
@@ -22,7 +22,7 @@ def test_what_the_document_lets_one_send_is_answered_as_it_says_and_never_by_500
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -15,7 +15,7 @@ from evidently.presets import DataDriftPreset
 from collector.client import CollectorClient
 from collector.config import CollectorConfig, CollectorServiceConfig, IntervalTrigger, ReportConfig, RowsCountTrigger
 
-from .conftest import PROJECT, UI_SECRET, Daemon, collector_config, interval_trigger
+from .conftest import PATIENCE, PROJECT, UI_SECRET, Daemon, collector_config, interval_trigger
 
 # Evidently warns when it is called directly, as the seed has its users do.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -152,7 +152,7 @@ def test_the_curl_line_gives_2xx_and_its_rows_reach_a_snapshot(daemon, arguments
     before = len(daemon.logs("default"))
     url = shlex.split(CURL)[-1].replace(":8001", f":{daemon.port}")
     command = ["curl", "-sS", "-o", "-", "-w", "\n%{http_code}", *arguments, url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     answer, _, code = done.stdout.rpartition("\n")
     assert (code, json.loads(answer)) == ("201", {})
     daemon.client.flush("default")

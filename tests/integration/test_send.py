@@ -14,7 +14,16 @@ import pytest
 from collector.evaluation.part_files import read_table
 from collector.formats.typed_body import read_table as read_body
 
-from .conftest import NEVER, collector_config, environment, rows_trigger, run_collector, service_config, wait_until
+from .conftest import (
+    NEVER,
+    PATIENCE,
+    collector_config,
+    environment,
+    rows_trigger,
+    run_collector,
+    service_config,
+    wait_until,
+)
 
 KEPT = {"main": collector_config(rows_trigger(NEVER))}
 
@@ -44,7 +53,7 @@ def test_what_is_killed_and_run_again_leaves_each_row_once(quiet_daemon):
         before = quiet_daemon.status("main")["rows_accepted"]
         wait_until(lambda: quiet_daemon.status("main")["rows_accepted"] > before + 500, "some rows")  # noqa: B023
         sender.send_signal(signal.SIGKILL)
-        sender.wait(15)
+        sender.wait(PATIENCE)
     done = send(quiet_daemon, path, "--rows", "50")
     assert done.returncode == 0, done.stderr
     assert "of 20,000 rows were new to main" in done.stdout
@@ -58,7 +67,7 @@ def test_ctrl_c_says_where_it_stopped(quiet_daemon):
     sender = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
     wait_until(lambda: quiet_daemon.status("main")["rows_accepted"], "some rows")
     sender.send_signal(signal.SIGINT)
-    _, said = sender.communicate(timeout=15)
+    _, said = sender.communicate(timeout=PATIENCE)
     assert sender.returncode == 130
     assert said.startswith(f"error: {path}: stopped before row ")
     assert "hint: the same command, run again within a day" in said

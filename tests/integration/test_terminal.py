@@ -10,7 +10,7 @@ import sys
 import httpx
 import pytest
 
-from .conftest import collector_config, free_port, service_config, wait_until
+from .conftest import PATIENCE, collector_config, free_port, service_config, wait_until
 from .terminals import App, collector_command
 
 HEADER = "── evidently-collector"
@@ -115,7 +115,7 @@ def test_a_closed_terminal_does_not_end_a_daemon_that_is_to_survive_it(run, tmp_
     pid = int(re.search(r"pid:(\d+):", text)[1])
     try:
         app.process.close(force=True)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
             assert client.post("/main/data", json={"a": [1, 2]}).status_code == 201
             wait_until(lambda: client.get("/").json()["collectors"][0]["snapshots"] == 1, "the snapshot")
     finally:

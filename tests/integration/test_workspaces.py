@@ -157,7 +157,7 @@ def test_a_named_project_that_was_deleted_is_made_again(daemon, legacy_ui, iris)
     [old] = legacy_ui.projects("again")
     legacy_ui.http.delete(f"/api/projects/{old}").raise_for_status()
     daemon.client.send_data("again", iris.head(3))
-    daemon.wait_for_logs("again", 2, seconds=15)
+    daemon.wait_for_logs("again", 2)
     [new] = legacy_ui.projects("again")
     assert [one["metadata"]["rows"] for one in legacy_ui.list_snapshots(new)] == ["3"]
 
@@ -213,7 +213,7 @@ def test_a_snapshot_waits_for_a_service_that_is_down_and_arrives_once(daemon, tm
     ui = UI("ui", tmp_path / "late" / "workspace", port=port)
     try:
         ui.wait_up()
-        daemon.wait_for_logs("waits-for-ui", 1, seconds=70)  # the longest pause is a minute
+        daemon.wait_for_logs("waits-for-ui", 1)  # the longest pause is a minute
         [project] = ui.projects("waits-for-ui")
         assert [one["metadata"]["rows"] for one in ui.list_snapshots(project)] == ["2"]
     finally:
@@ -304,10 +304,10 @@ def test_a_legacy_snapshot_over_the_body_limit_is_said_and_stops_nothing(daemon,
     proxy = make_proxy(legacy_ui.url, lambda _, path, __: 413 if "snapshots" in path else None)
     daemon.create("heavy-legacy", report=LEGACY, api_url=proxy.url, api_secret=UI_SECRET, project_name="heavy-legacy")
     daemon.client.send_data("heavy-legacy", iris.head(2))
-    [entry] = daemon.wait_for_logs("heavy-legacy", 1, ok=False, seconds=10)
+    [entry] = daemon.wait_for_logs("heavy-legacy", 1, ok=False)
     assert "413" in entry["error"]
     daemon.client.send_data("heavy-legacy", iris.head(3))
-    daemon.wait_for_logs("heavy-legacy", 2, "CreateReport", seconds=10)
+    daemon.wait_for_logs("heavy-legacy", 2, "CreateReport")
     assert daemon.status("heavy-legacy")["state"] == "undelivered"
 
 
@@ -321,7 +321,7 @@ def test_a_workspace_that_never_answers_delays_no_other(daemon, modern_ui, to_ui
             started = time.monotonic()
             other = to_ui("beside-hung")
             daemon.client.send_data(other, iris.head(2))
-            daemon.wait_for_logs(other, 1, seconds=15)
+            daemon.wait_for_logs(other, 1)
             assert time.monotonic() - started < 15
     daemon.client.delete_collector(hung)
 

@@ -95,14 +95,12 @@ def numbered(trigger, **others):
     return collector_config(trigger, REPORT, data_definition=DEFINITION) | others
 
 
-def wait_for_delivery(daemon, collectors, seconds=60):
+def wait_for_delivery(daemon, collectors):
     """Return once all rows of these collectors are in snapshots."""
     for name in collectors:
         daemon.client.flush(name)
     for name in collectors:
-        daemon.wait_for_status(
-            name, lambda one: (one["rows_waiting"], one["sealed"], one["outbox"]) == (0, 0, 0), seconds
-        )
+        daemon.wait_for_status(name, lambda one: (one["rows_waiting"], one["sealed"], one["outbox"]) == (0, 0, 0))
 
 
 def percentile(seconds, percent):

@@ -15,7 +15,7 @@ import pyarrow as pa
 from collector.client import CollectorClient
 from collector.errors import ServiceUnavailable
 
-from ..conftest import wait_until
+from ..conftest import PATIENCE, wait_until
 
 NUMBER = "number"  # the column whose text names the POST that a row came with
 # Bytes; of more than MAX_HELD, a body is in a file.
@@ -130,7 +130,7 @@ class Load:
 
     def _post_plainly(self):
         encode, collectors = itertools.cycle(self._bodies), itertools.cycle(self._collectors)
-        with httpx.Client(base_url=self._url, timeout=30) as http:
+        with httpx.Client(base_url=self._url, timeout=PATIENCE) as http:
             while not self._is_over.wait(self._pause):
                 begun = time.monotonic()
                 status = post(http, self.ledger, next(collectors), self._rows, next(encode))

@@ -34,8 +34,8 @@ def count_batches(daemon, collector):
         return db.execute("SELECT COUNT(*) FROM batch WHERE collector = ?", [collector]).fetchone()[0]
 
 
-def wait_for_batches(daemon, count, seconds=30):
-    wait_until(lambda: count_batches(daemon, "steady") >= count, f"{count} batches", seconds)
+def wait_for_batches(daemon, count):
+    wait_until(lambda: count_batches(daemon, "steady") >= count, f"{count} batches")
 
 
 def check_pace(daemon, before, since):

@@ -12,7 +12,7 @@ import pytest
 
 from collector.ingest.http.server import IDLE_TIMEOUT
 
-from ..conftest import NEVER, rows_trigger, service_config
+from ..conftest import NEVER, PATIENCE, rows_trigger, service_config
 from .conftest import numbered
 from .ledger import json_body
 
@@ -39,8 +39,8 @@ def test_whoever_comes_over_the_limit_reads_that_it_may_come_again(make_daemon, 
 
 def ask(port, key, together):
     """Send a request in two pieces, as some clients do, and return the status of its whole answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
-        together.wait(60)
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+        together.wait(PATIENCE)
         head, body = request(key)
         client.sendall(head)
         time.sleep(0.01)  # a moment in which the service may have refused it already
@@ -72,7 +72,7 @@ def test_requests_that_come_while_the_process_is_stopped_are_answered(make_daemo
     if not is_long:
         pytest.skip("it stops a process for as long as an idle connection lives; a shorter one is in test_lane.py")
     daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))})).start()
-    clients = [socket.create_connection(("127.0.0.1", daemon.port), timeout=60) for _ in range(50)]
+    clients = [socket.create_connection(("127.0.0.1", daemon.port), timeout=PATIENCE) for _ in range(50)]
     keys = [ledger.begin("main", ROWS) for _ in clients]
     for client, key in zip(clients, keys, strict=True):
         client.sendall(b"".join(request(key)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from disks import small_disk  # noqa: F401  # a fixture
 
-from ..conftest import NEVER, rows_trigger, service_config, wait_until
+from ..conftest import NEVER, PATIENCE, rows_trigger, service_config, wait_until
 from .conftest import numbered, wait_for_delivery
 from .ledger import arrow_body, post
 
@@ -66,7 +66,7 @@ def failing(daemon, calls, error="EIO", *of_file):
         yield
     finally:
         tracer.terminate()
-        tracer.communicate(timeout=10)
+        tracer.communicate(timeout=PATIENCE)
 
 
 def is_traced(daemon):

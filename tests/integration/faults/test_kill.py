@@ -108,7 +108,7 @@ def post_until_death(daemon, ledger, collector):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return daemon.process.wait(0.3)
 
-        wait_until(is_dead, "the fault point", 60)
+        wait_until(is_dead, "the fault point")
 
 
 def test_workers_of_a_killed_daemon_end_too(make_daemon, figures):

@@ -10,7 +10,7 @@ import sys
 import httpx
 import pytest
 
-from ..conftest import collector_config, environment, interval_trigger, service_config, wait_until
+from ..conftest import PATIENCE, collector_config, environment, interval_trigger, service_config, wait_until
 
 PROMISE = "21 blocked log"
 
@@ -32,7 +32,7 @@ def launch(tmp_path, request):
         seen = b""
         while not (ready := re.search(rb"http://[\d.:]+", seen)):
             seen += os.read(reading, 2**16)
-        client = httpx.Client(base_url=ready[0].decode(), timeout=10)
+        client = httpx.Client(base_url=ready[0].decode(), timeout=PATIENCE)
         request.addfinalizer(client.close)
         return process, client, reading
 
@@ -49,7 +49,7 @@ def test_a_pipe_that_nobody_reads_stops_nothing(launch, figures, options):
         post(client)
         assert client.get("/livez").status_code == 200
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE) == 0
     figures.faults["logs that nobody read"] += 1
 
 

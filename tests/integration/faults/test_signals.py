@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ..conftest import collector_config, environment, service_config
+from ..conftest import PATIENCE, collector_config, environment, service_config
 
 PROMISE = "20 signals"
 # Seconds from the first line of Python: a start takes a third of it, and most of it on a busy machine.
@@ -42,7 +42,7 @@ def launch(tmp_path):
 
 
 def assert_ends_clean(process):
-    _, told = process.communicate(timeout=15)
+    _, told = process.communicate(timeout=PATIENCE)
     assert (process.returncode, b"Traceback" in told, b"mistake" in told) == (0, False, False), told.decode()
 
 

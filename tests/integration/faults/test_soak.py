@@ -134,7 +134,7 @@ class Soak:
                 fault(self, every)
                 self.made.append(name)
             self.watch_until(begun + seconds)
-        wait_for_delivery(self.daemon, COLLECTORS, 120)
+        wait_for_delivery(self.daemon, COLLECTORS)
         verdict = Auditor(self.daemon.data, self.workspace.path).judge(self.ledger)
         self.daemon.stop()
         return verdict
