@@ -13,7 +13,7 @@ def test_a_bad_body_for_one_answers_400_and_the_other_goes_on(daemon, iris):
     daemon.create("bad-a")
     daemon.create("good-b")
     for number in range(3):
-        refused = daemon.http.post("/bad-a/data", content=b'[1]')
+        refused = daemon.http.post("/bad-a/data", content=b"[1]")
         assert refused.status_code == 400
         assert refused.json()["status_code"] == 400
         assert "object" in refused.json()["detail"]
