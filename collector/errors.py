@@ -79,6 +79,16 @@ class StorageError(CollectorError):
     """The disk refused; nothing of the request was kept, so it may be sent again."""
 
 
+class OutOfFiles(StorageError):
+    """The process may open no more files; the disk is sound, and sending again helps once some are closed."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"the service may open no more files ({error}); nothing of the request was kept, try again; "
+            "raise its limit (ulimit -n, systemd's LimitNOFILE), or lower limits.max_connections"
+        )
+
+
 class UnknownCollector(CollectorError):
     """No collector has this id."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 PRIVATE = 0o600
+SCRATCH_BYTES = 64 * 1024
 
 Content = bytes | Callable[[IO[bytes]], object]
 
@@ -51,6 +52,21 @@ def sync_file(path: Path) -> None:
 def sync_directory(path: Path) -> None:
     """Have the names in a directory on the disk: a rename, or a new file, is lost by a power cut until then."""
     _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def write_scratch(directory: Path) -> None:
+    """Write and fsync a file in a directory, and remove it; raise OSError if that can't be done."""
+    scratch = directory / "scratch.tmp"
+    try:
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+        try:
+            written = os.write(descriptor, bytes(SCRATCH_BYTES))
+            os.write(descriptor, bytes(SCRATCH_BYTES - written))  # a disk with a little room takes a part, then refuses
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import math
 from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
+from collector.errors import OutOfFiles
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collector.errors import StorageError
 
 _log = structlog.get_logger()
 
-SCRATCH_BYTES = 64 * 1024
+# That no more files may be opened is told so often, in seconds.
+TOLD_INTERVAL = 10.0
 
 
 class Health:
@@ -24,23 +27,36 @@ class Health:
         self.is_losing = False
         self._since = 0.0
         self._is_over = False
+        self._files_told = -math.inf
         self._sound = trio.Event()
         self._sound.set()
 
-    def note(self, trouble: str, *, is_losing: bool = False) -> None:
-        """Take down what the disk refused; ``is_losing`` if what was written before may be lost with it."""
+    def note(self, refused: StorageError, *, is_losing: bool = False) -> None:
+        """Take down what the disk refused; ``is_losing`` if what was written before may be lost with it.
+
+        That no more files may be opened is told, and isn't taken for trouble of the disk's.
+        """
+        if isinstance(refused, OutOfFiles):
+            self._tell_of_files(refused)
+            return
         if self._is_over:
             return
         if not self.trouble:
             self._since = trio.current_time()
-            _log.error("the disk refuses; what was accepted is kept, and it is tried again", trouble=trouble)
-        self._begin(trouble)
+            _log.error("the disk refuses; what was accepted is kept, and it is tried again", trouble=str(refused))
+        self._begin(str(refused))
         self.is_losing |= is_losing
 
     def give_up(self, trouble: str) -> None:
         """Take down what only another start mends."""
         self._begin(trouble)
         self.is_losing = self._is_over = True
+
+    def _tell_of_files(self, refused: OutOfFiles) -> None:
+        if trio.current_time() >= self._files_told + TOLD_INTERVAL:
+            self._files_told = trio.current_time()
+            told = "no more files may be opened; what was accepted is kept, and it is tried again"
+            _log.error(told, trouble=str(refused))
 
     def _begin(self, trouble: str) -> None:
         if not self.trouble:
@@ -56,18 +72,3 @@ class Health:
     async def wait_until_sound(self) -> None:
         """Return once there is no trouble."""
         await self._sound.wait()
-
-
-def write_scratch(directory: Path) -> None:
-    """Write and fsync a file in a directory, and remove it; raise OSError if that can't be done."""
-    scratch = directory / "scratch.tmp"
-    try:
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            written = os.write(descriptor, bytes(SCRATCH_BYTES))
-            os.write(descriptor, bytes(SCRATCH_BYTES - written))  # a disk with a little room takes a part, then refuses
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import errno
-import shutil
+import os
 import sqlite3
 from typing import TYPE_CHECKING
 
-from collector.errors import StorageError
+from collector.disk.files import write_scratch
+from collector.errors import OutOfFiles, StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 # SQLite's codes for what the disk does: https://sqlite.org/rescode.html. Their low byte is the kind of error.
 _REFUSALS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 _LOSSES = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 _DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-# With less than this, what SQLite calls an error of input or output comes from there being no room.
-_NO_ROOM = 64 * 1024
 
 
 def refusal(error: OSError | sqlite3.Error, directory: Path) -> StorageError:
     """Make the error that tells of it."""
-    if _is_of_room(error, directory):
+    if is_of_files(error):
+        told: StorageError = OutOfFiles(error)
+    elif _is_of_room(error, directory):
         told = StorageError(f"the disk is full ({error}); make room in {directory}")
     elif _is_forbidden(error):
         told = StorageError(f"{directory} can't be written ({error}); let this process write there")
@@ -34,6 +36,19 @@ def refusal(error: OSError | sqlite3.Error, directory: Path) -> StorageError:
         told = StorageError(f"the journal in {directory} can't be written ({error})")
     told.__cause__ = error
     return told
+
+
+def is_of_files(error: BaseException) -> bool:
+    """Tell whether the process may open no more files, which is no matter of the disk's."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_FILES
+    if _kind(error) != sqlite3.SQLITE_CANTOPEN:
+        return False
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as refused:
+        return refused.errno in _NO_FILES
+    return False
 
 
 def is_refusal(error: BaseException | None) -> bool:
@@ -59,8 +74,17 @@ def is_damage(error: BaseException | None) -> bool:
 def _is_of_room(error: OSError | sqlite3.Error, directory: Path) -> bool:
     if isinstance(error, OSError):
         return error.errno in _FULL
-    is_short = _kind(error) == sqlite3.SQLITE_IOERR and shutil.disk_usage(directory).free < _NO_ROOM
+    # A quota that is used up is an error of input or output to SQLite, and what is free on the disk says nothing of it.
+    is_short = _kind(error) == sqlite3.SQLITE_IOERR and not _has_room(directory)
     return _kind(error) == sqlite3.SQLITE_FULL or is_short
+
+
+def _has_room(directory: Path) -> bool:
+    try:
+        write_scratch(directory)
+    except OSError as error:
+        return error.errno not in _FULL
+    return True
 
 
 def _is_forbidden(error: OSError | sqlite3.Error) -> bool:

@@ -25,6 +25,7 @@ REFUSALS = (
     "forbidden",
     "key_reused",
     "not_ready",
+    "out_of_files",
     "storage_error",
     "unauthorized",
 )

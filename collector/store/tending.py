@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from collector.disk.files import sync_directory
-from collector.disk.health import write_scratch
+from collector.disk.files import sync_directory, write_scratch
 from collector.disk.refusals import refusal
 from collector.errors import StorageError
 from collector.store.body_files import sync_body, write_body_again
@@ -115,7 +114,7 @@ class Tending:
             await self._writer.use(self._give_back)
         except OSError as error:
             self._unsynced.put_back(bodies)
-            self._health.note(str(refusal(error, self._data_dir.path)), is_losing=True)
+            self._health.note(refusal(error, self._data_dir.path), is_losing=True)
         except sqlite3.Error as error:
             self._writer.told(error)
 
@@ -144,9 +143,9 @@ class Tending:
                 await trio.to_thread.run_sync(_write_all_again, self._data_dir, self._unsynced.new_bodies())
             await self._writer.execute(lambda db: db.execute(f"PRAGMA user_version = {FORMAT_VERSION}"))
         except (OSError, sqlite3.Error) as error:
-            self._health.note(str(refusal(error, self._data_dir.path)))
+            self._health.note(refusal(error, self._data_dir.path))
         except StorageError as error:
-            self._health.note(str(error))
+            self._health.note(error)
         else:
             self._health.clear()
 

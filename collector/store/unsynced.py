@@ -52,7 +52,8 @@ class Unsynced:
         return Bodies([name for name in taken.new if name not in gone], taken.unneeded)
 
     def put_back(self, taken: Bodies) -> None:
-        """Take bodies down again, as their sync failed."""
+        """Take bodies and commits down again, as their sync failed."""
+        self.has_commits = True
         self._bodies.new += taken.new
         self._bodies.unneeded += taken.unneeded
 

@@ -19,7 +19,7 @@ import outcome
 import trio
 
 from collector.disk.refusals import is_damage, is_loss, is_refusal, refusal
-from collector.errors import JournalBroken, StorageError
+from collector.errors import JournalBroken, OutOfFiles, StorageError
 from collector.store.connect import log_of
 from collector.store.repair.recovery import rescue
 from collector.store.repair.wal import cut_behind
@@ -162,10 +162,10 @@ class Writer:
         if is_damage(error):
             self._data_dir.journal_mark.touch(0o600)
             raise self.broken from error
-        trouble = str(refusal(error, self._data_dir.path))
+        refused = refusal(error, self._data_dir.path)
         if isinstance(error, OSError) or is_refusal(error):
-            self._health.note(trouble, is_losing=is_loss(error))
-        return nothing_kept(trouble)
+            self._health.note(refused, is_losing=is_loss(error))
+        return refused if isinstance(refused, OutOfFiles) else nothing_kept(str(refused))
 
     async def rescue(self, trouble: str) -> None:
         """Refuse all orders from now on, and save what memory and disk still hold in a new journal, for the next start.

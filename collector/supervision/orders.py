@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import outcome
 import trio
 
-from collector.errors import CollectorError, StorageError
+from collector.disk.refusals import is_of_files
+from collector.errors import CollectorError, OutOfFiles, StorageError
 
 T = TypeVar("T")
 # It may start tasks in the nursery of the one who carries it out.
@@ -30,6 +31,8 @@ class Orders:
         try:
             result: T = given.result.unwrap()
         except OSError as error:
+            if is_of_files(error):
+                raise OutOfFiles(error) from error
             raise StorageError(f"the data directory refused: {error}") from error
         return result
 

@@ -9,8 +9,9 @@ import structlog
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from collector.disk.health import SCRATCH_BYTES, Health, write_scratch
-from collector.errors import StorageError
+from collector.disk.files import SCRATCH_BYTES, write_scratch
+from collector.disk.health import Health
+from collector.errors import OutOfFiles, StorageError
 from collector.formats.frames import Frame
 from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
@@ -49,11 +50,11 @@ async def append_until_refused(journal):
 async def test_trouble_is_logged_when_it_begins_and_when_it_ends(autojump_clock):
     health = Health()
     with structlog.testing.capture_logs() as logs:
-        health.note("full")
+        health.note(StorageError("full"))
         await trio.sleep(3)
-        health.note("failing", is_losing=True)
+        health.note(StorageError("failing"), is_losing=True)
         assert (health.trouble, health.is_losing) == ("failing", True)
-        health.note("full")
+        health.note(StorageError("full"))
         assert health.is_losing
         health.clear()
     assert [(log["log_level"], log.get("trouble"), log.get("seconds")) for log in logs] == [
@@ -61,6 +62,23 @@ async def test_trouble_is_logged_when_it_begins_and_when_it_ends(autojump_clock)
         ("info", None, 3.0),
     ]
     assert (health.trouble, health.is_losing) == ("", False)
+
+
+async def test_that_no_more_files_may_be_opened_is_no_trouble_of_the_disks_and_told_now_and_then(autojump_clock):
+    health, refused = Health(), OutOfFiles(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(30):
+            health.note(refused, is_losing=True)
+            await trio.sleep(1)
+    assert (health.trouble, health.is_losing) == ("", False)
+    assert [log["trouble"] for log in logs] == [str(refused)] * 3
+
+
+async def test_what_is_given_up_stays_as_it_was_told():
+    health = Health()
+    health.give_up("gone")
+    health.note(StorageError("full"))
+    assert (health.trouble, health.is_losing) == ("gone", True)
 
 
 async def test_the_end_of_trouble_is_waited_for():
@@ -71,7 +89,7 @@ async def test_the_end_of_trouble_is_waited_for():
         seen.append(health.trouble)
 
     await health.wait_until_sound()
-    health.note("full")
+    health.note(StorageError("full"))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wait)
         await wait_all_tasks_blocked()

@@ -22,6 +22,7 @@ from collector.errors import (
     Forbidden,
     KeyReused,
     NotReady,
+    OutOfFiles,
     StorageError,
     TooManyColumns,
     Unauthorized,
@@ -43,6 +44,7 @@ _STATUSES: dict[type[CollectorError], HTTPStatus] = {
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     EvaluationError: HTTPStatus.SERVICE_UNAVAILABLE,
+    OutOfFiles: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
 }
 _WORTH_ASKING_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}

@@ -103,6 +103,23 @@ def test_what_the_disk_may_not_have_is_not_acknowledged(make_daemon, ledger, aud
     daemon.stop()
 
 
+def test_a_quota_that_is_used_up_is_told_as_a_full_disk_and_heals(make_daemon, ledger, audit, figures):
+    """The disk itself has room, so that nothing but the error says so."""
+    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))})).start()
+    assert statuses(daemon, ledger, 10) == {201}
+    with failing(daemon, "write,pwrite64", "EDQUOT", *daemon.data.glob("*"), daemon.data / "scratch.tmp"):
+        refused = daemon.http.post("/main/data", content=b'{"number": ["refused"]}')
+        assert refused.status_code == 507
+        assert "the disk is full" in refused.json()["detail"]
+        wait_until(lambda: "the disk is full" in daemon.http.get("/readyz?verbose").text, "unreadiness", 10)
+        assert statuses(daemon, ledger, 20) == {507}
+    wait_ready_again(daemon, ledger)
+    wait_for_delivery(daemon, ["main"])
+    figures.take(audit(daemon))
+    figures.faults["quotas"] += 1
+    daemon.stop()
+
+
 def test_a_log_that_cannot_be_written_stops_nothing(make_daemon, ledger, audit, figures):
     daemon = make_daemon(service_config({"main": numbered(rows_trigger(3))})).start()
     with failing(daemon, "write", "ENOSPC", daemon.log_path):
