@@ -1,23 +1,36 @@
 """A collector of events from ML services that computes Evidently snapshots and loses nothing.
 
-The map of the package, in the order in which rows go through it::
+The map of the package. A line may import what stands below it, never what stands above; import contracts hold that::
 
-    client       for the services that send: CollectorClient, AsyncCollectorClient and their buffers
-    ingest       sources of events; ``ingest.http`` is HTTP: routes, bodies, answers
-    formats      events as bytes and as tables: media types, how types merge
-    store        what is on disk: the journal, parquet parts, references; ``disk`` is how a disk is written to
+    cli          ``evidently collector`` and its options
+    daemon       puts all parts together in one nursery, starts and stops them in order
+    commands     what the other commands do: check, init, send, logs, demo
+    ingest       sources of events: ``intake`` takes frames from any of them, ``http`` is the one there is
+    views        what the operator sees: terminal, log lines, metrics
+    supervision  keeps the pipelines running that the config asks for; checks and reloads it
     pipeline     one collector at work: wait for the trigger, seal, spill, evaluate, deliver
-    workers      worker processes; ``workers.exchange`` is all that the daemon and a worker say to each other
-    evaluation   in worker processes only: the one place that knows Evidently
     workspaces   where snapshots go: a directory, an Evidently UI, Evidently Cloud
-    status       what the service says about itself, and what it counts
-    supervision  keeps the pipelines running that the config asks for; reloads it
+    status       what became of each batch, told once to whoever listens: logs, counts, status
+    workers      worker processes; ``exchange`` is all that the daemon and a worker say to each other
+    store        what is on disk: the journal, parquet parts, references; ``repair`` is entered where it is damaged
     config       what the operator wants, as frozen values
-    views        what the operator sees
-    daemon       puts them together in one nursery
-    cli          ``evidently collector``; ``commands`` is what its commands do
-    host         the system that started us: systemd, memory; ``waiting`` has bells, pauses, clocks
+    formats      events as bytes and as tables: media types, and how types merge
+    disk         how files are written whole, and what a disk may do to us
+    client       for the services that send: CollectorClient, AsyncCollectorClient and their buffers
+    web          asking others over HTTP: bounds, proxies, trust
+    host         the system that started us; ``waiting`` has bells, pauses and clocks
+
+    evaluation   beside these, in worker processes only: the one place that knows Evidently
     plugin       adds the command to Evidently's own
+
+Where a new thing goes::
+
+    a trigger                    config.triggers; sealing waits for whatever it says
+    a media type                 formats.frames has the list, and a module of formats reads it
+    a kind of workspace          a module of workspaces that keeps its protocol ``Workspace``
+    a second source of events    a module of ingest beside http; it hands frames to ``Intake``, under a ``Bulkhead``
+    an alert                     a listener of ``status.telling``
+    a second report of a batch   pipeline.evaluating makes its job; store.steps.batches keeps what became of it
 
 Importing this package imports nothing else. Its public names are in ``collector.client`` and ``collector.config``.
 """
