@@ -223,12 +223,13 @@ def flush(
 
     [dim]$[/dim] evidently-collector flush churn
     """
-    from collector.commands.remote import Service
+    from collector.commands.remote import Service, as_collectors_answer
 
     with Service(url, secret, secret_file, cafile).open() as client:
         sealed = client.flush(collector_id)
-    batch = sealed["batch_id"]
-    typer.echo(f"{batch}  {sealed['rows']} rows, to be evaluated now" if batch else "nothing waits")
+    with as_collectors_answer():
+        batch = sealed["batch_id"]
+        typer.echo(f"{batch}  {sealed['rows']} rows, to be evaluated now" if batch else "nothing waits")
 
 
 @app.command()
@@ -272,12 +273,13 @@ def retry(
 
     [dim]$[/dim] evidently-collector retry churn
     """
-    from collector.commands.remote import Service
+    from collector.commands.remote import Service, as_collectors_answer
 
     with Service(url, secret, secret_file, cafile).open() as client:
         batches = client.retry_failed(collector_id)
-    for batch in batches:
-        typer.echo(f"{batch['batch_id']}  {batch['rows']} rows  {batch['error']}")
+    with as_collectors_answer():
+        for batch in batches:
+            typer.echo(f"{batch['batch_id']}  {batch['rows']} rows  {batch['error']}")
     typer.echo(f"{len(batches)} to be evaluated again" if batches else "no batch has failed")
 
 

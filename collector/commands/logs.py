@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from collector.commands.remote import as_collectors_answer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -41,7 +43,8 @@ def show_logs(
         for entries, is_gap in _news(client, collector_id, is_followed=is_followed):
             if is_gap:
                 view.write_gap()
-            view.write(entries)
+            with as_collectors_answer():
+                view.write(entries)
             if not entries and not is_followed:
                 view.write_nothing()
 

@@ -45,10 +45,21 @@ class Service:
         return CollectorClient(self.url, secret, retries=retries, verify=self.cafile or True)
 
 
+@contextmanager
+def as_collectors_answer() -> Iterator[None]:
+    """Take what is read of an answer for granted: what isn't there says that no collector gave it."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as error:
+        said = "the service answers, but not as a collector service does"
+        raise CommandError(said, "say where the collector runs with --url") from error
+
+
 def choose_collector(status: dict[str, Any], collector_id: str | None) -> dict[str, Any]:
     """Return the status of the collector that is meant, which may be left open where there is only one."""
-    at_work = [one for one in status["collectors"] if one["state"] != "retired"]
-    collectors: dict[str, dict[str, Any]] = {one["id"]: one for one in at_work}
+    with as_collectors_answer():
+        at_work = [one for one in status["collectors"] if one["state"] != "retired"]
+        collectors: dict[str, dict[str, Any]] = {one["id"]: one for one in at_work}
     if collector_id is None and len(collectors) == 1:
         [collector_id] = collectors
     if collector_id in collectors:

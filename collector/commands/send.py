@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from collector.client.halving import Halving, Passage
 from collector.commands.pieces import read_pieces
-from collector.commands.remote import choose_collector
+from collector.commands.remote import as_collectors_answer, choose_collector
 from collector.commands.sources import open_source
 from collector.errors import CommandError, RequestRefused, ServiceUnavailable
 
@@ -54,7 +54,8 @@ def send(order: Order, service: Service) -> str:
     """Send a file; say how many rows were new. Raises CommandError, saying where it stopped."""
     with service.open() as client:
         collector = choose_collector(client.status(), order.collector_id)
-    rows = order.rows or min(MAX_ROWS, collector["rows_needed"] or MAX_ROWS)
+    with as_collectors_answer():
+        rows = order.rows or min(MAX_ROWS, collector["rows_needed"] or MAX_ROWS)
     with open_source(order.file, order.format) as source, service.open(RETRIES) as client:
         sending = _Sending(client, collector["id"], source, order)
         with sending.told_if_stopped(), _progress(source) as show:

@@ -89,3 +89,12 @@ def test_which_collectors_there_are_is_said_when_none_is_meant(ids, chosen, says
     with pytest.raises(CommandError, match=says) as caught:
         choose_collector(status_of(*ids), chosen)
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "status", [{}, {"collectors": 5}, {"collectors": [{}]}, {"collectors": [{"state": "waiting"}]}]
+)
+def test_what_answers_but_is_no_collector_is_said(status):
+    """Another service that happens to speak JSON; not a mistake of ours."""
+    with pytest.raises(CommandError, match="answers, but not as a collector service does"):
+        choose_collector(status, None)
