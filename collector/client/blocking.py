@@ -76,7 +76,7 @@ class CollectorClient:
     def send_data(self, id: str, data: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
         """Send events, one a row; when it returns they are durable. The index is not kept.
 
-        More than 64 MiB go in several requests; if a later one fails, those before it have been kept.
+        More than 64 MiB, or than passes on the way, go in several requests; if one fails, those before it are kept.
         """
         return self._run(self._talk.send_rows(id, cut(table_of(data))))
 
@@ -100,11 +100,12 @@ class CollectorClient:
         """Take single events, each in microseconds, and send them from a thread: ``with client.buffered("main") as b``.
 
         They go as soon as ``max_rows`` wait, so many in a request, or the oldest has waited for ``max_delay`` seconds;
-        at ``close``, at the end of the block, and at the interpreter's exit, but not by ``os._exit`` or a signal that
-        kills. Memory is bounded by ``max_waiting`` events; ``when_full`` says whether one more waits for room or is
-        dropped and counted. The service's absence is sat out. Events that it refuses, or that could not be sent before
-        the end, are lost: logged, counted, and given to ``on_lost`` with the error, in the thread; ``flush`` and
-        ``close`` raise the error. In a forked child the buffer begins empty: what waits is the parent's to send.
+        at ``close``, at the end of the block, and when the process ends, a child of multiprocessing too, but not by
+        ``os._exit`` or a signal that kills. Memory is bounded by ``max_waiting`` events; ``when_full`` says whether one
+        more waits for room or is dropped and counted. The service's absence is sat out. Events that it refuses, or that
+        could not be sent before the end, are lost: logged, counted, and given to ``on_lost`` with the error, in the
+        thread; ``flush`` and ``close`` raise the error. What is too large for a limit on the way goes in halves. In a
+        forked child the buffer begins empty: what waits is the parent's to send.
         """
         from collector.client.buffer import EventBuffer
         from collector.client.buffering import BufferBounds

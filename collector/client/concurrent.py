@@ -70,7 +70,7 @@ class AsyncCollectorClient:
     async def send_data(self, id: str, data: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
         """Send events, one a row; when it returns they are durable. The index is not kept.
 
-        More than 64 MiB go in several requests; if a later one fails, those before it have been kept.
+        More than 64 MiB, or than passes on the way, go in several requests; if one fails, those before it are kept.
         Cancellation: what was sent before it may have been kept.
         """
         table = await anyio.to_thread.run_sync(table_of, data)
@@ -98,6 +98,7 @@ class AsyncCollectorClient:
         When ``max_waiting`` wait, ``send`` waits for room and ``send_nowait`` drops. The service's absence is sat out.
         Events that it refuses are lost: logged, counted, and given to ``on_lost`` with the error; ``flush`` and the end
         of the block raise the error. The block ends once all is sent, however long that takes.
+        What is too large for a limit on the way goes in halves. A forked child can't use it, only open one of its own.
         Cancellation: what is not yet sent is lost, but for the request on its way.
         """
         from collector.client.async_buffer import open_buffer

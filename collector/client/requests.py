@@ -29,6 +29,8 @@ TIMEOUT = 30.0
 RETRIES = 5
 # Creating a collector waits until Evidently is loaded, 6 to 13 s after the service's start, and has checked the report.
 CREATE_TIMEOUT = 120.0
+# Whoever asks for a longer one is asked again nevertheless.
+LONGEST_PAUSE = 60.0
 # Of an answer; the longest, of a service with thousands of collectors, has some megabytes.
 MAX_ANSWER_BYTES = 64 * 2**20
 # 408: the body came too slowly. 502 and 504: a proxy's, before a service that restarts.
@@ -159,14 +161,15 @@ def pause_after(attempt: int, problem: ServiceUnavailable) -> float:
 
 def _problem_with(response: httpx.Response) -> ServiceUnavailable | None:
     """Say why asking again may help; what no collector answers, such as a page of a proxy's, has kept nothing."""
-    if response.status_code in _WORTH_ASKING_AGAIN:
+    is_ours = isinstance(_content(response), dict | list)
+    if response.status_code in _WORTH_ASKING_AGAIN or (response.is_server_error and not is_ours):
         after = response.headers.get("Retry-After", "")
         said = f"{_place(response)} answered {response.status_code}: {_detail(response)}"
-        return ServiceUnavailable(said, float(after) if after.isdecimal() else 0.0)
+        return ServiceUnavailable(said, min(float(after), LONGEST_PAUSE) if after.isdecimal() else 0.0)
     if response.is_redirect:
         leads_to = response.headers["Location"]
         return ServiceUnavailable(f"{_place(response)} leads to {leads_to}; give the address that answers itself")
-    return None if response.is_error or isinstance(_content(response), dict | list) else _no_collector(response)
+    return None if response.is_error or is_ours else _no_collector(response)
 
 
 def _refused(response: httpx.Response) -> RequestRefused:

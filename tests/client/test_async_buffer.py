@@ -11,6 +11,8 @@ from collector.client import AsyncCollectorClient
 from collector.client import requests as module
 from collector.errors import BadBody, RequestRefused
 
+from .processes import run as program_run
+
 NEVER = 3600.0
 RUNNERS = {"trio": trio.run, "asyncio": lambda work: asyncio.run(work())}
 
@@ -187,3 +189,39 @@ def test_nothing_is_taken_once_the_block_has_ended(run):
             await events.send({"n": 1})
 
     run(work)
+
+
+def test_behind_a_limit_of_a_proxy_all_events_arrive_once(run, service):
+    service.max_bytes = 20_000
+
+    async def work(client):
+        async with client.buffered("main", max_rows=2_000, max_delay=NEVER) as events:
+            for number in range(6_000):
+                await events.send({"n": number, "text": "x" * 10})
+        assert (events.sent, events.refused, events.waiting) == (6_000, 0, 0)
+
+    run(work)
+    assert service.numbers() == list(range(6_000))
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_child_of_a_fork_sends_none_of_its_parents_events_and_takes_none(service, tmp_path, runner):
+    """Its event loop is a copy that doesn't run; what it took would never be sent."""
+    program = """
+import asyncio, trio
+async def work():
+    async with AsyncCollectorClient(URL).buffered("main", max_delay=3600) as events:
+        for n in range(10):
+            await events.send({"n": n})
+        child = os.fork()
+        if not child:
+            try:
+                events.send_nowait({"n": 10})
+            except RuntimeError as error:
+                os._exit(0 if "belongs to the process that opened it" in str(error) and not events.waiting else 2)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+trio.run(work) if sys.argv[1] == "trio" else asyncio.run(work())
+"""
+    program_run(tmp_path / "program.py", program, service, runner)
+    assert service.batches() == [list(range(10))]

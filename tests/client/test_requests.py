@@ -275,6 +275,11 @@ def test_the_pause_that_the_service_asks_for_is_made(pauses):
     assert pauses == [9]
 
 
+def test_no_pause_is_longer_than_a_bound_whatever_is_asked_for(pauses):
+    run_blocking(FakeServer(answer(429, **{"Retry-After": "9" * 400}), answer()), lambda c: c.get_collector("main"))
+    assert pauses == [module.LONGEST_PAUSE]
+
+
 def test_retries_end_with_the_last_answer():
     server = FakeServer(answer(503, {"detail": "the service is stopping"}, **{"Retry-After": "5"}))
     with pytest.raises(ServiceUnavailable, match="answered 503: the service is stopping") as caught:
@@ -316,9 +321,10 @@ def test_a_file_that_holds_no_authority_is_a_bad_config(tmp_path):
             answer(301, Location="https://collector/"),
             "leads to https://collector/; give the address that answers itself",
         ),
+        (httpx.Response(520, text="<title>520: origin error</title>"), "answered 520: 520: origin error"),
         (answer(408, {"detail": "the body came too slowly"}), "answered 408: the body came too slowly"),
     ],
-    ids=["a page", "nothing", "no object", "nested deep", "a long number", "elsewhere", "too slow"],
+    ids=["a page", "nothing", "no object", "nested deep", "a long number", "elsewhere", "a proxy's", "too slow"],
 )
 def test_what_no_collector_answers_has_kept_nothing_and_is_asked_again(run, answered, says):
     """A page of a proxy's that says 200 isn't a service that has the events."""
