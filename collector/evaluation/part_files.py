@@ -81,7 +81,8 @@ def count_rows(paths: Sequence[str]) -> int:
 
 def read_table(path: str) -> pa.Table:
     """Read one file, without the columns in which pandas keeps an index; raise Unreadable if it is damaged."""
-    return read_parts([path])[0]
+    table, merging = read_parts([path])
+    return table.drop_columns(list(merging.failed))
 
 
 def reference_complaints(path: str) -> list[Complaint]:

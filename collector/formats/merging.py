@@ -86,6 +86,8 @@ class Merging:
         if any(_is_rounded(array, wanted.type) for array in arrays):
             self._rounded[wanted.name] = None
         converted = [convert(array, wanted.type) for array in arrays]
+        for array in converted:
+            _check_near(array)
         if len(converted) < 2:
             return converted[0] if converted else pa.nulls(rows, wanted.type)
         return pc.coalesce(*converted)
@@ -123,6 +125,14 @@ def convert(values: pa.Array, kind: pa.DataType) -> pa.Array:
     # Times are instants, whatever zones are called; numbers become doubles as numpy has them do.
     options = pc.CastOptions(kind, allow_int_overflow=True, allow_float_truncate=True, allow_time_truncate=True)
     return values.cast(options=options)
+
+
+def _check_near(values: pa.Array) -> None:
+    """Raise ArrowInvalid for times that can't be counted in microseconds, as pandas has them: some 300 000 years."""
+    if _is_time(values.type):
+        values.cast(options=pc.CastOptions(pa.timestamp("us"), allow_time_truncate=True))
+    elif types.is_duration(values.type):
+        values.cast(options=pc.CastOptions(pa.duration("us"), allow_time_truncate=True))
 
 
 def _telling(forms: dict[Form, bool]) -> Collection[Form]:

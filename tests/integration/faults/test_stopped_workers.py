@@ -1,0 +1,33 @@
+"""Promise 23: a worker process that is stopped where it is, as by a debugger, costs a deadline, and no row."""
+
+import os
+import signal
+import time
+
+import httpx
+
+from ..conftest import NEVER, rows_trigger, service_config
+from .conftest import numbered
+from .ledger import arrow_body, post
+
+PROMISE = "23 stopped workers"
+PATIENCE = 60  # of a client; a body of a few bytes has 10 s, and a new process 10 more
+
+
+def test_a_body_that_a_stopped_process_is_to_check_is_answered(make_daemon, ledger, audit, figures, is_long):
+    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))})).start()
+    slowest = 0.0
+    for _ in range(5 if is_long else 1):
+        post(daemon.http, ledger, "main", 3, arrow_body)
+        stopped = [pid for pid, command in daemon.children().items() if "spawn_main" in command]
+        assert stopped
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        started = time.monotonic()
+        with httpx.Client(base_url=daemon.url, timeout=PATIENCE) as patient:
+            assert post(patient, ledger, "main", 3, arrow_body) == 201
+        slowest = max(slowest, time.monotonic() - started)
+        figures.faults["stopped workers"] += len(stopped)
+    figures.others["POST answered within"] = f"{slowest:.1f} s"
+    daemon.stop()
+    figures.take(audit(daemon))
