@@ -53,6 +53,18 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize(("evidently", "pandas"), [("==0.7.17", "==2.2.*"), ("", "")], ids=["oldest", "newest"])
+def fidelity(session: nox.Session, evidently: str, pandas: str) -> None:
+    """Every kind of column by every preset, ours beside Evidently called directly, over the oldest and newest of each.
+
+    Takes an hour or two; ``nox -s fidelity -- --every 20`` takes each twentieth evaluation.
+    """
+    session.install(".[test]")
+    session.install(f"evidently{evidently}", f"pandas{pandas or '<3.1'}")
+    session.run("python", "-m", "tests.fidelity", *session.posargs, env={"DO_NOT_TRACK": "1"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Ours beside the original, some 15 minutes; ``nox -s bench -- --quick`` takes 2, ``--json FILE`` keeps all."""
     session.install(".[test]")

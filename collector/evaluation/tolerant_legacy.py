@@ -95,7 +95,7 @@ def _without_silent(runnable: Any, given: dict[str, Any], sides: Sides) -> Itera
         items = getattr(runnable, name, None) or []
         for item in list(items):
             try:
-                _generate(item, definition)
+                _generate(item, definition, given["additional_data"])
             except PASSING:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever it raises is its own
@@ -103,10 +103,10 @@ def _without_silent(runnable: Any, given: dict[str, Any], sides: Sides) -> Itera
                 yield Uncomputed(type(item).__name__, None, reason_of(error, [], sides))
 
 
-def _generate(item: Any, definition: Any) -> None:
+def _generate(item: Any, definition: Any, additional_data: Any) -> None:
     for name in ("generate_metrics", "generate_tests"):
         if hasattr(item, name):
-            made = list(getattr(item, name)(definition, additional_data=None))
+            made = list(getattr(item, name)(definition, additional_data=additional_data))
             for generator in [one for one in made if hasattr(one, "generate")]:
                 list(generator.generate(definition))
             return

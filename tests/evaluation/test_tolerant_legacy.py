@@ -123,7 +123,8 @@ def test_a_role_on_one_side_only_leaves_the_rest(loaded):
 
 
 def run(runnable, current, reference=None, mapping=None):
-    return tolerant_legacy.run(runnable, current, reference, mapping or ColumnMapping(), None)
+    given = {"current_data": current, "reference_data": reference, "column_mapping": mapping or ColumnMapping()}
+    return tolerant_legacy.run(runnable, given | {"timestamp": None, "additional_data": {}})
 
 
 @pytest.fixture

@@ -293,7 +293,7 @@ def test_what_is_no_metrics_own_passes(make_job, monkeypatch, error):
 
 def run(report, frame, reference=None, definition=None):
     sides = [None if one is None else Dataset.from_pandas(one, definition) for one in (frame, reference)]
-    return tolerant_modern.run(report, *sides, undescribed=[], name=None, timestamp=None, metadata={}, tags=[])
+    return tolerant_modern.run(report, *sides, {}, undescribed=[], name=None, timestamp=None, metadata={}, tags=[])
 
 
 def test_evidently_is_as_before_after_a_run():
