@@ -35,7 +35,7 @@ def table_of(data: pd.DataFrame | pa.Table) -> pa.Table:
     if not hasattr(data, "columns"):
         raise TypeError(f"takes a pandas.DataFrame or a pyarrow.Table, not {type(data).__name__}")
     if not hasattr(data, "iloc"):
-        return pa.table(data)
+        return _without_intervals(pa.table(data))
     names = _names(data.columns)
     return pa.table({name: _array(data.iloc[:, number]) for number, name in enumerate(names)})
 
@@ -53,6 +53,19 @@ def table_of_events(events: Sequence[dict[Any, Any]]) -> pa.Table:
         arrays[name] = _array_of(values)
         _let_others_run()
     return pa.table(arrays, metadata=_AS_JSON)
+
+
+def _without_intervals(table: pa.Table) -> pa.Table:
+    """Write categories of pandas' own types as text: no stream of Arrow can be read again that has them."""
+    import pyarrow as pa
+
+    for number, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type) and isinstance(field.type.value_type, pa.BaseExtensionType):
+            array = table.column(number).combine_chunks()
+            texts = pa.array([str(value) for value in array.dictionary.to_pandas()], pa.string())
+            array = pa.DictionaryArray.from_arrays(array.indices, texts, ordered=field.type.ordered)
+            table = table.set_column(number, field.name, array)
+    return table
 
 
 def load() -> None:
@@ -178,6 +191,8 @@ def _array(column: pd.Series[Any]) -> pa.Array:
     """Return a column as Arrow has it; one of mixed types, or of a type that is pandas' own, goes as text."""
     import pyarrow as pa
 
+    if hasattr(column, "cat") and column.cat.categories.dtype.kind == "O":  # intervals of pd.cut, periods, mixed ones
+        column = column.cat.rename_categories([str(value) for value in column.cat.categories])
     with suppress(*_HAS_NO_TYPE):
         array = pa.array(column, from_pandas=True)
         if not isinstance(array.type, pa.BaseExtensionType):

@@ -5,7 +5,6 @@ What becomes of columns whose types differ is said in ``formats.merging``.
 
 import contextlib
 import errno
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,12 +12,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from collector.formats.categories import pandas_categories, restored, restored_by_pandas
 from collector.formats.merging import Merging
 from collector.formats.sources import JSON, marked
 from collector.workers.exchange import Complaint
 
-# Written by collector.store.parts: parquet itself remembers only categories of text.
-_CATEGORIES = b"collector.categories"
+# Written by collector.store.parts.
 _ORIGIN = b"collector.origin"
 _MARKED = b"collector.marked"
 _MAGIC = b"PAR1"
@@ -143,11 +142,7 @@ def _kept(table: pa.Table) -> pa.Table:
     metadata = table.schema.metadata or {}
     if _ORIGIN in metadata and _MARKED not in metadata:  # a part of before: most came as JSON, and all were cast
         table = marked(table, JSON).replace_schema_metadata(metadata)
-    for name in json.loads(metadata.get(_CATEGORIES, b"[]")):
-        number = table.column_names.index(name)
-        if not pa.types.is_dictionary(table.column(number).type):
-            encoded = table.column(number).dictionary_encode()
-            table = table.set_column(number, table.field(number).with_type(encoded.type), encoded)
+    table = restored_by_pandas(restored(table), pandas_categories(table.schema))
     return table.drop_columns([name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)])
 
 

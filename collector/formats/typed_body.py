@@ -137,6 +137,8 @@ def _read_parquet(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from collector.formats.categories import pandas_categories, restored_by_pandas  # nothing for the daemon
+
     plain = pq.ParquetFile(pa.BufferReader(body))
     _check_writer(plain.metadata.created_by or "")
     bounds.check_columns(plain.metadata.num_columns)
@@ -148,7 +150,8 @@ def _read_parquet(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     size = sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks)
     bounds.check_bytes(table.nbytes + size)
     schema = plain.schema_arrow
-    return table.cast(_without_views(schema)).cast(schema)  # a dictionary can't become views at once
+    plain = table.cast(_without_views(schema)).cast(schema)  # a dictionary can't become views at once
+    return restored_by_pandas(plain, pandas_categories(schema))
 
 
 def _check_writer(name: str) -> None:

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from collector.formats.frames import Format
 
 
-# Where a part or reference says which of its columns are categories; evaluation reads it by this name too.
-CATEGORIES = b"collector.categories"
 _ORIGIN = b"collector.origin"
 # Says that columns have their marks; parts of before have none, though most of them came as JSON.
 _MARKED = b"collector.marked"
@@ -178,15 +176,10 @@ def _write_sound(
 def _encode(table: pa.Table, file: IO[bytes], metadata: Mapping[bytes, str]) -> None:
     import pyarrow.parquet as pq
 
-    table = table.replace_schema_metadata({CATEGORIES: json.dumps(_categories(table)), _MARKED: "1", **metadata})
+    from collector.formats.categories import metadata_of  # what it needs is nothing for the daemon
+
+    table = table.replace_schema_metadata({**metadata_of(table), _MARKED: "1", **metadata})
     pq.write_table(table, file, compression="zstd", write_page_checksum=True)
-
-
-def _categories(table: pa.Table) -> list[str]:
-    """Name the columns of categories: parquet itself remembers only those of text."""
-    import pyarrow as pa
-
-    return [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
 
 
 def _is_fit(frame: Kept) -> bool:
