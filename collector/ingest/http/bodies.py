@@ -9,6 +9,7 @@ import trio
 import zstandard
 
 from collector.errors import BadBody, BodyTooLarge, BodyTooSlow
+from collector.formats.charsets import to_utf_8
 from collector.ingest.room import MAX_WRITE
 
 if TYPE_CHECKING:
@@ -45,8 +46,11 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
     timeout: float,  # noqa: ASYNC109  (it is of the config, and stands in the answer)
     place: Place,
     file: BodyFile | None = None,
+    charset: str = "",
 ) -> bytes:
-    """Read a whole body, decompressed, of at most ``limit`` bytes and within ``timeout`` seconds, into its place.
+    """Read a whole body of at most ``limit`` bytes and within ``timeout`` seconds into its place.
+
+    It is decompressed, and if it is text of a charset, made UTF-8.
 
     One that is here whole has been announced, and isn't encoded. One of more than ``MAX_WRITE`` goes into the file, if
     there is one: all but its last piece, which is returned.
@@ -55,8 +59,10 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
     """
     if isinstance(chunks, bytes):
         place.grow_to(len(chunks))
-        return chunks
+        return to_utf_8(charset)(chunks, True) if charset else chunks
     decompressor = _decompressor(encoding)
+    if charset:
+        decompressor = _Recoded(decompressor, charset)
     gathered: list[bytes] = []
     size = held = 0
     try:
@@ -110,6 +116,23 @@ def _decompressor(encoding: str) -> _Decompressor | None:
     if name == "zstd":
         return _Zstd()
     raise BadBody(f"the Content-Encoding '{encoding}' isn't known here; known are gzip and zstd")
+
+
+class _Recoded:
+    """Text of another charset, made UTF-8 once it is decompressed."""
+
+    def __init__(self, decompressor: _Decompressor | None, charset: str) -> None:
+        self._decompressor = decompressor
+        self._recode = to_utf_8(charset)
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        for piece in (chunk,) if self._decompressor is None else self._decompressor.feed(chunk):
+            yield self._recode(piece, False)
+
+    def close(self) -> None:
+        if self._decompressor is not None:
+            self._decompressor.close()
+        self._recode(b"", True)
 
 
 class _Gzip:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.errors import BadBody
+from collector.formats.charsets import charset_of, to_utf_8
 from collector.formats.frames import TYPED_FORMATS, format_of
 from collector.ingest.http.bodies import announced_length, read_body
 from collector.ingest.http.problems import json_answer
@@ -17,7 +18,7 @@ from collector.ingest.room import MAX_HELD, MAX_WRITE, Bodies, max_bytes
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
 
-    from collector.formats.frames import Frame
+    from collector.formats.frames import Format, Frame
     from collector.ingest.http.head import Head
     from collector.ingest.http.problems import Answer
     from collector.ingest.intake import Intake, Pending
@@ -65,6 +66,8 @@ class Receiving:
         limits, format_ = self.intake.limits, format_of(head.content_type)
         self._bodies.check(limits, announced_length(head.content_length, max_bytes(limits, format_)))
         refuse_empty(body)
+        if charset := _charset_of(head, format_):
+            body = to_utf_8(charset)(body, True)
         return self.intake.order(collector_id, self.intake.check(format_, body), head.idempotency_key)
 
     @staticmethod
@@ -96,7 +99,8 @@ class Receiving:
             self._bodies.admit(limits, announced) as place,
             self._spool.open(format_, is_digested=bool(head.idempotency_key)) as file,
         ):
-            body = await read_body(chunks, head.content_encoding, limit, timeout, place, file)
+            charset = _charset_of(head, format_)
+            body = await read_body(chunks, head.content_encoding, limit, timeout, place, file, charset)
             if file.is_begun or len(body) > MAX_HELD:
                 yield await self._spool.check(file, body, format_, self.intake.bounds(format_))
                 return
@@ -107,6 +111,13 @@ class Receiving:
                 yield self.intake.check(format_, body)
             else:
                 yield await trio.to_thread.run_sync(self.intake.check, format_, body, limiter=self._threads)
+
+
+def _charset_of(head: Head, format_: Format) -> str:
+    """Return the charset of a body of text that isn't UTF-8; "" for all others."""
+    if "charset" not in head.content_type.lower() or format_ in TYPED_FORMATS:
+        return ""
+    return charset_of(head.content_type)
 
 
 def is_small(head: Head, size: int) -> bool:

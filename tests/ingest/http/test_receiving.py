@@ -328,3 +328,42 @@ async def test_a_collector_deleted_while_a_body_arrives_takes_nothing(service, p
 
     answer = await service.http.post(path, content=slow())
     assert (answer.status_code, service.rows()) == (404, 0)
+
+
+LATIN = "name,n\ncaf\xe9,1\n".encode("latin-1")
+
+
+@pytest.mark.parametrize("size", [0, 100_000, 2_000_000], ids=["small", "large", "in a file"])
+@pytest.mark.parametrize(
+    ("content_type", "write"),
+    [
+        ("text/csv; charset=ISO-8859-1", lambda text: text.encode("latin-1")),
+        ('text/csv; charset="utf-16"', lambda text: text.encode("utf-16")),
+        ("text/csv; charset=windows-1252", lambda text: text.encode("cp1252")),
+        ("text/csv;charset=UTF-8", str.encode),
+    ],
+)
+async def test_the_charset_of_the_content_type_is_understood(open_service, content_type, write, size):
+    body = write("name,n\n" + "caf\xe9,1\n" * (1 + size // 8))
+    async with open_service() as service:
+        assert (await service.post("/main/data", body, content_type=content_type)).status_code == 201
+        packed = {"content_type": content_type, "content_encoding": "gzip"}
+        assert (await service.post("/main/data", gzip.compress(body), **packed)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "told"),
+    [
+        ("text/csv", LATIN, "0xE9 isn't UTF-8 (byte 10); send UTF-8, or name the charset"),
+        ("text/csv; charset=ascii", LATIN, "0xE9 isn't UTF-8 (byte 10)"),
+        ("text/csv; charset=shift_jis", LATIN + b"\x81", "the body isn't shift_jis, as its Content-Type says (byte"),
+        ("text/csv; charset=klingon", LATIN, "the charset 'klingon' isn't known here"),
+        ("text/csv; charset=base64", LATIN, "the charset 'base64' isn't known here"),
+        ("text/csv; charset=idna", LATIN, "the charset 'idna' isn't taken"),
+        ("application/json", b'{"name": "caf\xe9"}', "0xE9 isn't UTF-8 (byte 13)"),
+    ],
+)
+async def test_text_that_is_not_of_its_charset_is_refused_with_the_byte(open_service, content_type, body, told):
+    async with open_service() as service:
+        answer = await service.post("/main/data", body, content_type=content_type)
+        assert (answer.status_code, told in answer.json()["detail"]) == (400, True), answer.text
