@@ -69,6 +69,11 @@ class Casts:
         notes = [f"Column {name!r} {note}." for name, note in said if note]
         return pa.Table.from_arrays(columns, names=table.column_names), notes
 
+    @property
+    def read(self) -> list[str]:
+        """Name the columns that came in several kinds, it may be, and are all of one now."""
+        return [name for name, column in self._columns.items() if column.is_read]
+
     def _column(self, one: pa.Field, marks: Marks) -> _Column | _Lists:
         if marks >= LIST and one.name in self._keep_lists:
             return _Lists()
@@ -149,6 +154,11 @@ class _Lists:
         """Say nothing: it is as it came."""
         return ""
 
+    @property
+    def is_read(self) -> bool:
+        """Whether its values were read as another kind."""
+        return False
+
 
 class _Column:
     """How one column is cast, and what is said of it."""
@@ -209,6 +219,11 @@ class _Column:
             return f"{was}, and {self._of_values(self._marks)} was taken as missing"
         is_plain = self._source == "csv" or kinds == {"integer", "float"}  # CSV has no types, and JSON one of numbers
         return "" if is_plain else f"{was} ({self._values})"
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its values were read as another kind, or are CSV's, which is text to begin with."""
+        return self._source == "csv" or self._reading() is not None
 
     # Looking
 

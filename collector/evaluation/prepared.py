@@ -71,7 +71,8 @@ def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
     table, cast_notes = casts.cast(table.drop_columns(list(merging.failed)))
     current, said = to_frame(table, keep_lists=named)
     sides = _sides(current, known, merging, "the batch" if sample is None else "the sample")
-    notes = [*merging.notes, *said, *cast_notes, *sides]
+    told = tuple(f"Column {name!r} came as " for name in casts.read)  # it isn't text any more, or never was said to be
+    notes = [*(note for note in merging.notes if not note.startswith(told)), *said, *cast_notes, *sides]
     frames = Frames(_with_failed(current, merging), known, notes, rows, sample)
     return _keyed(frames, reference, cache=cache, named=named)
 

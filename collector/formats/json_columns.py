@@ -3,6 +3,17 @@
 msgspec checks that it is JSON and says where each column is; what else is to be known of columns of plain values is in
 the places of their colons, commas and quotes. That is looked at column by column, as a column stays in the processor's
 cache and a body doesn't. Whatever leaves a doubt gives None, and is parsed whole.
+
+How keys are compared, of ``{"age": {"0": 41, "10": 37}, "plan": {"0": "a:b", "10": "c"}}``. In the column "age" each
+colon stands behind a key, so its colons are where keys end. The eight bytes before each, of which as many count as the
+key has with its quotes, are a number; the longest key says how many such numbers each key has::
+
+    "0":   ....."0"     the last three bytes count   0x22_30_22_00_00_00_00_00
+    "10":  ...."10"     the last four                0x22_30_31_22_00_00_00_00
+
+"plan" has one colon more, in a text. Without those that no quote stands before, it has as many as there are keys; the
+numbers before them are compared with those of "age" all at once. Any other key, one more or less, or another order
+makes another number somewhere.
 """
 
 from __future__ import annotations
@@ -131,7 +142,7 @@ def _count_values(body: bytes, column: Text, start: int, end: int) -> int | None
 
 
 def _count_keyed(body: bytes, text: Text, spans: list[tuple[int, int]]) -> int | None:
-    """Count the values of objects, if all have the same keys."""
+    """Count the values of objects, if all have the same keys; see above for how those are compared."""
     words = np.ndarray((len(body) - _WORD + 1,), "<u8", body, strides=(1,))
     keys = _first_keys(body, text, words, *spans[0])
     if keys is None or not all(keys.are_of(text[start:end], words, start) for start, end in spans[1:]):

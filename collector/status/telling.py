@@ -5,6 +5,7 @@ Those are the collector's log in the journal, the service's own log, the counts,
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,12 +16,15 @@ from collector.status.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from collector.status.counts import CollectorCounts
     from collector.store.journal import Journal
     from collector.store.records import Batch
     from collector.waiting.clocks import Clocks
     from collector.workers.exchange import Outcome
+
+_VALUES = re.compile(r"\d+ of \d+ values|\(\d+ values?: ")
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Telling:
         self._journal = journal
         self._clocks = clocks
         self._kept_entries = kept_entries
-        self._notes: Sequence[str] = ()
+        self._notes: AbstractSet[str] = frozenset()
 
     def note(self, **changes: Any) -> None:
         """Change what the status says."""
@@ -168,9 +172,10 @@ class Telling:
                 log.info("batch sealed", rows=batch.rows)
             case Evaluated(batch, outcome):
                 log.info("report computed", rows=batch.rows, **_summary(outcome))
-                if outcome["notes"] != self._notes:  # what is so with every batch is said once
-                    self._notes = outcome["notes"]
-                    for note in self._notes:
+                notes = {_gist(note): note for note in outcome["notes"]}
+                if notes.keys() != self._notes:  # what is so with every batch is said once
+                    self._notes = notes.keys()
+                    for note in notes.values():
                         log.warning(note)
             case EvaluationFailed(batch, error, _, is_final):
                 log.error("report failed", rows=batch.rows, error=error, is_kept_under_failed=is_final)
@@ -210,6 +215,11 @@ class Telling:
             case Delivered():
                 state = self.status.state
                 self.note(last_error="", state="waiting" if state == "undelivered" else state)
+
+
+def _gist(note: str) -> str:
+    """Return what a note says but for how many values it is of, and which: those differ from batch to batch."""
+    return _VALUES.split(note, maxsplit=1)[0]
 
 
 def _summary(outcome: Mapping[str, Any]) -> dict[str, Any]:

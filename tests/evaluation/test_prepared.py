@@ -165,3 +165,17 @@ def test_a_column_whose_types_can_not_be_merged_is_missing_and_the_reason_is_kno
     assert (list(ready.current), ready.notes) == (["a"], ["Column 'b' failed."])
     told = reason_of(KeyError("b"), ["b"], {"batch": ready.current})
     assert told == "the batch has no column 'b': not all can be taken as text"
+
+
+def test_a_column_that_came_in_two_kinds_and_is_read_as_one_is_not_said_to_be_text(tmp_path):
+    body = ("json", b'[{"n": 1}, {"n": "N/A"}, {"n": 3}]')
+    pq.write_table(decode_frames([body, ("csv", b"m\n1\n"), ("json", b'[{"m": 2}]')]), tmp_path / "part.parquet")
+    pd.DataFrame({"n": [1], "m": [1]}).to_parquet(tmp_path / "reference.parquet")
+    ready = frames.prepare(
+        [str(tmp_path / "part.parquet")], str(tmp_path / "reference.parquet"), cache=False, config=[]
+    )
+    [note] = ready.notes
+    assert "and 1 of 3 values ('N/A') was taken as missing" in note
+    ready = frames.prepare([str(tmp_path / "part.parquet")], None, cache=False, config=[])
+    assert ready.notes[0] == "Column 'n' came as numbers and text: taken as text."
+    assert len(ready.notes) == 2

@@ -138,3 +138,15 @@ async def test_what_the_journal_cannot_take_is_told_to_nobody():
     with capture_logs() as lines, pytest.raises(OSError, match="full"):
         await telling.tell(Delivered(BATCH, "workspace"))
     assert (lines, telling.status.last_error, telling.counts.delivered_rows) == ([], "", 0)
+
+
+async def test_a_note_that_differs_by_its_values_alone_is_logged_once():
+    notes = [
+        ["Column 'a' came as text and was cast to integers, and 1 of 3 values ('N/A') was taken as missing."],
+        ["Column 'a' came as text and was cast to integers, and 2 of 9 values ('-', '?') was taken as missing."],
+        ["Column 'a' came as text and was cast to times, as in the reference (3 values: 'x')."],
+    ]
+    events = [Evaluated(BATCH, outcome_of([1]) | {"notes": some}, 0.1) for some in notes]
+    entries, lines, _ = await told(*events)
+    assert [entry["notes"] for entry in entries] == notes
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == [notes[0][0], notes[2][0]]

@@ -11,7 +11,7 @@ import trio
 from collector.errors import BadBody
 from collector.formats.charsets import charset_of, to_utf_8
 from collector.formats.frames import TYPED_FORMATS, format_of
-from collector.ingest.http.bodies import announced_length, read_body
+from collector.ingest.http.bodies import announced_length, read_body, too_large
 from collector.ingest.http.problems import json_answer
 from collector.ingest.room import MAX_HELD, MAX_WRITE, Bodies, max_bytes
 
@@ -64,10 +64,13 @@ class Receiving:
         """
         self._admit(collector_id, head)
         limits, format_ = self.intake.limits, format_of(head.content_type)
-        self._bodies.check(limits, announced_length(head.content_length, max_bytes(limits, format_)))
-        refuse_empty(body)
+        limit = max_bytes(limits, format_)
+        self._bodies.check(limits, announced_length(head.content_length, limit))
         if charset := _charset_of(head, format_):
             body = to_utf_8(charset)(body, True)
+        if len(body) > limit:
+            raise too_large(limit)
+        refuse_empty(body)
         return self.intake.order(collector_id, self.intake.check(format_, body), head.idempotency_key)
 
     @staticmethod
