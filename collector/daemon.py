@@ -85,27 +85,30 @@ async def serve(
     Raises DataDirError if the data directory can't be used, CollectorError if the address can't, ConfigError if the
     files for TLS can't.
     """
-    orders = _Orders(draining := Draining())
-    async with _beside(_obey_signals, orders):
-        with orders.everything:
-            await _serve(options, file, orders, draining, task_status)
-
-
-async def _serve(
-    options: Options, file: ConfigFile, orders: _Orders, draining: Draining, task_status: trio.TaskStatus[str]
-) -> None:
     tls = _tls(options)
-    config, base = file.config, file.path.absolute().parent
-    with (
-        _bind(options.host, options.port) as listener,
-        open_data_dir(base / config.data_dir) as data_dir,
-    ):
+    orders = _Orders()
+    with _bind(options.host, options.port) as listener:
+        async with _beside(_obey_signals, orders):
+            with orders.everything:
+                await _serve(options, file, listener, tls, orders, task_status)
+
+
+async def _serve(  # noqa: PLR0913  (what serve has made of its arguments)
+    options: Options,
+    file: ConfigFile,
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+    orders: _Orders,
+    task_status: trio.TaskStatus[str],
+) -> None:
+    config, base, draining = file.config, file.path.absolute().parent, orders.draining
+    with open_data_dir(base / config.data_dir) as data_dir:
         counts, url = Counts(), _url(listener, "http" if tls is None else "https")
         door = Door(counts, config.limits.max_connections)
         async with (
             _beside(_answer, listener, tls, door, draining),
             open_journal(data_dir, config.durability) as journal,
-            open_workers(config.evaluation_workers, config.evaluation_max_bytes) as workers,
+            open_workers(config.evaluation_workers, config.evaluation_max_bytes, config.worker_environment) as workers,
             open_workspaces(workers, base) as workspaces,
             trio.open_nursery() as nursery,
         ):
@@ -128,7 +131,7 @@ async def _serve(
             orders.accept(partial(nursery.start_soon, _reload, supervisor))
             # Events are accepted from here on; what answers all else takes a third of the start to import.
             app = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.app")
-            admin, probes = Admin(supervisor, journal, receiving), Probes(supervisor, journal)
+            admin, probes = Admin(supervisor, journal, receiving), Probes(supervisor, journal, guard.exposure)
             scrape = Metrics(supervisor, tools).scrape
             door.open(app.make_app(app.Handlers(receiving, admin, probes, guard, draining, counts, scrape)))
             nursery.start_soon(_warm_up, workers)
@@ -138,6 +141,8 @@ async def _serve(
                 nursery.start_soon(show_live, options.terminal, supervisor.service_status, url)
             if not draining.has_begun:
                 _tell_ready(url, file, data_dir)
+                if guard.exposure:
+                    _log.warning(guard.exposure)
             task_status.started(url)
             await door.wait_closed()
             _log.info("stopped: what was accepted is kept")
@@ -195,9 +200,9 @@ class _Orders:
     Before events are accepted nothing is in flight, and the file is about to be looked at.
     """
 
-    def __init__(self, draining: Draining) -> None:
+    def __init__(self) -> None:
         self.everything = trio.CancelScope()
-        self._draining = draining
+        self.draining = Draining()
         self._reload: Callable[[], None] | None = None
 
     def accept(self, reload: Callable[[], None]) -> None:
@@ -206,10 +211,10 @@ class _Orders:
 
     def stop(self, number: signal.Signals) -> None:
         """End the service; at once if that was asked before."""
-        if self._draining.has_begun or self._reload is None:
+        if self.draining.has_begun or self._reload is None:
             self.everything.cancel()
         _log.info("stopping: answering what is in flight", signal=number.name)
-        self._draining.begin()
+        self.draining.begin()
         notify_stopping()
 
     def reload(self) -> None:

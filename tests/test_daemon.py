@@ -13,6 +13,7 @@ import httpx
 import pytest
 import trio
 import trustme
+from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
 from collector import daemon
@@ -61,7 +62,7 @@ def workers(monkeypatch):
     workers = IdleWorkers()
 
     @asynccontextmanager
-    async def open_fakes(_count, _max_bytes):
+    async def open_fakes(_count, _max_bytes, _shown):
         yield workers
 
     monkeypatch.setattr(daemon, "open_workers", open_fakes)
@@ -264,3 +265,14 @@ def test_an_ipv6_address_stands_in_brackets():
             return ("::1", 8001, 0, 0)
 
     assert daemon._url(FakeSocket(), "http") == "http://[::1]:8001"  # noqa: SLF001
+
+
+async def test_it_says_in_words_that_it_listens_to_all_and_has_no_secret(workers, tmp_path):
+    with trio.fail_after(30), capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(serve, Options("0.0.0.0", 0, None), config_file(tmp_path))
+            async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+                told = (await client.get("/readyz?verbose")).text
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert "[!]access: other machines can reach the service, and it has no secret" in told
+    assert any("it has no secret" in entry["event"] and entry["log_level"] == "warning" for entry in logs)

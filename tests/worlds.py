@@ -45,7 +45,7 @@ class FakeWorkers:
         self.failures = []  # raised by the next evaluations, one each
         self.part_failures = []
         self.seconds = 0.0
-        self.starting_time = 0.0
+        self.starting_time = self.posted_starting_time = 0.0
         self.generation = "modern"
         self.outcome = {}
         self.evaluated = []
@@ -143,7 +143,7 @@ class FakeWorkspace:
         self.tries = []  # (time, batch id, is_doubtful)
         self.taken = []  # (batch id, numbers of its rows)
         self.hold = None
-        self.starting_time = 0.0
+        self.starting_time = self.posted_starting_time = 0.0
         self._answered = trio.Event()
 
     def open_workspace(self, config):  # noqa: ARG002  (as in Workspaces)

@@ -25,7 +25,10 @@ def check_config(config: CollectorServiceConfig, base: Path) -> list[Problem]:
 
 
 async def _check(config: CollectorServiceConfig, base: Path) -> list[Problem]:
-    async with open_workers(1, config.evaluation_max_bytes) as workers, open_workspaces(workers, base) as workspaces:
+    async with (
+        open_workers(1, config.evaluation_max_bytes, config.worker_environment) as workers,
+        open_workspaces(workers, base) as workspaces,
+    ):
         checks = Checks(workers, workspaces, base, base / config.data_dir)
         return [
             problem.under("collectors", collector_id)

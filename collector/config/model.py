@@ -13,17 +13,17 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 
 from collector.config.callers import Host, Origin
 from collector.config.limits import Idempotency, Limits, Retention, Storage
+from collector.config.masking import MASK, masked
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.triggers import Trigger
 from collector.config.value import Value, at_fields
-from collector.config.workspace import MASK, InWorkspace
+from collector.config.workspace import InWorkspace
 from collector.errors import Problem
 
 if TYPE_CHECKING:
     from os import PathLike
 
 CONFIG_PATH = "collector_config.json"
-_KEYS = frozenset({"api_key", "api_secret", "password", "token"})
 _OUTSIDE = (
     "{} lies outside {}, and a client named it, so it isn't touched; put it in there, or have the operator write it "
     'into the config file, with "is_posted": false'
@@ -34,6 +34,8 @@ RESERVED_IDS = frozenset({"livez", "readyz", "metrics", "schema", "status", "-"}
 MAX_ID_LENGTH = 128
 # Of a path, as Linux has it, and plenty for all else that is named.
 MAX_LENGTH = 4096
+# Of a collector, five times what any report of Evidently's has; each level takes two of Python's thousand frames.
+MAX_DEPTH = 100
 
 _SEGMENT = re.compile(r"(?!\.\.?$)[\w.~-]*")
 
@@ -136,6 +138,13 @@ class CollectorConfig(InWorkspace, Value):
         "write false to allow others.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_some_depth(cls, data: object) -> object:
+        if _is_deeper(data, MAX_DEPTH):
+            raise ValueError(f"is nested more than {MAX_DEPTH} deep")
+        return data
+
     @model_validator(mode="after")
     def _one_project(self) -> Self:
         if self.project_id is None and self.project_name is None:
@@ -205,34 +214,22 @@ class CollectorConfig(InWorkspace, Value):
         return problems
 
     def masked(self) -> dict[str, Any]:
-        """Give what may be shown to clients: all but secrets, and what is the operator's alone."""
+        """Return what may be shown to clients: all but secrets, and what is the operator's alone."""
         shown = self.model_dump()
         shown.pop("is_posted", None)
         shown["api_secret"] = None if self.api_secret is None else MASK
-        shown["report_config"] = _without_keys(shown["report_config"])
+        shown["report_config"] = masked(shown["report_config"])
         return shown | {"api_url": self.shown_url}
 
-    def unmasked(self, known: CollectorConfig) -> Self:
-        """Give what a client means that posts a masked config back: what it was shown masked, as it is known."""
-        shown = known.masked()
-        updates = {
-            name: getattr(known, name)
-            for name in ("report_config", "api_url")
-            if self.model_dump()[name] == shown[name] != known.model_dump()[name]
-        }
-        return self.model_copy(update=updates)
+
+def _is_deeper(value: object, depth: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(depth == 0 or _is_deeper(one, depth - 1) for one in inner)
 
 
 def _is_inside(path: Path, directory: Path) -> bool:
     # Not Path.resolve, which raises for links that lead to themselves.
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
-
-
-def _without_keys(value: Any) -> Any:
-    """Mask the keys of LLM providers, which Evidently has in a report's options."""
-    if isinstance(value, dict):
-        return {name: MASK if name in _KEYS and inner else _without_keys(inner) for name, inner in value.items()}
-    return [_without_keys(inner) for inner in value] if isinstance(value, list) else value
 
 
 # To editors it says where this schema is; to us it means nothing.
@@ -254,6 +251,7 @@ class CollectorServiceConfig(Value):
             "evaluation_timeout",
             "evaluation_workers",
             "evaluation_max_bytes",
+            "worker_environment",
             "delivery_timeout",
             "limits",
             "idempotency",
@@ -291,6 +289,11 @@ class CollectorServiceConfig(Value):
     evaluation_workers: int = Field(default=2, ge=1, le=64, description="Worker processes that compute reports.")
     evaluation_max_bytes: int = Field(
         default=4_000_000_000, gt=0, description="Memory that a worker process may take for a report."
+    )
+    worker_environment: tuple[str, ...] = Field(
+        default=(),
+        max_length=MAX_ITEMS,
+        description="Names with KEY, TOKEN, SECRET, PASSWORD or CREDENTIAL that reports posted by clients get too.",
     )
     delivery_timeout: float = Field(
         default=300, gt=0, description="Seconds after which a try to deliver a snapshot is given up."

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from collector.config.masking import MASK
 from collector.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CLOUD_URL = "https://app.evidently.cloud"
-MASK = "********"
 
 _HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/|$)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")

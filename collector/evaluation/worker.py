@@ -23,7 +23,7 @@ from collector.evaluation.result import Evaluated
 from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError, Uncomputed
-from collector.generation import Generation
+from collector.generation import Generation, generation_of
 from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome
 
 _MAX_ERRORS = 50  # of a report with thousands of columns
@@ -92,12 +92,13 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     """Compute, and give the files that are to be written, by their paths; the snapshot last."""
     config = [job["report_config"], job["data_definition"], job["column_mapping"]]
     sample = None if job["sample"] is None else Sample.of(job["sample"]["rows"], job["batch_id"])
+    cast = job.get("cast", "untyped")
     frames = prepare(
-        job["parts"], job["reference"], cache=job["cache_reference"], config=config, sample=sample, cast=job["cast"]
+        job["parts"], job["reference"], cache=job["cache_reference"], config=config, sample=sample, cast=cast
     )
-    additional = {name: to_frame(read_table(path))[0] for name, path in job["additional_data"].items()}
+    additional = {name: to_frame(read_table(path))[0] for name, path in job.get("additional_data", {}).items()}
     frames = replace(frames, additional=additional)
-    generation = job["generation"]
+    generation = generation_of(job["report_config"])
     with reusing(frames.notes) if job["reuse_drift"] else nullcontext():
         done = (_run_legacy if generation == "legacy" else _run_modern)(frames, job)
     uploads = datasets.encode(done.uploads, job["snapshot_path"]) if job["save_datasets"] else []

@@ -108,7 +108,9 @@ class Evaluating:
             async with workers.slow_reports if self._took_too_long else workers.reports:
                 started = clock()
                 job = await self._job(batch)
-                with trio.fail_after(self._work.service.evaluation_timeout + workers.starting_time):
+                is_posted = self._work.config.is_posted
+                starting_time = workers.posted_starting_time if is_posted else workers.starting_time
+                with trio.fail_after(self._work.service.evaluation_timeout + starting_time):
                     outcome = await workers.evaluate(job)
                     reach("snapshot written")
         except FilesDamaged as error:
@@ -129,7 +131,6 @@ class Evaluating:
         return {
             "collector": config.id,
             "batch_id": batch.id,
-            "generation": config.report_config.generation,
             "report_config": config.report_config.model_dump(),
             "data_definition": config.data_definition,
             "column_mapping": config.column_mapping,
@@ -144,6 +145,7 @@ class Evaluating:
             "sealed": iso(batch.sealed),
             "snapshot_path": str(data_dir.snapshot(batch.id)),
             "save_datasets": config.save_datasets and config.takes_datasets,
+            "is_posted": config.is_posted,
         }
 
     # What came of it

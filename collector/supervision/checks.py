@@ -35,17 +35,19 @@ class Checks:
     ) -> list[Problem]:
         """Return all that is wrong with a collector's report, workspace and reference, beside the ``others``.
 
-        What is as in ``known``, a config that is at work already, isn't checked again. From a client, the reference
-        isn't read: clients send it afterwards, and the original's name an absolute path, which the status tells of.
+        What is as in ``known``, a config that is at work already, isn't checked again, but for a client, which waits
+        for the answer. From a client, the reference isn't read: clients send it afterwards, and the original's name an
+        absolute path, which the status tells of; unless it is the operator's, which is in use.
         """
         problems = config.outside(self.base, self.data_dir)
-        if is_from_client and Path(config.reference_path or "").is_absolute():
+        is_in_use = known is not None and not known.is_posted and known.reference_path == config.reference_path
+        if is_from_client and not is_in_use and Path(config.reference_path or "").is_absolute():
             problems = [problem for problem in problems if problem.path != ("reference_path",)]
         if problem := config.workspace_problem():
             problems.append(Problem(("api_url",), problem))
-        elif known is None or _snapshots(config) != _snapshots(known):
+        elif is_from_client or known is None or _snapshots(config) != _snapshots(known):
             problems += await self.workspaces.open_workspace(config).problems(others)
-        if known is None or _report(config) != _report(known):
+        if is_from_client or known is None or _report(config) != _report(known):
             problems += await self.workers.check(config)
         tables = config.tables(self.base)
         if is_from_client:

@@ -100,7 +100,8 @@ class Supervisor:
 
     async def check(self, config: CollectorConfig) -> None:
         """Check the config that a client wants for a collector; raise ConfigError with all that is wrong."""
-        if problems := await self._checks.find_problems(config, self.config.collectors.values(), is_from_client=True):
+        others, known = self.config.collectors.values(), self.config.collectors.get(config.id)
+        if problems := await self._checks.find_problems(config, others, known=known, is_from_client=True):
             raise ConfigError(problems)
 
     async def reload(self) -> Changes:

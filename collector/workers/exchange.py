@@ -25,18 +25,18 @@ class Job(TypedDict):
 
     ``parts`` and ``reference`` are paths of parquet files, ``opened`` and ``sealed`` ISO 8601 times in UTC (the window
     in which the batch's rows came), ``snapshot_path`` is where the body to deliver goes. ``additional_data`` has the
-    paths of further parquet files, by the names that metrics ask for them.
+    paths of further parquet files, by the names that metrics ask for them. ``is_posted``: a client has posted the
+    report, which is computed without the secrets of our environment.
     """
 
     collector: str
     batch_id: str
-    generation: Generation
     report_config: Json
     data_definition: Json | None
     column_mapping: Json | None
     parts: list[str]
     reference: str | None
-    additional_data: dict[str, str]
+    additional_data: NotRequired[dict[str, str]]
     cache_reference: bool
     sample: Json | None
     cast: Cast
@@ -45,6 +45,7 @@ class Job(TypedDict):
     sealed: str
     snapshot_path: str
     save_datasets: bool
+    is_posted: NotRequired[bool]
 
 
 class DatasetFile(TypedDict):

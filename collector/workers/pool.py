@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sqlite3
 from collections import Counter, defaultdict
@@ -21,10 +22,11 @@ from collector.disk.refusals import refusal
 from collector.errors import BadBody, EvaluationError, FilesDamaged, Problem, WorkerDied
 from collector.store.parts import UNWRITABLE
 from collector.store.records import Part
+from collector.workers.environment import names_of_secrets, names_of_service
 from collector.workers.process import call, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Collection, Iterator
 
     from collector.config import CollectorConfig
     from collector.formats.bounds import Bounds, Counted
@@ -66,11 +68,13 @@ class Workers:
     def __init__(
         self,
         heavy: trio_parallel.WorkerContext,
+        posted: trio_parallel.WorkerContext,
         light: trio_parallel.WorkerContext,
         prompt: trio_parallel.WorkerContext,
         count: int,
     ) -> None:
         self._heavy = heavy
+        self._posted = posted  # computes the reports that clients have posted
         self._light = light
         self._prompt = prompt
         self.reports = trio.CapacityLimiter(count)
@@ -87,7 +91,12 @@ class Workers:
     @property
     def starting_time(self) -> float:
         """Seconds that a call may take longer than it would, as it needs a new process."""
-        return 0.0 if self._heavy.statistics().idle_workers else START_TIMEOUT
+        return _starting_time(self._heavy)
+
+    @property
+    def posted_starting_time(self) -> float:
+        """The same of a report that a client has posted."""
+        return _starting_time(self._posted)
 
     async def warm_up(self) -> None:
         """Have one process of each kind import what it needs, which takes Evidently 6 to 13 s."""
@@ -115,9 +124,10 @@ class Workers:
 
         Raises FilesDamaged if parts or the reference can't be read, StorageError if the snapshot can't be written.
         """
+        context = self._posted if job.get("is_posted") else self._heavy
         try:
             result: Outcome | Failure | Damage = await self._run(
-                self._heavy, self._unlimited, _EVALUATION + "evaluate", job
+                context, self._unlimited, _EVALUATION + "evaluate", job
             )
         except OSError as error:
             raise refusal(error, Path(job["snapshot_path"]).parent) from error
@@ -234,18 +244,21 @@ class Workers:
 
 
 @asynccontextmanager
-async def open_workers(count: int, max_bytes: int) -> AsyncIterator[Workers]:
+async def open_workers(count: int, max_bytes: int, shown: Collection[str] = ()) -> AsyncIterator[Workers]:
     """Open workers, at most ``count`` for reports; their processes start at the first call and end with the block.
 
-    A process that takes more than ``max_bytes`` of memory gets a MemoryError.
+    A process that takes more than ``max_bytes`` of memory gets a MemoryError. Reports that clients have posted get of
+    the environment's secrets those that are ``shown``; where there are no others, they need no processes of their own.
     """
     await trio.to_thread.run_sync(_start_tracker)
+    own, secret = names_of_service(os.environ), names_of_secrets(os.environ, shown)
     async with (
-        _open_processes(max_bytes, NICENESS) as heavy,
-        _open_processes(max_bytes, NICENESS) as light,
-        _open_processes(max_bytes, 0) as prompt,
+        _open_processes(max_bytes, NICENESS, own) as heavy,
+        _open_processes(max_bytes, NICENESS, own | secret) as posted,
+        _open_processes(max_bytes, NICENESS, own | secret) as light,
+        _open_processes(max_bytes, 0, own | secret) as prompt,
     ):
-        yield Workers(heavy, light, prompt, count)
+        yield Workers(heavy, posted if secret - own else heavy, light, prompt, count)
 
 
 def _start_tracker() -> None:
@@ -259,11 +272,13 @@ def _start_tracker() -> None:
 
 
 @asynccontextmanager
-async def _open_processes(max_bytes: int, niceness: int) -> AsyncIterator[trio_parallel.WorkerContext]:
+async def _open_processes(
+    max_bytes: int, niceness: int, hidden: frozenset[str]
+) -> AsyncIterator[trio_parallel.WorkerContext]:
     raised: BaseException | None = None
     try:
         async with trio_parallel.open_worker_context(
-            idle_timeout=math.inf, init=partial(prepare, max_bytes, niceness), grace_period=_GRACE_PERIOD
+            idle_timeout=math.inf, init=partial(prepare, max_bytes, niceness, hidden), grace_period=_GRACE_PERIOD
         ) as context:
             try:
                 yield context
@@ -285,6 +300,10 @@ def _refusals(target: Path) -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as error:
         raise refusal(error, target.parent) from error
+
+
+def _starting_time(context: trio_parallel.WorkerContext) -> float:
+    return 0.0 if context.statistics().idle_workers else START_TIMEOUT
 
 
 def _problems(complaints: list[Complaint]) -> list[Problem]:

@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -19,8 +20,13 @@ from typing import Any
 from collector.errors import EvaluationError
 
 
-def prepare(max_bytes: int, niceness: int = 0) -> None:
-    """Make a new worker process quiet (no telemetry unless the user has decided about it, no warnings) and bounded."""
+def prepare(max_bytes: int, niceness: int = 0, hidden: Iterable[str] = ()) -> None:
+    """Make a new worker process quiet (no telemetry unless the user has decided about it, no warnings) and bounded.
+
+    What is ``hidden`` of the environment is taken out of it.
+    """
+    for name in hidden:
+        os.environ.pop(name, None)
     os.nice(niceness)
     _write_nowhere()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # sent to all of a group, it has the daemon reload

@@ -40,7 +40,7 @@ def found(monkeypatch):
     found = {}
 
     @asynccontextmanager
-    async def open_fakes(count, _max_bytes):
+    async def open_fakes(count, _max_bytes, _shown):
         assert count == 1
         yield FakeWorkers(found)
 

@@ -23,8 +23,6 @@ with warnings.catch_warnings():  # Evidently and what it imports warn on import,
 
 from sklearn.datasets import load_iris
 
-from collector.generation import generation_of
-
 LEGACY_DRIFT = {
     "metrics": [
         {"type": "evidently:metric:DatasetDriftMetric", "options": {"color": None, "render": None}, "drift_share": 0.5},
@@ -56,7 +54,6 @@ def make_job(tmp_path):
         return {
             "collector": "main",
             "batch_id": "018f0000-0000-7000-8000-000000000001",
-            "generation": generation_of(report_config),
             "report_config": report_config,
             "data_definition": None,
             "column_mapping": None,

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from fakes import REFERENCE
 
-from collector.config.workspace import MASK
+from collector.config.masking import MASK
 from collector.errors import Problem
 
 RECORDINGS = Path(__file__).parent.parent / "compat" / "http"

@@ -136,6 +136,16 @@ async def test_an_absolute_reference_that_a_client_names_is_taken_as_the_origina
         nursery.cancel_scope.cancel()
 
 
+async def test_another_report_from_a_client_does_not_take_the_operators_reference_out_of_use(world):
+    """It lies where only the operator may have it; the change would leave the collector misconfigured."""
+    async with world() as w, trio.open_nursery() as nursery:
+        known = collector("a", rows_trigger(1), reference_path="/srv/reference.parquet")
+        supervisor = await start(nursery, w, service(known))
+        with pytest.raises(ConfigError, match=r"reference_path: /srv/reference\.parquet lies outside"):
+            await supervisor.check(known.model_copy(update={"is_posted": True}))
+        nursery.cancel_scope.cancel()
+
+
 async def test_delete_takes_all_that_belongs_to_a_collector(world):
     async with world() as w, trio.open_nursery() as nursery:
         w.workspace.hold = trio.Event()

@@ -15,6 +15,7 @@ from collector.formats.bounds import NO_BOUNDS
 from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
 from collector.workers import pool as module
+from collector.workers.environment import names_of_secrets
 from collector.workers.pool import open_workers
 
 # A process starts in well under this, even where others want the processor too.
@@ -60,6 +61,27 @@ async def test_who_decided_about_telemetry_is_left_with_it(monkeypatch):
     monkeypatch.setenv("DO_NOT_TRACK", "0")
     async with open_workers(1, MEMORY) as workers:
         assert (await workers.evaluate({"do": "well"}))["telemetry"] == "0"
+
+
+async def test_a_report_that_a_client_posted_is_computed_without_the_operators_secrets(monkeypatch):
+    """Whom its options named was sent the operator's key."""
+    names = {"OPENAI_API_KEY", "SHOWN_TOKEN", "EVIDENTLY_COLLECTOR_SECRET", "LEFT_ALONE"}
+    for name in names:
+        monkeypatch.setenv(name, "x")
+    known = {}
+    async with open_workers(1, MEMORY, ("SHOWN_TOKEN",)) as workers:
+        for is_posted in (False, True):
+            done = await workers.evaluate({"do": "environment", "is_posted": is_posted})
+            known[is_posted] = names & set(done["names"])
+    assert known == {False: {"OPENAI_API_KEY", "SHOWN_TOKEN", "LEFT_ALONE"}, True: {"SHOWN_TOKEN", "LEFT_ALONE"}}
+
+
+async def test_where_there_are_no_secrets_posted_reports_need_no_process_of_their_own(monkeypatch):
+    for name in names_of_secrets(os.environ, ()):
+        monkeypatch.delenv(name)
+    async with open_workers(1, MEMORY) as workers:
+        pids = [(await workers.evaluate({"do": "well", "is_posted": posted}))["pid"] for posted in (False, True)]
+    assert pids[0] == pids[1]
 
 
 async def test_warm_up_tells_evidentlys_version():

@@ -9,7 +9,7 @@ import trio
 
 from collector.config import CollectorConfig
 from collector.config.model import check_id
-from collector.config.workspace import MASK, is_from_environment
+from collector.config.posted import as_meant
 from collector.errors import BadBody, ConfigConflict, ConfigError
 from collector.formats.json_body import loads
 from collector.ingest.http.head import entity_tag
@@ -123,38 +123,12 @@ class Admin:
         config = CollectorConfig.parse({**data, "id": collector_id} if isinstance(data, dict) else data)
         if config.is_posted or (isinstance(data, dict) and "is_posted" in data):
             raise ConfigError.at("a client can't say this; the operator can, in the config file", "is_posted")
-        known = self._supervisor.config.collectors.get(collector_id)
-        if known is not None:
-            config = config.unmasked(known)
-        self._check_secret(config)
-        if config.api_secret == MASK and known is not None:
-            config = config.model_copy(update={"api_secret": known.api_secret})
-        config.secret()
-        return config.model_copy(update={"is_posted": known is None or known.is_posted or _names_others(config, known)})
-
-    def _check_secret(self, config: CollectorConfig) -> None:
-        """Let a client name a secret that it doesn't know only as the operator has it, for the same api_url."""
-        secret = config.api_secret
-        if secret is None or (secret != MASK and not is_from_environment(secret)):
-            return
-        known = self._supervisor.config.collectors.get(config.id)
-        if known is None or known.api_url != config.api_url or secret not in {MASK, known.api_secret}:
-            raise ConfigError.at(
-                "a client may leave it masked, or as ${NAME}, only as it stands in this collector's config and for "
-                "the same api_url; write the secret itself, or have the operator write it into the config file",
-                "api_secret",
-            )
+        return as_meant(config, self._supervisor.config.collectors.get(collector_id))
 
 
 def _config_answer(config: CollectorConfig, status: int = 200) -> Answer:
     answer = json_answer(config.masked(), status)
     return replace(answer, headers={**answer.headers, "ETag": entity_tag(config)})
-
-
-def _names_others(config: CollectorConfig, known: CollectorConfig) -> bool:
-    """Tell whether a posted config names other places than the operator's."""
-    mine, theirs = [(one.reference_path, one.additional_data, one.api_url) for one in (config, known)]
-    return mine != theirs
 
 
 def _shown(batch: Batch) -> dict[str, Any]:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 SECRET_HEADER = "evidently-secret"  # noqa: S105  (its name)
 _OWN_SITES = {"", "none", "same-origin"}
+_EXPOSED = (
+    "other machines can reach the service, and it has no secret: whoever does may read and change all; start it with "
+    "--secret-file, or with --host 127.0.0.1"
+)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -53,7 +57,10 @@ class Caller:
 
 
 class Guard:
-    """Lets requests in by where they come from, and by the service's secret, if it has one."""
+    """Lets requests in by where they come from, and by the service's secret, if it has one.
+
+    ``exposure`` says what an operator should know of whom it lets in; "" if there is nothing.
+    """
 
     def __init__(
         self, secret: str | None, find_config: Callable[[], CollectorServiceConfig], *, is_loopback: bool
@@ -61,6 +68,7 @@ class Guard:
         self._secret = secret
         self._find_config = find_config
         self._is_open_to_neighbours = is_loopback and secret is None
+        self.exposure = "" if is_loopback or secret is not None else _EXPOSED
 
     def authorize(self, secret: str | None) -> None:
         """Raise Unauthorized unless a request carries the service's secret, if it has one."""

@@ -40,9 +40,10 @@ class Check:
 class Probes:
     """Looks at all that may be wrong with the service."""
 
-    def __init__(self, supervisor: Supervisor, journal: Journal) -> None:
+    def __init__(self, supervisor: Supervisor, journal: Journal, exposure: str = "") -> None:
         self._supervisor = supervisor
         self._journal = journal
+        self._exposure = exposure
 
     def checks(self, *, is_trusted: bool) -> list[Check]:
         """Return what was looked at; who isn't trusted is told of collectors and config without their words."""
@@ -53,6 +54,7 @@ class Probes:
             Check("room", f"{limit} bytes are undelivered, as many as may wait; events are refused" if is_full else ""),
             Check("config", _config_trouble(status.config, is_trusted=is_trusted)),
             Check("collectors", _collectors_trouble(status.collectors, is_trusted=is_trusted)),
+            *([Check("access", self._exposure)] if self._exposure else []),
         ]
 
 

@@ -1,7 +1,9 @@
+import json
+
 import pytest
 from fakes import collector_config
 
-from collector.config.workspace import MASK
+from collector.config.masking import MASK
 from collector.ingest.http.admin import MAX_CONFIG
 from collector.ingest.http.receiving import SMALL_BODY
 
@@ -94,3 +96,12 @@ async def test_a_reference_without_rows_is_refused(service):
     assert answer.status_code == 400
     assert "has no rows" in answer.json()["detail"]
     assert service.supervisor.references == []
+
+
+@pytest.mark.parametrize("depth", [100, 240, 400, 700, 950, 1_100, 20_000])
+async def test_a_report_of_any_depth_is_taken_or_refused_in_words(service, depth):
+    body = json.dumps(collector_config().model_dump() | {"report_config": {"metrics": ["RowCount"], "options": [0]}})
+    deep = body.replace('"options": [0]', f'"options": {"[" * depth}{"]" * depth}')
+    answer = await service.post("/deep", deep.encode())
+    assert answer.status_code in {201, 400}
+    assert (await service.http.get("/deep")).status_code == (200 if answer.status_code == 201 else 404)

@@ -122,3 +122,10 @@ def test_a_config_needs_a_type_from_pages_alone(origin, media_type):
 def test_a_config_that_any_page_may_send_without_being_asked_is_refused(media_type):
     with pytest.raises(BadMediaType, match="application/json"):
         Guard.check_config(caller(origin="http://localhost:8001"), media_type)
+
+
+@pytest.mark.parametrize(
+    ("secret", "is_loopback", "is_told"), [(None, False, True), ("s", False, False), (None, True, False)]
+)
+def test_an_operator_is_told_that_anyone_may_command(secret, is_loopback, is_told):
+    assert ("no secret" in guard(secret, is_loopback=is_loopback).exposure) == is_told
