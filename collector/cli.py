@@ -285,7 +285,10 @@ def retry(
 
 @app.command()
 def check(config_path: ConfigPath = DEFAULT_CONFIG_PATH) -> None:
-    """Check a config file whole, reports and references too, without starting anything.
+    """Check a config file whole, without starting anything.
+
+    Each report is computed once, over a sample of its reference, and what can't
+    be computed is told. No provider of language models is asked.
 
     [dim]$[/dim] evidently-collector check --config-path collector_config.json
     """
@@ -297,9 +300,11 @@ def check(config_path: ConfigPath = DEFAULT_CONFIG_PATH) -> None:
     set_up_logs()
     file = _load(config_path)
     config = file.config
-    problems = check_config(config, config_path.absolute().parent)
-    if problems:
-        located = placed(ConfigError(problems), file.body).problems
+    found = check_config(config, config_path.absolute().parent)
+    for sentence in found.untried:
+        typer.echo(f"{config_path}: {sentence}", err=True)
+    if found.problems:
+        located = placed(ConfigError(found.problems), file.body).problems
         _fail(EX_CONFIG, *(f"{config_path}: {problem}" for problem in located))
     names = ", ".join(config.collectors) or "none"
     typer.echo(f"{config_path}: all good; collectors: {names}")

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import collector
 from collector import cli
 from collector.cli import app, main
+from collector.commands.check import Findings
 from collector.commands.send import Order
 from collector.config import CollectorServiceConfig
 from collector.errors import (
@@ -63,7 +64,7 @@ def started(monkeypatch):
 def checked(monkeypatch):
     """Stand for Evidently's opinion of a config; a test puts problems in."""
     problems = []
-    monkeypatch.setattr("collector.commands.check.check_config", lambda _config, _base: problems)
+    monkeypatch.setattr("collector.commands.check.check_config", lambda _config, _base: Findings(problems))
     return problems
 
 

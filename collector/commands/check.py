@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import trio
 
+from collector.errors import EvaluationError, Problem
 from collector.host.signals import thread_for_signals
 from collector.supervision.checks import Checks
 from collector.workers.pool import open_workers
@@ -14,24 +16,77 @@ from collector.workspaces.workspace import open_workspaces
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from collector.config import CollectorServiceConfig
-    from collector.errors import Problem
+    from collector.config import CollectorConfig, CollectorServiceConfig
+    from collector.workers.exchange import Job
+    from collector.workers.pool import Workers
+
+_ID = "00000000-0000-0000-0000-000000000000"
+_TIME = "2000-01-01T00:00:00+00:00"
 
 
-def check_config(config: CollectorServiceConfig, base: Path) -> list[Problem]:
-    """Return all that is wrong with the reports and references of a config."""
+@dataclass
+class Findings:
+    """What is wrong with a config, and what of it was not tried, a sentence each."""
+
+    problems: list[Problem] = field(default_factory=list)
+    untried: list[str] = field(default_factory=list)
+
+
+def check_config(config: CollectorServiceConfig, base: Path) -> Findings:
+    """Return what is wrong with a config; each sound report is computed once, over its own reference."""
     with thread_for_signals():
         return trio.run(_check, config, base)
 
 
-async def _check(config: CollectorServiceConfig, base: Path) -> list[Problem]:
+async def _check(config: CollectorServiceConfig, base: Path) -> Findings:
+    findings = Findings()
     async with (
         open_workers(1, config.evaluation_max_bytes, config.worker_environment) as workers,
         open_workspaces(workers, base) as workspaces,
     ):
         checks = Checks(workers, workspaces, base, base / config.data_dir)
-        return [
-            problem.under("collectors", collector_id)
-            for collector_id, collector in config.collectors.items()
-            for problem in await checks.find_problems(collector, config.collectors.values())
-        ]
+        for collector_id, collector in config.collectors.items():
+            found = await checks.find_problems(collector, config.collectors.values())
+            if not found:
+                with trio.move_on_after(config.evaluation_timeout) as patience:
+                    found = await _rehearse(collector, workers, base, findings)
+                if patience.cancelled_caught:
+                    said = f"its report took longer than {config.evaluation_timeout:g} s"
+                    findings.untried.append(f"{collector_id}: {said}")
+            findings.problems += [problem.under("collectors", collector_id) for problem in found]
+    return findings
+
+
+async def _rehearse(config: CollectorConfig, workers: Workers, base: Path, findings: Findings) -> list[Problem]:
+    """Return what a report can't compute even of its own reference, and note what isn't tried."""
+    if config.reference_path is None:
+        findings.untried.append(f"{config.id}: its report was not tried, as there is no reference to try it on")
+        return []
+    try:
+        came_of = await workers.rehearse(_job(config, base))
+    except EvaluationError as error:
+        return [Problem(("report_config",), f"computed over its own reference: {error}")]
+    findings.untried += [f"{config.id}: {name} was not tried, as it asks a provider" for name in came_of["left_out"]]
+    return [Problem(("report_config",), f"computed over its own reference: {told}") for told in came_of["failed"]]
+
+
+def _job(config: CollectorConfig, base: Path) -> Job:
+    return {
+        "collector": config.id,
+        "batch_id": _ID,
+        "report_config": config.report_config.model_dump(),
+        "data_definition": config.data_definition,
+        "column_mapping": config.column_mapping,
+        "parts": [],
+        "reference": str(config.reference_file(base)),
+        "additional_data": {name: str(path) for name, path in config.additional_files(base).items()},
+        "cache_reference": False,
+        "sample": None,
+        "reuse_drift": config.reuse_drift,
+        "cast": config.cast,
+        "opened": _TIME,
+        "sealed": _TIME,
+        "snapshot_path": "",
+        "save_datasets": False,
+        "is_posted": config.is_posted,
+    }

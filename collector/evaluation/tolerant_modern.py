@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 from evidently.core.container import MetricContainer
+from evidently.core.datasets import FeatureDescriptor
 from evidently.core.metric_types import (
     ByLabelCountCalculation,
     ByLabelCountValue,
@@ -165,7 +166,7 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
     def stand_in_for(self, thing: Any, column: str | None, reason: str, *, has_test: bool = True) -> None:
         """Put a result without values in the place of what is no metric."""
         key = thing.get_fingerprint()
-        failure = self._fail(key, Uncomputed(type(thing).__name__, column, reason))
+        failure = self._fail(key, Uncomputed(_name_of(thing), column, reason))
         config = MetricConfig(metric_id=key, params={"type": thing.__get_type__(), **thing.dict(exclude_none=True)})
         result = ByLabelValue(display_name=failure.title, values={}, widget=[_widget(failure)])
         result.set_metric_location(config)
@@ -394,6 +395,11 @@ def _widget(failure: Uncomputed) -> BaseWidgetInfo:
 
 def _short_name(test: Any) -> str:
     return getattr(test, "__short_name__", None) or type(test).__name__
+
+
+def _name_of(thing: Any) -> str:
+    """Return what a message calls a preset or descriptor: one that wraps a legacy feature says nothing by its class."""
+    return str(thing.alias) if isinstance(thing, FeatureDescriptor) else type(thing).__name__
 
 
 def _column_of(thing: Any) -> str | None:

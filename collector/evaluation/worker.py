@@ -18,13 +18,14 @@ from collector.evaluation.part_files import Unreadable, read_table, reference_co
 from collector.evaluation.prepared import Frames, prepare
 from collector.evaluation.quiet import hushed
 from collector.evaluation.reader import Reader
+from collector.evaluation.rehearsal import staged, verdict_of
 from collector.evaluation.report import read_legacy, read_modern
 from collector.evaluation.result import Evaluated
 from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError, Uncomputed
 from collector.generation import Generation, generation_of
-from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome
+from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome, Rehearsal
 
 _MAX_ERRORS = 50  # of a report with thousands of columns
 
@@ -58,10 +59,7 @@ def evaluate(job: Job) -> Outcome | Failure | Damage:
     except Unreadable as error:
         return {"ok": False, "damaged": error.paths}
     except RAISED as error:
-        said = " ".join(str(error).split()) or "no message"
-        is_ours = isinstance(error, NotComputedError)
-        told = said if is_ours else f"{type(error).__name__}: {said}"
-        return {"ok": False, "error": told, "traceback": traceback.format_exc()}
+        return {"ok": False, "error": _told_of(error), "traceback": traceback.format_exc()}
     for path, body in files.items():
         write_whole(Path(path), body)
     return outcome
@@ -88,25 +86,29 @@ def link_datasets(snapshot_path: str, ids: dict[str, str]) -> int:
     return snapshot.link_datasets(snapshot_path, ids)
 
 
+def rehearse(job: Job) -> Rehearsal:
+    """Evaluate a job's reference as if it were the batch, and return what can't be computed of it; nothing is kept."""
+    try:
+        with hushed(), staged(job) as on_reference:
+            frames, done = _compute(on_reference)
+    except PASSING:
+        raise
+    except Unreadable as error:
+        return {"failed": [f"can't be read: {', '.join(error.paths)}"], "left_out": []}
+    except RAISED as error:
+        return {"failed": [_told_of(error)], "left_out": []}
+    return verdict_of(done.failures, list(frames.current.columns))
+
+
 def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     """Compute, and give the files that are to be written, by their paths; the snapshot last."""
-    config = [job["report_config"], job["data_definition"], job["column_mapping"]]
-    sample = None if job["sample"] is None else Sample.of(job["sample"]["rows"], job["batch_id"])
-    cast = job.get("cast", "untyped")
-    frames = prepare(
-        job["parts"], job["reference"], cache=job["cache_reference"], config=config, sample=sample, cast=cast
-    )
-    additional = {name: to_frame(read_table(path))[0] for name, path in job.get("additional_data", {}).items()}
-    frames = replace(frames, additional=additional)
-    generation = generation_of(job["report_config"])
-    with reusing(frames.notes) if job["reuse_drift"] else nullcontext():
-        done = (_run_legacy if generation == "legacy" else _run_modern)(frames, job)
+    frames, done = _compute(job)
     uploads = datasets.encode(done.uploads, job["snapshot_path"]) if job["save_datasets"] else []
     encoded = snapshot.encode(done.body)
-    snapshot.refuse_unloadable(encoded, generation)
+    snapshot.refuse_unloadable(encoded, generation_of(job["report_config"]))
     outcome: Outcome = {
         "ok": True,
-        "generation": generation,
+        "generation": generation_of(job["report_config"]),
         "kind": done.kind,
         "report_id": done.report_id,
         "rows": frames.rows,
@@ -121,6 +123,25 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "checksum": zlib.crc32(encoded),
     }
     return outcome, {described["path"]: body for described, body in uploads} | {job["snapshot_path"]: encoded}
+
+
+def _compute(job: Job) -> tuple[Frames, Evaluated]:
+    config = [job["report_config"], job["data_definition"], job["column_mapping"]]
+    sample = None if job["sample"] is None else Sample.of(job["sample"]["rows"], job["batch_id"])
+    cast = job.get("cast", "untyped")
+    frames = prepare(
+        job["parts"], job["reference"], cache=job["cache_reference"], config=config, sample=sample, cast=cast
+    )
+    additional = {name: to_frame(read_table(path))[0] for name, path in job.get("additional_data", {}).items()}
+    frames = replace(frames, additional=additional)
+    is_legacy = generation_of(job["report_config"]) == "legacy"
+    with reusing(frames.notes) if job["reuse_drift"] else nullcontext():
+        return frames, (_run_legacy if is_legacy else _run_modern)(frames, job)
+
+
+def _told_of(error: BaseException) -> str:
+    said = " ".join(str(error).split()) or "no message"
+    return said if isinstance(error, NotComputedError) else f"{type(error).__name__}: {said}"
 
 
 def _told(failures: Sequence[Uncomputed]) -> list[str]:

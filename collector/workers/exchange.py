@@ -39,7 +39,7 @@ class Job(TypedDict):
     additional_data: NotRequired[dict[str, str]]
     cache_reference: bool
     sample: Json | None
-    cast: Cast
+    cast: NotRequired[Cast]
     reuse_drift: bool
     opened: str
     sealed: str
@@ -82,6 +82,13 @@ class Outcome(TypedDict):
     datasets: list[DatasetFile]
     bytes: int
     checksum: int
+
+
+class Rehearsal(TypedDict):
+    """What a report could not compute of its own reference, a sentence each, and what was not tried."""
+
+    failed: list[str]
+    left_out: list[str]
 
 
 @final

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collector.generation import Generation
     from collector.store.parts import Written
     from collector.store.records import Run
-    from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Outcome
+    from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Outcome, Rehearsal
 
 _log = structlog.get_logger()
 
@@ -119,15 +119,22 @@ class Workers:
         found: set[Generation] = await self._check("generations_in", str(directory))
         return found
 
+    async def rehearse(self, job: Job) -> Rehearsal:
+        """Evaluate a job's reference as if it were its batch; return what can't be computed of it."""
+        done: Rehearsal = await self._run(self._context_for(job), self._unlimited, _EVALUATION + "rehearse", job)
+        return done
+
+    def _context_for(self, job: Job) -> trio_parallel.WorkerContext:
+        return self._posted if job.get("is_posted") else self._heavy
+
     async def evaluate(self, job: Job) -> Outcome:
         """Compute a report and write its snapshot; return what came out, or raise EvaluationError.
 
         Raises FilesDamaged if parts or the reference can't be read, StorageError if the snapshot can't be written.
         """
-        context = self._posted if job.get("is_posted") else self._heavy
         try:
             result: Outcome | Failure | Damage = await self._run(
-                context, self._unlimited, _EVALUATION + "evaluate", job
+                self._context_for(job), self._unlimited, _EVALUATION + "evaluate", job
             )
         except OSError as error:
             raise refusal(error, Path(job["snapshot_path"]).parent) from error

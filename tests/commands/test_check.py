@@ -33,6 +33,10 @@ class FakeWorkers:
         await trio.lowlevel.checkpoint()
         return self._found.get(directory, set())
 
+    async def rehearse(self, job):  # noqa: ARG002  (as in Workers)
+        await trio.lowlevel.checkpoint()
+        return {"failed": self._found.get("failed", []), "left_out": self._found.get("left out", [])}
+
 
 @pytest.fixture
 def found(monkeypatch):
@@ -53,12 +57,12 @@ def config_of(**collectors):
 
 
 def test_a_sound_config_has_no_problems(found, tmp_path):
-    assert check_config(config_of(a={}, b={}), tmp_path) == []
+    assert check_config(config_of(a={}, b={}), tmp_path).problems == []
 
 
 def test_all_problems_of_all_collectors_are_told_with_their_place(found, tmp_path):
     found.update({"a": ["one", "two"], "b": ["three"]})
-    assert [str(problem) for problem in check_config(config_of(a={}, b={}), tmp_path)] == [
+    assert [str(problem) for problem in check_config(config_of(a={}, b={}), tmp_path).problems] == [
         "collectors.a.report_config: one",
         "collectors.a.report_config: two",
         "collectors.b.report_config: three",
@@ -68,13 +72,14 @@ def test_all_problems_of_all_collectors_are_told_with_their_place(found, tmp_pat
 def test_a_reference_is_looked_for_beside_the_config(found, tmp_path):
     found[tmp_path / "reference.parquet"] = ["no such file"]
     assert [
-        str(problem) for problem in check_config(config_of(a={"reference_path": "reference.parquet"}), tmp_path)
+        str(problem)
+        for problem in check_config(config_of(a={"reference_path": "reference.parquet"}), tmp_path).problems
     ] == ["collectors.a.reference_path: no such file"]
 
 
 def test_a_path_that_a_client_may_not_name_is_told_before_the_service_runs_into_it(found, tmp_path):
     config = config_of(a={"is_posted": True, "reference_path": "/elsewhere/reference.parquet"})
-    (told,) = check_config(config, tmp_path)
+    (told,) = check_config(config, tmp_path).problems
     assert str(told).startswith("collectors.a.reference_path: /elsewhere/reference.parquet lies outside")
 
 
@@ -84,5 +89,20 @@ def test_a_legacy_and_a_modern_collector_on_one_directory_are_told(found, tmp_pa
     config = CollectorServiceConfig.parse(
         {"collectors": {key: one | {"api_url": "workspace"} for key, one in both.items()}}
     )
-    told = [str(problem) for problem in check_config(config, tmp_path)]
+    told = [str(problem) for problem in check_config(config, tmp_path).problems]
     assert any("collectors.legacy.api_url" in one and "give this collector another directory" in one for one in told)
+
+
+def test_what_a_report_cannot_compute_of_its_own_reference_is_told(found, tmp_path):
+    found |= {"failed": ["ValueDrift of 'agee' could not be computed"], "left out": ["NegativityLLMEval"]}
+    findings = check_config(config_of(a={"reference_path": "r.parquet"}), tmp_path)
+    assert list(map(str, findings.problems)) == [
+        "collectors.a.report_config: computed over its own reference: ValueDrift of 'agee' could not be computed"
+    ]
+    assert findings.untried == ["a: NegativityLLMEval was not tried, as it asks a provider"]
+
+
+def test_a_report_without_a_reference_is_said_not_to_have_been_tried(found, tmp_path):
+    assert check_config(config_of(a={}), tmp_path).untried == [
+        "a: its report was not tried, as there is no reference to try it on"
+    ]

@@ -1,0 +1,69 @@
+"""Rehearsing a report over its own reference, before any batch has come: what fails there fails with each batch."""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+import numpy as np
+import pyarrow.parquet as pq
+from evidently.legacy.features.openai_feature import OpenAIFeature
+
+from collector.evaluation.uncomputed import NotComputedError, Uncomputed
+from collector.workers.exchange import Job, Rehearsal
+
+# Of a reference; so many show what a report can't do, and are computed in a second or two.
+ROWS = 5_000
+_ASKS = "it asks a provider of language models, which isn't done here"
+# What makes the connection to a provider, in every module of Evidently's that imports it by name.
+_CONNECT = "get_llm_wrapper"
+
+
+@contextmanager
+def staged(job: Job) -> Iterator[Job]:
+    """Have a job take a sample of its reference for the batch and for the reference; no provider is asked meanwhile."""
+    with tempfile.TemporaryDirectory() as directory, _asking_nobody():
+        sample = str(Path(directory) / "reference.parquet")
+        _write_sample(str(job["reference"]), sample)
+        yield {**job, "parts": [sample], "reference": sample}
+
+
+def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str]) -> Rehearsal:
+    """Return what failed, and what was left out because it asks a provider.
+
+    Where something was left out, columns that the reference doesn't have may be those that it would have made.
+    """
+    left_out = [one for one in failures if _ASKS in one.reason]
+    failed = [one for one in failures if one not in left_out and not (left_out and _lacks(one, columns))]
+    told = dict.fromkeys(str(one).replace("the batch", "the reference") for one in failed)
+    return {"failed": list(told), "left_out": sorted({one.title for one in left_out})}
+
+
+def _lacks(failure: Uncomputed, columns: Sequence[str]) -> bool:
+    return "has no column" in failure.reason and failure.column not in columns
+
+
+def _write_sample(path: str, target: str) -> None:
+    table = pq.read_table(path)
+    if table.num_rows > ROWS:
+        chosen = np.sort(np.random.default_rng(0).choice(table.num_rows, ROWS, replace=False))
+        table = table.take(chosen)
+    pq.write_table(table, target)
+
+
+@contextmanager
+def _asking_nobody() -> Iterator[None]:
+    of_evidently = [module for name, module in sys.modules.items() if name.startswith("evidently.")]
+    asking = [(module, _CONNECT) for module in of_evidently if hasattr(module, _CONNECT)]
+    asking.append((OpenAIFeature, "generate_feature"))  # it makes a client of its own
+    with ExitStack() as stack:
+        for owner, name in asking:
+            stack.enter_context(patch.object(owner, name, _refuse))
+        yield
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise NotComputedError(_ASKS)
