@@ -195,9 +195,8 @@ def send(
 ) -> None:
     """Send a file of events, of any size, one a row.
 
-    Interrupted, it is gone on with by the same command: within a day no row is
-    taken twice. A CSV file is read twice, as its types depend on all its rows.
-    What is compressed as .gz or .zst is understood.
+    If it was interrupted, run it again: within a day no row is taken twice.
+    A CSV file is read twice, as its types depend on all its rows. What is compressed as .gz or .zst is understood.
 
     [dim]$[/dim] evidently-collector send events.csv
     [dim]$[/dim] evidently-collector send events.parquet --id churn --url http://host:8001
@@ -399,7 +398,7 @@ def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 
 def _name_of(arguments: Sequence[str]) -> str:
-    """Give the name to show: shells complete the arguments of a single word only."""
+    """Return the name to show: shells complete the arguments of a single word only."""
     is_completion = any(argument.endswith("-completion") for argument in arguments)
     is_script = Path(sys.argv[0]).name == "evidently-collector"
     return "evidently-collector" if is_script or is_completion or _COMPLETE in os.environ else "evidently collector"
@@ -433,7 +432,7 @@ def _serve(config_path: Path, *options: Any, log_format: str, log_level: str, is
     from collector.daemon import Options, run
     from collector.errors import CollectorError
 
-    gc.freeze()
+    gc.freeze()  # what is loaded stays; looking through it again and again, the longest pause is an eighth longer
     gc.enable()
     try:
         run(replace(Options(*options), terminal=terminal), file)

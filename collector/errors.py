@@ -1,4 +1,8 @@
-"""Every error that we raise, one class for each decision that a caller makes."""
+"""Every error that we raise, one class for each decision that a caller makes.
+
+Two nouns, everywhere: a *problem* is wrong with what somebody gave us (a config, a file, a body), a *trouble* with the
+machine (a disk that refuses, a workspace that can't be reached).
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ class Problem:
     place: str = ""
 
     def under(self, *prefix: str | int) -> Problem:
-        """Give the same problem with its path beginning at ``prefix``."""
+        """Return the same problem with its path beginning at ``prefix``."""
         return replace(self, path=(*prefix, *self.path))
 
     @property

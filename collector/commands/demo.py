@@ -58,7 +58,7 @@ def run_demo(directory: Path, console: Console) -> None:
 
 
 def _load() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give reference and stream: random patients, and at the end of the stream only those with malignant tumours."""
+    """Return reference and stream: random patients, and at the end of the stream only those with malignant tumours."""
     import pandas as pd
     from sklearn.datasets import load_breast_cancer
 

@@ -121,7 +121,7 @@ class _Interview:
     def collector(
         self, reference: Reference | None, proposal: Proposal | None, directory: Path
     ) -> tuple[str, dict[str, Any]]:
-        """Give the id and the config of the collector; ``directory`` is the config's."""
+        """Return the id and the config of the collector; ``directory`` is the config's."""
         given, find = self._given, self._find
         name = "main" if reference is None else reference.path.name.partition(".")[0]
         collector_id = find(given.id, "Id of the collector, a part of its address", name, _id)

@@ -50,7 +50,7 @@ def show_logs(
 
 
 def _news(client: CollectorClient, collector_id: str, *, is_followed: bool) -> Iterator[tuple[list[Entry], bool]]:
-    """Give the entries that are new, oldest first, and whether others came and went unseen before them."""
+    """Return the entries that are new, oldest first, and whether others came and went unseen before them."""
     known: list[Entry] = []
     while True:
         entries = client.get_logs(collector_id)[::-1]

@@ -27,7 +27,7 @@ DEFAULT_URL = "http://localhost:8001"
 
 
 def read_secret(secret: str | None, path: Path | None) -> str | None:
-    """Give the secret that the options mean; raise ConfigError if it can't be read, or is empty."""
+    """Return the secret that the options mean; raise ConfigError if it can't be read, or is empty."""
     if path is not None:
         try:
             secret = path.read_text(encoding="utf-8").strip()

@@ -132,6 +132,6 @@ def _called(table: pa.Table, names: Iterable[str]) -> str | None:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Give the different values, the most frequent first."""
+    """Return the different values, the most frequent first."""
     counts = sorted(pc.value_counts(column.drop_null()), key=lambda one: -one["counts"].as_py())
     return [one["values"].as_py() for one in counts]

@@ -41,7 +41,7 @@ class Reference:
         return cls(table, Path(file), is_parquet)
 
     def target(self, directory: Path) -> Path:
-        """Give the parquet file that a config in ``directory`` is to name."""
+        """Return the parquet file that a config in ``directory`` is to name."""
         return self.path if self.is_parquet else directory / f"{self.path.name.partition('.')[0]}.parquet"
 
     def path_in_config(self, directory: Path) -> str:

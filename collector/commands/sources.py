@@ -79,7 +79,7 @@ class Source:
 
 @contextmanager
 def open_source(file: str, format_: FileFormat | None) -> Iterator[Source]:
-    """Give what is to be sent: a file, or for ``-`` and pipes what comes through them.
+    """Return what is to be sent: a file, or for ``-`` and pipes what comes through them.
 
     A pipe is kept in a temporary file first if it has to be read twice, or from its end. Raises CommandError.
     """

@@ -15,7 +15,7 @@ _ROWS = re.compile(r"rows:(\d[\d_]*)")
 
 
 def trigger_of(text: str) -> dict[str, Any]:
-    """Give the trigger of a config that is meant; raise CommandError if none is."""
+    """Return the trigger of a config that is meant; raise CommandError if none is."""
     text = text.strip()
     if found := _CRON.fullmatch(text):
         zone = {"timezone": found[2]} if found[2] else {}

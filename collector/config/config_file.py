@@ -36,7 +36,7 @@ class ConfigFile:
         return cls.open(path)
 
     def read(self) -> bytes:
-        """Give what the file holds now; raise ConfigError if it can't be read."""
+        """Return what the file holds now; raise ConfigError if it can't be read."""
         try:
             return read_bytes(self.path)
         except FileNotFoundError as error:
@@ -44,7 +44,7 @@ class ConfigFile:
             raise ConfigError.at(message, source=str(self.path)) from error
 
     def parse(self, body: bytes) -> CollectorServiceConfig:
-        """Give the configuration that the file would mean; raise ConfigError with all that is wrong."""
+        """Return the configuration that the file would mean; raise ConfigError with all that is wrong."""
         return _parse(body, self.path)
 
     def take(self, body: bytes, config: CollectorServiceConfig) -> None:

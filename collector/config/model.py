@@ -41,7 +41,7 @@ _SEGMENT = re.compile(r"(?!\.\.?$)[\w.~-]*")
 
 
 def check_id(collector_id: str) -> str:
-    """Give the id back, or raise ValueError saying why it can't be one."""
+    """Return the id, or raise ValueError saying why it can't be one."""
     if not 0 < len(collector_id) <= MAX_ID_LENGTH:
         raise ValueError(f"an id has 1 to {MAX_ID_LENGTH} characters, this one {len(collector_id)}")
     if "/" in collector_id or ".." in collector_id or collector_id == ".":
@@ -185,7 +185,7 @@ class CollectorConfig(InWorkspace, Value):
         return secret
 
     def reference_file(self, base: Path) -> Path | None:
-        """Give the reference's path; a relative one starts at ``base``."""
+        """Return the reference's path; a relative one starts at ``base``."""
         return None if self.reference_path is None else base / self.reference_path
 
     def additional_files(self, base: Path) -> dict[str, Path]:
@@ -323,11 +323,11 @@ class CollectorServiceConfig(Value):
             return default
 
     def with_collector(self, config: CollectorConfig) -> Self:
-        """Give the same configuration with one collector added or replaced."""
+        """Return the same configuration with one collector added or replaced."""
         return self.model_copy(update={"collectors": {**self.collectors, config.id: config}})
 
     def without_collector(self, collector_id: str) -> Self:
-        """Give the same configuration with one collector taken out."""
+        """Return the same configuration with one collector taken out."""
         left = {key: config for key, config in self.collectors.items() if key != collector_id}
         return self.model_copy(update={"collectors": left})
 

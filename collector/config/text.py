@@ -23,7 +23,7 @@ class _Member(NamedTuple):
 
 
 def place_of(text: str, path: Sequence[str | int]) -> tuple[int, int]:
-    """Give line and column, from 1, of the value at a path; of the deepest one on the way there if it isn't there."""
+    """Return line and column, from 1, of the value at a path; of the deepest one on the way there if it isn't there."""
     place = _begin(text, 0)
     for part in path:
         found = _find(text, place, part)
@@ -94,7 +94,7 @@ def _find(text: str, place: int, key: str | int) -> _Member | None:
 
 
 def _members(text: str, place: int) -> Iterator[_Member]:
-    """Give the members of the object or array at a place; a value of another kind has none."""
+    """Return the members of the object or array at a place; a value of another kind has none."""
     if text[place] not in "{[":
         return
     is_object, index, place = text[place] == "{", 0, place + 1
@@ -113,13 +113,13 @@ def _members(text: str, place: int) -> Iterator[_Member]:
 
 
 def _begin(text: str, place: int) -> int:
-    """Give where the next token begins."""
+    """Return where the next token begins."""
     found = _TOKEN.search(text, place)
     return found.start() if found else len(text)
 
 
 def _end(text: str, place: int) -> int:
-    """Give where the value at a place ends."""
+    """Return where the value at a place ends."""
     depth = 0
     for token in _TOKEN.finditer(text, place):
         depth += (token[0] in ("{", "[")) - (token[0] in ("}", "]"))

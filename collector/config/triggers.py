@@ -40,7 +40,7 @@ class IntervalTrigger(_Typed):
     rows: ClassVar[None] = None
 
     def next_time(self, last: float) -> float | None:
-        """Give the Unix time at which a batch is due, ``last`` being when one last was."""
+        """Return the Unix time at which a batch is due, ``last`` being when one last was."""
         return last + self.interval
 
 
@@ -56,7 +56,7 @@ class RowsCountTrigger(_Typed):
         return self.rows_count
 
     def next_time(self, last: float) -> None:
-        """Give no time: only rows count."""
+        """Return no time: only rows count."""
 
 
 class RowsCountOrIntervalTrigger(_Typed):
@@ -74,7 +74,7 @@ class RowsCountOrIntervalTrigger(_Typed):
         return self.rows_count_trigger.rows
 
     def next_time(self, last: float) -> float | None:
-        """Give the Unix time at which a batch is due, ``last`` being when one last was."""
+        """Return the Unix time at which a batch is due, ``last`` being when one last was."""
         return self.interval_trigger.next_time(last)
 
 
@@ -115,7 +115,7 @@ class CronTrigger(_Typed):
         return line
 
     def next_time(self, last: float) -> float | None:
-        """Give the Unix time of the first moment of the schedule after ``last``."""
+        """Return the Unix time of the first moment of the schedule after ``last``."""
         times = CronSim(self.schedule, datetime.fromtimestamp(last, ZoneInfo(self.timezone)))
         # In the hour that comes twice, cronsim begins again with its first coming.
         return next(time.timestamp() for time in times if time.timestamp() > last)
@@ -126,7 +126,7 @@ _NAMES = [trigger.__name__ for trigger in _TRIGGERS]
 
 
 def alias_of(name: object) -> str:
-    """Give the alias for one of the ways to write a trigger's type: alias, bare name, or the original's class path."""
+    """Return the alias of a trigger's type, which may be written so, by its bare name or the original's class path."""
     bare = str(name).removeprefix(ALIAS)
     for module in ("evidently.collector.config.", "evidently.legacy.collector.config."):
         bare = bare.removeprefix(module)

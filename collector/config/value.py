@@ -113,7 +113,7 @@ def _message(details: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _names_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """Give the fields that are known at a place, following the model's annotations down the path."""
+    """Return the fields that are known at a place, following the model's annotations down the path."""
     found: Any = model
     for part in loc:
         found = _step(found, part)

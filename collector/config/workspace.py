@@ -70,7 +70,7 @@ class InWorkspace:
         return base / (url2pathname(parts.path) if parts.scheme == "file" else self.api_url)
 
     def secret(self) -> str | None:
-        """Give the workspace's secret, from the environment if it says so; raise ConfigError if it isn't there."""
+        """Return the workspace's secret, from the environment if it says so; raise ConfigError if it isn't there."""
         found = _ENVIRONMENT.fullmatch(self.api_secret or "")
         if found and found[1] not in os.environ:
             raise ConfigError.at(

@@ -44,7 +44,7 @@ class Column:
 
 
 def choose_columns(width: int, now: float, history: History | None) -> list[Column]:
-    """Give the columns that ``width`` has room for, in their order."""
+    """Return the columns that ``width`` has room for, in their order."""
     chosen = _all_columns(now, history, is_wide=width >= _WIDE)
     while chosen and sum(column.width + GAP for column in chosen) > width:
         chosen.remove(max(chosen, key=lambda column: column.rank))

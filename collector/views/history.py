@@ -31,7 +31,7 @@ class History:
             self._samples.append(self._latest)
 
     def rate(self, collector_id: str) -> float | None:
-        """Give the rows a second of late; None until there are two statuses."""
+        """Return the rows a second of late; None until there are two statuses."""
         now = self._latest[0]
         since = next((one for one in reversed(self._samples) if now - one[0] >= SECONDS_OF_A_RATE), None)
         first = since or next(iter(self._samples), self._latest)
@@ -45,6 +45,6 @@ class History:
 
 
 def _rate(first: tuple[float, dict[str, int]], then: tuple[float, dict[str, int]], collector_id: str) -> float:
-    """Give the rows a second between two samples; a collector that began to count anew has none."""
+    """Return the rows a second between two samples; a collector that began to count anew has none."""
     rows = then[1].get(collector_id, 0) - first[1].get(collector_id, then[1].get(collector_id, 0))
     return max(0, rows) / (then[0] - first[0])

@@ -47,7 +47,7 @@ class Screen:
         self.lines = [_cut(line, width) for line in [*header, *self._collectors(history, room)][:height]]
 
     def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
-        """Give the lines to rich."""
+        """Return the lines that rich writes."""
         for line in self.lines:
             yield from (Segment(text, console.get_style(style) if style else None) for text, style in line)
             yield Segment.line()
@@ -107,7 +107,7 @@ class Screen:
         return [titles, *self._fitting(lambda status: self._block(status, id_width, columns), room)]
 
     def _block(self, status: Status, id_width: int, columns: list[Column]) -> list[Line]:
-        """Give the line of a collector, and those of its trouble below it."""
+        """Return the line of a collector, and those of its trouble below it."""
         said = trouble_of(status, self._service.time)
         sign, style = SIGNS.get(status.state, ("●", ""))
         if said and style not in {"red", "yellow"}:
@@ -148,7 +148,7 @@ def _filled(text: str, width: int, *, is_right: bool = False) -> str:
 
 
 def _end(text: str, width: int) -> str:
-    """Give the end of a path if the whole is too long."""
+    """Return the end of a path if the whole is too long."""
     return text if cell_len(text) <= max(width, 8) else "…" + text[1 - max(width, 8) :]
 
 

@@ -29,7 +29,7 @@ _MAX_PENDING_BYTES = 1_000_000
 
 
 def open_terminal(stream: TextIO) -> Terminal | None:
-    """Give the terminal that a stream writes to; None if it is none, or one that can't move its cursor."""
+    """Return the terminal that a stream writes to; None if it is none, or one that can't move its cursor."""
     try:
         is_fit = stream.isatty() and os.environ.get("TERM", "dumb") not in {"", "dumb", "unknown"}
         if not is_fit or "utf" not in stream.encoding.lower():
@@ -55,7 +55,7 @@ class Terminal:
         self._rows = 0  # how many lines above the cursor the frame begins
 
     def size(self) -> os.terminal_size:
-        """Give its columns and lines; 0 and 0 if nobody looks, as in a container."""
+        """Return its columns and lines; 0 and 0 if nobody looks, as in a container."""
         return os.get_terminal_size(self._descriptor)
 
     def isatty(self) -> bool:
@@ -63,7 +63,7 @@ class Terminal:
         return os.isatty(self._descriptor)
 
     def fileno(self) -> int:
-        """Give its descriptor."""
+        """Return its descriptor."""
         return self._descriptor
 
     def flush(self) -> None:
@@ -119,7 +119,7 @@ class Terminal:
             self._send("".join([_BEGIN, before, *(f"{line}\n" for line in (*lines, *frame)), _END]))
 
     def _erasing(self, size: os.terminal_size, following: Sequence[str]) -> str:
-        """Give what takes the old frame away; ``following`` will be written in its place.
+        """Return what takes the old frame away; ``following`` will be written in its place.
 
         If the size has changed, no one knows where the frame is by now: all that is on the screen is written anew.
         """

@@ -35,7 +35,7 @@ def is_well(service: ServiceStatus) -> bool:
 
 
 def urgency(status: Status) -> int:
-    """Give a number to sort collectors by: the less, the sooner it is to be looked at."""
+    """Return a number to sort collectors by: the less, the sooner it is to be looked at."""
     if status.state in _WORST_FIRST:
         return _WORST_FIRST.index(status.state)
     return len(_WORST_FIRST) + (0 if trouble_of(status, 0) else 1)

@@ -29,7 +29,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Give a text without what could move a cursor or change a terminal; ids and errors come from elsewhere."""
+    """Return a text without what could move a cursor or change a terminal; ids and errors come from elsewhere."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
