@@ -13,7 +13,8 @@ def keep_freed_memory() -> None:
     """Have a few MB kept in each thread that freed them.
 
     A body of 500 kB is read and put together in 240 pages; to get those anew from the system, cleared, takes as long
-    as to write it: without this, such bodies take 20 to 30 % more of the processor. Where the C library isn't glibc, nothing is done.
+    as to write it: without this, such bodies take 20 to 30 % more of the processor. Where the C library isn't glibc,
+    nothing is done.
     """
     with suppress(AttributeError, OSError):
         library = ctypes.CDLL(None)
