@@ -56,6 +56,10 @@ class IdleWorkers:
         await trio.lowlevel.checkpoint()
         return []
 
+    async def generations_in(self, directory):  # noqa: ARG002  (as in Workers)
+        await trio.lowlevel.checkpoint()
+        return set()
+
 
 @pytest.fixture
 def workers(monkeypatch):
