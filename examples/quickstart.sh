@@ -22,7 +22,7 @@ curl --fail --silent --show-error -X POST "$url/default/flush"
 echo
 
 # Each outcome, newest first: a report computed, a snapshot delivered.
-for _ in $(seq 60); do
+for _ in $(seq 240); do
     logs=$(curl --fail --silent --show-error "$url/default/logs")
     [ "$(grep -o UploadReport <<<"$logs" | wc -l)" -ge 2 ] && break
     sleep 1

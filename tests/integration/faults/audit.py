@@ -34,7 +34,9 @@ def read_arrow(body):
 
 
 def read_parquet(body):
-    return pq.read_table(io.BytesIO(body), columns=[NUMBER])[NUMBER].to_pylist()
+    """Read the labels; where some came as JSON and some as Arrow, each row has them under one of two names."""
+    values = pq.read_table(io.BytesIO(body), columns=[NUMBER])[NUMBER].to_pylist()
+    return [next(filter(None, one.values())) if isinstance(one, dict) else one for one in values]
 
 
 READERS = {"json": read_json, "arrow": read_arrow, "parquet": read_parquet}
