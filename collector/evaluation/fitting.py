@@ -72,6 +72,25 @@ def fit_mapping(
     return _readable(fitting, current, reference, notes)
 
 
+def fit_frames(current: pd.DataFrame, reference: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the frames with categories as plain values, if Evidently can't read them otherwise.
+
+    Evidently 0.7.17 can't compare a category on one side with plain values on the other, and then computes nothing.
+    """
+    try:
+        create_data_definition(reference, current, ColumnMapping(target=None, prediction=None))
+    except PASSING:
+        raise
+    except Exception:  # noqa: BLE001  # whatever it raises, the frames are tried once more
+        return _plain(current), None if reference is None else _plain(reference)
+    return current, reference
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    categories = [name for name, kind in frame.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
+    return frame.astype({name: frame[name].cat.categories.dtype for name in categories if frame[name].notna().all()})
+
+
 def _readable(
     fitting: dict[str, Any], current: pd.DataFrame, reference: pd.DataFrame | None, notes: list[str]
 ) -> tuple[ColumnMapping, list[str]]:

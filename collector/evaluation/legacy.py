@@ -15,7 +15,7 @@ from evidently.legacy.ui.datasets import (
 from evidently.legacy.utils import NumpyEncoder
 
 from collector.evaluation import snapshot, tolerant_legacy
-from collector.evaluation.fitting import fit_mapping
+from collector.evaluation.fitting import fit_frames, fit_mapping
 from collector.evaluation.prepared import Frames
 from collector.evaluation.report import LegacyReport
 from collector.evaluation.result import Evaluated, Upload, first_drift
@@ -27,11 +27,12 @@ _UPLOAD_URL = "/api/datasets/"
 def run(report: LegacyReport, frames: Frames, mapping: Any, job: Job) -> Evaluated:
     """Run the report. What can't be computed is in ``Evaluated.failures``, all else in the snapshot."""
     runnable = _runnable(report, job, frames)
-    fitting, notes = fit_mapping(mapping, frames.current, frames.reference)
+    current, reference = fit_frames(frames.current, frames.reference)
+    fitting, notes = fit_mapping(mapping, current, reference)
     frames.notes.extend(notes)
     given = {
-        "current_data": frames.current,
-        "reference_data": frames.reference,
+        "current_data": current,
+        "reference_data": reference,
         "additional_data": frames.additional,
         "column_mapping": fitting,
         "timestamp": snapshot.timestamp_of(job),

@@ -3,7 +3,7 @@ import pytest
 from evidently import DataDefinition, Dataset
 from evidently.legacy.pipeline.column_mapping import ColumnMapping
 
-from collector.evaluation.fitting import fit_definition, fit_mapping
+from collector.evaluation.fitting import fit_definition, fit_frames, fit_mapping
 
 FRAME = pd.DataFrame(
     {"n": [1.5, 2.5], "t": ["x", "y"], "at": pd.to_datetime(["2026-01-01", "2026-01-02"]), "empty": [None, None]}
@@ -69,3 +69,16 @@ def test_a_mapping_that_fits_is_the_same():
     mapping = ColumnMapping(target="n", numerical_features=["n"])
     assert fit_mapping(mapping, FRAME, FRAME) == (mapping, [])
     assert fit_mapping(None, FRAME, None) == (ColumnMapping(), [])
+
+
+def test_categories_are_plain_values_for_an_evidently_that_can_not_read_them(monkeypatch):
+    """Evidently 0.7.17 compares numpy's types, and raises for a category beside plain values."""
+    frame = pd.DataFrame({"c": pd.Categorical([1, 2]), "n": [1, 2]})
+    assert fit_frames(frame, None)[0] is frame
+
+    def fail(*_):
+        raise TypeError
+
+    monkeypatch.setattr("collector.evaluation.fitting.create_data_definition", fail)
+    current, reference = fit_frames(frame, frame)
+    assert (list(current.dtypes), list(reference.dtypes)) == (["int64"] * 2, ["int64"] * 2)

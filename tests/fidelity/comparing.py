@@ -3,6 +3,8 @@
 import math
 from collections import Counter
 
+WHOLE = "the whole report"  # what a direct run is called that raises before its first metric
+
 
 def compare(direct, found, notes):
     """Count what came out how; returns the counts and a sentence on each difference.
@@ -11,13 +13,15 @@ def compare(direct, found, notes):
     computed); noted; lacks, fails (ours has no value and Evidently has one); lost (the whole batch).
     """
     counts, said = Counter(), []
+    if found is None and direct and all(kind == "error" for kind, _ in direct.values()) and WHOLE not in direct:
+        return Counter({"evidently fails": len(direct)}), []
     if found is None:
         return Counter({"lost": 1}), [f"lost: {notes[0]}"]
     has_error = any(kind == "error" for kind, _ in found.values())
     for name, (kind, value) in direct.items():
         ours = found.get(name)
         if kind == "error":
-            counts[_of_failure(ours, has_error, notes)] += 1
+            counts["counts the rest" if name == WHOLE else _of_failure(ours, has_error, notes)] += 1
         elif ours is None or ours[0] == "error":
             counts["lacks" if ours is None else "fails"] += 1
             said.append(f"{name}: Evidently has {value!r:.200}, ours {ours!r:.200}")

@@ -16,6 +16,8 @@ from collector.evaluation.reader import Reader
 from collector.evaluation.report import read_legacy, read_modern
 from collector.generation import generation_of
 
+from .comparing import WHOLE
+
 _RAISED = (Exception, ReferenceMetricNotFound)
 
 
@@ -95,7 +97,7 @@ def _legacy(config, current, reference):
     try:
         done.run(reference_data=reference.copy(), current_data=current.copy(), column_mapping=ColumnMapping())
     except _RAISED as error:
-        return {"the whole report": ("error", f"{type(error).__name__}: {error}")}
+        return {WHOLE: ("error", f"{type(error).__name__}: {error}")}
     return of_legacy(done)
 
 

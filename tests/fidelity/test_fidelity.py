@@ -50,6 +50,8 @@ def test_the_matrix_has_every_pair():
         ({"m": ("error", "why")}, {}, ["so"], "noted"),
         ({"m": ("error", "why")}, {}, [], "silent"),
         ({"m": ("value", 1.0)}, None, ["why"], "lost"),
+        ({"the whole report": ("error", "why")}, None, ["why"], "lost"),
+        ({"m": ("error", "why")}, None, ["why"], "evidently fails"),
     ],
 )
 def test_the_comparison_sees_each_kind_of_difference(direct, found, notes, counted):
