@@ -121,9 +121,9 @@ def _name_of(project: Path) -> str:
     metadata = project / _METADATA
     try:
         return str(ProjectModel.parse_obj(json.loads(_read(metadata, _MAX_METADATA))).name)
-    except FileNotFoundError:
-        raise
     except (OSError, ValueError, RecursionError, ValidationError) as error:
+        if isinstance(error, FileNotFoundError) and not metadata.is_symlink():
+            raise
         why = getattr(error, "strerror", None) or (first_line(error) if isinstance(error, ValueError) else "too deep")
         raise ValueError(
             f"{metadata} is damaged ({why}); restore it, or move its folder away, and the project is made anew"

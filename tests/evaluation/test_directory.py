@@ -198,6 +198,7 @@ DAMAGES = {
     "large number": lambda metadata: metadata.write_text("1" * 5_000),
     "pipe": pipe,
     "loop": loop,
+    "link to nowhere": lambda metadata: (metadata.unlink(), metadata.symlink_to("nowhere")),
     "folder": folder,
 }
 
