@@ -9,6 +9,7 @@ import time
 import zlib
 from typing import Any
 
+import anyio.lowlevel
 import anyio.to_thread
 import httpx
 
@@ -18,6 +19,9 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 AS_IS = {"Accept-Encoding": "identity"}
 # Of an answer that says no: enough for the reason, which is for a person.
 MAX_REFUSAL = 65_536
+# A server may send each byte as a chunk of its own, at some 30 us of ours.
+MAX_PIECES = 100_000
+_TURN = 50  # so many come in one read; others wait for them
 # What describes how a body was sent, and is no longer so of one that was read.
 _OF_SENDING = (b"content-encoding", b"content-length", b"transfer-encoding")
 
@@ -42,6 +46,8 @@ async def aread(response: httpx.Response, max_bytes: int) -> httpx.Response:
     async for piece in response.aiter_raw():
         if not gathering.has_room_after(piece):
             break
+        if gathering.pieces % _TURN == 0:
+            await anyio.lowlevel.checkpoint()
     return gathering.whole() if gathering.is_quick else await anyio.to_thread.run_sync(gathering.whole)
 
 
@@ -61,10 +67,14 @@ class _Gathering:
         self._max_bytes = max_bytes if response.is_success else MAX_REFUSAL
         self._encoding = response.headers.get("content-encoding", "").strip().lower()
         self._body = bytearray()
+        self.pieces = 0
 
     def has_room_after(self, piece: bytes) -> bool:
         """Take a piece; tell whether to go on. Too much is an error of an answer that says yes."""
         self._body += piece
+        self.pieces += 1
+        if self.pieces > MAX_PIECES:
+            raise UnreadableAnswer("its answer comes in too many pieces")
         if len(self._body) > self._max_bytes:
             self._body = bytearray(self._cut(self._body))
             return False

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from collector.errors import UnreadableAnswer
-from collector.web.answers import MAX_REFUSAL, aread, json_of, read
+from collector.web.answers import MAX_PIECES, MAX_REFUSAL, aread, json_of, read
 
 MAX = 100_000
 
@@ -33,7 +33,6 @@ class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
         return self
 
     async def __anext__(self):
-        await trio.lowlevel.checkpoint()
         for piece in self:
             return piece
         raise StopAsyncIteration
@@ -89,6 +88,25 @@ async def test_an_endless_answer_is_read_to_its_bound():
 async def test_a_bomb_is_unpacked_to_its_bound():
     with pytest.raises(UnreadableAnswer, match="longer than 100,000 bytes"):
         await both(lambda: response([gzip.compress(b" " * (MAX + 1))], Content_Encoding="gzip"))
+
+
+async def test_an_answer_in_single_bytes_is_given_up_and_others_have_their_turns_meanwhile():
+    answer, stream = response(itertools.repeat(b" "))
+    turns = 0
+
+    async def take_turns():
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_turns)
+        with pytest.raises(UnreadableAnswer, match="too many pieces"):
+            await aread(answer, 10 * MAX_PIECES)
+        nursery.cancel_scope.cancel()
+    assert stream.taken == MAX_PIECES + 1
+    assert turns >= MAX_PIECES / 100
 
 
 async def test_an_endless_refusal_is_cut_and_keeps_its_status():
