@@ -53,12 +53,15 @@ class FakeWorkers:
         self.linked = []
         self.written = []
         self.check_calls = 0
+        self.check_failures = []
         self.generations = {}  # of the snapshots in a directory, by its name
         self.hold = None  # an event: evaluations wait for it
 
     async def check(self, config):  # noqa: ARG002  (as in Workers)
         await trio.lowlevel.checkpoint()
         self.check_calls += 1
+        if self.check_failures:
+            raise self.check_failures.pop(0)
         return list(self.problems)
 
     async def check_table(self, path, field):

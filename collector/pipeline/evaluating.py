@@ -69,6 +69,12 @@ class Evaluating:
         self._work.note(problems=())
 
     async def _find_problems(self, *, is_report_checked: bool) -> list[Problem]:
+        try:
+            return await self._look_for_problems(is_report_checked=is_report_checked)
+        except EvaluationError as error:  # of the worker that was to tell: nothing else has to stop for that
+            return [Problem((), str(error))]
+
+    async def _look_for_problems(self, *, is_report_checked: bool) -> list[Problem]:
         workers = self._work.tools.workers
         config, base = self._work.config, self._work.tools.base
         if problems := config.outside(base, self._work.data_dir.path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import trio
+
 from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, Problem
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collector.workers.pool import Workers
     from collector.workspaces.progress import Progress
 
+_PATIENCE = 10.0
 _HARM = "; beside {} ones no UI could show either; give this collector another directory"
 
 
@@ -41,26 +44,28 @@ class Directory:
         mine = self._config.report_config.generation
         try:
             found = await self._workers.generations_in(self._path)
-        except EvaluationError:  # it will be told by the delivery
-            found = set()
+        except EvaluationError:  # the delivery will tell of it
+            return []
         if found == {mine}:
             return []
         if found and mine not in found:
             return [Problem(("api_url",), f"{self._path} holds {', '.join(found)} snapshots{_HARM.format(mine)}")]
-        rival = next((other for other in others if self._is_rival(other)), None)
+        rival = None
+        with trio.move_on_after(_PATIENCE):  # another's directory may be on a dead mount
+            rival = await trio.to_thread.run_sync(self._find_rival, list(others), abandon_on_cancel=True)
         if rival is None:
             return []
         theirs = f"{self._path} is where the {rival.report_config.generation} snapshots of '{rival.id}' go"
         return [Problem(("api_url",), theirs + _HARM.format(mine))]
 
-    def _is_rival(self, other: CollectorConfig) -> bool:
-        theirs = other.workspace_directory(self._base)
-        return (
-            other.id != self._config.id
-            and theirs is not None
-            and other.report_config.generation != self._config.report_config.generation
-            and os.path.realpath(theirs) == os.path.realpath(self._path)
-        )
+    def _find_rival(self, others: list[CollectorConfig]) -> CollectorConfig | None:
+        mine, here = self._config.report_config.generation, os.path.realpath(self._path)
+        for other in others:
+            theirs = other.workspace_directory(self._base)
+            is_another = other.id != self._config.id and other.report_config.generation != mine
+            if is_another and theirs is not None and os.path.realpath(theirs) == here:
+                return other
+        return None
 
     async def deliver(self, batch: Batch, snapshot: Path, progress: Progress) -> None:  # noqa: ARG002
         """Have a worker write the snapshot; raise DeliveryError if it couldn't."""

@@ -86,6 +86,20 @@ async def test_a_new_reference_is_taken_from_the_next_batch_on_and_at_once(world
         assert w.workers.evaluated[0]["reference"] == str(w.base / "new.parquet")
 
 
+async def test_a_worker_that_dies_at_a_check_stops_nothing_else(world, autojump_clock):
+    """The pipeline was begun again, its sealing and its delivery with it."""
+    async with world(autojump_clock) as w:
+        w.workers.check_failures = [worker_died()] * 2
+        pipeline = w.pipeline(collector(trigger=rows_trigger(1)))
+        async with running(pipeline):
+            await w.post(1)
+            await settled()
+            assert (pipeline.status().problems, await states(w)) == (("the worker process died",), ["sealed"])
+            await trio.sleep(2 * REFERENCE_INTERVAL + 1)
+            await settled()
+        assert w.workspace.rows == [[0]]
+
+
 async def test_a_workspace_that_a_collector_would_harm_holds_its_events_until_it_is_mended(world, autojump_clock):
     async with world(autojump_clock) as w:
         w.workspace.harm = [Problem(("api_url",), "holds legacy snapshots")]
