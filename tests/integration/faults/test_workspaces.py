@@ -13,6 +13,7 @@ from .conftest import numbered
 from .ledger import post
 
 PROMISE = "23 strange workspaces"
+PATIENCE = 120  # with the time that Evidently takes to load on a busy machine
 GROWTH = 100_000_000  # bytes; each of these answers would take gigabytes, or has no end
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -93,22 +94,24 @@ def test_snapshots_wait_whatever_their_workspace_answers(make_daemon, ledger, au
         variables = {"ALL_PROXY": "socks://127.0.0.1:1", "NO_PROXY": "a..b,example", "SSL_CERT_FILE": "/nowhere.pem"}
         daemon = make_daemon(service_config(collectors, evaluation_workers=1), **variables).start()
         assert post(daemon.http, ledger, "is sound") == 201
-        daemon.wait_for_logs("is sound", 1)
+        daemon.wait_for_logs("is sound", 1, seconds=PATIENCE)
         before = resident_bytes(daemon)
         for name in urls:
             assert post(daemon.http, ledger, name) == 201
         for name in urls:
-            found = daemon.wait_for_status(name, lambda one: one["state"] == "undelivered" and one["last_error"])
+            found = daemon.wait_for_status(
+                name, lambda one: one["state"] == "undelivered" and one["last_error"], PATIENCE
+            )
             assert ADDRESSES.get(name, ("", ""))[1] in found["last_error"]
             assert post(daemon.http, ledger, name) == 201  # sealing goes on
         assert post(daemon.http, ledger, "is sound") == 201
-        daemon.wait_for_logs("is sound", 2)
+        daemon.wait_for_logs("is sound", 2, seconds=PATIENCE)
         assert resident_bytes(daemon) - before < GROWTH
         assert "pipeline failed" not in daemon.log
         for name in urls:
             daemon.create(name, collectors["is sound"])
     for name in urls:
-        daemon.wait_for_logs(name, 2)
+        daemon.wait_for_logs(name, 2, seconds=PATIENCE)
     figures.take(audit(daemon))
     figures.faults["strange answers and addresses"] += len(urls)
     daemon.stop()
@@ -139,7 +142,7 @@ def test_snapshots_wait_for_a_project_whose_file_is_damaged(make_daemon, ledger,
     for name in DAMAGES:
         assert post(daemon.http, ledger, name) == 201
     for name in DAMAGES:
-        daemon.wait_for_logs(name, 1)
+        daemon.wait_for_logs(name, 1, seconds=PATIENCE)
     files = {json.loads(file.read_bytes())["name"]: file for file in daemon.directory.glob("workspace/*/metadata.json")}
     good = {name: file.read_bytes() for name, file in files.items()}
     for name, damage in DAMAGES.items():
@@ -147,16 +150,16 @@ def test_snapshots_wait_for_a_project_whose_file_is_damaged(make_daemon, ledger,
     for name in collectors:
         assert post(daemon.http, ledger, name) == 201
     for name in DAMAGES:
-        found = daemon.wait_for_status(name, lambda one: one["state"] == "undelivered")
+        found = daemon.wait_for_status(name, lambda one: one["state"] == "undelivered", PATIENCE)
         assert "metadata.json is damaged" in found["last_error"]
-    daemon.wait_for_logs("sound", 1)
+    daemon.wait_for_logs("sound", 1, seconds=PATIENCE)
     for name, file in files.items():
         file.rmdir() if file.is_dir() else file.unlink()
         file.write_bytes(good[name])
     for name in DAMAGES:  # a changed config is begun with at once, else it is tried again after a minute
         daemon.create(name, named(name, cache_reference=False))
     for name in DAMAGES:
-        daemon.wait_for_logs(name, 2)
+        daemon.wait_for_logs(name, 2, seconds=PATIENCE)
     figures.take(audit(daemon))
     figures.faults["damaged projects"] += len(DAMAGES)
     daemon.stop()
@@ -184,8 +187,8 @@ def test_of_two_generations_in_one_directory_the_second_waits(make_daemon, figur
     daemon = make_daemon(service_config(both, evaluation_workers=1)).start()
     for name in both:
         assert daemon.http.post(f"/{name}/data", json=[{"a": 1}]).status_code == 201
-    daemon.wait_for_logs("first", 1)
-    found = daemon.wait_for_status("second", lambda one: one["state"] == "misconfigured")
+    daemon.wait_for_logs("first", 1, seconds=PATIENCE)
+    found = daemon.wait_for_status("second", lambda one: one["state"] == "misconfigured", PATIENCE)
     assert "give this collector another directory" in found["problems"][0]
     assert found["sealed"] + found["rows_waiting"] == 1
     refused = daemon.http.post("/third", json=both["second"])
@@ -193,7 +196,7 @@ def test_of_two_generations_in_one_directory_the_second_waits(make_daemon, figur
     mended = json.loads(daemon.config_path.read_text(encoding="utf-8"))
     mended["collectors"]["second"]["api_url"] = "legacy"
     daemon.config_path.write_text(json.dumps(mended), encoding="utf-8")
-    daemon.wait_for_logs("second", 1)
+    daemon.wait_for_logs("second", 1, seconds=PATIENCE)
     assert wait_until(lambda: list(daemon.directory.glob("legacy/*/snapshots/*.json")))
     figures.faults["mixed directories"] += 1
     daemon.stop()
