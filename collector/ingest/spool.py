@@ -43,7 +43,7 @@ class Spool:
 
     @contextmanager
     def open(self, format_: Format, *, is_digested: bool) -> Iterator[BodyFile]:
-        """Give a file for a body, which is made with its first byte, and removed unless the journal ``keep``s it."""
+        """Return a file for a body, which is made with its first byte, and removed unless the journal ``keep``s it."""
         file = BodyFile(self._data_dir.new_body(format_), self._threads, is_digested=is_digested)
         try:
             yield file
@@ -57,7 +57,7 @@ class Spool:
                 file.discard()
 
     async def check(self, file: BodyFile, rest: bytes, format_: Format, bounds: Bounds) -> Frame:
-        """Make sure that a body which is in a file, but for its rest, is a table, and give it as a frame."""
+        """Make sure that a body which is in a file, but for its rest, is a table, and return it as a frame."""
         if format_ != "json" or file.is_begun or self._is_counting:
             body, counted = await file.finish(rest, is_synced=self._is_synced)
         else:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collector.store.body_files import BodyFile
 
 
+_SMALL_PIECE = 1024
 _MAX_DIGITS = 20  # Python refuses to make numbers of too many
 
 
@@ -27,7 +28,7 @@ class _Decompressor(Protocol):
         """Return what a chunk becomes, in pieces small enough that a bomb is noticed before it has gone off."""
 
     def close(self) -> None:
-        """Raise BadBody if the body ends in its midst."""
+        """Raise BadBody if the body is cut off before its end."""
 
 
 def announced_length(content_length: str | None, limit: int) -> int:
@@ -63,7 +64,7 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
     decompressor = _decompressor(encoding)
     if charset:
         decompressor = _Recoded(decompressor, charset)
-    gathered: list[bytes] = []
+    gathered: list[bytes | bytearray] = []
     size = held = 0
     try:
         with trio.fail_after(timeout):
@@ -74,15 +75,27 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
                         raise too_large(limit)
                     held += len(piece)
                     place.grow_to(held)
-                    gathered.append(piece)
+                    _gather(gathered, piece)
                     if file is not None and held >= MAX_WRITE:
-                        await file.write(b"".join(gathered))
+                        # The time of a stall of our own isn't the client's: what has come is taken.
+                        with trio.CancelScope(shield=True):
+                            await file.write(b"".join(gathered))
                         gathered, held = [], 0
     except trio.TooSlowError as error:
         raise BodyTooSlow(f"the body didn't arrive within {timeout:g} s") from error
     if decompressor is not None:
         decompressor.close()
     return b"".join(gathered)
+
+
+def _gather(gathered: list[bytes | bytearray], piece: bytes) -> None:
+    """Add a piece; many tiny ones become one, as each alone takes more memory than is in it."""
+    if len(piece) >= _SMALL_PIECE or not gathered:
+        gathered.append(piece)
+        return
+    if not isinstance(gathered[-1], bytearray):
+        gathered.append(bytearray())
+    gathered[-1] += piece
 
 
 def small_decompressed(body: bytes, encoding: str, limit: int) -> bytes | None:
@@ -153,7 +166,7 @@ class _Gzip:
 
     def close(self) -> None:
         if not self._zlib.eof:
-            raise BadBody("the gzip body ends in its midst")
+            raise BadBody("the gzip body is cut off before its end")
 
 
 class _Zstd:
@@ -182,4 +195,4 @@ class _Zstd:
 
     def close(self) -> None:
         if not self._zstd.eof:
-            raise BadBody("the zstd body ends in its midst")
+            raise BadBody("the zstd body is cut off before its end")

@@ -56,7 +56,7 @@ class Http11s:
 
     @staticmethod
     def requests() -> TaskGroup:
-        """Give the context of a connection's requests."""
+        """Return the context of a connection's requests."""
         return TaskGroup()
 
     def make(

@@ -88,7 +88,7 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "readyz": {200: Health, 503: Problem},
     "reload": {200: Changes, 400: Problem},
     "openapi": {200: dict[str, Any]},
-    "create_collector": {201: CollectorConfig, **dict.fromkeys((400, 405, 408, 409, 412, 413, 507), Problem)},
+    "create_collector": {201: CollectorConfig, **dict.fromkeys((400, 405, 408, 409, 412, 413, 415, 507), Problem)},
     "get_collector": {200: CollectorConfig, 404: Problem},
     "delete_collector": {200: Dropped, **dict.fromkeys((404, 405, 409, 412, 507), Problem)},
     "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 422, 429, 507), Problem)},
@@ -98,7 +98,8 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "retry_failed": {202: list[Failed], 404: Problem, 507: Problem},
     "get_logs": {200: list[LogEntry], 404: Problem},
 }
-_OF_ALL = dict.fromkeys((401, 503), Problem)  # without the secret; while stopping, or when there is too much to do
+# Without the secret; of a page that isn't allowed; while stopping, or when there is too much to do.
+_OF_ALL = dict.fromkeys((401, 403, 503), Problem)
 _TABLES = {
     "application/json": {"schema": {"example": {"age": {"0": 41, "1": 37}}}},
     **{media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in FORMATS},
@@ -123,7 +124,7 @@ def openapi_document(app: Quart) -> dict[str, Any]:
     """Describe the routes of an application."""
     app.config.update(QUART_SCHEMA_CONVERSION_PREFERENCE="pydantic", QUART_SCHEMA_CONVERT_CASING=False)
     for endpoint, answers in _ANSWERS.items():
-        for status, model in {**answers, **({} if endpoint in OPEN_ROUTES else _OF_ALL)}.items():
+        for status, model in {**answers, **({403: Problem} if endpoint in OPEN_ROUTES else _OF_ALL)}.items():
             document_response(model, status)(app.view_functions[endpoint])
     document_request(CollectorConfig)(app.view_functions["create_collector"])
     document = OpenAPIProvider(app, _extension()).schema()

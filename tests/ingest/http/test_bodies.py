@@ -2,6 +2,7 @@ import gzip
 import os
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from contextlib import aclosing
 
@@ -111,7 +112,7 @@ async def test_a_body_may_be_as_large_as_the_limit_and_no_larger(encoding, size)
 @pytest.mark.parametrize("encoding", COMPRESS)
 @pytest.mark.parametrize("torn", [slice(0, -1), slice(0, 5), slice(0, 0)])
 async def test_a_torn_compressed_body_is_refused(encoding, torn):
-    with pytest.raises(BadBody, match=f"the {encoding} body ends in its midst"):
+    with pytest.raises(BadBody, match=f"the {encoding} body is cut off before its end"):
         await _read(COMPRESS[encoding](b"some rows" * 10)[torn], encoding)
 
 
@@ -191,3 +192,15 @@ def test_a_bomb_of_a_gibibyte_is_refused_within_twice_the_limits_memory(tmp_path
         timeout=60,
     )
     assert int(done.stdout) < 2 * LIMIT + MIB  # a MiB for what the interpreter does meanwhile
+
+
+async def test_tiny_pieces_take_no_more_memory_than_is_in_them():
+    """A chunk of two bytes is an object of 35; a million of them came for a config."""
+    body = bytes(range(256)) * 2000
+    tracemalloc.start()
+    try:
+        assert await _read(body, size=2) == body
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(body)

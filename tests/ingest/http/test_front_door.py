@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,6 +11,7 @@ import zstandard
 
 from collector.ingest.http.front_door import FrontDoor
 from collector.ingest.http.receiving import SMALL_BODY
+from collector.ingest.room import MAX_WRITE
 
 BODY = b'{"a": {"0": 1}}'
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
@@ -126,6 +128,20 @@ async def read_answers(stream, count=None):
             break
         data += received
     return re.sub(rb"date: [^\r]*\r\n", b"", data)
+
+
+async def test_a_body_that_came_in_a_stall_is_kept_though_its_time_is_over(make_service):
+    """The time in which we read nothing isn't the client's; this one goes to a file meanwhile."""
+    body = b'{"a": [' + b"1.50, " * ((MAX_WRITE + 30_000) // 6) + b"1.5]}"
+    before = MAX_WRITE - 30_000
+    async with asked(make_service, front_door=True, limits={"body_timeout": 2}) as (service, stream):
+        await stream.send_all(POST + HOST + b"Content-Length: %d\r\n\r\n" % len(body) + body[:before])
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        sent = stream.socket._sock.send(body[before:])  # noqa: SLF001  (without a checkpoint)
+        time.sleep(2.1)  # noqa: ASYNC251  (it is the stall)
+        assert sent == len(body) - before
+        assert (await read_answers(stream, 1)).startswith(b"HTTP/1.1 201")
+        assert service.rows() > MAX_WRITE // 6
 
 
 def _is_whole(data, count):
