@@ -23,8 +23,10 @@ from pyarrow import types
 from collector.evaluation.pandas_columns import UNIT
 from collector.evaluation.readings import readings_of, respellings
 from collector.evaluation.wanted import NAMES, Wanted
+from collector.formats.merging import UNFIT
 from collector.formats.sources import LIST, marks_of_field, source_of
 from collector.formats.spellings import MISSING, NO_NUMBER, NUMBERS, SPELLINGS, Column, Kind, Reading, trimmed, where
+from collector.wording import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -53,18 +55,21 @@ class Casts:
         self._reference = {} if reference is None else dict(reference.items())
         self._cast = cast
         self._keep_lists = keep_lists
-        self._columns: dict[str, _Column | _Lists] = {}
+        self._columns: dict[str, _Column | _Lists | _Left] = {}
 
     def look(self, table: pa.Table, *, is_whole: bool = False) -> None:
         """Take rows into account, all of them or a piece; all pieces have the same columns and types."""
         if not self._columns:
             self._columns = {one.name: self._column(one, marks_of_field(one)) for one in table.schema}
-        for name, column in self._columns.items():
-            column.look(table.column(name), is_whole=is_whole)
+        for name, column in list(self._columns.items()):
+            try:
+                column.look(table.column(name), is_whole=is_whole)
+            except UNFIT as error:
+                self._columns[name] = _Left(error)
 
     def cast(self, table: pa.Table) -> tuple[pa.Table, list[str]]:
         """Return rows with their columns cast, and a note on each of which there is something to say."""
-        columns = [self._columns[name].cast(table.column(name)) for name in table.column_names]
+        columns = [self._cast_column(name, table.column(name)) for name in table.column_names]
         said = [(name, self._columns[name].note()) for name in table.column_names]
         notes = [f"Column {name!r} {note}." for name, note in said if note]
         return pa.Table.from_arrays(columns, names=table.column_names), notes
@@ -73,6 +78,13 @@ class Casts:
     def read(self) -> list[str]:
         """Name the columns that came in several kinds, it may be, and are all of one now."""
         return [name for name, column in self._columns.items() if column.is_read]
+
+    def _cast_column(self, name: str, column: Column) -> Column:
+        try:
+            return self._columns[name].cast(column)
+        except UNFIT as error:
+            self._columns[name] = _Left(error)
+            return column
 
     def _column(self, one: pa.Field, marks: Marks) -> _Column | _Lists:
         if marks >= LIST and one.name in self._keep_lists:
@@ -88,6 +100,29 @@ def kind_of(kind: pa.DataType) -> Kind | None:
     if types.is_dictionary(kind):
         return kind_of(kind.value_type)
     return next((name for fits, name in _KINDS if fits(kind)), None)
+
+
+@dataclass
+class _Left:
+    """A column that stays what it is: something was raised when it was looked at, and the others are cast."""
+
+    error: Exception
+
+    def look(self, column: Column, *, is_whole: bool) -> None:
+        """Look no more."""
+
+    def cast(self, column: Column) -> Column:
+        """Return it as it is."""
+        return column
+
+    def note(self) -> str:
+        """Say why."""
+        return f"could not be cast ({first_line(self.error)}): left as it is"
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its values were read as another kind."""
+        return False
 
 
 @dataclass

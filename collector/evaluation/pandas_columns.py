@@ -14,9 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.formats.as_text import as_json_text
+from collector.formats.merging import UNFIT
+from collector.wording import first_line
 
 _types = pa.types
 
+# Among a frame's attributes: the columns that it lacks because of the types of their values, with the reasons.
+FAILED = "collector.failed"
 # Of times to which nothing else gives one: as pandas itself reads them.
 UNIT = "us" if pd.__version__ >= "3" else "ns"
 
@@ -24,19 +28,29 @@ UNIT = "us" if pd.__version__ >= "3" else "ns"
 def to_frame(table: pa.Table, *, keep_lists: Collection[str] = ()) -> tuple[pd.DataFrame, list[str]]:
     """Return the frame, with a fresh RangeIndex, and a note on every column that changed its kind.
 
-    ``keep_lists`` names the columns of lists that a report asks for.
+    ``keep_lists`` names the columns of lists that a report asks for. Columns that pandas can't take are left out, and
+    are FAILED among the frame's attributes.
     """
     notes: list[str] = []
     columns: dict[str, Any] = {}
+    failed: dict[str, str] = {}
     for field in table.schema:
         column = table.column(field.name).combine_chunks()
         if _is_list(field.type) and field.name in keep_lists:
             columns[field.name] = pd.Series(column.to_pylist(), dtype=object)
             continue
-        columns[field.name] = to_series(column)
+        try:
+            columns[field.name] = to_series(column)
+        except UNFIT as error:
+            failed[field.name] = f"pandas can't take its values, which are {field.type}: {first_line(error)}"
+            notes.append(f"Column {field.name!r} failed and is left out: {failed[field.name]}.")
+            continue
         if said := _change(field.type):
             notes.append(f"Column {field.name!r} holds {field.type}: {said}.")
-    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows)), notes
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+    if failed:
+        frame.attrs[FAILED] = failed
+    return frame, notes
 
 
 def to_series(column: Any) -> "pd.Series[Any]":

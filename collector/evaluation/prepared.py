@@ -9,10 +9,9 @@ import pandas as pd
 
 from collector.evaluation.cache import REFERENCES
 from collector.evaluation.casts import Casts
-from collector.evaluation.pandas_columns import to_frame
+from collector.evaluation.pandas_columns import FAILED, to_frame
 from collector.evaluation.part_files import Unreadable, count_rows, read_parts, read_table
 from collector.evaluation.sampling import Sample, draw
-from collector.evaluation.uncomputed import FAILED
 from collector.formats.merging import Merging
 from collector.workers.exchange import Cast
 
@@ -100,7 +99,7 @@ def _keyed(frames: Frames, reference: str | None, *, cache: bool, named: frozens
 
 def _with_failed(frame: Frame, merging: Merging) -> Frame:
     if merging.failed:
-        frame.attrs[FAILED] = dict(merging.failed)
+        frame.attrs[FAILED] = frame.attrs.get(FAILED, {}) | merging.failed
     return frame
 
 

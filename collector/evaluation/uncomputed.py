@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from evidently.core.report import ReferenceMetricNotFound
 
+from collector.evaluation.pandas_columns import FAILED
+
 MAX_REASON = 300  # pandas quotes whole columns in its errors
 # What a metric raises. MemoryError isn't a metric's own: it passes, and the batch is tried again.
 RAISED = (Exception, ReferenceMetricNotFound)
 PASSING = (KeyboardInterrupt, SystemExit, MemoryError)
 
-# Among a frame's attributes: the columns that it lacks because their types could not be merged, with the reasons.
-FAILED = "collector.failed"
 
 Sides = Mapping[str, pd.DataFrame | None]
 

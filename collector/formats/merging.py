@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from collector.formats.sources import Marks
 
 
+# What is raised for values that a type or a library can't take; what isn't the column's own fault passes.
+UNFIT = (ValueError, TypeError, NotImplementedError, ArithmeticError, LookupError)
+
+
 class Merging:
     """Makes tables of the same columns and types of those that parts keep, a piece at a time if need be.
 
@@ -71,7 +75,7 @@ class Merging:
         for field in self.schema:
             try:
                 chunks = self._merge_column(field, *kept[field.name]) if field.name in kept else None
-            except (pa.ArrowException, ValueError, OverflowError):
+            except UNFIT:
                 self.failed[field.name] = f"not all of its values can be taken as {field.type}"
                 chunks = None
             columns.append(pa.chunked_array(chunks or [pa.nulls(table.num_rows, field.type)], field.type))
@@ -95,7 +99,7 @@ class Merging:
 
 def merged_type(kinds: Iterable[pa.DataType]) -> pa.DataType:
     """Return the type that takes values of all these types, whatever their order."""
-    different = [kind for kind in dict.fromkeys(kinds) if not _is_nothing(kind)]
+    different = list(dict.fromkeys(_usual(kind) for kind in kinds if not _is_nothing(kind)))
     if not different:
         return pa.null()
     if all(types.is_dictionary(kind) for kind in different):
@@ -158,6 +162,20 @@ def _spelled_out(values: pa.Array) -> pa.Array:
     if isinstance(values, pa.ExtensionArray):
         return _spelled_out(values.storage)
     return _spelled_out(values.cast(values.type.value_type)) if types.is_dictionary(values.type) else values
+
+
+def _usual(kind: pa.DataType) -> pa.DataType:
+    """Return a type without what many functions don't know: views, and zones, of which a body may name any."""
+    if types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _usual(kind.value_type), kind.ordered)
+    if _is_list(kind):
+        inner = _usual(kind.value_type)
+        return kind if inner == kind.value_type else pa.list_(inner)
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_usual(field.type)) for field in kind])
+    if types.is_timestamp(kind) and kind.tz is not None:
+        return pa.timestamp(kind.unit, "UTC")
+    return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(kind, kind)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -6,12 +6,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from kinds import BODIES
 from pandas.testing import assert_frame_equal
 
 from collector.evaluation import prepared as frames
+from collector.evaluation.sampling import Sample
 from collector.evaluation.uncomputed import reason_of
 from collector.formats.frames import decode_frames
 from collector.formats.sources import JSON, marked
+from collector.store.parts import write
 
 
 @pytest.fixture
@@ -179,3 +182,29 @@ def test_a_column_that_came_in_two_kinds_and_is_read_as_one_is_not_said_to_be_te
     ready = frames.prepare([str(tmp_path / "part.parquet")], None, cache=False, config=[])
     assert ready.notes[0] == "Column 'n' came as numbers and text: taken as text."
     assert len(ready.notes) == 2
+
+
+def wide(columns, path):
+    """Write a table of columns by their names, as a part has them; the shorter ones lack values."""
+    rows = max(len(column) for _, column in columns.values())
+    padded = [
+        pa.chunked_array([*column.chunks, pa.nulls(rows - len(column), column.type)]) for _, column in columns.values()
+    ]
+    schema = pa.schema([one.with_name(name) for name, (one, _) in columns.items()])
+    write(pa.Table.from_arrays(padded, schema=schema), path)
+    return str(path)
+
+
+def test_a_column_of_any_kind_beside_a_reference_of_any_kind_costs_no_other_column(tmp_path):
+    """What can't be cast stays, what pandas can't hold is named, and no batch is lost by it."""
+    tables = {name: decode_frames([body]) for name, body in BODIES.items()}
+    columns = {name: (table.schema.field("c"), table["c"]) for name, table in tables.items()}
+    batch = wide(columns, tmp_path / "batch.parquet")
+    for kind in list(BODIES)[:: len(BODIES) // 10]:
+        reference = wide(dict.fromkeys(BODIES, columns[kind]), tmp_path / "reference.parquet")
+        for sample in (None, Sample(4, 1)):
+            ready = frames.prepare([batch], reference, cache=False, config=[], sample=sample)
+            failed = {name for note in ready.notes for name in BODIES if note.startswith(f"Column {name!r} failed")}
+            assert failed == {"far date", "far time", "far duration"}
+            assert set(ready.current) == set(BODIES) - failed
+            assert len(ready.current) == (4 if sample else 8)
