@@ -168,7 +168,8 @@ def opening(monkeypatch):
 
 async def test_while_the_journal_is_opened_it_lives_is_not_ready_and_events_wait(workers, opening, tmp_path):
     port = free_port()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+    listening = httpx.AsyncHTTPTransport(retries=5)  # it may not listen yet
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, transport=listening) as client:
         with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(serve, options(port=port), config_file(tmp_path))

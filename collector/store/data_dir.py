@@ -177,8 +177,7 @@ class DataDir:
 def open_data_dir(path: Path) -> Iterator[DataDir]:
     """Hold a data directory, making it if there is none, mode 0700; raise DataDirError if another daemon holds it."""
     try:
-        for directory in (path, *(path / name for name in ("parts", "bodies", "snapshots", "failed", "references"))):
-            _made(directory).chmod(0o700)  # one that an administrator made may be open to all
+        make_directories(path)
         descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise DataDirError(f"the data directory {path} can't be used: {error.strerror}") from error
@@ -187,6 +186,12 @@ def open_data_dir(path: Path) -> Iterator[DataDir]:
         yield DataDir(path)
     finally:
         os.close(descriptor)
+
+
+def make_directories(path: Path) -> None:
+    """Make a data directory and the directories in it, those that aren't there, all of them ours alone."""
+    for directory in (path, *(path / name for name in ("parts", "bodies", "snapshots", "failed", "references"))):
+        _made(directory).chmod(0o700)  # one that an administrator made may be open to all
 
 
 def _made(directory: Path) -> Path:

@@ -47,6 +47,11 @@ class Identity:
         os.close(self._descriptor)
         os.close(self._index)
 
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the log has no name any more, not even elsewhere: it was removed, and not moved away."""
+        return os.fstat(self._descriptor).st_nlink == 0
+
     def sync(self) -> None:
         """Have the log on the disk."""
         os.fsync(self._descriptor)
@@ -61,7 +66,7 @@ class Identity:
         for path, known in self._known.items():
             found = _identity(path)
             if found != known:
-                return f"{path} was {'removed' if found is None else 'replaced by another file'}"
+                return f"{path} was {'removed or moved away' if found is None else 'replaced by another file'}"
         size, before = self._journal.stat().st_size, self._journal_bytes
         if size < before and size < database_bytes(db):
             return f"{self._journal} was cut off, from {before} bytes to {size}"

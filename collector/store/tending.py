@@ -100,7 +100,7 @@ class Tending:
         trouble = f"{fault}; no events are taken, start the service again"
         self._health.give_up(trouble)
         try:
-            await self._writer.rescue(trouble)
+            await self._writer.rescue(trouble, self._identity)
         except (OSError, sqlite3.Error) as error:
             _log.error("what memory still holds can't be saved", error=str(error))
         await trio.sleep(TOLD_SECONDS)

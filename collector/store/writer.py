@@ -21,6 +21,7 @@ import trio
 from collector.disk.refusals import is_damage, is_loss, is_refusal, refusal
 from collector.errors import JournalBroken, OutOfFiles, StorageError
 from collector.store.connect import log_of
+from collector.store.data_dir import make_directories
 from collector.store.repair.recovery import rescue
 from collector.store.repair.wal import cut_behind
 from collector.store.steps.frames import INSERT_FRAME
@@ -167,12 +168,16 @@ class Writer:
             self._health.note(refused, is_losing=is_loss(error))
         return refused if isinstance(refused, OutOfFiles) else nothing_kept(str(refused))
 
-    async def rescue(self, trouble: str) -> None:
+    async def rescue(self, trouble: str, identity: Identity) -> None:
         """Refuse all orders from now on, and save what memory and disk still hold in a new journal, for the next start.
+
+        Where the whole data directory was removed it is made anew; one that was moved away has it all.
 
         Raises OSError or sqlite3.Error if that can't be done; the next start then tries with what the disk has.
         """
         self._trouble = trouble
+        if identity.is_deleted:
+            make_directories(self._data_dir.path)
         await self.use(partial(rescue, self._data_dir, trouble))
 
     def look_last(self, identity: Identity) -> None:

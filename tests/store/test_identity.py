@@ -1,6 +1,7 @@
 """What is done to the journal's files while they are open is found and told, and what is left is saved."""
 
 import os
+import shutil
 from contextlib import closing, suppress
 
 import pytest
@@ -10,7 +11,7 @@ from structlog.testing import capture_logs
 from collector.errors import JournalBroken, StorageError
 from collector.formats.frames import Frame, check_frame
 from collector.store.connect import connect, index_of, log_of
-from collector.store.data_dir import open_data_dir
+from collector.store.data_dir import DataDir, open_data_dir
 from collector.store.identity import Identity
 from collector.store.journal import open_journal
 from collector.store.steps.frames import insert_frame
@@ -46,7 +47,7 @@ def cut_in_half(path):
 
 
 FAULTS = [
-    pytest.param(log_of, remove, "was removed", id="log removed"),
+    pytest.param(log_of, remove, "was removed or moved away", id="log removed"),
     pytest.param(log_of, replace, "was replaced by another file", id="log replaced"),
     pytest.param(log_of, cut, "was cut off", id="log cut off"),
     pytest.param(log_of, cut_in_half, "was cut off", id="half of the log cut off"),
@@ -101,6 +102,31 @@ async def test_after_a_while_the_service_ends_so_that_its_next_start_goes_on(dat
 
     with trio.fail_after(60), pytest.raises(JournalBroken):
         await work()
+
+
+async def test_a_data_directory_that_is_removed_is_made_anew_with_what_memory_holds(data_dir):
+    with trio.fail_after(60):
+        async with open_journal(data_dir) as journal:
+            await journal.append("main", _frame(1))
+            shutil.rmtree(data_dir.path)
+            while not data_dir.journal.exists():  # noqa: ASYNC110  (a thread makes it)
+                await trio.sleep(0.05)
+            assert "was removed" in journal.trouble
+    async with open_journal(data_dir) as journal:
+        assert journal.waiting("main").rows == 1
+
+
+async def test_a_data_directory_that_is_moved_away_has_it_all(data_dir, tmp_path):
+    moved = DataDir(tmp_path / "moved")
+    with trio.fail_after(60):
+        async with open_journal(data_dir) as journal:
+            await journal.append("main", _frame(1))
+            data_dir.path.rename(moved.path)
+            while not journal.trouble:  # noqa: ASYNC110  (a thread finds it)
+                await trio.sleep(0.05)
+    assert not data_dir.journal.exists()
+    async with open_journal(moved) as journal:
+        assert journal.waiting("main").rows == 1
 
 
 @pytest.mark.parametrize(("file", "fault", "told"), FAULTS)
