@@ -39,7 +39,7 @@ app = typer.Typer(
 # What a shell sets when it asks for completions.
 _COMPLETE = "_EVIDENTLY_COLLECTOR_COMPLETE"
 _REPORT = "run it again with --debug to see where, and report it"
-FileFormat = Literal["csv", "parquet", "ndjson", "arrow"]
+FileFormat = Literal["csv", "parquet", "ndjson", "json", "arrow"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
