@@ -51,7 +51,7 @@ def read_parts(paths: Sequence[str]) -> tuple[pa.Table, Merging]:
 
 
 def read_pieces(paths: Sequence[str]) -> tuple[Iterator[pa.Table], Merging]:
-    """Give the rows of ``read_parts`` in pieces that are small, of its columns and types.
+    """Return the rows of ``read_parts`` in pieces that are small, of its columns and types.
 
     Raises Unreadable with all that can't be read: at once if it is a file's footer, else when they have been gone
     through. Then all is known that is to be said of columns.

@@ -52,7 +52,7 @@ def reusing(notes: list[str]) -> Iterator[None]:
 
 
 def _places() -> Iterator[tuple[Any, str, Callable[..., Any]]]:
-    """Give what is to stand where; raises AttributeError, ImportError, OSError or LookupError if it isn't as known."""
+    """Return what is to stand where; AttributeError, ImportError, OSError or LookupError if it isn't as known."""
     users = [importlib.import_module(name) for name in _DRIFT_USERS]
     original, *others = {getattr(module, _DRIFT) for module in users}
     if others or hashlib.sha256(inspect.getsource(original).encode()).hexdigest()[:16] not in _READ_SOURCES:
@@ -170,7 +170,7 @@ def _correlations(given: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _with_correlations(result: Any, given: dict[str, Any]) -> Any:
-    """Give a result with the correlations among the columns of this call."""
+    """Return a result with the correlations among the columns of this call."""
     if given["column_type"] != ColumnType.Numerical:
         return result
     own = {

@@ -22,7 +22,7 @@ class Sample:
 
     @classmethod
     def of(cls, rows: int, batch_id: str) -> Self:
-        """Give the sample of a batch, always the same."""
+        """Return the sample of a batch, always the same."""
         return cls(rows, zlib.crc32(batch_id.encode()))
 
 
