@@ -41,6 +41,8 @@ SEND_TIMEOUT = 10.0
 # connection, and an answer that came before the end of a body would be lost with it.
 LINGER = 1.0
 MAX_LINGER = 30.0
+# One that is refused as it connects may have no more than begun to send its request.
+REFUSED_LINGER = 4.0
 # Before another try to accept connections, where no more files can be opened.
 ACCEPT_PAUSE = 0.1
 # Connections over the limit that are being refused; more wait until they are accepted.
@@ -233,6 +235,7 @@ class _Connection:
     async def _refuse(self, refusal: bytes) -> None:
         await self._write(refusal)
         self.close_soon()
+        self._whole.deadline = trio.current_time() + REFUSED_LINGER
         while await self._receive(_MAX_RECV):
             pass
 
