@@ -69,7 +69,7 @@ class Frame:
 
 @lru_cache(64)
 def format_of(media_type: str) -> Format:
-    """Give the format of a body by its Content-Type; JSON for none or any that we don't know."""
+    """Return the format of a body by its Content-Type; JSON for none or any that we don't know."""
     return FORMATS.get(media_type.partition(";")[0].strip().lower(), "json")
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def spelled_out(array: pa.Array) -> int:
-    """Give the bytes that an array takes beyond its own; ValueError for types whose values may overlap otherwise."""
+    """Return the bytes that an array takes beyond its own; ValueError for types whose values may overlap otherwise."""
     from pyarrow import types
 
     type_ = array.type
@@ -21,7 +21,7 @@ def spelled_out(array: pa.Array) -> int:
 
 
 def _children(array: pa.Array) -> list[pa.Array]:
-    """Give the arrays that an array consists of."""
+    """Return the arrays that an array consists of."""
     import pyarrow as pa
     from pyarrow import types
 
@@ -68,7 +68,7 @@ def _is_text(type_: pa.DataType) -> bool:
 
 
 def _view_lengths(array: pa.Array) -> list[int]:
-    """Give the length of each view, with which it begins (16 bytes, Arrow's columnar format)."""
+    """Return the length of each view, with which it begins (16 bytes, Arrow's columnar format)."""
     import pyarrow as pa
 
     views = memoryview(array.buffers()[1] or pa.py_buffer(b"")).cast("B").cast("i")

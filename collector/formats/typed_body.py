@@ -116,7 +116,7 @@ def _index_columns(table: pa.Table) -> list[str]:
 
 
 def _told_index(table: pa.Table) -> set[str]:
-    """Give the names that pandas' metadata say are an index; whoever wrote them, they may say anything."""
+    """Return the names that pandas' metadata say are an index; whoever wrote them, they may say anything."""
     try:
         metadata = table.schema.pandas_metadata
     except (ValueError, RecursionError) as error:
