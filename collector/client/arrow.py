@@ -168,7 +168,7 @@ def _with_its_own_dictionary(array: pa.DictionaryArray) -> pa.DictionaryArray:
 
 
 def _names(keys: Iterable[Any]) -> list[str]:
-    names = [_sound(str(key)) for key in keys]
+    names = [sound(str(key)) for key in keys]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the column '{twice}' is there twice; give each column a name of its own")
@@ -205,9 +205,9 @@ def _text(value: Any) -> str:
     """Write a value as it would come out of JSON, or as Python writes it if JSON has no such thing."""
     plain = value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
     text = json.dumps(plain) if isinstance(plain, bool | int | float | list | dict) else str(plain)
-    return _sound(text)
+    return sound(text)
 
 
-def _sound(text: str) -> str:
+def sound(text: str) -> str:
     """Put U+FFFD for a half of a surrogate pair that stands alone, as in a text cut in mid-emoji: it has no UTF-8."""
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

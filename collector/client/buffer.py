@@ -183,6 +183,8 @@ class EventBuffer:
             if self.waiting:
                 self._problem = self._late()
                 _log.error("%s", self._problem)
+            elif self._is_ending:
+                self._client.close()
             self._raise_problem()
 
     def _late(self) -> ServiceUnavailable:
@@ -212,7 +214,8 @@ class EventBuffer:
         while events := self._next():
             for start in range(0, len(events), self._max_rows):
                 self._deliver(events[start : start + self._max_rows])
-        self._client.close()
+        if not self._is_ending:  # another thread may be sending with it
+            self._client.close()
 
     def _next(self) -> Events:
         """Wait until what waits is due, and take all of it; nothing once the buffer is closed and empty."""

@@ -6,12 +6,15 @@ import logging
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from collector.client.arrow import Rows, table_of_events
+from collector.client.arrow import Rows, sound, table_of_events
 from collector.client.halving import Halving, Passage
 from collector.client.requests import Pause, pause_after
 from collector.errors import BadBody, CollectorError, RequestRefused, ServiceUnavailable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Events = list[dict[str, Any]]
 Lost = Callable[[Events, CollectorError], None]
@@ -42,18 +45,22 @@ class EventRows(Rows):
     events: Events
 
     def halves(self) -> tuple[EventRows, EventRows]:
-        """Return the first half of them, and the others."""
+        """Return the first half of them, and the others, each with the columns that its events have."""
         first, second = super().halves()
         half = first.rows
-        return EventRows(first.table, self.events[:half]), EventRows(second.table, self.events[half:])
+        return _of_events(first.table, self.events[:half]), _of_events(second.table, self.events[half:])
 
     def without(self, columns: set[str]) -> tuple[EventRows, Events]:
         """Return the rows of the events that have none of these columns, and the other events."""
-        kept = [n for n, event in enumerate(self.events) if columns.isdisjoint(map(str, event))]
+        kept = [n for n, event in enumerate(self.events) if columns.isdisjoint(sound(str(name)) for name in event)]
         others = set(range(self.rows)).difference(kept)
-        names = [name for name in self.table.column_names if name not in columns]
-        table = self.table.select(names).filter([n not in others for n in range(self.rows)])
-        return EventRows(table, [self.events[n] for n in kept]), [self.events[n] for n in sorted(others)]
+        table = self.table.filter([n not in others for n in range(self.rows)])
+        return _of_events(table, [self.events[n] for n in kept]), [self.events[n] for n in sorted(others)]
+
+
+def _of_events(table: pa.Table, events: Events) -> EventRows:
+    names = {sound(str(name)) for event in events for name in event}
+    return EventRows(table.select([name for name in table.column_names if name in names]), events)
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,8 @@ class Halving(Generic[P]):
         if self._last is None or not isinstance(error, RequestRefused) or error.status != 413:
             return False
         (piece, key), self._last = self._last, None
-        self._passage.narrow(piece.size)
         if piece.rows > 1:
+            self._passage.narrow(piece.size)
             self._halve(piece, key)
         return piece.rows > 1
 

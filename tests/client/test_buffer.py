@@ -457,8 +457,7 @@ def work():
     threading.Thread(target=late).start()
 
 def late():
-    import collector.client.buffer as module
-    while not events._is_ending:
+    while not events._is_ending and threading.main_thread().is_alive():  # from 3.13 on it ends after this thread
         pass
     for n in range(1000, 1010):
         events.send({"n": n})

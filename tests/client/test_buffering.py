@@ -86,3 +86,14 @@ def test_an_event_that_cannot_be_written_is_lost_alone(lost):
     pieces = written(events, lambda some, problem: lost.append((some, str(problem))))
     assert [event for piece in pieces for event in piece.events] == events[:4] + events[5:]
     assert lost == [([events[4]], "the event can't be put into a table: OSError('no')")]
+
+
+def test_only_events_with_too_many_columns_are_lost_of_a_batch_that_has_too_many(deliver, lost):
+    """The service refuses a body of too many columns with 413; a half has only the columns that its events have."""
+    too_wide = RequestRefused(413, "the body has 9 columns, the limit is 2")
+    events = [{"n": number, "a": 1} for number in range(100)]
+    for number in (7, 50, 93):
+        events[number][f"new{number}"] = 1
+    taken = sent(deliver(events), lambda rows: too_wide if rows.table.num_columns > 2 else None)
+    assert [event["n"] for some in taken for event in some] == [n for n in range(100) if n not in {7, 50, 93}]
+    assert [event["n"] for some, _ in lost for event in some] == [7, 50, 93]
