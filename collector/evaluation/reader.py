@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from evidently._pydantic_compat import SHAPE_SINGLETON, SHAPE_TUPLE, BaseModel, ValidationError, create_model
+from evidently.core import datasets
 from evidently.core.datasets import Descriptor
 from evidently.generators import ColumnMetricGenerator
 from evidently.pydantic_utils import PolymorphicModel
@@ -199,7 +200,8 @@ class _Loosely:
 
 def _fields_of_function(function: Any) -> dict[str, Any]:
     """Return pydantic's description of a function's arguments, so that what is nested in them is walked as well."""
-    hints = get_type_hints(function)
+    # What some annotate is imported for type checkers alone: datasets has it.
+    hints = get_type_hints(function, {**vars(datasets), **function.__globals__})
     arguments: dict[str, Any] = {
         name: (hints[name], ...) for name in inspect.signature(function).parameters if name in hints
     }

@@ -25,6 +25,7 @@ from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummary
 from sklearn.datasets import load_diabetes
 
 from collector.evaluation import worker
+from collector.formats.frames import decode_frames
 from collector.formats.sources import JSON, marked
 
 from .conftest import LEGACY_DRIFT, MODERN_DRIFT
@@ -357,3 +358,16 @@ def test_a_kept_reference_gives_the_same_snapshot_and_keeps_its_descriptors(make
         numbers.append(len(made))
     assert all(snapshot == snapshots[0] for snapshot in snapshots)
     assert numbers == [2, 2, 1, 2]
+
+
+@pytest.mark.parametrize(("descriptor", "count"), [("ItemMatch", 10), ("ItemNoMatch", 10)])
+def test_lists_that_came_as_json_are_lists_for_the_descriptors_that_want_them(evaluate, tmp_path, descriptor, count):
+    rows = [{"q": f"the cat {number}", "items": ["cat"] if number % 2 else ["fish"]} for number in range(20)]
+    pq.write_table(decode_frames([("json", json.dumps(rows).encode())]), tmp_path / "sent.parquet")
+    config = {
+        "descriptors": [{"type": descriptor, "columns": ["q", "items"], "alias": "found"}],
+        "metrics": [{"type": "CategoryCount", "column": "found", "category": True}],
+    }
+    evaluate(config, tmp_path / "sent.parquet")
+    [value] = modern_values(tmp_path / "snapshot.json").values()
+    assert str(count) in str(value)
