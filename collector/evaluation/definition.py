@@ -30,7 +30,7 @@ def read_data_definition(value: object, reader: Reader, path: PathInConfig) -> A
     were. Keys of ``labels`` that look like integers become integers, as everywhere in Evidently.
     """
     if not isinstance(value, dict):
-        reader.complain(path, "an object is expected")
+        reader.add_problem(path, "an object is expected")
         return None
     plain = {name: item for name, item in value.items() if name not in _BUILT_HERE}
     definition = reader.build(DataDefinition, plain, path)
@@ -45,10 +45,10 @@ def read_data_definition(value: object, reader: Reader, path: PathInConfig) -> A
 def read_column_mapping(value: object, reader: Reader, path: PathInConfig) -> Any:
     """Build a legacy ColumnMapping from its JSON."""
     if not isinstance(value, dict):
-        reader.complain(path, "an object is expected")
+        reader.add_problem(path, "an object is expected")
         return None
     if value.get("task") not in (None, *_LEGACY_TASKS):
-        reader.complain([*path, "task"], f"one of {', '.join(_LEGACY_TASKS)} is expected")
+        reader.add_problem([*path, "task"], f"one of {', '.join(_LEGACY_TASKS)} is expected")
     return _read_dataclass(ColumnMapping, value, reader, path)
 
 
@@ -58,7 +58,7 @@ def _read_task(name: str, value: object, reader: Reader, path: PathInConfig) -> 
     if name == "llm":
         return _read_variant(_LLM, "classification", value, reader, path)
     if not isinstance(value, list):
-        reader.complain(path, "a list is expected")
+        reader.add_problem(path, "a list is expected")
         return None
     places = [(item, [*path, number]) for number, item in enumerate(value)]
     if name == "classification":
@@ -79,7 +79,7 @@ def _read_variant(variants: dict[str, type], default: str, value: object, reader
     by_name = variants | {cls.__name__: cls for cls in variants.values()}
     kind = value.get("type", default)
     if kind not in by_name:
-        reader.complain([*path, "type"], f"one of {', '.join(by_name)} is expected")
+        reader.add_problem([*path, "type"], f"one of {', '.join(by_name)} is expected")
         return None
     fields = {name: item for name, item in value.items() if name != "type"}
     return _read_dataclass(by_name[kind], fields, reader, path)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from collector.formats.categories import pandas_categories, restored, restored_by_pandas
 from collector.formats.merging import Merging
 from collector.formats.sources import JSON, marked
-from collector.workers.exchange import Complaint
+from collector.workers.exchange import Problem
 
 # Written by collector.store.parts.
 _ORIGIN = b"collector.origin"
@@ -84,7 +84,7 @@ def read_table(path: str) -> pa.Table:
     return table.drop_columns(list(merging.failed))
 
 
-def reference_complaints(path: str) -> list[Complaint]:
+def reference_problems(path: str) -> list[Problem]:
     """Tell what makes the file useless as a reference, and what to do about it."""
     if Path(path).exists() and not Path(path).is_file():
         return _about_reference(f"{path} is no file; name a single parquet file")
@@ -158,7 +158,7 @@ def _is_passing(error: Exception) -> bool:
     return isinstance(error, MemoryError)
 
 
-def _why_unreadable(path: str, error: Exception) -> list[Complaint]:
+def _why_unreadable(path: str, error: Exception) -> list[Problem]:
     if isinstance(error, FileNotFoundError):
         return _about_reference(f"there is no file {path}; put the reference there, or send it with set_reference")
     if isinstance(error, PermissionError):
@@ -173,5 +173,5 @@ def _has_magic(path: str) -> bool:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
-def _about_reference(message: str, *, is_damage: bool = False) -> list[Complaint]:
+def _about_reference(message: str, *, is_damage: bool = False) -> list[Problem]:
     return [{"path": ["reference_path"], "message": message, "is_damage": is_damage}]

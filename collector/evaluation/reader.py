@@ -22,26 +22,26 @@ from collector.evaluation.catalogue import (
     find_descriptor_function,
 )
 from collector.wording import json_kind, nearest
-from collector.workers.exchange import Complaint, Json, PathInConfig
+from collector.workers.exchange import Json, PathInConfig, Problem
 
-LEFT_OUT = object()  # what read and build return in the place of what they complained about
+LEFT_OUT = object()  # what read and build return in the place of what is wrong
 
 
 @dataclass
 class Reader:
-    """One reading of a config; ``complaints`` grows, and what was complained about is left out of the results."""
+    """One reading of a config; ``problems`` grows, and what is wrong is left out of the results."""
 
     legacy: bool = False
-    complaints: list[Complaint] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
-    def complain(self, path: PathInConfig, message: str) -> None:
+    def add_problem(self, path: PathInConfig, message: str) -> None:
         """Note what is wrong at ``path``."""
-        self.complaints.append({"path": path, "message": message})
+        self.problems.append({"path": path, "message": message})
 
     def read_list(self, value: object, bases: Sequence[type], path: PathInConfig) -> list[Any]:
         """Build each of a list's items as ``read`` does; bare strings stand for a type without parameters."""
         if not isinstance(value, list):
-            self.complain(path, f"a list is expected, not {json_kind(value)}")
+            self.add_problem(path, f"a list is expected, not {json_kind(value)}")
             return []
         items = [self.read(item, bases, [*path, number]) for number, item in enumerate(value)]
         return [item for item in items if item is not LEFT_OUT]
@@ -51,26 +51,26 @@ class Reader:
         if isinstance(value, str):
             value = {"type": value}
         if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-            self.complain(path, f'a name or an object with a "type" is expected, not {json_kind(value)}')
+            self.add_problem(path, f'a name or an object with a "type" is expected, not {json_kind(value)}')
             return LEFT_OUT
         function = find_descriptor_function(value["type"]) if Descriptor in bases else None
         try:
             target = function or find_class(value["type"], bases, legacy=self.legacy)
         except UnknownTypeError as error:
-            self.complain(path, str(error))
+            self.add_problem(path, str(error))
             return LEFT_OUT
         return self.build(target, {key: item for key, item in value.items() if key != "type"}, path)
 
     def build(self, target: Any, value: object, path: PathInConfig) -> Any:
         """Call ``target`` (a model, or a function that returns one) with the walked ``value``."""
         if not isinstance(value, dict):
-            self.complain(path, f"an object is expected, not {json_kind(value)}")
+            self.add_problem(path, f"an object is expected, not {json_kind(value)}")
             return LEFT_OUT
-        before = len(self.complaints)
+        before = len(self.problems)
         walked = self._walk_fields(target, value, path)
         if target is ColumnMetricGenerator:
             walked = self._generator_arguments(walked, path)
-        if len(self.complaints) > before:
+        if len(self.problems) > before:
             return LEFT_OUT
         try:
             return target(**walked)
@@ -78,7 +78,7 @@ class Reader:
             self._translate(error, path)
         except (ValueError, TypeError, AssertionError, KeyError, AttributeError) as error:
             # Evidently's own __init__s check their arguments with all of these.
-            self.complain(path, f"{_name(target)}: {error}")
+            self.add_problem(path, f"{_name(target)}: {error}")
         return LEFT_OUT
 
     def walk(self, cls: Any, value: Any, path: PathInConfig) -> Any:
@@ -90,7 +90,7 @@ class Reader:
         try:
             found = find_class(str(value["type"]), (cls,), legacy=self.legacy)
         except UnknownTypeError as error:
-            self.complain(path, str(error))
+            self.add_problem(path, str(error))
             return value
         fields = {key: item for key, item in value.items() if key != "type"}
         return {"type": found.__get_type__(), **self._walk_fields(found, fields, path)}  # type: ignore[attr-defined]  # a PolymorphicModel
@@ -98,9 +98,9 @@ class Reader:
     def _walk_fields(self, target: Any, value: Json, path: PathInConfig) -> Json:
         accepted, required = _accepted(target)
         for name in sorted(required - value.keys()):
-            self.complain([*path, name], "field required")
+            self.add_problem([*path, name], "field required")
         for name in [name for name in value if name not in accepted]:
-            self.complain([*path, name], _unknown_field(name, _name(target), accepted))
+            self.add_problem([*path, name], _unknown_field(name, _name(target), accepted))
         return {
             name: self._walk_field(accepted[name], item, [*path, name])
             for name, item in value.items()
@@ -132,19 +132,19 @@ class Reader:
         if not model_field.sub_fields:
             return self._walk_typed(model_field.type_, value, path)
         attempts = [self._attempt(choice, value, path) for choice in model_field.sub_fields]
-        walked, complaints = min(attempts, key=lambda attempt: len(attempt[1]))
-        self.complaints += complaints
+        walked, problems = min(attempts, key=lambda attempt: len(attempt[1]))
+        self.problems += problems
         return walked
 
-    def _attempt(self, choice: Any, value: Any, path: PathInConfig) -> tuple[Any, list[Complaint]]:
+    def _attempt(self, choice: Any, value: Any, path: PathInConfig) -> tuple[Any, list[Problem]]:
         trial = Reader(legacy=self.legacy)
-        return trial._walk_field(choice, value, path), trial.complaints
+        return trial._walk_field(choice, value, path), trial.problems
 
     def _walk_typed(self, cls: Any, value: Any, path: PathInConfig) -> Any:
         if inspect.isclass(cls) and issubclass(cls, BaseModel):
             return self.walk(cls, value, path)
         if cls is str and isinstance(value, bool | int | float):
-            self.complain(path, f"a string is expected, not {json_kind(value)}")  # pydantic would turn 5 into "5"
+            self.add_problem(path, f"a string is expected, not {json_kind(value)}")  # pydantic would turn 5 into "5"
         return value
 
     def _generator_arguments(self, walked: Json, path: PathInConfig) -> Json:
@@ -156,7 +156,7 @@ class Reader:
         try:
             found = find_class(str(name), MODERN_METRICS, legacy=False)
         except UnknownTypeError as error:
-            self.complain([*path, "metric_type"], str(error))
+            self.add_problem([*path, "metric_type"], str(error))
             return walked
         arguments = walked.get("metric_kwargs") or {}
         arguments = self._walk_fields(found, {"column": "", **arguments}, [*path, "metric_kwargs"])
@@ -164,13 +164,13 @@ class Reader:
         return {**walked, "metric_type": found, "metric_kwargs": arguments}
 
     def _translate(self, error: ValidationError, path: PathInConfig) -> None:
-        seen: list[Complaint] = []
+        seen: list[Problem] = []
         for detail in error.errors():
             where = [part for part in detail["loc"] if part != "__root__"]
-            complaint: Complaint = {"path": [*path, *where], "message": detail["msg"]}
-            if complaint not in seen:  # a union reports the same trouble once a member
-                seen.append(complaint)
-        self.complaints += seen
+            problem: Problem = {"path": [*path, *where], "message": detail["msg"]}
+            if problem not in seen:  # a union reports the same trouble once a member
+                seen.append(problem)
+        self.problems += seen
 
 
 def _accepted(target: Any) -> tuple[Mapping[str, Any], set[str]]:

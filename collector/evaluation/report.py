@@ -65,7 +65,7 @@ def read_legacy(config: Json, reader: Reader) -> LegacyReport:
     """Build a legacy report_config, of the original collector's form."""
     _refuse_unknown_keys(config, _LEGACY_KEYS, reader)
     if "options" not in config:
-        reader.complain([*_ROOT, "options"], "field required")
+        reader.add_problem([*_ROOT, "options"], "field required")
     _refuse_computed_columns(config, reader)
     return LegacyReport(
         metrics=reader.read_list(config.get("metrics", []), LEGACY_METRICS, [*_ROOT, "metrics"]),
@@ -81,12 +81,12 @@ def _refuse_computed_columns(config: Json, reader: Reader) -> None:
         items = config.get(part)
         for number, item in enumerate(items if isinstance(items, list) else []):
             if name := find_computed_column(item):
-                reader.complain([*_ROOT, part, number], not_kept(name))
+                reader.add_problem([*_ROOT, part, number], not_kept(name))
 
 
 def _refuse_unknown_keys(config: Json, known: tuple[str, ...], reader: Reader) -> None:
     for name in [name for name in config if name not in known]:
-        reader.complain([*_ROOT, name], f"unknown field; a report_config takes {', '.join(known)}")
+        reader.add_problem([*_ROOT, name], f"unknown field; a report_config takes {', '.join(known)}")
 
 
 def _read_metadata(config: Json, reader: Reader) -> Json:
@@ -99,7 +99,7 @@ def _read_typed(config: Json, name: str, kind: Any, default: Any, reader: Reader
         return parse_obj_as(kind, config.get(name, default))
     except ValidationError as error:
         detail = error.errors()[0]
-        reader.complain([*_ROOT, name, *detail["loc"][1:]], detail["msg"])
+        reader.add_problem([*_ROOT, name, *detail["loc"][1:]], detail["msg"])
         return default
 
 
@@ -107,7 +107,7 @@ def _read_options(value: object, reader: Reader) -> list[Any]:
     """Build descriptors' options, each the class that has all of its fields: Evidently writes no type beside them."""
     path = [*_ROOT, "options"]
     if not isinstance(value, list):
-        reader.complain(path, "a list is expected")
+        reader.add_problem(path, "a list is expected")
         return []
     built = [_read_option(item, reader, [*path, number]) for number, item in enumerate(value)]
     return [option for option in built if option is not LEFT_OUT]
@@ -115,7 +115,7 @@ def _read_options(value: object, reader: Reader) -> list[Any]:
 
 def _read_option(value: object, reader: Reader, path: PathInConfig) -> Any:
     if not isinstance(value, dict):
-        reader.complain(path, "an object is expected")
+        reader.add_problem(path, "an object is expected")
         return LEFT_OUT
     fields = {name: item for name, item in value.items() if name != "type"}
     known = {
@@ -125,6 +125,6 @@ def _read_option(value: object, reader: Reader, path: PathInConfig) -> Any:
         cls for name, cls in known.items() if value.get("type", name) == name and fields.keys() <= cls.__fields__.keys()
     ]
     if not fitting:
-        reader.complain(path, f"no option of Evidently's has the fields {', '.join(map(str, value))} together")
+        reader.add_problem(path, f"no option of Evidently's has the fields {', '.join(map(str, value))} together")
         return LEFT_OUT
     return reader.build(fitting[0], fields, path)

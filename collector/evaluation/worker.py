@@ -11,10 +11,10 @@ import evidently
 
 from collector.disk.files import write_whole
 from collector.evaluation import datasets, directory, legacy, modern, snapshot
-from collector.evaluation.check import complaints_of
+from collector.evaluation.check import problems_of
 from collector.evaluation.definition import read_column_mapping, read_data_definition
 from collector.evaluation.pandas_columns import to_frame
-from collector.evaluation.part_files import Unreadable, read_table, reference_complaints
+from collector.evaluation.part_files import Unreadable, read_table, reference_problems
 from collector.evaluation.prepared import Frames, prepare
 from collector.evaluation.quiet import hushed
 from collector.evaluation.reader import Reader
@@ -25,7 +25,7 @@ from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError, Uncomputed
 from collector.generation import Generation, generation_of
-from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Json, Outcome, Rehearsal
+from collector.workers.exchange import Damage, Delivery, Failure, Job, Json, Outcome, Problem, Rehearsal
 
 _MAX_ERRORS = 50  # of a report with thousands of columns
 
@@ -35,15 +35,15 @@ def warm_up() -> dict[str, str]:
     return {"evidently": evidently.__version__}
 
 
-def check(report_config: Json, data_definition: Json | None, column_mapping: Json | None) -> list[Complaint]:
+def check(report_config: Json, data_definition: Json | None, column_mapping: Json | None) -> list[Problem]:
     """Return what is wrong with what a collector is to evaluate, nothing if it is sound."""
     with hushed():
-        return complaints_of(report_config, data_definition, column_mapping)
+        return problems_of(report_config, data_definition, column_mapping)
 
 
-def check_reference(path: str) -> list[Complaint]:
+def check_reference(path: str) -> list[Problem]:
     """Return what is wrong with a reference's file, nothing if it can be compared with."""
-    return reference_complaints(path)
+    return reference_problems(path)
 
 
 def evaluate(job: Job) -> Outcome | Failure | Damage:
@@ -155,7 +155,7 @@ def _run_modern(frames: Frames, job: Job) -> Evaluated:
     report = read_modern(job["report_config"], reader)
     definition = job["data_definition"]
     built = None if definition is None else read_data_definition(definition, reader, ["data_definition"])
-    _raise_complaints(reader)
+    _raise_problems(reader)
     return modern.run(report, frames, built, job)
 
 
@@ -164,11 +164,11 @@ def _run_legacy(frames: Frames, job: Job) -> Evaluated:
     report = read_legacy(job["report_config"], reader)
     mapping = job["column_mapping"]
     built = None if mapping is None else read_column_mapping(mapping, reader, ["column_mapping"])
-    _raise_complaints(reader)
+    _raise_problems(reader)
     return legacy.run(report, frames, built, job)
 
 
-def _raise_complaints(reader: Reader) -> None:
-    if reader.complaints:
-        said = "; ".join(f"{'.'.join(map(str, one['path']))}: {one['message']}" for one in reader.complaints)
+def _raise_problems(reader: Reader) -> None:
+    if reader.problems:
+        said = "; ".join(f"{'.'.join(map(str, one['path']))}: {one['message']}" for one in reader.problems)
         raise ValueError(said)

@@ -63,7 +63,7 @@ def _rows_of(bodies: list[bytes]) -> Columns | None:
 
 
 def _taken_apart(data: list[Any]) -> tuple[list[dict[str, Any]], list[Any], int]:
-    """Give the rows, all their values, and how often each name's column is named in a body; nothing if it isn't so."""
+    """Return the rows, all their values, and how often each name's column is named in a body; nothing if not so."""
     kinds = set(map(type, data))
     if kinds == {list} and set(map(len, data)) == {1}:
         rows = list(chain.from_iterable(data))

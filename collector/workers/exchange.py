@@ -9,7 +9,7 @@ Cast = Literal["untyped", "all", "none"]
 PathInConfig = list[str | int]
 
 
-class Complaint(TypedDict):
+class Problem(TypedDict):
     """One thing wrong with a collector's config; ``path`` leads to it from the collector's own keys.
 
     ``is_damage``: a file was sound and is no longer.

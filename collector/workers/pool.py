@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from collector.generation import Generation
     from collector.store.parts import Written
     from collector.store.records import Run
-    from collector.workers.exchange import Complaint, Damage, Delivery, Failure, Job, Outcome, Rehearsal
+    from collector.workers import exchange
+    from collector.workers.exchange import Damage, Delivery, Failure, Job, Outcome, Rehearsal
 
 _log = structlog.get_logger()
 
@@ -313,5 +314,5 @@ def _starting_time(context: trio_parallel.WorkerContext) -> float:
     return 0.0 if context.statistics().idle_workers else START_TIMEOUT
 
 
-def _problems(complaints: list[Complaint]) -> list[Problem]:
-    return [Problem(tuple(one["path"]), one["message"], one.get("is_damage", False)) for one in complaints]
+def _problems(told: list[exchange.Problem]) -> list[Problem]:
+    return [Problem(tuple(one["path"]), one["message"], one.get("is_damage", False)) for one in told]

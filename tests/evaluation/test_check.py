@@ -1,4 +1,4 @@
-"""Complaints, and the sound configs that get none."""
+"""Problems, and the sound configs that get none."""
 
 import inspect
 import json
@@ -114,7 +114,7 @@ def test_a_whole_config_dumped_by_evidently_is_sound():
         LEGACY_DRIFT,
     ],
 )
-def test_sound_configs_get_no_complaint(config):
+def test_sound_configs_have_no_problem(config):
     assert check(config, None, None) == []
 
 
@@ -169,17 +169,17 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("config", "path", "message"), MISTAKES, ids=str)
 def test_a_mistake_is_named_with_its_place(config, path, message):
-    complaints = check(config, None, None)
-    assert any(one["path"] == ["report_config", *path] and message in one["message"] for one in complaints), complaints
+    problems = check(config, None, None)
+    assert any(one["path"] == ["report_config", *path] and message in one["message"] for one in problems), problems
 
 
 def test_the_originals_answers_to_an_unknown_alias_and_to_missing_options():
     assert check({"metrics": [], "tests": []}, None, None) == [
         {"path": ["report_config", "options"], "message": "field required"}
     ]
-    (complaint,) = check({"metrics": [{"type": "evidently:metric:Nope"}], "options": {}}, None, None)
-    assert complaint["path"] == ["report_config", "metrics", 0]
-    assert complaint["message"].startswith('Unknown alias "evidently:metric:Nope"')
+    (problem,) = check({"metrics": [{"type": "evidently:metric:Nope"}], "options": {}}, None, None)
+    assert problem["path"] == ["report_config", "metrics", 0]
+    assert problem["message"].startswith('Unknown alias "evidently:metric:Nope"')
 
 
 def test_each_generation_has_its_own_way_to_name_columns():
@@ -209,9 +209,9 @@ def test_no_json_makes_it_raise():
     seeds = [config for config, *_ in MISTAKES] + [LEGACY_DRIFT]
     for _ in range(300):
         config = mutated(chance.choice(seeds), chance)
-        complaints = check(config, mutated(definition, chance), mutated({"target": "y", "embeddings": {}}, chance))
-        assert all(one["message"] and isinstance(one["path"], list) for one in complaints)
-        json.dumps(complaints)
+        problems = check(config, mutated(definition, chance), mutated({"target": "y", "embeddings": {}}, chance))
+        assert all(one["message"] and isinstance(one["path"], list) for one in problems)
+        json.dumps(problems)
 
 
 def test_a_template_in_a_descriptors_function_is_read_by_its_bare_name():
@@ -237,6 +237,6 @@ def test_a_column_that_a_legacy_text_descriptor_computes_is_refused_with_the_way
     with pytest.raises(ValueError, match="'Text Length for answer' is computed by a legacy text descriptor"):
         OurReportConfig.from_report(report)
     saved = {"metrics": [json.loads(metric.json())], "tests": [], **LEGACY_REST}
-    [complaint] = check(saved, None, None)
-    assert complaint["path"] == ["report_config", "metrics", 0]
-    assert "use a modern report with descriptors" in complaint["message"]
+    [problem] = check(saved, None, None)
+    assert problem["path"] == ["report_config", "metrics", 0]
+    assert "use a modern report with descriptors" in problem["message"]

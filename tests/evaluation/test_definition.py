@@ -10,7 +10,7 @@ from collector.evaluation.reader import Reader
 
 def read(value, read_one=read_data_definition):
     reader = Reader()
-    return read_one(value, reader, []), reader.complaints
+    return read_one(value, reader, []), reader.problems
 
 
 def test_a_definition_survives_json_with_its_tasks():
@@ -43,15 +43,15 @@ def test_a_definition_survives_json_with_its_tasks():
     ],
 )
 def test_a_classification_is_of_the_kind_that_its_type_or_its_fields_say(item, cls):
-    definition, complaints = read({"classification": [item]})
-    assert complaints == []
+    definition, problems = read({"classification": [item]})
+    assert problems == []
     assert type(definition.classification[0]) is cls
 
 
 @pytest.mark.parametrize("label", [1, "1", "yes", True])
 def test_a_positive_label_keeps_its_type(label):
-    definition, complaints = read({"classification": [{"target": "t", "prediction_labels": "l", "pos_label": label}]})
-    assert (definition.classification[0].pos_label, complaints) == (label, [])
+    definition, problems = read({"classification": [{"target": "t", "prediction_labels": "l", "pos_label": label}]})
+    assert (definition.classification[0].pos_label, problems) == (label, [])
     assert type(definition.classification[0].pos_label) is type(label)
 
 
@@ -76,10 +76,8 @@ def test_mistakes_in_a_data_definition_are_named(value, path):
 
 
 def test_a_column_mapping_is_read_and_its_mistakes_are_named():
-    mapping, complaints = read(
-        {"target": "y", "prediction": ["p", "q"], "target_names": {"0": "n"}}, read_column_mapping
-    )
-    assert complaints == []
+    mapping, problems = read({"target": "y", "prediction": ["p", "q"], "target_names": {"0": "n"}}, read_column_mapping)
+    assert problems == []
     assert (mapping.target, mapping.prediction, mapping.datetime) == ("y", ["p", "q"], "datetime")
     for value, path in [
         ({"targt": "y"}, ["targt"]),

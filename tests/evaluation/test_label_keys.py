@@ -20,7 +20,7 @@ def read_back(metric):
     config = json.loads(ReportConfig.from_report(Report([metric])).model_dump_json())
     reader = Reader()
     read = read_modern(config, reader).metrics
-    assert not reader.complaints
+    assert not reader.problems
     return with_label_keys(read, [FRAME], ["target"])[0]
 
 

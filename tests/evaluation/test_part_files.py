@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from collector.evaluation.part_files import read_parts, read_table, reference_complaints
+from collector.evaluation.part_files import read_parts, read_table, reference_problems
 from collector.formats.sources import JSON, TYPED, marks_of
 from collector.store.parts import write_reference
 
@@ -64,14 +64,14 @@ def test_a_folder_that_looks_like_a_partition_adds_no_column(tmp_path):
     assert read_table(written(tmp_path / "day=1", pa.table({"a": [1]}))[0]).column_names == ["a"]
 
 
-def test_a_sound_reference_gets_no_complaint(tmp_path):
-    assert reference_complaints(written(tmp_path, pa.table({"a": [1]}))[0]) == []
+def test_a_sound_reference_has_no_problem(tmp_path):
+    assert reference_problems(written(tmp_path, pa.table({"a": [1]}))[0]) == []
 
 
 def test_a_pipe_for_a_reference_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    [complaint] = reference_complaints(str(tmp_path / "pipe"))
-    assert "is no file" in complaint["message"]
+    [problem] = reference_problems(str(tmp_path / "pipe"))
+    assert "is no file" in problem["message"]
 
 
 def test_a_reference_that_was_sound_and_is_damaged_is_found_and_told_as_that(tmp_path):
@@ -81,9 +81,9 @@ def test_a_reference_that_was_sound_and_is_damaged_is_found_and_told_as_that(tmp
     body = bytearray(Path(path).read_bytes())
     body[len(body) // 4] ^= 1
     Path(path).write_bytes(body)
-    [complaint] = reference_complaints(path)
-    assert f"{path} is damaged" in complaint["message"]
-    assert complaint["is_damage"]
+    [problem] = reference_problems(path)
+    assert f"{path} is damaged" in problem["message"]
+    assert problem["is_damage"]
 
 
 def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
@@ -95,11 +95,11 @@ def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
         (empty, "no rows"),
         (tmp_path, "is no file; name a single parquet file"),
     ]:
-        (complaint,) = reference_complaints(str(path))
-        assert str(path) in complaint["message"]
-        assert said in complaint["message"]
-        assert complaint["path"] == ["reference_path"]
-        assert not complaint["is_damage"]
+        (problem,) = reference_problems(str(path))
+        assert str(path) in problem["message"]
+        assert said in problem["message"]
+        assert problem["path"] == ["reference_path"]
+        assert not problem["is_damage"]
 
 
 def test_a_part_that_was_written_before_columns_had_marks_counts_as_json(tmp_path):

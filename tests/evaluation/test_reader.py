@@ -10,36 +10,36 @@ from collector.evaluation.reader import LEFT_OUT, Reader
 def test_a_bare_name_stands_for_a_type_without_parameters():
     reader = Reader()
     assert isinstance(reader.read("DataDriftPreset", MODERN_METRICS, []), DataDriftPreset)
-    assert reader.complaints == []
+    assert reader.problems == []
 
 
-def test_what_is_complained_about_is_left_out_and_the_rest_is_built():
+def test_what_is_wrong_is_left_out_and_the_rest_is_built():
     reader = Reader()
     items = [{"type": "MinValue", "column": "a"}, {"type": "MinValue", "colum": "a"}, 5]
     assert reader.read_list(items, MODERN_METRICS, ["metrics"]) == [MinValue(column="a")]
-    assert [one["path"] for one in reader.complaints] == [
+    assert [one["path"] for one in reader.problems] == [
         ["metrics", 1, "column"],
         ["metrics", 1, "colum"],
         ["metrics", 2],
     ]
-    assert "did you mean" in reader.complaints[1]["message"]
+    assert "did you mean" in reader.problems[1]["message"]
 
 
 @pytest.mark.parametrize("value", [None, 5, "x", {}])
-def test_what_is_no_list_is_one_complaint(value):
+def test_what_is_no_list_is_one_problem(value):
     reader = Reader()
     assert reader.read_list(value, MODERN_METRICS, ["metrics"]) == []
-    assert len(reader.complaints) == 1
+    assert len(reader.problems) == 1
 
 
 def test_a_number_is_no_text():
     """pydantic would take 5 for "5", and the report would look for a column of that name."""
     reader = Reader()
     assert reader.read({"type": "MinValue", "column": 5}, MODERN_METRICS, ["m"]) is LEFT_OUT
-    assert reader.complaints == [{"path": ["m", "column"], "message": "a string is expected, not a number"}]
+    assert reader.problems == [{"path": ["m", "column"], "message": "a string is expected, not a number"}]
 
 
 def test_a_function_that_makes_a_descriptor_is_called():
     reader = Reader()
     built = reader.read({"type": "TextLength", "column_name": "t"}, (Descriptor,), [])
-    assert (isinstance(built, Descriptor), reader.complaints) == (True, [])
+    assert (isinstance(built, Descriptor), reader.problems) == (True, [])

@@ -90,7 +90,7 @@ async def test_warm_up_tells_evidentlys_version():
         assert workers.evidently_version == "0.0.test"
 
 
-async def test_complaints_become_problems():
+async def test_problems_come_back_as_values():
     config = collector(column_mapping={"target": "y"})
     async with open_workers(1, MEMORY) as workers:
         (problem,) = await workers.check(config)

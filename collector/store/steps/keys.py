@@ -1,6 +1,6 @@
 """Steps on idempotency keys: which requests came before.
 
-A key is kept as 128 bits of a keyed hash, beside 32 of its body's digest, in 33 bytes of the disk. Two keys of one hash
+A key is kept as 128 bits of a keyed hash, beside 32 of its body's digest, in 27 to 33 bytes of disk. Two keys of one hash
 would cost an event; nobody can look for them, as the hash's own key is the journal's secret.
 
 Keys lie in slices: each has a collector's keys of an eighth of the time, or an eighth of the number, that is kept. A
