@@ -1,7 +1,7 @@
 """Steps on idempotency keys: which requests came before.
 
-A key is kept as 128 bits of a keyed hash, beside 32 of its body's digest, in 27 to 33 bytes of disk. Two keys of one hash
-would cost an event; nobody can look for them, as the hash's own key is the journal's secret.
+A key is kept as 128 bits of a keyed hash, beside 32 of its body's digest, in 27 to 33 bytes of disk. Two keys of one
+hash would cost an event; nobody can look for them, as the hash's own key is the journal's secret.
 
 Keys lie in slices: each has a collector's keys of an eighth of the time, or an eighth of the number, that is kept. A
 slice goes as a whole, once its newest key is old enough, or early if the collector has too many. So no index by time is
