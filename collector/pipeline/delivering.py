@@ -76,11 +76,11 @@ class Delivering:
         try:
             await self._send(batch, snapshot, progress)
         except SnapshotTooLarge as error:
-            await progress.keep(checksum=await self._make_smaller(snapshot, error))
+            await progress.keep(checksum=await self._make_smaller(snapshot, error), has_plots=False)
             work.log.warning("snapshot is too large for the workspace: it is sent without its plots", batch=batch.id)
             await self._send(batch, snapshot, progress)
         reach("delivered")
-        await work.tell(Delivered(batch, work.config.shown_url))
+        await work.tell(Delivered(batch, work.config.shown_url, has_plots=progress.has_plots))
         work.data_dir.mark_delivered(await work.journal.finish(batch))
         reach("finished")
         await work.count()

@@ -70,10 +70,11 @@ class PartsLost:
 
 @dataclass(frozen=True)
 class Delivered:
-    """A snapshot is in its workspace."""
+    """A snapshot is in its workspace, without its plots if they made it too large for that."""
 
     batch: Batch
     workspace: str
+    has_plots: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ class Rejected:
     batch: Batch
     error: str
 
+
+_WITHOUT_PLOTS = (
+    "Sent without its plots, as the workspace takes no larger snapshot (413). All values and tests are there."
+)
 
 Event = Sealed | Evaluated | EvaluationFailed | PartsLost | Delivered | Undelivered | Rejected
 
@@ -141,8 +146,9 @@ class Telling:
                 entry = self._entry("CreateReport", batch, outcome, seconds=round(seconds, 3), notes=outcome["notes"])
             case EvaluationFailed(batch) | PartsLost(batch):
                 entry = self._entry("CreateReport", batch, {}, f"Error running report: {event.error}", notes=[])
-            case Delivered(batch):
-                entry = self._entry("UploadReport", batch, batch.outcome)
+            case Delivered(batch, has_plots=has_plots):
+                notes: dict[str, Any] = {} if has_plots else {"notes": [_WITHOUT_PLOTS]}
+                entry = self._entry("UploadReport", batch, batch.outcome, **notes)
             case Undelivered(batch, error, is_news=True) | Rejected(batch, error):
                 entry = self._entry("UploadReport", batch, batch.outcome, f"Error saving snapshot: {error}")
             case _:

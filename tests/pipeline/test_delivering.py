@@ -210,6 +210,8 @@ async def test_a_snapshot_that_is_too_large_is_sent_again_without_its_plots(worl
             await settled()
         ((batch_id, _),) = w.workspace.taken
         assert w.workers.stripped == [w.data_dir.snapshot(batch_id)]
+        (uploaded,) = [one for one in await w.journal.logs("main") if one["type"] == "UploadReport"]
+        assert uploaded["notes"][0].startswith("Sent without its plots")
 
 
 async def test_a_legacy_snapshot_that_is_too_large_waits_and_is_shown(world, autojump_clock):
