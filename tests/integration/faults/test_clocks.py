@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import interval_trigger, service_config, wait_until
+from ..conftest import PATIENCE, interval_trigger, service_config, wait_until
 from .conftest import numbered
 from .ledger import Load
 
@@ -34,8 +34,8 @@ def count_batches(daemon, collector):
         return db.execute("SELECT COUNT(*) FROM batch WHERE collector = ?", [collector]).fetchone()[0]
 
 
-def wait_for_batches(daemon, count):
-    wait_until(lambda: count_batches(daemon, "steady") >= count, f"{count} batches")
+def wait_for_batches(daemon, count, seconds=PATIENCE):
+    wait_until(lambda: count_batches(daemon, "steady") >= count, f"{count} batches", seconds)
 
 
 def check_pace(daemon, before, since):
