@@ -8,6 +8,7 @@ until then what came in different types is kept apart (see ``apart``). ::
     int64, uint64                    -> double           the same
     decimal128(5, 2), int64          -> double
     timestamp[s], date32             -> timestamp[us]    a date is its midnight, a zoned time the same instant in UTC
+    timestamp[ns, Berlin], [s, Rome] -> timestamp[us, UTC]
     categories of text, string       -> string           categories among categories stay categories
     list<int64>, list<null>          -> list<int64>
     int64, string                    -> string           so does everything else; 1, 1.0 and "1" are "1"
@@ -17,7 +18,10 @@ A type whose values are all missing says nothing, unless there is no other.
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -165,7 +169,7 @@ def _spelled_out(values: pa.Array) -> pa.Array:
 
 
 def _usual(kind: pa.DataType) -> pa.DataType:
-    """Return a type without what many functions don't know: views, and zones, of which a body may name any."""
+    """Return a type without what many functions don't know: views, and zones that there aren't, which are UTC here."""
     if types.is_dictionary(kind):
         return pa.dictionary(kind.index_type, _usual(kind.value_type), kind.ordered)
     if _is_list(kind):
@@ -173,9 +177,21 @@ def _usual(kind: pa.DataType) -> pa.DataType:
         return kind if inner == kind.value_type else pa.list_(inner)
     if types.is_struct(kind):
         return pa.struct([field.with_type(_usual(field.type)) for field in kind])
-    if types.is_timestamp(kind) and kind.tz is not None:
+    if types.is_timestamp(kind) and kind.tz is not None and not _is_zone(kind.tz):
         return pa.timestamp(kind.unit, "UTC")
     return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(kind, kind)
+
+
+@lru_cache(64)
+def _is_zone(name: str) -> bool:
+    """Tell whether a zone is known, or an offset as ``+02:00``; a body may name any."""
+    if re.fullmatch(r"[+-]\d\d:\d\d", name):
+        return True
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -228,7 +244,7 @@ def _join_numbers(kinds: list[pa.DataType]) -> pa.DataType:
 
 def _join_times(kinds: list[pa.DataType]) -> pa.DataType:
     zones = {kind.tz if types.is_timestamp(kind) else None for kind in kinds}
-    return pa.timestamp("us", zones.pop() if len(zones) == 1 else None)
+    return pa.timestamp("us", None if None in zones else zones.pop() if len(zones) == 1 else "UTC")
 
 
 def _join_lists(kinds: list[pa.DataType]) -> pa.DataType | None:

@@ -15,6 +15,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+from worlds import HoldWhileThreadsWork
 
 from collector.config import Idempotency, Retention
 from collector.disk.health import Health
@@ -783,6 +784,7 @@ async def test_a_restart_knows_what_waits(path):
 async def test_what_is_committed_reaches_the_disk_within_a_second(path, monkeypatch, autojump_clock):
     synced = []
     monkeypatch.setattr(os, "fsync", synced.append)
+    trio.lowlevel.add_instrument(HoldWhileThreadsWork(autojump_clock))
     async with open_journal(DataDir(path.parent)) as journal:
         await trio.sleep(5)
         assert synced == []  # nothing was written

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import collector_config
+from ..conftest import PATIENCE, collector_config
 from .audit import DEFINITION, REPORT, Auditor
 from .ledger import Ledger
 
@@ -95,12 +95,18 @@ def numbered(trigger, **others):
     return collector_config(trigger, REPORT, data_definition=DEFINITION) | others
 
 
-def wait_for_delivery(daemon, collectors):
+def is_all_delivered(status):
+    return (status["rows_waiting"], status["sealed"], status["outbox"]) == (0, 0, 0)
+
+
+def wait_for_delivery(daemon, collectors, seconds=PATIENCE):
     """Return once all rows of these collectors are in snapshots."""
     for name in collectors:
         daemon.client.flush(name)
     for name in collectors:
-        daemon.wait_for_status(name, lambda one: (one["rows_waiting"], one["sealed"], one["outbox"]) == (0, 0, 0))
+        daemon.wait_for_status(
+            name, lambda one: (one["rows_waiting"], one["sealed"], one["outbox"]) == (0, 0, 0), seconds
+        )
 
 
 def percentile(seconds, percent):

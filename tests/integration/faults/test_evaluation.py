@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..conftest import NEVER, rows_trigger, run_collector, service_config, wait_until
-from .audit import DEFINITION, REPORT
+from .audit import DEFINITION
 from .conftest import numbered
 from .ledger import NUMBER, arrow_body, post, table
 
 PROMISE = "6 evaluation"
-NEEDY = {"metrics": [*REPORT["metrics"], {"type": "MinValue", "column": "lacking"}]}
-NEEDY_DEFINITION = DEFINITION | {"numerical_columns": ["value", "lacking"]}
+# Of which nothing can be computed where the column lacks.
+NEEDY = {"metrics": [{"type": "UniqueValueCount", "column": "lacking"}]}
+NEEDY_DEFINITION = DEFINITION | {"categorical_columns": [NUMBER, "lacking"]}
 MAX_BYTES = 1_000_000_000
 # The same text in each row weighs nothing in a body and 200 MB in memory: no worker here can take four of them.
 TEXT, LARGE, BODIES = "x" * 800, 250_000, 4
@@ -33,9 +34,9 @@ def wait_for_failures(daemon, collector, count):
 
 
 def complete(label, rows):
-    """Encode rows that have the column which the report needs."""
+    """Encode rows that have the column which the report needs, with the label in it."""
     sink = io.BytesIO()
-    made = table(label, rows).append_column("lacking", pa.array([1.0] * rows))
+    made = table(label, rows).append_column("lacking", pa.array([label] * rows))
     with pa.ipc.new_stream(sink, made.schema) as writer:
         writer.write_table(made)
     return sink.getvalue(), "application/vnd.apache.arrow.stream"

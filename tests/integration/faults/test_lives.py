@@ -123,7 +123,7 @@ def test_a_reference_that_is_rewritten_in_place_costs_no_batch(make_daemon, ledg
                 file.write(sink.getvalue()[-1000:])
             load.wait_for_posts(len(load.posts) + 1)
             figures.faults["references rewritten"] += 1
-    wait_for_delivery(daemon, ["main"], 120)
+    wait_for_delivery(daemon, ["main"])
     assert daemon.status("main")["failed"] == 0
     figures.take(audit(daemon))
     assert reference.exists()
