@@ -177,6 +177,13 @@ class CollectorConfig(InWorkspace, Value):
             raise ValueError("has a NUL in it, which no path and no address may have")
         return path
 
+    @field_validator("additional_data")
+    @classmethod
+    def _no_nul_in_any(cls, paths: dict[str, str]) -> dict[str, str]:
+        for path in paths.values():
+            cls._no_nul(path)
+        return paths
+
     @field_validator("api_secret")
     @classmethod
     def _not_empty(cls, secret: str | None) -> str | None:

@@ -142,6 +142,7 @@ def test_new_fields_of_a_collector_are_written_when_they_are_set(changes):
         ({"project_id": "a?b=c"}, "project_id: is no project's id"),
         ({"project_id": "a\r\nb"}, "project_id: is no project's id"),
         ({"reference_path": "a\0b"}, "reference_path: has a NUL in it"),
+        ({"additional_data": {"current_train_data": "a\0b"}}, "additional_data: has a NUL in it"),
         ({"reference_path": "x/" * 5000}, "reference_path: "),
         ({"api_url": ""}, "api_url: "),
         ({"api_url": "a\0b"}, "api_url: has a NUL in it"),
