@@ -140,7 +140,7 @@ def _batches(path: str) -> Iterator[pa.RecordBatch]:
 def _kept(table: pa.Table) -> pa.Table:
     """Return what was sent: without an index of pandas, and with categories, of which parquet forgets that they are."""
     metadata = table.schema.metadata or {}
-    if _ORIGIN in metadata and _MARKED not in metadata:  # a part of before: most came as JSON, and all were cast
+    if _ORIGIN in metadata and _MARKED not in metadata:  # an older part: most came as JSON, and all were cast
         table = marked(table, JSON).replace_schema_metadata(metadata)
     table = restored_by_pandas(restored(table), pandas_categories(table.schema))
     return table.drop_columns([name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)])

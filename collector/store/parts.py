@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 _ORIGIN = b"collector.origin"
-# Says that columns have their marks; parts of before have none, though most of them came as JSON.
+# Says that columns have their marks; older parts have none, though most of them came as JSON.
 _MARKED = b"collector.marked"
 _NO_METADATA: Mapping[bytes, str] = MappingProxyType({})
 # What decoding and pyarrow raise for rows that have no place in parquet. OSError is the disk's.

@@ -24,7 +24,7 @@ class FullDisk(io.StringIO):
 
 @pytest.fixture
 def pipe():
-    """Give the end that is read, and a stream over the other; it holds 4 096 bytes."""
+    """Return the end that is read, and a stream over the other; it holds 4 096 bytes."""
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     with os.fdopen(writing, "w") as stream:

@@ -66,7 +66,7 @@ def test_a_collector_that_is_deleted_while_it_is_evaluated_leaves_nothing_to_the
 def test_one_id_is_edited_flushed_deleted_and_added_again_with_kills_between(
     make_daemon, ledger, audit, figures, is_long, rng
 ):
-    """What was acknowledged since the id was last added is kept; nothing of before it comes twice, or in part."""
+    """What was acknowledged since the id was last added is kept; nothing older comes twice, or in part."""
     daemon = make_daemon(service_config({"main": numbered(interval_trigger(3600))})).start()
 
     def edit():
