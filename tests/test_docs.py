@@ -8,7 +8,8 @@ import pytest
 from typer.main import get_command
 
 from collector import cli
-from collector.config import CollectorConfig, CollectorServiceConfig, Idempotency, Limits, Retention, Storage
+from collector.config import Alert, CollectorConfig, CollectorServiceConfig, Idempotency, Limits, Retention, Storage
+from collector.config.alerts import LASTING, OF_BATCHES
 from collector.ingest.http.app import Handlers, make_app
 from collector.ingest.http.draining import Draining
 
@@ -36,6 +37,15 @@ def test_every_setting_of_the_service_stands_with_its_default_in_its_table():
         if name not in {"type", "collectors", "check_interval", "storage", "limits", "idempotency", "retention"}
     }
     assert dict(re.findall(r"^\| `([a-z_.]+)` \| ([^|]+) \|", SETTINGS, re.MULTILINE)) == settings
+
+
+def test_every_field_of_an_alert_and_each_of_its_conditions_stands_in_their_tables():
+    section = (
+        (ROOT / "configs" / "README.md").read_text(encoding="utf-8").partition("## Alerts")[2].partition("\n## ")[0]
+    )
+    fields = {field.alias or name: field.description for name, field in Alert.model_fields.items()}
+    assert dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", section, re.MULTILINE)) == fields
+    assert set(re.findall(r"^\| `(\w+)` \| when ", section, re.MULTILINE)) == {*OF_BATCHES, *LASTING}
 
 
 def as_told(value):
@@ -91,5 +101,8 @@ def test_every_field_has_every_field():
     of_collectors = {name for collector in written["collectors"].values() for name in collector}
     assert set(written) == set(CollectorServiceConfig.model_fields)
     assert of_collectors == set(CollectorConfig.model_fields)
+    assert {name for alert in written["alerts"] for name in alert} == {
+        field.alias or name for name, field in Alert.model_fields.items()
+    }
     assert set(written["limits"]) == set(Limits.model_fields)
     assert set(written["retention"]) == set(Retention.model_fields)

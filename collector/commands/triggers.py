@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from collector.config.durations import seconds_of
 from collector.errors import CommandError
 
 _HINT = "write it as rows:500 or every:1h, or both with a comma, or cron:0 9 * * * Europe/Berlin"
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CRON = re.compile(r"cron:\s*((?:\S+\s+){4}\S+)(?:\s+([A-Z]\w*(?:/\S+)?))?")
-_EVERY = re.compile(r"every:(\d+(?:\.\d+)?)\s*([smhd])")
 _ROWS = re.compile(r"rows:(\d[\d_]*)")
 
 
@@ -38,5 +37,8 @@ def _rows(text: str) -> dict[str, Any] | None:
 
 
 def _every(text: str) -> dict[str, Any] | None:
-    found = _EVERY.fullmatch(text.strip())
-    return found and {"type": "IntervalTrigger", "interval": float(found[1]) * _SECONDS[found[2]]}
+    name, _, duration = text.strip().partition(":")
+    try:
+        return {"type": "IntervalTrigger", "interval": seconds_of(duration)} if name == "every" else None
+    except ValueError:
+        return None

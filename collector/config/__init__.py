@@ -1,5 +1,6 @@
 """What the operator wants, as frozen values: collectors, triggers, reports, and the file that holds them."""
 
+from collector.config.alerts import Alert
 from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.model import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Sample
 from collector.config.report import ReportConfig
@@ -13,6 +14,7 @@ from collector.config.triggers import (
 
 __all__ = [
     "CONFIG_PATH",
+    "Alert",
     "CollectorConfig",
     "CollectorServiceConfig",
     "CronTrigger",

@@ -75,12 +75,6 @@ class ConfigFile:
 
 def _parse(body: bytes, path: Path) -> CollectorServiceConfig:
     config = CollectorServiceConfig.parse_text(body, source=str(path))
-    problems = []
-    for key, collector in config.collectors.items():
-        try:
-            collector.secret()
-        except ConfigError as error:
-            problems += [problem.under("collectors", key) for problem in error.problems]
-    if problems:
+    if problems := config.lacking():
         raise placed(ConfigError(problems, str(path)), body)
     return config

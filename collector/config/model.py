@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
+from collector.config.alerts import MAX_RULES, Alert, WebAddress, problems_of
 from collector.config.callers import Host, Origin
 from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.masking import MASK, masked
@@ -18,7 +19,7 @@ from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.triggers import Trigger
 from collector.config.value import Value, at_fields
 from collector.config.workspace import InWorkspace
-from collector.errors import Problem
+from collector.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -263,6 +264,9 @@ class CollectorServiceConfig(Value):
             "limits",
             "idempotency",
             "retention",
+            "alerts",
+            "external_url",
+            "ui_url",
         }
     )
 
@@ -308,6 +312,15 @@ class CollectorServiceConfig(Value):
     limits: Limits = Field(default=Limits(), description="What the service takes.")
     idempotency: Idempotency = Field(default=Idempotency(), description="How long repeated requests are known.")
     retention: Retention = Field(default=Retention(), description="What is kept of delivered batches.")
+    alerts: tuple[Alert, ...] = Field(
+        default=(), max_length=MAX_RULES, description="Which changes are told to whom, without Prometheus."
+    )
+    external_url: WebAddress | None = Field(
+        default=None, description="Where people reach this service, for the links in alerts."
+    )
+    ui_url: WebAddress | None = Field(
+        default=None, description="Where people reach the Evidently UI, for the links in alerts."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -337,6 +350,16 @@ class CollectorServiceConfig(Value):
         """Return the same configuration with one collector taken out."""
         left = {key: config for key, config in self.collectors.items() if key != collector_id}
         return self.model_copy(update={"collectors": left})
+
+    def lacking(self) -> list[Problem]:
+        """Return what the config names and this environment hasn't: variables, and extras that alerts need."""
+        problems = []
+        for key, collector in self.collectors.items():
+            try:
+                collector.secret()
+            except ConfigError as error:
+                problems += [problem.under("collectors", key) for problem in error.problems]
+        return problems + problems_of(self.alerts)
 
     def unused(self) -> list[str]:
         """Name what is set and means nothing: the original's polling, and datasets for a workspace that takes none."""

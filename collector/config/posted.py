@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from collector.config.environment import is_from_environment
 from collector.config.masking import MASK, is_masked, objects_in, text_of, unmasked
-from collector.config.workspace import is_from_environment
 from collector.errors import ConfigError, Problem
 
 if TYPE_CHECKING:

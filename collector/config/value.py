@@ -117,13 +117,15 @@ def _names_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     found: Any = model
     for part in loc:
         found = _step(found, part)
-    return list(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else []
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        return []
+    return [field.alias or name for name, field in found.model_fields.items()]
 
 
 def _step(place: Any, part: int | str) -> Any:
     if isinstance(place, type) and issubclass(place, BaseModel):
         return place.model_fields[str(part)].annotation if part in place.model_fields else place
-    members = getattr(place, "__args__", ())
+    members = [member for member in getattr(place, "__args__", ()) if member is not ...]
     if _is_tag(part):
         return next((member for member in members if part in _tags(member)), place)
     return members[-1] if members else place

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from collector.config.environment import filled, is_from_environment
 from collector.config.masking import MASK
 from collector.errors import ConfigError
 
@@ -18,17 +18,11 @@ CLOUD_URL = "https://app.evidently.cloud"
 
 _HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/|$)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
-_ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def is_uuid(project: str) -> bool:
     """Tell whether a project is named by an id: workspaces give them UUIDs."""
     return _UUID.fullmatch(project) is not None
-
-
-def is_from_environment(secret: str) -> bool:
-    """Tell whether a secret is written as ``${NAME}``."""
-    return _ENVIRONMENT.fullmatch(secret) is not None
 
 
 class InWorkspace:
@@ -71,12 +65,9 @@ class InWorkspace:
 
     def secret(self) -> str | None:
         """Return the workspace's secret, from the environment if it says so; raise ConfigError if it isn't there."""
-        found = _ENVIRONMENT.fullmatch(self.api_secret or "")
-        if found and found[1] not in os.environ:
-            raise ConfigError.at(
-                f"the environment has no variable {found[1]}; set it, or write the secret", "api_secret"
-            )
-        secret = os.environ[found[1]].strip() if found else self.api_secret  # one read from a file ends with its line
+        secret = self.api_secret
+        if secret is not None and is_from_environment(secret):
+            secret = filled(secret, "api_secret")
         if secret is not None and not (secret.isascii() and secret.isprintable()):
             raise ConfigError.at("holds characters that no HTTP header may have; it is one line of ASCII", "api_secret")
         return secret

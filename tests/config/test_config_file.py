@@ -55,6 +55,16 @@ def test_a_secret_that_the_environment_lacks_is_told_with_its_place(path, monkey
         ConfigFile.open(path)
 
 
+def test_what_alerts_take_of_the_environment_and_it_lacks_is_told_with_its_place(path, monkeypatch):
+    monkeypatch.delenv("LACKING", raising=False)
+    rule = '"alerts": [{"when": "disk", "to": ["https://host/${LACKING}"]}], "limits"'
+    path.write_text(TYPED.replace('"limits"', rule))
+    with pytest.raises(
+        ConfigError, match=r"alerts.0.to.0 \(line 6, column \d+\): the environment has no variable LACK"
+    ):
+        ConfigFile.open(path)
+
+
 def test_a_saved_change_leaves_all_else_as_it_was_typed(path):
     file = ConfigFile.open(path)
     file.save(with_another(file.config))

@@ -7,6 +7,7 @@ from fakes import collector_config
 
 from collector.config import (
     CONFIG_PATH,
+    Alert,
     CollectorConfig,
     CollectorServiceConfig,
     Idempotency,
@@ -303,6 +304,7 @@ def test_the_schema_knows_every_part():
         "RowsCountTrigger",
         "RowsCountOrIntervalTrigger",
         "CronTrigger",
+        Alert.__name__,
         Storage.__name__,
         Limits.__name__,
         Idempotency.__name__,

@@ -1,0 +1,192 @@
+"""Alerts: which changes are told to whom, without Prometheus."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from collector.config.durations import Duration
+from collector.config.environment import filled, is_from_environment
+from collector.config.masking import MASK
+from collector.config.value import Value, at_fields
+from collector.errors import ConfigError, Problem
+
+# Of batches, as they are evaluated and delivered; and of what lasts, as it stands.
+OF_BATCHES = ("tests_failed", "metric_failed", "drift", "batch_failed")
+LASTING = ("undelivered", "no_events", "misconfigured", "disk")
+Condition = Literal[
+    "tests_failed",
+    "metric_failed",
+    "drift",
+    "batch_failed",
+    "undelivered",
+    "no_events",
+    "misconfigured",
+    "disk",
+]
+MAX_RULES = 1_000
+MAX_ADDRESSES = 100
+_MAX_LENGTH = 4096
+# What is kept of a digest: 64 bits tell the rules of one config apart.
+_DIGITS = 16
+
+
+def _address(text: str) -> str:
+    # What is wrong is told without the address, which may hold a token.
+    if not text.isprintable() or " " in text:
+        raise ValueError("has spaces or control characters in it, which no address has")
+    if "${" not in text and "://" not in text:
+        raise ValueError("is no address; write it as https://HOST/PATH, or as apprise has it: slack://…, mailto://…")
+    return text
+
+
+def _web_address(text: str) -> str:
+    parts = _split(text)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is no address that a browser opens; write it as https://HOST, perhaps with a path")
+    return text.rstrip("/")
+
+
+Address = Annotated[str, Field(min_length=1, max_length=_MAX_LENGTH), AfterValidator(_address)]
+WebAddress = Annotated[str, Field(max_length=_MAX_LENGTH), AfterValidator(_web_address)]
+
+
+class Alert(Value):
+    """A rule: what is told, of which collectors, after how much of it, and to whom."""
+
+    new_fields: ClassVar[frozenset[str]] = frozenset({"collectors", "columns", "after", "for_", "repeat", "resolved"})
+
+    when: Condition = Field(description="What it is about.")
+    to: tuple[Address, ...] = Field(
+        repr=False,
+        max_length=MAX_ADDRESSES,
+        description="Addresses: http(s) gets Alertmanager's body, the rest goes by apprise; ${NAME} is filled in.",
+    )
+    collectors: tuple[str, ...] = Field(
+        default=("*",),
+        min_length=1,
+        max_length=MAX_ADDRESSES,
+        description="Ids of collectors, or patterns as `churn*`.",
+    )
+    columns: tuple[str, ...] = Field(
+        default=(), max_length=1_000, description="Of `drift`: columns of which each one that drifted is told."
+    )
+    after: int = Field(default=1, ge=1, le=10_000, description="Batches in a row, of what is about batches.")
+    for_: Duration = Field(default=0, alias="for", description="How long it has lasted, of what is about no batches.")
+    repeat: Duration | None = Field(
+        default=None, gt=0, description="How often it is told again while it lasts; null: once."
+    )
+    resolved: bool = Field(default=True, description="Tell the end of it too.")
+
+    @model_validator(mode="after")
+    def _fits_its_condition(self) -> Self:
+        given = self.model_fields_set
+        if not self.to:
+            raise at_fields("names nobody; write an address, as in https://HOST/PATH", "to")
+        if self.when in LASTING and "after" in given:
+            raise at_fields(f'counts batches, and \'{self.when}\' is about none; write "for": "15m"', "after")
+        if self.when in OF_BATCHES and self.for_:
+            raise at_fields(f"is for what lasts, and '{self.when}' is about batches; write \"after\": 2", "for")
+        if self.when == "no_events" and not self.for_:
+            raise at_fields('say how long no events have to come, as in "for": "15m"', "for")
+        if self.when != "drift" and self.columns:
+            raise at_fields("is for drift only", "columns")
+        if self.when == "disk" and "collectors" in given:
+            raise at_fields("the disk is that of the whole service; leave it out", "collectors")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_new_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written = super()._without_new_defaults(handler)
+        return {"for" if name == "for_" else name: value for name, value in written.items()}
+
+    @property
+    def key(self) -> str:
+        """What is kept of it is kept under this: a rule that says something else begins anew."""
+        return _digest(self.model_dump(exclude={"repeat", "resolved"}))
+
+    @property
+    def is_of_batches(self) -> bool:
+        """Whether it is about batches; else it is about what lasts."""
+        return self.when in OF_BATCHES
+
+    def is_about(self, collector_id: str) -> bool:
+        """Tell whether it is about a collector; the service itself is ``""``."""
+        if self.when == "disk" or not collector_id:
+            return self.when == "disk" and not collector_id
+        return any(fnmatchcase(collector_id, pattern) for pattern in self.collectors)
+
+
+def problems_of(alerts: tuple[Alert, ...]) -> list[Problem]:
+    """Return what is wrong with rules in this environment: variables and extras that it lacks, a rule given twice."""
+    problems = []
+    seen: dict[str, int] = {}
+    for number, alert in enumerate(alerts):
+        first = seen.setdefault(alert.key, number)
+        if first != number:
+            problems.append(Problem(("alerts", number), f"says what alerts.{first} says; take one of them out"))
+        for place, address in enumerate(alert.to):
+            path = ("alerts", number, "to", place)
+            try:
+                problem = _problem_of(filled(address, *path))
+            except ConfigError as error:
+                problems += error.problems
+            else:
+                problems += [Problem(path, problem)] if problem else []
+    return problems
+
+
+def address_key(address: str) -> str:
+    """Return what stands for an address, as it is typed, where its tokens must not."""
+    return _digest(address)
+
+
+def is_webhook(address: str) -> bool:
+    """Tell whether an address, with its variables filled in, gets Alertmanager's body."""
+    return address.lower().startswith(("http://", "https://"))
+
+
+def shown_address(address: str) -> str:
+    """Return an address as it may be shown: the path of a hook is as secret as a password."""
+    if is_from_environment(address):
+        return address
+    scheme, _, rest = address.partition("://")
+    if not is_webhook(address):
+        return f"{scheme}://{MASK}" if rest else MASK
+    parts = _split(address)
+    host = "" if parts is None else parts.netloc.rpartition("@")[2]
+    has_more = parts is None or parts.path.strip("/") or parts.query or "@" in parts.netloc
+    return f"{scheme}://{host}/{MASK}" if has_more else f"{scheme}://{host}"
+
+
+def _problem_of(address: str) -> str | None:
+    if is_webhook(address):
+        parts = _split(address)
+        return (
+            None if parts is not None and parts.hostname else "is no address of a host; write it as https://HOST/PATH"
+        )
+    scheme, colon, _ = address.partition("://")
+    if not colon:
+        return "is no address; write it as https://HOST/PATH, or as apprise has it: slack://…, mailto://…"
+    if find_spec("apprise") is None:
+        return f"'{scheme[:20]}' takes an extra: pip install 'evidently-collector[alerts]'"
+    return None
+
+
+def _split(address: str) -> Any:
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # raises for one that is none
+    except ValueError:
+        return None
+    return parts
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:_DIGITS]
