@@ -2,52 +2,76 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from collector.errors import TooManyColumns
+from collector.store.records import NewColumns
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from collector.store.journal import Waiting
 
+_HASH_BYTES = 8
+
 
 class OpenColumns:
-    """The names in a collector's open batch that came since the start, as hashes: a name may be of any length.
+    """The names in a collector's open batch, as hashes: a name may be of any length.
 
     What is sealed is told by the journal's counts: of rows that were accepted and don't wait any longer there are more.
     """
 
-    def __init__(self, waiting: Waiting) -> None:
+    def __init__(self, waiting: Waiting, kept: NewColumns | None) -> None:
         self._waiting = waiting
         self._gone = self._count_gone()
-        self._names: set[int] = set()  # that came since the last batch was sealed
-        self._before: set[int] = set()  # of the rows that waited then
-        self._left = 0  # how many these were
+        self._known: set[int] = set()  # Python's hashes of names that are kept since the last cut: those of most POSTs
+        self._names: set[bytes] = set()  # that came since the last cut
+        self._before = _split(kept.names) if kept and waiting.rows else set()  # of the rows that waited then
+        self._left = waiting.rows  # how many these were
+        self._oldest, self._cut = (kept.oldest, kept.cut + 1) if kept else (0, 0)
 
-    def admit(self, names: Collection[str], limit: int) -> None:
-        """Take names in; raise TooManyColumns, and take none, if the batch would have more than the limit."""
+    def admit(self, names: Collection[str], limit: int) -> NewColumns | None:
+        """Take names in, and return what is to be kept of them if some may not be, until ``mark_kept`` is told.
+
+        Raises TooManyColumns, and takes none, if the batch would have more than the limit.
+        """
         gone = self._count_gone()
         if gone != self._gone:
             self._begin(gone)
-        if not self._names.issuperset(map(hash, names)):
-            self._add(names, limit)
+        return None if self._known.issuperset(map(hash, names)) else self._add(names, limit)
 
-    def _add(self, names: Collection[str], limit: int) -> None:
+    def mark_kept(self, names: Collection[str], new: NewColumns) -> None:
+        """Take down that names are kept."""
+        if new.cut == self._cut:
+            self._known.update(map(hash, names))
+
+    def _add(self, names: Collection[str], limit: int) -> NewColumns:
         held = self._names | self._before
-        new = [name for name in names if hash(name) not in held]
+        came = {_hash(name): name for name in names if hash(name) not in self._known}
+        new = [name for key, name in came.items() if key not in held]
         if len(held) + len(new) > limit:
             raise TooManyColumns(len(held), limit, new)
-        self._names.update(map(hash, names))
+        self._names.update(came)
+        return NewColumns(self._cut, self._oldest, b"".join(came))
 
     def _begin(self, gone: int) -> None:
         """Begin with the names of rows that are left behind a cut, which may be any of those before it."""
         is_older_left = gone - self._gone < self._left
         self._before = self._names | self._before if is_older_left else self._names
-        self._gone, self._left = gone, self._waiting.rows
+        self._oldest = self._oldest if is_older_left else self._cut
+        self._gone, self._left, self._cut = gone, self._waiting.rows, self._cut + 1
         if not self._left:
-            self._before = set()
-        self._names = set()
+            self._before, self._oldest = set(), self._cut
+        self._names, self._known = set(), set()
 
     def _count_gone(self) -> int:
         return self._waiting.accepted - self._waiting.rows
+
+
+def _hash(name: str) -> bytes:
+    return blake2b(name.encode(errors="surrogatepass"), digest_size=_HASH_BYTES).digest()
+
+
+def _split(names: bytes) -> set[bytes]:
+    return {names[at : at + _HASH_BYTES] for at in range(0, len(names), _HASH_BYTES)}

@@ -102,12 +102,14 @@ class Intake:
         Raises UnknownCollector: the collector may have been deleted since its events were admitted; TooManyColumns.
         """
         self._supervisor.pipeline(collector_id)
-        if frame.rows:
-            self._open_columns(collector_id).admit(frame.names, self.limits.max_columns)
+        columns, names = self._open_columns(collector_id), frame.names
+        new = columns.admit(names, self.limits.max_columns) if frame.rows else None
         frame.names = ()
         body = frame.body
         digest = hashlib.sha256(body).hexdigest() if key and isinstance(body, bytes) else getattr(body, "digest", "")
         order = self._journal.order_append(collector_id, frame, key, digest, self._supervisor.config.idempotency)
+        if new is not None:
+            self._journal.order_columns(collector_id, new, lambda _: columns.mark_kept(names, new))
         if frame.rows:
             self._spool.keep(frame)
         return Pending(collector_id, frame, order, self._spool, self._supervisor.counts)
@@ -115,7 +117,9 @@ class Intake:
     def _open_columns(self, collector_id: str) -> OpenColumns:
         columns = self._columns.get(collector_id)
         if columns is None:
-            columns = self._columns[collector_id] = OpenColumns(self._journal.waiting(collector_id))
+            columns = self._columns[collector_id] = OpenColumns(
+                self._journal.waiting(collector_id), self._journal.columns(collector_id)
+            )
         return columns
 
     def commit(self) -> bool:

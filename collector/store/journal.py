@@ -28,7 +28,7 @@ from collector.store.identity import Identity
 from collector.store.inspection import inspect
 from collector.store.opening import open_database
 from collector.store.records import Batch
-from collector.store.steps import batches, collectors, frames, keys, parts
+from collector.store.steps import batches, collectors, columns, frames, keys, parts
 from collector.store.tending import Tending
 from collector.store.unsynced import Unsynced
 from collector.store.writer import SMALL_STEP, Writer, nothing_kept
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collector.config import Retention
     from collector.formats.frames import Frame
     from collector.store.data_dir import DataDir
-    from collector.store.records import Cut, Part, Run, State
+    from collector.store.records import Cut, NewColumns, Part, Run, State
     from collector.store.steps.keys import Key
     from collector.store.unsynced import Unsynced
 from collector.store.writer import Order
@@ -122,6 +122,7 @@ class Journal:
         self._unswept = parts.unswept(connection)
         self._secret = keys.read_secret(connection)
         self._dropped_keys: dict[str, float] = {}
+        self._columns = columns.read_columns(connection)
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
         self._buffered_in_all = 0
@@ -178,6 +179,14 @@ class Journal:
             return True
 
         return keep
+
+    def columns(self, collector: str) -> NewColumns | None:
+        """Return what is kept of the columns of a collector's open batch since before the start."""
+        return self._columns.pop(collector, None)
+
+    def order_columns(self, collector: str, new: NewColumns, apply: Callable[[None], None]) -> None:
+        """Order that new columns of a collector's open batch be kept; ``apply`` is called once they are."""
+        self._writer.order(lambda db: columns.keep_columns(db, collector, new), apply, len(new.names))
 
     def commit(self) -> bool:
         """Carry out at once what is ordered, and return whether it is done: what takes longer must be waited for."""
@@ -394,6 +403,7 @@ class Journal:
         def count(_: object) -> None:
             self._waiting[collector].clear()
             self._dropped_keys.pop(collector, None)
+            self._columns.pop(collector, None)
             self._count_bytes(collector, -self._buffered[collector])
 
         rows, paths, ids, bodies = await self._writer.execute(lambda db: collectors.forget(db, collector), count)

@@ -57,3 +57,15 @@ class Cut:
     last: int
     opened: float
     sealed: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewColumns:
+    """Names that came to a collector's open batch after a cut, as hashes in one piece.
+
+    Those that came before the cut ``oldest`` belong to rows that are gone.
+    """
+
+    cut: int
+    oldest: int
+    names: bytes

@@ -99,6 +99,14 @@ INSERT INTO idempotency_key SELECT id, key_hash(value, key), short_digest(digest
     FROM secret, idempotency JOIN idempotency_slice USING (collector);
 DROP TABLE idempotency;
 """,
+    """
+CREATE TABLE open_columns(
+    collector TEXT NOT NULL,
+    cut INTEGER NOT NULL,    -- how many cuts of the open batch came before
+    names BLOB NOT NULL      -- those that were new then, as hashes of 8 bytes
+);
+CREATE INDEX open_columns_by_collector ON open_columns(collector, cut);
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

@@ -1,11 +1,14 @@
 """Frames ordered to be kept without a word of HTTP, as a second source of events would."""
 
+from contextlib import asynccontextmanager
+from functools import partial
+
 import pytest
 import trio
 from fakes import FakeSupervisor, collector_config
 
 from collector.config import CollectorServiceConfig
-from collector.errors import BadBody, BufferFull, KeyReused, NotReady, UnknownCollector
+from collector.errors import BadBody, BufferFull, KeyReused, NotReady, TooManyColumns, UnknownCollector
 from collector.formats.frames import check_body
 from collector.ingest.intake import Intake
 from collector.ingest.spool import Spool
@@ -19,22 +22,29 @@ async def _check(format_, path, bounds):
     return await trio.to_thread.run_sync(check_body, format_, path, bounds)
 
 
-@pytest.fixture
-async def journal(tmp_path):
-    with open_data_dir(tmp_path / "data") as data_dir:
+@asynccontextmanager
+async def opened(directory):
+    with open_data_dir(directory) as data_dir:
         async with open_journal(data_dir) as journal:
             journal.data_dir = data_dir
             yield journal
 
 
 @pytest.fixture
-def make_intake(journal):
-    def made(**limits):
-        config = CollectorServiceConfig.parse({"limits": limits}).with_collector(collector_config())
-        spool = Spool(journal.data_dir, journal, _check, is_synced=False)
-        return Intake(FakeSupervisor(journal, config), journal, spool)
+async def journal(tmp_path):
+    async with opened(tmp_path / "data") as journal:
+        yield journal
 
-    return made
+
+@pytest.fixture
+def make_intake(journal):
+    return partial(intake_of, journal)
+
+
+def intake_of(journal, **limits):
+    config = CollectorServiceConfig.parse({"limits": limits}).with_collector(collector_config())
+    spool = Spool(journal.data_dir, journal, _check, is_synced=False)
+    return Intake(FakeSupervisor(journal, config), journal, spool)
 
 
 async def kept(intake, body, key=""):
@@ -64,6 +74,20 @@ async def test_a_key_that_comes_with_other_rows_is_refused(make_intake, journal)
     with pytest.raises(KeyReused):
         await kept(intake, b'{"a": [2]}', "k")
     assert journal.waiting("main").rows == 1
+
+
+async def test_the_columns_of_an_open_batch_count_after_a_restart(tmp_path):
+    for name in "abc":
+        async with opened(tmp_path) as journal:
+            await kept(intake_of(journal, max_columns=3), b'{"%s": {"0": 1}}' % name.encode())
+    async with opened(tmp_path) as journal:
+        intake = intake_of(journal, max_columns=3)
+        with pytest.raises(TooManyColumns, match="open batch has 3 columns"):
+            await kept(intake, b'{"d": {"0": 1}}')
+        await journal.seal("main", "b")
+        await kept(intake, b'{"d": {"0": 1}}')
+    async with opened(tmp_path) as journal:
+        assert len(journal.columns("main").names) == 8  # of "d" alone
 
 
 async def test_what_was_ordered_together_may_be_committed_at_once(make_intake, journal):

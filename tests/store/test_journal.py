@@ -24,7 +24,7 @@ from collector.formats.frames import Frame, check_frame
 from collector.store.data_dir import DataDir
 from collector.store.journal import Journal, open_journal
 from collector.store.parts import write_part
-from collector.store.records import Part
+from collector.store.records import NewColumns, Part
 from collector.store.schema import upgrade
 from collector.store.steps import batches, collectors, keys, parts
 from collector.store.unsynced import Unsynced
@@ -609,9 +609,10 @@ async def test_forgetting_drops_all_of_one_collector_and_tells_what_was_undelive
         await journal.set_clock(collector, 100.0)
         await journal.log(collector, {}, 10)
         await journal.mark_forgotten(collector)
+        journal.order_columns(collector, NewColumns(0, 0, b"12345678"), lambda _: None)
     assert await journal.forget("main") == (5, _paths("main", "delivered"), ["delivered", "b-main"])
     assert (_state(journal), journal.waiting("other").rows) == ((0, 0, 0), 3)
-    for table in ("frame", "part", "batch", "clock", "log", "idempotency_slice", "forgotten"):
+    for table in ("frame", "part", "batch", "clock", "log", "idempotency_slice", "forgotten", "open_columns"):
         assert _query(path, f"SELECT DISTINCT collector FROM {table} WHERE collector <> ''") == [("other",)]
 
 

@@ -191,6 +191,13 @@ class _Salvage:
         if _has_column(old, "forgotten", "collector"):
             for _, collector in readable_rows(old, "forgotten", "collector"):
                 self._insert("forgotten", (collector,))
+        if _has_column(old, "open_columns", "names"):
+            self._take_columns(old)
+
+    def _take_columns(self, old: sqlite3.Connection) -> None:
+        for _, *columns in readable_rows(old, "open_columns", "collector, cut, names"):
+            if [type(value) for value in columns] == [str, int, bytes]:
+                self._insert("open_columns", tuple(columns))
 
     def _take_keys(self, old: sqlite3.Connection) -> None:
         """Take idempotency keys, and the secret that they are hashed with: without it they are nobody's."""

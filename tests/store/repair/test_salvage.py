@@ -63,7 +63,7 @@ def salvaged(data_dir, old):
         done = salvage(old, new, data_dir)
         new.commit()
         new.row_factory = sqlite3.Row
-        tables = ("frame", "part", "batch", "clock", "log", "forgotten", "sqlite_sequence", *KEYS)
+        tables = ("frame", "part", "batch", "clock", "log", "forgotten", "open_columns", "sqlite_sequence", *KEYS)
         return done, {table: [dict(row) for row in new.execute(f"SELECT * FROM {table}")] for table in tables}
 
 
@@ -79,8 +79,9 @@ def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
     old.execute("INSERT INTO log(collector, entry) VALUES ('main', '{\"a\": 1}')")
     keep_key(old, "main", key_of(read_secret(old), "key", "d1"), Idempotency(), 100.0)
     old.execute("INSERT INTO forgotten VALUES ('gone')")
+    old.execute("INSERT INTO open_columns VALUES ('main', 0, X'0102030405060708')")
     done, tables = salvaged(data_dir, old)
-    for table in ("frame", "part", "batch", "clock", "log", "forgotten", *KEYS):
+    for table in ("frame", "part", "batch", "clock", "log", "forgotten", "open_columns", *KEYS):
         assert tables[table] == all_of(old, table)
     assert (done.frames, done.parts, done.rows, done.frames_set_aside) == (2, 2, 4, 0)
     assert (
