@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.formats.as_text import as_json_text
+from collector.formats.kinds import is_binary, is_list, is_text, is_time
 from collector.formats.merging import UNFIT
 from collector.wording import first_line
 
@@ -36,7 +37,7 @@ def to_frame(table: pa.Table, *, keep_lists: Collection[str] = ()) -> tuple[pd.D
     failed: dict[str, str] = {}
     for field in table.schema:
         column = table.column(field.name).combine_chunks()
-        if _is_list(field.type) and field.name in keep_lists:
+        if is_list(field.type) and field.name in keep_lists:
             columns[field.name] = pd.Series(column.to_pylist(), dtype=object)
             continue
         try:
@@ -107,23 +108,6 @@ def _seconds(column: Any) -> "pd.Series[Any]":
     return _numpy(pc.divide(column.cast(pa.duration("us"), safe=False).cast(pa.int64()).cast(pa.float64()), 1e6))
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(_types.is_list(kind) or _types.is_large_list(kind) or _types.is_fixed_size_list(kind))
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Tell whether an Arrow type is one of text."""
-    return bool(_types.is_string(kind) or _types.is_large_string(kind) or _types.is_string_view(kind))
-
-
-def _is_date(kind: pa.DataType) -> bool:
-    return bool(_types.is_timestamp(kind) or _types.is_date(kind))
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(_types.is_binary(kind) or _types.is_large_binary(kind) or _types.is_fixed_size_binary(kind))
-
-
 _CONVERSIONS: list[tuple[Callable[[Any], bool], Callable[[Any], Any]]] = [
     (_types.is_boolean, _booleans),
     (_types.is_integer, _integers),
@@ -131,17 +115,17 @@ _CONVERSIONS: list[tuple[Callable[[Any], bool], Callable[[Any], Any]]] = [
     (_types.is_decimal, _floats),
     (_types.is_null, lambda column: pd.Series(np.full(len(column), np.nan))),
     (is_text, lambda column: text(column.to_pandas())),
-    (_is_date, _times),
+    (is_time, _times),
     (_types.is_duration, _seconds),
     (_types.is_time, lambda column: text(column.cast(pa.string()).to_pandas())),
-    (_is_binary, lambda column: text([None if value is None else value.hex() for value in column.to_pylist()])),
+    (is_binary, lambda column: text([None if value is None else value.hex() for value in column.to_pylist()])),
     (lambda _: True, lambda column: text(as_json_text(column))),
 ]
 _CHANGES: list[tuple[Callable[[Any], bool], str]] = [
     (_types.is_decimal, "taken as floating-point numbers"),
     (_types.is_duration, "taken as seconds"),
     (_types.is_time, "taken as text"),
-    (_is_binary, "taken as hexadecimal text"),
+    (is_binary, "taken as hexadecimal text"),
     (_types.is_nested, "taken as JSON text"),
 ]
 

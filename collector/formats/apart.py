@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from collector.formats.kinds import is_nothing
 from collector.formats.sources import TEXT, TYPED, marks_of_field, marks_of_type, metadata_of
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def append(tables: Iterable[pa.Table]) -> pa.Table:
 def forms_of(field: pa.Field) -> dict[Form, bool]:
     """Return the forms in which a column came, and whether it has values in them."""
     fields = list(field.type) if _is(field, _APART) else [field]
-    return {_form(one): not _is(one, _EMPTY) for one in fields if not _is_nothing(one.type)}
+    return {_form(one): not _is(one, _EMPTY) for one in fields if not is_nothing(one.type)}
 
 
 def pieces_of(field: pa.Field, values: pa.Array) -> Pieces:
@@ -135,7 +136,7 @@ class _Column:
     def add(self, row: int, values: Pieces) -> None:
         kept: dict[Form, pa.Array] = {}
         for came, array in values:
-            if not _is_nothing(came.type):
+            if not is_nothing(came.type):
                 form = _normal(came)
                 kept[form] = pc.coalesce(kept[form], array) if form in kept else array
                 self.has_value[form] = self.has_value.get(form, False) or _has_value(array)
@@ -182,7 +183,7 @@ def _together(run: list[pa.Table]) -> pa.Table:
         return run[0]
     table = pa.concat_tables(run)
     # Categories that are few each may be too many for one dictionary of theirs.
-    return table if any(_is_category(field.type) for field in table.schema) else table.combine_chunks()
+    return table if any(types.is_dictionary(field.type) for field in table.schema) else table.combine_chunks()
 
 
 def _form(field: pa.Field) -> Form:
@@ -194,7 +195,7 @@ def _form(field: pa.Field) -> Form:
 def _normal(form: Form) -> Form:
     """Return a form whose categories have indices of 32 bits: pandas' of 8 are too few for several frames together."""
     kind = form.type
-    kind = pa.dictionary(pa.int32(), kind.value_type, kind.ordered) if _is_category(kind) else kind
+    kind = pa.dictionary(pa.int32(), kind.value_type, kind.ordered) if types.is_dictionary(kind) else kind
     return Form(kind, marks_of_type(kind, form.marks))
 
 
@@ -202,15 +203,15 @@ def _of_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return values as categories, or without; those of one type have another kind of indices at most."""
     if values.type == kind:
         return values
-    if not _is_category(kind):
+    if not types.is_dictionary(kind):
         return values.cast(kind)
-    if not _is_category(values.type):
+    if not types.is_dictionary(values.type):
         values = values.dictionary_encode()
     return pa.DictionaryArray.from_arrays(values.indices.cast(pa.int32()), values.dictionary, ordered=kind.ordered)
 
 
 def _name(form: Form) -> str:
-    kind = f"categories of {form.type.value_type}" if _is_category(form.type) else str(form.type)
+    kind = f"categories of {form.type.value_type}" if types.is_dictionary(form.type) else str(form.type)
     return " of ".join([kind, *sorted(form.marks - TYPED - TEXT)])
 
 
@@ -222,11 +223,3 @@ def _has_value(values: pa.Array) -> bool:
 
 def _is(field: pa.Field, mark: bytes) -> bool:
     return field.metadata is not None and mark in field.metadata
-
-
-def _is_category(kind: pa.DataType) -> bool:
-    return bool(types.is_dictionary(kind))
-
-
-def _is_nothing(kind: pa.DataType) -> bool:
-    return bool(types.is_null(kind) or (types.is_dictionary(kind) and types.is_null(kind.value_type)))

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import types
 
+from collector.formats.kinds import is_binary
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-EXACT_IN_DOUBLE = 2**53
+# Integers up to this are all floats too.
+EXACT_IN_FLOAT = 2**53
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -25,7 +28,7 @@ def to_text(values: pa.Array) -> pa.Array:
 def number_text(value: float | Decimal) -> str:
     """Write a number alike whichever type it came in: one is 1, and not 1.0 or 1.00."""
     if isinstance(value, float):
-        return str(int(value)) if abs(value) <= EXACT_IN_DOUBLE and value.is_integer() else json.dumps(value)
+        return str(int(value)) if abs(value) <= EXACT_IN_FLOAT and value.is_integer() else json.dumps(value)
     digits = format(value, "f")
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
@@ -33,17 +36,6 @@ def number_text(value: float | Decimal) -> str:
 def as_json_text(values: Any) -> list[str | None]:
     """Write nested values as JSON, so that they can be counted and compared."""
     return [None if value is None else json.dumps(value, default=str, sort_keys=True) for value in values.to_pylist()]
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Tell whether a type is one of text."""
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
-
-
-def is_binary(kind: pa.DataType) -> bool:
-    """Tell whether a type is one of bytes."""
-    binary = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
-    return any(is_kind(kind) for is_kind in binary)
 
 
 def _number_texts(values: pa.Array) -> list[str | None]:

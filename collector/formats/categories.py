@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from collector.formats.as_text import is_text
+from collector.formats.kinds import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

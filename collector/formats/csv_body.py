@@ -14,14 +14,16 @@ import codecs
 import re
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
 from collector.errors import BadBody
 from collector.formats.hints import refuse_json_as_csv
 from collector.formats.sources import CSV, TEXT, metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import pyarrow as pa
 
     from collector.formats.bounds import Bounds
 
@@ -38,8 +40,6 @@ def read_csv(body: bytes, bounds: Bounds) -> pa.Table:
 
     Raises BadBody or ArrowInvalid, which names the first row that isn't like the header, and BodyTooLarge.
     """
-    import pyarrow as pa
-
     if not body.strip():
         return pa.table({})
     refuse_json_as_csv(body)
@@ -83,9 +83,6 @@ def _with_sign(found: re.Match[bytes]) -> bytes:
 
 
 def _parsed(body: bytes, names: Iterable[str]) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.csv
-
     return pa.csv.read_csv(
         pa.BufferReader(body),
         # What differs late would be an error, so the first block is the whole body.
@@ -102,9 +99,6 @@ def _parsed(body: bytes, names: Iterable[str]) -> pa.Table:
 
 def _of_quoted(table: pa.Table, signed: pa.Table) -> pa.Table:
     """Mark the columns of which a value is quoted; where nothing else is in any, quotes say nothing."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     lengths = {
         name: (pc.binary_length(column), pc.binary_length(longer))
         for name, column, longer in zip(table.column_names, table.columns, signed.columns, strict=True)
@@ -122,13 +116,9 @@ def _of_quoted(table: pa.Table, signed: pa.Table) -> pa.Table:
 
 
 def _marked(table: pa.Table, marks: dict[str, frozenset[str]]) -> pa.Table:
-    import pyarrow as pa
-
     fields = [field.with_metadata(metadata_of(marks.get(field.name, CSV))) for field in table.schema]
     return pa.Table.from_arrays(table.columns, schema=pa.schema(fields))
 
 
 def _any(values: pa.ChunkedArray) -> bool:
-    import pyarrow.compute as pc
-
     return bool(pc.any(values).as_py())

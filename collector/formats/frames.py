@@ -14,7 +14,6 @@ from collector.formats.bounded_memory import bounded_memory
 from collector.formats.bounds import NO_BOUNDS, Bounds, Counted
 from collector.formats.json_body import Columns, count_lines, count_rows, read_columns, read_lines, table_of
 from collector.formats.json_rows import read_together
-from collector.formats.typed_body import read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,6 +110,8 @@ def _count_mapped(format_: Format, path: Path, bounds: Bounds) -> Counted:
 
 
 def _count_table(format_: Format, body: bytes | pa.Buffer, bounds: Bounds) -> Counted:
+    from collector.formats.typed_body import read_table  # what it needs is nothing for the daemon's start
+
     table = read_table(format_, body, bounds)
     return table.num_rows, table.column_names
 
@@ -121,7 +122,8 @@ def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:
     Columns are aligned by name, missing ones filled with nulls. What came in different types is kept apart, and
     marked with how it came; see ``apart`` and ``sources``.
     """
-    from collector.formats.apart import append  # what it needs is nothing for the daemon
+    from collector.formats.apart import append
+    from collector.formats.typed_body import read_table
 
     tables = []
     for is_json, run in groupby(frames, key=lambda frame: frame[0] in _JSON_READERS):

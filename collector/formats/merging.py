@@ -28,7 +28,8 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from collector.formats.apart import Form, forms_of, pieces_of
-from collector.formats.as_text import EXACT_IN_DOUBLE, is_binary, is_text, to_text
+from collector.formats.as_text import EXACT_IN_FLOAT, to_text
+from collector.formats.kinds import is_binary, is_list, is_nothing, is_number, is_text, is_time, without_view
 from collector.formats.sources import metadata_of
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Merging:
 
 def merged_type(kinds: Iterable[pa.DataType]) -> pa.DataType:
     """Return the type that takes values of all these types, whatever their order."""
-    different = list(dict.fromkeys(_usual(kind) for kind in kinds if not _is_nothing(kind)))
+    different = list(dict.fromkeys(_usual(kind) for kind in kinds if not is_nothing(kind)))
     if not different:
         return pa.null()
     if all(types.is_dictionary(kind) for kind in different):
@@ -137,7 +138,7 @@ def convert(values: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _check_near(values: pa.Array) -> None:
     """Raise ArrowInvalid for times that can't be counted in microseconds, as pandas has them: some 300 000 years."""
-    if _is_time(values.type):
+    if is_time(values.type):
         values.cast(options=pc.CastOptions(pa.timestamp("us"), allow_time_truncate=True))
     elif types.is_duration(values.type):
         values.cast(options=pc.CastOptions(pa.duration("us"), allow_time_truncate=True))
@@ -172,14 +173,14 @@ def _usual(kind: pa.DataType) -> pa.DataType:
     """Return a type without what many functions don't know: views, and zones that there aren't, which are UTC here."""
     if types.is_dictionary(kind):
         return pa.dictionary(kind.index_type, _usual(kind.value_type), kind.ordered)
-    if _is_list(kind):
+    if is_list(kind):
         inner = _usual(kind.value_type)
         return kind if inner == kind.value_type else pa.list_(inner)
     if types.is_struct(kind):
         return pa.struct([field.with_type(_usual(field.type)) for field in kind])
     if types.is_timestamp(kind) and kind.tz is not None and not _is_zone(kind.tz):
         return pa.timestamp(kind.unit, "UTC")
-    return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(kind, kind)
+    return without_view(kind)
 
 
 @lru_cache(64)
@@ -206,7 +207,7 @@ def _is_rounded(values: pa.Array, kind: pa.DataType) -> bool:
     if not types.is_floating(kind) or not (types.is_int64(values.type) or types.is_uint64(values.type)):
         return False
     least, most = pc.min_max(values).as_py().values()
-    return bool(max(-least, most) > EXACT_IN_DOUBLE)
+    return bool(max(-least, most) > EXACT_IN_FLOAT)
 
 
 def _kinds(forms: Collection[Form]) -> list[str]:
@@ -214,24 +215,8 @@ def _kinds(forms: Collection[Form]) -> list[str]:
     return sorted({next((name for name, is_kind in _NAMES.items() if is_kind(kind)), str(kind)) for kind in kinds})
 
 
-def _is_nothing(kind: pa.DataType) -> bool:
-    return bool(types.is_null(kind) or (types.is_dictionary(kind) and types.is_null(kind.value_type)))
-
-
 def _is_large(kind: pa.DataType) -> bool:
     return bool(types.is_large_string(kind) or types.is_large_binary(kind))
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
-
-
-def _is_time(kind: pa.DataType) -> bool:
-    return bool(types.is_timestamp(kind) or types.is_date(kind))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def _join_numbers(kinds: list[pa.DataType]) -> pa.DataType:
@@ -255,20 +240,20 @@ def _join_lists(kinds: list[pa.DataType]) -> pa.DataType | None:
 
 
 _JOINS: list[tuple[Callable[[pa.DataType], bool], Callable[[list[pa.DataType]], pa.DataType | None]]] = [
-    (_is_number, _join_numbers),
-    (_is_time, _join_times),
+    (is_number, _join_numbers),
+    (is_time, _join_times),
     (types.is_duration, lambda _: pa.duration("us")),
     (is_binary, lambda _: pa.large_binary()),
-    (_is_list, _join_lists),
+    (is_list, _join_lists),
 ]
 _NAMES: dict[str, Callable[[pa.DataType], bool]] = {
-    "numbers": _is_number,
+    "numbers": is_number,
     "text": is_text,
     "booleans": types.is_boolean,
-    "times": _is_time,
+    "times": is_time,
     "times of day": types.is_time,
     "durations": types.is_duration,
     "bytes": is_binary,
-    "lists": _is_list,
+    "lists": is_list,
     "objects": types.is_nested,
 }

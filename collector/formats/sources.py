@@ -15,8 +15,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pyarrow as pa
 
 Source = Literal["csv", "json", "typed"]
@@ -25,15 +23,6 @@ Marks = frozenset[str]
 # In the metadata of a field; and of the schema of a table that is sent, where it is so with all columns.
 KEY = b"collector.source"
 CSV, JSON, TYPED, TEXT, LIST = (frozenset({name}) for name in ("csv", "json", "typed", "text", "list"))
-
-
-def marks_of(tables: Iterable[pa.Table]) -> dict[str, Marks]:
-    """Return the marks of the columns of tables that are appended to each other, by name."""
-    marks: dict[str, Marks] = {}
-    for table in tables:
-        for field in table.schema:
-            marks[field.name] = marks.get(field.name, frozenset()) | marks_of_field(field)
-    return marks
 
 
 def marks_of_field(field: pa.Field) -> Marks:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
 
 
 def spelled_out(array: pa.Array) -> int:
     """Return the bytes that an array takes beyond its own; ValueError for types whose values may overlap otherwise."""
-    from pyarrow import types
-
     type_ = array.type
     if types.is_dictionary(type_):
         return _of_dictionary(array)
@@ -22,9 +19,6 @@ def spelled_out(array: pa.Array) -> int:
 
 def _children(array: pa.Array) -> list[pa.Array]:
     """Return the arrays that an array consists of."""
-    import pyarrow as pa
-    from pyarrow import types
-
     type_ = array.type
     if isinstance(array, pa.ExtensionArray):
         return [array.storage]
@@ -40,10 +34,6 @@ def _children(array: pa.Array) -> list[pa.Array]:
 
 
 def _of_dictionary(array: pa.DictionaryArray) -> int:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from pyarrow import types
-
     values = array.dictionary
     if values.type.num_fields or types.is_dictionary(values.type) or types.is_run_end_encoded(values.type):
         raise ValueError("a dictionary of what consists of other values can't be kept; send a plain column")
@@ -60,8 +50,6 @@ def _of_dictionary(array: pa.DictionaryArray) -> int:
 
 
 def _is_text(type_: pa.DataType) -> bool:
-    from pyarrow import types
-
     return any(
         is_type(type_) for is_type in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
     )
@@ -69,8 +57,6 @@ def _is_text(type_: pa.DataType) -> bool:
 
 def _view_lengths(array: pa.Array) -> list[int]:
     """Return the length of each view, with which it begins (16 bytes, Arrow's columnar format)."""
-    import pyarrow as pa
-
     views = memoryview(array.buffers()[1] or pa.py_buffer(b"")).cast("B").cast("i")
     start, end = 4 * array.offset, 4 * (array.offset + len(array))
     return [max(0, length) for length in views[start:end:4]]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.formats.as_text import EXACT_IN_FLOAT
 from collector.formats.sources import CSV, marks_of_field
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Column: TypeAlias = pa.ChunkedArray
 Kind = Literal["text", "integer", "float", "boolean", "time", "list"]
 
-EXACT_IN_FLOAT = 2**53
 BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 # Spellings of a missing value, which stand among numbers as they come out of databases and spreadsheets.
 MISSING = ("", "N/A", "n/a", "NA", "NULL", "Null", "null", "None", "none", "nil", "#N/A", "#VALUE!", "-", "--", "?")
@@ -35,7 +35,6 @@ _TIME = (
     r"(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?(?:Z|[-+][0-9]{2}(?::?[0-9]{2})?)?)?$"
 )
 _ZONE = r"(?:Z|[-+][0-9]{2}(?::?[0-9]{2})?)$"
-_CLOCK = r"[T ].*"
 _FINER_THAN_MICROSECONDS = r"\.[0-9]{7,9}"
 
 

@@ -6,9 +6,15 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import types
+
 from collector.errors import BadBody
 from collector.formats.bounds import NO_BOUNDS
+from collector.formats.categories import pandas_categories, restored_by_pandas
 from collector.formats.csv_body import read_csv
+from collector.formats.kinds import without_view
 from collector.formats.sources import marked, sent_as
 from collector.formats.spelled_out import spelled_out
 from collector.wording import first_line
@@ -16,13 +22,12 @@ from collector.wording import first_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pyarrow as pa
-
     from collector.formats.bounds import Bounds
 
 # Some of Arrow's errors quote the body, at any length.
 _MAX_TOLD = 500
 _SOUND_WRITER = re.compile(r"parquet-mr version 1\.(?:[3-9]|[1-9]\d)\.\d[\w.+-]*(?: \(build [^)]*\))?")
+_TEXTS = (pa.string(), pa.large_string())
 _INDEX_COLUMN = re.compile(r"__index_level_\d+__")
 
 
@@ -31,8 +36,6 @@ def read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds = NO_BOUNDS
 
     Raises BadBody for what is no table or can't be kept, BodyTooLarge when it unfolds to more than is allowed.
     """
-    import pyarrow as pa
-
     try:
         return _read_table(format_, body, bounds)
     except MemoryError:  # Arrow's is an ArrowException too
@@ -62,8 +65,6 @@ def _check_names(table: pa.Table) -> None:
 
 def _check_values(table: pa.Table, format_: str, bounds: Bounds) -> None:
     """Refuse what is too large once it is spelled out, and what parquet can't hold."""
-    import pyarrow as pa
-
     size = table.nbytes
     for field, column in zip(table.schema, table.columns, strict=True):
         try:
@@ -80,9 +81,6 @@ def _check_values(table: pa.Table, format_: str, bounds: Bounds) -> None:
 
 def _check_writable(table: pa.Table) -> None:
     """Write a column to nowhere, and see that its type can be read again."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     pq.write_table(table.unify_dictionaries(), pa.MockOutputStream())
     empty = pa.BufferOutputStream()
     pq.write_table(table.slice(0, 0), empty)
@@ -91,22 +89,14 @@ def _check_writable(table: pa.Table) -> None:
 
 def _is_plain(column: pa.ChunkedArray) -> bool:
     """Tell whether parquet holds whatever a column of its type may hold."""
-    from pyarrow import types
-
     type_ = column.type
     if types.is_dictionary(type_):
         has_null = any(chunk.dictionary.null_count for chunk in column.chunks)
-        return _is_text(type_.value_type) and not has_null
+        return type_.value_type in _TEXTS and not has_null
     if types.is_timestamp(type_):
         return bool(type_.unit != "s")  # that becomes milliseconds, of which there may be too many
     is_plain = (types.is_integer, types.is_float32, types.is_float64, types.is_boolean, types.is_date32, types.is_null)
-    return _is_text(type_) or any(is_type(type_) for is_type in is_plain)
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_string(type_) or types.is_large_string(type_))
+    return type_ in _TEXTS or any(is_type(type_) for is_type in is_plain)
 
 
 def _index_columns(table: pa.Table) -> list[str]:
@@ -126,19 +116,12 @@ def _told_index(table: pa.Table) -> set[str]:
 
 
 def _read_arrow(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
-    import pyarrow as pa
-
     stream = pa.ipc.open_stream(pa.BufferReader(body))
     return _within(stream, stream.schema, bounds)
 
 
 def _read_parquet(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     """Read a parquet body; texts stay references to a dictionary until it is known how much they are without one."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from collector.formats.categories import pandas_categories, restored_by_pandas  # nothing for the daemon
-
     plain = pq.ParquetFile(pa.BufferReader(body))
     _check_writer(plain.metadata.created_by or "")
     bounds.check_columns(plain.metadata.num_columns)
@@ -150,7 +133,8 @@ def _read_parquet(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     size = sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks)
     bounds.check_bytes(table.nbytes + size)
     schema = plain.schema_arrow
-    plain = table.cast(_without_views(schema)).cast(schema)  # a dictionary can't become views at once
+    without_views = pa.schema([field.with_type(without_view(field.type)) for field in schema])
+    plain = table.cast(without_views).cast(schema)  # a dictionary can't become views at once
     return restored_by_pandas(plain, pandas_categories(schema))
 
 
@@ -160,17 +144,8 @@ def _check_writer(name: str) -> None:
         raise ValueError("it says that it was written by parquet-mr before 1.3; write it with a newer one")
 
 
-def _without_views(schema: pa.Schema) -> pa.Schema:
-    import pyarrow as pa
-
-    plain = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
-    return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema])
-
-
 def _within(reader: Iterable[pa.RecordBatch], schema: pa.Schema, bounds: Bounds) -> pa.Table:
     """Read batches until they are more than allowed, which is noticed before all are in memory."""
-    import pyarrow as pa
-
     batches: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in reader:

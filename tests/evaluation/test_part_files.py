@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from collector.evaluation.part_files import read_parts, read_table, reference_problems
-from collector.formats.sources import JSON, TYPED, marks_of
+from collector.formats.sources import JSON, TYPED, marks_of_field
 from collector.store.parts import write_reference
 
 
@@ -106,6 +106,6 @@ def test_a_part_that_was_written_before_columns_had_marks_counts_as_json(tmp_pat
     """Its columns were cast whatever they came as, and so they are after an upgrade."""
     table = pa.table({"a": ["1"]}).replace_schema_metadata({"collector.origin": "{}"})
     [path] = written(tmp_path, table)
-    assert marks_of([read_parts([path])[0]])["a"] >= JSON
+    assert marks_of_field(read_parts([path])[0].field("a")) >= JSON
     [path] = written(tmp_path, table.replace_schema_metadata({"collector.origin": "{}", "collector.marked": "1"}))
-    assert marks_of([read_parts([path])[0]])["a"] >= TYPED
+    assert marks_of_field(read_parts([path])[0].field("a")) >= TYPED

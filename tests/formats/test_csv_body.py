@@ -3,8 +3,9 @@
 import pytest
 
 from collector.errors import BadBody
+from collector.formats.apart import append
 from collector.formats.frames import check_frame, decode_frames
-from collector.formats.sources import CSV, TEXT, marks_of
+from collector.formats.sources import CSV, TEXT, marks_of_field
 from collector.formats.spellings import typed_by_spelling
 from collector.formats.typed_body import read_table
 
@@ -29,7 +30,7 @@ SPELT, QUOTED = CSV, CSV | TEXT
 def test_values_are_text_and_quoted_columns_are_marked(body, columns, marks):
     table = read_table("csv", body)
     assert table.to_pydict() == columns
-    assert list(marks_of([table]).values()) == marks
+    assert [marks_of_field(field) for field in table.schema] == marks
 
 
 def test_a_column_is_as_quoted_in_one_body_as_in_all():
@@ -38,7 +39,8 @@ def test_a_column_is_as_quoted_in_one_body_as_in_all():
     for order in (bodies, bodies[::-1]):
         paired = typed_by_spelling(read_table("csv", b"zip,n\n10001,2\n"))
         assert paired.to_pydict() == {"zip": [10001], "n": [2]}
-        assert marks_of([decode_frames([body]) for body in order]) == {"zip": QUOTED, "n": SPELT}
+        whole = append(decode_frames([body]) for body in order)
+        assert {field.name: marks_of_field(field) for field in whole.schema} == {"zip": QUOTED, "n": SPELT}
 
 
 def test_a_table_of_csv_has_the_types_that_all_of_its_values_spell():

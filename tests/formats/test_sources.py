@@ -5,8 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from collector.evaluation.part_files import read_parts
+from collector.formats.apart import append
 from collector.formats.frames import decode_frames
-from collector.formats.sources import CSV, JSON, KEY, TEXT, TYPED, marked, marks_of, source_of
+from collector.formats.sources import CSV, JSON, KEY, TEXT, TYPED, marked, marks_of_field, source_of
 
 
 def arrow(table):
@@ -34,11 +35,11 @@ JSON_BODY, TEXT_BODY = ("json", b'{"a": [1]}'), ("ndjson", b'{"a": "1"}')
 )
 def test_a_column_is_marked_with_how_it_came_whatever_the_order_and_wherever_a_part_ends(frames, source, tmp_path):
     for order in (frames, frames[::-1]):
-        assert source_of(marks_of([decode_frames(order)])["a"]) == source
+        assert source_of(marks_of_field(decode_frames(order).field("a"))) == source
         paths = [str(tmp_path / f"{number}.parquet") for number in range(len(order))]
         for path, frame in zip(paths, order, strict=True):
             pq.write_table(decode_frames([frame]), path)
-        assert source_of(marks_of([read_parts(paths)[0]])["a"]) == source
+        assert source_of(marks_of_field(read_parts(paths)[0].field("a"))) == source
 
 
 @pytest.mark.parametrize(
@@ -59,8 +60,8 @@ def test_what_came_in_two_ways_knows_as_little_of_its_type_as_the_one_that_knows
 
 def test_text_beside_csv_is_remembered_in_the_mark():
     spelled, text = marked(pa.table({"a": ["1"]}), CSV), marked(pa.table({"a": ["x"]}), JSON)
-    assert marks_of([spelled, text]) == {"a": CSV | JSON | TEXT}
-    assert marks_of([spelled, marked(pa.table({"a": [1]}), JSON)]) == {"a": CSV | JSON}
+    assert marks_of_field(append([spelled, text]).field("a")) == CSV | JSON | TEXT
+    assert marks_of_field(append([spelled, marked(pa.table({"a": [1]}), JSON)]).field("a")) == CSV | JSON
 
 
 def test_a_mark_outlives_parquet_and_says_nothing_of_typed_columns():
@@ -68,5 +69,5 @@ def test_a_mark_outlives_parquet_and_says_nothing_of_typed_columns():
     table, file = spelled.append_column(typed.field("b"), typed["b"]), io.BytesIO()
     pq.write_table(table, file)
     read = pq.read_table(io.BytesIO(file.getvalue()))
-    assert marks_of([read]) == {"a": CSV, "b": TYPED}
+    assert {field.name: marks_of_field(field) for field in read.schema} == {"a": CSV, "b": TYPED}
     assert KEY not in (table.schema.field("b").metadata or {})
