@@ -20,7 +20,7 @@ import trio
 
 from collector.config import Idempotency
 from collector.disk.health import Health
-from collector.errors import DataDirError, OutOfFiles, StorageError
+from collector.errors import DataDirError, StorageError
 from collector.fault_points import reach
 from collector.formats.frames import StoredBody
 from collector.store.connect import read_only
@@ -41,15 +41,12 @@ if TYPE_CHECKING:
     from collector.store.data_dir import DataDir
     from collector.store.records import Cut, NewColumns, Part, Run, State
     from collector.store.steps.keys import Key
-    from collector.store.unsynced import Unsynced
-from collector.store.writer import Order
+    from collector.store.writer import Order
 
 _in_thread = trio.to_thread.run_sync
 
 # Idempotency keys that are too old are let go of every so often.
 KEYS_INTERVAL = 60.0
-# Before what needs a file is tried again, where no more may be opened.
-FILES_PAUSE = 1.0
 # By default, what is kept of them.
 _KEPT = Idempotency()
 
@@ -433,13 +430,6 @@ class Journal:
     def note(self, refused: StorageError) -> None:
         """Take down what the disk refused to others."""
         self._health.note(refused)
-
-    async def wait_out(self, refused: StorageError) -> None:
-        """Take down what the disk refused to others, and return once it is sound."""
-        self.note(refused)
-        if isinstance(refused, OutOfFiles):
-            await trio.sleep(FILES_PAUSE)
-        await self._health.wait_until_sound()
 
 
 @asynccontextmanager

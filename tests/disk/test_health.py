@@ -142,7 +142,8 @@ async def test_what_the_disk_refuses_to_others_is_waited_out(path):
     async with open_journal(DataDir(path.parent)) as journal:
         with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(journal.wait_out, StorageError("no room for a part"))
+                journal.note(StorageError("no room for a part"))
+                nursery.start_soon(journal.wait_until_sound)
                 await wait_all_tasks_blocked()
                 assert journal.trouble == "no room for a part"
         assert journal.trouble == ""
