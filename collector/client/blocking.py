@@ -6,19 +6,17 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import httpx
 
 from collector.client.arrow import arrow_body, cut, table_of
-from collector.client.connecting import AT_ONCE, checked_url, way_to
-from collector.client.requests import MAX_ANSWER_BYTES, RETRIES, TIMEOUT, Conversations, Pause, unavailable
+from collector.client.reaching import Reaching
+from collector.client.requests import MAX_ANSWER_BYTES, Pause, unavailable
 from collector.errors import UnreadableAnswer
 from collector.web.answers import read
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
@@ -33,15 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Connections(NamedTuple):
-    """An httpx client for each connection: those that are made, and those whose turn it isn't."""
-
-    turns: threading.Semaphore
-    made: list[httpx.Client]
-    free: list[httpx.Client]
-
-
-class CollectorClient:
+class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
     """Talks to a collector service. Threads may share it, and so may processes: each has connections of its own.
 
     ``timeout`` is in seconds, for each request; connection errors, 429, 502, 503, 504 and 507 are tried ``retries``
@@ -49,25 +39,6 @@ class CollectorClient:
     the certificates of an authority of one's own. Raises RequestRefused for what the service says no to,
     ServiceUnavailable when it can't be had, ConfigError or BadEnvironment for what can't be used to reach it.
     """
-
-    def __init__(
-        self,
-        base_url: str = "http://localhost:8001",
-        secret: str | None = None,
-        *,
-        timeout: float = TIMEOUT,
-        retries: int = RETRIES,
-        verify: ssl.SSLContext | str | bool = True,
-    ) -> None:
-        url = checked_url(base_url)
-        self._timeout = timeout
-        self._talk = Conversations(url, secret, timeout, retries)
-        self._way = way_to(url, verify)
-        # By process: the answers to another one's requests are not for us.
-        self._connections: dict[int, _Connections] = {}
-        # Made again, for a buffer, whose connections are its own, and where another process gets it.
-        self._again = partial(CollectorClient, base_url, secret, timeout=timeout, verify=verify)
-        self._retries = retries
 
     def create_collector(self, id: str, collector: Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
         """Add or replace a collector; return its config as the service has it."""
@@ -148,12 +119,8 @@ class CollectorClient:
 
     def close(self) -> None:
         """Close the connections."""
-        connections = self._connections.pop(os.getpid(), None)
-        for http in connections.made if connections is not None else ():
+        for http in self._let_go(os.getpid()):
             http.close()
-
-    def __reduce__(self) -> tuple[partial[CollectorClient], tuple[()]]:
-        return partial(self._again, retries=self._retries), ()
 
     def __enter__(self) -> Self:
         return self
@@ -193,23 +160,10 @@ class CollectorClient:
     @contextmanager
     def _turn(self) -> Iterator[httpx.Client]:
         """Wait for a connection that is free."""
-        connections = self._open()
+        connections = self._connections_of(os.getpid(), threading.Semaphore)
         with connections.turns:
-            try:
-                http = connections.free.pop()  # the one that was used last, which is the most likely to be open
-            except IndexError:
-                http = httpx.Client(**self._way.options)
-                connections.made.append(http)
+            http = connections.take(lambda: httpx.Client(**self._way.options))
             try:
                 yield http
             finally:
                 connections.free.append(http)
-
-    def _open(self) -> _Connections:
-        here = os.getpid()
-        if (connections := self._connections.get(here)) is None:
-            made = _Connections(threading.Semaphore(AT_ONCE), [], [])
-            connections = self._connections.setdefault(here, made)  # unless another thread was quicker
-            for other in self._connections.keys() - {here}:
-                self._connections.pop(other, None)
-        return connections

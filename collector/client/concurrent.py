@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
 import httpx
 
 from collector.client.arrow import arrow_body, cut, table_of
-from collector.client.connecting import AT_ONCE, checked_url, way_to
-from collector.client.requests import MAX_ANSWER_BYTES, RETRIES, TIMEOUT, Conversations, Pause, unavailable
+from collector.client.reaching import Reaching
+from collector.client.requests import MAX_ANSWER_BYTES, Pause, unavailable
 from collector.errors import UnreadableAnswer
 from collector.web.answers import aread
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
@@ -35,33 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Connections(NamedTuple):
-    """An httpx client for each connection: those that are made, and those whose turn it isn't."""
-
-    turns: anyio.Semaphore
-    made: list[httpx.AsyncClient]
-    free: list[httpx.AsyncClient]
-
-
-class AsyncCollectorClient:
+class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
     """Talks to a collector service from trio or asyncio; like CollectorClient. Any number of tasks may send at once."""
-
-    def __init__(
-        self,
-        base_url: str = "http://localhost:8001",
-        secret: str | None = None,
-        *,
-        timeout: float = TIMEOUT,
-        retries: int = RETRIES,
-        verify: ssl.SSLContext | str | bool = True,
-    ) -> None:
-        url = checked_url(base_url)
-        self._timeout = timeout
-        self._talk = Conversations(url, secret, timeout, retries)
-        self._way = way_to(url, verify)
-        # By process and event loop: the answers to another one's requests are not for us.
-        self._connections: dict[tuple[int, object], _Connections] = {}
-        self._again = partial(AsyncCollectorClient, base_url, secret, timeout=timeout, retries=retries, verify=verify)
 
     async def create_collector(self, id: str, collector: Config | dict[str, Any]) -> dict[str, Any]:  # noqa: A002
         """Add or replace a collector; return its config as the service has it."""
@@ -141,12 +114,8 @@ class AsyncCollectorClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        connections = self._connections.pop(_here(), None)
-        for http in connections.made if connections is not None else ():
+        for http in self._let_go(_here()):
             await http.aclose()
-
-    def __reduce__(self) -> tuple[partial[AsyncCollectorClient], tuple[()]]:
-        return self._again, ()
 
     async def __aenter__(self) -> Self:
         return self
@@ -189,24 +158,13 @@ class AsyncCollectorClient:
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[httpx.AsyncClient]:
         """Wait for a connection that is free."""
-        connections = self._open()
+        connections = self._connections_of(_here(), anyio.Semaphore)
         async with connections.turns:
-            try:
-                http = connections.free.pop()  # the one that was used last, which is the most likely to be open
-            except IndexError:
-                http = httpx.AsyncClient(**self._way.options)
-                connections.made.append(http)
+            http = connections.take(lambda: httpx.AsyncClient(**self._way.options))
             try:
                 yield http
             finally:
                 connections.free.append(http)
-
-    def _open(self) -> _Connections:
-        here = _here()
-        if (connections := self._connections.get(here)) is None:
-            connections = _Connections(anyio.Semaphore(AT_ONCE), [], [])
-            self._connections = {here: connections}
-        return connections
 
 
 def _here() -> tuple[int, object]:
