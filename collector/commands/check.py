@@ -9,6 +9,8 @@ import trio
 
 from collector.errors import EvaluationError, Problem
 from collector.host.signals import thread_for_signals
+from collector.pipeline.jobs import make_job
+from collector.store.records import Batch
 from collector.supervision.checks import Checks
 from collector.workers.pool import open_workers
 from collector.workspaces.workspace import open_workspaces
@@ -17,11 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import CollectorConfig, CollectorServiceConfig
-    from collector.workers.exchange import Job
     from collector.workers.pool import Workers
 
 _ID = "00000000-0000-0000-0000-000000000000"
-_TIME = "2000-01-01T00:00:00+00:00"
 
 
 @dataclass
@@ -63,30 +63,9 @@ async def _rehearse(config: CollectorConfig, workers: Workers, base: Path, findi
         findings.untried.append(f"{config.id}: its report was not tried, as there is no reference to try it on")
         return []
     try:
-        came_of = await workers.rehearse(_job(config, base))
+        batch = Batch(_ID, config.id, "sealed", rows=0, opened=0, sealed=0)  # which its reference is taken for
+        came_of = await workers.rehearse(make_job(config, base, batch, (), base))
     except EvaluationError as error:
         return [Problem(("report_config",), f"computed over its own reference: {error}")]
     findings.untried += [f"{config.id}: {name} was not tried, as it asks a provider" for name in came_of["left_out"]]
     return [Problem(("report_config",), f"computed over its own reference: {told}") for told in came_of["failed"]]
-
-
-def _job(config: CollectorConfig, base: Path) -> Job:
-    return {
-        "collector": config.id,
-        "batch_id": _ID,
-        "report_config": config.report_config.model_dump(),
-        "data_definition": config.data_definition,
-        "column_mapping": config.column_mapping,
-        "parts": [],
-        "reference": str(config.reference_file(base)),
-        "additional_data": {name: str(path) for name, path in config.additional_files(base).items()},
-        "cache_reference": False,
-        "sample": None,
-        "reuse_drift": config.reuse_drift,
-        "cast": config.cast,
-        "opened": _TIME,
-        "sealed": _TIME,
-        "snapshot_path": "",
-        "save_datasets": False,
-        "is_posted": config.is_posted,
-    }

@@ -28,7 +28,8 @@ def staged(job: Job) -> Iterator[Job]:
     with tempfile.TemporaryDirectory() as directory, _asking_nobody():
         sample = str(Path(directory) / "reference.parquet")
         _write_sample(str(job["reference"]), sample)
-        yield {**job, "parts": [sample], "reference": sample}
+        on_sample: Job = {**job, "parts": [sample], "reference": sample}
+        yield {**on_sample, "cache_reference": False, "sample": None, "save_datasets": False}
 
 
 def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str]) -> Rehearsal:

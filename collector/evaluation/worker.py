@@ -128,11 +128,15 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
 def _compute(job: Job) -> tuple[Frames, Evaluated]:
     config = [job["report_config"], job["data_definition"], job["column_mapping"]]
     sample = None if job["sample"] is None else Sample.of(job["sample"]["rows"], job["batch_id"])
-    cast = job.get("cast", "untyped")
     frames = prepare(
-        job["parts"], job["reference"], cache=job["cache_reference"], config=config, sample=sample, cast=cast
+        job["parts"],
+        job["reference"],
+        cache=job["cache_reference"],
+        config=config,
+        sample=sample,
+        cast=job["cast"],
     )
-    additional = {name: to_frame(read_table(path))[0] for name, path in job.get("additional_data", {}).items()}
+    additional = {name: to_frame(read_table(path))[0] for name, path in job["additional_data"].items()}
     frames = replace(frames, additional=additional)
     is_legacy = generation_of(job["report_config"]) == "legacy"
     with reusing(frames.notes) if job["reuse_drift"] else nullcontext():

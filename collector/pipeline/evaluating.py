@@ -11,7 +11,8 @@ import trio
 from collector.errors import EvaluationError, FilesDamaged, Problem
 from collector.fault_points import reach
 from collector.pipeline.failed import set_aside
-from collector.status.telling import Evaluated, EvaluationFailed, PartsLost, iso
+from collector.pipeline.jobs import make_job
+from collector.status.telling import Evaluated, EvaluationFailed, PartsLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -131,28 +132,8 @@ class Evaluating:
 
     async def _job(self, batch: Batch) -> Job:
         config, data_dir = self._work.config, self._work.data_dir
-        parts = await self._work.journal.parts(batch.id)
-        base = self._work.tools.base
-        reference = config.reference_file(base)
-        return {
-            "collector": config.id,
-            "batch_id": batch.id,
-            "report_config": config.report_config.model_dump(),
-            "data_definition": config.data_definition,
-            "column_mapping": config.column_mapping,
-            "parts": [str(data_dir.path / part.path) for part in parts],
-            "reference": None if reference is None else str(reference),
-            "additional_data": {name: str(path) for name, path in config.additional_files(base).items()},
-            "cache_reference": config.cache_reference,
-            "sample": None if config.sample is None else config.sample.model_dump(),
-            "cast": config.cast,
-            "reuse_drift": config.reuse_drift,
-            "opened": iso(batch.opened),
-            "sealed": iso(batch.sealed),
-            "snapshot_path": str(data_dir.snapshot(batch.id)),
-            "save_datasets": config.save_datasets and config.takes_datasets,
-            "is_posted": config.is_posted,
-        }
+        parts = [data_dir.path / part.path for part in await self._work.journal.parts(batch.id)]
+        return make_job(config, self._work.tools.base, batch, parts, data_dir.snapshot(batch.id))
 
     # What came of it
 

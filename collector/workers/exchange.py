@@ -36,10 +36,10 @@ class Job(TypedDict):
     column_mapping: Json | None
     parts: list[str]
     reference: str | None
-    additional_data: NotRequired[dict[str, str]]
+    additional_data: dict[str, str]
     cache_reference: bool
     sample: Json | None
-    cast: NotRequired[Cast]
+    cast: Cast
     reuse_drift: bool
     opened: str
     sealed: str

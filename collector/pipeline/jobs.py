@@ -1,0 +1,39 @@
+"""Jobs: what a collector's config asks of a worker that evaluates one of its batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collector.status.telling import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from collector.config import CollectorConfig
+    from collector.store.records import Batch
+    from collector.workers.exchange import Job
+
+
+def make_job(config: CollectorConfig, base: Path, batch: Batch, parts: Iterable[Path], snapshot: Path) -> Job:
+    """Make the job of evaluating a batch; the config's relative paths start at ``base``."""
+    reference = config.reference_file(base)
+    return {
+        "collector": config.id,
+        "batch_id": batch.id,
+        "report_config": config.report_config.model_dump(),
+        "data_definition": config.data_definition,
+        "column_mapping": config.column_mapping,
+        "parts": [str(part) for part in parts],
+        "reference": None if reference is None else str(reference),
+        "additional_data": {name: str(path) for name, path in config.additional_files(base).items()},
+        "cache_reference": config.cache_reference,
+        "sample": None if config.sample is None else config.sample.model_dump(),
+        "cast": config.cast,
+        "reuse_drift": config.reuse_drift,
+        "opened": iso(batch.opened),
+        "sealed": iso(batch.sealed),
+        "snapshot_path": str(snapshot),
+        "save_datasets": config.save_datasets and config.takes_datasets,
+        "is_posted": config.is_posted,
+    }
