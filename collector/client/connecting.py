@@ -60,7 +60,7 @@ def way_to(url: str, verify: ssl.SSLContext | str | bool) -> Way:  # noqa: FBT00
     import_module("httpcore")
     proxy = proxy_for(url)
     options = {"verify": _trusted(url, verify), "proxy": proxy and proxy.url, "trust_env": False}
-    return Way(options, f" by the proxy that {proxy.variable} names" if proxy else "")
+    return Way(options, f" by {proxy}" if proxy else "")
 
 
 def _trusted(url: str, verify: ssl.SSLContext | str | bool) -> ssl.SSLContext | bool:  # noqa: FBT001  (as in httpx)

@@ -21,7 +21,7 @@ from collector.client.arrow import ARROW, Rows
 from collector.client.connecting import secret_header
 from collector.client.halving import Halving, Passage
 from collector.errors import RequestRefused, ServiceUnavailable, UnreadableAnswer
-from collector.web.answers import AS_IS, json_of
+from collector.web.answers import AS_IS, json_of, reason_of
 
 T = TypeVar("T")
 
@@ -148,7 +148,7 @@ def unavailable(
     request: httpx.Request, error: httpx.RequestError | UnreadableAnswer, by: str = ""
 ) -> ServiceUnavailable:
     """Say what keeps a service's answer from us."""
-    said = f": {error}" if isinstance(error, UnreadableAnswer) else f" can't be reached{by}: {_reason(error)}"
+    said = f": {error}" if isinstance(error, UnreadableAnswer) else f" can't be reached{by}: {reason_of(error)}"
     problem = ServiceUnavailable(f"{request.url.scheme}://{request.url.netloc.decode()}{said}")
     problem.__cause__ = error
     return problem
@@ -202,15 +202,3 @@ def _no_collector(response: httpx.Response) -> ServiceUnavailable:
 def _place(response: httpx.Response) -> str:
     url = response.request.url
     return f"{url.scheme}://{url.netloc.decode()}{url.raw_path.decode()}"
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first words in a chain of errors: on trio, httpx has none for a certificate that isn't trusted."""
-    cause = error.__cause__ or error.__context__
-    if isinstance(error, httpx.TimeoutException):
-        return "it didn't answer in time"
-    if isinstance(error, BaseExceptionGroup):
-        return _reason(error.exceptions[0])
-    if not str(error) and cause is not None:
-        return _reason(cause)
-    return str(error) or type(error).__name__

@@ -59,6 +59,18 @@ def json_of(response: httpx.Response) -> Any:
         raise ValueError("its values are nested too deep") from error
 
 
+def reason_of(error: BaseException) -> str:
+    """Return the first words in a chain of errors: on trio, httpx has none for a certificate that isn't trusted."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(error, httpx.TimeoutException):
+        return "it didn't answer in time"
+    if isinstance(error, BaseExceptionGroup):
+        return reason_of(error.exceptions[0])
+    if not str(error) and cause is not None:
+        return reason_of(cause)
+    return str(error) or type(error).__name__
+
+
 class _Gathering:
     """The pieces of one answer, up to a bound."""
 

@@ -30,6 +30,9 @@ class Proxy(NamedTuple):
     url: str
     variable: str
 
+    def __str__(self) -> str:
+        return f"the proxy that {self.variable} names"
+
 
 def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> Proxy | None:
     """Return the proxy that leads to ``url``, None if there is to be none.

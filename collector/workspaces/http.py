@@ -49,12 +49,12 @@ class Connections:
         """Send a request and return its answer, whatever it is; raise DeliveryError if there is none."""
         import httpx
 
-        from collector.web.answers import aread
+        from collector.web.answers import aread, reason_of
 
         url, by = config.api_url.rstrip("/") + path, ""
         try:
             proxy = proxy_for(url)
-            by = f" by the proxy that {proxy.variable} names" if proxy else ""
+            by = f" by {proxy}" if proxy else ""
             client = await self._client(url, proxy)
             async with AsyncExitStack() as stack:
                 if is_listing:
@@ -68,9 +68,9 @@ class Connections:
                 f"'{config.shown_url}' is no address of a service; write api_url as http://HOST:PORT"
             ) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            raise DeliveryError(f"{config.shown_url} can't be reached{by}: {_reason(error)}") from error
+            raise DeliveryError(f"{config.shown_url} can't be reached{by}: {reason_of(error)}") from error
         except (httpx.HTTPError, UnreadableAnswer) as error:
-            message = f"{config.shown_url} didn't answer as it should{by}: {_reason(error)}"
+            message = f"{config.shown_url} didn't answer as it should{by}: {reason_of(error)}"
             raise DeliveryError(message, is_ambiguous=True) from error
 
     async def _client(self, url: str, proxy: Proxy | None) -> httpx.AsyncClient:
@@ -135,14 +135,6 @@ def raise_for(response: httpx.Response, config: CollectorConfig) -> None:
     if status >= 500:
         raise DeliveryError(said, is_ambiguous=True)
     raise DeliveryRefused(said)
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first words in a chain of errors: on trio, httpx has none for a certificate that isn't trusted."""
-    cause = error.__cause__ or error.__context__
-    if not str(error) and cause is not None:
-        return _reason(cause)
-    return str(error) or type(error).__name__
 
 
 def _detail(response: httpx.Response) -> str:
