@@ -72,8 +72,8 @@ work(3, client)
 
 def test_a_client_is_pickled_as_it_was_made():
     client = pickle.loads(pickle.dumps(CollectorClient("http://h:1", "s3cret", timeout=3, retries=1)))
-    assert client._again.args == ("http://h:1", "s3cret")  # noqa: SLF001
-    assert (client._timeout, client._retries) == (3, 1)  # noqa: SLF001
+    assert client._given == ("http://h:1", "s3cret")  # noqa: SLF001
+    assert client._choices == {"timeout": 3, "retries": 1, "verify": True}  # noqa: SLF001
 
 
 def test_more_threads_than_connections_take_turns(service):
