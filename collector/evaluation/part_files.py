@@ -84,8 +84,8 @@ def read_table(path: str) -> pa.Table:
     return table.drop_columns(list(merging.failed))
 
 
-def reference_problems(path: str) -> list[Problem]:
-    """Tell what makes the file useless as a reference, and what to do about it."""
+def check_reference(path: str) -> list[Problem]:
+    """Return what makes a file useless as a reference, and what to do about it; nothing if it can be compared with."""
     if Path(path).exists() and not Path(path).is_file():
         return _about_reference(f"{path} is no file; name a single parquet file")
     try:

@@ -11,21 +11,33 @@ import evidently
 
 from collector.disk.files import write_whole
 from collector.evaluation import datasets, directory, legacy, modern, snapshot
-from collector.evaluation.check import problems_of
-from collector.evaluation.definition import read_column_mapping, read_data_definition
+from collector.evaluation.check import problems_of, read_config
+from collector.evaluation.directory import generations_in
 from collector.evaluation.pandas_columns import to_frame
-from collector.evaluation.part_files import Unreadable, read_table, reference_problems
+from collector.evaluation.part_files import Unreadable, check_reference, read_table
 from collector.evaluation.prepared import Frames, prepare
 from collector.evaluation.quiet import hushed
-from collector.evaluation.reader import Reader
 from collector.evaluation.rehearsal import staged, verdict_of
-from collector.evaluation.report import read_legacy, read_modern
+from collector.evaluation.report import LegacyReport
 from collector.evaluation.result import Evaluated
 from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
+from collector.evaluation.snapshot import link_datasets, strip_widgets
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError, Uncomputed
-from collector.generation import Generation, generation_of
+from collector.generation import generation_of
 from collector.workers.exchange import Damage, Delivery, Failure, Job, Json, Outcome, Problem, Rehearsal
+
+__all__ = [
+    "check",
+    "check_reference",
+    "evaluate",
+    "generations_in",
+    "link_datasets",
+    "rehearse",
+    "strip_widgets",
+    "warm_up",
+    "write_to_directory",
+]
 
 _MAX_ERRORS = 50  # of a report with thousands of columns
 
@@ -39,11 +51,6 @@ def check(report_config: Json, data_definition: Json | None, column_mapping: Jso
     """Return what is wrong with what a collector is to evaluate, nothing if it is sound."""
     with hushed():
         return problems_of(report_config, data_definition, column_mapping)
-
-
-def check_reference(path: str) -> list[Problem]:
-    """Return what is wrong with a reference's file, nothing if it can be compared with."""
-    return reference_problems(path)
 
 
 def evaluate(job: Job) -> Outcome | Failure | Damage:
@@ -69,21 +76,6 @@ def write_to_directory(delivery: Delivery) -> str:
     """Deliver a snapshot into a directory workspace; returns the project's id. Doing it again changes nothing."""
     with hushed():
         return directory.write_snapshot(delivery)
-
-
-def generations_in(root: str) -> set[Generation]:
-    """Return the generations whose snapshots lie in a directory workspace."""
-    return directory.generations_in(Path(root))
-
-
-def strip_widgets(snapshot_path: str) -> int:
-    """Rewrite a modern snapshot without its widgets and return its checksum; ValueError for a legacy one."""
-    return snapshot.strip_widgets(snapshot_path)
-
-
-def link_datasets(snapshot_path: str, ids: dict[str, str]) -> int:
-    """Enter the ids of uploaded datasets, by role, into a legacy snapshot; returns its checksum."""
-    return snapshot.link_datasets(snapshot_path, ids)
 
 
 def rehearse(job: Job) -> Rehearsal:
@@ -138,9 +130,13 @@ def _compute(job: Job) -> tuple[Frames, Evaluated]:
     )
     additional = {name: to_frame(read_table(path))[0] for name, path in job["additional_data"].items()}
     frames = replace(frames, additional=additional)
-    is_legacy = generation_of(job["report_config"]) == "legacy"
+    report, columns, problems = read_config(job["report_config"], job["data_definition"], job["column_mapping"])
+    if problems:
+        raise ValueError("; ".join(f"{'.'.join(map(str, one['path']))}: {one['message']}" for one in problems))
     with reusing(frames.notes) if job["reuse_drift"] else nullcontext():
-        return frames, (_run_legacy if is_legacy else _run_modern)(frames, job)
+        if isinstance(report, LegacyReport):
+            return frames, legacy.run(report, frames, columns, job)
+        return frames, modern.run(report, frames, columns, job)
 
 
 def _told_of(error: BaseException) -> str:
@@ -152,27 +148,3 @@ def _told(failures: Sequence[Uncomputed]) -> list[str]:
     told = list(dict.fromkeys(map(str, failures)))
     more = len(told) - _MAX_ERRORS
     return told if more <= 0 else [*told[:_MAX_ERRORS], f"{more} more could not be computed; the snapshot shows them."]
-
-
-def _run_modern(frames: Frames, job: Job) -> Evaluated:
-    reader = Reader()
-    report = read_modern(job["report_config"], reader)
-    definition = job["data_definition"]
-    built = None if definition is None else read_data_definition(definition, reader, ["data_definition"])
-    _raise_problems(reader)
-    return modern.run(report, frames, built, job)
-
-
-def _run_legacy(frames: Frames, job: Job) -> Evaluated:
-    reader = Reader(legacy=True)
-    report = read_legacy(job["report_config"], reader)
-    mapping = job["column_mapping"]
-    built = None if mapping is None else read_column_mapping(mapping, reader, ["column_mapping"])
-    _raise_problems(reader)
-    return legacy.run(report, frames, built, job)
-
-
-def _raise_problems(reader: Reader) -> None:
-    if reader.problems:
-        said = "; ".join(f"{'.'.join(map(str, one['path']))}: {one['message']}" for one in reader.problems)
-        raise ValueError(said)

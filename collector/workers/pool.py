@@ -117,7 +117,7 @@ class Workers:
 
     async def generations_in(self, directory: Path) -> set[Generation]:
         """Return the generations whose snapshots lie in a workspace directory."""
-        found: set[Generation] = await self._check("generations_in", str(directory))
+        found: set[Generation] = await self._check("generations_in", directory)
         return found
 
     async def rehearse(self, job: Job) -> Rehearsal:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from collector.evaluation.part_files import read_parts, read_table, reference_problems
+from collector.evaluation.part_files import check_reference, read_parts, read_table
 from collector.formats.sources import JSON, TYPED, marks_of_field
 from collector.store.parts import write_reference
 
@@ -65,12 +65,12 @@ def test_a_folder_that_looks_like_a_partition_adds_no_column(tmp_path):
 
 
 def test_a_sound_reference_has_no_problem(tmp_path):
-    assert reference_problems(written(tmp_path, pa.table({"a": [1]}))[0]) == []
+    assert check_reference(written(tmp_path, pa.table({"a": [1]}))[0]) == []
 
 
 def test_a_pipe_for_a_reference_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    [problem] = reference_problems(str(tmp_path / "pipe"))
+    [problem] = check_reference(str(tmp_path / "pipe"))
     assert "is no file" in problem["message"]
 
 
@@ -81,7 +81,7 @@ def test_a_reference_that_was_sound_and_is_damaged_is_found_and_told_as_that(tmp
     body = bytearray(Path(path).read_bytes())
     body[len(body) // 4] ^= 1
     Path(path).write_bytes(body)
-    [problem] = reference_problems(path)
+    [problem] = check_reference(path)
     assert f"{path} is damaged" in problem["message"]
     assert problem["is_damage"]
 
@@ -95,7 +95,7 @@ def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
         (empty, "no rows"),
         (tmp_path, "is no file; name a single parquet file"),
     ]:
-        (problem,) = reference_problems(str(path))
+        (problem,) = check_reference(str(path))
         assert str(path) in problem["message"]
         assert said in problem["message"]
         assert problem["path"] == ["reference_path"]
