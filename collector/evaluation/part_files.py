@@ -6,8 +6,9 @@ What becomes of columns whose types differ is said in ``formats.merging``.
 import contextlib
 import errno
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,8 @@ from collector.formats.categories import pandas_categories, restored, restored_b
 from collector.formats.merging import Merging
 from collector.formats.sources import JSON, marked
 from collector.workers.exchange import Problem
+
+T = TypeVar("T")
 
 # Written by collector.store.parts.
 _ORIGIN = b"collector.origin"
@@ -38,14 +41,7 @@ def read_parts(paths: Sequence[str]) -> tuple[pa.Table, Merging]:
 
     Raises Unreadable with all that can't be read.
     """
-    tables, unreadable = [], []
-    for path in paths:
-        try:
-            tables.append(_read(path))
-        except Unreadable as error:
-            unreadable += error.paths
-    if unreadable:
-        raise Unreadable(unreadable)
+    tables = list(_of_each(paths, _tables))
     merging = Merging(table.schema for table in tables)
     return pa.concat_tables(map(merging.merge, tables)).unify_dictionaries(), merging
 
@@ -56,17 +52,9 @@ def read_pieces(paths: Sequence[str]) -> tuple[Iterator[pa.Table], Merging]:
     Raises Unreadable with all that can't be read: at once if it is a file's footer, else when they have been gone
     through. Then all is known that is to be said of columns.
     """
-    schemas, unreadable = [], []
-    for path in paths:
-        try:
-            with _reading(path):
-                schemas.append(_kept(_open(path).schema_arrow.empty_table()).schema)
-        except Unreadable as error:
-            unreadable += error.paths
-    if unreadable:
-        raise Unreadable(unreadable)
-    merging = Merging(schemas)
-    return _pieces(paths, merging), merging
+    merging = Merging(_of_each(paths, _schemas))
+    batches = _of_each(paths, _batches)
+    return (merging.merge(_kept(pa.Table.from_batches([batch]))) for batch in batches), merging
 
 
 def count_rows(paths: Sequence[str]) -> int:
@@ -108,22 +96,28 @@ def _reading(path: str) -> Iterator[None]:
         raise Unreadable([path]) from error
 
 
-def _read(path: str) -> pa.Table:
-    with _reading(path):
-        table = _open(path).read()
-    return _kept(table)
-
-
-def _pieces(paths: Sequence[str], merging: Merging) -> Iterator[pa.Table]:
+def _of_each(paths: Sequence[str], read: Callable[[str], Iterator[T]]) -> Iterator[T]:
+    """Yield what is read of each file; raise Unreadable, once all are gone through, with those that can't be."""
     unreadable = []
     for path in paths:
         try:
-            for batch in _batches(path):
-                yield merging.merge(_kept(pa.Table.from_batches([batch])))
+            yield from read(path)
         except Unreadable as error:
             unreadable += error.paths
     if unreadable:
         raise Unreadable(unreadable)
+
+
+def _tables(path: str) -> Iterator[pa.Table]:
+    with _reading(path):
+        table = _open(path).read()
+    yield _kept(table)
+
+
+def _schemas(path: str) -> Iterator[pa.Schema]:
+    with _reading(path):
+        schema = _kept(_open(path).schema_arrow.empty_table()).schema
+    yield schema
 
 
 def _batches(path: str) -> Iterator[pa.RecordBatch]:
