@@ -21,6 +21,7 @@ from collector.evaluation.catalogue import (
     find_class,
     find_descriptor_function,
 )
+from collector.evaluation.conditions import ConditionError, condition_test, is_condition
 from collector.wording import json_kind, nearest
 from collector.workers.exchange import Json, PathInConfig, Problem
 
@@ -83,6 +84,8 @@ class Reader:
 
     def walk(self, cls: Any, value: Any, path: PathInConfig) -> Any:
         """Return ``value`` with every ``"type"`` in it spelt as ``cls`` and its fields want it."""
+        if is_condition(cls, value):
+            return self._condition(cls, value, path)
         if not isinstance(value, dict):
             return value
         if "type" not in value or not issubclass(cls, PolymorphicModel):
@@ -94,6 +97,13 @@ class Reader:
             return value
         fields = {key: item for key, item in value.items() if key != "type"}
         return {"type": found.__get_type__(), **self._walk_fields(found, fields, path)}  # type: ignore[attr-defined]  # a PolymorphicModel
+
+    def _condition(self, cls: Any, value: Any, path: PathInConfig) -> Any:
+        try:
+            return condition_test(cls, value, path)
+        except ConditionError as error:
+            self.add_problem(error.path, str(error))
+            return value
 
     def _walk_fields(self, target: Any, value: Json, path: PathInConfig) -> Json:
         accepted, required = _accepted(target)
@@ -123,6 +133,10 @@ class Reader:
                 self._walk_element(model_field, kind, item, [*path, number])
                 for number, (kind, item) in enumerate(zip(kinds, value, strict=True))
             ]
+        if isinstance(value, list | dict):
+            self.add_problem(
+                path, f"{'a list' if isinstance(value, dict) else 'an object'} is expected, not {json_kind(value)}"
+            )
         return value
 
     def _walk_element(self, outer: Any, inner: Any, value: Any, path: PathInConfig) -> Any:
