@@ -315,9 +315,9 @@ def schema() -> None:
 
     [dim]$[/dim] evidently-collector schema > collector_config.schema.json
     """
-    from collector.config import CollectorServiceConfig
+    from collector.config.schema import file_schema
 
-    typer.echo(json.dumps(CollectorServiceConfig.model_json_schema(), indent=2))
+    typer.echo(json.dumps(file_schema(), indent=2))
 
 
 @app.command()

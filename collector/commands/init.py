@@ -15,6 +15,7 @@ from collector.commands.references import Reference
 from collector.commands.triggers import trigger_of
 from collector.config import CollectorServiceConfig
 from collector.config.model import CONFIG_PATH, check_id
+from collector.config.schema import file_schema
 from collector.config.workspace import is_uuid
 from collector.disk.files import write_whole
 from collector.errors import CommandError
@@ -83,7 +84,7 @@ def init(given: Given, path: Path, console: Console, ask: Ask, *, may_overwrite:
     proposal = None if reference is None else interview.proposal(reference)
     collector_id, collector = interview.collector(reference, proposal, path.parent)
     config = _config(collector_id, collector, path)
-    schema = _json(CollectorServiceConfig.model_json_schema())
+    schema = _json(file_schema())
     if not may_overwrite:
         _ask_before_overwriting(_others_in_the_way(path, schema, reference), ask)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -122,24 +122,30 @@ class CronTrigger(_Typed):
 
 
 _TRIGGERS = (IntervalTrigger, RowsCountTrigger, RowsCountOrIntervalTrigger, CronTrigger)
-_NAMES = [trigger.__name__ for trigger in _TRIGGERS]
+# All that a trigger's type may be called: its bare name, its alias, and the original's class paths.
+SPELLINGS = {
+    trigger.__name__: [
+        before + trigger.__name__
+        for before in ("", ALIAS, "evidently.collector.config.", "evidently.legacy.collector.config.")
+    ]
+    for trigger in _TRIGGERS
+}
 
 
 def alias_of(name: object) -> str:
-    """Return the alias of a trigger's type, which may be written so, by its bare name or the original's class path."""
-    bare = str(name).removeprefix(ALIAS)
-    for module in ("evidently.collector.config.", "evidently.legacy.collector.config."):
-        bare = bare.removeprefix(module)
-    if bare not in _NAMES:
-        raise ValueError(f"unknown trigger '{name}'; {did_you_mean(bare, _NAMES)}")
-    return ALIAS + bare
+    """Return the alias of a trigger's type, whichever way it is spelt."""
+    for bare, spellings in SPELLINGS.items():
+        if name in spellings:
+            return ALIAS + bare
+    bare = str(name).rpartition(":")[2].rpartition(".")[2]
+    raise ValueError(f"unknown trigger '{name}'; {did_you_mean(bare, SPELLINGS)}")
 
 
 def _known_type(value: object) -> object:
     if not isinstance(value, dict):
         return value
     if "type" not in value:
-        raise ValueError(f"needs a 'type': one of {', '.join(_NAMES)}")
+        raise ValueError(f"needs a 'type': one of {', '.join(SPELLINGS)}")
     return {**value, "type": alias_of(value["type"])}
 
 

@@ -1,5 +1,9 @@
 """Tests as people write them are those that Evidently's own functions make, and what is wrong is told at its place."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from evidently import Report
 from evidently.core.datasets import Descriptor
@@ -10,6 +14,7 @@ from evidently.tests import Reference, eq, gt, gte, is_in, lt, lte, not_eq, not_
 from collector.evaluation.catalogue import MODERN_METRICS
 from collector.evaluation.conditions import CONDITIONS
 from collector.evaluation.reader import LEFT_OUT, Reader
+from collector.evaluation.report import read_modern
 
 THRESHOLDS = [
     ({"gt": 3}, gt(3)),
@@ -112,3 +117,11 @@ def test_a_descriptor_has_no_reference():
     tests = [{"lt": {"reference": {"relative": 0.1}}}]
     found, problems = read({"type": "TextLength", "column_name": "t", "tests": tests}, (Descriptor,))
     assert (found, problems[0][0]) == (LEFT_OUT, ["tests", 0, "lt"])
+
+
+def test_what_the_guide_shows_is_read():
+    guide = (Path(__file__).parents[2] / "examples" / "tests_and_thresholds.md").read_text(encoding="utf-8")
+    shown, reader = re.search(r"```json\n(.*?)```", guide, re.DOTALL), Reader()
+    assert len(read_modern(json.loads(shown[1]), reader).metrics) == 6
+    assert reader.problems == []
+    assert [name for name in CONDITIONS if f"`{name}`" not in guide] == []
