@@ -126,6 +126,15 @@ def outcome_of(numbers, generation="modern", report_id="report"):
         "columns": 4,
         "tests": {},
         "failed_metrics": 0,
+        "findings": {
+            "drift": [
+                {"column": "age", "is_drifted": True, "score": 0.31, "threshold": 0.1, "method": "PSI"},
+                {"column": "plan", "is_drifted": False, "score": 0.05, "threshold": 0.1, "method": "PSI"},
+            ],
+            "failed_tests": [],
+            "not_computed": [],
+            "values": [{"metric": "RowCount", "column": "", "label": "", "value": float(len(numbers))}],
+        },
         "notes": [],
         "datasets": [],
         "bytes": 100,

@@ -14,11 +14,12 @@ from evidently.legacy.ui.datasets import (
 )
 from evidently.legacy.utils import NumpyEncoder
 
-from collector.evaluation import snapshot, tolerant_legacy
+from collector.evaluation import findings, snapshot, tolerant_legacy
 from collector.evaluation.fitting import fit_frames, fit_mapping
 from collector.evaluation.prepared import Frames
 from collector.evaluation.report import LegacyReport
 from collector.evaluation.result import Evaluated, Upload, first_drift
+from collector.evaluation.seen_drift import seeing_drift
 from collector.workers.exchange import Job
 
 _UPLOAD_URL = "/api/datasets/"
@@ -37,16 +38,20 @@ def run(report: LegacyReport, frames: Frames, mapping: Any, job: Job) -> Evaluat
         "column_mapping": fitting,
         "timestamp": snapshot.timestamp_of(job),
     }
-    failures = tolerant_legacy.run(runnable, given)
+    with seeing_drift() as drift:
+        failures = tolerant_legacy.run(runnable, given)
     done = runnable._get_snapshot()  # noqa: SLF001  # to_snapshot would raise for the first failure
     context = runnable._inner_suite.context  # noqa: SLF001  # Evidently's own workspaces read it too
+    is_suite = bool(report.tests)
+    shown = [] if is_suite else runnable._first_level_metrics  # noqa: SLF001
     return Evaluated(
-        kind="TestSuite" if report.tests else "Report",
+        kind="TestSuite" if is_suite else "Report",
         report_id=str(done.id),
         body=done.dict(),
         drift=first_drift(context.metric_results.values()),
         tests=snapshot.count_tests(result.status for result in context.test_results.values()),
         failures=failures,
+        findings=findings.of_legacy(shown, context, drift, failures, is_suite=is_suite),
         uploads=list(_uploads(runnable, done)) if job["save_datasets"] else [],
     )
 

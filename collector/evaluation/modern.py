@@ -8,13 +8,14 @@ from typing import Any
 
 from evidently import Dataset, Report
 
-from collector.evaluation import snapshot, tolerant_modern
+from collector.evaluation import findings, snapshot, tolerant_modern
 from collector.evaluation.cache import REFERENCES
 from collector.evaluation.fitting import fit_definition
 from collector.evaluation.label_keys import with_label_keys
 from collector.evaluation.prepared import Frames
 from collector.evaluation.report import ModernReport
 from collector.evaluation.result import Drift, Evaluated, Upload, first_drift
+from collector.evaluation.seen_drift import seeing_drift
 from collector.evaluation.uncomputed import PASSING, reason_of
 from collector.workers.exchange import Job, Json
 
@@ -40,16 +41,17 @@ def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Eval
     frames.notes.extend(note for side in sides for note in side.notes)
     metrics = with_label_keys(report.metrics, [side.dataset.as_dataframe() for side in sides], _targets(definition))
     metadata = snapshot.metadata_of(job, _as_texts(report.metadata), frames)
-    done, failures = tolerant_modern.run(
-        Report(metrics, tags=report.tags, include_tests=report.include_tests),
-        *datasets,
-        {name: Dataset.from_pandas(frame) for name, frame in frames.additional.items()},
-        undescribed=list(undescribed.values()),
-        name=job["collector"],
-        timestamp=snapshot.timestamp_of(job),
-        metadata=metadata,
-        tags=list(report.tags),
-    )
+    with seeing_drift() as drift:
+        done, failures = tolerant_modern.run(
+            Report(metrics, tags=report.tags, include_tests=report.include_tests),
+            *datasets,
+            {name: Dataset.from_pandas(frame) for name, frame in frames.additional.items()},
+            undescribed=list(undescribed.values()),
+            name=job["collector"],
+            timestamp=snapshot.timestamp_of(job),
+            metadata=metadata,
+            tags=list(report.tags),
+        )
     return Evaluated(
         kind="Report",
         report_id=job["batch_id"],
@@ -57,6 +59,7 @@ def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Eval
         drift=_drift(done),
         tests=snapshot.count_tests(test.status for result in done.metric_results.values() for test in result.tests),
         failures=failures,
+        findings=findings.of_modern(done.metric_results.values(), drift, failures),
         uploads=list(_uploads(*datasets, job)) if job["save_datasets"] else [],
     )
 

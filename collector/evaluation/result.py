@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from collector.evaluation.uncomputed import Uncomputed
-from collector.workers.exchange import Json
+from collector.workers.exchange import Findings, Json
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Evaluated:
     drift: Drift
     tests: dict[str, int]
     failures: list[Uncomputed]
+    findings: Findings
     uploads: list[Upload]
 
 

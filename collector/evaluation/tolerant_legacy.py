@@ -129,7 +129,7 @@ def _mark_incomplete(context: Any, drift: TableDrift) -> list[Uncomputed]:
         lacks: dict[str, str] = {}
         for _, one in _discover_dependencies(test):
             lacks |= lacking.get(one, {}) if isinstance(one, Metric) else {}
-        if lacks and not _is_error(result) and _column(test) in (None, *lacks):
+        if lacks and not _is_error(result) and column_of(test) in (None, *lacks):
             result.mark_as_error(
                 f"Without {', '.join(map(repr, lacks))}, which can't be computed: {result.description}"
             )
@@ -198,7 +198,7 @@ def _settle(test: Any, result: Any, wrong: dict[Metric, Uncomputed]) -> Uncomput
     """Say why a test is an error, shortly in its result too: Evidently may quote a whole column there."""
     result.description = cut(result.description)
     reasons = [wrong[one].reason for _, one in _discover_dependencies(test) if isinstance(one, Metric) and one in wrong]
-    return Uncomputed(result.name, _column(test), next(iter(reasons), result.description))
+    return Uncomputed(result.name, column_of(test), next(iter(reasons), result.description))
 
 
 def _drawable(test: Any, context: Any, number: int) -> Any:
@@ -207,7 +207,7 @@ def _drawable(test: Any, context: Any, number: int) -> Any:
     except PASSING:
         raise
     except BaseException:  # noqa: BLE001  # it wants the result of a metric that has none
-        return _stand_in_test(_column(test), number)
+        return _stand_in_test(column_of(test), number)
     return test
 
 
@@ -223,11 +223,12 @@ def _is_error(result: Any) -> bool:
 
 
 def _failure(metric: Any, error: BaseException, sides: Sides) -> Uncomputed:
-    column = _column(metric)
+    column = column_of(metric)
     return Uncomputed(type(metric).__name__, column, reason_of(error, [] if column is None else [column], sides))
 
 
-def _column(of: Any) -> str | None:
+def column_of(of: Any) -> str | None:
+    """Return the name of the column that a metric or a test is of; None if it is of all."""
     column = getattr(of, "column_name", None)
     name = getattr(column, "name", column)
     return None if name is None else str(name)

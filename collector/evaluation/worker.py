@@ -109,6 +109,7 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "columns": done.drift.columns,
         "tests": done.tests,
         "failed_metrics": len(done.failures),
+        "findings": done.findings,
         "notes": [*_told(done.failures), *frames.notes],
         "datasets": [described for described, _ in uploads],
         "bytes": len(encoded),

@@ -60,6 +60,57 @@ class DatasetFile(TypedDict):
     params: dict[str, str]
 
 
+class DriftOf(TypedDict):
+    """A column that was asked for drift. Methods that give a p-value count downwards: less is more drift."""
+
+    column: str
+    is_drifted: bool
+    score: float
+    threshold: float
+    method: str
+
+
+class TestOf(TypedDict):
+    """A test that didn't pass, with the value that it looked at and Evidently's own sentence."""
+
+    name: str
+    metric: str
+    column: str
+    status: Literal["failed", "error", "warning"]
+    value: float | None
+    said: str
+
+
+class Value(TypedDict):
+    """One number of one metric; ``label`` tells apart those that a metric has several of, else it is empty."""
+
+    metric: str
+    column: str
+    label: str
+    value: float
+
+
+class NotComputed(TypedDict):
+    """A metric, preset or descriptor without a value, or one that lacks the column; and the reason."""
+
+    metric: str
+    column: str
+    reason: str
+
+
+class Findings(TypedDict):
+    """What a report found; each list has the first few only, and a column that is empty is none.
+
+    ``drift`` has what drifted first, and what is furthest beyond its threshold before the rest. ``failed_tests`` has
+    errors first, then those that failed, then warnings. ``values`` has those of all rows before those of a column.
+    """
+
+    drift: list[DriftOf]
+    failed_tests: list[TestOf]
+    not_computed: list[NotComputed]
+    values: list[Value]
+
+
 class Outcome(TypedDict):
     """What came of a job.
 
@@ -78,6 +129,7 @@ class Outcome(TypedDict):
     columns: int | None
     tests: dict[str, int]
     failed_metrics: int
+    findings: Findings
     notes: list[str]
     datasets: list[DatasetFile]
     bytes: int
