@@ -8,13 +8,24 @@ import os
 import sys
 import traceback
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from collector import __version__
-from collector.commands.options import DEFAULT_URL, CaFile, CollectorId, Secret, SecretFile, Url, read_secret
+from collector.commands.options import (
+    DEFAULT_URL,
+    CaFile,
+    Command,
+    Group,
+    OneCollector,
+    Secret,
+    SecretFile,
+    Url,
+    read_secret,
+)
 from collector.commands.options import ENV as _ENV
 from collector.host.signals import raise_at_interrupts
 
@@ -31,10 +42,13 @@ EX_INTERRUPTED = 130
 
 app = typer.Typer(
     name="evidently collector",
+    cls=Group,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
 )
+
+command = partial(app.command, cls=Command)
 
 # What a shell sets when it asks for completions.
 _COMPLETE = "_EVIDENTLY_COLLECTOR_COMPLETE"
@@ -123,7 +137,7 @@ def run(
         _serve(config_path, *options, log_format=log_format, log_level=log_level, is_live=not no_live)
 
 
-@app.command()
+@command()
 def init(
     reference: Annotated[
         str | None, typer.Option(metavar="FILE", help="The reference dataset, CSV or parquet; - for none.")
@@ -171,7 +185,7 @@ def init(
     write(given, config_path, Console(highlight=False), ask, may_overwrite=is_overwritten)
 
 
-@app.command()
+@command()
 def send(
     file: Annotated[str, typer.Argument(metavar="FILE", help="CSV, parquet, NDJSON or Arrow; - for standard input.")],
     collector_id: Annotated[
@@ -210,9 +224,9 @@ def send(
     typer.echo(send_file(order, Service(url, secret, secret_file, cafile)))
 
 
-@app.command()
+@command()
 def flush(
-    collector_id: CollectorId,
+    collector_id: OneCollector = None,
     url: Url = DEFAULT_URL,
     secret: Secret = None,
     secret_file: SecretFile = None,
@@ -222,20 +236,18 @@ def flush(
 
     [dim]$[/dim] evidently-collector flush churn
     """
-    from collector.commands.remote import Service, as_collectors_answer
+    from collector.commands.remote import Service, as_collectors_answer, choose_id
 
     with Service(url, secret, secret_file, cafile).open() as client:
-        sealed = client.flush(collector_id)
+        sealed = client.flush(choose_id(client, collector_id))
     with as_collectors_answer():
         batch = sealed["batch_id"]
         typer.echo(f"{batch}  {sealed['rows']} rows, to be evaluated now" if batch else "nothing waits")
 
 
-@app.command()
+@command()
 def logs(
-    collector_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="The collector's id, if there are several.")
-    ] = None,
+    collector_id: OneCollector = None,
     is_followed: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with new entries as they come, until Ctrl-C.")
     ] = False,
@@ -253,16 +265,17 @@ def logs(
     from rich.console import Console
 
     from collector.commands.logs import show_logs
-    from collector.commands.remote import Service, choose_collector
+    from collector.commands.remote import Service, choose_id
 
     with Service(url, secret, secret_file, cafile).open() as client:
-        chosen = choose_collector(client.status(), collector_id)["id"]
-        show_logs(client, chosen, Console(highlight=False), is_followed=is_followed, is_json=is_json)
+        show_logs(
+            client, choose_id(client, collector_id), Console(highlight=False), is_followed=is_followed, is_json=is_json
+        )
 
 
-@app.command()
+@command()
 def retry(
-    collector_id: CollectorId,
+    collector_id: OneCollector = None,
     url: Url = DEFAULT_URL,
     secret: Secret = None,
     secret_file: SecretFile = None,
@@ -272,18 +285,22 @@ def retry(
 
     [dim]$[/dim] evidently-collector retry churn
     """
-    from collector.commands.remote import Service, as_collectors_answer
+    from collector.commands.remote import Service, as_collectors_answer, choose_id
 
     with Service(url, secret, secret_file, cafile).open() as client:
-        batches = client.retry_failed(collector_id)
+        batches = client.retry_failed(choose_id(client, collector_id))
     with as_collectors_answer():
         for batch in batches:
             typer.echo(f"{batch['batch_id']}  {batch['rows']} rows  {batch['error']}")
     typer.echo(f"{len(batches)} to be evaluated again" if batches else "no batch has failed")
 
 
-@app.command()
-def check(config_path: ConfigPath = DEFAULT_CONFIG_PATH) -> None:
+@command()
+def check(
+    config_path: Annotated[
+        Path, typer.Option(show_envvar=False, envvar=_ENV + "CONFIG_PATH", help="The JSON file with the collectors.")
+    ] = DEFAULT_CONFIG_PATH,
+) -> None:
     """Check a config file whole, without starting anything.
 
     Each report is computed once, over a sample of its reference, and what can't
@@ -303,13 +320,12 @@ def check(config_path: ConfigPath = DEFAULT_CONFIG_PATH) -> None:
     for sentence in found.untried:
         typer.echo(f"{config_path}: {sentence}", err=True)
     if found.problems:
-        located = placed(ConfigError(found.problems), file.body).problems
-        _fail(EX_CONFIG, *(f"{config_path}: {problem}" for problem in located))
+        raise placed(ConfigError(found.problems, str(config_path)), file.body)
     names = ", ".join(config.collectors) or "none"
     typer.echo(f"{config_path}: all good; collectors: {names}")
 
 
-@app.command()
+@command()
 def schema() -> None:
     """Print the JSON Schema of the config file, for editors.
 
@@ -320,7 +336,7 @@ def schema() -> None:
     typer.echo(json.dumps(file_schema(), indent=2))
 
 
-@app.command()
+@command()
 def demo(
     directory: Annotated[Path, typer.Option(help="Where the demo's config, events and workspace go.")] = Path(
         "collector_demo"
@@ -338,7 +354,7 @@ def demo(
     run_demo(directory, Console())
 
 
-@app.command()
+@command()
 def status(
     url: Url = DEFAULT_URL,
     secret: Secret = None,
@@ -410,7 +426,9 @@ def _tell(error: Exception) -> NoReturn:
     match error:
         case JournalBroken():  # another start helps, unlike with other faults of the data directory
             _fail(1, str(error))
-        case ConfigError() | DataDirError():
+        case ConfigError():
+            _fail(EX_CONFIG, *error.sentences)
+        case DataDirError():
             _fail(EX_CONFIG, str(error))
         case CommandError():
             _fail(error.exit_code, str(error), hint=error.hint)

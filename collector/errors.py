@@ -57,6 +57,11 @@ class ConfigError(CollectorError):
         listed = "; ".join(str(problem) for problem in self.problems)
         super().__init__(f"{source}: {listed}" if source else listed)
 
+    @property
+    def sentences(self) -> list[str]:
+        """Each problem by itself, for a line of its own."""
+        return [f"{self.source}: {problem}" if self.source else str(problem) for problem in self.problems]
+
     @classmethod
     def at(cls, message: str, *path: str | int, source: str = "") -> ConfigError:
         """Speak of a single problem."""

@@ -159,6 +159,7 @@ def _say_goodbye(directory: Path, outcomes: list[dict[str, Any]], console: Conso
         console.print(f"\nThe population changed; the collector's snapshot {first} was the first to say so.")
     console.print("Look at the snapshots in Evidently's own UI:\n")
     console.print(f"  [bold]evidently ui --workspace {directory}/workspace[/bold]   then open http://localhost:8000\n")
+    console.print(f"The config that did it is {directory}/collector_config.json. With data of your own:\n")
     console.print(
-        f"The config that did it is {directory}/collector_config.json; start your own with README.md's walk through."
+        "  [bold]evidently-collector init --reference FILE[/bold]   CSV or parquet; it says what to type next"
     )

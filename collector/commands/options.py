@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from collector.errors import ConfigError
 
@@ -15,6 +16,9 @@ ENV = "EVIDENTLY_COLLECTOR_"
 _service_option = partial(typer.Option, show_envvar=False, rich_help_panel="The service")
 
 CollectorId = Annotated[str, typer.Argument(metavar="ID", help="The collector's id.")]
+OneCollector = Annotated[
+    str | None, typer.Argument(metavar="ID", help="The collector's id; may be left out if there is only one.")
+]
 Url = Annotated[str, _service_option(envvar=ENV + "URL", help="Where the service runs.")]
 Secret = Annotated[str | None, _service_option(envvar=ENV + "SECRET", help="The service's secret.")]
 SecretFile = Annotated[
@@ -36,3 +40,23 @@ def read_secret(secret: str | None, path: Path | None) -> str | None:
     if secret == "":
         raise ConfigError.at("the secret is empty; leave it out for none")
     return secret
+
+
+class _PlainFlags:
+    """Shows a flag in the help by its name alone; newer Typers write ``<bool>`` behind it."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, of which flags have no kind of value to show."""
+        found: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command that it is mixed into
+        for parameter in found:
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
+        return found
+
+
+class Command(_PlainFlags, TyperCommand):
+    """A command of ours."""
+
+
+class Group(_PlainFlags, TyperGroup):
+    """All commands of ours."""

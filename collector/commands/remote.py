@@ -55,6 +55,11 @@ def as_collectors_answer() -> Iterator[None]:
         raise CommandError(said, "say where the collector runs with --url") from error
 
 
+def choose_id(client: CollectorClient, collector_id: str | None) -> str:
+    """Return the id that was given, or else that of the only collector there is."""
+    return str(choose_collector(client.status(), None)["id"]) if collector_id is None else collector_id
+
+
 def choose_collector(status: dict[str, Any], collector_id: str | None) -> dict[str, Any]:
     """Return the status of the collector that is meant, which may be left open where there is only one."""
     with as_collectors_answer():

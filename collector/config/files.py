@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collector.errors import Problem
 
 
+_COMMENT = "it has no comments, and here is one; take it out"
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a file; raise ConfigError if that can't be done, FileNotFoundError if it isn't there."""
     try:
@@ -54,7 +57,8 @@ def _parse(text: str, source: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=lambda pairs: _without_duplicates(pairs, source))
     except json.JSONDecodeError as error:
-        message = f"isn't JSON: {error.msg}, line {error.lineno}, column {error.colno}"
+        said = _COMMENT if text[error.pos :].lstrip().startswith(("//", "/*", "#")) else error.msg
+        message = f"isn't JSON: {said}, line {error.lineno}, column {error.colno}"
         raise ConfigError.at(message, source=source) from error
     except RecursionError as error:
         raise ConfigError.at("is nested too deeply", source=source) from error

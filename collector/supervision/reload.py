@@ -70,6 +70,8 @@ class Reload:
                     _log.error("the edited config isn't taken, all goes on as it was", error=str(error))
                 self.state = replace(self.state, error=str(error))
                 raise
+            if self.state.error and not any(asdict(changes).values()):
+                _log.info("the config file is sound again, and says what holds already")
             self.state = replace(self.state, error="")
             return changes
 

@@ -49,3 +49,16 @@ def test_a_missing_file_is_told_apart_from_one_that_cannot_be_read(tmp_path):
         read_bytes(tmp_path / "none.json")
     with pytest.raises(ConfigError, match="can't be read"):
         read_bytes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b'{\n  // note\n  "a": 1\n}', 2),
+        (b'{\n  "a": 1, /* note */\n  "b": 2}', 2),
+        (b'{\n "a": 1 # note\n}', 2),
+        (b"// note\n{}", 1),
+    ],
+)
+def test_a_comment_is_told_as_one(content, line):
+    assert _refusal(content).startswith(f"isn't JSON: it has no comments, and here is one; take it out, line {line}, ")
