@@ -77,7 +77,7 @@ def run(
     ] = "127.0.0.1",
     port: Annotated[
         int,
-        typer.Option(show_envvar=False, envvar=_ENV + "PORT", help="The port; 0 takes a free one.", min=0, max=65535),
+        typer.Option(show_envvar=False, envvar=_ENV + "PORT", help="The port; 0 picks a free one.", min=0, max=65535),
     ] = 8001,
     secret: Annotated[
         str | None,
@@ -162,7 +162,7 @@ def init(
     ] = None,
     project: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project there, by name or id.")] = None,
     config_path: ConfigPath = DEFAULT_CONFIG_PATH,
-    is_yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take what is usual.")] = False,
+    is_yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; answer what is usual.")] = False,
     is_overwritten: Annotated[
         bool, typer.Option("--overwrite", help="Overwrite files that are there already.")
     ] = False,
@@ -209,7 +209,7 @@ def send(
 ) -> None:
     """Send a file of events, of any size, one a row.
 
-    If it was interrupted, run it again: within a day no row is taken twice.
+    If it was interrupted, run it again: within a day no row is kept twice.
     A CSV file is read twice, as its types depend on all its rows. What is compressed as .gz or .zst is understood.
 
     [dim]$[/dim] evidently-collector send events.csv

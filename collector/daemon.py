@@ -298,6 +298,6 @@ async def _warm_up(workers: Workers) -> None:
     try:
         await workers.warm_up()
     except EvaluationError as error:
-        _log.error("no worker process can be had; events are kept meanwhile", error=str(error))
+        _log.error("no worker process can be started; events are kept meanwhile", error=str(error))
     else:
         _log.info("evidently is warm", version=workers.evidently_version)

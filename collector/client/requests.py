@@ -168,7 +168,7 @@ def _problem_with(response: httpx.Response) -> ServiceUnavailable | None:
         return ServiceUnavailable(said, min(float(after), LONGEST_PAUSE) if after.isdecimal() else 0.0)
     if response.is_redirect:
         leads_to = response.headers["Location"]
-        return ServiceUnavailable(f"{_place(response)} leads to {leads_to}; give the address that answers itself")
+        return ServiceUnavailable(f"{_place(response)} redirects to {leads_to}; give the address that answers itself")
     return None if response.is_error or is_ours else _no_collector(response)
 
 

@@ -110,7 +110,9 @@ class _Sending:
 
     def _refused(self, part: Piece, error: RequestRefused) -> CommandError:
         hint = (
-            self._how_to_go_on() if error.status != 413 else "the service, or a proxy before it, takes no row so large"
+            self._how_to_go_on()
+            if error.status != 413
+            else "this row is too large for the service, or a proxy before it"
         )
         return CommandError(f"{self._source.name}, {part.place_of(error.detail)}: {error.detail}", hint)
 

@@ -40,7 +40,7 @@ class ConfigFile:
         try:
             return read_bytes(self.path)
         except FileNotFoundError as error:
-            message = "is gone; the service goes on as it is, put the file back"
+            message = "is gone; the service goes on without it; put the file back"
             raise ConfigError.at(message, source=str(self.path)) from error
 
     def parse(self, body: bytes) -> CollectorServiceConfig:
@@ -57,7 +57,7 @@ class ConfigFile:
         Raises ConfigConflict if it was edited since it was last taken.
         """
         if self.path.exists() and self.path.read_bytes() != self.body:
-            raise ConfigConflict(f"{self.path} is being edited, and saving this change would undo that; repeat it")
+            raise ConfigConflict(f"{self.path} is being edited, and saving this change would undo that; send it again")
         saved = self.config.model_copy(update={"collectors": config.collectors})
         text = self._edited(config) if self.path.exists() else saved.to_text()
         write_whole(self.path, text.encode())

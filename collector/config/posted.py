@@ -101,7 +101,7 @@ def _problems_in(value: Any, path: _Path, written: set[str]) -> Iterator[Problem
             if is_masked(name, inner):
                 yield Problem(
                     (*path, name),
-                    "is masked, and what stands beside it isn't as it was shown; post that as it was, or write the key",
+                    "is masked, and what stands beside it was changed; post that as it was shown, or write the key",
                 )
             elif name in _ADDRESSES and inner:
                 message = "a client may not say where a provider is, as keys and rows would be sent there"

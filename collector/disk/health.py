@@ -43,7 +43,9 @@ class Health:
             return
         if not self.trouble:
             self._since = trio.current_time()
-            _log.error("the disk refuses; what was accepted is kept, and it is tried again", trouble=str(refused))
+            _log.error(
+                "the disk refuses writes; accepted events are kept, and writing is tried again", trouble=str(refused)
+            )
         self._begin(str(refused))
         self.is_losing |= is_losing
 
@@ -55,7 +57,7 @@ class Health:
     def _tell_of_files(self, refused: OutOfFiles) -> None:
         if trio.current_time() >= self._files_told + TOLD_INTERVAL:
             self._files_told = trio.current_time()
-            told = "no more files may be opened; what was accepted is kept, and it is tried again"
+            told = "no more files may be opened; accepted events are kept, and opening is tried again"
             _log.error(told, trouble=str(refused))
 
     def _begin(self, trouble: str) -> None:
@@ -65,7 +67,7 @@ class Health:
 
     def clear(self) -> None:
         """Say that it is well again."""
-        _log.info("the disk takes again what is written", seconds=round(trio.current_time() - self._since, 1))
+        _log.info("the disk accepts writes again", seconds=round(trio.current_time() - self._since, 1))
         self.trouble, self.is_losing = "", False
         self._sound.set()
 

@@ -151,5 +151,5 @@ def _notes(
         holds = f"holds values like {examples}" if examples else "has no value"
         yield (
             f"Column {column!r} is {_SAID[name]} in the data_definition and {holds} in the {side}: "
-            "it is taken by its values."
+            "its type is found by its values."
         )

@@ -45,7 +45,7 @@ def bounded_memory(bounds: Bounds) -> Iterator[None]:
             yield
         except MemoryError as error:
             raise BodyTooLarge(
-                f"the body takes more memory than {bounds.max_bytes:.0f} bytes may; send the rows in several requests"
+                f"the body needs more memory than one of {bounds.max_bytes:.0f} bytes may; send fewer rows at once"
             ) from error
         finally:
             resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

@@ -30,7 +30,7 @@ def charset_of(content_type: str) -> str:
     except (LookupError, UnicodeError) as error:
         raise BadBody(f"the charset '{found[1]}' isn't known here; send UTF-8") from error
     if codec.name in _REFUSED:
-        raise BadBody(f"the charset '{found[1]}' isn't taken; send UTF-8")
+        raise BadBody(f"the charset '{found[1]}' isn't accepted; send UTF-8")
     return "" if codec.name in _UTF_8 else codec.name
 
 

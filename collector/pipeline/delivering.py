@@ -130,7 +130,7 @@ class Delivering:
         work = self._work
         kept = work.data_dir.set_aside(snapshot, "snapshot")
         state = "gone" if kept is None else "damaged, and set aside"
-        work.log.error("a snapshot is evaluated again, as its file is not sound", batch=batch.id, file=state)
+        work.log.error("a snapshot's file is gone or damaged; its batch is evaluated again", batch=batch.id, file=state)
         await work.journal.mark(batch, "sealed")
         await work.count()
         work.delivered.ring()

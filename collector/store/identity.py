@@ -75,7 +75,7 @@ class Identity:
         if size < used:
             return f"{self.log} was cut off, from {used} bytes to {size}"
         if _first_hole(self._descriptor, size) < used:
-            return f"{self.log} was cut off, and written on behind the hole"
+            return f"{self.log} was cut off, and then written to again"
         return ""
 
     def _used_log_bytes(self) -> int:

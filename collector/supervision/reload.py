@@ -67,7 +67,9 @@ class Reload:
                 changes = await self._take_edits()
             except CollectorError as error:
                 if str(error) != self.state.error:
-                    _log.error("the edited config isn't taken, all goes on as it was", error=str(error))
+                    _log.error(
+                        "the edited config can't be used; the service goes on with the one before", error=str(error)
+                    )
                 self.state = replace(self.state, error=str(error))
                 raise
             if self.state.error and not any(asdict(changes).values()):
@@ -85,7 +87,7 @@ class Reload:
             await self._check(edited, body)
             changes = await self._orders.give(partial(self._take_edit, body, edited))
         told = {name: names for name, names in asdict(changes).items() if names}
-        _log.info("the edited config is taken", **told)
+        _log.info("the edited config is in force", **told)
         return changes
 
     async def _check(self, edited: CollectorServiceConfig, body: bytes) -> None:

@@ -67,8 +67,8 @@ class Screen:
         path = _end(config.path, self._width - _INDENT - len(age))
         lines: list[Line] = [[(f"{'config':{_INDENT}}", "dim"), (path, ""), (age, "dim")]]
         if config.needs_restart:
-            lines += self._sentence(f"start the service anew to take {', '.join(config.needs_restart)}", "yellow")
-        return lines + self._sentence(config.error and f"✖ edit not taken: {config.error}", "red")
+            lines += self._sentence(f"restart the service to apply {', '.join(config.needs_restart)}", "yellow")
+        return lines + self._sentence(config.error and f"✖ edit not in force: {config.error}", "red")
 
     def _workspaces(self) -> Line:
         everyone, now = self._service.collectors, self._service.time
@@ -84,7 +84,7 @@ class Screen:
 
     def _disk(self) -> list[Line]:
         trouble = self._service.trouble
-        return self._sentence(trouble and f"✖ no events are taken, as the disk refuses: {trouble}", "red")
+        return self._sentence(trouble and f"✖ no events are accepted, as the disk refuses writes: {trouble}", "red")
 
     def _sentence(self, text: str, style: str, indent: int = _INDENT) -> list[Line]:
         width = max(10, self._width - indent)

@@ -70,9 +70,11 @@ class Clocks:
 
     def _tell(self, set_by: float, suspended: float) -> None:
         if set_by:
-            _log.warning("the wall clock was set; intervals go on as they were", seconds=round(set_by, 1))
+            _log.warning("the wall clock was set; intervals keep their pace", seconds=round(set_by, 1))
         if suspended > TOLERANCE:
-            _log.warning("the machine was suspended; what was due is made up for once", seconds=round(suspended))
+            _log.warning(
+                "the machine was suspended; a trigger that was due meanwhile fires once", seconds=round(suspended)
+            )
         self.set_by += set_by
         self.changes += 1
         for wait in self._waits:

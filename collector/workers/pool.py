@@ -178,7 +178,7 @@ class Workers:
             raise EvaluationError(f"rows can't be written to parquet: {error}", repr(error)) from error
         if written.damaged:
             lost = {"frames": len(written.damaged), "rows": run.rows - written.rows, "files": written.damaged}
-            _log.error("frames are damaged: set aside, the rest goes on", collector=run.collector, **lost)
+            _log.error("damaged frames were set aside; all other rows are kept", collector=run.collector, **lost)
         return Part(name, written.rows, written.size)
 
     async def check_body(self, format_: Format, body: bytes | Path, bounds: Bounds) -> Counted:
@@ -194,7 +194,7 @@ class Workers:
             try:
                 return await self._check_body(seconds, format_, body, bounds)
             except WorkerDied as error:
-                raise BadBody(f"the body can't be read as {format_}: the process that tries it ends") from error
+                raise BadBody(f"the body can't be read as {format_}: the process that reads it crashes") from error
 
     async def _check_body(self, seconds: float, *args: Any) -> Counted:
         try:

@@ -99,9 +99,9 @@ class Cloud(Service):
                 files={"file": (dataset["filename"], rows)},
             )
         except SnapshotTooLarge as error:
-            message = f"{error}: this one is a dataset; take save_datasets back, or make batches smaller"
+            message = f"{error}: this one is a dataset; set save_datasets to false, or make batches smaller"
             raise DeliveryError(message) from error
         made = uploaded.dataset_id or (uploaded.dataset and uploaded.dataset.id)
         if made is None:
-            raise DeliveryRefused(f"{self._config.shown_url} took a dataset and didn't name it")
+            raise DeliveryRefused(f"{self._config.shown_url} accepted a dataset and didn't say under which id")
         await progress.keep(datasets={**progress.datasets, dataset["role"]: made})

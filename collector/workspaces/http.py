@@ -119,17 +119,17 @@ def raise_for(response: httpx.Response, config: CollectorConfig) -> None:
     if status == 413:
         raise SnapshotTooLarge(f"{said}: the snapshot is over its body limit")
     if status in {401, 403}:
-        raise DeliveryRefused(f"{said}: it doesn't take this api_secret; give it the right one")
+        raise DeliveryRefused(f"{said}: it refuses this api_secret; write the right one")
     if status == 404:
         project = f"'{config.project_id}'" if config.project_id else f"named '{config.project_name}'"
         raise DeliveryRefused(f"{said}: it has no project {project}; make it there, or give a project_name")
     if status == 405:
         generation = config.report_config.generation
         service = "evidently ui" if generation == "modern" else "evidently legacy_ui"
-        raise DeliveryRefused(f"{said}: it doesn't take {generation} snapshots; api_url must lead to an '{service}'")
+        raise DeliveryRefused(f"{said}: it accepts no {generation} snapshots; api_url must lead to an '{service}'")
     if status < 400:
         leads_to = response.headers.get("Location", "elsewhere")
-        raise DeliveryRefused(f"{said}: it leads to {leads_to}; write the address that answers itself as api_url")
+        raise DeliveryRefused(f"{said}: it redirects to {leads_to}; write the address that answers itself as api_url")
     if status in {408, 425, 429, 503}:
         raise DeliveryError(said, retry_after=_retry_after(response))
     if status >= 500:

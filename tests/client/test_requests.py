@@ -319,7 +319,7 @@ def test_a_file_that_holds_no_authority_is_a_bad_config(tmp_path):
         (httpx.Response(200, text="1" * 5_000), "answered 200, but not as a collector does"),
         (
             answer(301, Location="https://collector/"),
-            "leads to https://collector/; give the address that answers itself",
+            "redirects to https://collector/; give the address that answers itself",
         ),
         (httpx.Response(520, text="<title>520: origin error</title>"), "answered 520: 520: origin error"),
         (answer(408, {"detail": "the body came too slowly"}), "answered 408: the body came too slowly"),

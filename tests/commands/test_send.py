@@ -121,7 +121,7 @@ def test_a_row_that_is_too_large_alone_is_named(tmp_path):
     file.write_text("".join(json.dumps({"n": "x" * (500 if n == 7 else 5)}) + "\n" for n in range(1, 11)))
     with pytest.raises(CommandError, match=r"events\.ndjson, row 7: too large") as caught:
         send(Order(str(file)), FakeService(max_bytes=200))
-    assert caught.value.hint == "the service, or a proxy before it, takes no row so large"
+    assert caught.value.hint == "this row is too large for the service, or a proxy before it"
 
 
 def test_the_collector_has_to_be_named_among_several(events):

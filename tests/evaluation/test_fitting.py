@@ -43,7 +43,7 @@ def test_a_column_that_is_not_what_it_is_said_to_be_is_taken_by_its_values(is_wh
     assert dataset.data_definition.numerical_columns == ["n"]
     assert dataset.data_definition.text_columns == ["t"]
     told = "Column 't' is numbers in the data_definition and holds values like 'x', 'y' in the batch: "
-    assert notes == [told + "it is taken by its values."]
+    assert notes == [told + "its type is found by its values."]
 
 
 def test_a_mapping_is_left_without_what_is_on_one_side_only():

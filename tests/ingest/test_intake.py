@@ -108,7 +108,7 @@ async def test_a_full_buffer_admits_nothing(make_intake):
         intake = make_intake(**{limit: len(ROW)})
         if limit == "max_collector_bytes":
             await kept(intake, ROW)
-        with pytest.raises(error, match="as many as may wait"):
+        with pytest.raises(error, match="no more may wait"):
             intake.admit("main")
 
 

@@ -35,16 +35,18 @@ def test_the_header_says_what_runs_where_since_when():
 def test_a_bad_edit_is_told_in_red_and_whole():
     error = "collector_config.json: collectors.main.trigger.interval (line 7, column 22): must be greater than 0"
     text = screen(service(collector(), error=error))
-    assert f"✖ edit not taken: {error}" in " ".join(text.split())
+    assert f"✖ edit not in force: {error}" in " ".join(text.split())
     assert "\x1b[31m✖ edit not taken" in screen(service(error=error), force_terminal=True, color_system="standard")
 
 
 def test_what_needs_a_restart_is_named():
-    assert "start the service anew to take data_dir, port" in screen(service(needs_restart=("data_dir", "port")))
+    assert "restart the service to apply data_dir, port" in screen(service(needs_restart=("data_dir", "port")))
 
 
 def test_a_disk_that_refuses_is_told():
-    assert "✖ no events are taken, as the disk refuses: no space left" in screen(service(trouble="no space left"))
+    assert "✖ no events are accepted, as the disk refuses writes: no space left" in screen(
+        service(trouble="no space left")
+    )
 
 
 def test_workspaces_that_are_away_are_counted():

@@ -258,7 +258,7 @@ async def test_a_body_by_which_the_process_ends_is_refused_and_the_next_is_check
     async with open_workers(1, MEMORY) as workers:
         with monkeypatch.context() as patched:
             patched.setattr(module, "_CHECK_BODY", "remote:die_of")
-            with pytest.raises(BadBody, match="can't be read as arrow: the process that tries it ends"):
+            with pytest.raises(BadBody, match="can't be read as arrow: the process that reads it crashes"):
                 await workers.check_body("arrow", b"x", NO_BOUNDS)
         assert await workers.check_body("json", b'{"a": [1]}', NO_BOUNDS) == (1, ["a"])
         assert workers.ended["died"] == 2

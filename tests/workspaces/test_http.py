@@ -73,7 +73,7 @@ async def test_a_refusal_says_what_to_do_and_what_it_leaves_open(service, status
 async def test_a_wrong_kind_of_service_is_named(service):
     service.answers[THING] = (405, {}, {})
     legacy = collector(api_url=service.url, report_config=LEGACY)
-    assert "doesn't take legacy snapshots; api_url must lead to an 'evidently legacy_ui'" in str(await refused(legacy))
+    assert "accepts no legacy snapshots; api_url must lead to an 'evidently legacy_ui'" in str(await refused(legacy))
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ class Admin:
             await self._supervisor.reload()
         except ConfigError as error:
             raise ConfigConflict(
-                f"the config file was edited, and can't be taken so: {error}; have that mended, then repeat the change"
+                f"the config file was edited, and has a mistake: {error}; correct that, then send the change again"
             ) from error
 
     def _read_config(self, collector_id: str, body: bytes) -> CollectorConfig:
@@ -122,7 +122,7 @@ class Admin:
         data = loads(body)
         config = CollectorConfig.parse({**data, "id": collector_id} if isinstance(data, dict) else data)
         if config.is_posted or (isinstance(data, dict) and "is_posted" in data):
-            raise ConfigError.at("a client can't say this; the operator can, in the config file", "is_posted")
+            raise ConfigError.at("only the operator can set this, in the config file", "is_posted")
         return as_meant(config, self._supervisor.config.collectors.get(collector_id))
 
 

@@ -243,7 +243,7 @@ async def test_a_full_buffer_refuses_events_and_nothing_else(open_service):
     async with open_service(limits={"max_collector_bytes": len(ROW)}) as service:
         assert (await service.post("/main/data", ROW)).status_code == 201
         refused = await service.post("/main/data", ROW)
-        assert "as many as may wait" in _detail(refused, 429)
+        assert "no more may wait" in _detail(refused, 429)
         assert refused.headers["Retry-After"]
         assert service.rows() == 1
         assert (await service.post("/main/reference", ROW)).status_code == 201
@@ -253,7 +253,7 @@ async def test_a_service_that_is_full_refuses_the_events_of_all(open_service):
     async with open_service(collectors=("main", "other"), limits={"max_buffered_bytes": len(ROW)}) as service:
         assert (await service.post("/main/data", ROW)).status_code == 201
         refused = await service.post("/other/data", ROW)
-        assert "as many as may wait" in _detail(refused, 503)
+        assert "no more may wait" in _detail(refused, 503)
         assert refused.headers["Retry-After"]
         assert service.rows("other") == 0
 
@@ -359,7 +359,7 @@ async def test_the_charset_of_the_content_type_is_understood(open_service, conte
         ("text/csv; charset=shift_jis", LATIN + b"\x81", "the body isn't shift_jis, as its Content-Type says (byte"),
         ("text/csv; charset=klingon", LATIN, "the charset 'klingon' isn't known here"),
         ("text/csv; charset=base64", LATIN, "the charset 'base64' isn't known here"),
-        ("text/csv; charset=idna", LATIN, "the charset 'idna' isn't taken"),
+        ("text/csv; charset=idna", LATIN, "the charset 'idna' isn't accepted"),
         ("application/json", b'{"name": "caf\xe9"}', "0xE9 isn't UTF-8 (byte 13)"),
     ],
 )
