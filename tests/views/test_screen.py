@@ -36,7 +36,7 @@ def test_a_bad_edit_is_told_in_red_and_whole():
     error = "collector_config.json: collectors.main.trigger.interval (line 7, column 22): must be greater than 0"
     text = screen(service(collector(), error=error))
     assert f"✖ edit not in force: {error}" in " ".join(text.split())
-    assert "\x1b[31m✖ edit not taken" in screen(service(error=error), force_terminal=True, color_system="standard")
+    assert "\x1b[31m✖ edit not in force" in screen(service(error=error), force_terminal=True, color_system="standard")
 
 
 def test_what_needs_a_restart_is_named():
