@@ -79,12 +79,12 @@ class Intake:
         if self._journal.buffered_bytes(collector_id) >= limits.max_collector_bytes:
             raise BufferFull(
                 f"{limits.max_collector_bytes} bytes of the collector's events are not delivered yet, and no more may "
-                "wait; nothing was kept; try again once some are delivered"
+                "wait; nothing was kept, try again once some are delivered"
             )
         if self._journal.buffered_bytes_in_all >= limits.max_buffered_bytes:
             raise NotReady(
                 f"{limits.max_buffered_bytes} bytes of events are not delivered yet, and no more may wait; nothing was "
-                "kept; try again once some are delivered"
+                "kept, try again once some are delivered"
             )
 
     def bounds(self, format_: Format) -> Bounds:

@@ -71,8 +71,8 @@ def test_a_client_is_used_in_one_event_loop_after_the_other(service, runner):
 
 def test_a_client_is_pickled_as_it_was_made():
     client = pickle.loads(pickle.dumps(AsyncCollectorClient("http://h:1", "s3cret", timeout=3, retries=1)))
-    assert client._again.args == ("http://h:1", "s3cret")  # noqa: SLF001
-    assert client._again.keywords == {"timeout": 3, "retries": 1, "verify": True}  # noqa: SLF001
+    assert client._given == ("http://h:1", "s3cret")  # noqa: SLF001
+    assert client._choices == {"timeout": 3, "retries": 1, "verify": True}  # noqa: SLF001
 
 
 @pytest.mark.parametrize("runner", RUNNERS)

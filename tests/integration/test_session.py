@@ -10,7 +10,7 @@ from .terminals import App
 
 
 def tells_of_the_bad_edit(text):
-    said = " ".join(text.partition("✖ edit not taken:")[2].split())
+    said = " ".join(text.partition("✖ edit not in force:")[2].split())
     return re.search(r"rows_count \(line \d+, column \d+\): .*greater than 0", said)
 
 

@@ -168,4 +168,4 @@ def test_a_log_that_was_cut_off_and_is_as_long_again_has_a_hole(data_dir):
         os.truncate(log_of(data_dir.journal), 0)
         for number in range(10, 20):
             db.execute("INSERT INTO clock VALUES (?, 1)", (str(number),))
-        assert "behind the hole" in identity.find_fault(db)
+        assert "then written to again" in identity.find_fault(db)

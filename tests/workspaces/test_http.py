@@ -48,8 +48,8 @@ async def test_a_slash_at_the_end_of_api_url_does_no_harm(service):
     ("status", "kind", "is_ambiguous", "advice"),
     [
         (400, DeliveryRefused, False, "answered 400"),
-        (401, DeliveryRefused, False, "give it the right one"),
-        (403, DeliveryRefused, False, "give it the right one"),
+        (401, DeliveryRefused, False, "write the right one"),
+        (403, DeliveryRefused, False, "write the right one"),
         (404, DeliveryRefused, False, "make it there, or give a project_name"),
         (405, DeliveryRefused, False, "api_url must lead to an 'evidently ui'"),
         (408, DeliveryError, False, "answered 408"),
