@@ -40,6 +40,11 @@ class FakeWorkers:
     def __init__(self):
         self.reports = trio.CapacityLimiter(2)
         self.slow_reports = trio.CapacityLimiter(1)
+        self.rehearsals = trio.CapacityLimiter(1)
+        self.rehearsal_starting_time = 0.0
+        self.rehearsed = []
+        self.rehearsal = {"failed": [], "left_out": []}  # what comes of it
+        self.rehearsal_seconds = 0.0
         self.problems = []
         self.reference_problems = []
         self.failures = []  # raised by the next evaluations, one each
@@ -83,6 +88,12 @@ class FakeWorkers:
         numbers = [n for part in job["parts"] for n in pq.read_table(part)["n"].to_pylist()]
         fill(Path(job["snapshot_path"]), json.dumps(numbers))
         return outcome_of(numbers, self.generation, job["batch_id"]) | self.outcome
+
+    async def rehearse(self, job, *, is_aside):
+        assert is_aside, "a batch would wait for it"
+        self.rehearsed.append(job)
+        await trio.sleep(self.rehearsal_seconds)
+        return self.rehearsal
 
     async def write_to_directory(self, delivery):
         await trio.lowlevel.checkpoint()

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from collector.errors import EvaluationError, Problem
+from collector.errors import Problem
 from collector.host.signals import thread_for_signals
-from collector.pipeline.jobs import make_job
-from collector.store.records import Batch
+from collector.pipeline.rehearsing import rehearse
 from collector.supervision.checks import Checks
 from collector.workers.pool import open_workers
 from collector.workspaces.workspace import open_workspaces
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
     from collector.config import CollectorConfig, CollectorServiceConfig
     from collector.workers.pool import Workers
-
-_ID = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass
@@ -62,10 +59,6 @@ async def _rehearse(config: CollectorConfig, workers: Workers, base: Path, findi
     if config.reference_path is None:
         findings.untried.append(f"{config.id}: its report was not tried, as there is no reference to try it on")
         return []
-    try:
-        batch = Batch(_ID, config.id, "sealed", rows=0, opened=0, sealed=0)  # which its reference is taken for
-        came_of = await workers.rehearse(make_job(config, base, batch, (), base))
-    except EvaluationError as error:
-        return [Problem(("report_config",), f"computed over its own reference: {error}")]
+    came_of = await rehearse(config, workers, base)
     findings.untried += [f"{config.id}: {name} was not tried, as it asks a provider" for name in came_of["left_out"]]
-    return [Problem(("report_config",), f"computed over its own reference: {told}") for told in came_of["failed"]]
+    return [Problem(("report_config",), told) for told in came_of["failed"]]

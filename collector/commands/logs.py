@@ -27,6 +27,7 @@ _SHORT_ID = 8
 _DID = {
     ("CreateReport", True): "evaluated",
     ("CreateReport", False): "failed",
+    ("CheckReport", False): "warned",
     ("UploadReport", True): "delivered",
     ("UploadReport", False): "undelivered",
 }
@@ -113,7 +114,7 @@ def line_of(entry: Entry) -> Text:
     """Make the line of an entry: when, which batch, how many rows, what was done, and what came of it."""
     is_good = entry["ok"]
     when = datetime.fromisoformat(entry["time"]).astimezone()
-    batch = "…" + entry.get("batch_id", "")[-_SHORT_ID:]
+    batch = "…" + entry["batch_id"][-_SHORT_ID:] if entry.get("batch_id") else ""
     did = _DID.get((entry["type"], is_good), entry["type"])
     return Text.assemble(
         (f"{when:%m-%d %H:%M:%S}  ", "dim"),

@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from evidently.legacy.features.openai_feature import OpenAIFeature
 
-from collector.evaluation.uncomputed import NotComputedError, Uncomputed
+from collector.evaluation.uncomputed import NotComputedError, Uncomputed, told_of
 from collector.workers.exchange import Job, Rehearsal
 
 # Of a reference; so many show what a report can't do, and are computed in a second or two.
@@ -39,8 +40,10 @@ def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str]) -> Rehear
     """
     left_out = [one for one in failures if _ASKS in one.reason]
     failed = [one for one in failures if one not in left_out and not (left_out and _lacks(one, columns))]
-    told = dict.fromkeys(str(one).replace("the batch", "the reference") for one in failed)
-    return {"failed": list(told), "left_out": sorted({one.title for one in left_out})}
+    return {
+        "failed": [one.replace("the batch", "the reference") for one in told_of(failed)],
+        "left_out": sorted({one.title for one in left_out}),
+    }
 
 
 def _lacks(failure: Uncomputed, columns: Sequence[str]) -> bool:
@@ -48,11 +51,16 @@ def _lacks(failure: Uncomputed, columns: Sequence[str]) -> bool:
 
 
 def _write_sample(path: str, target: str) -> None:
-    table = pq.read_table(path)
-    if table.num_rows > ROWS:
-        chosen = np.sort(np.random.default_rng(0).choice(table.num_rows, ROWS, replace=False))
-        table = table.take(chosen)
-    pq.write_table(table, target)
+    """Write a sample of a parquet file's rows, in their order; a piece of the file is in memory at a time."""
+    with pq.ParquetFile(path) as file:
+        rows = file.metadata.num_rows
+        chosen = np.sort(np.random.default_rng(0).choice(rows, min(rows, ROWS), replace=False))
+        pieces, first = [], 0
+        for batch in file.iter_batches():
+            here = chosen[(chosen >= first) & (chosen < first + batch.num_rows)]
+            pieces.append(batch.take(pa.array(here - first)))
+            first += batch.num_rows
+        pq.write_table(pa.Table.from_batches(pieces, file.schema_arrow), target)
 
 
 @contextmanager

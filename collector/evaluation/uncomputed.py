@@ -11,6 +11,7 @@ from evidently.core.report import ReferenceMetricNotFound
 
 from collector.evaluation.pandas_columns import FAILED
 
+MAX_TOLD = 50  # of a report with thousands of columns
 MAX_REASON = 300  # pandas quotes whole columns in its errors
 # What a metric raises. MemoryError isn't a metric's own: it passes, and the batch is tried again.
 RAISED = (Exception, ReferenceMetricNotFound)
@@ -45,6 +46,13 @@ class Uncomputed:
 
     def __str__(self) -> str:
         return f"{self.what if self.is_partial else self.title} {self.became}: {self.reason}"
+
+
+def told_of(failures: Sequence[Uncomputed]) -> list[str]:
+    """Return a sentence on each, once, and at last how many more there are."""
+    told = list(dict.fromkeys(map(str, failures)))
+    more = len(told) - MAX_TOLD
+    return told if more <= 0 else [*told[:MAX_TOLD], f"{more} more could not be computed."]
 
 
 def sides_of(current: pd.DataFrame, reference: pd.DataFrame | None) -> Sides:

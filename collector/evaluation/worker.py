@@ -2,7 +2,6 @@
 
 import traceback
 import zlib
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from collector.evaluation.result import Evaluated
 from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
 from collector.evaluation.snapshot import link_datasets, strip_widgets
-from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError, Uncomputed
+from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError, told_of
 from collector.generation import generation_of
 from collector.workers.exchange import Damage, Delivery, Failure, Job, Json, Outcome, Problem, Rehearsal
 
@@ -38,8 +37,6 @@ __all__ = [
     "warm_up",
     "write_to_directory",
 ]
-
-_MAX_ERRORS = 50  # of a report with thousands of columns
 
 
 def warm_up() -> dict[str, str]:
@@ -66,7 +63,7 @@ def evaluate(job: Job) -> Outcome | Failure | Damage:
     except Unreadable as error:
         return {"ok": False, "damaged": error.paths}
     except RAISED as error:
-        return {"ok": False, "error": _told_of(error), "traceback": traceback.format_exc()}
+        return {"ok": False, "error": _said(error), "traceback": traceback.format_exc()}
     for path, body in files.items():
         write_whole(Path(path), body)
     return outcome
@@ -88,7 +85,7 @@ def rehearse(job: Job) -> Rehearsal:
     except Unreadable as error:
         return {"failed": [f"can't be read: {', '.join(error.paths)}"], "left_out": []}
     except RAISED as error:
-        return {"failed": [_told_of(error)], "left_out": []}
+        return {"failed": [_said(error)], "left_out": []}
     return verdict_of(done.failures, list(frames.current.columns))
 
 
@@ -110,7 +107,7 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "tests": done.tests,
         "failed_metrics": len(done.failures),
         "findings": done.findings,
-        "notes": [*_told(done.failures), *frames.notes],
+        "notes": [*told_of(done.failures), *frames.notes],
         "datasets": [described for described, _ in uploads],
         "bytes": len(encoded),
         "checksum": zlib.crc32(encoded),
@@ -140,12 +137,6 @@ def _compute(job: Job) -> tuple[Frames, Evaluated]:
         return frames, modern.run(report, frames, columns, job)
 
 
-def _told_of(error: BaseException) -> str:
+def _said(error: BaseException) -> str:
     said = " ".join(str(error).split()) or "no message"
     return said if isinstance(error, NotComputedError) else f"{type(error).__name__}: {said}"
-
-
-def _told(failures: Sequence[Uncomputed]) -> list[str]:
-    told = list(dict.fromkeys(map(str, failures)))
-    more = len(told) - _MAX_ERRORS
-    return told if more <= 0 else [*told[:_MAX_ERRORS], f"{more} more could not be computed; the snapshot shows them."]

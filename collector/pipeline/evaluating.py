@@ -68,6 +68,7 @@ class Evaluating:
             with trio.move_on_after(REFERENCE_INTERVAL):
                 await self._work.to_evaluate.wait()
         self._work.note(problems=())
+        self._work.to_rehearse.ring()
 
     async def _find_problems(self, *, is_report_checked: bool) -> list[Problem]:
         try:

@@ -2,7 +2,7 @@
 
 Four tasks, with something on disk between any two of them: rows are sealed into batches when the trigger says so,
 spilled to parquet when they are many, evaluated, delivered. Each looks at what its input holds and goes on, which is
-also how it goes on after a crash.
+also how it goes on after a crash. A fifth, aside of these, tries the report before there is a batch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import trio
 from collector.pipeline.delivering import Delivering
 from collector.pipeline.evaluating import Evaluating
 from collector.pipeline.failed import take_back
+from collector.pipeline.rehearsing import Rehearsing
 from collector.pipeline.sealing import Sealing
 from collector.pipeline.spilling import Spilling
 from collector.pipeline.work import Work
@@ -36,6 +37,7 @@ class Pipeline:
         self._spilling = Spilling(self._work, self._sealing)
         self._evaluating = Evaluating(self._work, self._spilling)
         self._delivering = Delivering(self._work)
+        self._rehearsing = Rehearsing(self._work)
 
     @property
     def config(self) -> CollectorConfig:
@@ -60,8 +62,9 @@ class Pipeline:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        stages = self._sealing, self._spilling, self._evaluating, self._delivering, self._rehearsing
         async with trio.open_nursery() as nursery:
-            for stage in (self._sealing, self._spilling, self._evaluating, self._delivering):
+            for stage in stages:
                 nursery.start_soon(stage.run)
 
     async def flush(self) -> Batch | None:
@@ -86,4 +89,6 @@ class Pipeline:
     def take_config(self, config: CollectorConfig, service: CollectorServiceConfig) -> None:
         """Take a config that has the same but for its reference, from the next batch on; a report that runs goes on."""
         self._work.config, self._work.service = config, service
+        self._work.note(warnings=())
         self._work.to_evaluate.ring()
+        self._work.to_rehearse.ring()

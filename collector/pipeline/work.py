@@ -47,13 +47,15 @@ class Work:
         self.counts = tools.counts.of(config.id)
         self.to_evaluate = Bell()
         self.to_deliver = Bell()
+        self.to_rehearse = Bell()
         self.delivered = Bell()
         starting = Status(config.id, "starting", rows_needed=config.trigger.rows)
         self._telling = Telling(
             starting, self.counts, tools.journal, tools.clocks, lambda: self.service.storage.max_log_events
         )
         self.log = self._telling.log
-        self.tell, self.note, self.count = self._telling.tell, self._telling.note, self._telling.count
+        self.tell, self.warn = self._telling.tell, self._telling.warn
+        self.note, self.count = self._telling.note, self._telling.count
 
     @property
     def id(self) -> str:

@@ -15,6 +15,7 @@ class Status:
     """One collector at one moment; a retired one was taken out of the config file while it had rows.
 
     Rows are accepted (counted since the start), wait in the open batch, and are buffered until they are delivered.
+    ``problems`` keep batches from being evaluated; ``warnings`` are of what a report will fail at, and keep nothing.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Status:
     failed: int = 0
     snapshots: int = 0
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     last_error: str = ""
     last_snapshot: dict[str, Any] = field(default_factory=dict)
 

@@ -94,6 +94,7 @@ class Rejected:
     error: str
 
 
+_NOT_WHOLE = "the report can't compute all of its own reference: batches will fail at the same"
 _WITHOUT_PLOTS = (
     "Sent without its plots, as the workspace takes no larger snapshot (413). All values and tests are there."
 )
@@ -136,6 +137,25 @@ class Telling:
         self._log(event)
         self._add_up(event)
         self._show(event)
+
+    async def warn(self, warnings: Sequence[str]) -> None:
+        """Tell of what a report will fail at, before any batch has; without warnings, that there is nothing."""
+        if warnings:
+            entry = {
+                "type": "CheckReport",
+                "report_id": "",
+                "ok": False,
+                "error": _NOT_WHOLE,
+                "time": iso(self._clocks.now()),
+                "batch_id": "",
+                "rows": 0,
+                "window": [],
+                "notes": list(warnings),
+            }
+            await self._journal.log(self.status.id, entry, self._kept_entries())
+        for warning in warnings:
+            self.log.warning(warning)
+        self.note(warnings=tuple(warnings))
 
     # Those who listen
 
@@ -213,7 +233,8 @@ class Telling:
         match event:
             case Evaluated(batch, outcome):
                 last = {"batch": batch.id, "rows": batch.rows, "time": self._clocks.now(), **_summary(outcome)}
-                self.note(snapshots=self.status.snapshots + 1, last_snapshot=last)
+                warnings = self.status.warnings if outcome["failed_metrics"] else ()  # a batch has proved them wrong
+                self.note(snapshots=self.status.snapshots + 1, last_snapshot=last, warnings=warnings)
             case EvaluationFailed() | PartsLost() | Rejected():
                 self.note(last_error=event.error)
             case Undelivered(_, error):

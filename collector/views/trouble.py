@@ -23,6 +23,9 @@ def trouble_of(status: Status, now: float) -> str:
         said.append(f"{counted(status.outbox, 'snapshot')} undelivered for {lasting(now - since)}: {error}")
     elif error:
         said.append(error)
+    if status.warnings:
+        more = f", and {len(status.warnings) - 1} more" if len(status.warnings) > 1 else ""
+        said.append(f"its report will fail at some of each batch: {status.warnings[0]}{more}")
     if status.failed:
         said.append(f"{counted(status.failed, 'batch')} failed; once mended: evidently collector retry {status.id}")
     return "; ".join(said)

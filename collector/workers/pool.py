@@ -53,6 +53,9 @@ _GRACE_PERIOD = 0.05
 ENDS = ("died", "cut_off")
 # Of those that nobody waits for with a request in hand: where processors are short, events come first.
 NICENESS = 10
+# Of those that nobody waits for at all. They hold 300 MB, so they end once there is nothing more for them to do.
+LEAST = 19
+IDLE_TIMEOUT = 10.0
 _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
 _CHECK_BODY = "collector.formats.frames:check_body"
@@ -66,20 +69,23 @@ class Workers:
     that took too long the last time holds ``slow_reports``, so that a few of those don't take all from the rest.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (one of each kind)
         self,
         heavy: trio_parallel.WorkerContext,
         posted: trio_parallel.WorkerContext,
         light: trio_parallel.WorkerContext,
         prompt: trio_parallel.WorkerContext,
+        aside: trio_parallel.WorkerContext,
         count: int,
     ) -> None:
         self._heavy = heavy
         self._posted = posted  # computes the reports that clients have posted
         self._light = light
         self._prompt = prompt
+        self._aside = aside  # does what no batch may wait for
         self.reports = trio.CapacityLimiter(count)
         self.slow_reports = trio.CapacityLimiter(1)
+        self.rehearsals = trio.CapacityLimiter(1)
         self._unlimited = trio.CapacityLimiter(math.inf)
         self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others
         self._parts = trio.CapacityLimiter(2)  # a collector whose parts take long leaves the other to the rest
@@ -98,6 +104,11 @@ class Workers:
     def posted_starting_time(self) -> float:
         """The same of a report that a client has posted."""
         return _starting_time(self._posted)
+
+    @property
+    def rehearsal_starting_time(self) -> float:
+        """The same of a rehearsal aside."""
+        return _starting_time(self._aside)
 
     async def warm_up(self) -> None:
         """Have one process of each kind import what it needs, which takes Evidently 6 to 13 s."""
@@ -120,9 +131,13 @@ class Workers:
         found: set[Generation] = await self._check("generations_in", directory)
         return found
 
-    async def rehearse(self, job: Job) -> Rehearsal:
-        """Evaluate a job's reference as if it were its batch; return what can't be computed of it."""
-        done: Rehearsal = await self._run(self._context_for(job), self._unlimited, _EVALUATION + "rehearse", job)
+    async def rehearse(self, job: Job, *, is_aside: bool) -> Rehearsal:
+        """Evaluate a job's reference as if it were its batch; return what can't be computed of it.
+
+        Aside, it takes no process from batches, and no processor that others want. Who calls it holds ``rehearsals``.
+        """
+        context = self._aside if is_aside else self._context_for(job)
+        done: Rehearsal = await self._run(context, self._unlimited, _EVALUATION + "rehearse", job)
         return done
 
     def _context_for(self, job: Job) -> trio_parallel.WorkerContext:
@@ -265,8 +280,9 @@ async def open_workers(count: int, max_bytes: int, shown: Collection[str] = ()) 
         _open_processes(max_bytes, NICENESS, own | secret) as posted,
         _open_processes(max_bytes, NICENESS, own | secret) as light,
         _open_processes(max_bytes, 0, own | secret) as prompt,
+        _open_processes(max_bytes, LEAST, own | secret, idle_timeout=IDLE_TIMEOUT) as aside,
     ):
-        yield Workers(heavy, posted if secret - own else heavy, light, prompt, count)
+        yield Workers(heavy, posted if secret - own else heavy, light, prompt, aside, count)
 
 
 def _start_tracker() -> None:
@@ -281,12 +297,12 @@ def _start_tracker() -> None:
 
 @asynccontextmanager
 async def _open_processes(
-    max_bytes: int, niceness: int, hidden: frozenset[str]
+    max_bytes: int, niceness: int, hidden: frozenset[str], *, idle_timeout: float = math.inf
 ) -> AsyncIterator[trio_parallel.WorkerContext]:
     raised: BaseException | None = None
     try:
         async with trio_parallel.open_worker_context(
-            idle_timeout=math.inf, init=partial(prepare, max_bytes, niceness, hidden), grace_period=_GRACE_PERIOD
+            idle_timeout=idle_timeout, init=partial(prepare, max_bytes, niceness, hidden), grace_period=_GRACE_PERIOD
         ) as context:
             try:
                 yield context

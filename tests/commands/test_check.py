@@ -33,7 +33,8 @@ class FakeWorkers:
         await trio.lowlevel.checkpoint()
         return self._found.get(directory, set())
 
-    async def rehearse(self, job):  # noqa: ARG002  (as in Workers)
+    async def rehearse(self, job, *, is_aside):  # noqa: ARG002  (as in Workers)
+        assert not is_aside, "a second process has to load Evidently"
         await trio.lowlevel.checkpoint()
         return {"failed": self._found.get("failed", []), "left_out": self._found.get("left out", [])}
 

@@ -43,6 +43,10 @@ def interrupt():
         (entry(1, ok=False, error="Error running report: ValueError: bad"), "failed       ValueError: bad"),
         (entry(1, "UploadReport", drifted_columns=2, columns=10), "…00000001      1,000  delivered"),
         (entry(1, "UploadReport", ok=False, error="Error saving snapshot: down"), "undelivered  down"),
+        (
+            entry(1, "CheckReport", ok=False, error="will fail", batch_id="", rows=0),
+            "                   0  warned       will fail",
+        ),
     ],
 )
 def test_a_line_says_what_became_of_a_batch(made, says):

@@ -124,6 +124,37 @@ async def test_what_could_not_be_computed_is_told_to_all():
     assert telling.status.last_snapshot["failed_metrics"] == 1
 
 
+async def test_what_a_report_will_fail_at_is_in_both_logs_and_the_status_until_a_batch_proves_it_wrong():
+    journal = FakeLog()
+    telling = fresh(journal)
+    failed = outcome_of([1]) | {"failed_metrics": 1}
+    with capture_logs() as lines:
+        await telling.warn(["MinValue of 'a' could not be computed"])
+        assert telling.status.warnings == ("MinValue of 'a' could not be computed",)
+        await telling.tell(Evaluated(BATCH, failed, 0.1))
+        assert telling.status.warnings
+        await telling.tell(Evaluated(BATCH, outcome_of([1]), 0.1))
+        assert telling.status.warnings == ()
+    assert journal.entries[0] == {
+        "type": "CheckReport",
+        "report_id": "",
+        "ok": False,
+        "error": "the report can't compute all of its own reference: batches will fail at the same",
+        "time": "1970-01-01T00:00:02.000+00:00",
+        "batch_id": "",
+        "rows": 0,
+        "window": [],
+        "notes": ["MinValue of 'a' could not be computed"],
+    }
+    assert (lines[0]["event"], lines[0]["log_level"]) == ("MinValue of 'a' could not be computed", "warning")
+
+
+async def test_a_report_that_can_compute_its_reference_is_no_news():
+    telling = fresh(FakeLog(AssertionError("logged")))
+    await telling.warn([])
+    assert telling.status.warnings == ()
+
+
 async def test_a_delivery_ends_the_wait_for_the_workspace_and_no_other_state():
     _, _, telling = await told(Undelivered(BATCH, "away", is_news=True), Delivered(BATCH, "workspace"))
     assert (telling.status.state, telling.status.last_error) == ("waiting", "")

@@ -1,0 +1,64 @@
+"""Rehearsing: a report is computed over its own reference, so that what it can't do is known before a batch comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.errors import EvaluationError
+from collector.pipeline.jobs import make_job
+from collector.store.records import Batch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collector.config import CollectorConfig
+    from collector.pipeline.work import Work
+    from collector.workers.exchange import Rehearsal
+    from collector.workers.pool import Workers
+
+# A client posts a config and then its reference, and who edits a file saves it more than once.
+QUIET = 3.0
+_ID = "00000000-0000-0000-0000-000000000000"
+
+
+class Rehearsing:
+    """Rehearses the report of one collector whenever its reference is another.
+
+    It is a warning and no more: real batches never wait for it, and it ends with the pipeline.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._rehearsed: str | None = None  # the reference
+
+    async def run(self) -> None:
+        """Rehearse the report over each new reference, once all is sound; runs until cancelled."""
+        while True:
+            await self._work.to_rehearse.wait()
+            await trio.sleep(QUIET)
+            is_sound = not self._work.status.problems
+            if is_sound and self._work.config.reference_path not in {None, self._rehearsed}:
+                await self._rehearse(self._work.config)
+
+    async def _rehearse(self, config: CollectorConfig) -> None:
+        work, workers = self._work, self._work.tools.workers
+        self._rehearsed = config.reference_path
+        async with workers.rehearsals:
+            with trio.move_on_after(work.service.evaluation_timeout + workers.rehearsal_starting_time) as patience:
+                came_of = await rehearse(config, workers, work.tools.base, is_aside=True)
+        if patience.cancelled_caught:
+            work.log.info("the report was not tried over its own reference: that takes too long")
+        elif config.reference_path == work.config.reference_path:
+            await work.warn(came_of["failed"])
+
+
+async def rehearse(config: CollectorConfig, workers: Workers, base: Path, *, is_aside: bool = False) -> Rehearsal:
+    """Return what a report can't compute even of its own reference, in sentences for people, and what wasn't tried."""
+    batch = Batch(_ID, config.id, "sealed", rows=0, opened=0, sealed=0)  # which its reference is taken for
+    try:
+        came_of = await workers.rehearse(make_job(config, base, batch, (), base), is_aside=is_aside)
+    except EvaluationError as error:
+        came_of = {"failed": [str(error)], "left_out": []}
+    return {**came_of, "failed": [f"computed over its own reference: {told}" for told in came_of["failed"]]}
