@@ -27,6 +27,10 @@ def evaluate(job):
     return _DOING[job["do"]]()
 
 
+def rehearse(job):
+    return {"failed": [str(os.getpid()), str(os.nice(0))], "left_out": []}
+
+
 def write_to_directory(delivery):
     raise PermissionError(13, "Permission denied", delivery["directory"])
 

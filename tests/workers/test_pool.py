@@ -227,6 +227,21 @@ async def test_a_reference_is_written_as_parquet(tmp_path):
     assert pq.read_table(tmp_path / "r.parquet")["n"].to_pylist() == [4, 5]
 
 
+async def test_a_rehearsal_has_a_process_of_its_own_that_ends_once_there_is_nothing_to_do(monkeypatch):
+    """No batch waits for one, and the service holds its memory no longer than it takes."""
+    monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.1)
+    async with open_workers(1, MEMORY) as workers:
+        heavy = (await workers.evaluate({"do": "well"}))["pid"]
+        pid, niceness = map(int, (await workers.rehearse({}, is_aside=True))["failed"])
+        assert (pid != heavy, niceness) == (True, 19)
+        with trio.fail_after(PATIENCE):
+            while is_alive(pid):
+                multiprocessing.active_children()  # reaps it
+                await trio.sleep(0.02)
+        again, _ = map(int, (await workers.rehearse({}, is_aside=True))["failed"])
+        assert again not in {pid, heavy}
+
+
 def stop_all():
     """Stop this process's workers where they are, as a debugger or a full memory does; who waits, waits for ever."""
     for child in multiprocessing.active_children():
