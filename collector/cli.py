@@ -18,6 +18,7 @@ from collector import __version__
 from collector.commands.options import (
     DEFAULT_URL,
     CaFile,
+    CollectorId,
     Command,
     Group,
     OneCollector,
@@ -243,6 +244,38 @@ def flush(
     with as_collectors_answer():
         batch = sealed["batch_id"]
         typer.echo(f"{batch}  {sealed['rows']} rows, to be evaluated now" if batch else "nothing waits")
+
+
+@command()
+def delete(
+    collector_id: CollectorId,
+    is_yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; remove it.")] = False,
+    url: Url = DEFAULT_URL,
+    secret: Secret = None,
+    secret_file: SecretFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Remove a collector, with all of its events that no snapshot has yet.
+
+    Snapshots that were delivered stay where they are.
+
+    [dim]$[/dim] evidently-collector delete churn
+    [dim]$[/dim] evidently-collector delete churn --yes
+    """
+    from collector.commands.outlook import what_goes
+    from collector.commands.remote import Service
+    from collector.errors import CommandError
+
+    with Service(url, secret, secret_file, cafile).open() as client:
+        # One that was taken out of the config file has rows, too.
+        found = next((one for one in client.status()["collectors"] if one["id"] == collector_id), None)
+        going = "" if found is None else what_goes(found)
+        if going and not is_yes:
+            if not sys.stdin.isatty():
+                raise CommandError(f"{collector_id} has {going}, which would be removed", "say --yes to remove them")
+            typer.confirm(f"{collector_id} has {going}. Remove it with them?", abort=True)
+        client.delete_collector(collector_id)
+    typer.echo(f"{collector_id} removed{f', with {going}' if going else ''}")
 
 
 @command()

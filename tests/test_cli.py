@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -224,6 +225,23 @@ def test_a_bad_config_is_one_sentence_and_78(tmp_path, monkeypatch, capsys, text
         assert says in capsys.readouterr().err
 
 
+def test_each_mistake_in_a_config_has_a_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "c.json").write_text('{"autosave": 3,\n "delivery_timeout": "x"}', encoding="utf-8")
+    assert exit_code_of(monkeypatch, "check", "--config-path", tmp_path / "c.json") == 78
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[2] for line in lines] == [
+        "autosave (line 1, column 14)",
+        "delivery_timeout (line 2, column 22)",
+    ]
+
+
+@pytest.mark.parametrize("name", ["status", "init", "logs"])
+def test_flags_have_no_kind_of_value(name):
+    output = run(name, "--help", COLUMNS="100", TERM="dumb").output
+    assert "--help" in output
+    assert "bool" not in output
+
+
 def test_check_makes_no_file(tmp_path, monkeypatch, capsys):
     assert exit_code_of(monkeypatch, "check", "--config-path", tmp_path / "no.json") == 78
     assert "No such file" in capsys.readouterr().err
@@ -307,7 +325,7 @@ def test_after_two_dashes_debug_is_a_name_like_others(monkeypatch, capsys, servi
 def service(monkeypatch):
     """Stand for a service; it keeps how it was opened and what was asked of it."""
 
-    state = SimpleNamespace(asked=[], failed=[], sealed={"batch_id": None, "rows": 0}, where=())
+    state = SimpleNamespace(asked=[], failed=[], sealed={"batch_id": None, "rows": 0}, where=(), going={})
 
     class FakeService:
         def __init__(self, *where):
@@ -318,11 +336,15 @@ def service(monkeypatch):
             yield self
 
         def status(self):
-            return {"collectors": [{"id": "main", "state": "waiting"}]}
+            going = {"rows_waiting": 0, "sealed": 0, "outbox": 0, "failed": 0} | state.going
+            return {"collectors": [{"id": "main", "state": "waiting", **going}]}
 
         def flush(self, collector_id):
             state.asked.append(("flush", collector_id))
             return state.sealed
+
+        def delete_collector(self, collector_id):
+            state.asked.append(("delete", collector_id))
 
         def retry_failed(self, collector_id):
             state.asked.append(("retry", collector_id))
@@ -344,7 +366,45 @@ def test_flush_says_what_it_sealed(service):
     assert run("flush", "main").output == "b-1  7 rows, to be evaluated now\n"
 
 
-@pytest.mark.parametrize("command", [["retry", "main"], ["flush", "main"], ["logs"], ["send", "a.csv"]])
+def test_flush_and_retry_mean_the_only_collector(service):
+    assert (run("flush").exit_code, run("retry").exit_code) == (0, 0)
+    assert service.asked == [("flush", "main"), ("retry", "main")]
+
+
+def test_delete_says_what_goes_and_does_it_only_when_told_to(service, monkeypatch, capsys):
+    service.going = {"rows_waiting": 412, "failed": 2}
+    assert exit_code_of(monkeypatch, "delete", "main") == 1
+    assert "main has 412 waiting rows, 2 failed batches, which would be removed" in capsys.readouterr().err
+    assert service.asked == []
+    assert run("delete", "main", "--yes").output == "main removed, with 412 waiting rows, 2 failed batches\n"
+    assert service.asked == [("delete", "main")]
+
+
+@pytest.mark.parametrize(("answer", "asked"), [("y\n", [("delete", "main")]), ("n\n", []), ("", [])])
+def test_delete_asks_in_a_terminal(service, monkeypatch, answer, asked):
+    service.going = {"sealed": 1}
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("typer.confirm", confirm_as(answer))
+    exit_code_of(monkeypatch, "delete", "main")
+    assert service.asked == asked
+
+
+def confirm_as(answer):
+    def confirm(question, *, abort):
+        assert "main has 1 sealed batch" in question
+        if abort and answer != "y\n":
+            raise typer.Abort
+
+    return confirm
+
+
+def test_a_collector_without_events_is_removed_at_once(service):
+    assert run("delete", "main").output == "main removed\n"
+
+
+@pytest.mark.parametrize(
+    "command", [["retry", "main"], ["flush", "main"], ["logs"], ["send", "a.csv"], ["delete", "main"]]
+)
 def test_what_speaks_to_a_service_takes_the_same_options(command, service, tmp_path, monkeypatch):
     monkeypatch.setattr("collector.commands.send.send", lambda *_: "")
     monkeypatch.setattr("collector.commands.logs.show_logs", lambda *_, **__: None)

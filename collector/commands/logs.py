@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from collector.commands.remote import as_collectors_answer
+from collector.commands.outlook import outlook
+from collector.commands.remote import as_collectors_answer, choose_collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,13 +42,14 @@ def show_logs(
     """Print what became of the last batches, oldest first; and go on until Ctrl-C, if it is to be followed."""
     view = _JsonLines(console) if is_json else _Lines(console)
     with suppress(KeyboardInterrupt):
-        for entries, is_gap in _news(client, collector_id, is_followed=is_followed):
+        for look, (entries, is_gap) in enumerate(_news(client, collector_id, is_followed=is_followed)):
             if is_gap:
                 view.write_gap()
             with as_collectors_answer():
                 view.write(entries)
-            if not entries and not is_followed:
-                view.write_nothing()
+            if not entries and not look:
+                status = client.status()
+                view.write_nothing(outlook(status, choose_collector(status, collector_id)))
 
 
 def _news(client: CollectorClient, collector_id: str, *, is_followed: bool) -> Iterator[tuple[list[Entry], bool]]:
@@ -72,7 +74,7 @@ class _JsonLines:
     def write_gap(self) -> None:
         """Leave it out: what reads JSON wants entries only."""
 
-    def write_nothing(self) -> None:
+    def write_nothing(self, outlook: list[str]) -> None:
         """Leave it out."""
 
     def write(self, entries: list[Entry]) -> None:
@@ -93,9 +95,10 @@ class _Lines:
         """Say that entries may have come and gone."""
         self._print(Text(_GAP, style="yellow"))
 
-    def write_nothing(self) -> None:
-        """Say that there are no entries."""
-        self._print(Text("no batch was evaluated yet"))
+    def write_nothing(self, outlook: list[str]) -> None:
+        """Say that there are no entries, and what comes next."""
+        for sentence in ["no batch was evaluated yet", *outlook]:
+            self._print(Text(sentence))
 
     def write(self, entries: list[Entry]) -> None:
         """Write entries, and their notes."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collector.client.halving import Halving, Passage
+from collector.commands.outlook import outlook
 from collector.commands.pieces import read_pieces
 from collector.commands.remote import as_collectors_answer, choose_collector
 from collector.commands.sources import open_source
@@ -51,7 +52,10 @@ class Sent:
 
 
 def send(order: Order, service: Service) -> str:
-    """Send a file; say how many rows were new. Raises CommandError, saying where it stopped."""
+    """Send a file; say how many rows were new, and what waits for what.
+
+    Raises CommandError, saying where it stopped.
+    """
     with service.open() as client:
         collector = choose_collector(client.status(), order.collector_id)
     with as_collectors_answer():
@@ -62,7 +66,11 @@ def send(order: Order, service: Service) -> str:
             for piece in read_pieces(source, rows, order.first):
                 sending.send(piece)
                 show(sending.sent)
-    return _told(sending.sent, source.name, collector["id"])
+    told = _told(sending.sent, source.name, collector["id"])
+    with suppress(CommandError), service.open() as client:  # the rows are there, whoever can say what comes next
+        status = client.status()
+        return "\n".join([told, *outlook(status, choose_collector(status, collector["id"]))])
+    return told
 
 
 class _Sending:

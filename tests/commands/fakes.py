@@ -12,21 +12,25 @@ class FakeService:
     """
 
     def __init__(self, *ids, rows_needed=None, trouble=None, max_bytes=float("inf")):
-        self.collectors = [{"id": one, "state": "waiting", "rows_needed": rows_needed} for one in ids or ("main",)]
+        counts = {"rows_waiting": 0, "next_time": None, "sealed": 0, "snapshots": 0}
+        self.collectors = [
+            {"id": one, "state": "waiting", "rows_needed": rows_needed, **counts} for one in ids or ("main",)
+        ]
         self.kept = {}
         self.sendings = 0
         self.trouble = trouble or {}
         self.max_bytes = max_bytes
         self.logs = [[]]
         self.polls = 0
+        self.retries = []
 
     @contextmanager
     def open(self, retries=0):
-        self.retries = retries
+        self.retries.append(retries)
         yield self
 
     def status(self):
-        return {"collectors": self.collectors}
+        return {"time": 1000.0, "collectors": self.collectors}
 
     def send_body(self, collector_id, body, media_type, key):
         self.sendings += 1

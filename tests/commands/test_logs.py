@@ -68,6 +68,16 @@ def test_notes_are_shown_once_while_they_stay_the_same(follow):
     assert follow([noted]).count("Column 'a' was cast.") == 1
 
 
+def test_while_there_is_nothing_what_comes_next_is_said(follow, monkeypatch):
+    first = {"sealed": 1, "snapshots": 0, "rows_waiting": 0}
+    monkeypatch.setattr(
+        FakeService, "status", lambda _: {"time": 1.0, "collectors": [{"id": "main", "state": "x", **first}]}
+    )
+    for is_followed in (True, False):
+        said = follow([[]], is_followed=is_followed)
+        assert "1 batch being evaluated; before the first, Evidently loads for some seconds" in said
+
+
 def test_without_following_what_is_there_is_all(follow):
     assert follow([[]], is_followed=False).splitlines()[1:] == ["no batch was evaluated yet"]
     assert len(follow([[entry(1)], [entry(1), entry(2)]], is_followed=False).splitlines()) == 2

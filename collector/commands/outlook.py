@@ -1,0 +1,43 @@
+"""What comes next of a collector: which rows wait for what, and what to type rather than wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from collector.commands.remote import as_collectors_answer
+from collector.views.words import counted, lasting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def outlook(status: dict[str, Any], collector: dict[str, Any]) -> list[str]:
+    """Return a sentence on the batches that are being made, and one on the rows that no batch has yet."""
+    with as_collectors_answer():
+        return list(_sentences(collector, float(status["time"])))
+
+
+def what_goes(collector: dict[str, Any]) -> str:
+    """Say which events and batches would go with a collector."""
+    with as_collectors_answer():
+        going = [(collector["rows_waiting"], "waiting row"), (collector["sealed"], "sealed batch")]
+        going += [(collector["outbox"], "undelivered snapshot"), (collector["failed"], "failed batch")]
+    return ", ".join(counted(count, noun) for count, noun in going if count)
+
+
+def _sentences(collector: dict[str, Any], now: float) -> Iterator[str]:
+    if batches := collector["sealed"]:
+        loads = "" if collector["snapshots"] else "; before the first, Evidently loads for some seconds"
+        yield f"{counted(batches, 'batch')} being evaluated{loads}"
+    if rows := collector["rows_waiting"]:
+        yield f"{counted(rows, 'row')} {'waits' if rows == 1 else 'wait'}{_for_what(collector, now)}"
+        yield f"'evidently-collector flush {collector['id']}' makes a batch of what waits, now"
+
+
+def _for_what(collector: dict[str, Any], now: float) -> str:
+    """Say what the trigger waits for; one that waits for rows alone needs as many."""
+    needed, due = collector["rows_needed"], collector["next_time"]
+    awaited = [f"for {needed - collector['rows_waiting']:,} more"] if needed else []
+    if due is not None:
+        awaited.append(f"for the next batch, in {lasting(due - now)}" if due > now else "for a batch that is due")
+    return f" {' or '.join(awaited)}" if awaited else ""
