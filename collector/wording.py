@@ -1,4 +1,4 @@
-"""Words that messages share: for kinds of JSON values, for names that are nearly known, for other people's errors."""
+"""Words that messages share: counts and lengths of time, kinds of JSON values, names nearly known, others' errors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _KINDS = {
     dict: "an object",
     list: "a list",
 }
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 # A longer one is nobody's slip of the pen, and comparing takes the square of its length.
 _MAX_NAME = 100
 
@@ -41,3 +42,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """Return what another library's error says, without the lines of detail that some add."""
     return str(error).partition("\n")[0]
+
+
+def lasting(seconds: float) -> str:
+    """Write a length of time in one unit: 45s, 12m, 3h, 5d."""
+    left = max(0, int(seconds))
+    length, unit = next(((length, unit) for length, unit in _UNITS if left >= length), _UNITS[-1])
+    return f"{left // length}{unit}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Count things: 1 batch, 2 batches."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('ch') else 's'}"

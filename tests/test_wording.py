@@ -2,7 +2,7 @@
 
 import pytest
 
-from collector.wording import did_you_mean, first_line, json_kind, nearest
+from collector.wording import counted, did_you_mean, first_line, json_kind, lasting, nearest
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,15 @@ def test_a_name_of_any_length_is_compared_in_no_time():
 
 def test_only_the_first_line_of_an_error_is_told():
     assert first_line(ValueError("no table\ndetail\n")) == "no table"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-3, "0s"), (0.9, "0s"), (59, "59s"), (60, "1m"), (3599, "59m"), (7200, "2h"), (86400 * 9, "9d")],
+)
+def test_a_length_of_time_has_one_unit(seconds, text):
+    assert lasting(seconds) == text
+
+
+def test_one_is_no_plural():
+    assert [counted(1, "batch"), counted(2, "batch"), counted(0, "snapshot")] == ["1 batch", "2 batches", "0 snapshots"]

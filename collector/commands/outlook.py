@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from collector.commands.remote import as_collectors_answer
-from collector.views.words import counted, lasting
+from collector.wording import counted, lasting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from collector.views.words import lasting, short
+from collector.views.words import short
+from collector.wording import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Callable

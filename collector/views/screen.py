@@ -10,7 +10,8 @@ from rich.segment import Segment
 
 from collector.views.columns import GAP, SIGNS, choose_columns
 from collector.views.trouble import trouble_of, urgency
-from collector.views.words import counted, lasting, printable
+from collector.views.words import printable
+from collector.wording import counted, lasting
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from collector.views.live import Live, pinned
 from collector.views.screen import Screen
 from collector.views.terminal import open_terminal
 from collector.views.trouble import is_well
-from collector.views.words import lasting
+from collector.wording import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.views.words import counted, lasting
+from collector.wording import counted, lasting
 
 if TYPE_CHECKING:
     from collector.status.status import ServiceStatus, Status

@@ -1,6 +1,4 @@
-"""Words: numbers and lengths of time as short as a person reads them."""
-
-_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+"""Words: numbers as short as a person reads them, and texts that a terminal can show."""
 
 
 def short(number: float) -> str:
@@ -14,18 +12,6 @@ def short(number: float) -> str:
         if number < 999.95:
             return (f"{number:.1f}" if number < 99.95 else f"{number:.0f}").removesuffix(".0") + unit
     return f"{number / 1000:.0f}T"
-
-
-def lasting(seconds: float) -> str:
-    """Write a length of time in one unit: 45s, 12m, 3h, 5d."""
-    left = max(0, int(seconds))
-    length, unit = next(((length, unit) for length, unit in _UNITS if left >= length), _UNITS[-1])
-    return f"{left // length}{unit}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Count things: 1 batch, 2 batches."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('ch') else 's'}"
 
 
 def printable(text: str) -> str:
