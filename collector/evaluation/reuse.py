@@ -12,6 +12,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -46,8 +47,7 @@ def reusing(notes: list[str]) -> Iterator[None]:
             notes.append(UNKNOWN)
             places = []
         for module, name, function in places:
-            stack.callback(setattr, module, name, getattr(module, name))
-            setattr(module, name, function)
+            stack.enter_context(patch.object(module, name, function))
         yield
 
 

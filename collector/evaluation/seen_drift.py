@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from collector.workers.exchange import DriftOf
 
@@ -63,9 +64,7 @@ def seeing_drift() -> Iterator[SeenDrift]:
     with ExitStack() as stack:
         for path in _USERS:
             module = importlib.import_module(path)
-            original = getattr(module, _FUNCTION)
-            stack.callback(setattr, module, _FUNCTION, original)
-            setattr(module, _FUNCTION, seen.seeing(original))
+            stack.enter_context(patch.object(module, _FUNCTION, seen.seeing(getattr(module, _FUNCTION))))
         yield seen
 
 

@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from collector.evaluation.uncomputed import PASSING, comparable, reason_of, sides_of
 
@@ -73,15 +74,10 @@ def over_computable_columns() -> Iterator[TableDrift]:
     with ExitStack() as stack:
         for path, name in _USERS.items():
             module = importlib.import_module(path)
-            _put(stack, module, _FUNCTION, drift.over_the_rest(getattr(module, _FUNCTION), columns_of))
-            metric = getattr(module, name)
-            _put(stack, metric, "calculate", drift.remembering(metric.calculate))
+            metric, original = getattr(module, name), getattr(module, _FUNCTION)
+            stack.enter_context(patch.object(module, _FUNCTION, drift.over_the_rest(original, columns_of)))
+            stack.enter_context(patch.object(metric, "calculate", drift.remembering(metric.calculate)))
         yield drift
-
-
-def _put(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
-    stack.callback(setattr, owner, name, getattr(owner, name))
-    setattr(owner, name, value)
 
 
 def _reasons(original: Callable[..., Any], columns: list[str], given: dict[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 from evidently.core.container import MetricContainer
@@ -326,8 +327,7 @@ def _tolerant_containers() -> Iterator[None]:
         for cls in (MetricContainer, *all_subclasses(MetricContainer)):
             for name, tolerant in (("metrics", _tolerant_metrics), ("render", _tolerant_render)):
                 if name in cls.__dict__:
-                    stack.callback(setattr, cls, name, cls.__dict__[name])
-                    setattr(cls, name, tolerant(cls.__dict__[name]))
+                    stack.enter_context(patch.object(cls, name, tolerant(cls.__dict__[name])))
         yield
 
 
