@@ -23,6 +23,7 @@ from pyarrow import types
 from collector.evaluation.pandas_columns import UNIT
 from collector.evaluation.readings import readings_of, respellings
 from collector.evaluation.wanted import NAMES, Wanted
+from collector.formats.categories import encoded, own_values
 from collector.formats.merging import UNFIT
 from collector.formats.sources import LIST, marks_of_field, source_of
 from collector.formats.spellings import MISSING, NO_NUMBER, NUMBERS, SPELLINGS, Column, Kind, Reading, trimmed, where
@@ -55,7 +56,7 @@ class Casts:
         self._reference = {} if reference is None else dict(reference.items())
         self._cast = cast
         self._keep_lists = keep_lists
-        self._columns: dict[str, _Column | _Lists | _Left] = {}
+        self._columns: dict[str, _AsItCame] = {}
 
     def look(self, table: pa.Table, *, is_whole: bool = False) -> None:
         """Take rows into account, all of them or a piece; all pieces have the same columns and types."""
@@ -86,7 +87,7 @@ class Casts:
             self._columns[name] = _Left(error)
             return column
 
-    def _column(self, one: pa.Field, marks: Marks) -> _Column | _Lists:
+    def _column(self, one: pa.Field, marks: Marks) -> _AsItCame:
         if marks >= LIST and one.name in self._keep_lists:
             return _Lists()
         source = source_of(marks)
@@ -102,27 +103,34 @@ def kind_of(kind: pa.DataType) -> Kind | None:
     return next((name for fits, name in _KINDS if fits(kind)), None)
 
 
+class _AsItCame:
+    """A column that stays what it is, of which there is nothing to say."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its values were read as another kind, or are CSV's, which is text to begin with."""
+        return False
+
+    def look(self, column: Column, *, is_whole: bool) -> None:
+        """Take values into account; ``is_whole`` if there are no others."""
+
+    def cast(self, column: Column) -> Column:
+        """Return values of the column cast, once all are looked at."""
+        return column
+
+    def note(self) -> str:
+        """Say what was cast, taken for missing or left; nothing if nobody needs to know."""
+        return ""
+
+
 @dataclass
-class _Left:
+class _Left(_AsItCame):
     """A column that stays what it is: something was raised when it was looked at, and the others are cast."""
 
     error: Exception
 
-    def look(self, column: Column, *, is_whole: bool) -> None:
-        """Look no more."""
-
-    def cast(self, column: Column) -> Column:
-        """Return it as it is."""
-        return column
-
     def note(self) -> str:
-        """Say why."""
         return f"could not be cast ({first_line(self.error)}): left as it is"
-
-    @property
-    def is_read(self) -> bool:
-        """Whether its values were read as another kind."""
-        return False
 
 
 @dataclass
@@ -165,18 +173,17 @@ class _Told:
         return ", ".join(list(self.examples)[:_EXAMPLES])
 
 
-class _Lists:
+class _Lists(_AsItCame):
     """A column of JSON lists, which parts keep as text, for a descriptor that takes lists."""
 
     def __init__(self) -> None:
         self._are_lists = True
 
     def look(self, column: Column, *, is_whole: bool) -> None:  # noqa: ARG002  (as of any column)
-        """Find out whether all values are lists."""
         self._are_lists = self._are_lists and _all(pc.starts_with(column, "["))
 
     def cast(self, column: Column) -> Column:
-        """Return lists, if their items have a type in common."""
+        """Return lists, if all values are such and their items have a type in common."""
         if not self._are_lists:
             return column
         lists = [None if text is None else json.loads(text) for text in column.to_pylist()]
@@ -185,17 +192,8 @@ class _Lists:
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             return column
 
-    def note(self) -> str:
-        """Say nothing: it is as it came."""
-        return ""
 
-    @property
-    def is_read(self) -> bool:
-        """Whether its values were read as another kind."""
-        return False
-
-
-class _Column:
+class _Column(_AsItCame):
     """How one column is cast, and what is said of it."""
 
     def __init__(self, type_: pa.DataType, source: Source, wanted: Wanted | None, *, is_cast: bool) -> None:
@@ -212,7 +210,6 @@ class _Column:
         self._is_wide = False  # beyond int64
 
     def look(self, column: Column, *, is_whole: bool) -> None:
-        """Take values into account; ``is_whole`` if there are no others."""
         column = self._plain(column)
         self._has_missing = self._has_missing or column.null_count > 0
         self._values.add(column)
@@ -224,7 +221,6 @@ class _Column:
             self._try(column, is_whole=is_whole)
 
     def cast(self, column: Column) -> Column:
-        """Cast values of the column, once all are looked at."""
         if self._values.count == 0 and (self._wanted is not None or self._source != "typed"):
             nothing = pa.null() if self._wanted is None else self._wanted.type
             return pa.chunked_array([pa.nulls(len(column), nothing)])
@@ -238,7 +234,6 @@ class _Column:
         return self._for_numpy(_in_unit(column, UNIT) if reading is not None else column)
 
     def note(self) -> str:
-        """Say what was cast, taken for missing or left; nothing if nobody needs to know."""
         if self._wanted is None:
             return self._note_alone()
         kinds = {self._have, self._wanted.kind}
@@ -257,7 +252,6 @@ class _Column:
 
     @property
     def is_read(self) -> bool:
-        """Whether its values were read as another kind, or are CSV's, which is text to begin with."""
         return self._source == "csv" or self._reading() is not None
 
     # Looking
@@ -372,11 +366,7 @@ def _in_unit(column: Column, unit: str) -> Column:
 
 def _as_category(column: Column) -> Column:
     """Return categories of the column's own values, sorted: one of the reference's that is unused would be counted."""
-    values = pc.unique(column).drop_null()
-    values = values.take(pc.sort_indices(values))
-    codes = pc.index_in(column, value_set=values)
-    chunks = [pa.DictionaryArray.from_arrays(chunk, values) for chunk in codes.chunks]
-    return pa.chunked_array(chunks, pa.dictionary(pa.int32(), values.type))
+    return encoded(column, own_values(column))
 
 
 def _all(fitting: Column) -> bool:

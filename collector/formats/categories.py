@@ -47,10 +47,21 @@ def restored_by_pandas(table: pa.Table, told: Mapping[str, bool]) -> pa.Table:
     for number, name in enumerate(table.column_names):
         kind = table.column(number).type
         if name in told and not types.is_dictionary(kind) and not types.is_nested(kind):
-            values = pc.unique(table.column(number)).drop_null()
-            values = values.take(pc.sort_indices(values))
-            table = _with_categories(table, number, (values, told[name]))
+            table = _with_categories(table, number, (own_values(table.column(number)), told[name]))
     return table
+
+
+def own_values(column: pa.ChunkedArray) -> pa.Array:
+    """Return the different values of a column, sorted."""
+    values = pc.unique(column).drop_null()
+    return values.take(pc.sort_indices(values))
+
+
+def encoded(column: pa.ChunkedArray, values: pa.Array, *, is_ordered: bool = False) -> pa.ChunkedArray:
+    """Return a column as categories, which are these values."""
+    codes = pc.index_in(column, value_set=values)
+    chunks = [pa.DictionaryArray.from_arrays(chunk, values, ordered=is_ordered) for chunk in codes.chunks]
+    return pa.chunked_array(chunks, pa.dictionary(pa.int32(), values.type, is_ordered))
 
 
 def pandas_categories(schema: pa.Schema) -> dict[str, bool]:
@@ -65,14 +76,8 @@ def pandas_categories(schema: pa.Schema) -> dict[str, bool]:
 
 def _with_categories(table: pa.Table, number: int, known: tuple[pa.Array, bool] | None) -> pa.Table:
     column, field = table.column(number), table.field(number)
-    if known is None:
-        encoded = column.dictionary_encode()
-        return table.set_column(number, field.with_type(encoded.type), encoded)
-    values, is_ordered = known
-    kind = pa.dictionary(pa.int32(), values.type, is_ordered)
-    codes = pc.index_in(column, value_set=values)
-    chunks = [pa.DictionaryArray.from_arrays(chunk, values, ordered=is_ordered) for chunk in codes.chunks]
-    return table.set_column(number, field.with_type(kind), pa.chunked_array(chunks, kind))
+    made = column.dictionary_encode() if known is None else encoded(column, known[0], is_ordered=known[1])
+    return table.set_column(number, field.with_type(made.type), made)
 
 
 def _written(column: pa.ChunkedArray) -> dict[str, object]:
