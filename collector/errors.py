@@ -49,7 +49,7 @@ class Problem:
 
 
 class ConfigError(CollectorError):
-    """A config can't be taken as it is; whoever wrote it has to change it. The first ``MAX_PROBLEMS`` are told."""
+    """A config can't be used as it is; whoever wrote it has to change it. The first ``MAX_PROBLEMS`` are told."""
 
     def __init__(self, problems: Sequence[Problem], source: str = "") -> None:
         self.problems = tuple(problems[:MAX_PROBLEMS])
@@ -117,11 +117,11 @@ class Forbidden(CollectorError):
 
 
 class BadBody(CollectorError):
-    """A request's body isn't what its route takes; sending it again can't help."""
+    """A request's body isn't what its route accepts; sending it again can't help."""
 
 
 class BadMediaType(CollectorError):
-    """A request's body isn't declared as what its route takes."""
+    """A request's body isn't declared as what its route accepts."""
 
 
 class TooManyColumns(BadBody):
@@ -186,7 +186,7 @@ class UnreadableAnswer(CollectorError):
 
 
 class DeliveryError(CollectorError):
-    """A workspace didn't take a snapshot; waiting may help."""
+    """A workspace didn't accept a snapshot; waiting may help."""
 
     def __init__(self, message: str, *, retry_after: float = 0, is_ambiguous: bool = False) -> None:
         super().__init__(message)
@@ -199,7 +199,7 @@ class DeliveryRefused(DeliveryError):
 
 
 class SnapshotRejected(DeliveryError):
-    """A workspace will never take this snapshot, whoever sends it and however often; others it may take."""
+    """A workspace will never accept this snapshot, whoever sends it and however often; others it may."""
 
 
 class SnapshotTooLarge(DeliveryError):
@@ -220,7 +220,7 @@ class RequestRefused(CollectorError):
 
 
 class ServiceUnavailable(CollectorError):
-    """To a client: the service can't be reached or can't take more just now; it was asked often enough."""
+    """To a client: the service can't be reached, or can't accept more just now; it was asked often enough."""
 
     def __init__(self, message: str, retry_after: float = 0) -> None:
         super().__init__(message)

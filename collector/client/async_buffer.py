@@ -31,7 +31,7 @@ class _Client(Protocol):
 
 
 class AsyncEventBuffer:
-    """Takes single events from the tasks of an event loop; see AsyncCollectorClient.buffered, which opens it.
+    """Accepts single events from the tasks of an event loop; see AsyncCollectorClient.buffered, which opens it.
 
     ``sent``, ``refused`` and ``dropped`` count its events by what became of them.
     """
@@ -49,16 +49,16 @@ class AsyncEventBuffer:
         self._due = anyio.Event()
         self._settled = anyio.Event()
         self._problem: CollectorError | None = None
-        self._taken = self._done = 0
+        self._accepted = self._done = 0
         self.sent = self.refused = self.dropped = 0
 
     @property
     def waiting(self) -> int:
-        """Events that were taken and are not yet with the service."""
-        return self._taken - self._done
+        """Events that were accepted and are not yet with the service."""
+        return self._accepted - self._done
 
     def send_nowait(self, event: Mapping[str, Any]) -> bool:
-        """Take an event; if ``max_waiting`` wait already, drop and count it, and return False.
+        """Accept an event; if ``max_waiting`` wait already, drop and count it, and return False.
 
         Raises ValueError for an event without columns, RuntimeError once the block has ended.
         """
@@ -68,7 +68,7 @@ class AsyncEventBuffer:
         if self.waiting >= self._bounds.max_waiting:
             self.dropped += 1
             return False
-        self._taken += 1
+        self._accepted += 1
         self._events.append(event)
         if len(self._events) == 1:
             self._came.set()
@@ -77,7 +77,7 @@ class AsyncEventBuffer:
         return True
 
     async def send(self, event: Mapping[str, Any]) -> None:
-        """Take an event once there is room; raises as ``send_nowait`` does."""
+        """Accept an event once there is room; raises as ``send_nowait`` does."""
         while self.waiting >= self._bounds.max_waiting and not self._is_closed:
             await self._settled.wait()
         self.send_nowait(event)
@@ -85,11 +85,11 @@ class AsyncEventBuffer:
         await anyio.lowlevel.checkpoint_if_cancelled()
 
     async def flush(self) -> None:
-        """Return once the service has all events that were taken before.
+        """Return once the service has all events that were accepted before.
 
         Raises RequestRefused, or BadBody, if some were refused since this was last called: those are lost.
         """
-        target = self._taken
+        target = self._accepted
         if self._events:
             self._due.set()
         while self._done < target:
@@ -104,17 +104,17 @@ class AsyncEventBuffer:
         return problem
 
     def close(self) -> None:
-        """Take nothing more; ``run`` ends once all is sent."""
+        """Accept nothing more; ``run`` ends once all is sent."""
         self._is_closed = True
         self._came.set()
         self._due.set()
 
     def leave_to_parent(self) -> None:
-        """Take nothing more and have nothing to send: in a forked child, whose event loop is no more than a copy."""
+        """Accept nothing more and have nothing to send: in a forked child, whose event loop is no more than a copy."""
         self._is_closed = True
         self._closed = "the buffer belongs to the process that opened it; open one in this process"
         self._events.clear()
-        self._taken = self._done
+        self._accepted = self._done
 
     async def run(self) -> None:
         """Send what is due until the buffer is closed and empty."""

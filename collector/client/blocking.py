@@ -52,7 +52,7 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
         return self._run(self._talk.send_rows(id, cut(table_of(data))))
 
     def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool:  # noqa: A002
-        """Send events in any form that the service takes, in one request; return whether they are new to it.
+        """Send events in any form that the service accepts, in one request; return whether they are new to it.
 
         They aren't if the key came before, in a call of which this is the repetition.
         """
@@ -68,7 +68,7 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
         when_full: Literal["block", "drop"] = "block",
         on_lost: Lost | None = None,
     ) -> EventBuffer:
-        """Take single events, each in microseconds, and send them from a thread: ``with client.buffered("main") as b``.
+        """Accept single events in microseconds, and send them from a thread: ``with client.buffered("main") as b``.
 
         They go as soon as ``max_rows`` wait, so many in a request, or the oldest has waited for ``max_delay`` seconds;
         at ``close``, at the end of the block, and when the process ends, a child of multiprocessing too, but not by

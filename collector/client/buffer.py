@@ -1,6 +1,6 @@
 """Buffered sending: a service gives single events away in microseconds, and a thread beside it sends them in batches.
 
-Each batch goes with an idempotency key until the service has taken it, so that its events arrive once.
+Each batch goes with an idempotency key until the service has accepted it, so that its events arrive once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Client(Protocol):
 
 
 class EventBuffer:
-    """Takes single events and sends them in batches from a thread; see CollectorClient.buffered, which makes it.
+    """Accepts single events and sends them in batches from a thread; see CollectorClient.buffered, which makes it.
 
     Any thread may use it. ``sent``, ``refused`` and ``dropped`` count its events by what became of them.
     """
@@ -85,26 +85,26 @@ class EventBuffer:
         self._flush_to = 0
         self._deadline = float("inf")
         self._problem: CollectorError | None = None
-        self._taken = self._done = 0
+        self._accepted = self._done = 0
         self.sent = self.refused = self.dropped = 0
 
     @property
     def waiting(self) -> int:
-        """Events that were taken and are not yet with the service."""
-        return self._taken - self._done
+        """Events that were accepted and are not yet with the service."""
+        return self._accepted - self._done
 
     def send(self, event: Mapping[str, Any]) -> None:
-        """Take an event: its columns' names and values. It is copied, so the caller may go on using it.
+        """Accept an event: its columns' names and values. It is copied, so the caller may go on using it.
 
         If ``max_waiting`` wait already, it blocks until there is room, or drops the event and counts it: ``when_full``.
         Raises ValueError for an event without columns, RuntimeError once the buffer is closed.
         """
         copy = copied(event)
         with self._lock:
-            if (self._is_closed or self._taken - self._done >= self._max_waiting) and not self._has_room():
+            if (self._is_closed or self._accepted - self._done >= self._max_waiting) and not self._has_room():
                 return
             self._events.append(copy)
-            self._taken += 1
+            self._accepted += 1
             waiting = len(self._events)
             if waiting == 1:
                 self._since = time.monotonic()
@@ -113,13 +113,13 @@ class EventBuffer:
                 self._due.notify()
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
-        """Return once the service has all events that were taken before.
+        """Return once the service has all events that were accepted before.
 
         Raises RequestRefused, or BadBody, if some were refused since this was last called: those are lost.
         Raises ServiceUnavailable if it takes longer than ``timeout`` seconds: the events wait on.
         """
         with self._lock:
-            self._flush_to = target = self._taken
+            self._flush_to = target = self._accepted
             self._due.notify()
             is_done = self._settled.wait_for(lambda: self._done >= target, timeout)
             self._raise_problem()
@@ -127,9 +127,9 @@ class EventBuffer:
                 raise self._late()
 
     def close(self, timeout: float = FLUSH_TIMEOUT) -> None:
-        """Send what waits, and take nothing more; raises as ``flush`` does.
+        """Send what waits, and accept nothing more; raises as ``flush`` does.
 
-        What the service hasn't taken in ``timeout`` seconds is dropped.
+        What the service hasn't accepted in ``timeout`` seconds is dropped.
         """
         _open_buffers.discard(self)
         self._close_soon(timeout)
@@ -230,7 +230,7 @@ class EventBuffer:
     def _is_due(self) -> bool:
         if not self._events:
             return False
-        is_hurried = self._is_closed or self._flush_to > self._taken - len(self._events)
+        is_hurried = self._is_closed or self._flush_to > self._accepted - len(self._events)
         is_old = time.monotonic() >= self._since + self._max_delay
         return is_hurried or is_old or len(self._events) >= self._max_rows
 

@@ -50,7 +50,7 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
         return await self._run(self._talk.send_rows(id, cut(table)))
 
     async def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool:  # noqa: A002
-        """Send events in any form that the service takes, in one request; return whether they are new to it.
+        """Send events in any form that the service accepts, in one request; return whether they are new to it.
 
         They aren't if the key came before, in a call of which this is the repetition.
         """
@@ -65,7 +65,7 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
         max_waiting: int = 100_000,
         on_lost: Lost | None = None,
     ) -> AbstractAsyncContextManager[AsyncEventBuffer]:
-        """Take single events, and send them from a task of the block: ``async with client.buffered("main") as buffer``.
+        """Accept single events, and send them from a task of the block: ``async with client.buffered("main") as b``.
 
         They go as soon as ``max_rows`` wait, so many in a request, or the first has waited for ``max_delay`` seconds.
         When ``max_waiting`` wait, ``send`` waits for room and ``send_nowait`` drops. The service's absence is sat out.

@@ -34,7 +34,7 @@ class Passage:
         self._max_size = math.inf
         self._passed = 0
 
-    def takes(self, size: int) -> bool:
+    def lets_through(self, size: int) -> bool:
         """Tell whether so many bytes may pass."""
         return size <= self._max_size
 
@@ -63,7 +63,7 @@ class Halving(Generic[P]):
             self._passage.widen(self._last[0].size)
         while self._left:
             piece, key = self._last = self._left.pop()
-            if piece.rows < 2 or self._passage.takes(piece.size):
+            if piece.rows < 2 or self._passage.lets_through(piece.size):
                 return piece, key
             self._halve(piece, key)
         raise StopIteration

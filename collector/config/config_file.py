@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ConfigFile:
-    """A config file, what it held when it was last taken, and the configuration that this means."""
+    """A config file, what it held when it was last read or saved, and the configuration that this means."""
 
     def __init__(self, path: Path, body: bytes, config: CollectorServiceConfig) -> None:
         self.path = path
@@ -47,21 +47,21 @@ class ConfigFile:
         """Return the configuration that the file would mean; raise ConfigError with all that is wrong."""
         return _parse(body, self.path)
 
-    def take(self, body: bytes, config: CollectorServiceConfig) -> None:
-        """Hold this for what the file says."""
+    def hold(self, body: bytes, config: CollectorServiceConfig) -> None:
+        """Remember that the file says this, and what it means."""
         self.body, self.config = body, config
 
     def save(self, config: CollectorServiceConfig) -> None:
         """Write changed collectors; the rest of the file stays as it was typed.
 
-        Raises ConfigConflict if it was edited since it was last taken.
+        Raises ConfigConflict if it was edited since.
         """
         if self.path.exists() and self.path.read_bytes() != self.body:
             raise ConfigConflict(f"{self.path} is being edited, and saving this change would undo that; send it again")
         saved = self.config.model_copy(update={"collectors": config.collectors})
         text = self._edited(config) if self.path.exists() else saved.to_text()
         write_whole(self.path, text.encode())
-        self.take(text.encode(), saved)
+        self.hold(text.encode(), saved)
 
     def _edited(self, config: CollectorServiceConfig) -> str:
         text = self.body.decode("utf-8-sig")

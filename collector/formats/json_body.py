@@ -1,4 +1,4 @@
-"""JSON bodies: parsed, taken for a table in any of the usual shapes, and made Arrow."""
+"""JSON bodies: parsed, read as a table in any of the usual shapes, and made Arrow."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def loads(body: bytes, where: str = "") -> Any:
     """Parse JSON, NaN and Infinity included; raise BadBody for what isn't JSON, saying at which byte.
 
     Half of a surrogate pair, as JSON.stringify writes of a text that is cut in the midst of an emoji, is U+FFFD. A name
-    that stands twice in an object is refused: parsers take the last, and what the others hold would be lost.
+    that stands twice in an object is refused: parsers keep the last, and what the others hold would be lost.
     """
     body = body.removeprefix(codecs.BOM_UTF8)
     try:

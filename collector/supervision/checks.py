@@ -1,4 +1,4 @@
-"""Whether a collector's config can be taken: the one answer for ``check``, a POST, and an edit of the file."""
+"""Whether a collector's config can be used: the one answer for ``check``, a POST, and an edit of the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reloading: what a person changed in the config file is taken, whole or not at all."""
+"""Reloading: what a person changed in the config file is put in force, whole or not at all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _in_thread = trio.to_thread.run_sync
 
 
 class Reload:
-    """Takes edits of the config file: ``apply`` makes them true, and ``state`` says which of them holds."""
+    """Puts edits of the config file in force, which ``apply`` does; ``state`` says which of them is."""
 
     def __init__(
         self,
@@ -49,22 +49,22 @@ class Reload:
         self._one_at_a_time = trio.Lock()
 
     async def watch(self) -> None:
-        """Take each edit of the config file within a moment; runs until cancelled."""
+        """Put each edit of the config file in force within a moment; runs until cancelled."""
         await watch(self._file.path, self.try_reload)
 
     async def try_reload(self) -> None:
-        """Take what a person changed in the config file, if it can be taken; if not, that is told."""
+        """Put in force what a person changed in the config file; what is wrong with it is told."""
         with suppress(CollectorError):
             await self.reload()
 
     async def reload(self) -> Changes:
-        """Take what a person changed in the config file, whole or not at all.
+        """Put in force what a person changed in the config file, whole or not at all.
 
         Raises ConfigError with all that is wrong with it, EvaluationError if no worker can tell; nothing changes then.
         """
         async with self._one_at_a_time:
             try:
-                changes = await self._take_edits()
+                changes = await self._apply_edits()
             except CollectorError as error:
                 if str(error) != self.state.error:
                     _log.error(
@@ -77,7 +77,7 @@ class Reload:
             self.state = replace(self.state, error="")
             return changes
 
-    async def _take_edits(self) -> Changes:
+    async def _apply_edits(self) -> Changes:
         changes = None
         while changes is None:
             body = await _in_thread(self._file.read)
@@ -85,7 +85,7 @@ class Reload:
                 return Changes()
             edited = await _in_thread(self._file.parse, body)
             await self._check(edited, body)
-            changes = await self._orders.give(partial(self._take_edit, body, edited))
+            changes = await self._orders.give(partial(self._apply_edit, body, edited))
         told = {name: names for name, names in asdict(changes).items() if names}
         _log.info("the edited config is in force", **told)
         return changes
@@ -101,14 +101,14 @@ class Reload:
         if problems:
             raise placed(ConfigError(problems, str(self._file.path)), body)
 
-    async def _take_edit(self, body: bytes, edited: CollectorServiceConfig, nursery: trio.Nursery) -> Changes | None:
-        """Make a checked edit true; None, and nothing done, if the file has been edited again."""
+    async def _apply_edit(self, body: bytes, edited: CollectorServiceConfig, nursery: trio.Nursery) -> Changes | None:
+        """Put a checked edit in force; None, and nothing done, if the file has been edited again."""
         if await _in_thread(self._file.read) != body:
             return None
         running = self._running()
         wanted = merge(edited, self._file.config, running)
         changes = changes_between(running, wanted, edited)
-        self._file.take(body, edited)
+        self._file.hold(body, edited)
         await self._apply(wanted, nursery)
         self.state = ConfigState(str(self._file.path), time.time(), needs_restart=changes.needs_restart)
         return changes

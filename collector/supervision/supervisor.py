@@ -105,17 +105,17 @@ class Supervisor:
             raise ConfigError(problems)
 
     async def reload(self) -> Changes:
-        """Take what a person changed in the config file; see Reload."""
+        """Put in force what a person changed in the config file; see Reload."""
         return await self.edits.reload()
 
     async def put(self, config: CollectorConfig, agree: Agreement = _agree) -> None:
         """Add or replace a collector; its events stay. ``agree`` raises if the config that it has isn't as expected."""
 
-        async def take(nursery: trio.Nursery) -> None:
+        async def replace(nursery: trio.Nursery) -> None:
             agree(self.config.collectors.get(config.id))
-            await self._take(self.config.with_collector(config), nursery)
+            await self._save_and_apply(self.config.with_collector(config), nursery)
 
-        await self._orders.give(take)
+        await self._orders.give(replace)
 
     async def delete(self, collector_id: str, agree: Agreement = _agree) -> int:
         """Remove a collector, also a retired one, with all its events; return how many undelivered rows went with it.
@@ -129,7 +129,7 @@ class Supervisor:
             agree(self.pipeline(collector_id).config)
             await self._tools.journal.mark_forgotten(collector_id)
             try:
-                await self._take(self.config.without_collector(collector_id), nursery)
+                await self._save_and_apply(self.config.without_collector(collector_id), nursery)
             except CollectorError:
                 await self._tools.journal.unmark_forgotten(collector_id)
                 raise
@@ -157,23 +157,23 @@ class Supervisor:
         path = self._tools.data_dir.new_reference(collector_id)
         await self._tools.workers.write_reference(frame, path)
         try:
-            await self._orders.give(lambda nursery: self._take_reference(collector_id, path, nursery))
+            await self._orders.give(lambda nursery: self._use_reference(collector_id, path, nursery))
         except CollectorError:
             path.unlink()
             raise
 
-    async def _take_reference(self, collector_id: str, path: Path, nursery: trio.Nursery) -> None:
+    async def _use_reference(self, collector_id: str, path: Path, nursery: trio.Nursery) -> None:
         config = self.pipeline(collector_id).config
         relative = path.relative_to(self._tools.base) if path.is_relative_to(self._tools.base) else path
         changed = config.model_copy(update={"reference_path": str(relative)})
-        await self._take(self.config.with_collector(changed), nursery)
+        await self._save_and_apply(self.config.with_collector(changed), nursery)
         self._tools.data_dir.remove_references(collector_id, spared=path)
 
     def _retired(self) -> list[str]:
         """Return those that were taken out of the config, and have rows that aren't delivered."""
         return [key for key in self._tools.journal.buffering() if key not in self._running]
 
-    async def _take(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
+    async def _save_and_apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Save a changed config, then make it true; if it can't be saved, nothing changes."""
         if config == self.config:
             return

@@ -90,7 +90,7 @@ def test_an_edit_is_not_saved_over(path):
     with pytest.raises(ConfigConflict, match="is being edited"):
         file.save(with_another(file.config))
     assert path.read_text() == TYPED + "\n"
-    file.take(file.read(), file.parse(file.read()))
+    file.hold(file.read(), file.parse(file.read()))
     file.save(with_another(file.config))
     assert list(json.loads(path.read_text())["collectors"]) == ["a", "b"]
 

@@ -39,22 +39,22 @@ class Admin:
         self._receiving = receiving
         self._threads = trio.CapacityLimiter(4)
 
-    async def take_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
+    async def set_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Make the rows of a body the reference, from the next batch on."""
         self._supervisor.pipeline(collector_id)
         async with self._receiving.open_frame(head, chunks) as frame:
             if not frame.rows:
                 raise BadBody("the reference has no rows; a report compares with at least one")
-            await self._take_edits()
+            await self._apply_edits()
             self._supervisor.pipeline(collector_id)
             await self._supervisor.set_reference(collector_id, frame)
         return json_answer({}, 201)
 
-    async def take_config(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
+    async def put_config(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Add or replace a collector, once its config has been checked whole."""
         limit = min(self._supervisor.config.limits.max_body_bytes, MAX_CONFIG)
         async with self._receiving.open_body(head, chunks, limit) as body:
-            await self._take_edits()
+            await self._apply_edits()
             if len(body) <= SMALL_BODY:
                 config = self._read_config(collector_id, body)
             else:
@@ -68,7 +68,7 @@ class Admin:
         return _config_answer(self._supervisor.pipeline(collector_id).config)
 
     async def reload(self) -> Answer:
-        """Take what was edited in the config file; say what that changed."""
+        """Put in force what was edited in the config file; say what that changed."""
         return json_answer(await self._supervisor.reload())
 
     async def logs(self, collector_id: str) -> Answer:
@@ -95,7 +95,7 @@ class Admin:
 
     async def delete(self, collector_id: str, head: Head) -> Answer:
         """Remove a collector with all its events."""
-        await self._take_edits()
+        await self._apply_edits()
         rows = await self._supervisor.delete(collector_id, head.agree)
         return json_answer({"id": collector_id, "rows_dropped": rows})
 
@@ -103,7 +103,7 @@ class Admin:
         """Say how the service and each collector stand."""
         return json_answer(self._supervisor.service_status())
 
-    async def _take_edits(self) -> None:
+    async def _apply_edits(self) -> None:
         """Have an edit of the config file come before a client's change, which would be saved over it."""
         if not self._supervisor.config.autosave:
             return

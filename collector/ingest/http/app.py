@@ -129,7 +129,7 @@ def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> N
     @app.post("/<collector_id>")
     async def create_collector(collector_id: str) -> Response:
         """Add or replace a collector; its events stay."""
-        return _response(await admin.take_config(collector_id, _head(), _body(draining)))
+        return _response(await admin.put_config(collector_id, _head(), _body(draining)))
 
     @app.get("/<collector_id>")
     async def get_collector(collector_id: str) -> Response:
@@ -144,7 +144,7 @@ def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> N
     @app.post("/<collector_id>/reference")
     async def set_reference(collector_id: str) -> Response:
         """Set the reference dataset, from the next batch on."""
-        return _response(await admin.take_reference(collector_id, _head(), _body(draining)))
+        return _response(await admin.set_reference(collector_id, _head(), _body(draining)))
 
     @app.post("/<collector_id>/flush")
     async def flush(collector_id: str) -> Response:
@@ -171,7 +171,7 @@ def _add_data(app: QuartTrio, receiving: Receiving, draining: Draining) -> None:
     @app.post("/<collector_id>/data")
     async def send_data(collector_id: str) -> Response:
         """Send events; they are durable when the answer comes."""
-        return _response(await receiving.take_data(collector_id, _head(), _body(draining)))
+        return _response(await receiving.receive_data(collector_id, _head(), _body(draining)))
 
 
 def _add_guard(app: QuartTrio, handlers: Handlers) -> None:

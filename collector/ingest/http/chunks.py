@@ -86,7 +86,7 @@ class Chunked:
             if end < 0:
                 self._hold(data[at:])
                 break
-            self._take_line(data[at:end])
+            self._read_line(data[at:end])
             at = end + 2
         if self.is_whole:
             self.rest = data[at:]
@@ -101,17 +101,17 @@ class Chunked:
             raise _bad("a line that is too long" if len(line) >= _MAX_LINE else "a chunk that is longer than its size")
         self._held = line
 
-    def _take_line(self, line: bytes) -> None:
+    def _read_line(self, line: bytes) -> None:
         if self._ends_chunk:
             if line:
                 raise _bad("a chunk that is longer than its size")
             self._ends_chunk = False
         elif self._is_trailing:
-            self._take_trailer(line)
+            self._read_trailer(line)
         else:
-            self._take_size(line)
+            self._read_size(line)
 
-    def _take_size(self, line: bytes) -> None:
+    def _read_size(self, line: bytes) -> None:
         found = _SIZE.fullmatch(line)
         if found is None:
             raise _bad(f"{line[:40]!r} where the size of a chunk was expected")
@@ -122,7 +122,7 @@ class Chunked:
         self._count(line, self._missing)
         self._is_trailing = not self._missing
 
-    def _take_trailer(self, line: bytes) -> None:
+    def _read_trailer(self, line: bytes) -> None:
         if not line:
             self.is_whole = True
         elif not _TRAILER.fullmatch(line):

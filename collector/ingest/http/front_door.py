@@ -79,7 +79,7 @@ class FrontDoor:
             self._admit(posted)
             is_plain = framing.is_whole and not posted.head.content_encoding
             chunks = body.first if is_plain else self._draining.body(body)
-            return await self._receiving.take_data(posted.collector_id, posted.head, chunks)
+            return await self._receiving.receive_data(posted.collector_id, posted.head, chunks)
         except trio.BrokenResourceError:
             raise
         except Exception as error:  # noqa: BLE001  (told apart below)

@@ -44,7 +44,7 @@ class Receiving:
         """Return the limit for the body of a request."""
         return max_bytes(self.intake.limits, format_of(head.content_type))
 
-    async def take_data(self, collector_id: str, head: Head, chunks: bytes | AsyncIterable[bytes]) -> Answer:
+    async def receive_data(self, collector_id: str, head: Head, chunks: bytes | AsyncIterable[bytes]) -> Answer:
         """Keep the rows of a body, which is here whole or comes in; answer once they are durable."""
         if isinstance(chunks, bytes) and is_small(head, len(chunks)):
             pending = self.begin(collector_id, head, chunks)

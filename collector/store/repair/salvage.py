@@ -63,10 +63,10 @@ def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: D
     work.note_delivered()
     if old is not None:
         old.text_factory = lambda text: text.decode(errors="replace")
-        work.take_batches(old)
-        work.take_parts(old)
-        work.take_frames(old)
-        work.take_others(old)
+        work.copy_batches(old)
+        work.copy_parts(old)
+        work.copy_frames(old)
+        work.copy_others(old)
         work.skip_numbers(old)
     work.adopt_parts()
     work.set_bodies_aside()
@@ -134,7 +134,7 @@ class _Salvage:
             if found := read_origin(self._data_dir.path / name):
                 self._spilled[found[0].collector].append((found[0].first, found[0].last))
 
-    def take_batches(self, old: sqlite3.Connection) -> None:
+    def copy_batches(self, old: sqlite3.Connection) -> None:
         names = "id, collector, state, rows, opened, sealed, attempts, outcome, error"
         delivered = "delivered" if _has_column(old, "batch", "delivered") else "NULL"
         for _, id_, collector, state, rows, opened, sealed, attempts, outcome, error, at in readable_rows(
@@ -150,7 +150,7 @@ class _Salvage:
             )
             self._insert("batch", values)
 
-    def take_parts(self, old: sqlite3.Connection) -> None:
+    def copy_parts(self, old: sqlite3.Connection) -> None:
         columns = "path, collector, batch, rows, size, first_seq, opened"
         for _, path, collector, batch, rows, size, first, opened in readable_rows(old, "part", columns):
             found = _PATH.fullmatch(path) if isinstance(path, str) else None
@@ -164,7 +164,7 @@ class _Salvage:
                 numbers = (_number(rows), _number(size), _number(first))
                 self._insert("part", (path, collector, batch_id, *numbers, _time(opened)))
 
-    def take_frames(self, old: sqlite3.Connection) -> None:
+    def copy_frames(self, old: sqlite3.Connection) -> None:
         checksum = "checksum" if _has_column(old, "frame", "checksum") else "NULL"
         columns = f"collector, batch, format, rows, received, body, {checksum}"
         for seq, collector, batch, format_, rows, received, body, given in readable_rows(old, "frame", columns):
@@ -177,7 +177,7 @@ class _Salvage:
             else:
                 self._enter_frame(frame, batch_id, _time(received))
 
-    def take_others(self, old: sqlite3.Connection) -> None:
+    def copy_others(self, old: sqlite3.Connection) -> None:
         for _, collector, fired in readable_rows(old, "clock", "collector, fired"):
             if isinstance(collector, str) and isinstance(fired, float) and 0 < fired <= time.time():
                 self._insert("clock", (collector, fired))
@@ -185,9 +185,9 @@ class _Salvage:
             if isinstance(collector, str) and _object(entry):
                 self._insert("log", (seq, collector, entry))
         if _has_column(old, "idempotency_key", "slice"):
-            self._take_keys(old)
+            self._copy_keys(old)
         elif _has_column(old, "idempotency", "key"):
-            self._take_text_keys(old)
+            self._copy_text_keys(old)
         if _has_column(old, "forgotten", "collector"):
             for _, collector in readable_rows(old, "forgotten", "collector"):
                 self._insert("forgotten", (collector,))
@@ -199,7 +199,7 @@ class _Salvage:
             if [type(value) for value in columns] == [str, int, bytes]:
                 self._insert("open_columns", tuple(columns))
 
-    def _take_keys(self, old: sqlite3.Connection) -> None:
+    def _copy_keys(self, old: sqlite3.Connection) -> None:
         """Take idempotency keys, and the secret that they are hashed with: without it they are nobody's."""
         secrets = [secret for _, secret in _Scan(old, "SELECT rowid, value FROM secret") if isinstance(secret, bytes)]
         if not secrets:
@@ -216,7 +216,7 @@ class _Salvage:
                 self._insert("idempotency_key", key)
         self._db.execute("DELETE FROM idempotency_key WHERE slice NOT IN (SELECT id FROM idempotency_slice)")
 
-    def _take_text_keys(self, old: sqlite3.Connection) -> None:
+    def _copy_text_keys(self, old: sqlite3.Connection) -> None:
         """Take idempotency keys as formats 1 to 4 had them."""
         secret, slices = read_secret(self._db), dict[str, int]()
         for order in ("ASC", "DESC"):

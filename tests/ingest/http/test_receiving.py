@@ -138,7 +138,7 @@ async def test_a_body_over_its_limit_is_too_large(open_service, path, sent):
         assert (service.rows(), service.supervisor.references) == (0, [])
 
 
-@pytest.mark.parametrize("take", ["receiving.take_data", "admin.take_reference", "admin.take_config"])
+@pytest.mark.parametrize("take", ["receiving.receive_data", "admin.set_reference", "admin.put_config"])
 async def test_a_body_that_announces_too_much_is_not_read_at_all(open_service, take):
     async with open_service(limits={"max_body_bytes": 20}) as service:
         with pytest.raises(BodyTooLarge):
@@ -236,7 +236,7 @@ async def test_what_is_refused_before_the_body_is_read_and_in_which_order(
     service.supervisor.config = CollectorServiceConfig.parse({"limits": limits}).with_collector(collector_config())
     receiving = Receiving(Intake(service.supervisor, FullJournal(of_collector, in_all), None), None)
     with pytest.raises(error):
-        await receiving.take_data(collector_id, Head(content_length="21"), Unread())
+        await receiving.receive_data(collector_id, Head(content_length="21"), Unread())
 
 
 async def test_a_full_buffer_refuses_events_and_nothing_else(open_service):
