@@ -175,18 +175,18 @@ def test_an_interval_may_be_as_long_as_one_likes(interval):
     ids=lambda line: repr(line[:20]),
 )
 def test_an_absurd_cron_line_is_refused_at_once(line):
-    started = time.perf_counter()
+    started = time.thread_time()
     assert "schedule" in _problem(CronTrigger, {"schedule": line})
-    assert time.perf_counter() - started < 1  # milliseconds, on a machine with time
+    assert time.thread_time() - started < 1  # second of a processor; it takes milliseconds
 
 
 @pytest.mark.parametrize(
     "line", ["0 0 29 2 *", ",".join(["1"] * 5000) + " * * * *", "0 0 29 2 0#5", "0-59/99999 * * * *"]
 )
 def test_an_odd_cron_line_that_comes_some_day_is_taken_at_once(line):
-    started = time.perf_counter()
+    started = time.thread_time()
     assert CronTrigger.parse({"schedule": line}).next_time(0) > 0
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @pytest.mark.parametrize("zone", ["../../etc/passwd", "/etc/passwd", "\0", "", ".", "UTC/../UTC", "x" * 10_000])

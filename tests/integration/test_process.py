@@ -5,11 +5,11 @@ import os
 import signal
 import socket
 import stat
-import time
 
 import httpx
 import pandas as pd
 import pytest
+from machine import Stopwatch
 from sklearn.datasets import load_breast_cancer
 
 from collector.errors import RequestRefused
@@ -63,14 +63,14 @@ def test_ctrl_c_ends_it_well_within_3_s_whatever_it_is_at(make_daemon):
             assert client.get("/livez").status_code == 200
         half.sendall(b"POST /main/data HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         workers = list(daemon.children())
-        started = time.monotonic()
-        assert daemon.end(signal.SIGINT) == 0, daemon.log
-        assert time.monotonic() - started < 3
+        with Stopwatch() as stopwatch:
+            assert daemon.end(signal.SIGINT) == 0, daemon.log
+        assert stopwatch.seconds < 3
     finally:
         half.close()
         for client in idle:
             client.close()
-    wait_until(lambda: not any(is_running(pid) for pid in workers), "the end of the workers", 5)
+    wait_until(lambda: not any(is_running(pid) for pid in workers), "the end of the workers")
     daemon.start()
     status = daemon.wait_for_status("main", lambda one: one["sealed"] == 1)
     assert (status["rows_waiting"], status["failed"]) == (0, 0)
@@ -86,7 +86,7 @@ def is_running(pid):
 
 
 def test_a_second_daemon_on_the_same_data_and_one_on_the_same_port_are_refused(make_daemon, tmp_path):
-    daemon = make_daemon().start()
+    daemon = make_daemon(evaluates=False).start()
     done = run_collector("--port", 0, cwd=daemon.directory)
     assert_one_sentence(done, EX_CONFIG, "another collector", str(daemon.data))
     elsewhere = tmp_path / "elsewhere"
@@ -101,12 +101,11 @@ def test_a_second_daemon_on_the_same_data_and_one_on_the_same_port_are_refused(m
 
 def test_the_first_post_is_accepted_soon_after_the_start(make_daemon, iris):
     daemon = make_daemon(service_config({"main": collector_config(interval_trigger())}))
-    started = time.monotonic()
-    daemon.start()
-    daemon.http.post("/main/data", content=iris.to_json()).raise_for_status()
-    seconds = time.monotonic() - started
-    print(f"start to the first accepted POST: {seconds:.2f} s")  # noqa: T201
-    assert seconds < 3
+    with Stopwatch() as stopwatch:
+        daemon.start()
+        daemon.http.post("/main/data", content=iris.to_json()).raise_for_status()
+    print(f"start to the first accepted POST: {stopwatch.seconds:.2f} s")  # noqa: T201
+    assert stopwatch.seconds < 3
     daemon.stop()
 
 
@@ -120,6 +119,7 @@ def test_a_default_config_is_written_for_its_owner_only_and_the_daemon_starts_em
     assert stat.S_IMODE(daemon.config_path.stat().st_mode) == 0o600
     assert stat.S_IMODE(daemon.data.stat().st_mode) == 0o700
     assert "hush" not in daemon.log
+    daemon.evaluates = False
     daemon.start()
     assert daemon.client.get_collector("main")["id"] == "main"
     daemon.stop()
@@ -148,7 +148,7 @@ def test_a_bad_config_ends_it_with_78_and_one_sentence_that_says_where(tmp_path,
 
 
 def test_a_posted_config_that_the_next_start_would_refuse_is_refused(make_daemon):
-    daemon = make_daemon().start()
+    daemon = make_daemon(evaluates=False).start()
     with pytest.raises(RequestRefused, match="api_secret: a client may"):
         daemon.create("main", api_secret="${NOT_SET_ANYWHERE}")
     daemon.stop()
@@ -177,7 +177,7 @@ def test_the_secret_guards_every_route_and_is_not_in_the_process_list(make_daemo
         "file": (["--secret-file", str(tmp_path / "secret")], {}),
         "file in environment": ([], {"EVIDENTLY_COLLECTOR_SECRET_FILE": str(tmp_path / "secret")}),
     }[source]
-    daemon = make_daemon(None, *options[0], **options[1]).start("open sesame")
+    daemon = make_daemon(None, *options[0], evaluates=False, **options[1]).start("open sesame")
     assert b"sesame" not in (daemon.process_files() / "cmdline").read_bytes()
     assert not [command for command in daemon.children().values() if "sesame" in command]
     assert daemon.http.get("/").status_code == 200

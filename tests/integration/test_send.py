@@ -31,7 +31,7 @@ KEPT = {"main": collector_config(rows_trigger(NEVER))}
 @pytest.fixture
 def quiet_daemon(make_daemon):
     """Run a daemon whose only collector keeps rows and does nothing with them; each row is moved to parquet."""
-    return make_daemon(service_config(KEPT, spill_rows=1)).start()
+    return make_daemon(service_config(KEPT, spill_rows=1), evaluates=False).start()
 
 
 def send(daemon, *arguments, **options):

@@ -29,7 +29,7 @@ def needs(program, how):
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
     config = service_config({"main": collector_config(rows_trigger(NEVER))})
-    made = Daemon(tmp_path_factory.mktemp("senders") / "service", config)
+    made = Daemon(tmp_path_factory.mktemp("senders") / "service", config, evaluates=False)
     try:
         yield made.start()
     finally:

@@ -22,7 +22,7 @@ from collector.disk.health import Health
 from collector.errors import JournalBroken, KeyReused, StorageError
 from collector.formats.frames import Frame, check_frame
 from collector.store.data_dir import DataDir
-from collector.store.journal import Journal, open_journal
+from collector.store.journal import KEYS_INTERVAL, Journal, open_journal
 from collector.store.parts import write_part
 from collector.store.records import NewColumns, Part
 from collector.store.schema import upgrade
@@ -226,18 +226,23 @@ async def test_a_key_survives_a_restart_and_is_forgotten_after_a_day(path, monke
 async def test_keys_that_are_let_go_of_are_removed_a_few_at_a_time(path, monkeypatch, autojump_clock):
     monkeypatch.setattr(keys, "SWEPT_KEYS", 2)
     kept = Idempotency(max_keys=3)
+    trio.lowlevel.add_instrument(HoldWhileThreadsWork(autojump_clock))
+
+    async def wait_for_keys(count):
+        with trio.fail_after(10 * KEYS_INTERVAL):
+            while _query(path, "SELECT COUNT(*) FROM idempotency_key") != [(count,)]:  # noqa: ASYNC110  (threads do it)
+                await trio.sleep(1)
+
     async with open_journal(DataDir(path.parent)) as journal, trio.open_nursery() as nursery:
         nursery.start_soon(journal.tend_keys, lambda: kept)
         for number in range(8):
             await journal.append("main", _frame(1), f"key {number}", "d1", kept)
         await journal.append("other", _frame(1), "quiet", "d1", kept)
         assert set(journal.dropped_keys()) == {"main"}
-        while _query(path, "SELECT COUNT(*) FROM idempotency_key") != [(4,)]:  # noqa: ASYNC110  (threads do it)
-            await trio.sleep(1)
+        await wait_for_keys(4)
         assert not await journal.append("main", _frame(1), "key 7", "d1", kept)
         await journal.forget("main")
-        while _query(path, "SELECT COUNT(*) FROM idempotency_key") != [(1,)]:  # noqa: ASYNC110
-            await trio.sleep(1)
+        await wait_for_keys(1)
         assert (journal.dropped_keys(), await journal.append("other", _frame(1), "quiet", "d1", kept)) == ({}, False)
         nursery.cancel_scope.cancel()
 

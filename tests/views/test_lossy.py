@@ -4,6 +4,7 @@ import fcntl
 import io
 import os
 import re
+import select
 
 import pytest
 
@@ -32,11 +33,17 @@ def pipe():
     os.close(reading)
 
 
+def take(descriptor):
+    """Return what is next to be read; fail when nothing comes."""
+    assert select.select([descriptor], [], [], SECONDS)[0], "nothing more was written"
+    return os.read(descriptor, 2**16)
+
+
 def read(descriptor, until):
     """Read until a pattern has come; return all."""
     seen = b""
     while not re.search(until, seen):
-        seen += os.read(descriptor, 2**16)
+        seen += take(descriptor)
     return seen.decode()
 
 
@@ -44,7 +51,7 @@ def count(descriptor, lines):
     """Read until so many lines are there or told as missing; return how many of each."""
     seen, kept, lost = b"", 0, 0
     while kept + lost < lines:
-        *whole, seen = (seen + os.read(descriptor, 2**16)).split(b"\n")
+        *whole, seen = (seen + take(descriptor)).split(b"\n")
         gaps = [int(line.split()[0]) for line in whole if line.endswith(b"missing here")]
         kept, lost = kept + len(whole) - len(gaps), lost + sum(gaps)
     return kept, lost

@@ -23,7 +23,7 @@ ROWS = 3
 
 def test_whoever_comes_over_the_limit_reads_that_it_may_come_again(make_daemon, ledger, audit, figures):
     config = service_config({"main": numbered(rows_trigger(NEVER))}, limits={"max_connections": LIMIT})
-    daemon = make_daemon(config).start()
+    daemon = make_daemon(config, evaluates=False).start()
     daemon.http.close()
     keys = [ledger.begin("main", ROWS) for _ in range(CLIENTS * EACH)]
     together = threading.Barrier(CLIENTS)  # so that they are over the limit each time
@@ -71,7 +71,7 @@ def is_whole(answer):
 def test_requests_that_come_while_the_process_is_stopped_are_answered(make_daemon, ledger, audit, figures, is_long):
     if not is_long:
         pytest.skip("it stops a process for as long as an idle connection lives; a shorter one is in test_lane.py")
-    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))})).start()
+    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}), evaluates=False).start()
     clients = [socket.create_connection(("127.0.0.1", daemon.port), timeout=PATIENCE) for _ in range(50)]
     keys = [ledger.begin("main", ROWS) for _ in clients]
     for client, key in zip(clients, keys, strict=True):

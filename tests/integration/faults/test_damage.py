@@ -75,7 +75,8 @@ def take(figures, verdict, daemon, ledger):
 def test_a_daemon_starts_with_what_is_sound_of_a_damaged_journal(
     make_daemon, ledger, audit, figures, rng, name, damage, is_long
 ):
-    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}, spill_rows=SPILL_ROWS))
+    config = service_config({"main": numbered(rows_trigger(NEVER))}, spill_rows=SPILL_ROWS)
+    daemon = make_daemon(config, evaluates=False)
     for _ in range(5 if is_long else 1):
         daemon.start()
         for number in range(40):
@@ -108,17 +109,18 @@ def test_a_daemon_starts_with_what_is_sound_of_a_damaged_journal(
 def test_a_journal_that_is_changed_under_a_load_is_told_and_what_was_answered_for_is_saved(
     make_daemon, ledger, audit, figures, name, fault, is_long
 ):
-    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}, spill_rows=SPILL_ROWS))
+    config = service_config({"main": numbered(rows_trigger(NEVER))}, spill_rows=SPILL_ROWS)
+    daemon = make_daemon(config, evaluates=False)
     for _ in range(5 if is_long else 1):
         daemon.start()
         with Load(daemon.url, ledger, ["main"]) as load:
             load.wait_for_posts(30)
             fault(daemon.data / name)
-            wait_until(lambda: daemon.http.get("/readyz").status_code == 503, "unreadiness", 10)
+            wait_until(lambda: daemon.http.get("/readyz").status_code == 503, "unreadiness")
             load.wait_for_posts(len(load.posts) + 5)
             assert {one.status for one in load.posts[-4:]} == {507}
         assert name in daemon.http.get("/readyz?verbose").text
-        wait_until(lambda: "a new journal was made of what was sound" in daemon.log, "what is left to be saved", 10)
+        wait_until(lambda: "a new journal was made of what was sound" in daemon.log, "what is left to be saved")
         daemon.kill()
         daemon.start()
         verdict = audit(daemon)
@@ -208,7 +210,7 @@ def parts_of(daemon, collector):
 
 
 def test_a_data_directory_of_a_newer_format_is_refused_and_left_as_it_is(make_daemon):
-    daemon = make_daemon(service_config()).start()
+    daemon = make_daemon(service_config(), evaluates=False).start()
     daemon.stop()
     journal = daemon.data / "journal.sqlite3"
     with contextlib.closing(sqlite3.connect(journal)) as db:

@@ -23,8 +23,8 @@ def statuses(daemon, ledger, count, rows=1):
 
 
 def wait_ready_again(daemon, ledger):
-    wait_until(lambda: daemon.http.get("/readyz").status_code == 200, "readiness", 15)
-    wait_until(lambda: post(daemon.http, ledger, "main") == 201, "acceptance", 15)
+    wait_until(lambda: daemon.http.get("/readyz").status_code == 200, "readiness")
+    wait_until(lambda: post(daemon.http, ledger, "main") == 201, "acceptance")
 
 
 def test_a_full_disk_refuses_says_so_and_heals(make_daemon, ledger, audit, figures, small_disk):  # noqa: F811
@@ -40,7 +40,7 @@ def test_a_full_disk_refuses_says_so_and_heals(make_daemon, ledger, audit, figur
     assert refused.status_code == 507
     assert int(refused.headers["Retry-After"]) > 0
     assert "full" in refused.json()["detail"]
-    wait_until(lambda: daemon.http.get("/readyz").status_code == 503, "unreadiness", 10)
+    wait_until(lambda: daemon.http.get("/readyz").status_code == 503, "unreadiness")
     verdict = audit(daemon)
     assert verdict.is_sound, str(verdict)
     ballast.unlink()
@@ -60,7 +60,7 @@ def failing(daemon, calls, error="EIO", *of_file):
     target = [argument for path in of_file for argument in ("-P", str(path))] + ["-p", str(daemon.process.pid)]
     tracer = subprocess.Popen([*command, *target], stderr=subprocess.PIPE, text=True)
     try:
-        wait_until(lambda: tracer.poll() is not None or is_traced(daemon), "strace", 10)
+        wait_until(lambda: tracer.poll() is not None or is_traced(daemon), "strace")
         if tracer.poll() is not None:
             pytest.skip(f"strace can't be used here: {tracer.stderr.read()}")
         yield
@@ -85,16 +85,17 @@ def is_traced(daemon):
 )
 def test_what_the_disk_may_not_have_is_not_acknowledged(make_daemon, ledger, audit, figures, durability, calls):
     """While syncs fail (the regular ones under "process"), or writes; killed meanwhile, it is as it was answered."""
-    daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}, durability=durability)).start()
+    config = service_config({"main": numbered(rows_trigger(NEVER))}, durability=durability)
+    daemon = make_daemon(config, evaluates=False).start()
     assert statuses(daemon, ledger, 10) == {201}
     with failing(daemon, calls):
         if calls == SYNCS and durability == "process":
-            wait_until(lambda: 507 in statuses(daemon, ledger, 1), "a refusal", 10)
+            wait_until(lambda: 507 in statuses(daemon, ledger, 1), "a refusal")
         assert statuses(daemon, ledger, 20) == {507}
-        wait_until(lambda: daemon.http.get("/readyz").status_code == 503, "unreadiness", 10)
+        wait_until(lambda: daemon.http.get("/readyz").status_code == 503, "unreadiness")
     wait_ready_again(daemon, ledger)
     with failing(daemon, calls):
-        wait_until(lambda: statuses(daemon, ledger, 3) == {507}, "a refusal", 10)
+        wait_until(lambda: statuses(daemon, ledger, 3) == {507}, "a refusal")
         daemon.kill()
     daemon.start()
     assert statuses(daemon, ledger, 10) == {201}
@@ -111,7 +112,7 @@ def test_a_quota_that_is_used_up_is_told_as_a_full_disk_and_heals(make_daemon, l
         refused = daemon.http.post("/main/data", content=b'{"number": ["refused"]}')
         assert refused.status_code == 507
         assert "the disk is full" in refused.json()["detail"]
-        wait_until(lambda: "the disk is full" in daemon.http.get("/readyz?verbose").text, "unreadiness", 10)
+        wait_until(lambda: "the disk is full" in daemon.http.get("/readyz?verbose").text, "unreadiness")
         assert statuses(daemon, ledger, 20) == {507}
     wait_ready_again(daemon, ledger)
     wait_for_delivery(daemon, ["main"])

@@ -19,7 +19,7 @@ AT_ONCE = 4
 
 @pytest.fixture
 def daemon(make_daemon):
-    running = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))})).start()
+    running = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}), evaluates=False).start()
     yield running
     running.stop()
 
@@ -48,6 +48,7 @@ def test_a_post_under_its_key_is_kept_once_and_answered_alike_across_kills_stops
         for end in [None, *ends, None]:
             if end:
                 end()
+                daemon.evaluates = end == ends[-1]
                 daemon.start()
             for request in requests:
                 answers = list(pool.map(lambda _: request.send(daemon), range(AT_ONCE)))  # noqa: B023  # ended here

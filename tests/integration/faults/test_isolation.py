@@ -7,6 +7,7 @@ import sqlite3
 import time
 
 import pyarrow.parquet as pq
+from machine import slowness
 
 from ..conftest import interval_trigger, rows_trigger, service_config, wait_until
 from .conftest import numbered, percentile
@@ -40,7 +41,7 @@ def test_triggers_and_posts_do_not_notice_the_trouble_of_other_collectors(make_d
             with trouble(daemon, ledger) as busy:
                 for _ in range(2):  # what else the machine does may spoil one measurement
                     troubled = p99_within(troubled_seconds, sound)
-                    if troubled <= max(2 * calm, P99_NOISE):
+                    if troubled <= (allowed := max(2 * calm, P99_NOISE * slowness())):
                         break
                 check_trouble(daemon, sound, busy)
                 ended = time.time()
@@ -52,8 +53,8 @@ def test_triggers_and_posts_do_not_notice_the_trouble_of_other_collectors(make_d
         figures.others["POST p99"] = f"{calm * 1000:.0f} ms calm, {troubled * 1000:.0f} ms beside trouble"
         figures.others["triggers late"] = f"p99 {percentile(late, 99) * 1000:.0f} ms, worst {max(late) * 1000:.0f} ms"
     assert {one.status for one in [*sound.posts, *busy.posts]} == {201}
-    assert troubled <= max(2 * calm, P99_NOISE)
-    assert percentile(late, 99) <= MAX_LATENESS
+    assert troubled <= allowed
+    assert percentile(late, 99) <= MAX_LATENESS * slowness()
 
 
 def service(dead_url):

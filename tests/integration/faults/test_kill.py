@@ -79,12 +79,14 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
     daemon = make_daemon(service_config(collectors, spill_rows=5, evaluation_workers=1))
     for point in points:
         daemon.variables[VARIABLE] = point
+        daemon.evaluates = point not in EARLY
         daemon.launch()
         post_until_death(daemon, ledger, "bad" if point in OF_FAILURE else "good")
         assert daemon.process.returncode == -signal.SIGKILL, daemon.log
         verdict = audit(daemon)
         assert verdict.is_sound, (point, str(verdict))
     daemon.variables[VARIABLE] = ""
+    daemon.evaluates = True
     daemon.start()
     wait_for_delivery(daemon, ["good"])
     daemon.wait_for_status("bad", lambda one: one["sealed"] == 0)
@@ -126,7 +128,7 @@ def test_workers_of_a_killed_daemon_end_too(make_daemon, figures):
     children = daemon.children()
     assert len(children) > 1
     daemon.kill()
-    wait_until(lambda: not [pid for pid in children if is_running(pid)], "the end of the workers", 5)
+    wait_until(lambda: not [pid for pid in children if is_running(pid)], "the end of the workers")
     figures.faults["orphaned reports"] += 1
 
 

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import select
 import subprocess
 import sys
 
@@ -31,7 +32,9 @@ def launch(tmp_path, request):
         request.addfinalizer(lambda: (process.kill(), process.wait()))
         seen = b""
         while not (ready := re.search(rb"http://[\d.:]+", seen)):
+            assert select.select([reading], [], [], PATIENCE)[0], f"it isn't ready: {seen}"
             seen += os.read(reading, 2**16)
+            assert process.poll() is None, seen
         client = httpx.Client(base_url=ready[0].decode(), timeout=PATIENCE)
         request.addfinalizer(client.close)
         return process, client, reading

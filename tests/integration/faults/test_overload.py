@@ -8,6 +8,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from machine import slowness
+
 from ..conftest import NEVER, PATIENCE, rows_trigger, service_config, wait_until
 from . import crowd
 from .conftest import numbered, percentile, wait_for_delivery
@@ -36,7 +38,7 @@ def test_ten_times_the_load_leaves_memory_flat_and_loses_nothing_and_it_recovers
         posts = post_with(daemon, ledger, MANY, seconds, PROCESSES)
     for _ in range(2):  # what else the machine does may spoil one measurement
         after = post_with(daemon, ledger, FEW, CALM)
-        if p99(after) <= max(2 * p99(calm), P99_NOISE):
+        if p99(after) <= (allowed := max(2 * p99(calm), P99_NOISE * slowness())):
             break
     wait_for_delivery(daemon, collectors, PATIENCE + 8 * seconds)  # it takes in more than can be evaluated meanwhile
     daemon.stop()
@@ -54,7 +56,7 @@ def test_ten_times_the_load_leaves_memory_flat_and_loses_nothing_and_it_recovers
     assert wanted >= 10 * taken
     assert {one.status for one in posts} <= {201, 503, 0}
     assert memory.thirds()[2] <= memory.thirds()[1] * GROWTH
-    assert p99(after) <= max(2 * p99(calm), P99_NOISE)
+    assert p99(after) <= allowed
 
 
 class Memory:

@@ -20,7 +20,7 @@ MEDIA_TYPES = ("text/plain;charset=UTF-8", "application/x-www-form-urlencoded", 
 
 def test_a_page_neither_reads_nor_changes_anything(make_daemon, figures):
     config = service_config({"main": collector_config(interval_trigger(NEVER))})
-    daemon = make_daemon(config).start()
+    daemon = make_daemon(config, evaluates=False).start()
     before = daemon.http.get("/main").json()
     body = json.dumps(before | {"project_name": "loot"})
     commands = [
@@ -49,7 +49,7 @@ def test_a_page_neither_reads_nor_changes_anything(make_daemon, figures):
 
 def test_who_is_no_page_is_answered_as_before(make_daemon, figures):
     config = service_config({"main": collector_config(interval_trigger(NEVER))}, allowed_hosts=["collector.example"])
-    daemon = make_daemon(config).start()
+    daemon = make_daemon(config, evaluates=False).start()
     for host in ("localhost", "0.0.0.0", f"127.0.0.1:{daemon.port}", "[::1]", "collector.example"):
         answer = daemon.http.post("/main/data", content='[{"a": 1}]', headers=OWN | {"Host": host})
         assert (host, answer.status_code) == (host, 201)

@@ -1,0 +1,29 @@
+"""The machine that the tests run on: what it does beside them makes all of them slower."""
+
+import time
+
+SAMPLE = 0.1  # seconds of a processor
+
+
+class Stopwatch:
+    """Measures a block, in the ``seconds`` that it would have taken with a processor to itself.
+
+    For that, a busy loop is measured before and after the block; what it waits for a processor, the block waits too.
+    """
+
+    def __enter__(self):
+        self._slowness = slowness()
+        self._begun = time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        seconds = time.monotonic() - self._begun
+        self.seconds = seconds / max(self._slowness, slowness())
+
+
+def slowness():
+    """Return how many times longer a busy loop takes than it would alone: 1 on a quiet machine."""
+    begun, used = time.perf_counter(), time.thread_time()
+    while time.thread_time() - used < SAMPLE:
+        pass
+    return max(1.0, (time.perf_counter() - begun) / SAMPLE)
