@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pyarrow as pa
 import trio
 import uuid6
+from machine import PATIENCE
 
 from collector.config import CollectorConfig, CollectorServiceConfig
 from collector.errors import ConfigError, UnknownCollector
@@ -15,7 +16,6 @@ from collector.status.counts import Counts
 from collector.status.status import ConfigState, ServiceStatus, Status
 from collector.supervision.edits import Changes
 
-PATIENCE = 20.0  # for what comes at once, unless the test fails
 REFERENCE = "references/main.parquet"  # where a fake supervisor says that it put one
 
 

@@ -2,6 +2,8 @@
 
 import time
 
+# Seconds in which what must come has come, where other work keeps all processors busy, too; what doesn't, never does.
+PATIENCE = 240.0
 SAMPLE = 0.1  # seconds of a processor
 
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import trio
 import trustme
+from machine import PATIENCE
 from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
@@ -94,13 +95,13 @@ async def serving(tmp_path, **arguments):
     """Run the daemon, give a client of it, and stop it as an operator does."""
     async with trio.open_nursery() as nursery:
         url = await nursery.start(serve, options(**arguments), config_file(tmp_path))
-        async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as client:
             yield client
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def test_it_serves_until_it_is_told_to_stop(workers, tmp_path):
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with serving(tmp_path) as client:
             assert (await client.get("/livez")).status_code == 200
             assert (await client.post("/main/data", json={"a": [1, 2]})).status_code == 201
@@ -109,7 +110,7 @@ async def test_it_serves_until_it_is_told_to_stop(workers, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_it_stops_in_time_though_a_connection_idles(workers, tmp_path, number):
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with httpx.AsyncClient() as client, trio.open_nursery() as nursery:
             url = await nursery.start(serve, options(), config_file(tmp_path))
             await client.get(f"{url}/livez")
@@ -119,7 +120,7 @@ async def test_it_stops_in_time_though_a_connection_idles(workers, tmp_path, num
 
 
 async def test_what_was_accepted_is_there_after_a_restart(workers, tmp_path):
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with serving(tmp_path) as client:
             await client.post("/main/data", json={"a": [1, 2]})
         async with serving(tmp_path) as client:
@@ -127,7 +128,7 @@ async def test_what_was_accepted_is_there_after_a_restart(workers, tmp_path):
 
 
 async def test_its_secret_is_asked_for(workers, tmp_path):
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with serving(tmp_path, secret="s3cret") as client:
             assert (await client.get("/")).status_code == 401
             assert (await client.get("/", headers={"evidently-secret": "s3cret"})).status_code == 200
@@ -139,7 +140,7 @@ async def test_its_clients_trust_an_authority_of_its_own(workers, tmp_path):
     pem.write_to_path(str(tmp_path / "server.pem"))
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     files = {"certfile": str(tmp_path / "server.pem"), "keyfile": str(tmp_path / "server.pem")}
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             url = await nursery.start(serve, options(**files), config_file(tmp_path))
             assert url.startswith("https://")
@@ -169,8 +170,8 @@ def opening(monkeypatch):
 async def test_while_the_journal_is_opened_it_lives_is_not_ready_and_events_wait(workers, opening, tmp_path):
     port = free_port()
     listening = httpx.AsyncHTTPTransport(retries=5)  # it may not listen yet
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, transport=listening) as client:
-        with trio.fail_after(30):
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, transport=listening) as client:
+        with trio.fail_after(PATIENCE):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(serve, options(port=port), config_file(tmp_path))
                 assert (await client.get("/livez")).status_code == 200
@@ -199,7 +200,7 @@ async def test_a_journal_that_cannot_be_used_is_told_alone(workers, tmp_path):
 
 
 async def test_its_metrics_are_there_for_who_has_the_secret(workers, tmp_path):
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with serving(tmp_path, secret="s3cret") as client:
             bearer = {"Authorization": "Bearer s3cret"}
             await client.post("/main/data", json={"a": [1, 2]}, headers={"evidently-secret": "s3cret"})
@@ -211,7 +212,7 @@ async def test_its_metrics_are_there_for_who_has_the_secret(workers, tmp_path):
 
 async def test_systemd_is_told_when_it_is_ready_reloads_and_stops(workers, tmp_path, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-    with trio.fail_after(30), trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+    with trio.fail_after(PATIENCE), trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         await manager.bind(str(tmp_path / "notify"))
         async with serving(tmp_path) as client:
             url = str(client.base_url).rstrip("/")
@@ -223,7 +224,7 @@ async def test_systemd_is_told_when_it_is_ready_reloads_and_stops(workers, tmp_p
 
 
 async def test_a_new_collector_is_saved_beside_its_data(workers, tmp_path):
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with serving(tmp_path) as client:
             assert (await client.post("/new", json=COLLECTOR)).status_code == 201
     assert "new" in json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["collectors"]
@@ -232,7 +233,7 @@ async def test_a_new_collector_is_saved_beside_its_data(workers, tmp_path):
 
 async def test_without_worker_processes_events_are_kept(workers, tmp_path):
     workers.warm_up_error = EvaluationError("the worker process died")
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with serving(tmp_path) as client:
             await trio.sleep(0.1)
             assert (await client.post("/main/data", json={"a": [1]})).status_code == 201
@@ -241,7 +242,7 @@ async def test_without_worker_processes_events_are_kept(workers, tmp_path):
 async def test_what_a_crash_left_behind_is_removed(workers, tmp_path):
     with open_data_dir(tmp_path / "collector_data") as data_dir:
         (data_dir.path / "parts" / "half.parquet").touch()
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with serving(tmp_path):
             assert list((tmp_path / "collector_data" / "parts").iterdir()) == []
 
@@ -273,10 +274,10 @@ def test_an_ipv6_address_stands_in_brackets():
 
 
 async def test_it_says_in_words_that_it_listens_to_all_and_has_no_secret(workers, tmp_path):
-    with trio.fail_after(30), capture_logs() as logs:
+    with trio.fail_after(PATIENCE), capture_logs() as logs:
         async with trio.open_nursery() as nursery:
             url = await nursery.start(serve, Options("0.0.0.0", 0, None), config_file(tmp_path))
-            async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+            async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as client:
                 told = (await client.get("/readyz?verbose")).text
             os.kill(os.getpid(), signal.SIGTERM)
     assert "[!]access: other machines can reach the service, and it has no secret" in told

@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from machine import PATIENCE
+
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120.0
 HEAD = """
 import multiprocessing as mp, os, signal, sys
 from collector.client import AsyncCollectorClient, CollectorClient

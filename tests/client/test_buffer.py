@@ -268,7 +268,7 @@ def run(script, service):
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
         env={name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
     )

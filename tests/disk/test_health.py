@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 import structlog
 import trio
+from machine import PATIENCE
 from trio.testing import wait_all_tasks_blocked
 
 from collector.disk.files import SCRATCH_BYTES, write_scratch
@@ -117,7 +118,7 @@ async def test_a_full_disk_keeps_nothing_half_and_is_well_again_once_there_is_ro
         assert rows_in(path) == count == journal.waiting("main").rows
         fill(small_disk)
         (small_disk / "ballast").unlink()
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             await journal.wait_until_sound()
         await journal.append("main", LARGE)
         assert journal.waiting("main").rows == count + 1
@@ -130,7 +131,7 @@ async def test_a_disk_that_stays_full_stays_in_trouble_and_may_be_tried(small_di
     async with open_journal(DataDir(small_disk)) as journal:
         fill(small_disk)
         await append_until_refused(journal)
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while len(tries) < 5:  # noqa: ASYNC110  (a thread makes them)
                 await trio.sleep(0.01)
         assert "the disk is full" in journal.trouble
@@ -140,7 +141,7 @@ async def test_a_disk_that_stays_full_stays_in_trouble_and_may_be_tried(small_di
 
 async def test_what_the_disk_refuses_to_others_is_waited_out(path):
     async with open_journal(DataDir(path.parent)) as journal:
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             async with trio.open_nursery() as nursery:
                 journal.note(StorageError("no room for a part"))
                 nursery.start_soon(journal.wait_until_sound)
@@ -167,7 +168,7 @@ async def test_nothing_is_taken_on_a_disk_that_loses_what_is_written(path, faili
     async with open_journal(DataDir(path.parent)) as journal:
         failing_fsync.append(errno.EIO)
         await journal.append("main", ROW)
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while not journal.trouble:  # noqa: ASYNC110  (a thread is waited for)
                 await trio.sleep(0.01)
             with pytest.raises(StorageError, match=r"the disk of .* fails \(.*nothing of the request was kept"):
@@ -189,7 +190,7 @@ async def test_a_reader_only_delays_the_writing_anew(path, failing_fsync, monkey
         reader.execute("SELECT * FROM frame").fetchone()
         failing_fsync.append(errno.EIO)
         await journal.append("main", ROW)
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while "fails" not in journal.trouble:  # noqa: ASYNC110  (a thread is waited for)
                 await trio.sleep(0.01)
             failing_fsync.clear()

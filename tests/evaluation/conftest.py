@@ -21,6 +21,7 @@ with warnings.catch_warnings():  # Evidently and what it imports warn on import,
 
     from collector.evaluation import worker
 
+from machine import PATIENCE
 from sklearn.datasets import load_iris
 
 LEGACY_DRIFT = {
@@ -102,7 +103,7 @@ class Service:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE)
 
     def get(self, path):
         """Return the JSON of an answer that must be 200."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from machine import PATIENCE
 
 from collector.evaluation import directory, worker
 
@@ -122,7 +123,7 @@ def test_an_id_that_is_no_uuid_is_refused_and_nothing_is_written(deliver, tmp_pa
 
 def test_racing_writers_make_one_project_of_a_name(generation, deliver, tmp_path, monkeypatch):
     """Both have looked for the project, and found none, before either creates it."""
-    both, create = threading.Barrier(2, timeout=10), directory._create_project  # noqa: SLF001
+    both, create = threading.Barrier(2, timeout=PATIENCE), directory._create_project  # noqa: SLF001
 
     def create_at_once(*args):
         both.wait()

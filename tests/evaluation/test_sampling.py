@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from machine import PATIENCE
 
 from collector.evaluation import worker
 from collector.evaluation.prepared import prepare
@@ -178,7 +179,7 @@ def test_a_workers_memory_does_not_grow_with_a_batch_that_it_samples(make_job, t
         [sys.executable, "-W", "ignore", "-c", GROWTH, json.dumps(small), json.dumps(large)],
         capture_output=True,
         check=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     (_, before), (sampled_rows, after) = json.loads(child.stdout)
     size = rows * columns * parts * 8

@@ -22,6 +22,7 @@ from evidently.legacy.test_preset import DataDriftTestPreset
 from evidently.legacy.test_suite import TestSuite as LegacySuite
 from evidently.legacy.utils import NumpyEncoder
 from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset, RegressionPreset
+from machine import PATIENCE
 from sklearn.datasets import load_diabetes
 
 from collector.evaluation import worker
@@ -321,7 +322,7 @@ def test_nothing_reaches_stderr_and_no_daemon_library_is_imported(make_job, iris
         cwd=Path(worker.__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.stdout.strip(), done.stderr, done.returncode) == (evidently.__version__, "", 0)

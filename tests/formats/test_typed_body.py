@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from machine import PATIENCE
 
 from collector.errors import BadBody, BodyTooLarge
 from collector.formats.bounded_memory import SLACK
@@ -237,7 +238,7 @@ def test_no_check_imports_pandas(tmp_path):
         [sys.executable, "-c", CHECK, *sorted(tmp_path.iterdir())],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 
@@ -316,7 +317,7 @@ def test_a_bomb_is_refused_within_twice_the_limits_memory(tmp_path, name):
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert int(done.stdout) < 2 * limit + SLACK
 
@@ -364,7 +365,7 @@ def test_no_changed_bytes_end_the_process(format_):
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

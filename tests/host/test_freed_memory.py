@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from machine import PATIENCE
 
 FAULTS = """
 import resource, sys
@@ -18,7 +19,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(*arguments):
-    done = subprocess.run([sys.executable, "-c", FAULTS, *arguments], capture_output=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", FAULTS, *arguments], capture_output=True, check=True, timeout=PATIENCE)
     return int(done.stdout)
 
 

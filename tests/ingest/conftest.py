@@ -11,6 +11,7 @@ import httpx
 import pytest
 import trio
 from fakes import FakeSupervisor, collector_config
+from machine import PATIENCE
 from trio.testing import wait_all_tasks_blocked
 
 from collector.config import CollectorServiceConfig
@@ -44,7 +45,7 @@ class WatchedDraining(Draining):
 
     async def wait_for_request(self):
         """Return once its handler waits for its body."""
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE):
             await self._has_come.wait()
         await wait_all_tasks_blocked()
 
@@ -88,7 +89,7 @@ class Service:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         url = f"http://127.0.0.1:{self.port}"
-        async with trio.open_nursery() as nursery, httpx.AsyncClient(base_url=url, timeout=30) as self.http:
+        async with trio.open_nursery() as nursery, httpx.AsyncClient(base_url=url, timeout=PATIENCE) as self.http:
             nursery.start_soon(serve_http, door, listener, None, trio.sleep_forever)
             yield self
             nursery.cancel_scope.cancel()

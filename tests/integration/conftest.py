@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pandas as pd
 import pytest
+from machine import PATIENCE
 from sklearn.datasets import load_iris
 
 from collector.client import CollectorClient
@@ -33,8 +34,6 @@ ROW_COUNT = {"metrics": ["RowCount"]}  # of Evidently's reports, one that takes 
 PROJECT = "018f0000-0000-7000-8000-00000000000a"
 UI_SECRET = "let-me-write"
 NEVER = 10**9
-# Seconds that a test waits for a thing that must come: far more than it takes, also where all processors are busy.
-PATIENCE = 240.0
 READY = re.compile(r"ready .* url=(http://\S+)")
 # Variables of a daemon that never gets Evidently loaded.
 UNLOADED = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "unloaded"), str(ROOT)])}

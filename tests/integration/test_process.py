@@ -71,6 +71,7 @@ def test_ctrl_c_ends_it_well_within_3_s_whatever_it_is_at(make_daemon):
         for client in idle:
             client.close()
     wait_until(lambda: not any(is_running(pid) for pid in workers), "the end of the workers")
+    daemon.evaluates = False
     daemon.start()
     status = daemon.wait_for_status("main", lambda one: one["sealed"] == 1)
     assert (status["rows_waiting"], status["failed"]) == (0, 0)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from .conftest import NEVER, Daemon, collector_config, rows_trigger, service_config, wait_until
+from .conftest import NEVER, PATIENCE, Daemon, collector_config, rows_trigger, service_config, wait_until
 
 PAGE = (Path(__file__).parents[2] / "configs" / "senders.md").read_text(encoding="utf-8")
 RECIPES = dict(re.findall(r"```([\w-]+)\n(.*?)```", PAGE, re.DOTALL))
@@ -50,7 +50,7 @@ def run(command, directory, daemon, **options):
         env=os.environ | {"COLLECTOR_URL": daemon.url},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
         **options,
     )
@@ -100,7 +100,7 @@ def free_port():
 
 def post(port, **options):
     try:
-        return httpx.post(f"http://127.0.0.1:{port}/main/data", timeout=60, **options).status_code
+        return httpx.post(f"http://127.0.0.1:{port}/main/data", timeout=PATIENCE, **options).status_code
     except httpx.TransportError:
         return 0
 

@@ -10,9 +10,10 @@ import sys
 import httpx
 import pytest
 
-from .conftest import PATIENCE, collector_config, free_port, service_config, wait_until
+from .conftest import PATIENCE, UNLOADED, collector_config, free_port, service_config, wait_until
 from .terminals import App, collector_command
 
+DRAWING = 0.5  # seconds in which a view, if there is to be one, is drawn after the first line
 HEADER = "── evidently-collector"
 CONFIG = service_config({"main": collector_config(project_name="p")}, evaluation_workers=1)
 
@@ -23,8 +24,9 @@ def run(tmp_path):
     (tmp_path / "collector_config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     with contextlib.ExitStack() as stack:
 
-        def run(*options, command=None, **variables):
-            app = App(command or collector_command("--port", 0, *options), tmp_path, **variables)
+        def run(*options, command=None, evaluates=False, **variables):
+            loading = {} if evaluates else UNLOADED
+            app = App(command or collector_command("--port", 0, *options), tmp_path, **loading | variables)
             stack.callback(app.close)
             return app
 
@@ -100,16 +102,17 @@ def test_stopped_and_continued_by_a_shell_it_goes_on_below(run):
 def test_in_the_background_it_leaves_the_terminal_to_the_shell(run):
     app = run(command=["bash", "--norc", "-i"], PS1="$ ")
     app.process.sendline(" ".join([*collector_command("--port", 0), "&"]))
-    app.wait_for(lambda text: "ready  url" in text and "evidently is warm" in text, "the daemon")
-    assert HEADER not in app.text
+    app.wait_for(lambda text: "ready  url" in text, "the daemon")
+    app.read(DRAWING)
     app.process.sendline("kill %1; wait; echo over")
     app.wait_for(lambda text: "\nover" in text, "its end")
+    assert HEADER not in app.written.decode()
 
 
 def test_a_closed_terminal_does_not_end_a_daemon_that_is_to_survive_it(run, tmp_path):
     """As one that was started with & and disown, over a connection that is gone."""
     port = free_port()
-    app = run(command=["bash", "--norc", "-i"], PS1="$ ")
+    app = run(command=["bash", "--norc", "-i"], evaluates=True, PS1="$ ")
     app.process.sendline(" ".join([*collector_command("--port", port), "&", "disown; echo pid:$!:"]))
     text = app.wait_for(lambda text: "ready  url" in text and re.search(r"pid:\d+:", text), "the daemon")
     pid = int(re.search(r"pid:(\d+):", text)[1])
@@ -137,7 +140,8 @@ def _runs(pid):
 )
 def test_where_no_view_is_wanted_or_possible_there_are_plain_lines(run, options, variables):
     app = run(*options, **variables)
-    app.wait_for(lambda text: "ready" in text and "warm" in text, "the logs")
+    app.wait_for(lambda text: "ready" in text, "the logs")
+    app.read(DRAWING)
     app.process.sendintr()
     assert app.wait_end() == 0
     assert HEADER not in app.written.decode()

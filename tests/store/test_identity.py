@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 
 import pytest
 import trio
+from machine import PATIENCE
 from structlog.testing import capture_logs
 
 from collector.errors import JournalBroken, StorageError
@@ -63,7 +64,7 @@ FAULTS = [
 async def test_what_is_done_to_the_files_is_told_within_a_second_and_nothing_answered_for_is_lost(
     data_dir, file, fault, told, is_written_on
 ):
-    with capture_logs() as logs, trio.fail_after(60):
+    with capture_logs() as logs, trio.fail_after(PATIENCE):
         async with open_journal(data_dir) as journal:
             for number in range(ROWS):
                 await journal.append("main", _frame(number), f"key {number}", "d1")
@@ -100,12 +101,12 @@ async def test_after_a_while_the_service_ends_so_that_its_next_start_goes_on(dat
             log_of(data_dir.journal).unlink()
             await trio.sleep_forever()
 
-    with trio.fail_after(60), pytest.raises(JournalBroken):
+    with trio.fail_after(PATIENCE), pytest.raises(JournalBroken):
         await work()
 
 
 async def test_a_data_directory_that_is_removed_is_made_anew_with_what_memory_holds(data_dir):
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         async with open_journal(data_dir) as journal:
             await journal.append("main", _frame(1))
             shutil.rmtree(data_dir.path)
@@ -118,7 +119,7 @@ async def test_a_data_directory_that_is_removed_is_made_anew_with_what_memory_ho
 
 async def test_a_data_directory_that_is_moved_away_has_it_all(data_dir, tmp_path):
     moved = DataDir(tmp_path / "moved")
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         async with open_journal(data_dir) as journal:
             await journal.append("main", _frame(1))
             data_dir.path.rename(moved.path)

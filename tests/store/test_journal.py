@@ -14,6 +14,7 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from machine import PATIENCE
 from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 from worlds import HoldWhileThreadsWork
 
@@ -751,7 +752,7 @@ async def test_a_mark_that_a_worker_sets_ends_it_too(path, monkeypatch):
             DataDir(path.parent).journal_mark.touch()
             await trio.sleep_forever()
 
-    with pytest.raises(JournalBroken, match="is broken"), trio.fail_after(30):
+    with pytest.raises(JournalBroken, match="is broken"), trio.fail_after(PATIENCE):
         await work()
 
 
@@ -764,7 +765,7 @@ async def test_a_backlog_that_is_gone_leaves_little_room_behind(path, monkeypatc
     async with open_journal(DataDir(path.parent)) as journal:
         for _ in range(80):
             await journal.append("main", Frame("json", bytes(100_000), 1))
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while path.stat().st_size < 1_000_000:  # noqa: ASYNC110  (it is moved there by a thread)
                 await trio.sleep(0.01)
             await _spilled(journal)

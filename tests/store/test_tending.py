@@ -8,6 +8,7 @@ import threading
 
 import pytest
 import trio
+from machine import PATIENCE
 from trio.testing import wait_all_tasks_blocked
 
 from collector.formats.frames import Frame
@@ -46,7 +47,7 @@ async def test_a_body_whose_fsync_fails_is_written_anew(data_dir, monkeypatch):
         before = body.path.stat()
         monkeypatch.setattr(os, "fsync", fail)
         await journal.append("main", Frame("json", body, 3))
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             await failed.wait()
             while not journal.trouble:  # noqa: ASYNC110  (a thread is waited for)
                 await trio.sleep(0.01)
@@ -87,6 +88,6 @@ async def test_a_log_that_gave_room_back_has_begun_anew(data_dir, monkeypatch):
         number = log.read_bytes()[NUMBER]
         run = await journal.next_run("main", None, 1, 1)
         assert await journal.spill(run, Part("parts/1.parquet", 1, 1))
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while log.read_bytes()[NUMBER] == number:  # noqa: ASYNC110  (a thread does it)
                 await trio.sleep(0.01)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 import trio
+from machine import PATIENCE
 from trio.testing import wait_all_tasks_blocked
 
 from collector.disk.health import Health
@@ -74,7 +75,7 @@ def as_sqlite(code, text="so says SQLite"):
 async def test_all_who_wait_share_one_transaction(world):
     orders = [world.order(value) for value in range(5)]
     async with world.running():
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             assert [await order.wait() for order in orders] == list(range(5))
     assert (world.commits(), world.numbers()) == (1, list(range(5)))
 
@@ -92,7 +93,7 @@ async def test_results_are_applied_in_the_order_of_the_transactions_and_before_w
     applied = []
     orders = [world.order(value, apply=applied.append) for value in range(3)]
     async with world.running():
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             await orders[2].wait()
         assert applied == [0, 1, 2]
 
@@ -114,7 +115,7 @@ async def test_what_takes_longer_is_left_to_the_thread(world, why):
     order = world.order(1, size=MAX_QUICK_BYTES + 1 if why == "large" else 0)
     assert not world.writer.commit()
     async with world.running():
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             await order.wait()
     assert world.threads != [threading.get_ident()]
 
@@ -139,7 +140,7 @@ async def test_nothing_is_committed_at_once_while_the_thread_is_at_work(world):
         later = world.order(2)
         assert not world.writer.commit()
         release.set()
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             await held.wait()
             assert await later.wait() == 2
 
@@ -169,7 +170,7 @@ async def test_a_journal_that_is_broken_ends_its_writer_and_leaves_a_mark(world,
     size = 0 if is_at_once else MAX_QUICK_BYTES + 1
     world.writer.order(raise_(as_sqlite(sqlite3.SQLITE_CORRUPT)), None, size)
     assert not world.writer.commit()
-    with trio.fail_after(30), pytest.raises(JournalBroken, match="start again"):
+    with trio.fail_after(PATIENCE), pytest.raises(JournalBroken, match="start again"):
         await world.writer.run()
     assert world.data_dir.journal_mark.exists()
 
@@ -180,5 +181,5 @@ async def test_a_log_is_long_by_what_was_written_since_it_began(world, monkeypat
         assert not world.unsynced._log_is_long.is_set()  # noqa: SLF001  (nothing else tells without waiting)
         world.order(value)
         assert world.writer.commit()
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         await world.unsynced.wait_for_long_log()

@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from machine import PATIENCE
 from worlds import collector, rows_trigger, settled
 
 from collector.config import CollectorServiceConfig
@@ -190,11 +191,11 @@ async def test_edits_are_watched_for(world, path):
         supervisor = await start(nursery, w, path, service())
         nursery.start_soon(supervisor.edits.watch)
         service(collector("a")).save(path)
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while not states(supervisor):  # noqa: ASYNC110  (a thread is waited for)
                 await trio.sleep(0.01)
         path.write_text("{")
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while not state(supervisor).error:  # noqa: ASYNC110
                 await trio.sleep(0.01)
         assert list(states(supervisor)) == ["a"]

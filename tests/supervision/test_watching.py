@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trio.testing
+from machine import PATIENCE
 
 from collector.supervision import watching
 from collector.supervision.watching import watch
-
-SOON = 30  # seconds; an idle machine takes a tenth of one
 
 
 class Looks:
@@ -29,7 +28,7 @@ class Looks:
         self._looked = trio.Event()
 
     async def until(self, text):
-        with trio.fail_after(SOON):
+        with trio.fail_after(PATIENCE):
             while not self.seen or self.seen[-1] != text:
                 await self._looked.wait()
 
@@ -164,4 +163,4 @@ async def test_a_directory_that_comes_back_is_watched_again(path, monkeypatch):
 async def test_the_end_is_not_waited_for(path):
     async with watched(path):
         started = trio.current_time()
-    assert trio.current_time() - started < SOON
+    assert trio.current_time() - started < PATIENCE

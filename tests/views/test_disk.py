@@ -2,6 +2,7 @@ import threading
 from collections import Counter
 
 import trio
+from machine import PATIENCE
 
 from collector.views import disk as module
 from collector.views.disk import Disk, Looking, look_at
@@ -10,8 +11,8 @@ from collector.views.disk import Disk, Looking, look_at
 async def test_a_disk_that_does_not_answer_has_no_numbers(tmp_path, monkeypatch):
     answer = threading.Event()
     monkeypatch.setattr(module, "DISK_PATIENCE", 0.1)
-    monkeypatch.setattr(module, "look_at", lambda _path: answer.wait(30))
-    with trio.fail_after(20):
+    monkeypatch.setattr(module, "look_at", lambda _path: answer.wait(2 * PATIENCE))
+    with trio.fail_after(PATIENCE):
         assert await Looking(tmp_path).look() == Disk()
     answer.set()
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import trio
 from fakes import FakeSupervisor, collector_config
+from machine import PATIENCE
 
 from collector.config import CollectorServiceConfig
 from collector.store.data_dir import open_data_dir
@@ -46,8 +47,8 @@ async def test_a_scrape_tells_of_service_collectors_workers_and_disk(service):
 async def test_a_disk_that_does_not_answer_does_not_hold_the_rest(service, monkeypatch):
     answer = threading.Event()
     monkeypatch.setattr(module, "DISK_PATIENCE", 0.1)
-    monkeypatch.setattr(module, "look_at", lambda _path: answer.wait(30))
-    with trio.fail_after(20):
+    monkeypatch.setattr(module, "look_at", lambda _path: answer.wait(2 * PATIENCE))
+    with trio.fail_after(PATIENCE):
         text, _ = await service.metrics.scrape("text/plain")
     answer.set()
     assert b"evidently_collector_disk_trouble 0.0" in text

@@ -8,6 +8,7 @@ from functools import partial
 import pyarrow.parquet as pq
 import pytest
 import trio
+from machine import PATIENCE
 from worlds import collector, frame_of
 
 from collector.errors import BadBody, EvaluationError, FilesDamaged, Problem, StorageError
@@ -18,8 +19,6 @@ from collector.workers import pool as module
 from collector.workers.environment import names_of_secrets
 from collector.workers.pool import open_workers
 
-# A process starts in well under this, even where others want the processor too.
-PATIENCE = 30
 # Bytes that a process may take; what the functions here do takes a tenth.
 MEMORY = 2 * 10**9
 

@@ -5,6 +5,7 @@ import outcome
 import pytest
 import trio
 from fakes import collector_config
+from machine import PATIENCE
 from trio.testing import wait_all_tasks_blocked
 
 from collector.errors import (
@@ -362,7 +363,7 @@ async def test_the_secret_is_asked_for_before_the_body(open_app):
     async with open_app(secret="hunter2", limits={"max_body_bytes": 1}) as service:
         assert (await service.http.post("/main/data", content=ROW)).status_code == 401
         assert (await service.http.post("/main/data", content=ROW, headers=SECRET)).status_code == 413
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE):
             assert (await service.http.post("/main/data", content=halting())).status_code == 401
 
 

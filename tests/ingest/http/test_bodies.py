@@ -11,6 +11,7 @@ import trio
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from machine import PATIENCE
 
 from collector.config import Limits
 from collector.errors import BadBody, BodyTooLarge, BodyTooSlow
@@ -189,7 +190,7 @@ def test_a_bomb_of_a_gibibyte_is_refused_within_twice_the_limits_memory(tmp_path
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert int(done.stdout) < 2 * LIMIT + MIB  # a MiB for what the interpreter does meanwhile
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import zstandard
+from machine import PATIENCE
 
 from collector.ingest.http.front_door import FrontDoor
 from collector.ingest.http.receiving import SMALL_BODY
@@ -108,7 +109,7 @@ class Watched(FrontDoor):
 @asynccontextmanager
 async def asked(make_service, *, front_door, **fields):
     """Open a service, and a connection to it; ``service.front_door`` counts."""
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with make_service(**fields) as service, service.serving(front_door=front_door):
             if front_door:
                 service.front_door = service.make_front_door(Watched)

@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 import trio
 from fakes import collector_config
+from machine import PATIENCE
 
 from collector.ingest.http.lane import Lane
 
@@ -16,7 +17,7 @@ from .test_front_door import BODY, UNUSUAL, USUAL, asked, read_answers
 @pytest.fixture
 async def many(make_service):
     """Open a service and twenty connections."""
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with make_service() as service, service.serving():
             streams = [await trio.open_tcp_stream("127.0.0.1", service.port) for _ in range(20)]
             yield service, streams

@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 import trustme
+from machine import PATIENCE
 from structlog.testing import capture_logs
 
 from collector.errors import ConfigError
@@ -67,7 +68,7 @@ async def serving(app, tls=None, max_connections=100):
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     end = trio.Event()
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(serve_http, OpenDoor(app, max_connections), listener, tls, end.wait)
 
@@ -138,7 +139,7 @@ async def test_who_drips_a_head_is_closed_in_time(monkeypatch):
     """What comes in pieces is waited for no longer than what comes not at all."""
     monkeypatch.setattr(module, "IDLE_TIMEOUT", SOON)
     async with serving(App()) as (connect, _), await connect() as stream:
-        with trio.fail_after(20), pytest.raises(trio.BrokenResourceError):
+        with trio.fail_after(PATIENCE), pytest.raises(trio.BrokenResourceError):
             await drip(stream)
 
 
@@ -292,7 +293,7 @@ async def test_a_client_that_sends_for_ever_after_its_answer_is_closed(monkeypat
     monkeypatch.setattr(module, "MAX_LINGER", 3 * SOON)
     async with serving(App(reads=False)) as (connect, _), await connect() as stream:
         await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n")
-        with trio.fail_after(20), pytest.raises(trio.BrokenResourceError):
+        with trio.fail_after(PATIENCE), pytest.raises(trio.BrokenResourceError):
             await drip(stream)
 
 

@@ -13,11 +13,12 @@ from .ledger import Load
 
 PROMISE = "14 edits of the config file"
 EDITED = ["main", "other"]
+CONFIG = service_config({name: numbered(rows_trigger(NEVER)) for name in [*EDITED, "still"]})
 
 
 @pytest.fixture
 def daemon(make_daemon):
-    return make_daemon(service_config({name: numbered(rows_trigger(NEVER)) for name in [*EDITED, "still"]})).start()
+    return make_daemon(CONFIG, evaluates=False).start()
 
 
 def config_in(daemon):
@@ -47,7 +48,6 @@ def seconds_of_an_edit(daemon, rows):
 
 
 def test_a_good_edit_is_taken_within_a_second_and_a_bad_one_is_told(daemon):
-    wait_until(lambda: "evidently is warm" in daemon.log)
     assert min(seconds_of_an_edit(daemon, rows) for rows in (5, 6, 7)) < 1
     good = daemon.config_path.read_text(encoding="utf-8")
     daemon.config_path.write_text(good.replace('"rows_count": 7', '"rows_count": "seven"'), encoding="utf-8")
@@ -73,7 +73,8 @@ def test_a_signal_has_it_reload_and_a_restart_is_asked_for_where_it_is_needed(da
     daemon.stop()
 
 
-def test_edits_and_changes_by_clients_while_rows_stream_in_lose_none(daemon, ledger, audit, figures, is_long, rng):
+def test_edits_and_changes_by_clients_while_rows_stream_in_lose_none(make_daemon, ledger, audit, figures, is_long, rng):
+    daemon = make_daemon(CONFIG).start()
     count = 200 if is_long else 20
     with Load(daemon.url, ledger, [*EDITED, "still"], rows=3, pause=0.1) as load:
         for number in range(count):
@@ -110,6 +111,7 @@ def test_a_retired_collector_keeps_its_rows_until_it_comes_back(daemon, ledger, 
     wait_until(lambda: daemon.status("main")["state"] == "retired", "retirement")
     assert daemon.http.post("/main/data", json={"number": ["lost?"]}).status_code == 404
     daemon.kill()
+    daemon.evaluates = True
     daemon.start()
     assert daemon.status("main")["state"] == "retired"
     daemon.config_path.write_text(json.dumps(whole), encoding="utf-8")
