@@ -180,7 +180,9 @@ def init(
 
     from collector.commands.init import Given, ask_in_terminal, take_default
     from collector.commands.init import init as write
+    from collector.views.logs import set_up_logs
 
+    set_up_logs()
     given = Given(reference, target, prediction, collector_id, trigger, preset or (), workspace, project)
     ask = take_default if is_yes or not sys.stdin.isatty() else ask_in_terminal
     write(given, config_path, Console(highlight=False), ask, may_overwrite=is_overwritten)

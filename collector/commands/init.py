@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from collector.commands.chance import advice_on_size
 from collector.commands.proposal import Proposal
 from collector.commands.references import Reference
 from collector.commands.triggers import trigger_of
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+
+    from collector.config import CollectorConfig
 
 T = TypeVar("T")
 
@@ -83,7 +86,7 @@ def init(given: Given, path: Path, console: Console, ask: Ask, *, may_overwrite:
     reference = interview.reference()
     proposal = None if reference is None else interview.proposal(reference)
     collector_id, collector = interview.collector(reference, proposal, path.parent)
-    config = _config(collector_id, collector, path)
+    config, made = _config(collector_id, collector, path)
     schema = _json(file_schema())
     if not may_overwrite:
         _ask_before_overwriting(_others_in_the_way(path, schema, reference), ask)
@@ -92,7 +95,9 @@ def init(given: Given, path: Path, console: Console, ask: Ask, *, may_overwrite:
         reference.write(path.parent)
     write_whole(_schema_path(path), schema.encode())
     write_whole(path, _json(config).encode())
-    _say_what_is_next(path, collector_id, console)
+    if reference is not None:
+        _advise_on_size(made, reference, path.parent, console)
+    _say_what_is_next(path, made, console)
 
 
 class _Interview:
@@ -117,6 +122,9 @@ class _Interview:
             if self._ask(question, "n", _yes_or_no):
                 proposal = Proposal(reference.table, likely, prediction)
                 self._console.print(_shown(proposal, reference))
+            else:
+                note = f"'{likely}' is left out, as true values mostly come later (else: --target {likely})"
+                self._console.print(Text(note))
         return proposal
 
     def collector(
@@ -145,8 +153,11 @@ class _Interview:
         return self._ask(question, default, check) if option is None else check(option)
 
 
-def _config(collector_id: str, collector: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Write out what people change, whether it is the default or not; raise ConfigError for what can't be."""
+def _config(collector_id: str, collector: dict[str, Any], path: Path) -> tuple[dict[str, Any], CollectorConfig]:
+    """Return the file's contents, and the collector that they make; raise ConfigError for what can't be.
+
+    What people change is written out, whether it is the default or not.
+    """
     default = CollectorServiceConfig()
     shown = ("autosave", "data_dir", "durability", "evaluation_timeout", "evaluation_workers")
     config = {
@@ -156,10 +167,11 @@ def _config(collector_id: str, collector: dict[str, Any], path: Path) -> dict[st
         "storage": {"max_log_events": 100},
         "retention": {"batches": default.retention.batches, "seconds": default.retention.seconds},
     }
-    problem = CollectorServiceConfig.parse(config, source=str(path)).collectors[collector_id].workspace_problem()
+    made = CollectorServiceConfig.parse(config, source=str(path)).collectors[collector_id]
+    problem = made.workspace_problem()
     if problem is not None:
         raise CommandError(problem)
-    return config
+    return config, made
 
 
 def _metrics(presets: Sequence[str], proposal: Proposal | None) -> list[Any]:
@@ -189,16 +201,33 @@ def _shown(proposal: Proposal, reference: Reference) -> Table:
     return table
 
 
-def _say_what_is_next(path: Path, collector_id: str, console: Console) -> None:
+def _advise_on_size(config: CollectorConfig, reference: Reference, base: Path, console: Console) -> None:
+    """Say how a batch of the trigger's size does against chance, if the reference has rows enough to draw some."""
+    rows = config.trigger.rows
+    if rows is None or 2 * rows > reference.table.num_rows:
+        return
+    with console.status("trying batches of that size on the reference …"):
+        sentences = advice_on_size(config, rows, base)
+    for sentence in sentences:
+        console.print(Text(sentence))
+
+
+def _say_what_is_next(path: Path, config: CollectorConfig, console: Console) -> None:
     at = "" if str(path) == CONFIG_PATH else f" --config-path {path}"
+    workspace = config.workspace_directory(path.parent)
+    look = config.shown_url if workspace is None else f"evidently ui --workspace {workspace}"
     steps = [
-        ("wrote", str(path), "what it says of columns, trigger and workspace is yours to change"),
-        ("next", f"evidently-collector{at}", "runs the service"),
-        ("then", f"evidently-collector send FILE --id {collector_id}", "sends it events"),
+        ("wrote", str(path), "columns, trigger, workspace: yours to change"),
+        ("next", f"evidently-collector{at}", "the service"),
+        ("then", f"evidently-collector send FILE --id {config.id}", "in another terminal"),
+        ("look", look, "the snapshots"),
     ]
     console.print()
     for when, what, why in steps:
-        console.print(Text.assemble(f"{when:<6} ", (what, "bold"), f"   {why}"), soft_wrap=True)
+        line = Text.assemble(f"{when:<6} ", (what, "bold"), f"   {why}")
+        if line.cell_len > console.width:
+            line = Text.assemble(f"{when:<6} ", (what, "bold"), f"\n{'':<6} {why}")
+        console.print(line, soft_wrap=True)
 
 
 def _others_in_the_way(path: Path, schema: str, reference: Reference | None) -> list[Path]:

@@ -10,6 +10,7 @@ import evidently
 
 from collector.disk.files import write_whole
 from collector.evaluation import datasets, directory, legacy, modern, snapshot
+from collector.evaluation.chance import false_alarms
 from collector.evaluation.check import problems_of, read_config
 from collector.evaluation.directory import generations_in
 from collector.evaluation.pandas_columns import to_frame
@@ -24,11 +25,12 @@ from collector.evaluation.sampling import Sample
 from collector.evaluation.snapshot import link_datasets, strip_widgets
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError, told_of
 from collector.generation import generation_of
-from collector.workers.exchange import Damage, Delivery, Failure, Job, Json, Outcome, Problem, Rehearsal
+from collector.workers.exchange import Damage, Delivery, Failure, FalseAlarms, Job, Json, Outcome, Problem, Rehearsal
 
 __all__ = [
     "check",
     "check_reference",
+    "count_false_alarms",
     "evaluate",
     "generations_in",
     "link_datasets",
@@ -87,6 +89,12 @@ def rehearse(job: Job) -> Rehearsal:
     except RAISED as error:
         return {"failed": [_said(error)], "left_out": []}
     return verdict_of(done.failures, list(frames.current.columns))
+
+
+def count_false_alarms(job: Job, rows: int, draws: int) -> FalseAlarms | None:
+    """Return how often a report calls drift in batches of ``rows`` rows that are drawn from its own reference."""
+    with hushed():
+        return false_alarms(job, rows, draws, lambda drawn: _compute(drawn)[1].findings["drift"])
 
 
 def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:

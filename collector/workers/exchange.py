@@ -143,6 +143,15 @@ class Rehearsal(TypedDict):
     left_out: list[str]
 
 
+class FalseAlarms(TypedDict):
+    """Of batches drawn from a reference: how many, and in how many some column drifted; all their columns likewise."""
+
+    draws: int
+    draws_with_drift: int
+    columns: int
+    drifted: int
+
+
 @final
 class Failure(TypedDict):
     """An evaluation that raised: ``error`` is one line, ``traceback`` is for the operator's log."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collector.store.parts import Written
     from collector.store.records import Run
     from collector.workers import exchange
-    from collector.workers.exchange import Damage, Delivery, Failure, Job, Outcome, Rehearsal
+    from collector.workers.exchange import Damage, Delivery, Failure, FalseAlarms, Job, Outcome, Rehearsal
 
 _log = structlog.get_logger()
 
@@ -138,6 +138,12 @@ class Workers:
         """
         context = self._aside if is_aside else self._context_for(job)
         done: Rehearsal = await self._run(context, self._unlimited, _EVALUATION + "rehearse", job)
+        return done
+
+    async def count_false_alarms(self, job: Job, rows: int, draws: int) -> FalseAlarms | None:
+        """Return how often a report calls drift where there is none; None if the reference is too small to say."""
+        args = (_EVALUATION + "count_false_alarms", job, rows, draws)
+        done: FalseAlarms | None = await self._run(self._heavy, self._unlimited, *args)
         return done
 
     def _context_for(self, job: Job) -> trio_parallel.WorkerContext:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 import typer
@@ -184,3 +185,37 @@ def test_in_a_terminal_a_question_comes_again_until_its_answer_can_be_taken():
     output = CliRunner().invoke(app, input="\nx\n 2\n").output  # the default, 3, can't be taken either
     assert output.count("Error: it is 1 or 2; say one") == 2
     assert output.endswith("got 3\n")
+
+
+def test_a_rows_trigger_is_tried_on_a_reference_that_has_rows_enough(run, reference, monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        "collector.commands.init.advice_on_size", lambda config, rows, _: tried.append((config.id, rows)) or ["told"]
+    )
+    assert "\ntold\n" in run(reference=str(reference), trigger="rows:20")[0]
+    for trigger in ("rows:21", "every:1h"):
+        assert "told" not in run(reference=str(reference), trigger=trigger, may_overwrite=True)[0]
+    assert tried == [("customers", 20)]
+
+
+def test_what_comes_next_ends_with_where_to_look(run, reference):
+    assert "\nlook   evidently ui --workspace" in run(reference=str(reference))[0]
+    said = run(reference=str(reference), workspace="http://localhost:8000", may_overwrite=True)[0]
+    assert said.endswith("look   http://localhost:8000   the snapshots\n")
+
+
+def test_a_column_that_looks_like_the_target_is_named_with_what_to_type(run, reference):
+    assert "'churned' is left out" not in run(reference=str(reference))[0]
+    reference.write_text(ROWS.replace("churned", "label", 1), encoding="utf-8")
+    said = run(reference=str(reference), may_overwrite=True)[0]
+    assert "'label' is left out, as true values mostly come later (else: --target label)" in said
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_line_of_what_comes_next_is_wider_than_the_terminal(reference, tmp_path, monkeypatch, width):
+    monkeypatch.chdir(tmp_path)
+    console = Console(file=io.StringIO(), width=width)
+    init(Given(reference=reference.name), Path("collector_config.json"), console, take_default)
+    steps = console.file.getvalue().partition("\nwrote")[2].splitlines()
+    assert len(steps) >= 4
+    assert max(len(line) for line in steps) <= width
