@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 Generation = Literal["modern", "legacy"]
 
+# What a legacy report_config has; the original required all of it.
+LEGACY_KEYS = ("metrics", "tests", "options", "metadata", "tags")
+
 # Aliases of 0.6; the package that 0.7 put the whole of 0.6 into; and 0.6's own class paths. Its metrics lay in packages
 # (evidently.metrics.data_drift.data_drift_table.DataDriftTable) where 0.7 has modules; what it exported beside them is
 # named …Metric, as in 0.7 only one is.

@@ -16,14 +16,12 @@ from pydantic import (
 
 from collector.computed_columns import find_computed_column, not_kept
 from collector.config.value import Value, at_fields
-from collector.generation import Generation, generation_of
+from collector.generation import LEGACY_KEYS, Generation, generation_of
 
 if TYPE_CHECKING:
     from evidently import Report
     from evidently.legacy.report import Report as LegacyReport
     from evidently.legacy.test_suite import TestSuite
-
-_LEGACY_KEYS = ("metrics", "tests", "options", "metadata", "tags")
 
 # Evidently looks at each for a millisecond.
 MAX_ITEMS = 10_000
@@ -119,7 +117,7 @@ class ReportConfig(Value):
     def _whole_if_legacy(cls, data: object) -> object:
         # The original required all five, and its clients count on the refusal.
         if isinstance(data, dict) and generation_of(data) == "legacy":
-            missing = [key for key in _LEGACY_KEYS if key not in data]
+            missing = [key for key in LEGACY_KEYS if key not in data]
             if missing:
                 raise at_fields("field required", *missing)
         return data

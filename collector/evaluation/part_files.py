@@ -5,7 +5,6 @@ What becomes of columns whose types differ is said in ``formats.merging``.
 
 import contextlib
 import errno
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -15,17 +14,14 @@ import pyarrow.parquet as pq
 
 from collector.formats.categories import pandas_categories, restored, restored_by_pandas
 from collector.formats.merging import Merging
-from collector.formats.sources import JSON, marked
+from collector.formats.sources import JSON, MARKED, ORIGIN, marked
+from collector.formats.typed_body import INDEX_COLUMN
 from collector.workers.exchange import Problem
 
 T = TypeVar("T")
 
-# Written by collector.store.parts.
-_ORIGIN = b"collector.origin"
-_MARKED = b"collector.marked"
 _MAGIC = b"PAR1"
 _PIECE_ROWS = 20_000
-_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 class Unreadable(Exception):
@@ -134,10 +130,10 @@ def _batches(path: str) -> Iterator[pa.RecordBatch]:
 def _kept(table: pa.Table) -> pa.Table:
     """Return what was sent: without an index of pandas, and with categories, of which parquet forgets that they are."""
     metadata = table.schema.metadata or {}
-    if _ORIGIN in metadata and _MARKED not in metadata:  # an older part: most came as JSON, and all were cast
+    if ORIGIN in metadata and MARKED not in metadata:  # an older part: most came as JSON, and all were cast
         table = marked(table, JSON).replace_schema_metadata(metadata)
     table = restored_by_pandas(restored(table), pandas_categories(table.schema))
-    return table.drop_columns([name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)])
+    return table.drop_columns([name for name in table.column_names if INDEX_COLUMN.fullmatch(name)])
 
 
 def _open(path: str) -> pq.ParquetFile:

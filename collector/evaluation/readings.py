@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from collector.formats.as_text import EXACT_IN_FLOAT
+from collector.formats.as_text import EXACT_IN_FLOAT, PER_SECOND
 from collector.formats.spellings import INTEGERS, NUMBERS, TIMES, TRUTHS, Column, Reading, where
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collector.evaluation.wanted import Wanted
     from collector.formats.spellings import Kind
 
-_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _POINT_ZERO = r"\.0$"
 
 
@@ -69,11 +68,11 @@ def _spell_booleans(wanted: Wanted) -> Reading:
 
 def _epochs(wanted: Wanted) -> tuple[Reading, ...]:
     """Return the readings of numbers as an epoch, of which one has to be right: in the other units it's another age."""
-    return tuple(_epoch(unit, *wanted.years_around) for unit in _UNITS)
+    return tuple(_epoch(unit, *wanted.years_around) for unit in PER_SECOND)
 
 
 def _epoch(unit: str, first: int, last: int) -> Reading:
-    factor = 10**6 / _UNITS[unit]
+    factor = 10**6 / PER_SECOND[unit]
 
     def are_near(column: Column) -> Column:
         micros = pc.multiply(column.cast(pa.float64(), safe=False), factor)

@@ -18,11 +18,11 @@ from collector.evaluation.catalogue import (
     MODERN_METRICS,
 )
 from collector.evaluation.reader import LEFT_OUT, Reader
+from collector.generation import LEGACY_KEYS
 from collector.workers.exchange import Json, PathInConfig
 
 _ROOT: PathInConfig = ["report_config"]
 _MODERN_KEYS = ("descriptors", "options", "metrics", "metadata", "tags", "include_tests")
-_LEGACY_KEYS = ("metrics", "tests", "options", "metadata", "tags")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read_modern(config: Json, reader: Reader) -> ModernReport:
 
 def read_legacy(config: Json, reader: Reader) -> LegacyReport:
     """Build a legacy report_config, of the original collector's form."""
-    _refuse_unknown_keys(config, _LEGACY_KEYS, reader)
+    _refuse_unknown_keys(config, LEGACY_KEYS, reader)
     if "options" not in config:
         reader.add_problem([*_ROOT, "options"], "field required")
     _refuse_computed_columns(config, reader)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Integers up to this are all floats too.
 EXACT_IN_FLOAT = 2**53
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def to_text(values: pa.Array) -> pa.Array:
@@ -45,7 +45,7 @@ def _number_texts(values: pa.Array) -> list[str | None]:
 
 def _seconds_texts(values: pa.Array) -> list[str | None]:
     counts = values.cast(pa.int64()).to_pylist()
-    return [None if count is None else number_text(count / _PER_SECOND[values.type.unit]) for count in counts]
+    return [None if count is None else number_text(count / PER_SECOND[values.type.unit]) for count in counts]
 
 
 def _hex_texts(values: pa.Array) -> list[str | None]:

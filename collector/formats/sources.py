@@ -22,6 +22,9 @@ Marks = frozenset[str]
 
 # In the metadata of a field; and of the schema of a table that is sent, where it is so with all columns.
 KEY = b"collector.source"
+# In the metadata of a part: of which frames it was made, and that its columns have their marks. Older parts lack the
+# latter, though most of them came as JSON.
+ORIGIN, MARKED = b"collector.origin", b"collector.marked"
 CSV, JSON, TYPED, TEXT, LIST = (frozenset({name}) for name in ("csv", "json", "typed", "text", "list"))
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _MAX_TOLD = 500
 _SOUND_WRITER = re.compile(r"parquet-mr version 1\.(?:[3-9]|[1-9]\d)\.\d[\w.+-]*(?: \(build [^)]*\))?")
 _TEXTS = (pa.string(), pa.large_string())
-_INDEX_COLUMN = re.compile(r"__index_level_\d+__")
+INDEX_COLUMN = re.compile(r"__index_level_\d+__")
 
 
 def read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds = NO_BOUNDS) -> pa.Table:
@@ -102,7 +102,7 @@ def _is_plain(column: pa.ChunkedArray) -> bool:
 def _index_columns(table: pa.Table) -> list[str]:
     """Name the columns that hold a pandas index, which isn't kept."""
     told = _told_index(table)
-    return [name for name in table.column_names if name in told or _INDEX_COLUMN.fullmatch(name)]
+    return [name for name in table.column_names if name in told or INDEX_COLUMN.fullmatch(name)]
 
 
 def _told_index(table: pa.Table) -> set[str]:

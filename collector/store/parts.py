@@ -22,6 +22,7 @@ from collector.disk.files import write_whole
 from collector.disk.refusals import is_damage
 from collector.errors import BadBody
 from collector.formats.frames import decode_frames
+from collector.formats.sources import MARKED, ORIGIN
 from collector.store.connect import read_only
 from collector.store.data_dir import DataDir
 
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from collector.formats.frames import Format
 
 
-_ORIGIN = b"collector.origin"
-# Says that columns have their marks; older parts have none, though most of them came as JSON.
-_MARKED = b"collector.marked"
 _NO_METADATA: Mapping[bytes, str] = MappingProxyType({})
 # What decoding and pyarrow raise for rows that have no place in parquet. OSError is the disk's.
 UNWRITABLE = (BadBody, ValueError, TypeError, NotImplementedError, ArithmeticError, KeyError)
@@ -136,7 +134,7 @@ def read_origin(path: Path) -> tuple[Origin, int] | None:
 
     try:
         footer = pq.read_metadata(path)
-        return Origin(**json.loads((footer.metadata or {})[_ORIGIN])), footer.num_rows
+        return Origin(**json.loads((footer.metadata or {})[ORIGIN])), footer.num_rows
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError):
         return None
 
@@ -169,7 +167,7 @@ def _write_sound(
     if first is None:
         return Written(0, 0, tuple(damaged))
     table = decode_frames(chain([first], frames))
-    size = write(table, target, {_ORIGIN: json.dumps(asdict(Origin(*run, opened)))})
+    size = write(table, target, {ORIGIN: json.dumps(asdict(Origin(*run, opened)))})
     return Written(table.num_rows, size, tuple(damaged))
 
 
@@ -178,7 +176,7 @@ def _encode(table: pa.Table, file: IO[bytes], metadata: Mapping[bytes, str]) -> 
 
     from collector.formats.categories import metadata_of  # what it needs is nothing for the daemon
 
-    table = table.replace_schema_metadata({**metadata_of(table), _MARKED: "1", **metadata})
+    table = table.replace_schema_metadata({**metadata_of(table), MARKED: "1", **metadata})
     pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
