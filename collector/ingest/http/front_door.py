@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING
-from wsgiref.handlers import format_date_time
 
 import structlog
 import trio
@@ -17,7 +15,7 @@ import trio
 from collector.errors import BadBody, BodyTooLarge, CollectorError
 from collector.ingest.http.bodies import small_decompressed
 from collector.ingest.http.chunks import Chunked, Counted
-from collector.ingest.http.problems import Answer, answer_for, problem_answer
+from collector.ingest.http.problems import CLOSE, Answer, answer_for, problem_answer
 from collector.ingest.http.receiving import ACCEPTED, SMALL_BODY, is_small
 from collector.status.counts import Answered
 
@@ -126,7 +124,7 @@ class FrontDoor:
     def _told(self, posted: Posted, answer: Answer, began: float, *, is_last: bool) -> bytes:
         self._counts.note_answer(_answered(answer.status), time.perf_counter() - began)
         if is_last:
-            return _spelled_out(answer, b"connection: close\r\n")
+            return _spelled_out(answer, CLOSE)
         return _spelled_out(answer, b"connection: keep-alive\r\n" if posted.is_kept else b"")
 
 
@@ -190,18 +188,11 @@ def _answered(status: int) -> Answered:
 
 
 def _spelled_out(answer: Answer, ending: bytes) -> bytes:
-    """Write an answer as hypercorn does; that of a frame which was kept is written once a second."""
+    """Write an answer; that of a frame which was kept is written once a second."""
     second = int(time.time())
-    return _accepted_at(second, ending) if answer is ACCEPTED else _spelled_out_at(second, answer, ending)
+    return _accepted_at(second, ending) if answer is ACCEPTED else answer.spelled_out(second, ending)
 
 
 @lru_cache(3)
 def _accepted_at(second: int, ending: bytes) -> bytes:
-    return _spelled_out_at(second, ACCEPTED, ending)
-
-
-def _spelled_out_at(second: int, answer: Answer, ending: bytes) -> bytes:
-    headers = "".join(f"{name.lower()}: {value}\r\n" for name, value in answer.headers.items())
-    phrase, length, date = HTTPStatus(answer.status).phrase, len(answer.body), format_date_time(second)
-    head = f"HTTP/1.1 {answer.status} {phrase}\r\n{headers}content-length: {length}\r\ndate: {date}\r\n"
-    return head.encode("latin-1") + ending + b"\r\n" + answer.body
+    return ACCEPTED.spelled_out(second, ending)

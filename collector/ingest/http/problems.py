@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from wsgiref.handlers import format_date_time
 
 from pydantic_core import to_json
 
@@ -51,6 +52,7 @@ _WORTH_ASKING_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILA
 RETRY_AFTER = 5
 # Some texts quote the request, at any length.
 MAX_TEXT = 4_000
+CLOSE = b"connection: close\r\n"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ class Answer:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+
+    def spelled_out(self, second: int, ending: bytes) -> bytes:
+        """Write it as it goes over a connection, as hypercorn does; ``ending`` are the last lines of its head."""
+        headers = "".join(f"{name.lower()}: {value}\r\n" for name, value in self.headers.items())
+        phrase, length, date = HTTPStatus(self.status).phrase, len(self.body), format_date_time(second)
+        head = f"HTTP/1.1 {self.status} {phrase}\r\n{headers}content-length: {length}\r\ndate: {date}\r\n"
+        return head.encode("latin-1") + ending + b"\r\n" + self.body
 
 
 def json_answer(data: Any, status: int = 200) -> Answer:

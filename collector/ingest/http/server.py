@@ -12,6 +12,7 @@ import math
 import os
 import ssl
 import termios
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ import trio
 from collector.errors import ConfigError
 from collector.ingest.http.lane import IS_AVAILABLE, Lane
 from collector.ingest.http.posted import read_posted
-from collector.ingest.http.problems import problem_answer
+from collector.ingest.http.problems import CLOSE, problem_answer
 
 if TYPE_CHECKING:
     import socket
@@ -51,6 +52,7 @@ MAX_REFUSED = 64
 GRACEFUL_TIMEOUT = 0.2
 
 _MAX_RECV = 2**16
+_REFUSED = problem_answer(503, "the service has as many connections as it may; try again in a while")
 
 
 async def serve_http(
@@ -155,7 +157,7 @@ class _Server:
     async def _refuse(self, connection: _Connection) -> None:
         self._refused += 1
         try:
-            await connection.run(_REFUSAL)
+            await connection.run(_REFUSED.spelled_out(int(time.time()), CLOSE))
         finally:
             self._refused -= 1
             self._left.set()
@@ -385,13 +387,3 @@ class _Connection:
     def linger(self) -> None:
         """Leave the client another while, as it is still sending."""
         self._whole.deadline = min(trio.current_time() + LINGER, self._last_linger)
-
-
-def _refusal() -> bytes:
-    answer = problem_answer(503, "the service has as many connections as it may; try again in a while")
-    headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n".encode() + answer.body
-
-
-_REFUSAL = _refusal()
