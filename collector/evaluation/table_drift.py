@@ -1,7 +1,11 @@
 """Drift of a whole table, counted over the columns for which it can be computed.
 
 Evidently computes a table's drift in one function and raises if one of its columns can't be compared. Here it is then
-asked for the other columns, and who wants the result can ask which columns are not in it.
+asked for the other columns, and who wants the result can ask which columns are not in it::
+
+    asked for age, note, city    raises, as no row has a note
+    asked for each alone         note raises: its reason is kept
+    asked for age, city          the result that the metric gets; ``missing_from`` tells of note
 """
 
 import importlib

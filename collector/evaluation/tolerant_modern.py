@@ -3,6 +3,17 @@
 Evidently computes each metric in one place, ``Context.calculate_metric``. A metric that raises there gets a result
 without values, with a widget that says why, and its tests are errors. Nothing is computed twice, and a report without
 a failure comes out as Evidently makes it.
+
+An example: a preset of drift over "age" and "note", and a mean of "age". In the batch each "note" is missing. Evidently
+raises at the first line, and there is no snapshot at all. Here it has::
+
+    DriftedColumnsCount     1 of 1 columns; a widget says that "note" isn't counted, and why; its tests are errors
+    ValueDrift of "age"     as in a direct run
+    ValueDrift of "note"    no value; a widget says why; its tests are errors
+    MeanValue of "age"      as in a direct run
+
+A metric that asks for another one has no value where that has none: the error passes through it (``_depth``), and is
+told of the outermost, which is the one that the config names.
 """
 
 import itertools
