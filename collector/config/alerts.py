@@ -60,7 +60,7 @@ WebAddress = Annotated[str, Field(max_length=_MAX_LENGTH), AfterValidator(_web_a
 class Alert(Value):
     """A rule: what is told, of which collectors, after how much of it, and to whom."""
 
-    new_fields: ClassVar[frozenset[str]] = frozenset({"collectors", "columns", "after", "for_", "repeat", "resolved"})
+    always_written: ClassVar[frozenset[str]] = frozenset({"when", "to"})
 
     when: Condition = Field(description="What it is about.")
     to: tuple[Address, ...] = Field(

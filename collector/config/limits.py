@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -19,9 +19,7 @@ class Storage(Value):
 class _Ours(Value):
     """A part that the original had not: what differs from its default is written, and no more."""
 
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        cls.new_fields = frozenset(cls.model_fields)
+    always_written: ClassVar[frozenset[str]] = frozenset()
 
 
 class Limits(_Ours):

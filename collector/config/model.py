@@ -63,17 +63,9 @@ class Sample(Value):
 class CollectorConfig(InWorkspace, Value):
     """One collector: when to compute what over its events, against which reference, saved where."""
 
-    new_fields: ClassVar[frozenset[str]] = frozenset(
-        {
-            "project_name",
-            "additional_data",
-            "sample",
-            "cast",
-            "reuse_drift",
-            "data_definition",
-            "column_mapping",
-            "is_posted",
-        }
+    always_written: ClassVar[frozenset[str]] = frozenset(
+        {"id", "trigger", "report_config", "reference_path", "cache_reference"}
+        | {"project_id", "api_url", "api_secret", "is_cloud", "save_datasets"}
     )
 
     id: str = Field(default="", description="Its key in `collectors` is its id, whatever stands here.")
@@ -247,28 +239,7 @@ _SCHEMA_KEY: dict[str, Any] = {"$schema": {"type": "string", "description": "Thi
 class CollectorServiceConfig(Value):
     """The whole service: its collectors by id, and what holds for all of them."""
 
-    new_fields: ClassVar[frozenset[str]] = frozenset(
-        {
-            "data_dir",
-            "durability",
-            "front_door",
-            "allowed_origins",
-            "allowed_hosts",
-            "spill_rows",
-            "spill_bytes",
-            "evaluation_timeout",
-            "evaluation_workers",
-            "evaluation_max_bytes",
-            "worker_environment",
-            "delivery_timeout",
-            "limits",
-            "idempotency",
-            "retention",
-            "alerts",
-            "external_url",
-            "ui_url",
-        }
-    )
+    always_written: ClassVar[frozenset[str]] = frozenset({"check_interval", "collectors", "storage", "autosave"})
 
     model_config = ConfigDict(json_schema_extra=lambda schema: schema["properties"].update(_SCHEMA_KEY))
 

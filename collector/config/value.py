@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Value(BaseModel):
     """A frozen part of the configuration.
 
-    Written out, it has every field that the original collector wrote, whatever its value, and of the fields in
-    ``new_fields`` only those that differ from their default: clients of the original see what they know.
+    Written out, it has the fields in ``always_written`` (None: all of them), which the original collector wrote too,
+    and of the others only those that differ from their default: clients of the original see what they know.
     """
 
     model_config = ConfigDict(
@@ -34,14 +34,14 @@ class Value(BaseModel):
         ser_json_inf_nan="constants",
         hide_input_in_errors=True,  # it may be a secret
     )
-    new_fields: ClassVar[frozenset[str]] = frozenset()
+    always_written: ClassVar[frozenset[str] | None] = None
 
     @model_serializer(mode="wrap")
     def _without_new_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = handler(self)
-        fields = type(self).model_fields
-        for name in self.new_fields:
-            if name in written and getattr(self, name) == fields[name].get_default(call_default_factory=True):
+        for name, field in type(self).model_fields.items():
+            is_left_out = self.always_written is not None and name not in self.always_written and name in written
+            if is_left_out and getattr(self, name) == field.get_default(call_default_factory=True):
                 del written[name]
         return written
 

@@ -14,14 +14,14 @@ SOUND = collector_config().model_dump()
 
 
 class _Inner(Value):
-    new_fields: ClassVar[frozenset[str]] = frozenset({"limit"})
+    always_written: ClassVar[frozenset[str]] = frozenset({"size"})
 
     size: int = Field(default=1, gt=0)
     limit: int = 10
 
 
 class _Outer(Value):
-    new_fields: ClassVar[frozenset[str]] = frozenset({"inner", "names"})
+    always_written: ClassVar[frozenset[str]] = frozenset({"text", "anything"})
 
     text: str = ""
     inner: _Inner = _Inner()
