@@ -10,6 +10,7 @@ The map of the package. A line may import what stands below it, never what stand
     supervision  keeps the pipelines running that the config asks for; checks and reloads it
     pipeline     one collector at work: wait for the trigger, seal, spill, evaluate, deliver
     workspaces   where snapshots go: a directory, an Evidently UI, Evidently Cloud
+    alerts       what changed is told to people and hooks; beside workspaces, and loaded only if a rule is configured
     status       what became of each batch, told once to whoever listens: logs, counts, status
     workers      worker processes; ``exchange`` is all that the daemon and a worker say to each other
     store        what is on disk: the journal, parquet parts, references; ``repair`` is entered where it is damaged
@@ -29,7 +30,7 @@ Where a new thing goes::
     a media type                 formats.frames has the list, and a module of formats reads it
     a kind of workspace          a module of workspaces that keeps its protocol ``Workspace``
     a second source of events    a module of ingest beside http; it hands frames to ``Intake``, under a ``Bulkhead``
-    an alert                     a listener of ``status.telling``
+    an alert                     ``alerts.rules``, heard in transactions of the journal; what lasts: ``alerts.lasting``
     a second report of a batch   pipeline.evaluating makes its job; store.steps.batches keeps what became of it
 
 Importing this package imports nothing else. Its public names are in ``collector.client`` and ``collector.config``.

@@ -206,6 +206,22 @@ class SnapshotTooLarge(DeliveryError):
     """A snapshot is over its workspace's body limit."""
 
 
+class AlertUnsent(CollectorError):
+    """A message of alerts was not sent; trying again may help."""
+
+    def __init__(self, message: str, retry_after: float = 0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AlertRefused(AlertUnsent):
+    """An address takes no messages of ours, until the operator does something about it."""
+
+
+class AlertRejected(AlertUnsent):
+    """An address takes messages of ours, but not this one."""
+
+
 class RequestRefused(CollectorError):
     """To a client: the service said no; sending the same again can't help.
 

@@ -76,6 +76,16 @@ class CollectorCounts:
     restarts: int = 0
 
 
+@dataclass(slots=True)
+class AlertCounts:
+    """What is counted of the messages to one address."""
+
+    sent: int = 0
+    failed: int = 0  # tries
+    dropped: int = 0
+    waiting: int = 0
+
+
 class Answered(NamedTuple):
     """A kind of request that was answered: its route as the docs have it, never the path that a client asked for."""
 
@@ -92,6 +102,7 @@ class Counts:
         self.answer_seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(*_REQUEST_SECONDS))
         self.refused_connections = 0  # over the limit
         self.refused_requests = zeros(NOBODYS_REFUSALS)  # of events for no collector that is there, by reason
+        self.alerts: defaultdict[str, AlertCounts] = defaultdict(AlertCounts)  # by address, as it may be shown
         self._collectors: defaultdict[str, CollectorCounts] = defaultdict(CollectorCounts)
 
     def of(self, collector_id: str) -> CollectorCounts:

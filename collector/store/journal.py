@@ -14,7 +14,7 @@ from collections import defaultdict
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import trio
 
@@ -23,6 +23,7 @@ from collector.disk.health import Health
 from collector.errors import DataDirError, StorageError
 from collector.fault_points import reach
 from collector.formats.frames import StoredBody
+from collector.store.alerts import AlertBook
 from collector.store.connect import read_only
 from collector.store.identity import Identity
 from collector.store.inspection import inspect
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
 
     from collector.config import Retention
     from collector.formats.frames import Frame
+    from collector.store.alerts import Listener
     from collector.store.data_dir import DataDir
     from collector.store.records import Cut, NewColumns, Part, Run, State
     from collector.store.steps.keys import Key
     from collector.store.writer import Order
 
+T = TypeVar("T")
 _in_thread = trio.to_thread.run_sync
 
 # Idempotency keys that are too old are let go of every so often.
@@ -120,6 +123,8 @@ class Journal:
         self._secret = keys.read_secret(connection)
         self._dropped_keys: dict[str, float] = {}
         self._columns = columns.read_columns(connection)
+        self._listener: Listener | None = None
+        self.alerts = AlertBook(writer)
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
         self._buffered_in_all = 0
@@ -317,7 +322,7 @@ class Journal:
     async def mark(self, batch: Batch, state: State, **changes: Any) -> Batch:
         """Take a batch to a state, with what is now known of it: ``attempts``, ``outcome``, ``error``."""
         marked = replace(batch, state=state, **changes)
-        await self._writer.execute(lambda db: batches.update_batch(db, marked))
+        await self._change(batch, lambda db: batches.update_batch(db, marked))
         return marked
 
     async def retry(self, collector: str) -> list[Batch]:
@@ -330,8 +335,10 @@ class Journal:
         Returns the paths of the parts, for DataDir.mark_delivered.
         """
         now = time.time()
-        paths, _ = await self._writer.execute(
-            lambda db: batches.finish(db, batch, now), lambda done: self._count_bytes(batch.collector, -done[1])
+        paths, _ = await self._change(
+            batch,
+            lambda db: batches.finish(db, batch, now),
+            lambda done: self._count_bytes(batch.collector, -done[1]),
         )
         return paths
 
@@ -342,6 +349,33 @@ class Journal:
         """
         now = time.time()
         return await self._writer.execute(lambda db: batches.prune(db, collector, retention, now))
+
+    def listen(self, listener: Listener | None) -> None:
+        """Have ``listener`` hear of each change of a batch from now on; None: nobody."""
+        self._listener = listener
+
+    async def _change(
+        self, batch: Batch, change: Callable[[sqlite3.Connection], T], apply: Callable[[T], None] | None = None
+    ) -> T:
+        """Change a batch, and have who listens hear of it, in one transaction."""
+        listener = self._listener
+        if listener is None:
+            return await self._writer.execute(change, apply)
+        now = time.time()
+
+        def run(db: sqlite3.Connection) -> tuple[T, Any]:
+            before = batches.find_batch(db, batch.id)
+            result = change(db)
+            after = batches.find_batch(db, batch.id)
+            return result, None if before is None or after is None else listener.hear(db, before, after, now)
+
+        def count(done: tuple[T, Any]) -> None:
+            if apply is not None:
+                apply(done[0])
+            listener.heard(done[1])
+
+        result, _ = await self._writer.execute(run, count)
+        return result
 
     # Clocks and logs
 

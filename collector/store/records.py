@@ -69,3 +69,31 @@ class NewColumns:
     cut: int
     oldest: int
     names: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AlertState:
+    """How a rule for alerts stands with a collector, "" being the service itself; times in Unix seconds.
+
+    It is firing from when it was told until its end, and ``since`` is when it began. Before that it counts what may
+    lead there: ``bad`` batches in a row, or the seconds for which something has ``lasted``.
+    """
+
+    rule: str
+    collector: str
+    is_firing: bool = False
+    bad: int = 0
+    batch: str = ""  # the last bad one
+    since: float = 0.0
+    lasted: float = 0.0
+    told: float = 0.0
+    said: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that waits to be sent, and how many wait for its address, itself among them."""
+
+    number: int
+    body: str
+    waiting: int

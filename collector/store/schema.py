@@ -107,6 +107,27 @@ CREATE TABLE open_columns(
 );
 CREATE INDEX open_columns_by_collector ON open_columns(collector, cut);
 """,
+    """
+CREATE TABLE alert(
+    rule TEXT NOT NULL,      -- what stands for it
+    collector TEXT NOT NULL, -- '': the service itself
+    is_firing INTEGER NOT NULL,
+    bad INTEGER NOT NULL,    -- batches in a row
+    batch TEXT NOT NULL,     -- the last of these
+    since REAL NOT NULL,
+    lasted REAL NOT NULL,    -- seconds
+    told REAL NOT NULL,
+    said TEXT NOT NULL,
+    PRIMARY KEY(rule, collector)
+);
+CREATE TABLE alert_message(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    address TEXT NOT NULL,   -- what stands for it: its tokens are in the config only
+    body TEXT NOT NULL,
+    at REAL NOT NULL
+);
+CREATE INDEX alert_message_by_address ON alert_message(address, seq);
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

@@ -98,6 +98,10 @@ class Reload:
             if config != known:
                 found = await self._checks.find_problems(config, wanted.values(), known=known)
                 problems += [problem.under("collectors", key) for problem in found]
+        if edited.alerts != running.alerts:
+            from collector.alerts.checking import find_problems
+
+            problems += await find_problems(edited)
         if problems:
             raise placed(ConfigError(problems, str(self._file.path)), body)
 

@@ -21,6 +21,7 @@ from collector.supervision.orders import Orders
 from collector.supervision.reload import Reload
 
 if TYPE_CHECKING:
+    from collector.alerts.alerting import Alerting
     from collector.config import CollectorServiceConfig
     from collector.config.config_file import ConfigFile
     from collector.formats.frames import Frame
@@ -54,6 +55,7 @@ class Supervisor:
         self._orders = Orders()
         self.edits = Reload(file, self._checks, self._orders, lambda: self.config, self._apply)
         self._running: dict[str, Bulkhead[Pipeline]] = {}
+        self._alerting: Bulkhead[Alerting] | None = None
         self._started = time.time()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -186,6 +188,7 @@ class Supervisor:
 
     async def _apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Stop what is gone or changed, start what is new or changed, leave the rest alone."""
+        await self._apply_alerts(config, nursery)
         for collector_id, running in self._running.items():
             wanted, had = config.collectors.get(collector_id), running.inside.config
             if wanted is not None and _differs_in_reference_only(wanted, had):
@@ -201,6 +204,23 @@ class Supervisor:
                 nursery.start_soon(started[collector_id].run)
         self._running = started
         self.config = config
+
+    async def _apply_alerts(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
+        """Have alerts heard before anything happens that they are about; without a rule there are none."""
+        if self._alerting is not None and config.alerts:
+            self._alerting.inside.apply(config)
+        elif config.alerts:
+            from collector.alerts.alerting import Alerting
+
+            tools = self._tools
+            alerting = Alerting(config, tools.journal, tools.clocks, tools.counts, self.service_status)
+            self._alerting = Bulkhead(alerting, tools.journal)
+            nursery.start_soon(self._alerting.run)
+        elif self._alerting is not None:
+            await self._alerting.stop()
+            self._alerting = None
+            self._tools.journal.listen(None)
+            await self._tools.journal.alerts.keep_only((), ())
 
 
 def _differs_in_reference_only(wanted: CollectorConfig, had: CollectorConfig) -> bool:

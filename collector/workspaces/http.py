@@ -6,28 +6,21 @@ Evidently's own client has neither time-outs nor retries, and loses the status o
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import trio
 
 from collector.errors import BadEnvironment, DeliveryError, DeliveryRefused, SnapshotTooLarge, UnreadableAnswer
-from collector.web.proxies import proxy_for
+from collector.web.clients import Clients, retry_after
 
 if TYPE_CHECKING:
     import httpx
 
     from collector.config import CollectorConfig
-    from collector.web.proxies import Proxy
 
 T = TypeVar("T")
 
-# Seconds without a byte after which a service is given up.
-SILENCE = 60.0
-# A service that asks for a longer pause is asked again nevertheless.
-LONGEST_PAUSE = 3600.0
 # Bytes of an answer that says yes. A list of a project's snapshots has some 500 for each; few are read at a time.
 MAX_ANSWER = 1_000_000
 MAX_LISTING = 64_000_000
@@ -37,10 +30,10 @@ _QUICK = 65_536
 
 
 class Connections:
-    """Connections to services: a client for each way there, with TLS or without, and by which proxy."""
+    """Connections to services, shared by all collectors."""
 
     def __init__(self) -> None:
-        self._clients: dict[tuple[bool, Proxy | None], httpx.AsyncClient] = {}
+        self._clients = Clients()
         self._listings = trio.CapacityLimiter(_LISTINGS)
 
     async def exchange(
@@ -53,9 +46,7 @@ class Connections:
 
         url, by = config.api_url.rstrip("/") + path, ""
         try:
-            proxy = proxy_for(url)
-            by = f" by {proxy}" if proxy else ""
-            client = await self._client(url, proxy)
+            client, by = await self._clients.client_for(url)
             async with AsyncExitStack() as stack:
                 if is_listing:
                     await stack.enter_async_context(self._listings)
@@ -73,29 +64,9 @@ class Connections:
             message = f"{config.shown_url} didn't answer as it should{by}: {reason_of(error)}"
             raise DeliveryError(message, is_ambiguous=True) from error
 
-    async def _client(self, url: str, proxy: Proxy | None) -> httpx.AsyncClient:
-        import httpx
-
-        from collector.web.answers import AS_IS
-        from collector.web.trust import trusted, trusting_nobody
-
-        way = (url.lower().startswith("https:"), proxy)
-        if way not in self._clients:
-            has_tls = way[0] or (proxy is not None and proxy.url.startswith("https:"))
-            trust = await trio.to_thread.run_sync(trusted) if has_tls else trusting_nobody()
-            has_tls_to_proxy = proxy is not None and proxy.url.startswith("https:")
-            through = proxy and httpx.Proxy(proxy.url, ssl_context=trust if has_tls_to_proxy else None)
-            # Without bounds: each collector sends one at a time, and a dead workspace must not take what others need.
-            made = httpx.AsyncClient(
-                timeout=SILENCE, trust_env=False, limits=httpx.Limits(), headers=AS_IS, verify=trust, proxy=through
-            )
-            self._clients.setdefault(way, made)
-        return self._clients[way]
-
     async def aclose(self) -> None:
         """Close the connections."""
-        for client in self._clients.values():
-            await client.aclose()
+        await self._clients.aclose()
 
 
 async def read_as(kind: type[T], response: httpx.Response, config: CollectorConfig) -> T:
@@ -131,7 +102,7 @@ def raise_for(response: httpx.Response, config: CollectorConfig) -> None:
         leads_to = response.headers.get("Location", "elsewhere")
         raise DeliveryRefused(f"{said}: it redirects to {leads_to}; write the address that answers itself as api_url")
     if status in {408, 425, 429, 503}:
-        raise DeliveryError(said, retry_after=_retry_after(response))
+        raise DeliveryError(said, retry_after=retry_after(response))
     if status >= 500:
         raise DeliveryError(said, is_ambiguous=True)
     raise DeliveryRefused(said)
@@ -145,13 +116,3 @@ def _detail(response: httpx.Response) -> str:
     except ValueError:
         return ""
     return f" ({str(data['detail'])[:300]})" if isinstance(data, dict) and "detail" in data else ""
-
-
-def _retry_after(response: httpx.Response) -> float:
-    """Return the pause that an answer asks for, in seconds or as a date (RFC 9110, 10.2.3); an hour at most."""
-    text = response.headers.get("Retry-After", "")
-    try:
-        pause = float(text) if text.isdecimal() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError, ArithmeticError, LookupError):  # no date, one without a zone, or one beyond all time
-        return 0.0
-    return min(max(pause, 0.0), LONGEST_PAUSE)

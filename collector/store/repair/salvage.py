@@ -67,6 +67,7 @@ def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: D
         work.copy_parts(old)
         work.copy_frames(old)
         work.copy_others(old)
+        work.copy_alerts(old)
         work.skip_numbers(old)
     work.adopt_parts()
     work.set_bodies_aside()
@@ -193,6 +194,18 @@ class _Salvage:
                 self._insert("forgotten", (collector,))
         if _has_column(old, "open_columns", "names"):
             self._take_columns(old)
+
+    def copy_alerts(self, old: sqlite3.Connection) -> None:
+        if not _has_column(old, "alert", "said"):
+            return
+        names = "rule, collector, is_firing, bad, batch, since, lasted, told, said"
+        for _, *who, firing, bad, batch, since, lasted, told, said in readable_rows(old, "alert", names):
+            if all(isinstance(name, str) for name in (*who, batch)) and isinstance(lasted, float):
+                counts = (_number(firing), _number(bad), batch)
+                self._insert("alert", (*who, *counts, _time(since), lasted, _time(told), json.dumps(_object(said))))
+        for seq, address, body, at in readable_rows(old, "alert_message", "address, body, at"):
+            if isinstance(address, str) and _object(body):
+                self._insert("alert_message", (seq, address, body, _time(at)))
 
     def _take_columns(self, old: sqlite3.Connection) -> None:
         for _, *columns in readable_rows(old, "open_columns", "collector, cut, names"):

@@ -64,6 +64,12 @@ def select_batches(db: sqlite3.Connection, collector: str, states: tuple[State, 
     return [_batch(row) for row in rows]
 
 
+def find_batch(db: sqlite3.Connection, batch_id: str) -> Batch | None:
+    """Return a batch as it stands; None if it is gone."""
+    row = db.execute("SELECT * FROM batch WHERE id = ?", (batch_id,)).fetchone()
+    return None if row is None else _batch(row)
+
+
 def update_batch(db: sqlite3.Connection, batch: Batch) -> None:
     """Enter a batch's state and what is known of it."""
     db.execute(

@@ -25,6 +25,7 @@ LACKING = {"metrics": [{"type": "MinValue", "column": "no such column"}]}
 EARLY = ["accepted", "sealed", "part written", "moved", "swept", "spilled"]
 WITH_REPORT = ["snapshot written", "evaluated", "delivered", "finished"]
 OF_FAILURE = ["parts linked", "failed"]
+OF_ALERTS = ["alert posted", "alert sent"]  # tried by test_alerts.py
 LOADING = 20  # more processor seconds than a new process takes to load Evidently
 PACKAGE = Path(collector.__file__).parent
 # One kill in so many waits until Evidently is loaded, so that it comes while snapshots are made and delivered.
@@ -65,7 +66,7 @@ def wait_for_snapshots(daemon, count):
 
 def test_every_fault_point_of_the_code_is_tried():
     found = {point for path in PACKAGE.rglob("*.py") for point in re.findall(r'reach\("([^"]+)"\)', path.read_text())}
-    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE}
+    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE, *OF_ALERTS}
 
 
 def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(

@@ -11,13 +11,16 @@ from collector.store.connect import make_journal
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
 from collector.store.parts import write_part
-from collector.store.records import Part
+from collector.store.records import AlertState, Part
 from collector.store.repair.salvage import readable_rows, salvage
 from collector.store.schema import upgrade
+from collector.store.steps.alerts import post as post_message
+from collector.store.steps.alerts import put_state
 from collector.store.steps.frames import insert_frame
 from collector.store.steps.keys import keep_key, key_of, read_secret
 
 PAGE = 4096
+ALERTS = ("alert", "alert_message")
 KEYS = ("secret", "idempotency_slice", "idempotency_key")
 
 
@@ -63,7 +66,18 @@ def salvaged(data_dir, old):
         done = salvage(old, new, data_dir)
         new.commit()
         new.row_factory = sqlite3.Row
-        tables = ("frame", "part", "batch", "clock", "log", "forgotten", "open_columns", "sqlite_sequence", *KEYS)
+        tables = (
+            "frame",
+            "part",
+            "batch",
+            "clock",
+            "log",
+            "forgotten",
+            "open_columns",
+            *ALERTS,
+            "sqlite_sequence",
+            *KEYS,
+        )
         return done, {table: [dict(row) for row in new.execute(f"SELECT * FROM {table}")] for table in tables}
 
 
@@ -215,6 +229,17 @@ def test_idempotency_keys_without_their_secret_are_left_out(data_dir, old):
 
 
 # Walking around what can't be read
+
+
+def test_alerts_stand_as_they_stood_and_what_is_damaged_of_them_is_left_out(data_dir, old):
+    put_state(old, AlertState("rule", "main", is_firing=True, bad=2, batch="b1", since=5.0, said={"summary": "x"}))
+    put_state(old, AlertState("rule", "other"))
+    post_message(old, "address", '{"version": "4"}', 5.0)
+    post_message(old, "address", "{", 6.0)
+    before = {table: all_of(old, table) for table in ALERTS}
+    old.execute("UPDATE alert SET lasted = 'x' WHERE collector = 'other'")
+    _, after = salvaged(data_dir, old)
+    assert {table: after[table] for table in ALERTS} == {table: rows[:1] for table, rows in before.items()}
 
 
 @pytest.fixture

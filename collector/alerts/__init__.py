@@ -1,0 +1,1 @@
+"""Alerts: what changed is told to people and hooks, without Prometheus."""

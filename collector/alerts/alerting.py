@@ -1,0 +1,198 @@
+"""Alerting: puts rules, what is heard and seen, and what is sent together; there is none without a rule."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from collector.alerts.hearing import Hearing
+from collector.alerts.lasting import Lasting, Moment
+from collector.alerts.posting import messages_of, post_changes
+from collector.alerts.rules import Change
+from collector.alerts.sending import Sending
+from collector.config.alerts import address_key, shown_address
+from collector.errors import StorageError
+from collector.fault_points import reach
+from collector.status.status import Status
+from collector.store.steps.alerts import put_state, read_states
+from collector.web.clients import Clients
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from collector.alerts.posting import Posted
+    from collector.config import CollectorServiceConfig
+    from collector.status.counts import Counts
+    from collector.status.status import ServiceStatus
+    from collector.store.journal import Journal
+    from collector.store.records import AlertState
+    from collector.waiting.clocks import Clocks
+
+_log = structlog.get_logger()
+
+# What lasts is looked at so often, and whether something is to be told again.
+INTERVAL = 1.0
+REPEAT_INTERVAL = 60.0
+
+
+class _Restarts:
+    restarts = 0
+
+
+class Alerting:
+    """Tells whom the rules name of what changes; ``service_status`` says how all stands."""
+
+    def __init__(
+        self,
+        config: CollectorServiceConfig,
+        journal: Journal,
+        clocks: Clocks,
+        counts: Counts,
+        service_status: Callable[[], ServiceStatus],
+    ) -> None:
+        self.counts = _Restarts()
+        self._config = config
+        self._journal = journal
+        self._clocks = clocks
+        self._all_counts = counts
+        self._service_status = service_status
+        self._sending: dict[str, Sending] = {}
+        self._changed = trio.Event()
+        journal.listen(Hearing(lambda: self._config, self._tell))
+
+    def status(self) -> Status:
+        """Return what it is called where it fails."""
+        return Status("alerts", "waiting")
+
+    def apply(self, config: CollectorServiceConfig) -> None:
+        """Go on with another config, which has rules too."""
+        before, self._config = self._config, config
+        if (config.alerts, config.external_url, config.ui_url) != (before.alerts, before.external_url, before.ui_url):
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Watch and send until cancelled."""
+        while True:
+            self._changed = trio.Event()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._work)
+                await self._changed.wait()
+                nursery.cancel_scope.cancel()
+
+    async def _work(self) -> None:
+        alerts = self._config.alerts
+        addresses = dict.fromkeys(address for alert in alerts for address in alert.to)
+        gone = await self._journal.alerts.keep_only({a.key for a in alerts}, {address_key(one) for one in addresses})
+        if gone:
+            _log.warning("messages of alerts to addresses that are no longer configured are dropped", messages=gone)
+        clients = Clients()
+        try:
+            self._sending = {
+                address_key(one): Sending(
+                    one, self._journal.alerts, clients, self._all_counts.alerts[shown_address(one)]
+                )
+                for one in addresses
+            }
+            async with trio.open_nursery() as nursery:
+                for sending in self._sending.values():
+                    nursery.start_soon(sending.run)
+                if not all(alert.is_of_batches and alert.repeat is None for alert in alerts):
+                    nursery.start_soon(self._watch)
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await clients.aclose()
+
+    # What lasts
+
+    async def _watch(self) -> None:
+        alerts, repeated = self._config.alerts, -math.inf
+        lasting = Lasting(alerts, await self._journal.alerts.read(), self._moment())
+        repeats = [alert.repeat for alert in alerts if alert.repeat is not None]
+        pause = min([REPEAT_INTERVAL, *repeats])
+        unwritten: dict[tuple[str, str], AlertState] = {}
+        while True:
+            states, changes = lasting.look(self._service_status(), self._moment())
+            unwritten |= {(state.rule, state.collector): state for state in states}
+            if (
+                unwritten
+                and (changes or not self._journal.trouble)
+                and await self._keep(list(unwritten.values()), changes)
+            ):
+                unwritten.clear()
+            if repeats and trio.current_time() - repeated >= pause:
+                repeated = trio.current_time()
+                await self._repeat()
+            await trio.sleep(INTERVAL)
+
+    def _moment(self) -> Moment:
+        return Moment(self._clocks.now(), trio.current_time())
+
+    async def _keep(self, states: Sequence[AlertState], changes: list[Change]) -> bool:
+        """Write states down, and put messages of changes into the outbox; False if the disk refused the states."""
+        now, config = self._clocks.now(), self._config
+
+        def keep(db: sqlite3.Connection) -> list[Posted]:
+            for state in states:
+                put_state(db, state)
+            return [posted for group in _by_collector(changes) for posted in post_changes(db, group, config, now)]
+
+        try:
+            posted = await self._journal.alerts.write(keep)
+        except StorageError:
+            for group in _by_collector(changes):
+                for address, body in messages_of(group, (), config, now):
+                    self._sending[address].send_unkept(body)
+            self._say(changes)
+            return False
+        self._tell(changes, posted)
+        return True
+
+    async def _repeat(self) -> None:
+        """Tell again of what goes on for long."""
+        now, config = self._clocks.now(), self._config
+        alerts = {alert.key: alert for alert in config.alerts if alert.repeat is not None}
+
+        def repeat(db: sqlite3.Connection) -> list[Posted]:
+            changes = []
+            for state in read_states(db):
+                alert = alerts.get(state.rule)
+                if alert is not None and alert.repeat and state.is_firing and now - state.told >= alert.repeat:
+                    put_state(db, told := replace(state, told=now))
+                    changes.append(Change(alert, told))
+            return [posted for group in _by_collector(changes) for posted in post_changes(db, group, config, now)]
+
+        with suppress(StorageError):  # it is tried again
+            self._tell([], await self._journal.alerts.write(repeat))
+
+    # What is told
+
+    def _tell(self, changes: Sequence[Change], posted: Sequence[Posted]) -> None:
+        """Log changes that are committed, and have their messages sent."""
+        if posted:
+            reach("alert posted")
+        self._say(changes)
+        for address, dropped in posted:
+            sending = self._sending.get(address)
+            if sending is not None:
+                sending.counts.waiting += 1 - dropped
+                sending.counts.dropped += dropped
+                sending.ring()
+
+    def _say(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            log = _log.info if change.is_over else _log.warning
+            what = "alert is over" if change.is_over else "alert"
+            log(what, when=change.alert.when, said=change.state.said["summary"])
+
+
+def _by_collector(changes: Sequence[Change]) -> list[list[Change]]:
+    groups: dict[str, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(change.state.collector, []).append(change)
+    return list(groups.values())

@@ -1,0 +1,34 @@
+"""Checking: whether apprise knows the addresses that only it can use; the rest is checked as the config is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.config.alerts import is_webhook
+from collector.config.environment import filled
+from collector.errors import Problem
+
+if TYPE_CHECKING:
+    from collector.config import CollectorServiceConfig
+
+_Path = tuple[str | int, ...]
+
+
+async def find_problems(config: CollectorServiceConfig) -> list[Problem]:
+    """Return what is wrong with addresses; nobody is sent anything."""
+    addresses: dict[_Path, str] = {
+        ("alerts", number, "to", place): filled(address)
+        for number, alert in enumerate(config.alerts)
+        for place, address in enumerate(alert.to)
+    }
+    by_apprise = {path: address for path, address in addresses.items() if not is_webhook(address)}
+    return await trio.to_thread.run_sync(_problems, by_apprise) if by_apprise else []
+
+
+def _problems(addresses: dict[_Path, str]) -> list[Problem]:
+    from collector.alerts.by_apprise import problem_of
+
+    found = {path: problem_of(address) for path, address in addresses.items()}
+    return [Problem(path, problem) for path, problem in found.items() if problem]

@@ -1,0 +1,139 @@
+"""Lasting: what is wrong as long as it lasts, rather than with one batch; looked at each second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from collector.alerts.rules import Change, cut
+from collector.status.telling import iso
+from collector.store.records import AlertState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from collector.config import Alert
+    from collector.status.status import ServiceStatus, Status
+
+# How long something has lasted is written down so often: a restart tells of it so much later, and never earlier.
+WRITTEN_INTERVAL = 60.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time by the wall clock, and by one that nobody sets."""
+
+    wall: float
+    passed: float
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a look sees; without a collector's status it is about the service."""
+
+    service: ServiceStatus
+    status: Status | None
+    moment: Moment
+
+
+@dataclass
+class _Held:
+    """How a rule stands with a collector, and when what it is about began, by the clock that nobody sets."""
+
+    state: AlertState
+    begun: float | None
+    accepted: int = 0
+
+
+class Lasting:
+    """Holds what lasts against rules, beginning with the ``states`` that the journal has."""
+
+    def __init__(self, alerts: Iterable[Alert], states: Iterable[AlertState], moment: Moment) -> None:
+        self._alerts = [alert for alert in alerts if not alert.is_of_batches]
+        rules = {alert.key for alert in self._alerts}
+        self._held = {
+            (state.rule, state.collector): _Held(state, moment.passed - state.lasted if state.lasted else None)
+            for state in states
+            if state.rule in rules
+        }
+
+    def look(self, service: ServiceStatus, moment: Moment) -> tuple[list[AlertState], list[Change]]:
+        """Return the states that are to be written down, and the changes among them that are to be told."""
+        statuses = [status for status in service.collectors if status.state != "retired"]
+        known = {"", *(status.id for status in statuses)}
+        self._held = {key: held for key, held in self._held.items() if key[1] in known}
+        states, changes = [], []
+        for alert, status in self._pairs(statuses):
+            collector = "" if status is None else status.id
+            held = self._held.setdefault((alert.key, collector), _Held(AlertState(alert.key, collector), None))
+            before = held.state
+            holds = bool(service.trouble) if status is None else _holds(alert, held, status)
+            if holds is not None:
+                seen = _Seen(service, status, moment)
+                held.state = _begun(alert, held, seen) if holds else _ended(alert, held, seen)
+            states += [held.state] if held.state != before else []
+            if held.state.is_firing != before.is_firing:
+                changes.append(Change(alert, held.state, is_over=before.is_firing))
+        return states, changes
+
+    def _pairs(self, statuses: Sequence[Status]) -> Iterator[tuple[Alert, Status | None]]:
+        for alert in self._alerts:
+            if alert.is_about(""):
+                yield alert, None
+            yield from ((alert, status) for status in statuses if alert.is_about(status.id))
+
+
+def _holds(alert: Alert, held: _Held, status: Status) -> bool | None:
+    """Tell whether a collector is as a rule has it; None if that can't be told now, so that it stays as it was."""
+    if alert.when == "no_events":
+        has_come, held.accepted = status.rows_accepted > held.accepted, status.rows_accepted
+        return not has_come
+    if alert.when == "misconfigured":
+        return None if status.state == "starting" and not status.problems else bool(status.problems)
+    if status.state == "undelivered":
+        return True
+    return None if status.outbox or status.state == "starting" else False  # one that waits may be on its way
+
+
+def _ended(alert: Alert, held: _Held, seen: _Seen) -> AlertState:
+    """Return how a rule stands with what isn't so, or no longer."""
+    held.begun = None
+    calm = replace(held.state, is_firing=False, lasted=0.0)
+    return replace(calm, said={"summary": _over(alert, seen.status)}) if held.state.is_firing else calm
+
+
+def _begun(alert: Alert, held: _Held, seen: _Seen) -> AlertState:
+    """Return how a rule stands with what is so, for longer and longer."""
+    state, moment, status = held.state, seen.moment, seen.status
+    if held.begun is None:
+        since = status.outbox_since if alert.when == "undelivered" and status is not None else None
+        held.begun = moment.passed - (0.0 if since is None else max(0.0, moment.wall - since))
+    lasted = moment.passed - held.begun
+    if state.is_firing:
+        return state
+    if lasted >= alert.for_:
+        since = moment.wall - lasted
+        said = {"summary": _summary(alert, seen, since)}
+        return replace(state, is_firing=True, since=since, lasted=lasted, told=moment.wall, said=said)
+    is_due = lasted - state.lasted >= min(WRITTEN_INTERVAL, alert.for_ / 4)
+    return replace(state, lasted=lasted) if is_due and status is not None else state
+
+
+def _summary(alert: Alert, seen: _Seen, since: float) -> str:
+    status = seen.status
+    if status is None:
+        return cut(f"the disk refuses what is written, and events are answered 507: {seen.service.trouble}")
+    if alert.when == "no_events":
+        return f"{status.id}: no event has come since {iso(since)}"
+    if alert.when == "misconfigured":
+        more = f" (and {len(status.problems) - 1} more)" if len(status.problems) > 1 else ""
+        return cut(f"{status.id}: events are kept and not evaluated: {status.problems[0]}") + more
+    waiting = "a snapshot waits" if status.outbox == 1 else f"{status.outbox} snapshots wait"
+    return cut(f"{status.id}: {waiting} for the workspace since {iso(since)}: {status.last_error}")
+
+
+def _over(alert: Alert, status: Status | None) -> str:
+    if status is None:
+        return "the disk takes what is written again"
+    told = {"no_events": "events come again", "misconfigured": "batches are evaluated again"}
+    return f"{status.id}: {told.get(alert.when, 'snapshots are delivered again')}"

@@ -1,0 +1,150 @@
+"""Rules: whether what became of a batch is bad by a rule, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from collector.config.masking import objects_in
+from collector.status.findings import (
+    drift_words,
+    drifted_columns,
+    failed_test_words,
+    findings_of,
+    uncomputed_words,
+    verdict_words,
+)
+from collector.status.telling import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from collector.config import Alert, CollectorConfig
+    from collector.store.records import AlertState, Batch
+
+Json = dict[str, Any]
+
+# Of a report that names none, as Evidently has it.
+DRIFT_SHARE = 0.5
+# Of a sentence in a message: of another program's error, or of names that somebody else gave.
+MAX_SAID = 1_000
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule makes of a batch, in a sentence."""
+
+    is_bad: bool
+    summary: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be told: how a rule stands now; ``is_over``: that its end is told."""
+
+    alert: Alert
+    state: AlertState
+    is_over: bool = False
+
+
+def verdict_of(alert: Alert, before: Batch, after: Batch, config: CollectorConfig | None) -> Verdict | None:
+    """Return what a rule makes of a change of a batch; None if it says nothing of it.
+
+    A batch that is evaluated once more, as its snapshot's file was damaged, was heard of already.
+    """
+    if alert.when == "batch_failed":
+        return _of_failure(before, after)
+    if after.state != "evaluated" or "generation" in before.outcome:
+        return None
+    if alert.when == "tests_failed":
+        return _of_tests(after.outcome)
+    if alert.when == "metric_failed":
+        return _of_metrics(after.outcome)
+    return _of_drift(after.outcome, alert.columns, drift_limit(config))
+
+
+def drift_limit(config: CollectorConfig | None) -> float:
+    """Return the share of drifted columns from which a report calls a dataset drifted."""
+    report: Json = {} if config is None else config.report_config.model_dump()
+    shares = [one["drift_share"] for one in objects_in(report) if isinstance(one.get("drift_share"), int | float)]
+    return float(shares[0]) if shares else DRIFT_SHARE
+
+
+def _of_failure(before: Batch, after: Batch) -> Verdict | None:
+    if before.state == after.state:
+        return None
+    if after.state == "failed":
+        return Verdict(is_bad=True, summary=f"a batch of {after.rows} rows is kept under failed: {after.error}")
+    return Verdict(is_bad=False, summary="batches are delivered again") if after.state == "delivered" else None
+
+
+def _of_tests(outcome: Json) -> Verdict:
+    tests = outcome.get("tests", {})
+    if not tests.get("failed") and not tests.get("error"):
+        return Verdict(is_bad=False, summary="no test failed")
+    return Verdict(
+        is_bad=True, summary=_joined(f"tests: {verdict_words(tests)}", failed_test_words(findings_of(outcome)))
+    )
+
+
+def _of_metrics(outcome: Json) -> Verdict:
+    number = outcome.get("failed_metrics", 0)
+    if not number:
+        return Verdict(is_bad=False, summary="all of the report could be computed")
+    told = f"{number} of the report could not be computed"
+    return Verdict(is_bad=True, summary=_joined(told, uncomputed_words(findings_of(outcome))))
+
+
+def _of_drift(outcome: Json, columns: Sequence[str], limit: float) -> Verdict:
+    found, share = findings_of(outcome), outcome.get("drift_share")
+    is_bad = (share is not None and share >= limit) or not set(drifted_columns(found)).isdisjoint(columns)
+    number = "" if share is None else f"{outcome['drifted_columns']} of {outcome['columns']} columns drifted"
+    return Verdict(is_bad, _joined(number, drift_words(found)) or "no column drifted")
+
+
+def _joined(*parts: str) -> str:
+    return ": ".join(filter(None, parts))
+
+
+def counted(
+    alert: Alert, state: AlertState, verdict: Verdict, batch: Batch, now: float
+) -> tuple[AlertState, Change | None]:
+    """Return how a rule stands after a batch, and what is to be told of that; a batch counts once."""
+    said = said_of_batch(batch, f"{batch.collector}: {verdict.summary}")
+    if not verdict.is_bad:
+        calm = replace(state, is_firing=False, bad=0, batch="")
+        over = Change(alert, replace(calm, said=said), is_over=True) if state.is_firing else None
+        return calm, over
+    if state.batch == batch.id:
+        return state, None
+    begun = state if state.bad else replace(state, since=now)
+    bad = replace(begun, bad=begun.bad + 1, batch=batch.id)
+    if bad.is_firing or bad.bad < alert.after:
+        return bad, None
+    firing = replace(bad, is_firing=True, told=now, said=said)
+    return firing, Change(alert, firing)
+
+
+def said_of_batch(batch: Batch, summary: str) -> dict[str, str]:
+    """Return all that is said of a batch, whichever rule it is said for; what isn't so is left out."""
+    found = findings_of(batch.outcome)
+    share = batch.outcome.get("drift_share")
+    said = {
+        "summary": summary,
+        "batch_id": batch.id,
+        "rows": str(batch.rows),
+        "window_start": iso(batch.opened),
+        "window_end": iso(batch.sealed),
+        "tests": verdict_words(batch.outcome.get("tests", {})),
+        "failed_tests": failed_test_words(found, most=20),
+        "drift_share": "" if share is None else f"{share:.4g}",
+        "drifted_columns": ", ".join(drifted_columns(found)),
+        "drift": drift_words(found, most=20),
+        "not_computed": uncomputed_words(found, most=20),
+    }
+    return {name: cut(text) for name, text in said.items() if text}
+
+
+def cut(text: str) -> str:
+    """Return a text with no more of it than is read."""
+    return text if len(text) <= MAX_SAID else f"{text[:MAX_SAID]}…"

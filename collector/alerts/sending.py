@@ -1,0 +1,131 @@
+"""Sending: what waits in the outbox goes to its address, in its order, until the address has it.
+
+Each address has a task of its own, so that one that is away holds no other. A message is sent at least once: what a
+kill or a lost answer leaves in doubt is sent again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from collector.config.alerts import address_key, is_webhook, shown_address
+from collector.config.environment import filled
+from collector.errors import AlertRefused, AlertRejected, AlertUnsent, ConfigError, StorageError
+from collector.fault_points import reach
+from collector.waiting.backoff import Backoff
+from collector.waiting.bell import Bell
+
+if TYPE_CHECKING:
+    from collector.status.counts import AlertCounts
+    from collector.store.alerts import AlertBook
+    from collector.web.clients import Clients
+
+_log = structlog.get_logger()
+
+# An address that doesn't take our messages is mended by a person.
+REFUSED_INTERVAL = 60.0
+# What is refused as it is so often holds those behind it no longer.
+MAX_REJECTIONS = 5
+# What the disk refuses to keep waits in memory, the newest.
+MAX_UNKEPT = 100
+
+
+async def send(clients: Clients, address: str, body: str) -> str:
+    """Send a message once, and return what came of it in words; raise AlertUnsent."""
+    try:
+        target = filled(address)
+    except ConfigError as error:
+        raise AlertRefused(str(error)) from error
+    if is_webhook(target):
+        from collector.alerts.webhook import post
+
+        return await post(clients, target, body)
+    from collector.alerts.by_apprise import send as send_by_apprise
+
+    return await send_by_apprise(target, body)
+
+
+class Sending:
+    """Sends what waits for one address."""
+
+    def __init__(self, address: str, book: AlertBook, clients: Clients, counts: AlertCounts) -> None:
+        self.counts = counts
+        self._address = address
+        self._key = address_key(address)
+        self._book = book
+        self._clients = clients
+        self._bell = Bell()
+        self._unkept: deque[str] = deque(maxlen=MAX_UNKEPT)
+        self._sent_upto = 0  # of what the journal has: it may refuse to let go of it
+        self._rejections = 0
+        self._told = ""
+        self._log = _log.bind(address=shown_address(address))
+
+    def ring(self) -> None:
+        """Say that something waits."""
+        self._bell.ring()
+
+    def send_unkept(self, body: str) -> None:
+        """Have a message sent that the disk refused to keep."""
+        self._unkept.append(body)
+        self._bell.ring()
+
+    async def run(self) -> None:
+        """Send what waits, oldest first; runs until cancelled."""
+        backoff = Backoff()
+        while True:
+            try:
+                is_done = await self._send_next()
+            except AlertUnsent as error:
+                self.counts.failed += 1
+                self._tell(error)
+                pause = REFUSED_INTERVAL if isinstance(error, AlertRefused) else backoff.next()
+                await trio.sleep(max(pause, error.retry_after))
+            except StorageError:  # it is in the journal's trouble
+                await trio.sleep(backoff.next())
+            else:
+                backoff.reset()
+                if is_done:
+                    await self._bell.wait()
+
+    async def _send_next(self) -> bool:
+        """Send what waits longest; return whether nothing did."""
+        if self._unkept:
+            await self._send(self._unkept[0])
+            self._unkept.popleft()
+            return False
+        message = await self._book.oldest(self._key, self._sent_upto)
+        self.counts.waiting = 0 if message is None else message.waiting
+        if message is None:
+            return True
+        try:
+            await self._send(message.body)
+        except AlertRejected as error:
+            self._rejections += 1
+            if self._rejections < MAX_REJECTIONS:
+                raise
+            self.counts.failed += 1
+            self.counts.dropped += 1
+            self._log.error("a message of alerts is given up: its address never takes it", error=str(error))
+        self._rejections = 0
+        self._sent_upto = message.number
+        self.counts.waiting -= 1
+        await self._book.drop(self._key, message.number)
+        return False
+
+    async def _send(self, body: str) -> None:
+        await send(self._clients, self._address, body)
+        self.counts.sent += 1
+        reach("alert sent")
+        if self._told:
+            self._told = ""
+            self._log.info("messages of alerts arrive again")
+
+    def _tell(self, error: AlertUnsent) -> None:
+        if str(error) != self._told:
+            self._told = str(error)
+            self._log.error("a message of alerts waits for its address", error=str(error))

@@ -1,0 +1,88 @@
+"""Steps on alerts: how each rule stands with each collector, and the messages that wait to be sent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from collector.store.records import AlertState, Message
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection
+
+# Messages of one address that wait, the newest: an address that is away for long gets no more of the past than that.
+MAX_WAITING = 1_000
+
+_COLUMNS = "rule, collector, is_firing, bad, batch, since, lasted, told, said"
+
+
+def read_state(db: sqlite3.Connection, rule: str, collector: str) -> AlertState:
+    """Return how a rule stands with a collector; one that is new is calm."""
+    query = f"SELECT {_COLUMNS} FROM alert WHERE rule = ? AND collector = ?"  # noqa: S608  (ours)
+    row = db.execute(query, (rule, collector)).fetchone()
+    return AlertState(rule, collector) if row is None else _state(row)
+
+
+def read_states(db: sqlite3.Connection) -> list[AlertState]:
+    """Return how all rules stand with all collectors that they have heard of."""
+    return [_state(row) for row in db.execute(f"SELECT {_COLUMNS} FROM alert")]  # noqa: S608  (ours)
+
+
+def put_state(db: sqlite3.Connection, state: AlertState) -> None:
+    """Enter how a rule stands with a collector."""
+    db.execute(
+        f"INSERT OR REPLACE INTO alert({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (ours)
+        (
+            *(state.rule, state.collector, state.is_firing, state.bad, state.batch),
+            *(state.since, state.lasted, state.told, json.dumps(state.said)),
+        ),
+    )
+
+
+def drop_rules(db: sqlite3.Connection, kept: Collection[str]) -> None:
+    """Let go of how rules stand that are no longer there."""
+    known = db.execute("SELECT DISTINCT rule FROM alert").fetchall()
+    db.executemany("DELETE FROM alert WHERE rule = ?", [one for one in known if one[0] not in kept])
+
+
+def post(db: sqlite3.Connection, address: str, body: str, now: float) -> int:
+    """Put a message into the outbox of an address; return how many of its oldest went as there were too many."""
+    db.execute("INSERT INTO alert_message(address, body, at) VALUES (?, ?, ?)", (address, body, now))
+    done = db.execute(
+        "DELETE FROM alert_message WHERE address = ? AND seq NOT IN "
+        "(SELECT seq FROM alert_message WHERE address = ? ORDER BY seq DESC LIMIT ?)",
+        (address, address, MAX_WAITING),
+    )
+    return done.rowcount
+
+
+def oldest_message(db: sqlite3.Connection, address: str, after: int) -> Message | None:
+    """Return the oldest message of an address beyond a number; None if none waits."""
+    beyond = "FROM alert_message WHERE address = ? AND seq > ?"
+    row = db.execute(
+        f"SELECT seq, body, (SELECT COUNT(*) {beyond}) {beyond} ORDER BY seq LIMIT 1",
+        (address, after, address, after),
+    ).fetchone()
+    return None if row is None else Message(*row)
+
+
+def drop_messages(db: sqlite3.Connection, address: str, upto: int) -> None:
+    """Let go of the messages of an address up to a number."""
+    db.execute("DELETE FROM alert_message WHERE address = ? AND seq <= ?", (address, upto))
+
+
+def drop_addresses(db: sqlite3.Connection, kept: Collection[str]) -> int:
+    """Let go of the messages of addresses that are no longer there; return how many went."""
+    gone = [address for address in count_messages(db) if address not in kept]
+    return sum(db.execute("DELETE FROM alert_message WHERE address = ?", (one,)).rowcount for one in gone)
+
+
+def count_messages(db: sqlite3.Connection) -> dict[str, int]:
+    """Return how many messages wait, by address."""
+    return dict(db.execute("SELECT address, COUNT(*) FROM alert_message GROUP BY address").fetchall())
+
+
+def _state(row: tuple[Any, ...]) -> AlertState:
+    rule, collector, is_firing, bad, batch, since, lasted, told, said = row
+    return AlertState(rule, collector, bool(is_firing), bad, batch, since, lasted, told, json.loads(said))

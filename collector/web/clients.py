@@ -1,0 +1,66 @@
+"""Clients: who asks others over HTTP, one for each way there: with TLS or without, and by which proxy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from collector.web.proxies import proxy_for
+
+if TYPE_CHECKING:
+    import httpx
+
+    from collector.web.proxies import Proxy
+
+# Seconds without a byte after which a service is given up.
+SILENCE = 60.0
+# A service that asks for a longer pause is asked again nevertheless.
+LONGEST_PAUSE = 3600.0
+
+
+class Clients:
+    """Clients that are made as they are needed, and kept."""
+
+    def __init__(self) -> None:
+        self._clients: dict[tuple[bool, Proxy | None], httpx.AsyncClient] = {}
+
+    async def client_for(self, url: str) -> tuple[httpx.AsyncClient, str]:
+        """Return who asks at ``url``, and the words that tell by which proxy; raise BadEnvironment."""
+        proxy = proxy_for(url)
+        by = f" by {proxy}" if proxy else ""
+        return await self._client(url, proxy), by
+
+    async def _client(self, url: str, proxy: Proxy | None) -> httpx.AsyncClient:
+        import anyio.to_thread
+        import httpx
+
+        from collector.web.answers import AS_IS
+        from collector.web.trust import trusted, trusting_nobody
+
+        way = (url.lower().startswith("https:"), proxy)
+        if way not in self._clients:
+            has_tls_to_proxy = proxy is not None and proxy.url.startswith("https:")
+            trust = await anyio.to_thread.run_sync(trusted) if way[0] or has_tls_to_proxy else trusting_nobody()
+            through = proxy and httpx.Proxy(proxy.url, ssl_context=trust if has_tls_to_proxy else None)
+            # Without bounds: each sends one at a time, and a service that is dead must not take what others need.
+            made = httpx.AsyncClient(
+                timeout=SILENCE, trust_env=False, limits=httpx.Limits(), headers=AS_IS, verify=trust, proxy=through
+            )
+            self._clients.setdefault(way, made)
+        return self._clients[way]
+
+    async def aclose(self) -> None:
+        """Close their connections."""
+        for client in self._clients.values():
+            await client.aclose()
+
+
+def retry_after(response: httpx.Response) -> float:
+    """Return the pause that an answer asks for, in seconds or as a date (RFC 9110, 10.2.3); an hour at most."""
+    text = response.headers.get("Retry-After", "")
+    try:
+        pause = float(text) if text.isdecimal() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, ArithmeticError, LookupError):  # no date, one without a zone, or one beyond all time
+        return 0.0
+    return min(max(pause, 0.0), LONGEST_PAUSE)

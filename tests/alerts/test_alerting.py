@@ -1,0 +1,322 @@
+"""Alerts of a whole supervisor, whose workers and workspace are fakes, in fake time."""
+
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from worlds import (
+    collector,
+    delivered,
+    open_world,
+    report_raised,
+    rows_trigger,
+    settled,
+    states,
+)
+
+from collector.alerts import hearing
+from collector.alerts.sending import MAX_REJECTIONS, REFUSED_INTERVAL
+from collector.config import CollectorServiceConfig
+from collector.config.alerts import shown_address
+from collector.config.config_file import ConfigFile
+from collector.errors import AlertRefused, AlertRejected, AlertUnsent, DeliveryError, Problem, StorageError
+from collector.supervision.supervisor import Supervisor
+
+from .receivers import HOOK, FakeSend, rule
+
+OTHER = "https://other.example/token"
+BAD = {"tests": {"passed": 1, "failed": 2}}
+GOOD = {"tests": {"passed": 3}}
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    fake = FakeSend()
+    monkeypatch.setattr("collector.alerts.sending.send", fake)
+    return fake
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """Give what runs a service with rules on the same directory again and again."""
+
+    @asynccontextmanager
+    async def run(clock, *alerts, collectors=None, **fields):
+        made = collectors or [collector("main", rows_trigger(1))]
+        config = CollectorServiceConfig(collectors={one.id: one for one in made}, alerts=alerts, **fields)
+        async with open_world(tmp_path, monkeypatch, clock) as world, trio.open_nursery() as nursery:
+            config.save(world.base / "collector_config.json")
+            supervisor = Supervisor(ConfigFile.open(world.base / "collector_config.json"), world.tools)
+            world.supervisor = supervisor
+            await nursery.start(supervisor.run)
+            await settled()
+            yield world
+            nursery.cancel_scope.cancel()
+
+    return run
+
+
+async def batch(world, outcome, collector_id="main"):
+    """Have a batch evaluated with this outcome, and delivered."""
+    world.workers.outcome = outcome
+    await world.post(1, collector_id)
+    await settled()
+
+
+async def edit(world, **fields):
+    """Edit the config file, and have it taken."""
+    path = world.base / "collector_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    await world.supervisor.reload()
+    await settled()
+
+
+async def test_a_change_is_told_once_and_so_is_its_end(start, sent, autojump_clock):
+    async with start(autojump_clock, rule("tests_failed", HOOK)) as world:
+        for outcome in [GOOD, BAD, BAD, GOOD, GOOD, BAD]:
+            await batch(world, outcome)
+    assert sent.told() == [["TestsFailed"], ["-TestsFailed"], ["TestsFailed"]]
+    assert sent.summaries()[:2] == ["main: tests: 2 of 3 failed", "main: no test failed"]
+
+
+async def test_a_batch_has_one_message_for_an_address_with_all_that_failed(start, sent, autojump_clock):
+    rules = (rule("tests_failed", HOOK, OTHER), rule("metric_failed", HOOK), rule("drift", HOOK))
+    async with start(autojump_clock, *rules) as world:
+        await batch(world, BAD | {"failed_metrics": 1, "drift_share": 0.9})
+    assert (sent.told(), sent.told(OTHER)) == ([["TestsFailed", "MetricsFailed", "Drift"]], [["TestsFailed"]])
+
+
+async def test_a_message_has_what_fires_still_beside_what_is_over(start, sent, autojump_clock):
+    async with start(autojump_clock, rule("tests_failed", HOOK), rule("drift", HOOK)) as world:
+        await batch(world, BAD | {"drift_share": 0.9})
+        await batch(world, GOOD | {"drift_share": 0.9})
+    assert sent.told() == [["TestsFailed", "Drift"], ["-TestsFailed", "Drift"]]
+    assert [body["status"] for _, body in sent.taken] == ["firing", "firing"]
+
+
+async def test_collectors_that_a_rule_is_not_about_are_not_told(start, sent, autojump_clock):
+    made = [collector(name, rows_trigger(1)) for name in ("churn-eu", "fraud")]
+    async with start(autojump_clock, rule("tests_failed", HOOK, collectors=["churn*"]), collectors=made) as world:
+        for one in made:
+            await batch(world, BAD, one.id)
+    assert [body["groupLabels"] for _, body in sent.taken] == [{"collector": "churn-eu"}]
+
+
+async def test_an_end_that_nobody_asked_for_is_not_told(start, sent, autojump_clock):
+    async with start(autojump_clock, rule("tests_failed", HOOK, resolved=False)) as world:
+        for outcome in [BAD, GOOD, BAD]:
+            await batch(world, outcome)
+    assert sent.told() == [["TestsFailed"], ["TestsFailed"]]
+
+
+async def test_a_failed_batch_is_told_until_one_is_delivered(start, sent, autojump_clock):
+    async with start(autojump_clock, rule("batch_failed", HOOK)) as world:
+        world.workers.failures = [report_raised("ValueError: no column"), report_raised()]
+        for _ in range(3):
+            await batch(world, GOOD)
+    assert sent.told() == [["BatchesFailed"], ["-BatchesFailed"]]
+    assert sent.summaries()[0] == "main: a batch of 1 rows is kept under failed: ValueError: no column"
+
+
+async def test_what_fires_is_told_again_now_and_then(start, sent, autojump_clock):
+    rules = (rule("tests_failed", HOOK, repeat="1h"), rule("drift", HOOK))
+    async with start(autojump_clock, *rules) as world:
+        await batch(world, BAD | {"drift_share": 0.9})
+        for hours in range(1, 4):
+            await trio.sleep(3600)
+            await settled()
+            assert len(sent.taken) == 1 + hours
+        await batch(world, GOOD)
+        await trio.sleep(7200)
+    both = ["TestsFailed", "Drift"]
+    assert sent.told() == [both, both, both, both, ["-TestsFailed", "-Drift"]]
+
+
+# Restarts and edits
+
+
+async def test_a_restart_neither_repeats_nor_forgets(start, sent, autojump_clock):
+    for outcomes in ([GOOD, BAD], [BAD], [BAD, GOOD], [GOOD]):
+        async with start(autojump_clock, rule("tests_failed", HOOK, after=2)) as world:
+            for outcome in outcomes:
+                await batch(world, outcome)
+    assert sent.told() == [["TestsFailed"], ["-TestsFailed"]]
+
+
+async def test_what_was_not_sent_before_a_restart_is_sent_after_it(start, sent, autojump_clock):
+    sent.failures[HOOK] = [AlertUnsent("for ever")]
+    async with start(autojump_clock, rule("tests_failed", HOOK)) as world:
+        await batch(world, BAD)
+        await batch(world, GOOD)
+    sent.failures.clear()
+    async with start(autojump_clock, rule("tests_failed", HOOK)):
+        await settled()
+    assert sent.told() == [["TestsFailed"], ["-TestsFailed"]]
+
+
+async def test_rules_are_taken_while_the_service_runs(start, sent, autojump_clock):
+    async with start(autojump_clock) as world:
+        await batch(world, BAD)
+        await edit(world, alerts=[{"when": "tests_failed", "to": [HOOK]}])
+        await batch(world, BAD)
+        assert sent.told() == [["TestsFailed"]]
+        await edit(world, alerts=[{"when": "tests_failed", "to": [HOOK, OTHER]}])
+        await batch(world, BAD)
+        assert (len(sent.told()), len(sent.told(OTHER))) == (2, 1), "another rule begins anew"
+        await edit(world, alerts=[{"when": "tests_failed", "to": [HOOK, OTHER], "repeat": "1d"}])
+        await batch(world, BAD)
+        assert len(sent.taken) == 3, "how often it repeats makes it no other rule"
+        await edit(world, alerts=[])
+        await batch(world, GOOD)
+        assert len(sent.taken) == 3
+        assert await world.journal.alerts.read() == []
+
+
+async def test_messages_to_an_address_that_is_taken_out_are_dropped(start, sent, autojump_clock):
+    sent.failures[HOOK] = [AlertUnsent("for ever")]
+    async with start(autojump_clock, rule("tests_failed", HOOK)) as world:
+        await batch(world, BAD)
+        await edit(world, alerts=[{"when": "tests_failed", "to": [OTHER]}])
+        assert await world.journal.alerts.waiting() == {}
+
+
+async def test_a_collector_that_is_deleted_takes_its_state_along(start, sent, autojump_clock):
+    async with start(autojump_clock, rule("tests_failed", HOOK)) as world:
+        await batch(world, BAD)
+        await world.supervisor.delete("main")
+        await world.supervisor.put(collector("main", rows_trigger(1)))
+        await batch(world, BAD)
+    assert sent.told() == [["TestsFailed"], ["TestsFailed"]]
+
+
+async def test_addresses_that_apprise_does_not_know_are_refused_in_an_edit(start, sent, autojump_clock, monkeypatch):
+    monkeypatch.setattr("collector.config.alerts.find_spec", lambda _: True)
+    monkeypatch.setattr("collector.alerts.by_apprise.problem_of", lambda _: "is none")
+    async with start(autojump_clock) as world:
+        with pytest.raises(Exception, match=r"alerts.0.to.0 \(line 1, column \d+\): is none"):
+            await edit(world, alerts=[{"when": "drift", "to": ["slack://token"]}])
+        assert world.supervisor.config.alerts == ()
+
+
+# Addresses that are away
+
+
+async def test_an_address_that_is_away_holds_neither_another_nor_a_batch_and_misses_nothing(
+    start, sent, autojump_clock
+):
+    sent.failures[HOOK] = [AlertUnsent(f"away {number}") for number in range(12)]
+    async with start(autojump_clock, rule("tests_failed", HOOK, OTHER)) as world:
+        for outcome in [BAD, GOOD, BAD]:
+            await batch(world, outcome)
+        await delivered(world, 3)
+        assert (sent.told(), len(sent.told(OTHER))) == ([], 3)
+        counts = world.supervisor.counts.alerts[shown_address(HOOK)]
+        assert (counts.waiting, counts.sent) == (3, 0)
+        await trio.sleep(900)
+        assert (counts.waiting, counts.sent, counts.failed, counts.dropped) == (0, 3, 12, 0)
+    assert sent.told() == sent.told(OTHER) == [["TestsFailed"], ["-TestsFailed"], ["TestsFailed"]]
+
+
+async def test_a_pause_that_an_address_asks_for_is_kept(start, sent, autojump_clock):
+    sent.failures[HOOK] = [AlertUnsent("busy", 120), AlertRefused("no")]
+    async with start(autojump_clock, rule("tests_failed", HOOK)) as world:
+        await batch(world, BAD)
+        await trio.sleep(300)
+    first, second, third = (time for time, _ in sent.tries)
+    assert second - first == pytest.approx(120)
+    assert third - second == pytest.approx(REFUSED_INTERVAL)
+
+
+async def test_a_message_that_is_never_taken_holds_no_other_for_ever(start, sent, autojump_clock):
+    sent.failures[HOOK] = [AlertRejected("no such field")] * MAX_REJECTIONS
+    async with start(autojump_clock, rule("tests_failed", HOOK)) as world:
+        await batch(world, BAD)
+        await batch(world, GOOD)
+        await trio.sleep(600)
+        counts = world.supervisor.counts.alerts[shown_address(HOOK)]
+    assert (sent.told(), counts.dropped, counts.failed) == ([["-TestsFailed"]], 1, MAX_REJECTIONS)
+
+
+# What lasts
+
+
+async def test_a_workspace_that_is_away_is_told(start, sent, autojump_clock):
+    async with start(autojump_clock, rule("undelivered", HOOK, for_="5m")) as world:
+        world.workspace.failures = [DeliveryError("the workspace is away") for _ in range(15)]
+        await batch(world, GOOD)
+        await trio.sleep(290)
+        assert sent.told() == []
+        await trio.sleep(1500)
+        await settled()
+    assert sent.told() == [["NotDelivering"], ["-NotDelivering"]]
+    assert "a snapshot waits for the workspace since" in sent.summaries()[0]
+
+
+async def test_events_that_do_not_come_are_told_also_after_restarts(start, sent, autojump_clock):
+    for _ in range(3):
+        async with start(autojump_clock, rule("no_events", HOOK, for_="15m")):
+            await trio.sleep(280)
+    assert sent.told() == []
+    async with start(autojump_clock, rule("no_events", HOOK, for_="15m")) as world:
+        await trio.sleep(300)  # of what came before, up to a minute of each life isn't known
+        await settled()
+        assert sent.told() == [["NoEvents"]]
+        await batch(world, GOOD)
+        await trio.sleep(2)
+        await settled()
+    assert sent.told() == [["NoEvents"], ["-NoEvents"]]
+
+
+async def test_a_report_that_cannot_be_used_is_told(start, sent, autojump_clock):
+    async with start(autojump_clock, rule("misconfigured", HOOK)) as world:
+        world.workers.problems = [Problem(("report_config",), "no metric 'X'")]
+        await world.supervisor.put(collector("main", rows_trigger(2)))
+        await trio.sleep(2)
+        world.workers.problems = []
+        await trio.sleep(20)
+        await settled()
+    assert sent.told() == [["Stuck"], ["-Stuck"]]
+
+
+async def test_a_disk_that_refuses_everything_is_told_nevertheless(start, sent, autojump_clock, monkeypatch):
+    async with start(autojump_clock, rule("disk", HOOK)) as world:
+        write = world.journal.alerts.write
+
+        async def refuse(_):
+            await trio.lowlevel.checkpoint()
+            raise StorageError("the disk is full")
+
+        monkeypatch.setattr(world.journal.alerts, "write", refuse)
+        world.journal.note(StorageError("the disk is full"))
+        await trio.sleep(1.5)
+        assert sent.summaries() == ["the disk refuses what is written, and events are answered 507: the disk is full"]
+        monkeypatch.setattr(world.journal.alerts, "write", write)
+        await trio.sleep(10)
+        await settled()
+    assert sent.told() == [["DiskRefuses"], ["-DiskRefuses"]]
+
+
+# What alerts must not do
+
+
+async def test_a_mistake_of_ours_holds_no_batch(start, sent, autojump_clock, monkeypatch):
+    def mistake(*_):
+        raise KeyError("a mistake")
+
+    async with start(autojump_clock, rule("tests_failed", HOOK)) as world:
+        monkeypatch.setattr(hearing, "post_changes", mistake)
+        await batch(world, BAD)
+        await delivered(world, 1)
+        assert await states(world) == ["delivered"]
+        assert await world.journal.alerts.read() == [], "nothing is half-done"
+        monkeypatch.undo()
+
+
+async def test_without_rules_nobody_hears(start, autojump_clock, monkeypatch):
+    heard = []
+    monkeypatch.setattr(hearing.Hearing, "hear", lambda *arguments: heard.append(arguments))
+    async with start(autojump_clock) as world:
+        await batch(world, BAD)
+        await delivered(world, 1)
+    assert heard == []
