@@ -25,6 +25,7 @@ from collector.ingest.http.door import Door
 from collector.ingest.http.draining import Draining
 from collector.ingest.http.front_door import FrontDoor
 from collector.ingest.http.guard import Guard
+from collector.ingest.http.page.pages import Pages
 from collector.ingest.http.probes import Probes
 from collector.ingest.http.receiving import Receiving
 from collector.ingest.http.server import make_tls, serve_http
@@ -133,7 +134,8 @@ async def _serve(  # noqa: PLR0913  (what serve has made of its arguments)
             app = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.app")
             admin, probes = Admin(supervisor, journal, receiving), Probes(supervisor, journal, guard.exposure)
             scrape = Metrics(supervisor, tools).scrape
-            door.open(app.make_app(app.Handlers(receiving, admin, probes, guard, draining, counts, scrape)))
+            pages = Pages(supervisor, journal, receiving, guard, draining)
+            door.open(app.make_app(app.Handlers(receiving, admin, probes, guard, draining, counts, scrape, pages)))
             nursery.start_soon(_warm_up, workers)
             if options.terminal is not None:
                 from collector.views.live import show_live

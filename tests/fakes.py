@@ -4,6 +4,7 @@ import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pyarrow as pa
 import trio
@@ -54,6 +55,18 @@ class FakeSupervisor:
         if collector_id not in self.config.collectors:
             raise UnknownCollector(collector_id)
         return FakePipeline(self.config.collectors[collector_id], self._journal)
+
+    @property
+    def config_text(self):
+        return self.config.to_text()
+
+    @property
+    def edits(self):
+        return SimpleNamespace(state=self.service_status().config)
+
+    def status(self, collector_id):
+        self.pipeline(collector_id)
+        return next(one for one in self.service_status().collectors if one.id == collector_id)
 
     def service_status(self):
         collectors = [

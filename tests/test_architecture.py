@@ -57,6 +57,12 @@ def test_events_are_accepted_before_what_answers_all_else_is_imported():
     assert loaded.isdisjoint({"quart", "quart_trio", "flask", "werkzeug", "jinja2", "rich", "pygments"})
 
 
+def test_pages_are_imported_when_the_first_browser_asks():
+    loaded = modules_after("import collector.daemon, collector.ingest.http.app")
+    assert "collector.ingest.http.page.pages" in loaded
+    assert [name for name in loaded if name.startswith("collector.views.page")] == []
+
+
 def test_the_configuration_does_not_import_what_serves():
     assert packages_after("import collector.config").isdisjoint({*HEAVY, "trio", "quart", "httpx"})
 

@@ -55,7 +55,7 @@ def as_told(value):
 
 
 def test_every_route_stands_in_the_readme_and_none_other():
-    app = make_app(Handlers(None, None, None, None, Draining(), None, None))
+    app = make_app(Handlers(None, None, None, None, Draining(), None, None, None))
     there = {
         (method, rule.rule.replace("<collector_id>", "{id}"))
         for rule in app.url_map.iter_rules()

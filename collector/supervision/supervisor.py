@@ -73,6 +73,11 @@ class Supervisor:
         return self._running[collector_id].inside
 
     @property
+    def config_text(self) -> str:
+        """The config file as it was last taken, as it was typed."""
+        return self._file.body.decode("utf-8-sig")
+
+    @property
     def counts(self) -> Counts:
         """What is counted of the service and its collectors."""
         return self._tools.counts

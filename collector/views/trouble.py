@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from collector.wording import counted, lasting
 
@@ -12,23 +13,53 @@ if TYPE_CHECKING:
 _WORST_FIRST = ("crashed", "misconfigured", "undelivered")
 
 
-def trouble_of(status: Status, now: float) -> str:
-    """Say what is wrong with a collector, and what to do where that isn't plain; empty if all is well."""
-    said = [f"misconfigured, events are kept: {'; '.join(status.problems)}"] if status.problems else []
-    error = status.last_error
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that is wrong with a collector: what, since when if that is known, why, and what to do."""
+
+    kind: Literal["misconfigured", "crashed", "undelivered", "failed", "error", "warned"]
+    what: str
+    why: str = ""
+    todo: str = ""
+    since: float | None = None
+
+    def told(self, now: float) -> str:
+        """Say it in a sentence."""
+        lasts = "" if self.since is None else f" for {lasting(now - self.since)}"
+        return ": ".join(filter(None, [f"{self.what}{lasts}", self.why]))
+
+
+def troubles_of(status: Status) -> list[Trouble]:
+    """Return what is wrong with a collector, what hinders most first."""
+    found, error = [], status.last_error
+    if status.problems:
+        todo = "mend the config file; it is taken at once"
+        found.append(Trouble("misconfigured", "misconfigured, events are kept", "; ".join(status.problems), todo))
     if status.state == "crashed":
-        said.append(f"stopped by an error, and begun again soon: {error}")
+        found.append(Trouble("crashed", "stopped by an error, and begun again soon", error, "read its log"))
     elif status.state == "undelivered":
-        since = now if status.outbox_since is None else status.outbox_since
-        said.append(f"{counted(status.outbox, 'snapshot')} undelivered for {lasting(now - since)}: {error}")
+        todo = "see that the workspace answers; what waits is then sent by itself"
+        found.append(
+            Trouble(
+                "undelivered", f"{counted(status.outbox, 'snapshot')} undelivered", error, todo, status.outbox_since
+            )
+        )
     elif error:
-        said.append(error)
+        found.append(Trouble("error", error, todo="read its log"))
     if status.warnings:
         more = f", and {len(status.warnings) - 1} more" if len(status.warnings) > 1 else ""
-        said.append(f"its report will fail at some of each batch: {status.warnings[0]}{more}")
+        what = "its report will fail at some of each batch"
+        found.append(Trouble("warned", what, f"{status.warnings[0]}{more}", "mend its report_config"))
     if status.failed:
-        said.append(f"{counted(status.failed, 'batch')} failed; once mended: evidently collector retry {status.id}")
-    return "; ".join(said)
+        todo = f"once mended: evidently collector retry {status.id}"
+        found.append(Trouble("failed", f"{counted(status.failed, 'batch')} failed", todo=todo))
+    return found
+
+
+def trouble_of(status: Status, now: float) -> str:
+    """Say what is wrong with a collector, and what to do where that isn't plain; empty if all is well."""
+    said = [trouble.told(now) for trouble in troubles_of(status)]
+    return "; ".join([*said, troubles_of(status)[-1].todo] if status.failed else said)
 
 
 def is_well(service: ServiceStatus) -> bool:

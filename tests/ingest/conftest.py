@@ -22,6 +22,7 @@ from collector.ingest.http.door import Door
 from collector.ingest.http.draining import Draining
 from collector.ingest.http.front_door import FrontDoor
 from collector.ingest.http.guard import Guard
+from collector.ingest.http.page.pages import Pages
 from collector.ingest.http.probes import Probes
 from collector.ingest.http.receiving import Receiving
 from collector.ingest.http.server import serve_http
@@ -63,8 +64,9 @@ class Service:
         self.receiving, self.guard = Receiving(self.intake, spool), self._guard(secret)
         self.admin = Admin(supervisor, journal, self.receiving)
         probes, counts = Probes(supervisor, journal), supervisor.counts
+        self.pages = Pages(supervisor, journal, self.receiving, self.guard, self.draining)
         self.app = make_app(
-            Handlers(self.receiving, self.admin, probes, self.guard, self.draining, counts, self._scrape)
+            Handlers(self.receiving, self.admin, probes, self.guard, self.draining, counts, self._scrape, self.pages)
         )
 
     def _guard(self, secret):

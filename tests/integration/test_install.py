@@ -12,6 +12,7 @@ import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -141,6 +142,17 @@ def other_collector(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "collector.py").write_text(OTHER_COLLECTOR, encoding="utf-8")
     return folder
+
+
+def test_all_that_the_page_is_made_of_is_in_the_wheel(wheel: Path) -> None:
+    made_of = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("templates", "assets")
+        for path in (ROOT / "collector" / "views" / "page" / folder).iterdir()
+    }
+    with ZipFile(wheel) as packed:
+        assert made_of <= set(packed.namelist())
+    assert len(made_of) > 10
 
 
 def test_evidently_has_our_command_until_we_are_uninstalled(

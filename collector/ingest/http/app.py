@@ -15,8 +15,10 @@ from collector.errors import CollectorError
 from collector.ingest.http.door import ASK_FOR_BODY
 from collector.ingest.http.guard import SECRET_HEADER, Caller
 from collector.ingest.http.head import Head
+from collector.ingest.http.page.routes import add_pages, is_for_person, refuse_stranger, visitor
 from collector.ingest.http.probes import OPEN_ROUTES, Check, health_answer
 from collector.ingest.http.problems import Answer, answer_for, json_answer, problem_answer
+from collector.ingest.http.responses import response_of
 from collector.status.counts import Answered
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collector.ingest.http.admin import Admin
     from collector.ingest.http.draining import Body, Draining
     from collector.ingest.http.guard import Guard
+    from collector.ingest.http.page.pages import Pages
     from collector.ingest.http.probes import Probes
     from collector.ingest.http.receiving import Receiving
     from collector.status.counts import Counts
@@ -49,6 +52,7 @@ class Handlers:
     draining: Draining
     counts: Counts
     scrape: Scrape
+    pages: Pages
 
 
 def make_app(handlers: Handlers) -> QuartTrio:
@@ -61,6 +65,7 @@ def make_app(handlers: Handlers) -> QuartTrio:
     _add_metrics(app, handlers.scrape)
     _add_collector_routes(app, handlers.admin, handlers.draining)
     _add_data(app, handlers.receiving, handlers.draining)
+    add_pages(app, handlers.pages, lambda: (_head(), _body(handlers.draining)))
     _add_guard(app, handlers)
     _add_answers(app, handlers)
     app.asgi_app = _counted(_without_extra_slashes(app.asgi_app), handlers.draining)  # type: ignore[method-assign, assignment]  # wrapping it so is Quart's documented way
@@ -91,87 +96,92 @@ def _add_metrics(app: QuartTrio, scrape: Scrape) -> None:
     async def metrics() -> Response:
         """Tell the metrics to Prometheus."""
         text, content_type = await scrape(request.headers.get("Accept", ""))
-        return _response(Answer(200, text, {"Content-Type": content_type}))
+        return response_of(Answer(200, text, {"Content-Type": content_type}))
 
 
 def _add_service_routes(app: QuartTrio, handlers: Handlers) -> None:
     @app.get("/")
     async def get_status() -> Response:
-        """Say how the service and each collector stand."""
-        return _response(handlers.admin.status())
+        """Say how the service and each collector stand; to a browser, as a page."""
+        if is_for_person():
+            show, text = request.args.get("show", ""), request.args.get("q", "")
+            return response_of(await handlers.pages.overview(visitor(), show, text))
+        answer = response_of(handlers.admin.status())
+        answer.headers["Vary"] = "Accept"
+        return answer
 
     @app.get("/livez")
     async def livez() -> Response:
         """Tell that the process lives."""
-        return _response(health_answer("livez", "live", [Check("ping")], is_verbose="verbose" in request.args))
+        return response_of(health_answer("livez", "live", [Check("ping")], is_verbose="verbose" in request.args))
 
     @app.get("/readyz")
     async def readyz() -> Response:
         """Tell whether events are accepted."""
         is_trusted = handlers.guard.is_authorized(_secret())
         checks = [handlers.draining.health, *handlers.probes.checks(is_trusted=is_trusted)]
-        return _response(health_answer("readyz", "ready", checks, is_verbose="verbose" in request.args))
+        return response_of(health_answer("readyz", "ready", checks, is_verbose="verbose" in request.args))
 
     @app.post("/-/reload")
     async def reload() -> Response:
         """Take what was edited in the config file, at once."""
-        return _response(await handlers.admin.reload())
+        return response_of(await handlers.admin.reload())
 
     @app.get("/schema/openapi.json")
     async def openapi() -> Response:
         """Return this document."""
         from collector.ingest.http.openapi import openapi_document
 
-        return _response(json_answer(await trio.to_thread.run_sync(openapi_document, app)))
+        return response_of(json_answer(await trio.to_thread.run_sync(openapi_document, app)))
 
 
 def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> None:
     @app.post("/<collector_id>")
     async def create_collector(collector_id: str) -> Response:
         """Add or replace a collector; its events stay."""
-        return _response(await admin.put_config(collector_id, _head(), _body(draining)))
+        return response_of(await admin.put_config(collector_id, _head(), _body(draining)))
 
     @app.get("/<collector_id>")
     async def get_collector(collector_id: str) -> Response:
         """Show a collector's config; its secret is masked."""
-        return _response(admin.config(collector_id))
+        return response_of(admin.config(collector_id))
 
     @app.delete("/<collector_id>")
     async def delete_collector(collector_id: str) -> Response:
         """Remove a collector with all its events."""
-        return _response(await admin.delete(collector_id, _head()))
+        return response_of(await admin.delete(collector_id, _head()))
 
     @app.post("/<collector_id>/reference")
     async def set_reference(collector_id: str) -> Response:
         """Set the reference dataset, from the next batch on."""
-        return _response(await admin.set_reference(collector_id, _head(), _body(draining)))
+        return response_of(await admin.set_reference(collector_id, _head(), _body(draining)))
 
     @app.post("/<collector_id>/flush")
     async def flush(collector_id: str) -> Response:
         """Seal and evaluate what waits now."""
-        return _response(await admin.flush(collector_id))
+        return response_of(await admin.flush(collector_id))
 
     @app.get("/<collector_id>/failed")
     async def get_failed(collector_id: str) -> Response:
         """List the batches whose report failed; they are kept."""
-        return _response(await admin.failed(collector_id))
+        return response_of(await admin.failed(collector_id))
 
     @app.post("/<collector_id>/failed")
     async def retry_failed(collector_id: str) -> Response:
         """Have the batches evaluated again whose report failed."""
-        return _response(await admin.retry(collector_id))
+        return response_of(await admin.retry(collector_id))
 
     @app.get("/<collector_id>/logs")
     async def get_logs(collector_id: str) -> Response:
         """Tell what became of the last batches, newest first."""
-        return _response(await admin.logs(collector_id))
+        return response_of(await admin.logs(collector_id))
 
 
 def _add_data(app: QuartTrio, receiving: Receiving, draining: Draining) -> None:
     @app.post("/<collector_id>/data")
     async def send_data(collector_id: str) -> Response:
         """Send events; they are durable when the answer comes."""
-        return _response(await receiving.receive_data(collector_id, _head(), _body(draining)))
+        return response_of(await receiving.receive_data(collector_id, _head(), _body(draining)))
 
 
 def _add_guard(app: QuartTrio, handlers: Handlers) -> None:
@@ -184,14 +194,16 @@ def _add_guard(app: QuartTrio, handlers: Handlers) -> None:
         if request.routing_exception is not None or request.endpoint in OPEN_ROUTES:
             return None
         if _is_preflight(caller):
-            return _response(_preflight_answer())
+            return response_of(_preflight_answer())
         if request.method == "HEAD":  # the original has none, and says so before it asks for the secret
-            return _response(problem_answer(405, "Method Not Allowed"))
+            return response_of(problem_answer(405, "Method Not Allowed"))
         handlers.draining.check()
+        if is_for_person():
+            return refuse_stranger(handlers.pages)
         handlers.guard.authorize(_secret())
         if request.endpoint == "create_collector":
             handlers.guard.check_config(caller, request.mimetype)
-        return _response(_options()) if request.method == "OPTIONS" else None
+        return response_of(_options()) if request.method == "OPTIONS" else None
 
     @app.after_request
     async def admit_page(response: Response) -> Response:
@@ -207,14 +219,15 @@ def _add_answers(app: QuartTrio, handlers: Handlers) -> None:
     async def refuse(error: CollectorError) -> Response:
         if request.endpoint == "send_data":
             handlers.receiving.intake.count_refusal((request.view_args or {})["collector_id"], error)
-        return _response(answer_for(error, f"{request.method} {request.path}"))
+        told = f"{request.method} {request.path}"
+        return response_of(await handlers.pages.problem(error, told) if is_for_person() else answer_for(error, told))
 
     @app.errorhandler(HTTPException)
     async def refuse_route(error: HTTPException) -> Response:
         status = 404 if request.path == "/" else error.code or 500  # POST / was no route of the original
         answer = problem_answer(status, {404: "Not Found", 405: "Method Not Allowed"}.get(status, error.name))
         allowed = getattr(error, "valid_methods", None) if status == 405 else None
-        return _response(Answer(answer.status, answer.body, {**answer.headers, **_allow(allowed)}))
+        return response_of(Answer(answer.status, answer.body, {**answer.headers, **_allow(allowed)}))
 
 
 def _secret() -> str | None:
@@ -276,13 +289,6 @@ def _head() -> Head:
 
 def _body(draining: Draining) -> Body:
     return draining.body(request.body, request.scope.get("state", {}).get(ASK_FOR_BODY))
-
-
-def _response(answer: Answer) -> Response:
-    response = Response(answer.body, answer.status, answer.headers)
-    if not answer.body:
-        response.headers.pop("Content-Type", None)
-    return response
 
 
 def _without_extra_slashes(asgi_app: _Asgi) -> _Asgi:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Under this name the state of a scope has what asks a client for a body that it holds back (``Expect``).
 ASK_FOR_BODY = "ask_for_body"
+# And under this one what tells whether the client has sent its last: who follows a stream has left then.
+HAS_LEFT = "has_left"
 # A start takes a second, so a request is let wait for it; a recovery may take minutes.
 PATIENCE = 5.0
 _STARTING = Check("startup", "the service is starting; nothing was kept, try again in a while", is_vital=True)

@@ -21,7 +21,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState, H11SendableEvent
 from hypercorn.utils import parse_socket_addr
 
-from collector.ingest.http.door import ASK_FOR_BODY
+from collector.ingest.http.door import ASK_FOR_BODY, HAS_LEFT
 
 if TYPE_CHECKING:
     import trio
@@ -102,6 +102,8 @@ class Http11(H11Protocol):
         super().__init__(*args)
         self.connection = _Connection(h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size)
         self.connection_state[ASK_FOR_BODY] = self.ask_for_body
+        self.has_left = False
+        self.connection_state[HAS_LEFT] = lambda: bool(self.has_left)
         self._is_last = False
 
     async def ask_for_body(self) -> None:

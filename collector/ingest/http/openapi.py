@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from quart_schema import APIKeySecurityScheme, Info, OpenAPIProvider, QuartSchema, document_request, document_response
+from quart_schema import (
+    APIKeySecurityScheme,
+    Info,
+    OpenAPIProvider,
+    QuartSchema,
+    document_request,
+    document_response,
+    hide,
+)
 
 from collector import __version__
 from collector.config import CollectorConfig
 from collector.formats.frames import FORMATS
+from collector.ingest.http.page.routes import PAGE_ROUTES
 from collector.ingest.http.probes import OPEN_ROUTES
 from collector.status.status import ServiceStatus
 from collector.supervision.edits import Changes
@@ -123,6 +132,8 @@ _VERBOSE = {
 def openapi_document(app: Quart) -> dict[str, Any]:
     """Describe the routes of an application."""
     app.config.update(QUART_SCHEMA_CONVERSION_PREFERENCE="pydantic", QUART_SCHEMA_CONVERT_CASING=False)
+    for endpoint in PAGE_ROUTES:  # for people, and free to change
+        hide(app.view_functions[endpoint])
     for endpoint, answers in _ANSWERS.items():
         for status, model in {**answers, **({403: Problem} if endpoint in OPEN_ROUTES else _OF_ALL)}.items():
             document_response(model, status)(app.view_functions[endpoint])

@@ -269,6 +269,7 @@ class _Connection:
                     elif rest := await self._answer(data):
                         await protocol.receive(rest)
                     data = await self._next()
+                protocol.has_left = True
                 await self._wait_answered(protocol)  # one that sends no more may well read
                 await protocol.receive(b"")
             await protocol.end()

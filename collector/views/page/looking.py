@@ -1,0 +1,128 @@
+"""Looking: how the service stands, found out once a second for all who look, and never while nobody does."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.views.history import History
+from collector.views.page.detail import Detail, detail_view
+from collector.views.page.overview import Frame, Query, make_frame, overview_view
+from collector.views.page.past import Past
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from collector.status.status import Status
+    from collector.store.journal import Journal
+    from collector.supervision.supervisor import Supervisor
+    from collector.views.page.view import View
+
+    Pasts = tuple[Past, ...]
+
+INTERVAL = 1.0
+# A rate over a longer time than this would be none of now.
+_FORGOTTEN = 90.0
+# A status doesn't tell of each line of a log, which is read again after so long.
+_MAX_AGE = 5.0
+# Collectors whose own pages were looked at lately.
+_DETAILS = 32
+PAST_SNAPSHOTS = 50
+
+
+class Looking:
+    """Looks at the service; a view that is less than a second old is shown to whoever asks next."""
+
+    def __init__(self, supervisor: Supervisor, journal: Journal) -> None:
+        self._supervisor = supervisor
+        self._journal = journal
+        self._start = secrets.token_hex(4)  # views of an earlier process have other numbers
+        self._looks = 0
+        self._looked = -math.inf
+        self._lock = trio.Lock()
+        self._history = History()
+        self._frame: Frame | None = None
+        self._pasts: dict[str, tuple[object, Pasts]] = {}
+        self._details: OrderedDict[str, _Held] = OrderedDict()
+
+    async def overview(self, query: Query) -> View:
+        """Show all collectors that a person looks for."""
+        return overview_view(await self._look(), query)
+
+    def overview_before(self, query: Query, number: str) -> View | None:
+        """Return what was shown of the look with that number, if nobody has looked since."""
+        is_last = self._frame is not None and self._frame.number == number
+        return overview_view(self._frame, query) if self._frame is not None and is_last else None
+
+    async def collector(self, collector_id: str) -> View:
+        """Show one collector; raise UnknownCollector."""
+        self._supervisor.pipeline(collector_id)
+        frame = await self._look()
+        async with self._lock:
+            held = self._details.get(collector_id)
+            status = frame.status(collector_id) or self._supervisor.status(collector_id)
+            if held is None or held.is_old(status):
+                held = _Held(_steady(status), trio.current_time(), await self._read(status))
+                self._details[collector_id] = held
+            self._details.move_to_end(collector_id)
+            while len(self._details) > _DETAILS:
+                self._details.popitem(last=False)
+            detail = replace(held.detail, status=status)
+            return await trio.to_thread.run_sync(detail_view, frame, detail)
+
+    async def _look(self) -> Frame:
+        async with self._lock:
+            silence = trio.current_time() - self._looked
+            if self._frame is None or silence >= INTERVAL:
+                self._looked = trio.current_time()
+                if silence > _FORGOTTEN:
+                    self._history = History()
+                status = self._supervisor.service_status()
+                self._history.note(status)
+                await self._read_pasts(status.collectors)
+                self._looks += 1
+                number, pasts = f"{self._start}-{self._looks}", {key: pasts for key, (_, pasts) in self._pasts.items()}
+                self._frame = await trio.to_thread.run_sync(
+                    make_frame, number, status, pasts, self._history, self._frame
+                )
+            return self._frame
+
+    async def _read_pasts(self, collectors: Iterable[Status]) -> None:
+        """Read the snapshots of those that have made one since the last look."""
+        marks = {one.id: (one.snapshots, one.last_snapshot.get("batch"), one.outbox, one.failed) for one in collectors}
+        known = {key: held for key, held in self._pasts.items() if key in marks}
+        news = [key for key, mark in marks.items() if key not in known or known[key][0] != mark]
+        for key, pasts in (await self._journal_pasts(news)).items():
+            known[key] = marks[key], pasts
+        self._pasts = known
+
+    async def _journal_pasts(self, collector_ids: list[str]) -> dict[str, Pasts]:
+        return dict.fromkeys(collector_ids, ())
+
+    async def _read(self, status: Status) -> Detail:
+        log = await self._journal.logs(status.id)
+        failed = await self._journal.batches(status.id, "failed")
+        return Detail(status, tuple(log[:PAST_SNAPSHOTS]), tuple(failed))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What was read of a collector, and for what status of it."""
+
+    status: Status
+    time: float
+    detail: Detail
+
+    def is_old(self, status: Status) -> bool:
+        """Tell whether it has to be read again."""
+        return self.status != _steady(status) or trio.current_time() - self.time >= _MAX_AGE
+
+
+def _steady(status: Status) -> Status:
+    """Return a status without what changes with each event."""
+    return replace(status, rows_waiting=0, rows_accepted=0, bytes_buffered=0)

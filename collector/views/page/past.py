@@ -1,0 +1,130 @@
+"""Past: the snapshots that a collector has made, as the page tells of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from collector.status.findings import drift_words, failed_test_words, findings_of, uncomputed_words, value_words
+from collector.views.page.plots import Point, Series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from collector.workers.exchange import Findings
+
+# Evidently's own default for the share of columns from which a dataset counts as drifted.
+DRIFT = 0.5
+_BAD_TESTS = ("failed", "error")
+# So many columns and tests are named in a row of a table.
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Past:
+    """One snapshot: when it was made, of what, and what came of it."""
+
+    batch: str
+    time: float
+    rows: int
+    state: str = "delivered"
+    outcome: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def findings(self) -> Findings:
+        """What its report found."""
+        return findings_of(self.outcome)
+
+    @property
+    def drift_share(self) -> float | None:
+        """The share of columns that drifted; None if none was asked for."""
+        return self.outcome.get("drift_share")
+
+    @property
+    def bad_tests(self) -> int:
+        """How many tests failed or are errors."""
+        return sum(self.outcome.get("tests", {}).get(name, 0) for name in _BAD_TESTS)
+
+    @property
+    def tests(self) -> int:
+        """How many tests there are."""
+        return sum(self.outcome.get("tests", {}).values())
+
+    @property
+    def has_drift(self) -> bool:
+        """Whether it counts as drifted as a whole."""
+        return (self.drift_share or 0) >= DRIFT
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether a person should look at it."""
+        return bool(self.bad_tests or self.has_drift or self.outcome.get("failed_metrics"))
+
+    @property
+    def verdicts(self) -> list[tuple[str, str]]:
+        """What it says in a few words, each with its tone."""
+        said, outcome = [], self.outcome
+        if failed := outcome.get("failed_metrics", 0):
+            said.append((f"{failed} not computed", "warn"))
+        if self.tests:
+            bad = self.bad_tests
+            said.append(
+                (f"{bad} of {self.tests} tests failed", "bad") if bad else (f"{self.tests} tests passed", "good")
+            )
+        if outcome.get("drifted_columns") is not None:
+            told = f"{outcome['drifted_columns']} of {outcome.get('columns', '?')} columns drifted"
+            said.append((told, "warn" if self.has_drift else "calm" if outcome["drifted_columns"] else "good"))
+        return said
+
+    def details(self, most: int = _NAMED) -> list[tuple[str, str]]:
+        """Return which columns and tests, worst first, and its first numbers if it is about neither."""
+        found = self.findings
+        told = [
+            ("not computed", uncomputed_words(found, most)),
+            ("failed", failed_test_words(found, most)),
+            ("drifted", drift_words(found, most)),
+        ]
+        named = [one for one in told if one[1]]
+        return named if named or self.tests or found["drift"] else [("", value_words(found, most))]
+
+
+def bad_since(pasts: Sequence[Past], is_bad: Callable[[Past], object]) -> float | None:
+    """Return since when snapshots are bad without a good one between; ``pasts`` come newest first."""
+    since = None
+    for past in pasts:
+        if not is_bad(past):
+            break
+        since = past.time
+    return since
+
+
+def drift_series(pasts: Sequence[Past]) -> Series:
+    """Return the shares of drifted columns of snapshots, which come newest first."""
+    points = [
+        Point(past.time, past.drift_share, past.has_drift) for past in reversed(pasts) if past.drift_share is not None
+    ]
+    return Series("drift share", tuple(points), DRIFT, is_share=True)
+
+
+def failures_series(pasts: Sequence[Past]) -> Series:
+    """Return how many tests of each snapshot failed."""
+    points = [Point(past.time, past.bad_tests, bool(past.bad_tests)) for past in reversed(pasts) if past.tests]
+    return Series("failed tests", tuple(points))
+
+
+def value_series(pasts: Sequence[Past], most: int) -> list[Series]:
+    """Return the series of a report's first numbers, those that the newest snapshot has."""
+    if not pasts:
+        return []
+    wanted = [(one["metric"], one["column"], one["label"]) for one in pasts[0].findings["values"]][:most]
+    by_key: dict[tuple[str, str, str], list[Point]] = {key: [] for key in wanted}
+    for past in reversed(pasts):
+        for one in past.findings["values"]:
+            key = one["metric"], one["column"], one["label"]
+            if key in by_key and isinstance(one["value"], int | float):
+                by_key[key].append(Point(past.time, one["value"]))
+    return [Series(_name(*key), tuple(points)) for key, points in by_key.items()]
+
+
+def _name(metric: str, column: str, label: str) -> str:
+    return " ".join(filter(None, [metric, label, column and f"of {column}"]))

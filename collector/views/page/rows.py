@@ -1,0 +1,162 @@
+"""Rows: what the overview tells of each collector, without what changes by itself."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from collector.views.columns import SIGNS
+from collector.views.page.concerns import KINDS, Concern
+from collector.views.page.past import bad_since, drift_series, value_series
+from collector.views.page.plots import plot
+from collector.views.trouble import troubles_of
+from collector.views.words import short
+from collector.wording import counted, lasting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from collector.status.status import Status
+    from collector.views.history import History
+    from collector.views.page.past import Past
+    from collector.views.page.plots import Plot
+
+Show = Literal["all", "trouble", "tests", "drift", "well"]
+# What a sparkline shows, and how many of a report's numbers have one.
+SPARK_SNAPSHOTS = 30
+SPARKS = 2
+_SPARK = (120, 28)
+_BAD_STATES = frozenset({"misconfigured", "crashed"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One collector."""
+
+    id: str
+    key: str
+    sign: str
+    state: str
+    tone: str
+    concerns: tuple[Concern, ...]
+    past: Past | None
+    sparks: tuple[Plot, ...]
+    outbox: int
+    failed: int
+    needed: int | None
+
+    @property
+    def shows(self) -> frozenset[Show]:
+        """Under which of the filters it comes."""
+        kinds = {concern.kind for concern in self.concerns}
+        found: set[Show] = {"all", "well"} if not kinds else {"all"}
+        found |= {"tests"} if kinds & {"tests", "uncomputed"} else set()
+        found |= {"drift"} if self.past is not None and self.past.has_drift else set()
+        found |= {"trouble"} if kinds - {"tests", "uncomputed", "drift"} else set()
+        return frozenset(found)
+
+    @property
+    def rank(self) -> int:
+        """What to sort by: the less, the sooner it is to be looked at."""
+        return min((KINDS.index(concern.kind) for concern in self.concerns), default=len(KINDS))
+
+
+def row_of(status: Status, pasts: Sequence[Past]) -> Row:
+    """Tell of a collector, whose last snapshots come newest first."""
+    past = pasts[0] if pasts else None
+    concerns = (*_troubles(status), *_of_data(status.id, pasts))
+    sign, _ = SIGNS.get(status.state, ("●", ""))
+    recent = pasts[:SPARK_SNAPSHOTS]
+    series = [one for one in (drift_series(recent), *value_series(recent, SPARKS)) if len(one.points) > 1]
+    return Row(
+        status.id,
+        key_of(status.id),
+        "▲" if concerns and status.state not in _BAD_STATES else sign,
+        status.state,
+        concerns[0].tone if concerns else _calm_tone(status),
+        concerns,
+        past,
+        tuple(filter(None, (plot(one, *_SPARK) for one in series[:SPARKS]))),
+        status.outbox,
+        status.failed,
+        status.rows_needed,
+    )
+
+
+def key_of(collector_id: str) -> str:
+    """Return the id of a collector's element, of letters that any selector takes."""
+    return f"c-{hashlib.blake2s(collector_id.encode(), digest_size=8).hexdigest()}"
+
+
+def cells_of(status: Status, now: float, history: History) -> dict[str, str]:
+    """Return what of a row may change each second."""
+    rate = history.rate(status.id)
+    return {
+        "open": f"{short(status.rows_waiting)} / {short(status.rows_needed)}"
+        if status.rows_needed
+        else short(status.rows_waiting),
+        "due": _due(status, now),
+        "share": f"{_share(status, now):.2f}",
+        "rate": "" if rate is None else short(rate),
+    }
+
+
+def _calm_tone(status: Status) -> str:
+    return {"waiting": "good", "evaluating": "busy"}.get(status.state, "calm")
+
+
+def _troubles(status: Status) -> list[Concern]:
+    if status.state == "retired":
+        todo = "put it back there, or DELETE it"
+        return [Concern("error", status.id, "not in the config file any more, its rows are kept", "", todo)]
+    found = [Concern(one.kind, status.id, one.what, one.why, one.todo, one.since) for one in troubles_of(status)]
+    if not status.failed or status.state in _BAD_STATES | {"undelivered"}:
+        return found
+    # What went wrong last is why the batches failed, in words that are said once.
+    error = next((one.what for one in found if one.kind == "error"), "")
+    todo = "mend the cause, then retry them on its page"
+    return [replace(one, why=error, todo=todo) for one in found if one.kind != "error"]
+
+
+def _of_data(collector_id: str, pasts: Sequence[Past]) -> list[Concern]:
+    """Say what is wrong with the newest snapshot, and since which one."""
+    if not pasts:
+        return []
+    past, found = pasts[0], []
+    details = dict(past.details())
+    if past.bad_tests:
+        since = bad_since(pasts, lambda one: one.bad_tests)
+        what = f"{past.bad_tests} of {counted(past.tests, 'test')} failed"
+        found.append(Concern("tests", collector_id, what, details.get("failed", ""), "look at the snapshot", since))
+    if failed := past.outcome.get("failed_metrics"):
+        since = bad_since(pasts, lambda one: one.outcome.get("failed_metrics"))
+        why = details.get("not computed", "")
+        found.append(Concern("uncomputed", collector_id, f"{failed} not computed", why, "read its notes", since))
+    if past.has_drift:
+        since = bad_since(pasts, lambda one: one.has_drift)
+        what = f"{past.outcome['drifted_columns']} of {counted(past.outcome['columns'], 'column')} drifted"
+        found.append(Concern("drift", collector_id, what, details.get("drifted", ""), "look at the snapshot", since))
+    return found
+
+
+def _share(status: Status, now: float) -> float:
+    """Tell how near the next batch is, by rows or by time, whichever is nearer."""
+    rows = status.rows_waiting / status.rows_needed if status.rows_needed else 0.0
+    time = 0.0
+    if status.last_time is not None and status.next_time is not None and status.next_time > status.last_time:
+        time = (now - status.last_time) / (status.next_time - status.last_time)
+    return min(1.0, max(rows, time, 0.0))
+
+
+def _due(status: Status, now: float) -> str:
+    if status.next_time is None:
+        return ""
+    return f"in {lasting(status.next_time - now)}" if status.next_time > now else "due"
+
+
+def matching(rows: Mapping[str, Row], show: Show, text: str) -> list[Row]:
+    """Return the rows that a person looks for, those that need looking after first."""
+    wanted = text.casefold()
+    found = [row for row in rows.values() if show in row.shows and wanted in row.id.casefold()]
+    return sorted(found, key=lambda row: row.rank)

@@ -1,0 +1,61 @@
+from collector.store.records import Batch
+from collector.views.history import History
+from collector.views.page.detail import Detail, detail_view
+from collector.views.page.overview import make_frame
+
+from ..statuses import NOON, collector, service
+from .pasts import past, value_of
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+ENTRY = {
+    "type": "CreateReport",
+    "ok": True,
+    "error": "",
+    "time": "2026-03-02T11:46:00.000+00:00",
+    "rows": 5,
+    "notes": [],
+}
+
+
+def show(status, pasts=(), log=(), failed=()):
+    frame = make_frame("1", service(status), {status.id: pasts}, History(), None)
+    return detail_view(frame, Detail(status, tuple(log), tuple(failed)))
+
+
+def test_its_snapshots_are_listed_and_plotted():
+    pasts = [past(at, drift=[("age", 0.5), ("plan", 0.0)], tests=2, values=[value_of(at / 10)]) for at in range(9)]
+    view = show(collector(), pasts)
+    assert view.pieces["snapshots"].count("<tr ") == 9
+    assert view.pieces["snapshots"].count("age 0.5 &gt; 0.1") == 9
+    assert [name in view.pieces["plots"] for name in ("drift share", "failed tests", "Accuracy", "rows")] == [True] * 4
+
+
+def test_one_that_has_none_says_what_the_first_waits_for():
+    view = show(collector(rows_needed=500))
+    assert "The first is made of 500 rows." in view.pieces["snapshots"]
+    assert "hidden" in view.pieces["plots"].partition(">")[0]
+    assert "hidden" in view.pieces["failed"].partition(">")[0]
+
+
+def test_failed_batches_are_listed_with_their_errors():
+    batch = Batch("0190", "main", "failed", 400, NOON - 60, NOON, 3, {}, "ValueError: bad")
+    piece = show(collector(failed=1), failed=[batch]).pieces["failed"]
+    assert all(words in piece for words in ("Retry 1 batch", "400 rows", "tried 3 times", "ValueError: bad"))
+
+
+def test_the_log_says_what_became_of_each_batch():
+    refused = ENTRY | {"type": "UploadReport", "ok": False, "error": "Error saving snapshot: refused"}
+    piece = show(collector(), log=[refused, ENTRY | {"notes": ["a note"], "seconds": 1.5}]).pieces["log"]
+    assert all(words in piece for words in ("02 Mar 11:46:00", "Error saving snapshot: refused", "in 1.5 s", "a note"))
+
+
+def test_nothing_that_others_wrote_is_markup():
+    batch = Batch("0190", HOSTILE, "failed", 400, NOON - 60, NOON, 3, {}, HOSTILE)
+    entry = ENTRY | {"ok": False, "error": HOSTILE, "notes": [HOSTILE], "type": HOSTILE}
+    pasts = [
+        past(at, drift=[(HOSTILE, 0.5)], tests=1, failed=[HOSTILE], values=[value_of(1, HOSTILE)]) for at in (1, 2)
+    ]
+    view = show(collector(HOSTILE, last_error=HOSTILE), pasts, [entry], [batch])
+    html = "".join(view.whole(piece) for piece in view.pieces)
+    assert "<img" not in html
+    assert html.count("&lt;img") > 10
