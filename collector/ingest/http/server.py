@@ -192,9 +192,10 @@ class _Connection:
         self._socket = accepted
         with suppress(OSError):  # its client may be gone
             self._socket.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
-        self._tls: trio.SSLStream[trio.SocketStream] | None = None
+        self._tls: trio.SSLStream[_Plain] | None = None
         if server.tls is not None:
-            self._tls = trio.SSLStream(trio.SocketStream(accepted), server.tls, server_side=True, https_compatible=True)
+            plain = _Plain(self._receive_plain, self._write_plain, accepted)
+            self._tls = trio.SSLStream(plain, server.tls, server_side=True, https_compatible=True)
         self._whole = trio.CancelScope()
         self._reading = trio.CancelScope()
         self.idle_since: float | None = trio.current_time()  # None while a request is in flight
@@ -329,6 +330,9 @@ class _Connection:
     async def _receive(self, max_bytes: int) -> bytes:
         if self._tls is not None:
             return bytes(await self._tls.receive_some(max_bytes))
+        return await self._receive_plain(max_bytes)
+
+    async def _receive_plain(self, max_bytes: int) -> bytes:
         while True:  # without the stream's care for who else may use it, which takes as long as the rest
             await trio.lowlevel.wait_readable(self._socket)
             with suppress(BlockingIOError):
@@ -350,8 +354,7 @@ class _Connection:
             if self._tls is None:
                 await self._write_plain(data)
             else:
-                with trio.fail_after(SEND_TIMEOUT):
-                    await self._tls.send_all(data)
+                await self._tls.send_all(data)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             self._whole.cancel()
 
@@ -360,12 +363,12 @@ class _Connection:
 
         A time that has passed in a stall of our own isn't the client's, so what it can take after that is written.
         """
-        is_late = False
+        left, is_late = memoryview(data), False
         while True:
             with suppress(BlockingIOError):  # it takes as much as the kernel has room for, and never waits
-                data = data[os.write(self._socket.fileno(), data) :]
+                left = left[os.write(self._socket.fileno(), left) :]
                 is_late = False
-            if not data:
+            if not left:
                 return
             if is_late:
                 raise trio.TooSlowError
@@ -388,3 +391,32 @@ class _Connection:
     def linger(self) -> None:
         """Leave the client another while, as it is still sending."""
         self._whole.deadline = min(trio.current_time() + LINGER, self._last_linger)
+
+
+class _Plain(trio.abc.Stream):
+    """What TLS is spoken over: a connection's socket, read and written as without TLS."""
+
+    def __init__(
+        self,
+        receive: Callable[[int], Awaitable[bytes]],
+        write: Callable[[bytes], Awaitable[None]],
+        accepted: trio.socket.SocketType,
+    ) -> None:
+        self._receive, self._write, self._socket = receive, write, accepted
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receive what comes next."""
+        return await self._receive(max_bytes or _MAX_RECV)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write it."""
+        await self._write(bytes(data))
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Return once something can be written."""
+        await trio.lowlevel.wait_writable(self._socket)
+
+    async def aclose(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+        await trio.lowlevel.checkpoint()

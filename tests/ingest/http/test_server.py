@@ -254,6 +254,22 @@ def take(stream):
     return b""
 
 
+async def test_an_answer_over_tls_that_a_stall_interrupts_goes_on(authority, tls, monkeypatch):
+    monkeypatch.setattr(module, "SEND_TIMEOUT", SOON)
+    app = App(MUCH)
+    async with serving(app, tls) as (connect, _), await connect() as stream:
+        talk = trio.SSLStream(stream, trusting(authority), server_hostname="127.0.0.1", https_compatible=True)
+        await talk.send_all(GET)
+        await until(lambda: app.in_flight)
+        await trio.testing.wait_all_tasks_blocked(SOON / 10)  # the kernel holds no more
+        stall()
+        received = len(take(stream))  # of what is encrypted, which is longer
+        assert received > 0
+        while received < len(MUCH):
+            await trio.sleep(0.001)
+            received += len(take(stream))
+
+
 async def test_whoever_is_over_the_limit_reads_its_refusal_though_it_goes_on_sending():
     """To close at once would reset the connection, and the refusal be lost with it."""
     async with serving(App(), max_connections=1) as (connect, _), await connect() as first:
@@ -327,12 +343,18 @@ def tls(authority, tmp_path):
     return make_tls(str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"))
 
 
+def trusting(authority):
+    """What a client needs for TLS."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
 async def test_tls_speaks_http_1_1_only(authority, tls):
-    trusting = ssl.create_default_context()
-    trusting.set_alpn_protocols(["h2", "http/1.1"])
-    authority.configure_trust(trusting)
+    context = trusting(authority)
+    context.set_alpn_protocols(["h2", "http/1.1"])
     async with serving(App(), tls) as (connect, _):
-        stream = trio.SSLStream(await connect(), trusting, server_hostname="127.0.0.1", https_compatible=True)
+        stream = trio.SSLStream(await connect(), context, server_hostname="127.0.0.1", https_compatible=True)
         await stream.send_all(GET)
         assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")
         assert stream.selected_alpn_protocol() == "http/1.1"
@@ -340,10 +362,9 @@ async def test_tls_speaks_http_1_1_only(authority, tls):
 
 
 async def test_tls_over_the_limit_is_refused_in_words_too(authority, tls):
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
     async with serving(App(), tls, max_connections=0) as (connect, _):
-        stream = trio.SSLStream(await connect(), trusting, server_hostname="127.0.0.1", https_compatible=True)
+        context = trusting(authority)
+        stream = trio.SSLStream(await connect(), context, server_hostname="127.0.0.1", https_compatible=True)
         await stream.send_all(GET)
         assert (await answer_of(stream)).startswith(b"HTTP/1.1 503")
         await trio.aclose_forcefully(stream)
