@@ -1,4 +1,4 @@
-"""Promise 23: where no more files may be opened, that is told, and not taken for a disk that fails."""
+"""Promise 26: where no more files may be opened, that is told, and not taken for a disk that fails."""
 
 import contextlib
 import resource
@@ -8,7 +8,7 @@ from ..conftest import NEVER, rows_trigger, service_config, wait_until
 from .conftest import numbered, wait_for_delivery
 from .ledger import large_body, post
 
-PROMISE = "23 open files"
+PROMISE = "26 open files"
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Promise 23: a request whose head is unusual is answered as it is meant, or refused, and never taken for two."""
+"""Promise 27: a request whose head is unusual is answered as it is meant, or refused, and never taken for two."""
 
 import re
 import socket
@@ -7,7 +7,7 @@ from ..conftest import NEVER, PATIENCE, rows_trigger, service_config
 from .conftest import numbered
 from .ledger import json_body
 
-PROMISE = "23 heads of requests"
+PROMISE = "27 heads of requests"
 START = b"POST /main/data HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 

@@ -1,10 +1,10 @@
-"""Promise 21: no web page that the operator looks at commands the service, by whatever way and under whatever name."""
+"""Promise 25: no web page that the operator looks at commands the service, by whatever way and under whatever name."""
 
 import json
 
 from ..conftest import NEVER, collector_config, interval_trigger, service_config
 
-PROMISE = "21 pages of other sites"
+PROMISE = "25 pages of other sites"
 OWN = {"Content-Type": "application/json"}
 PAGES = [
     {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},

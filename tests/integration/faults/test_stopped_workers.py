@@ -1,4 +1,4 @@
-"""Promise 23: a worker process that is stopped where it is, as by a debugger, costs a deadline, and no row."""
+"""Promise 28: a worker process that is stopped where it is, as by a debugger, costs a deadline, and no row."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from ..conftest import NEVER, rows_trigger, service_config
 from .conftest import numbered
 from .ledger import arrow_body, post
 
-PROMISE = "23 stopped workers"
+PROMISE = "28 stopped workers"
 PATIENCE = 60  # of a client; a body of a few bytes has 10 s, and a new process 10 more
 
 
