@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+time.sleep(float(os.environ.get("SECONDS_TO_LOAD", "0")))
+
 
 def warm_up():
     return {"evidently": "0.0.test"}

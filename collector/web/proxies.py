@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Of a proxy that is named without one, as in curl.
 _PORTS = {"http": 1080, "https": 443, "socks5": 1080, "socks5h": 1080}
+# Of an address without one.
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Proxy(NamedTuple):
@@ -39,13 +41,17 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> Proxy | 
 
     Raises BadEnvironment with the variable's name if it can't be used.
     """
-    target = urlsplit(url)
+    try:
+        target = urlsplit(url)
+        port = target.port or _DEFAULT_PORTS.get(target.scheme)
+    except ValueError:
+        return None  # it can't be asked by any proxy, and who tries says what is wrong with it
     host = (target.hostname or "").rstrip(".").partition("%")[0]
     if _is_loopback(host):
         return None
     variable = next((name for name in _names(target.scheme) if environment.get(name)), None)
     spared = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    if variable is None or any(_is_of(host, target.port, entry) for entry in re.split(r"[\s,]+", spared)):
+    if variable is None or any(_is_of(host, port, entry) for entry in re.split(r"[\s,]+", spared)):
         return None
     return Proxy(_checked(variable, environment[variable].strip()), variable)
 
@@ -67,9 +73,10 @@ def _checked(variable: str, value: str) -> str:
     try:
         parts = urlsplit(whole)
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")  # as the resolver does, which has no word of the variable
     except ValueError:
         host = None
-    if not host:
+    if not host or " " in host or port == 0:
         raise BadEnvironment(f"{variable} is no address of a proxy; write it as http://HOST:PORT")
     return SplitResult(
         scheme, parts.netloc if port else f"{parts.netloc.rstrip(':')}:{_PORTS[scheme]}", "", "", ""
@@ -78,7 +85,11 @@ def _checked(variable: str, value: str) -> str:
 
 def _is_loopback(host: str) -> bool:
     address = _address(host)
-    return host == "localhost" or host.endswith(".localhost") or (address is not None and address.is_loopback)
+    return (
+        host == "localhost"
+        or host.endswith(".localhost")
+        or (address is not None and (address.is_loopback or address.is_unspecified))
+    )
 
 
 def _is_of(host: str, port: int | None, entry: str) -> bool:

@@ -39,9 +39,11 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# With the time that a new process takes to load Evidently, 4 to 13 s, and several at once on a busy machine.
 CHECK_TIMEOUT = 60.0
+# That a new process takes to load Evidently is 4 to 13 s, and several at once on a busy machine.
 START_TIMEOUT = 60.0
+# Where processors are very short it is minutes: a check that cut it off would have the next one begin it anew.
+LOADING_TIMEOUT = 600.0
 # What a part or a body may take, some 20 times what is usual: a process that takes longer may have been stopped, and
 # another tries once more.
 PART_TIMEOUT = 60.0
@@ -247,8 +249,14 @@ class Workers:
             raise trio.TooSlowError
 
     async def _check(self, name: str, *args: Any) -> Any:
-        """Run a check, for so long and no longer: a file on a dead mount must not hold those of others."""
+        """Run a check, for so long and no longer: a file on a dead mount must not hold those of others.
+
+        To load Evidently first, if no process has, takes time of its own.
+        """
         async with self._quick:
+            if self.starting_time:
+                with trio.move_on_after(LOADING_TIMEOUT):
+                    await self._run(self._heavy, self._unlimited, _EVALUATION + "warm_up")
             try:
                 with trio.fail_after(CHECK_TIMEOUT):
                     return await self._run(self._heavy, self._unlimited, _EVALUATION + name, *args)

@@ -47,6 +47,8 @@ def test_the_variable_for_a_scheme_comes_before_the_one_for_all(environment, pro
         ("other workspace.example", URL),
         ("WORKSPACE.EXAMPLE", "http://Workspace.Example./"),
         ("workspace.example:8000", URL),
+        ("workspace.example:80", "http://workspace.example"),
+        ("workspace.example:443", "https://workspace.example"),
         ("10.0.0.0/8", "http://10.1.2.3"),
         ("10.1.2.3", "http://10.1.2.3:99"),
         ("10.1.2.3/8", "http://10.9.9.9"),
@@ -69,6 +71,7 @@ def test_no_proxy_names_hosts_domains_addresses_and_networks(no_proxy, url):
         ("ample", URL),
         ("workspace.example.org", URL),
         ("workspace.example:81", URL),
+        ("workspace.example:443", "http://workspace.example"),
         ("10.0.0.0/8", "http://11.0.0.1"),
         ("10.0.0.0/99", "http://10.0.0.1"),
         ("::1/128,[::1],[::1", URL),
@@ -81,7 +84,10 @@ def test_no_proxy_spares_nothing_else(no_proxy, url):
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST.", "ui.localhost", "127.0.0.1", "127.9.9.9", "127.1", "[::1]", "[::ffff:127.0.0.1]"],
+    [
+        *("localhost", "LOCALHOST.", "ui.localhost", "127.0.0.1", "127.9.9.9", "127.1", "[::1]", "[::ffff:127.0.0.1]"),
+        *("0.0.0.0", "[::]"),
+    ],
 )
 def test_this_very_machine_is_asked_without_a_proxy(host):
     """Not even by one that can't be used."""
@@ -98,6 +104,10 @@ def test_this_very_machine_is_asked_without_a_proxy(host):
         ("http://secret@:1", "ALL_PROXY is no address"),
         ("http://secret@proxy:port", "ALL_PROXY is no address"),
         ("http://[::1", "ALL_PROXY is no address"),
+        ("http://proxy:0", "ALL_PROXY is no address"),
+        ("http://a..b:3128", "ALL_PROXY is no address"),
+        (f"http://{'a' * 70}.example", "ALL_PROXY is no address"),
+        ("http://the proxy:3128", "ALL_PROXY is no address"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_told_with_its_variable(value, says, monkeypatch):
@@ -110,3 +120,8 @@ def test_a_proxy_that_cannot_be_used_is_told_with_its_variable(value, says, monk
 def test_a_socks_proxy_is_used_where_the_extra_is_there(monkeypatch):
     monkeypatch.setattr(proxies, "find_spec", lambda _: object())
     assert proxy_for(URL, {"ALL_PROXY": "socks5h://proxy"}) == ("socks5h://proxy:1080", "ALL_PROXY")
+
+
+@pytest.mark.parametrize("url", ["http://workspace.example:99999", "http://[::1", "http://workspace.example:port"])
+def test_what_is_no_address_is_left_to_who_asks_it(url):
+    assert proxy_for(url, {"ALL_PROXY": PROXY, "NO_PROXY": "10.0.0.1:80,other"}) is None

@@ -150,6 +150,15 @@ async def test_a_check_does_not_wait_behind_reports(tmp_path):
         nursery.cancel_scope.cancel()
 
 
+async def test_a_check_does_not_cut_off_a_process_that_takes_long_to_load(monkeypatch):
+    """The next check would begin it anew, and a machine that is slow enough would never have one."""
+    monkeypatch.setattr(module, "CHECK_TIMEOUT", 1.0)
+    monkeypatch.setenv("SECONDS_TO_LOAD", "2")
+    async with open_workers(1, MEMORY) as workers:
+        assert await workers.check(collector())
+        assert workers.ended == {"died": 0, "cut_off": 0}
+
+
 async def evaluate(workers, job):
     async with workers.reports:  # as a pipeline does
         await workers.evaluate(job)
@@ -279,7 +288,7 @@ async def test_a_body_by_which_the_process_ends_is_refused_and_the_next_is_check
 
 
 async def test_a_part_is_written_though_the_process_that_writes_them_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PART_TIMEOUT", 3)
+    monkeypatch.setattr(module, "PART_TIMEOUT", 10)
     async with open_journal(DataDir(tmp_path)) as journal, open_workers(1, MEMORY) as workers:
         await journal.append("main", frame_of([1, 2]))
         await workers.write_reference(frame_of([0]), tmp_path / "r.parquet")
