@@ -42,7 +42,7 @@ _log = structlog.get_logger()
 CHECK_TIMEOUT = 60.0
 # That a new process takes to load Evidently is 4 to 13 s, and several at once on a busy machine.
 START_TIMEOUT = 60.0
-# Where processors are very short it is minutes: a check that cut it off would have the next one begin it anew.
+# Where processors are very short it is minutes; cut off by the deadline of a call, the next one would begin it anew.
 LOADING_TIMEOUT = 600.0
 # What a part or a body may take, some 20 times what is usual: a process that takes longer may have been stopped, and
 # another tries once more.
@@ -244,24 +244,26 @@ class Workers:
         """Run what may be run again, for so many seconds, and once more in a new process; raise TooSlowError then."""
         async with limiter:
             for _ in range(_TRIES):
+                await self._load(context, _PARTS)
                 with trio.move_on_after(seconds):
                     return await self._run(context, self._unlimited, name, *args)
             raise trio.TooSlowError
 
     async def _check(self, name: str, *args: Any) -> Any:
-        """Run a check, for so long and no longer: a file on a dead mount must not hold those of others.
-
-        To load Evidently first, if no process has, takes time of its own.
-        """
+        """Run a check, for so long and no longer: a file on a dead mount must not hold those of others."""
         async with self._quick:
-            if self.starting_time:
-                with trio.move_on_after(LOADING_TIMEOUT):
-                    await self._run(self._heavy, self._unlimited, _EVALUATION + "warm_up")
+            await self._load(self._heavy, _EVALUATION)
             try:
                 with trio.fail_after(CHECK_TIMEOUT):
                     return await self._run(self._heavy, self._unlimited, _EVALUATION + name, *args)
             except trio.TooSlowError as error:
                 raise EvaluationError(f"the check took longer than {CHECK_TIMEOUT:g} s") from error
+
+    async def _load(self, context: trio_parallel.WorkerContext, module: str) -> None:
+        """Have a process load what it needs if none is idle: that takes time of its own."""
+        if not context.statistics().idle_workers:
+            with trio.move_on_after(LOADING_TIMEOUT):
+                await self._run(context, self._unlimited, module + "warm_up")
 
     async def _run(
         self, context: trio_parallel.WorkerContext, limiter: trio.CapacityLimiter, name: str, *args: Any
