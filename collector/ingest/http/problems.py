@@ -9,44 +9,25 @@ from wsgiref.handlers import format_date_time
 
 from pydantic_core import to_json
 
-from collector.errors import (
-    BadBody,
-    BadMediaType,
-    BodyTooLarge,
-    BodyTooSlow,
-    BufferFull,
-    CollectorError,
-    ConfigChanged,
-    ConfigConflict,
-    ConfigError,
-    EvaluationError,
-    Forbidden,
-    KeyReused,
-    NotReady,
-    OutOfFiles,
-    StorageError,
-    TooManyColumns,
-    Unauthorized,
-    UnknownCollector,
-)
+from collector import errors
 
-_STATUSES: dict[type[CollectorError], HTTPStatus] = {
-    BadBody: HTTPStatus.BAD_REQUEST,
-    ConfigError: HTTPStatus.BAD_REQUEST,
-    Unauthorized: HTTPStatus.UNAUTHORIZED,
-    Forbidden: HTTPStatus.FORBIDDEN,
-    UnknownCollector: HTTPStatus.NOT_FOUND,
-    ConfigConflict: HTTPStatus.CONFLICT,
-    ConfigChanged: HTTPStatus.PRECONDITION_FAILED,
-    BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
-    BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    BadMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    BufferFull: HTTPStatus.TOO_MANY_REQUESTS,
-    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
-    NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
-    EvaluationError: HTTPStatus.SERVICE_UNAVAILABLE,
-    OutOfFiles: HTTPStatus.SERVICE_UNAVAILABLE,
-    StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
+_STATUSES: dict[type[errors.CollectorError], HTTPStatus] = {
+    errors.BadBody: HTTPStatus.BAD_REQUEST,
+    errors.ConfigError: HTTPStatus.BAD_REQUEST,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.UnknownCollector: HTTPStatus.NOT_FOUND,
+    errors.ConfigConflict: HTTPStatus.CONFLICT,
+    errors.ConfigChanged: HTTPStatus.PRECONDITION_FAILED,
+    errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.BadMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.BufferFull: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.EvaluationError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.OutOfFiles: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
 }
 _WORTH_ASKING_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
 RETRY_AFTER = 5
@@ -86,15 +67,15 @@ def problem_answer(status: int, detail: str, **more: Any) -> Answer:
     return Answer(status, to_json(body), headers)
 
 
-def answer_for(error: CollectorError, request: str) -> Answer:
+def answer_for(error: errors.CollectorError, request: str) -> Answer:
     """Answer with one of our errors; ``request`` is its method and path, as in ``POST /main``."""
     status = next(status for kind, status in _STATUSES.items() if isinstance(error, kind))
-    if isinstance(error, ConfigError):
+    if isinstance(error, errors.ConfigError):
         extra = [
             {"message": _short(problem.message), "key": _short(problem.key) or "__root__"} for problem in error.problems
         ]
         return problem_answer(status, _short(f"Validation failed for {request}: {error}"), extra=extra)
-    if isinstance(error, TooManyColumns):
+    if isinstance(error, errors.TooManyColumns):
         return problem_answer(status, _short(str(error)), new_columns=error.new_columns)
     return problem_answer(status, _short(str(error)))
 
