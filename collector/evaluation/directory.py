@@ -126,7 +126,7 @@ def _name_of(project: Path) -> str:
             raise
         why = getattr(error, "strerror", None) or (first_line(error) if isinstance(error, ValueError) else "too deep")
         raise ValueError(
-            f"{metadata} is damaged ({why}); restore it, or move its folder away, and the project is made anew"
+            f"{metadata} is damaged ({why}); restore it, or move its folder away, and the project is created again"
         ) from error
 
 

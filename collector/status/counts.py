@@ -59,7 +59,7 @@ def zeros(names: Iterable[str]) -> Counter[str]:
 
 @dataclass(slots=True)
 class CollectorCounts:
-    """What is counted of one collector; it outlives its pipeline, as that is begun again when its config changes."""
+    """What is counted of one collector; it outlives its pipeline, as that is restarted when its config changes."""
 
     accepted_requests: int = 0
     accepted_bytes: int = 0

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from collector.status.status import Status
     from collector.store.journal import Journal
 
-# What the disk refused is begun again soon: it heals as soon as there is room.
+# What the disk refused is restarted soon: it heals as soon as there is room.
 STORAGE_PAUSE = 2.0
 
 
 class Restarts(Protocol):
-    """Counts how often something was begun again."""
+    """Counts how often something was restarted."""
 
     restarts: int
 
 
 class Runs(Protocol):
-    """What runs until it is cancelled, and can be begun again after it failed."""
+    """What runs until it is cancelled, and can be restarted after it failed."""
 
     @property
     def counts(self) -> Restarts:
@@ -43,7 +43,7 @@ R = TypeVar("R", bound=Runs)
 
 
 class Bulkhead(Generic[R]):
-    """Errors of what is ``inside`` end here; it is begun again, and no other notices."""
+    """Errors of what is ``inside`` end here; it is restarted, and no other notices."""
 
     def __init__(self, inside: R, journal: Journal) -> None:
         self.inside = inside
@@ -88,7 +88,7 @@ class Bulkhead(Generic[R]):
                 pause = STORAGE_PAUSE if isinstance(first, StorageError) else backoff.next()
                 self._crash = f"{type(first).__name__}: {first}"
                 self.inside.counts.restarts += 1
-                self._log.error("pipeline failed; it will be started again", error=self._crash, seconds=round(pause, 1))
+                self._log.error("pipeline failed; it will be restarted", error=self._crash, seconds=round(pause, 1))
                 self._log.debug("where it failed", exc_info=error)
                 await trio.sleep(pause)
                 await self._journal.wait_until_sound()

@@ -254,7 +254,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...
         "Metrics, tests, presets and descriptors that could not be computed, of all snapshots.",
         lambda counts: counts.failed_metrics,
     ),
-    ("pipeline_restarts", "Pipelines that failed and were begun again.", lambda counts: counts.restarts),
+    ("pipeline_restarts", "Pipelines that failed and were restarted.", lambda counts: counts.restarts),
 )
 _COUNTERS_BY: tuple[tuple[str, str, str, Callable[[CollectorCounts], Mapping[str, float]]], ...] = (
     ("evaluations", "Reports that were computed, or tried to be.", "outcome", lambda counts: counts.evaluations),

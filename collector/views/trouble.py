@@ -36,7 +36,7 @@ def troubles_of(status: Status) -> list[Trouble]:
         todo = "mend the config file; it is taken at once"
         found.append(Trouble("misconfigured", "misconfigured, events are kept", "; ".join(status.problems), todo))
     if status.state == "crashed":
-        found.append(Trouble("crashed", "stopped by an error, and begun again soon", error, "read its log"))
+        found.append(Trouble("crashed", "stopped by an error, and restarted soon", error, "read its log"))
     elif status.state == "undelivered":
         todo = "see that the workspace answers; what waits is then sent by itself"
         found.append(

@@ -17,7 +17,7 @@ STUMBLED = collector(state="evaluating", last_error="took longer than 600 s")
         (collector(), ""),
         (collector(outbox=3), ""),
         (collector(state="retired"), ""),
-        (CRASHED, "stopped by an error, and begun again soon: ValueError: bad"),
+        (CRASHED, "stopped by an error, and restarted soon: ValueError: bad"),
         (MISCONFIGURED, "misconfigured, events are kept: reference_path: no file; metrics: unknown"),
         (UNDELIVERED, "2 snapshots undelivered for 3m: http://ui: refused"),
         (FAILED, "1 batch failed; once mended: evidently collector retry main"),
