@@ -154,7 +154,7 @@ def _why_unreadable(path: str, error: Exception) -> list[Problem]:
     if isinstance(error, PermissionError):
         return _about_reference(f"{path} may not be read by this process; change its owner or mode")
     if _has_magic(path):
-        return _about_reference(f"{path} is damaged ({error}); write the file again, or send it again with set_reference", is_damage=True)
+        return _about_reference(f"{path} is damaged ({error}); write or send it again", is_damage=True)
     return _about_reference(f"{path} is no parquet table ({error}); write it with DataFrame.to_parquet")
 
 
