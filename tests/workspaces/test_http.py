@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+import trio
 from worlds import FakeService, collector
 
 from collector.errors import DeliveryError, DeliveryRefused, SnapshotTooLarge
@@ -102,6 +103,22 @@ async def test_a_service_that_is_not_there_got_nothing():
         url = f"http://127.0.0.1:{free.getsockname()[1]}"  # bound, but nobody listens
         error = await refused(collector(api_url=url))
     assert (error.is_ambiguous, f"{url} can't be reached" in str(error)) == (False, True)
+
+
+async def test_a_service_that_asks_to_go_on_without_end_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as listener, trio.fail_after(30):  # half of what silence may last
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, ask_to_go_on, listener)
+            error = await refused(collector(api_url=f"http://127.0.0.1:{listener.getsockname()[1]}"))
+    assert "more than 100 interim answers" in str(error)
+
+
+def ask_to_go_on(listener):
+    client, _ = listener.accept()
+    with client:
+        client.recv(1000)
+        client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 101)
+        client.recv(1000)  # until it leaves
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
