@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import sys
+import time
 import traceback
 from dataclasses import replace
 from functools import partial
@@ -358,6 +359,38 @@ def check(
         raise placed(ConfigError(found.problems, str(config_path)), file.body)
     names = ", ".join(config.collectors) or "none"
     typer.echo(f"{config_path}: all good; collectors: {names}")
+
+
+@command()
+def alerts(
+    config_path: Annotated[
+        Path, typer.Option(show_envvar=False, envvar=_ENV + "CONFIG_PATH", help="The JSON file with the rules.")
+    ] = DEFAULT_CONFIG_PATH,
+    is_test: Annotated[bool, typer.Option("--test", help="Send one test message to each address.")] = False,
+) -> None:
+    """List the rules for alerts, and what is firing.
+
+    With --test, sends one message to each address and says what came back;
+    exits with 1 if any didn't arrive.
+
+    [dim]$[/dim] evidently-collector alerts
+    [dim]$[/dim] evidently-collector alerts --test
+    """
+    from collector.commands.alerts import list_alerts, send_tests
+
+    config = _load(config_path).config
+    if not config.alerts:
+        typer.echo(f"{config_path} has no alerts; configs/README.md says how to write them")
+        return
+    if not is_test:
+        for line in list_alerts(config, config_path.absolute().parent, time.time()):
+            typer.echo(line)
+        return
+    came_back = send_tests(config)
+    for address, said, _ in came_back:
+        typer.echo(f"{address}  {said}")
+    if not all(has_arrived for *_, has_arrived in came_back):
+        sys.exit(1)
 
 
 @command()

@@ -180,9 +180,7 @@ class Alerting:
         for address, dropped in posted:
             sending = self._sending.get(address)
             if sending is not None:
-                sending.counts.waiting += 1 - dropped
-                sending.counts.dropped += dropped
-                sending.ring()
+                sending.note_posted(dropped)
 
     def _say(self, changes: Sequence[Change]) -> None:
         for change in changes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -77,7 +78,7 @@ def alert_of(change: Change, config: CollectorServiceConfig, now: float) -> Json
         "startsAt": iso(state.since),
         "endsAt": iso(now) if change.is_over else _NO_END,
         "generatorURL": links.to_collector(state.collector),
-        "fingerprint": hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()[:16],
+        "fingerprint": _fingerprint(labels),
     }
 
 
@@ -99,6 +100,21 @@ def body_of(alerts: Sequence[Json], collector: str, external_url: str | None) ->
         },
         ensure_ascii=False,
     )
+
+
+def body_for_test(external_url: str | None) -> str:
+    """Return the body of a message that says no more than that messages arrive."""
+    labels = {"alertname": "EvidentlyCollectorTest", "severity": "ticket"}
+    alert = {
+        "status": "firing",
+        "labels": labels,
+        "annotations": {"summary": "a test: messages of evidently-collector arrive here"},
+        "startsAt": iso(time.time()),
+        "endsAt": _NO_END,
+        "generatorURL": external_url or "",
+        "fingerprint": _fingerprint(labels),
+    }
+    return body_of([alert], "", external_url)
 
 
 def is_firing(body: str) -> bool:
@@ -131,6 +147,10 @@ def _line(alert: Json) -> str:
 def _head(message: Json) -> str:
     status = "RESOLVED" if message["status"] == "resolved" else "FIRING"
     return f"{status} {message['groupLabels'].get('collector', '')}".rstrip()
+
+
+def _fingerprint(labels: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _common(all_of: list[dict[str, str]]) -> dict[str, str]:

@@ -54,6 +54,7 @@ class Sending:
 
     def __init__(self, address: str, book: AlertBook, clients: Clients, counts: AlertCounts) -> None:
         self.counts = counts
+        counts.waiting = 0
         self._address = address
         self._key = address_key(address)
         self._book = book
@@ -63,10 +64,13 @@ class Sending:
         self._sent_upto = 0  # of what the journal has: it may refuse to let go of it
         self._rejections = 0
         self._told = ""
+        self._waiting = 0
         self._log = _log.bind(address=shown_address(address))
 
-    def ring(self) -> None:
-        """Say that something waits."""
+    def note_posted(self, dropped: int) -> None:
+        """Say that a message waits, and how many of the oldest had to go for it."""
+        self.counts.dropped += dropped
+        self._count_waiting(self._waiting + 1 - dropped)
         self._bell.ring()
 
     def send_unkept(self, body: str) -> None:
@@ -99,7 +103,7 @@ class Sending:
             self._unkept.popleft()
             return False
         message = await self._book.oldest(self._key, self._sent_upto)
-        self.counts.waiting = 0 if message is None else message.waiting
+        self._count_waiting(0 if message is None else message.waiting)
         if message is None:
             return True
         try:
@@ -113,7 +117,7 @@ class Sending:
             self._log.error("a message of alerts is given up: its address never takes it", error=str(error))
         self._rejections = 0
         self._sent_upto = message.number
-        self.counts.waiting -= 1
+        self._count_waiting(self._waiting - 1)
         await self._book.drop(self._key, message.number)
         return False
 
@@ -124,6 +128,10 @@ class Sending:
         if self._told:
             self._told = ""
             self._log.info("messages of alerts arrive again")
+
+    def _count_waiting(self, waiting: int) -> None:
+        self.counts.waiting += waiting - self._waiting  # others may be shown alike
+        self._waiting = waiting
 
     def _tell(self, error: AlertUnsent) -> None:
         if str(error) != self._told:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from collector.config import Limits
-    from collector.status.counts import CollectorCounts, Counts, Histogram
+    from collector.status.counts import AlertCounts, CollectorCounts, Counts, Histogram
     from collector.status.status import ServiceStatus, Status
     from collector.views.disk import Disk
 
@@ -61,6 +61,7 @@ def families(seen: Seen) -> Iterator[Metric]:
     """Make all metrics; nothing but the rows of a table in the docs."""
     yield from _of_service(seen)
     yield from _of_requests(seen)
+    yield from _of_alerts(seen.counts)
     each = [(status, seen.counts.of(status.id)) for status in seen.status.collectors]
     accepted = (((one.id,), one.rows_accepted) for one, _ in each)
     yield _counter("accepted_rows", "Rows of events that were answered 2xx.", ["collector"], accepted)
@@ -139,6 +140,15 @@ def _of_service(seen: Seen) -> Iterator[Metric]:
     )
 
 
+def _of_alerts(counts: Counts) -> Iterator[Metric]:
+    """Make the metrics of messages, by address as it may be shown: those that were configured since the start."""
+    of_each = list(counts.alerts.items())
+    for name, help_, of_counts in _ALERT_COUNTERS:
+        yield _counter(name, help_, ["address"], (((address,), of_counts(one)) for address, one in of_each))
+    waiting = (((address,), one.waiting) for address, one in of_each)
+    yield _gauge("alerts_waiting", "Messages of alerts that wait to be sent.", ["address"], waiting)
+
+
 def _of_requests(seen: Seen) -> Iterator[Metric]:
     counts, statuses = seen.counts, seen.status.collectors
     yield _counter(
@@ -185,6 +195,19 @@ def _batches(status: Status) -> Mapping[str, float]:
     return {"sealed": status.sealed, "evaluated": status.outbox, "failed": status.failed}
 
 
+_ALERT_COUNTERS: tuple[tuple[str, str, Callable[[AlertCounts], float]], ...] = (
+    ("alerts_sent", "Messages of alerts that their address has taken.", lambda counts: counts.sent),
+    (
+        "alerts_failed",
+        "Tries to send a message of alerts that failed; they are repeated.",
+        lambda counts: counts.failed,
+    ),
+    (
+        "alerts_dropped",
+        "Messages of alerts that were given up: never taken, or too many waited for one address.",
+        lambda counts: counts.dropped,
+    ),
+)
 _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = (
     ("open_rows", "Rows in the open batch, which wait for the trigger.", lambda status: status.rows_waiting),
     (

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.config import Limits
-from collector.status.counts import DELIVERIES, EVALUATIONS, REFUSALS, Answered, Counts, zeros
+from collector.status.counts import DELIVERIES, EVALUATIONS, REFUSALS, AlertCounts, Answered, Counts, zeros
 from collector.status.status import ConfigState, ServiceStatus, State, Status
 from collector.views.disk import Disk
 from collector.views.families import DAMAGED_KINDS, PREFIX, Seen, families, write
@@ -58,6 +58,7 @@ def busy():
     mine.accepted_requests, mine.restarts = 5, 1
     mine.tests.update(SNAPSHOT["tests"])
     mine.lateness.observe(0.3)
+    counts.alerts["https://hook.example/********"] = AlertCounts(sent=3, failed=2, dropped=1, waiting=4)
     return replace(seen(BUSY, counts=counts, disk=Disk(10, 20, Counter(part=2))), dropped_keys={"main": 7.5, "gone": 1})
 
 
@@ -107,6 +108,10 @@ def test_values_are_those_of_the_status_and_the_counts():
         ("http_requests_total", ("/{id}/data", "201", "POST")): 5,
         ("idempotency_dropped_key_age_seconds", ("main",)): 7.5,
         ("damaged_files", ("part",)): 2,
+        ("alerts_sent_total", ("https://hook.example/********",)): 3,
+        ("alerts_failed_total", ("https://hook.example/********",)): 2,
+        ("alerts_dropped_total", ("https://hook.example/********",)): 1,
+        ("alerts_waiting", ("https://hook.example/********",)): 4,
         ("disk_free_bytes", ()): 10,
         ("undelivered_limit_bytes", ("service",)): Limits().max_buffered_bytes,
     }
