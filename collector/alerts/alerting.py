@@ -184,9 +184,11 @@ class Alerting:
 
     def _say(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            log = _log.info if change.is_over else _log.warning
-            what = "alert is over" if change.is_over else "alert"
-            log(what, when=change.alert.when, said=change.state.said["summary"])
+            summary = change.state.said["summary"]
+            if change.is_over:
+                _log.info(f"alert is over: {summary}", rule=change.alert.when)
+            else:
+                _log.warning(f"alert: {summary}", rule=change.alert.when)
 
 
 def _by_collector(changes: Sequence[Change]) -> list[list[Change]]:

@@ -7,7 +7,6 @@ without what may be a token.
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import contextmanager
 from functools import partial
 from threading import get_ident
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from collector.alerts.messages import is_firing, text_of
-from collector.config.masking import MASK
+from collector.config.alerts import without_address
 from collector.errors import AlertRefused, AlertUnsent
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ _threads = trio.CapacityLimiter(8)
 _logger = logging.getLogger("apprise")
 _logger.propagate = False
 _logger.addHandler(logging.NullHandler())
-# Shorter pieces of an address are no secrets, and may be any word.
-_SECRET = re.compile(r"[^/?&=:@,\s]{5,}")
 
 
 async def send(address: str, body: str) -> str:
@@ -57,7 +54,7 @@ def _send(address: str, body: str) -> None:
         if not target.add(address):
             raise AlertRefused("it is no address that apprise knows; see appriseit.com")
         if not target.notify(text, title, "failure" if is_firing(body) else "success"):
-            said = _without(address, "; ".join(heard))[:_MAX_REASON]
+            said = without_address("; ".join(heard), address)[:_MAX_REASON]
             raise AlertUnsent(f"apprise could not send it{f': {said}' if said else ''}")
 
 
@@ -88,10 +85,3 @@ def _apprise() -> Any:
     from apprise import Apprise
 
     return Apprise
-
-
-def _without(address: str, said: str) -> str:
-    """Return words without any piece of an address that may be a token."""
-    for piece in sorted(set(_SECRET.findall(address.partition("://")[2])), key=len, reverse=True):
-        said = said.replace(piece, MASK)
-    return said

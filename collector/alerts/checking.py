@@ -27,6 +27,15 @@ async def find_problems(config: CollectorServiceConfig) -> list[Problem]:
     return await trio.to_thread.run_sync(_problems, by_apprise) if by_apprise else []
 
 
+def unmatched(config: CollectorServiceConfig) -> list[str]:
+    """Say which rules are about no collector that there is, as one that is mistyped would be."""
+    return [
+        f"alerts.{number} is about no collector that there is; it says {', '.join(alert.collectors)}"
+        for number, alert in enumerate(config.alerts)
+        if alert.when != "disk" and not any(map(alert.is_about, config.collectors))
+    ]
+
+
 def _problems(addresses: dict[_Path, str]) -> list[Problem]:
     from collector.alerts.by_apprise import problem_of
 

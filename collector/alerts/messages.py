@@ -51,8 +51,8 @@ class Links:
         return cls(config.external_url or "", config.ui_url or "")
 
     def to_collector(self, collector: str) -> str:
-        """Return where one collector's log is read."""
-        path = f"/{quote(collector, safe='')}/logs" if collector else "/"
+        """Return where one collector's page is."""
+        path = f"/-/collectors/{quote(collector, safe='')}" if collector else "/"
         return f"{self.service}{path}" if self.service else ""
 
     def to_project(self, project_id: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector import __version__
+from collector.config.alerts import without_address
 from collector.errors import AlertRefused, AlertRejected, AlertUnsent, BadEnvironment, UnreadableAnswer
 from collector.web.clients import Clients, retry_after
 
@@ -56,11 +57,11 @@ async def _post(client: httpx.AsyncClient, url: str, body: str, by: str) -> str:
         raise AlertUnsent(f"it can't be reached{by}: {reason_of(error)}") from error
     except (httpx.HTTPError, UnreadableAnswer) as error:
         raise AlertUnsent(f"it didn't answer as it should{by}: {reason_of(error)}") from error
-    raise _refusal(answer)
+    raise _refusal(answer, url)
 
 
-def _refusal(answer: httpx.Response) -> AlertUnsent:
-    status, words = answer.status_code, " ".join(answer.text.split())[:_MAX_REASON]
+def _refusal(answer: httpx.Response, url: str) -> AlertUnsent:
+    status, words = answer.status_code, without_address(" ".join(answer.text.split()), url)[:_MAX_REASON]
     said = f"it answered {status}{f' ({words})' if words else ''}"
     if status in _WAIT:
         return AlertUnsent(said, retry_after(answer))

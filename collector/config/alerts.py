@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -33,6 +34,8 @@ Condition = Literal[
 MAX_RULES = 1_000
 MAX_ADDRESSES = 100
 _MAX_LENGTH = 4096
+# Shorter pieces of an address are no secrets, and may be any word.
+_SECRET = re.compile(r"[^/?&=:@,\s]{5,}")
 # What is kept of a digest: 64 bits tell the rules of one config apart.
 _DIGITS = 16
 
@@ -163,6 +166,17 @@ def shown_address(address: str) -> str:
     host = "" if parts is None else parts.netloc.rpartition("@")[2]
     has_more = parts is None or parts.path.strip("/") or parts.query or "@" in parts.netloc
     return f"{scheme}://{host}/{MASK}" if has_more else f"{scheme}://{host}"
+
+
+def without_address(said: str, address: str) -> str:
+    """Return words of others without what may be a token of an address, which they may quote."""
+    rest = address.partition("://")[2]
+    if is_webhook(address):
+        user, at, _ = rest.partition("/")[0].rpartition("@")
+        rest = f"{user}{at}{rest.partition('/')[2]}"
+    for piece in sorted(set(_SECRET.findall(rest)), key=len, reverse=True):
+        said = said.replace(piece, MASK)
+    return said
 
 
 def _problem_of(address: str) -> str | None:

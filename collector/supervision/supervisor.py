@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -225,7 +226,8 @@ class Supervisor:
             await self._alerting.stop()
             self._alerting = None
             self._tools.journal.listen(None)
-            await self._tools.journal.alerts.keep_only((), ())
+            with suppress(StorageError):  # nobody reads it any more
+                await self._tools.journal.alerts.keep_only((), ())
 
 
 def _differs_in_reference_only(wanted: CollectorConfig, had: CollectorConfig) -> bool:

@@ -53,7 +53,7 @@ def test_it_has_all_that_alertmanager_writes():
                 "annotations": annotations,
                 "startsAt": "2023-11-14T22:13:20.000+00:00",
                 "endsAt": "0001-01-01T00:00:00Z",
-                "generatorURL": "https://collector.example/a%20b/logs",
+                "generatorURL": "https://collector.example/-/collectors/a%20b",
             }
         ],
     }
@@ -98,7 +98,7 @@ def test_people_get_the_same_as_text():
         "batch id: batch-1",
         "drift: age 0.3 > 0.1",
         f"ui url: https://ui.example/projects/{PROJECT}",
-        "https://collector.example/a%20b/logs",
+        "https://collector.example/-/collectors/a%20b",
     ]
     title, text = text_of(body(change(is_over=True), change("tests_failed")))
     assert title == "FIRING a b 2 alerts"

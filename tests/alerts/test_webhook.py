@@ -64,6 +64,13 @@ async def test_the_reason_of_a_refusal_is_told_and_cut(clients):
     assert len(str(caught.value)) < 400
 
 
+async def test_an_answer_that_quotes_the_address_is_told_without_its_token(clients):
+    with receiving() as receiver:
+        receiver.answers["POST", "/hook/SecretToken"] = (404, b"no /hook/SecretToken?key=SecretKey here", {})
+        with pytest.raises(AlertRefused, match=r"answered 404 \(no /hook/\*+\?key=\*+ here\)"):
+            await post(clients, f"{receiver.hook}/SecretToken?key=SecretKey", message())
+
+
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/hook", "http://nowhere.invalid/hook"])
 async def test_an_address_that_is_away_is_tried_again(clients, address):
     with trio.fail_after(PATIENCE), pytest.raises(AlertUnsent, match="can't be reached") as caught:

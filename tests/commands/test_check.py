@@ -107,3 +107,13 @@ def test_a_report_without_a_reference_is_said_not_to_have_been_tried(found, tmp_
     assert check_config(config_of(a={}), tmp_path).untried == [
         "a: its report was not tried, as there is no reference to try it on"
     ]
+
+
+def test_alerts_are_checked_too(found, tmp_path, monkeypatch):
+    monkeypatch.setattr("collector.alerts.by_apprise.problem_of", lambda _: "is none")
+    config = config_of(main={"reference_path": None})
+    rules = [{"when": "drift", "to": ["slack://token"], "collectors": ["other"]}]
+    config = CollectorServiceConfig.parse(config.model_dump() | {"alerts": rules})
+    findings = check_config(config, tmp_path)
+    assert [(problem.key, problem.message) for problem in findings.problems] == [("alerts.0.to.0", "is none")]
+    assert "alerts.0 is about no collector that there is; it says other" in findings.untried

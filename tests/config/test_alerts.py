@@ -4,7 +4,7 @@ import pytest
 
 from collector.config import Alert, CollectorServiceConfig
 from collector.config import alerts as module
-from collector.config.alerts import address_key, problems_of, shown_address
+from collector.config.alerts import address_key, problems_of, shown_address, without_address
 from collector.errors import ConfigError
 
 HOOK = "https://hooks.example/T000/B000/token"
@@ -85,6 +85,18 @@ def test_a_rule_that_says_something_else_has_another_key():
 )
 def test_of_an_address_no_token_is_shown(address, shown):
     assert shown_address(address) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "told"),
+    [
+        (HOOK, "no /T000/B000/token at hooks.example", "no /T000/B000/******** at hooks.example"),
+        ("https://user:password@host", "user 'user' or 'password' at host", "user 'user' or '********' at host"),
+        ("mailto://me:password@mail.example", "mail.example: bad password", "********: bad ********"),
+    ],
+)
+def test_what_others_say_is_told_without_tokens(address, said, told):
+    assert without_address(said, address) == told
 
 
 def test_neither_a_printed_rule_nor_its_key_has_the_address():
