@@ -19,8 +19,9 @@ PROMISE = "25 alerts"
 REPORT = {"metrics": [{"type": "MaxValue", "column": "x", "tests": [{"lt": 10}]}], "include_tests": True}
 GOOD, BAD = 1.0, 100.0
 SENT_SOON = 5.0  # seconds in which a message that is left is sent at a start
-# How lives end: with a message in the outbox, with one sent and still there, or whenever it may be.
-ENDS = ["alert posted", "alert sent", ""]
+# How lives end: with a message in the outbox, with one that is sent and still there, or whenever it may be.
+SHORT = ["alert posted", "alert sent", ""]
+LONG = ["alert posted", "alert sent", "", "alert sent", ""]
 
 
 class Receiver:
@@ -116,10 +117,9 @@ def config(receiver, **others):
 
 
 def test_each_change_is_told_at_least_once_and_none_is_made_up(make_daemon, receiver, figures, rng, is_long):
-    kills = 200 if is_long else len(ENDS)
     daemon, batches = make_daemon(config(receiver)), Batches()
-    for kill in range(kills):
-        daemon.variables[VARIABLE] = point = ENDS[kill % len(ENDS)]
+    for point in LONG * 40 if is_long else SHORT:
+        daemon.variables[VARIABLE] = point
         daemon.launch()
         live(daemon, batches, rng, point)
         figures.faults[f"kills, {point or 'at random'}"] += 1
