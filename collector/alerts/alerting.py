@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 # What lasts is looked at so often, and whether something is to be told again.
-INTERVAL = 1.0
+INTERVAL = 5.0
 REPEAT_INTERVAL = 60.0
 
 
@@ -105,6 +106,8 @@ class Alerting:
                 if not all(alert.is_of_batches and alert.repeat is None for alert in alerts):
                     nursery.start_soon(self._watch)
         finally:
+            for counts in self._all_counts.alerts.values():  # of addresses that are taken out too
+                counts.waiting = 0
             with trio.move_on_after(1, shield=True):
                 await clients.aclose()
 
@@ -117,7 +120,8 @@ class Alerting:
         pause = min([REPEAT_INTERVAL, *repeats])
         unwritten: dict[tuple[str, str], AlertState] = {}
         while True:
-            states, changes = lasting.look(self._service_status(), self._moment())
+            look = partial(lasting.look, self._service_status(), self._moment())
+            states, changes = await trio.to_thread.run_sync(look)  # a thousand collectors take 20 ms
             unwritten |= {(state.rule, state.collector): state for state in states}
             if (
                 unwritten
@@ -147,7 +151,8 @@ class Alerting:
         except StorageError:
             for group in _by_collector(changes):
                 for address, body in messages_of(group, (), config, now):
-                    self._sending[address].send_unkept(body)
+                    if address in self._sending:
+                        self._sending[address].send_unkept(body)
             self._say(changes)
             return False
         self._tell(changes, posted)

@@ -1,4 +1,4 @@
-"""Lasting: what is wrong as long as it lasts, rather than with one batch; looked at each second."""
+"""Lasting: what is wrong as long as it lasts, rather than with one batch; looked at now and then."""
 
 from __future__ import annotations
 

@@ -54,7 +54,6 @@ class Sending:
 
     def __init__(self, address: str, book: AlertBook, clients: Clients, counts: AlertCounts) -> None:
         self.counts = counts
-        counts.waiting = 0
         self._address = address
         self._key = address_key(address)
         self._book = book

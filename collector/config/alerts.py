@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from fnmatch import fnmatchcase
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -109,7 +110,7 @@ class Alert(Value):
         written = super()._without_new_defaults(handler)
         return {"for" if name == "for_" else name: value for name, value in written.items()}
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What is kept of it is kept under this: a rule that says something else begins anew."""
         return _digest(self.model_dump(exclude={"repeat", "resolved"}))

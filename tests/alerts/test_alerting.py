@@ -16,11 +16,13 @@ from worlds import (
 )
 
 from collector.alerts import hearing
+from collector.alerts.alerting import INTERVAL
 from collector.alerts.sending import MAX_REJECTIONS, REFUSED_INTERVAL
 from collector.config import CollectorServiceConfig
 from collector.config.alerts import shown_address
 from collector.config.config_file import ConfigFile
 from collector.errors import AlertRefused, AlertRejected, AlertUnsent, DeliveryError, Problem, StorageError
+from collector.store.journal import Journal
 from collector.supervision.supervisor import Supervisor
 
 from .receivers import HOOK, FakeSend, rule
@@ -124,7 +126,7 @@ async def test_what_fires_is_told_again_now_and_then(start, sent, autojump_clock
     async with start(autojump_clock, *rules) as world:
         await batch(world, BAD | {"drift_share": 0.9})
         for hours in range(1, 4):
-            await trio.sleep(3600)
+            await trio.sleep(3600 + INTERVAL)
             await settled()
             assert len(sent.taken) == 1 + hours
         await batch(world, GOOD)
@@ -179,6 +181,7 @@ async def test_messages_to_an_address_that_is_taken_out_are_dropped(start, sent,
         await batch(world, BAD)
         await edit(world, alerts=[{"when": "tests_failed", "to": [OTHER]}])
         assert await world.journal.alerts.waiting() == {}
+        assert [counts.waiting for counts in world.supervisor.counts.alerts.values()] == [0, 0]
 
 
 async def test_a_collector_that_is_deleted_takes_its_state_along(start, sent, autojump_clock):
@@ -263,7 +266,7 @@ async def test_events_that_do_not_come_are_told_also_after_restarts(start, sent,
         await settled()
         assert sent.told() == [["NoEvents"]]
         await batch(world, GOOD)
-        await trio.sleep(2)
+        await trio.sleep(2 * INTERVAL)
         await settled()
     assert sent.told() == [["NoEvents"], ["-NoEvents"]]
 
@@ -272,9 +275,9 @@ async def test_a_report_that_cannot_be_used_is_told(start, sent, autojump_clock)
     async with start(autojump_clock, rule("misconfigured", HOOK)) as world:
         world.workers.problems = [Problem(("report_config",), "no metric 'X'")]
         await world.supervisor.put(collector("main", rows_trigger(2)))
-        await trio.sleep(2)
+        await trio.sleep(2 * INTERVAL)
         world.workers.problems = []
-        await trio.sleep(20)
+        await trio.sleep(10 * INTERVAL)
         await settled()
     assert sent.told() == [["Stuck"], ["-Stuck"]]
 
@@ -288,11 +291,12 @@ async def test_a_disk_that_refuses_everything_is_told_nevertheless(start, sent, 
             raise StorageError("the disk is full")
 
         monkeypatch.setattr(world.journal.alerts, "write", refuse)
-        world.journal.note(StorageError("the disk is full"))
-        await trio.sleep(1.5)
+        monkeypatch.setattr(Journal, "trouble", "the disk is full")
+        await trio.sleep(2 * INTERVAL)
         assert sent.summaries() == ["the disk refuses what is written, and events are answered 507: the disk is full"]
         monkeypatch.setattr(world.journal.alerts, "write", write)
-        await trio.sleep(10)
+        monkeypatch.setattr(Journal, "trouble", "")
+        await trio.sleep(5 * INTERVAL)
         await settled()
     assert sent.told() == [["DiskRefuses"], ["-DiskRefuses"]]
 
