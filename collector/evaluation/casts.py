@@ -13,7 +13,7 @@ A column is looked at whole before any of it is cast, in pieces if it has to be:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from collector.evaluation.pandas_columns import UNIT
 from collector.evaluation.readings import readings_of, respellings
 from collector.evaluation.wanted import NAMES, Wanted
 from collector.formats.categories import encoded, own_values
+from collector.formats.examples import Examples
 from collector.formats.merging import UNFIT
 from collector.formats.sources import LIST, marks_of_field, source_of
 from collector.formats.spellings import MISSING, NO_NUMBER, NUMBERS, SPELLINGS, Column, Kind, Reading, trimmed, where
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from collector.formats.sources import Marks, Source
     from collector.workers.exchange import Cast
 
-_EXAMPLES = 3
-_LONGEST_EXAMPLE = 40
 _MOSTLY = 0.5  # one N/A among numbers, not one number among texts
 _FEW = 100
 
@@ -66,7 +65,7 @@ class Casts:
             try:
                 column.look(table.column(name), is_whole=is_whole)
             except UNFIT as error:
-                self._columns[name] = _Left(error)
+                self._columns[name] = _Left(error, column)
 
     def cast(self, table: pa.Table) -> tuple[pa.Table, list[str]]:
         """Return rows with their columns cast, and a note on each of which there is something to say."""
@@ -84,7 +83,7 @@ class Casts:
         try:
             return self._columns[name].cast(column)
         except UNFIT as error:
-            self._columns[name] = _Left(error)
+            self._columns[name] = _Left(error, self._columns[name])
             return column
 
     def _column(self, one: pa.Field, marks: Marks) -> _AsItCame:
@@ -111,6 +110,11 @@ class _AsItCame:
         """Whether its values were read as another kind, or are CSV's, which is text to begin with."""
         return False
 
+    @property
+    def came(self) -> str:
+        """What it came as, and what the reference has."""
+        return ""
+
     def look(self, column: Column, *, is_whole: bool) -> None:
         """Take values into account; ``is_whole`` if there are no others."""
 
@@ -128,9 +132,14 @@ class _Left(_AsItCame):
     """A column that stays what it is: something was raised when it was looked at, and the others are cast."""
 
     error: Exception
+    was: _AsItCame
 
     def note(self) -> str:
-        return f"could not be cast ({first_line(self.error)}): left as it is"
+        return f"{self.was.came}: left as it came, as it can't be cast ({first_line(self.error)})"
+
+    @property
+    def came(self) -> str:
+        return self.was.came
 
 
 @dataclass
@@ -149,28 +158,6 @@ class _Trial:
     def look_quickly(self, column: Column) -> None:
         """Find out whether all values fit, mostly by the first."""
         self.fits = self.fits and _all(self.reading.fits(column.slice(0, _FEW))) and _all(self.reading.fits(column))
-
-
-@dataclass
-class _Told:
-    """How many values there are of a sort, and a few of them."""
-
-    count: int = 0
-    examples: dict[str, None] = field(default_factory=dict)
-
-    def add(self, column: Column) -> None:
-        """Count the values that aren't missing."""
-        self.count += len(column) - column.null_count
-        if len(self.examples) < _EXAMPLES:
-            self.examples |= dict.fromkeys(map(_shown, column.drop_null().slice(0, _FEW).to_pylist()))
-
-    def __str__(self) -> str:
-        return f"{self.count} {'value' if self.count == 1 else 'values'}: {self.examples_told}"
-
-    @property
-    def examples_told(self) -> str:
-        """A few different values, as they stand in a sentence."""
-        return ", ".join(list(self.examples)[:_EXAMPLES])
 
 
 class _Lists(_AsItCame):
@@ -192,6 +179,10 @@ class _Lists(_AsItCame):
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             return column
 
+    @property
+    def came(self) -> str:
+        return "came as lists"
+
 
 class _Column(_AsItCame):
     """How one column is cast, and what is said of it."""
@@ -205,7 +196,7 @@ class _Column(_AsItCame):
         self._is_alone = wanted is None or not is_cast
         self._trials = [_Trial(reading) for reading in self._readings()]
         self._is_number = _Trial(NUMBERS)
-        self._values, self._marks, self._unfit = _Told(), _Told(), _Told()
+        self._values, self._marks, self._unfit = Examples(), Examples(), Examples()
         self._has_missing = False
         self._is_wide = False  # beyond int64
 
@@ -249,6 +240,11 @@ class _Column(_AsItCame):
             return f"{was}, and {self._of_values(self._marks)} was taken as missing"
         is_plain = self._source == "csv" or kinds == {"integer", "float"}  # CSV has no types, and JSON one of numbers
         return "" if is_plain else f"{was} ({self._values})"
+
+    @property
+    def came(self) -> str:
+        came = f"came as {'values of no kind' if self._have is None else NAMES[self._have]} ({self._values})"
+        return came if self._wanted is None else f"{came} and is {self._wanted.name} in the reference"
 
     @property
     def is_read(self) -> bool:
@@ -350,8 +346,8 @@ class _Column(_AsItCame):
         way = 'send it so, or set "cast": "all"' if self._source == "typed" else 'the collector has "cast": "none"'
         return f"left as it came; {way} ({self._values})"
 
-    def _of_values(self, told: _Told) -> str:
-        return f"{told.count} of {self._values.count} values ({told.examples_told})"
+    def _of_values(self, told: Examples) -> str:
+        return f"{told.count} of {self._values.count} values ({told.few})"
 
 
 def _in_unit(column: Column, unit: str) -> Column:
@@ -371,11 +367,6 @@ def _as_category(column: Column) -> Column:
 
 def _all(fitting: Column) -> bool:
     return pc.all(fitting).as_py() is not False
-
-
-def _shown(value: object) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= _LONGEST_EXAMPLE else f"{text[:_LONGEST_EXAMPLE]}…"
 
 
 _KINDS: list[tuple[Callable[[pa.DataType], bool], Kind]] = [

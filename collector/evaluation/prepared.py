@@ -9,6 +9,7 @@ import pandas as pd
 
 from collector.evaluation.cache import REFERENCES
 from collector.evaluation.casts import Casts
+from collector.evaluation.notes import of_sides
 from collector.evaluation.pandas_columns import FAILED, to_frame
 from collector.evaluation.part_files import Unreadable, count_rows, read_parts, read_table
 from collector.evaluation.sampling import Sample, draw
@@ -36,6 +37,11 @@ class Frames:
     sample: Sample | None = None
     reference_key: Hashable = None
     additional: Mapping[str, Frame] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """What the current frame is, in a sentence."""
+        return "the batch" if self.sample is None else "the sample"
 
 
 def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
@@ -69,22 +75,11 @@ def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
         rows, sample = table.num_rows, None
     table, cast_notes = casts.cast(table.drop_columns(list(merging.failed)))
     current, said = to_frame(table, keep_lists=named)
-    sides = _sides(current, known, merging, "the batch" if sample is None else "the sample")
     told = tuple(f"Column {name!r} came as " for name in casts.read)  # it isn't text any more, or never was said to be
-    notes = [*(note for note in merging.notes if not note.startswith(told)), *said, *cast_notes, *sides]
+    notes = [*(note for note in merging.notes if not note.startswith(told)), *said, *cast_notes]
     frames = Frames(_with_failed(current, merging), known, notes, rows, sample)
+    frames.notes.extend(of_sides(current, known, frames.where, failed=list(merging.failed)))
     return _keyed(frames, reference, cache=cache, named=named)
-
-
-def _sides(current: Frame, reference: Frame | None, merging: Merging, where: str) -> list[str]:
-    """Say which columns have no value, or are on one side only."""
-    notes = [f"Column {name!r} has no value in {where}." for name, column in current.items() if column.isna().all()]
-    if reference is None:
-        return notes
-    gone = [name for name in reference if name not in current and name not in merging.failed]
-    added = [name for name in current if name not in reference]
-    notes += [f"Column {name!r} is only in the batch: it can't be compared." for name in added]
-    return notes + [f"Column {name!r} of the reference is missing in the batch." for name in gone]
 
 
 def _descriptors(config: Sequence[Any]) -> Any:

@@ -41,7 +41,7 @@ def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str]) -> Rehear
     left_out = [one for one in failures if _ASKS in one.reason]
     failed = [one for one in failures if one not in left_out and not (left_out and _lacks(one, columns))]
     return {
-        "failed": [one.replace("the batch", "the reference") for one in told_of(failed)],
+        "failed": [one.replace("the batch", "the reference") for one in told_of(map(str, failed))],
         "left_out": sorted({one.title for one in left_out}),
     }
 

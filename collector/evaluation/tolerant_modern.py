@@ -195,7 +195,10 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         return reason_of(error, columns, sides_of(*self._frames()))
 
     def metrics_of(self, container: MetricContainer, generate: Callable[..., Any]) -> list[Any]:
-        """Return a preset's metrics: drift of the reference's columns that have values, also of those that vanished."""
+        """Return a preset's metrics: drift of the reference's columns that have values, also of those that vanished.
+
+        A column that only the batch has can't be compared, and is asked of nothing but what names it.
+        """
         reference = self._input_data[1]
         names = getattr(container, "columns", None)
         if reference is None or not isinstance(names, list | None):
@@ -203,6 +206,9 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         if names is not None:  # a column that is named is asked for, whether or not the batch has it
             return list(generate(container, _View(self, _WithTypesOf(self.data_definition, reference.data_definition))))
         made = list(generate(container, self))
+        if _column_of(container) is None:
+            added = self._added()
+            made = [one for one in made if _column_of(one) not in added]
         asked = {one.column for one in made if isinstance(one, ValueDrift)}
         if not asked:
             return made
@@ -214,6 +220,12 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
     def _frames(self) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         current, reference = self._input_data
         return current.as_dataframe(), None if reference is None else reference.as_dataframe()
+
+    def _added(self) -> set[str]:
+        """Name the columns that the batch has and the reference hasn't; a descriptor that failed is no such column."""
+        current, reference = self._frames()
+        made = self.data_definition.numerical_descriptors + self.data_definition.categorical_descriptors
+        return set() if reference is None else {str(name) for name in current if name not in {*reference, *made}}
 
     def _of_shared_columns(self) -> Any:
         current, reference = self._frames()

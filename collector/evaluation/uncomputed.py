@@ -1,7 +1,7 @@
 """What of a report could not be computed, and why: a sentence for people that names the metric and the column."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +48,9 @@ class Uncomputed:
         return f"{self.what if self.is_partial else self.title} {self.became}: {self.reason}"
 
 
-def told_of(failures: Sequence[Uncomputed]) -> list[str]:
-    """Return a sentence on each, once, and at last how many more there are."""
-    told = list(dict.fromkeys(map(str, failures)))
+def told_of(sentences: Iterable[str]) -> list[str]:
+    """Return each sentence on a failure once, and at last how many more there are."""
+    told = list(dict.fromkeys(sentences))
     more = len(told) - MAX_TOLD
     return told if more <= 0 else [*told[:MAX_TOLD], f"{more} more could not be computed."]
 

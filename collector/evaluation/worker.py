@@ -9,7 +9,7 @@ from pathlib import Path
 import evidently
 
 from collector.disk.files import write_whole
-from collector.evaluation import datasets, directory, legacy, modern, snapshot
+from collector.evaluation import datasets, directory, legacy, modern, notes, snapshot
 from collector.evaluation.chance import false_alarms
 from collector.evaluation.check import problems_of, read_config
 from collector.evaluation.directory import generations_in
@@ -23,7 +23,7 @@ from collector.evaluation.result import Evaluated
 from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
 from collector.evaluation.snapshot import link_datasets, strip_widgets
-from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError, told_of
+from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError
 from collector.generation import generation_of
 from collector.workers.exchange import Damage, Delivery, Failure, FalseAlarms, Job, Json, Outcome, Problem, Rehearsal
 
@@ -115,7 +115,7 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "tests": done.tests,
         "failed_metrics": len(done.failures),
         "findings": done.findings,
-        "notes": [*told_of(done.failures), *frames.notes],
+        "notes": [*notes.of_failures(done.failures, frames.current, frames.reference, frames.where), *frames.notes],
         "datasets": [described for described, _ in uploads],
         "bytes": len(encoded),
         "checksum": zlib.crc32(encoded),

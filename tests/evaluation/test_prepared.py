@@ -71,9 +71,9 @@ def test_every_column_is_kept_whatever_the_other_side_has(prepare):
     ready = prepare(current, reference)
     assert (set(ready.current), set(ready.reference)) == (set(current), set(reference))
     assert ready.notes == [
-        "Column 'gone' has no value in the batch.",
-        "Column 'mine' is only in the batch: it can't be compared.",
-        "Column 'its' of the reference is missing in the batch.",
+        "Column 'gone' has no value in the batch; in the reference it is numbers.",
+        "Column 'mine' is only in the batch: it can't be compared; it is integers there (1 value: 1).",
+        "Column 'its' of the reference is missing in the batch; in the reference it is integers.",
     ]
 
 

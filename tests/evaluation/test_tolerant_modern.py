@@ -156,8 +156,17 @@ def test_a_column_only_in_the_batch_costs_no_other_metric(snapshot):
         assert simple(seen.metric_results[name].to_dict()["value"]) == simple(theirs.to_dict()["value"])
         checked += 1
     assert checked > 20
-    assert not any("ValueDrift" in error for error in outcome["notes"])
-    assert "Column 'new' is only in the batch: it can't be compared." in outcome["notes"]
+    assert outcome["notes"] == [
+        "Column 'new' is only in the batch: it can't be compared; it is numbers there (200 values: 1.5)."
+    ]
+    assert (outcome["failed_metrics"], outcome["tests"]["error"]) == (0, 0)  # a new field is no alarm
+
+
+def test_a_column_only_in_the_batch_is_asked_for_where_the_config_names_it(snapshot):
+    report = {"metrics": ["DataSummaryPreset", {"type": "ValueStats", "column": "new"}]}
+    outcome, seen = snapshot(report, SOUND.assign(new=1.5), REFERENCE)
+    assert has_failed(of_metric(seen, "MinValue", "new"))
+    assert outcome["notes"][0].endswith("has no column 'new'. 'new' is numbers in the batch (200 values: 1.5).")
 
 
 def test_a_column_that_the_config_names_is_asked_for_and_the_others_are_there(snapshot):
