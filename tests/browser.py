@@ -128,6 +128,8 @@ class Page:
         self._is_loaded = False
         self.call("Page.navigate", url=url)
         self.wait_loaded()
+        # That may have been the empty page, which it was before.
+        self.wait_for("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     def wait_loaded(self):
         """Return once the page that was gone to is loaded."""
