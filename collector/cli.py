@@ -282,6 +282,29 @@ def delete(
 
 
 @command()
+def rename(
+    collector_id: CollectorId,
+    new_id: Annotated[str, typer.Argument(metavar="NEW", help="The id that it is to have.")],
+    url: Url = DEFAULT_URL,
+    secret: Secret = None,
+    secret_file: SecretFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Give a collector another id; its events, batches and log go with it.
+
+    Whoever sends to the old id is answered 404 with the new one.
+    Snapshots that were delivered keep the old one in their metadata.
+
+    [dim]$[/dim] evidently-collector rename churn churn-2
+    """
+    from collector.commands.remote import Service
+
+    with Service(url, secret, secret_file, cafile).open() as client:
+        client.rename_collector(collector_id, new_id)
+    typer.echo(f"{collector_id} is {new_id} now; its senders are to send to {new_id}")
+
+
+@command()
 def logs(
     collector_id: OneCollector = None,
     is_followed: Annotated[

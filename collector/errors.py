@@ -101,8 +101,9 @@ class OutOfFiles(StorageError):
 class UnknownCollector(CollectorError):
     """No collector has this id."""
 
-    def __init__(self, collector_id: str) -> None:
-        super().__init__(f"Collector config with id '{collector_id}' not found")
+    def __init__(self, collector_id: str, renamed_to: str | None = None) -> None:
+        now = "" if renamed_to is None else f"; it was renamed to '{renamed_to}'"
+        super().__init__(f"Collector config with id '{collector_id}' not found{now}")
 
 
 class Unauthorized(CollectorError):

@@ -101,6 +101,10 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
         """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered, if it is known."""
         return self._run(self._talk.ask(dict, "DELETE", id))
 
+    def rename_collector(self, id: str, new_id: str) -> dict[str, Any]:  # noqa: A002
+        """Give a collector another id, and return its config; its events, batches and log go with it."""
+        return self._run(self._talk.rename(id, new_id))
+
     def get_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
         """List the batches whose report failed, oldest first; they are kept."""
         return self._run(self._talk.ask(list, "GET", id, "failed"))

@@ -96,6 +96,10 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
         """Remove a collector with all its events; ``rows_dropped`` says how many were not delivered, if it is known."""
         return await self._run(self._talk.ask(dict, "DELETE", id))
 
+    async def rename_collector(self, id: str, new_id: str) -> dict[str, Any]:  # noqa: A002
+        """Give a collector another id, and return its config; its events, batches and log go with it."""
+        return await self._run(self._talk.rename(id, new_id))
+
     async def get_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
         """List the batches whose report failed, oldest first; they are kept."""
         return await self._run(self._talk.ask(list, "GET", id, "failed"))

@@ -78,6 +78,11 @@ class Conversations:
         headers = {"Content-Type": "application/json"}
         return self._ask(dict, self._request("POST", (collector_id,), body, headers, CREATE_TIMEOUT))
 
+    def rename(self, collector_id: str, new_id: str) -> Steps[dict[str, Any]]:
+        """Give a collector another id."""
+        body, headers = json.dumps({"id": new_id}).encode(), {"Content-Type": "application/json"}
+        return self._ask(dict, self._request("POST", (collector_id, "rename"), body, headers))
+
     def set_reference(self, collector_id: str, body: bytes) -> Steps[dict[str, Any]]:
         """Set the reference dataset."""
         return self._ask(dict, self._request("POST", (collector_id, "reference"), body, {"Content-Type": ARROW}))

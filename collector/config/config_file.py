@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from collector.config.files import placed, read_bytes
 from collector.config.model import CollectorServiceConfig
-from collector.config.text import with_member, without_member
+from collector.config.text import has_member, with_member, with_new_key, without_member
 from collector.disk.files import write_whole
 from collector.errors import ConfigConflict, ConfigError
 
@@ -51,24 +51,31 @@ class ConfigFile:
         """Remember that the file says this, and what it means."""
         self.body, self.config = body, config
 
-    def save(self, config: CollectorServiceConfig) -> None:
+    def save(self, config: CollectorServiceConfig, renamed: tuple[str, str] | None = None) -> None:
         """Write changed collectors; the rest of the file stays as it was typed.
 
+        One that is ``renamed``, from an id to another, stays where it stands.
         Raises ConfigConflict if it was edited since.
         """
         if self.path.exists() and self.path.read_bytes() != self.body:
             raise ConfigConflict(f"{self.path} is being edited, and saving this change would undo that; send it again")
         saved = self.config.model_copy(update={"collectors": config.collectors})
-        text = self._edited(config) if self.path.exists() else saved.to_text()
+        text = self._edited(config, renamed) if self.path.exists() else saved.to_text()
         write_whole(self.path, text.encode())
         self.hold(text.encode(), saved)
 
-    def _edited(self, config: CollectorServiceConfig) -> str:
-        text = self.body.decode("utf-8-sig")
-        for gone in self.config.collectors.keys() - config.collectors.keys():
+    def _edited(self, config: CollectorServiceConfig, renamed: tuple[str, str] | None) -> str:
+        text, known = self.body.decode("utf-8-sig"), dict(self.config.collectors)
+        if renamed is not None:
+            old, new = renamed
+            text = with_new_key(text, ("collectors", old), new)
+            if has_member(text, ("collectors", new, "id")):
+                text = with_member(text, ("collectors", new, "id"), new)
+            known[new] = known.pop(old).model_copy(update={"id": new})
+        for gone in known.keys() - config.collectors.keys():
             text = without_member(text, ("collectors", gone))
         for collector_id, collector in config.collectors.items():
-            if self.config.collectors.get(collector_id) != collector:
+            if known.get(collector_id) != collector:
                 text = with_member(text, ("collectors", collector_id), collector.model_dump())
         return text
 

@@ -60,6 +60,26 @@ def without_member(text: str, path: Sequence[str]) -> str:
     return text[: members[0].start] + text[members[1].start :]
 
 
+def with_new_key(text: str, path: Sequence[str], key: str) -> str:
+    """Give the member at a path of objects, which is there, another key; it stays where it is."""
+    place = _begin(text, 0)
+    for part in path[:-1]:
+        place = _member(text, place, part).value
+    start = _member(text, place, path[-1]).start
+    return text[:start] + json.dumps(key, ensure_ascii=False) + text[_end(text, start) :]
+
+
+def has_member(text: str, path: Sequence[str]) -> bool:
+    """Tell whether there is a member at a path of objects."""
+    place = _begin(text, 0)
+    for part in path:
+        found = _find(text, place, part)
+        if found is None:
+            return False
+        place = found.value
+    return True
+
+
 def _inserted(text: str, place: int, key: str, value: Any, depth: int) -> str:
     members = list(_members(text, place))
     line = _line_break(text, depth)

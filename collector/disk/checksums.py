@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1024 * 1024
+# Of a frame whose body is in a file: it is that of the body's own.
+STORED_SIZE = 4
+# A frame's collector, format and rows.
+Head = tuple[str, str, int]
 
 
 def body_checksum(data: bytes | memoryview, before: int = 0) -> int:
@@ -28,7 +32,16 @@ def frame_checksum(collector: str, format_: str, rows: int, body: bytes) -> int:
 
 def stored_checksum(collector: str, format_: str, rows: int, body_checksum: int) -> int:
     """Return the checksum of a frame whose body is in a file, by that of the body."""
-    return crc32(body_checksum.to_bytes(4, "big"), _head_checksum(collector, format_, rows))
+    return crc32(body_checksum.to_bytes(STORED_SIZE, "big"), _head_checksum(collector, format_, rows))
+
+
+def moved_checksum(checksum: int, size: int, old: Head, new: Head) -> int:
+    """Return the checksum that a frame of ``size`` bytes has under a new head, by that under the old one alone.
+
+    Two heads change what comes after them alike, whatever that is: so zeros can stand for it.
+    """
+    zeros = bytes(size)
+    return checksum ^ crc32(zeros, _head_checksum(*old)) ^ crc32(zeros, _head_checksum(*new))
 
 
 @lru_cache(1024)

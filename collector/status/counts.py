@@ -114,6 +114,11 @@ class Counts:
         self.answered[kind] += 1
         self.answer_seconds[kind.route].observe(seconds)
 
+    def rename(self, old: str, new: str) -> None:
+        """Let a collector's counts go on under its new id."""
+        if old in self._collectors:
+            self._collectors[new] = self._collectors.pop(old)
+
     def forget(self, collector_id: str) -> None:
         """Let go of a collector that was deleted."""
         self._collectors.pop(collector_id, None)

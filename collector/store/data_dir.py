@@ -61,8 +61,11 @@ class DataDir:
 
     def set_aside_reference(self, path: Path) -> Path | None:
         """Move a damaged reference away if it is one of our own; None, and nothing done, if it is the user's."""
-        is_own = path.resolve().parent == (self.path / "references").resolve()
-        return self.set_aside(path, "reference") if is_own else None
+        return self.set_aside(path, "reference") if self.is_own_reference(path) else None
+
+    def is_own_reference(self, path: Path) -> bool:
+        """Tell whether a reference is one that a client sent, and not the user's."""
+        return path.resolve().parent == (self.path / "references").resolve()
 
     def is_snapshot_sound(self, batch_id: str, checksum: int | None) -> bool:
         """Tell whether a snapshot is as it was written, by what its evaluation said; True for None, of older ones."""

@@ -87,6 +87,14 @@ class Waiting:
                 self._waiters.remove(waiter)
         await trio.lowlevel.checkpoint()
 
+    def add_all(self, other: Waiting) -> None:
+        """Count what another counts, too: its rows come here."""
+        self.accepted += other.accepted
+        self.rows += other.rows
+        self.frames += other.frames
+        self.frame_rows += other.frame_rows
+        self.frame_bytes += other.frame_bytes
+
     def clear(self) -> None:
         """Count from nothing again; who waits for rows goes on waiting."""
         self.rows = self.frames = self.frame_rows = self.frame_bytes = 0
@@ -125,6 +133,7 @@ class Journal:
         self._columns = columns.read_columns(connection)
         self._listener: Listener | None = None
         self.alerts = AlertBook(writer)
+        self._renamed = collectors.read_renamed(connection)
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
         self._buffered_in_all = 0
@@ -440,6 +449,44 @@ class Journal:
         rows, paths, ids, bodies = await self._writer.execute(lambda db: collectors.forget(db, collector), count)
         self._unsynced.add_unneeded(bodies)
         return rows, paths, ids
+
+    async def mark_renamed(self, old: str, new: str) -> None:
+        """Enter that a collector is to be renamed, before its config is: a crash between is made good."""
+        await self._writer.execute(lambda db: collectors.mark_renamed(db, old, new))
+
+    async def unmark_renamed(self, old: str) -> None:
+        """Enter that a collector keeps its id."""
+        await self._writer.execute(lambda db: db.execute("DELETE FROM renamed WHERE old = ?", (old,)))
+
+    async def rename(self, old: str, new: str) -> None:
+        """Give all that belongs to a collector to its new id, in one transaction."""
+
+        def move(db: sqlite3.Connection) -> tuple[dict[str, str], NewColumns | None]:
+            collectors.rename(db, old, new)
+            return collectors.read_renamed(db), columns.read_columns(db).get(new)
+
+        def count(found: tuple[dict[str, str], NewColumns | None]) -> None:
+            self._renamed, names = found
+            if names is not None:
+                self._columns[new] = names
+            self._columns.pop(old, None)
+            self._waiting[new].add_all(self._waiting[old])
+            self._waiting[old].clear()
+            self._buffered[new] += self._buffered.pop(old, 0)
+            if old in self._dropped_keys:
+                self._dropped_keys[new] = self._dropped_keys.pop(old)
+
+        await self._writer.execute(move, count)
+
+    def renamed_to(self, collector: str) -> str | None:
+        """Return the id that a collector has now, if it was renamed."""
+        return self._renamed.get(collector)
+
+    async def half_renamed(self) -> list[tuple[str, str]]:
+        """Return the collectors that were to be renamed when the process ended, with their new ids."""
+        return await self._writer.execute(
+            lambda db: db.execute("SELECT old, new FROM renamed WHERE last_seq IS NULL").fetchall()
+        )
 
     async def known_files(self) -> tuple[set[str], set[str], set[str]]:
         """Return what collectors.known_files does."""

@@ -128,6 +128,13 @@ CREATE TABLE alert_message(
 );
 CREATE INDEX alert_message_by_address ON alert_message(address, seq);
 """,
+    """
+CREATE TABLE renamed(
+    old TEXT PRIMARY KEY,
+    new TEXT NOT NULL,
+    last_seq INTEGER         -- of its frames; NULL: the config file may name either, and all is still the old one's
+) WITHOUT ROWID;
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

@@ -13,7 +13,8 @@ import trio
 
 from collector import __version__
 from collector.config import CollectorConfig
-from collector.errors import CollectorError, ConfigError, StorageError, UnknownCollector
+from collector.errors import CollectorError, ConfigConflict, ConfigError, NotReady, StorageError, UnknownCollector
+from collector.fault_points import reach
 from collector.pipeline.pipeline import Pipeline
 from collector.status.status import ServiceStatus, Status
 from collector.supervision.bulkhead import Bulkhead
@@ -58,11 +59,13 @@ class Supervisor:
         self._running: dict[str, Bulkhead[Pipeline]] = {}
         self._alerting: Bulkhead[Alerting] | None = None
         self._started = time.time()
+        self._being_renamed = ""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start what the config asks for, then carry out orders until cancelled."""
         async with trio.open_nursery() as nursery:
             await self._finish_forgetting()
+            await self._finish_renaming()
             await self._apply(self._file.config, nursery)
             task_status.started()
             await self._orders.carry_out(nursery)
@@ -70,7 +73,9 @@ class Supervisor:
     def pipeline(self, collector_id: str) -> Pipeline:
         """Return the pipeline of a collector; raise UnknownCollector."""
         if collector_id not in self._running:
-            raise UnknownCollector(collector_id)
+            if collector_id == self._being_renamed:
+                raise NotReady(f"'{collector_id}' is being renamed; nothing was kept, ask again in a moment")
+            raise UnknownCollector(collector_id, self._tools.journal.renamed_to(collector_id))
         return self._running[collector_id].inside
 
     @property
@@ -145,6 +150,80 @@ class Supervisor:
 
         return await self._orders.give(remove)
 
+    async def rename(self, old: str, new: str, agree: Agreement = _agree) -> CollectorConfig:
+        """Give a collector another id: all that is its own goes with it, and its entry in the config file is moved.
+
+        ``agree`` raises if the config that it has isn't as expected. Raises ConfigConflict if the id is taken.
+        Asked for once more, it is done already.
+        """
+
+        async def move(nursery: trio.Nursery) -> CollectorConfig:
+            if old not in self._running and self._tools.journal.renamed_to(old) == new:
+                return self.pipeline(new).config
+            agree(self.pipeline(old).config)
+            self._check_new_id(new)
+            return await self._rename(old, new, nursery)
+
+        return await self._orders.give(move)
+
+    def _check_new_id(self, new: str) -> None:
+        if not self.config.autosave:
+            raise ConfigConflict(
+                "the config file isn't ours to write ('autosave' is false), and the new id belongs in it"
+            )
+        if new in self.config.collectors or new in self._retired():
+            raise ConfigConflict(f"there is a collector '{new}' already, or events of one; choose another id")
+
+    async def _rename(self, old: str, new: str, nursery: trio.Nursery) -> CollectorConfig:
+        journal, before = self._tools.journal, self.config
+        config = self._with_own_reference(before.collectors[old], new)
+        collectors = {
+            new if key == old else key: config if key == old else one for key, one in before.collectors.items()
+        }
+        wanted = before.model_copy(update={"collectors": collectors})
+        self._being_renamed = old
+        await self._running.pop(old).stop()
+        try:
+            await journal.mark_renamed(old, new)
+            reach("renaming marked")
+            await self._save(wanted, (old, new))
+            reach("renaming saved")
+        except CollectorError:
+            wanted = before
+            self._tools.data_dir.remove_references(new, kept=0)
+            await journal.unmark_renamed(old)
+            raise
+        else:
+            await self._give_to_new_id(old, new)
+        finally:
+            await self._apply(wanted, nursery)
+            self._being_renamed = ""
+        return config
+
+    def _with_own_reference(self, config: CollectorConfig, new: str) -> CollectorConfig:
+        """Return a collector's config under a new id; a reference that a client sent gets a name of that, too."""
+        config = config.model_copy(update={"id": new})
+        reference = config.reference_file(self._tools.base)
+        if reference is None or not self._tools.data_dir.is_own_reference(reference):
+            return config
+        path = self._tools.data_dir.new_reference(new)
+        path.hardlink_to(reference)
+        return config.model_copy(update={"reference_path": self._in_config(path)})
+
+    async def _give_to_new_id(self, old: str, new: str) -> None:
+        await self._tools.journal.rename(old, new)
+        reach("renamed")
+        self.counts.rename(old, new)
+        self._tools.data_dir.remove_references(old, kept=0)
+
+    async def _finish_renaming(self) -> None:
+        """Bring to its end what a crash cut off: the config file says which id holds."""
+        for old, new in await self._tools.journal.half_renamed():
+            if new in self._file.config.collectors and old not in self._file.config.collectors:
+                await self._give_to_new_id(old, new)
+            else:
+                await self._tools.journal.unmark_renamed(old)
+
     async def _forget(self, collector_id: str) -> int:
         rows, parts, batches = await self._tools.journal.forget(collector_id)
         self.counts.forget(collector_id)
@@ -172,10 +251,13 @@ class Supervisor:
 
     async def _use_reference(self, collector_id: str, path: Path, nursery: trio.Nursery) -> None:
         config = self.pipeline(collector_id).config
-        relative = path.relative_to(self._tools.base) if path.is_relative_to(self._tools.base) else path
-        changed = config.model_copy(update={"reference_path": str(relative)})
+        changed = config.model_copy(update={"reference_path": self._in_config(path)})
         await self._save_and_apply(self.config.with_collector(changed), nursery)
         self._tools.data_dir.remove_references(collector_id, spared=path)
+
+    def _in_config(self, path: Path) -> str:
+        """Write a path as in the config: relative if it lies in the config's directory."""
+        return str(path.relative_to(self._tools.base) if path.is_relative_to(self._tools.base) else path)
 
     def _retired(self) -> list[str]:
         """Return those that were taken out of the config, and have rows that aren't delivered."""
@@ -183,14 +265,16 @@ class Supervisor:
 
     async def _save_and_apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Save a changed config, then make it true; if it can't be saved, nothing changes."""
-        if config == self.config:
-            return
+        if config != self.config:
+            await self._save(config)
+            await self._apply(config, nursery)
+
+    async def _save(self, config: CollectorServiceConfig, renamed: tuple[str, str] | None = None) -> None:
         if config.autosave:
             try:
-                await _in_thread(self._file.save, config)
+                await _in_thread(self._file.save, config, renamed)
             except OSError as error:
                 raise StorageError(f"the config can't be saved to {self._file.path}: {error.strerror}") from error
-        await self._apply(config, nursery)
 
     async def _apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Stop what is gone or changed, start what is new or changed, leave the rest alone."""

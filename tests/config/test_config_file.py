@@ -103,3 +103,15 @@ def test_a_file_that_is_gone_is_an_error_to_read_and_is_made_anew_by_a_change(pa
     file.save(with_another(file.config))
     assert ConfigFile.open(path).config == with_another(file.config)
     assert ConfigFile.open(path).config.limits.max_rows == 10
+
+
+@pytest.mark.parametrize("own_id", ["", '"id": "a", '], ids=["without", "with an id of its own"])
+def test_a_collector_that_is_renamed_stays_where_it_stands_as_it_was_typed(path, own_id):
+    path.write_text(TYPED.replace('"a": {', f'"a": {{{own_id}'), encoding="utf-8")
+    file = ConfigFile.open(path)
+    collectors = {"c": file.config.collectors["a"].model_copy(update={"id": "c"})}
+    before = path.read_text(encoding="utf-8")
+    file.save(file.config.model_copy(update={"collectors": collectors}), ("a", "c"))
+    changed = before.replace('"a": {', '"c": {').replace('"id": "a"', '"id": "c"')
+    assert path.read_text(encoding="utf-8") == changed
+    assert ConfigFile.open(path).config == file.config

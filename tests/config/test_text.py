@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.config.text import place_of, with_member, without_member
+from collector.config.text import has_member, place_of, with_member, with_new_key, without_member
 
 TYPED = """{
     "autosave": true,   "collectors": {
@@ -79,3 +79,11 @@ def test_a_change_means_what_it_says(document, key, value, indent):
     gone = next(iter(document))
     left = {name: inner for name, inner in document.items() if name != gone}
     assert json.loads(without_member(text, ("collectors", gone))) == {"collectors": left}
+
+
+def test_a_key_is_changed_where_it_stands():
+    text = '{"collectors": {\n  "b" : {"x": [1,2]},\n  "a": {}}, "b": 1}'
+    changed = with_new_key(text, ("collectors", "b"), 'c"')
+    assert changed == '{"collectors": {\n  "c\\"" : {"x": [1,2]},\n  "a": {}}, "b": 1}'
+    assert [has_member(changed, ("collectors", key)) for key in ('c"', "b", "a")] == [True, False, True]
+    assert not has_member(changed, ("none", "b"))

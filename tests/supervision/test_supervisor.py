@@ -9,7 +9,7 @@ from worlds import collector, frame_of, open_world, rows_trigger, settled
 
 from collector.config import CollectorServiceConfig
 from collector.config.config_file import ConfigFile
-from collector.errors import ConfigConflict, ConfigError, Problem, StorageError, UnknownCollector
+from collector.errors import ConfigConflict, ConfigError, NotReady, Problem, StorageError, UnknownCollector
 from collector.supervision.bulkhead import STORAGE_PAUSE
 from collector.supervision.supervisor import Supervisor
 
@@ -285,6 +285,125 @@ async def test_a_deletion_that_a_crash_cut_off_before_or_after_the_saving_is_und
         await start(nursery, w, service(*map(collector, configured)))
         assert (w.journal.waiting("a").rows, reference.exists()) == (rows, bool(rows))
         assert await w.journal.forgotten() == []
+        nursery.cancel_scope.cancel()
+
+
+# Renaming
+
+
+async def test_all_that_a_collector_has_goes_with_it_to_its_new_id(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        w.workspace.hold = trio.Event()
+        supervisor = await start(nursery, w, service(collector("a", rows_trigger(2)), collector("b")))
+        await w.post(2, "a")  # waits for its workspace
+        await settled()
+        await w.post(1, "a")
+        await w.journal.log("a", {"type": "told"}, 10)
+        config = await supervisor.rename("a", "c")
+        assert (config.id, list(saved(w))) == ("c", ["c", "b"])
+        assert [status.id for status in supervisor.service_status().collectors] == ["c", "b"]
+        assert (w.journal.waiting("a").rows, w.journal.waiting("c").rows) == (0, 1)
+        assert (w.journal.buffered_bytes("a"), w.journal.buffered_bytes("c") > 0) == (0, True)
+        assert {"type": "told"} in await w.journal.logs("c")
+        w.workspace.hold.set()
+        await w.post(1, "c")
+        await settled()
+        assert w.workspace.rows == [[0, 1], [2, 3]]
+        with pytest.raises(UnknownCollector, match="'a' not found; it was renamed to 'c'"):
+            supervisor.pipeline("a")
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_renaming_that_is_asked_for_again_is_done_already(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a")))
+        for _ in range(2):
+            assert (await supervisor.rename("a", "b")).id == "b"
+        await supervisor.rename("b", "c")
+        with pytest.raises(UnknownCollector, match="renamed to 'c'"):
+            supervisor.pipeline("a")
+        await supervisor.rename("c", "a")
+        assert supervisor.pipeline("a").config.id == "a"
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_id_that_is_taken_is_no_new_one(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        await w.post(1, "retired")
+        supervisor = await start(nursery, w, service(collector("a"), collector("b")))
+        for taken in ("a", "b", "retired"):
+            with pytest.raises(ConfigConflict, match=f"there is a collector '{taken}' already"):
+                await supervisor.rename("a", taken)
+        with pytest.raises(UnknownCollector):
+            await supervisor.rename("nobody", "c")
+        nursery.cancel_scope.cancel()
+
+
+async def test_nothing_is_renamed_in_a_file_that_is_not_ours_to_write(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a"), autosave=False))
+        with pytest.raises(ConfigConflict, match="'autosave' is false"):
+            await supervisor.rename("a", "b")
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_renaming_that_cannot_be_saved_changes_nothing(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a", rows_trigger(2))))
+        await supervisor.set_reference("a", frame_of([1]))
+        await w.post(1, "a")
+        body = path(w).read_bytes()
+        path(w).write_bytes(body + b"\n")
+        with pytest.raises(ConfigConflict, match="is being edited"):
+            await supervisor.rename("a", "b")
+        path(w).write_bytes(body)
+        assert (list(supervisor.config.collectors), await w.journal.half_renamed()) == (["a"], [])
+        assert len(list((w.data_dir.path / "references").iterdir())) == 1
+        await w.post(1, "a")
+        await settled()
+        assert w.workspace.rows == [[0, 1]]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_reference_that_a_client_sent_goes_along(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a")))
+        await supervisor.set_reference("a", frame_of([1]))
+        before = (w.base / supervisor.pipeline("a").config.reference_path).read_bytes()
+        config = await supervisor.rename("a", "b")
+        [left] = (w.data_dir.path / "references").iterdir()
+        assert (w.base / config.reference_path, left.name.startswith("b-"), left.read_bytes()) == (left, True, before)
+        assert saved(w)["b"]["reference_path"] == config.reference_path
+        nursery.cancel_scope.cancel()
+
+
+async def test_events_that_come_amid_a_renaming_are_asked_for_again(world, monkeypatch):
+    seen = []
+
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a")))
+        save = ConfigFile.save
+
+        def saving(*args):
+            with pytest.raises(NotReady, match="'a' is being renamed; nothing was kept"):
+                supervisor.pipeline("a")
+            seen.append(1)
+            save(*args)
+
+        monkeypatch.setattr(ConfigFile, "save", saving)
+        await supervisor.rename("a", "b")
+        assert seen == [1]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("configured", "rows"), [("a", (2, 0)), ("b", (0, 2))], ids=["before", "after"])
+async def test_a_renaming_that_a_crash_cut_off_before_or_after_the_saving_is_undone_or_done(world, configured, rows):
+    async with world() as w, trio.open_nursery() as nursery:
+        await w.post(2, "a")
+        await w.journal.mark_renamed("a", "b")
+        await start(nursery, w, service(collector(configured)))
+        assert (w.journal.waiting("a").rows, w.journal.waiting("b").rows) == rows
+        assert await w.journal.half_renamed() == []
         nursery.cancel_scope.cancel()
 
 

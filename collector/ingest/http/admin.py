@@ -15,6 +15,7 @@ from collector.formats.json_body import loads
 from collector.ingest.http.head import entity_tag
 from collector.ingest.http.problems import json_answer
 from collector.ingest.http.receiving import SMALL_BODY
+from collector.wording import json_kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -99,6 +100,16 @@ class Admin:
         rows = await self._supervisor.delete(collector_id, head.agree)
         return json_answer({"id": collector_id, "rows_dropped": rows})
 
+    async def rename(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
+        """Give a collector the id that a body names; all that is its own goes with it."""
+        async with self._receiving.open_body(head, chunks, SMALL_BODY) as body:
+            asked = loads(body)
+        if not isinstance(asked, dict) or asked.keys() != {"id"}:
+            raise ConfigError.at('an object with the new id is expected, as {"id": "churn-2"}')
+        new = _checked_id(asked["id"])
+        await self._apply_edits()
+        return _config_answer(await self._supervisor.rename(collector_id, new, head.agree))
+
     def status(self) -> Answer:
         """Say how the service and each collector stand."""
         return json_answer(self._supervisor.service_status())
@@ -115,15 +126,21 @@ class Admin:
             ) from error
 
     def _read_config(self, collector_id: str, body: bytes) -> CollectorConfig:
-        try:
-            check_id(collector_id)
-        except ValueError as error:
-            raise ConfigError.at(str(error), "id") from error
+        _checked_id(collector_id)
         data = loads(body)
         config = CollectorConfig.parse({**data, "id": collector_id} if isinstance(data, dict) else data)
         if config.is_posted or (isinstance(data, dict) and "is_posted" in data):
             raise ConfigError.at("only the operator can set this, in the config file", "is_posted")
         return as_meant(config, self._supervisor.config.collectors.get(collector_id))
+
+
+def _checked_id(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigError.at(f"a string is expected, not {json_kind(value)}", "id")
+    try:
+        return check_id(value)
+    except ValueError as error:
+        raise ConfigError.at(str(error), "id") from error
 
 
 def _config_answer(config: CollectorConfig, status: int = 200) -> Answer:

@@ -156,6 +156,11 @@ def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> N
         """Set the reference dataset, from the next batch on."""
         return response_of(await admin.set_reference(collector_id, _head(), _body(draining)))
 
+    @app.post("/<collector_id>/rename")
+    async def rename_collector(collector_id: str) -> Response:
+        """Give a collector another id; its events, batches and log go with it."""
+        return _response(await admin.rename(collector_id, _head(), _body(draining)))
+
     @app.post("/<collector_id>/flush")
     async def flush(collector_id: str) -> Response:
         """Seal and evaluate what waits now."""

@@ -85,6 +85,12 @@ class Dropped(BaseModel):
     rows_dropped: int
 
 
+class NewId(BaseModel):
+    """What a collector is to be called."""
+
+    id: str
+
+
 class Health(BaseModel):
     """The service's state in a word."""
 
@@ -100,6 +106,7 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "create_collector": {201: CollectorConfig, **dict.fromkeys((400, 405, 408, 409, 412, 413, 415, 507), Problem)},
     "get_collector": {200: CollectorConfig, 404: Problem},
     "delete_collector": {200: Dropped, **dict.fromkeys((404, 405, 409, 412, 507), Problem)},
+    "rename_collector": {200: CollectorConfig, **dict.fromkeys((400, 404, 408, 409, 412, 413, 507), Problem)},
     "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 422, 429, 507), Problem)},
     "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 507), Problem)},
     "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},
@@ -138,6 +145,7 @@ def openapi_document(app: Quart) -> dict[str, Any]:
         for status, model in {**answers, **({403: Problem} if endpoint in OPEN_ROUTES else _OF_ALL)}.items():
             document_response(model, status)(app.view_functions[endpoint])
     document_request(CollectorConfig)(app.view_functions["create_collector"])
+    document_request(NewId)(app.view_functions["rename_collector"])
     document = OpenAPIProvider(app, _extension()).schema()
     _describe_tables(document["paths"])
     _describe_texts(document["paths"])

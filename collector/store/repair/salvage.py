@@ -19,7 +19,7 @@ import re
 import sqlite3
 import time
 from collections import defaultdict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from collector.store.parts import Kept, read_origin, set_aside_frame
@@ -60,9 +60,11 @@ class Salvaged:
 def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: DataDir) -> Salvaged:
     """Fill a new journal from a broken one, if there is any, and from the parts on disk."""
     work = _Salvage(new, data_dir)
-    work.note_delivered()
     if old is not None:
         old.text_factory = lambda text: text.decode(errors="replace")
+        work.copy_renamed(old)
+    work.note_delivered()
+    if old is not None:
         work.copy_batches(old)
         work.copy_parts(old)
         work.copy_frames(old)
@@ -128,11 +130,31 @@ class _Salvage:
         self._db = db
         self._data_dir = data_dir
         self._spilled: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._renamed: dict[str, tuple[str, int]] = {}
+
+    def copy_renamed(self, old: sqlite3.Connection) -> None:
+        """Take which ids collectors have now: parts keep the one that they were made under."""
+        if not _has_column(old, "renamed", "new"):
+            return
+        for _, *row in _Scan(old, "SELECT 0, old, new, last_seq FROM renamed"):
+            if (
+                [type(value) for value in row[:2]] == [str, str]
+                and self._insert("renamed", tuple(row))
+                and row[2] is not None
+            ):
+                self._renamed[row[0]] = (row[1], _number(row[2]))
+
+    def _read_origin(self, part: str) -> tuple[Origin, int] | None:
+        found = read_origin(self._data_dir.path / part)
+        if found is None:
+            return None
+        new, last = self._renamed.get(found[0].collector, ("", 0))
+        return (replace(found[0], collector=new), found[1]) if found[0].last <= last else found
 
     def note_delivered(self) -> None:
         """Take down which frames were delivered: the journal may show them as they were before that."""
         for name in self._data_dir.delivered_parts():
-            if found := read_origin(self._data_dir.path / name):
+            if found := self._read_origin(name):
                 self._spilled[found[0].collector].append((found[0].first, found[0].last))
 
     def copy_batches(self, old: sqlite3.Connection) -> None:
@@ -158,7 +180,7 @@ class _Salvage:
             if found is None or not (self._data_dir.path / path).exists():
                 continue  # its file is adopted, if there is one of another name
             batch_id = found["batch"] or (batch if _is_id(batch) else None)
-            known = read_origin(self._data_dir.path / path)
+            known = self._read_origin(path)
             if known is not None:
                 self._enter_part(path, batch_id, *known)
             elif isinstance(collector, str):  # what its file has is found out when it is evaluated
@@ -259,7 +281,7 @@ class _Salvage:
         for name in self._data_dir.parts():
             if name in known or self._data_dir.is_delivered(name):
                 continue
-            found = read_origin(self._data_dir.path / name)
+            found = self._read_origin(name)
             if found is not None and not self._is_elsewhere(found[0]):
                 batch = _PATH.fullmatch(name)
                 self._enter_part(name, batch["batch"] if batch else None, *found)

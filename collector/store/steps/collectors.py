@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from collector.disk.checksums import STORED_SIZE, moved_checksum
 from collector.store.steps.frames import IN_FILE, body_files
 from collector.store.steps.keys import forget_keys
 from collector.store.steps.parts import sweep
 
 if TYPE_CHECKING:
     import sqlite3
+
+
+# Every table in which something is a collector's.
+_OF_COLLECTORS = """
+SELECT m.name FROM sqlite_master AS m, pragma_table_info(m.name) AS i WHERE m.type = 'table' AND i.name = 'collector'
+"""
 
 
 def read_clock(db: sqlite3.Connection, collector: str, start: float, *, is_kept: bool) -> float:
@@ -58,6 +65,39 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
         db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (names of ours)
     forget_keys(db, collector)
     return int(rows), paths, batches, bodies
+
+
+def read_renamed(db: sqlite3.Connection) -> dict[str, str]:
+    """Return the ids that collectors have now, by those that they had."""
+    return dict(db.execute("SELECT old, new FROM renamed WHERE last_seq IS NOT NULL"))
+
+
+def mark_renamed(db: sqlite3.Connection, old: str, new: str) -> None:
+    """Enter that a collector is to be renamed."""
+    db.execute("INSERT OR REPLACE INTO renamed VALUES (?, ?, NULL)", (old, new))
+
+
+def rename(db: sqlite3.Connection, old: str, new: str) -> None:
+    """Give all that belongs to a collector to its new id, and have the ids that led to it lead to that.
+
+    A frame's checksum has its collector in it, and a frame that is damaged stays so.
+    """
+
+    def moved(checksum: int, format_: str, rows: int, size: int) -> int:
+        return moved_checksum(checksum, size, (old, format_, rows), (new, format_, rows))
+
+    db.create_function("moved_checksum", 4, moved, deterministic=True)
+    size = f"CASE WHEN {IN_FILE} THEN {STORED_SIZE} ELSE size END"
+    db.execute(
+        f"UPDATE frame SET checksum = moved_checksum(checksum, format, rows, {size}) "  # noqa: S608  (ours)
+        "WHERE collector = ? AND checksum IS NOT NULL",
+        (old,),
+    )
+    for (table,) in db.execute(_OF_COLLECTORS).fetchall():
+        db.execute(f"UPDATE OR REPLACE {table} SET collector = ? WHERE collector = ?", (new, old))  # noqa: S608  (ours)
+    db.execute("DELETE FROM renamed WHERE old = ?", (new,))
+    db.execute("UPDATE renamed SET new = ? WHERE new = ?", (new, old))
+    db.execute("INSERT OR REPLACE INTO renamed SELECT ?, ?, COALESCE(MAX(seq), 0) FROM sqlite_sequence", (old, new))
 
 
 def known_files(db: sqlite3.Connection) -> tuple[set[str], set[str], set[str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pandas as pd
+from machine import PATIENCE
 
 import collector
 from collector.fault_points import VARIABLE
@@ -26,6 +27,7 @@ EARLY = ["accepted", "sealed", "part written", "moved", "swept", "spilled"]
 WITH_REPORT = ["snapshot written", "evaluated", "delivered", "finished"]
 OF_FAILURE = ["parts linked", "failed"]
 OF_ALERTS = ["alert posted", "alert sent"]  # tried by test_alerts.py
+OF_RENAMING = ["renaming marked", "renaming saved", "renamed"]
 LOADING = 20  # more processor seconds than a new process takes to load Evidently
 PACKAGE = Path(collector.__file__).parent
 # One kill in so many waits until Evidently is loaded, so that it comes while snapshots are made and delivered.
@@ -66,7 +68,7 @@ def wait_for_snapshots(daemon, count):
 
 def test_every_fault_point_of_the_code_is_tried():
     found = {point for path in PACKAGE.rglob("*.py") for point in re.findall(r'reach\("([^"]+)"\)', path.read_text())}
-    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE, *OF_ALERTS}
+    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE, *OF_ALERTS, *OF_RENAMING}
 
 
 def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
@@ -96,6 +98,34 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
     figures.take(verdict)
     figures.faults["fault points"] += len(points)
     daemon.stop()
+
+
+def test_a_collector_is_renamed_whole_or_not_at_all_by_a_kill_between_two_stages(
+    make_daemon, ledger, audit, figures, rng, is_long
+):
+    """Its rows are those of the id that its config file names, whichever that is."""
+    daemon = make_daemon(service_config({"id-0": numbered(rows_trigger(1000))}, spill_rows=10))
+    daemon.evaluates = False
+    points = OF_RENAMING * 3 if is_long else OF_RENAMING
+    for number, point in enumerate(points):
+        daemon.variables[VARIABLE] = point
+        daemon.start()
+        [old] = [one["id"] for one in daemon.client.status()["collectors"]]
+        with httpx.Client(base_url=daemon.url) as http:
+            for encode in (json_body, large_body):
+                post(http, ledger, old, 7, encode)
+            with contextlib.suppress(httpx.TransportError):
+                http.post(f"/{old}/rename", json={"id": f"id-{number + 1}"}, timeout=PATIENCE)
+        assert daemon.process.wait(PATIENCE) == -signal.SIGKILL, daemon.log
+        daemon.variables[VARIABLE] = ""
+        daemon.start()
+        [now] = daemon.client.status()["collectors"]
+        assert now["id"] in {old, f"id-{number + 1}"}
+        assert now["rows_waiting"] == sum(ledger.sent.values())
+        daemon.stop()
+        verdict = audit(daemon)
+        assert verdict.is_sound, (point, str(verdict))
+    figures.faults["renamings cut off"] += len(points)
 
 
 def post_until_death(daemon, ledger, collector):

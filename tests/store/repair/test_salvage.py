@@ -16,6 +16,7 @@ from collector.store.repair.salvage import readable_rows, salvage
 from collector.store.schema import upgrade
 from collector.store.steps.alerts import post as post_message
 from collector.store.steps.alerts import put_state
+from collector.store.steps.collectors import rename
 from collector.store.steps.frames import insert_frame
 from collector.store.steps.keys import keep_key, key_of, read_secret
 
@@ -75,6 +76,7 @@ def salvaged(data_dir, old):
             "forgotten",
             "open_columns",
             *ALERTS,
+            "renamed",
             "sqlite_sequence",
             *KEYS,
         )
@@ -102,6 +104,16 @@ def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
         tables["sqlite_sequence"]
         == [{"name": "frame", "seq": 4}, {"name": "log", "seq": 1}][: len(tables["sqlite_sequence"])]
     )
+
+
+def test_what_was_renamed_is_found_under_its_new_id_though_its_parts_say_the_old_one(data_dir, old):
+    rename(old, "main", "other")
+    old.execute("DELETE FROM part")
+    done, tables = salvaged(data_dir, old)
+    assert (done.frames, done.parts, done.rows, done.frames_set_aside, done.parts_set_aside) == (2, 2, 4, 0, 0)
+    for table in ("frame", "part", "batch"):
+        assert {row["collector"] for row in tables[table]} == {"other"}
+    assert tables["renamed"] == [{"old": "main", "new": "other", "last_seq": 4}]
 
 
 def test_a_batch_that_is_lost_is_made_anew_of_its_rows_and_looked_for_before_it_is_sent(data_dir, old):
