@@ -159,7 +159,7 @@ def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> N
     @app.post("/<collector_id>/rename")
     async def rename_collector(collector_id: str) -> Response:
         """Give a collector another id; its events, batches and log go with it."""
-        return _response(await admin.rename(collector_id, _head(), _body(draining)))
+        return response_of(await admin.rename(collector_id, _head(), _body(draining)))
 
     @app.post("/<collector_id>/flush")
     async def flush(collector_id: str) -> Response:

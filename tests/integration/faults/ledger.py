@@ -55,6 +55,12 @@ class Ledger:
         elif status:
             self.refused.add(key)
 
+    def rename(self, old, new):
+        """Enter that all which a collector has is another id's."""
+        now = {key: (new, key[1]) if key[0] == old else key for key in self.sent}
+        self.sent = {now[key]: rows for key, rows in self.sent.items()}
+        self.acknowledged, self.refused = ({now[key] for key in keys} for keys in (self.acknowledged, self.refused))
+
 
 def table(label, rows):
     return pa.table({NUMBER: [label] * rows, "value": [float(row) for row in range(rows)]})
