@@ -95,6 +95,12 @@ class FakeSupervisor:
         rows, *_ = await self._journal.forget(collector_id)
         return rows
 
+    async def rename(self, old, new, agree):
+        agree(self.pipeline(old).config)
+        config = self.pipeline(old).config.model_copy(update={"id": new})
+        self.config = self.config.without_collector(old).with_collector(config)
+        return config
+
     async def set_reference(self, collector_id, frame):
         config = self.pipeline(collector_id).config
         self.references.append((collector_id, frame))

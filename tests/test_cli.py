@@ -346,6 +346,9 @@ def service(monkeypatch):
         def delete_collector(self, collector_id):
             state.asked.append(("delete", collector_id))
 
+        def rename_collector(self, collector_id, new_id):
+            state.asked.append(("rename", collector_id, new_id))
+
         def retry_failed(self, collector_id):
             state.asked.append(("retry", collector_id))
             return state.failed
@@ -396,6 +399,11 @@ def confirm_as(answer):
             raise typer.Abort
 
     return confirm
+
+
+def test_rename_says_where_senders_are_to_send(service):
+    assert run("rename", "main", "new").output == "main is new now; its senders are to send to new\n"
+    assert service.asked == [("rename", "main", "new")]
 
 
 def test_a_collector_without_events_is_removed_at_once(service):

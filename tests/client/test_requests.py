@@ -97,6 +97,7 @@ EVERY_CLIENT = pytest.mark.parametrize("run", [run_blocking, run_on_trio, run_on
         (lambda c: c.get_failed("main"), "GET", "/main/failed", list),
         (lambda c: c.retry_failed("main"), "POST", "/main/failed", list),
         (lambda c: c.delete_collector("main"), "DELETE", "/main", dict),
+        (lambda c: c.rename_collector("main", "new"), "POST", "/main/rename", dict),
         (lambda c: c.flush("main"), "POST", "/main/flush", dict),
         (lambda c: c.status(), "GET", "/", dict),
     ],

@@ -34,6 +34,7 @@ ROUTES = [
     ("DELETE", "/main"),
     ("POST", "/main/data"),
     ("POST", "/main/reference"),
+    ("POST", "/main/rename"),
     ("POST", "/main/flush"),
     ("GET", "/main/logs"),
     ("GET", "/main/failed"),
@@ -222,6 +223,27 @@ async def test_a_change_may_name_the_config_that_it_means(service):
     assert (await service.http.delete("/main", headers={"If-Match": taken.headers["ETag"]})).status_code == 200
     assert (await service.post("/main", changed, If_Match="*")).status_code == 412
     assert (await service.post("/main", changed, If_None_Match="*")).status_code == 201
+
+
+async def test_a_collector_is_renamed(service):
+    answer = await service.post("/main/rename", b'{"id": "new"}')
+    assert (answer.status_code, answer.json()["id"], "ETag" in answer.headers) == (200, "new", True)
+    assert (await service.http.get("/new")).json() == answer.json()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[]", 'an object with the new id is expected, as {"id": "churn-2"}'),
+        (b'{"id": "a", "b": 1}', "an object with the new id is expected"),
+        (b'{"id": 5}', "id: a string is expected, not a number"),
+        (b'{"id": "a/b"}', "id: an id has no '/'"),
+        (b'{"id": "metrics"}', "id: the id 'metrics' is taken by a route"),
+    ],
+)
+async def test_what_is_no_new_id_is_told(service, body, said):
+    answer = await service.post("/main/rename", body)
+    assert said in _is_problem(answer, 400)
 
 
 async def test_a_reload_says_what_it_changed(service):
