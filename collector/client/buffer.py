@@ -218,7 +218,7 @@ class EventBuffer:
             self._client.close()
 
     def _next(self) -> Events:
-        """Wait until what waits is due, and take all of it; nothing once the buffer is closed and empty."""
+        """Wait until what waits is due, and return all of it; nothing once the buffer is closed and empty."""
         with self._lock:
             while not self._is_due():
                 if self._is_closed:

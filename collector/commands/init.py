@@ -51,14 +51,14 @@ class Given:
 
 
 class Ask(Protocol):
-    """Finds an answer that ``check`` takes; ``check`` raises CommandError for others."""
+    """Finds an answer that ``check`` accepts; ``check`` raises CommandError for others."""
 
     def __call__(self, question: str, default: str, check: Callable[[str], T], /) -> T:
         """Find it; ``default`` is what most would answer."""
 
 
 def ask_in_terminal(question: str, default: str, check: Callable[[str], T]) -> T:
-    """Ask a person until the answer can be taken."""
+    """Ask a person until the answer is accepted."""
 
     def checked(answer: str) -> T:
         try:

@@ -32,9 +32,9 @@ class Health:
         self._sound.set()
 
     def note(self, refused: StorageError, *, is_losing: bool = False) -> None:
-        """Take down what the disk refused; ``is_losing`` if what was written before may be lost with it.
+        """Note what the disk refused; ``is_losing`` if what was written before may be lost with it.
 
-        That no more files may be opened is told, and isn't taken for trouble of the disk's.
+        That no more files may be opened is told, and is no trouble of the disk's.
         """
         if isinstance(refused, OutOfFiles):
             self._tell_of_files(refused)
@@ -50,7 +50,7 @@ class Health:
         self.is_losing |= is_losing
 
     def give_up(self, trouble: str) -> None:
-        """Take down what only another start mends."""
+        """Note what only another start mends."""
         self._begin(trouble)
         self.is_losing = self._is_over = True
 

@@ -1,6 +1,6 @@
 """Arrow tables as the pandas frames that Evidently understands: numpy's own types, text, and categories.
 
-Evidently takes nullable and unsigned columns for "unknown" and leaves them out, a legacy report takes zoned times for
+To Evidently nullable and unsigned columns are "unknown", and left out; to a legacy report zoned times are
 categories, and lists stop it. So: integers are int64, or float64 where one is missing; times are naive UTC; booleans
 with one missing are categories; what is nested is JSON text.
 """

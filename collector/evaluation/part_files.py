@@ -137,7 +137,7 @@ def _kept(table: pa.Table) -> pa.Table:
 
 
 def _open(path: str) -> pq.ParquetFile:
-    # Not pq.read_table: it takes a folder named "a=b" on the way for a column.
+    # Not pq.read_table: to it a folder named "a=b" on the way is a column.
     return pq.ParquetFile(path, page_checksum_verification=True)
 
 

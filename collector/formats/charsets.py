@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PARAMETER = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 _UTF_8 = {"utf-8", "ascii"}
-# Are no charsets of text that anybody stores, or take long.
+# Nobody stores text in these, or they are slow.
 _REFUSED = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7", "mbcs", "oem"}
 
 

@@ -49,7 +49,7 @@ def read_csv(body: bytes, bounds: Bounds) -> pa.Table:
     table = _parsed(body, names)
     if b'"' not in body or not table.num_columns:
         return _marked(table, {})
-    # Arrow takes an open quote for the rest of the body: one row more would then be a part of its last value.
+    # To Arrow an open quote goes to the end of the body: one row more would then be a part of its last value.
     last = b"\n" + b",".join([b"0"] * table.num_columns)
     signed = _parsed(body[:end] + QUOTED.sub(_with_sign, body[end:]) + last, names)
     if signed.num_rows == table.num_rows:

@@ -1,6 +1,6 @@
 """Hints: what a body is that isn't what its Content-Type says, and how to send it, in one sentence.
 
-Each is of an exact shape, and only looked for once a body is refused, or would be taken for a table that nobody meant.
+Each is of an exact shape, and only looked for once a body is refused, or would be read as a table that nobody meant.
 """
 
 from __future__ import annotations

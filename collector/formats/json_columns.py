@@ -151,7 +151,7 @@ def _count_keyed(body: bytes, text: Text, spans: list[tuple[int, int]]) -> int |
 
 
 def _first_keys(body: bytes, text: Text, words: Words, start: int, end: int) -> _Keys | None:
-    """Take the keys of the first column; None if one stands twice, or might be what stands between two texts."""
+    """Return the keys of the first column; None if one stands twice, or might be what stands between two texts."""
     column = text[start:end]
     quotes = np.flatnonzero(column == _QUOTE)
     closing = np.flatnonzero(column[quotes + 1] == _COLON)
@@ -164,7 +164,7 @@ def _first_keys(body: bytes, text: Text, words: Words, start: int, end: int) -> 
     keys = _Keys(words, ends + start, lengths)
     if not keys.are_of(column, words, start):
         return None
-    # Its numbers are short, so that orjson takes what msgspec took.
+    # Its numbers are short, so that orjson accepts what msgspec accepted.
     return keys if keys.are_growing or len(orjson.loads(body[start:end])) == keys.rows else None
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collector.formats.sources import Marks
 
 
-# What is raised for values that a type or a library can't take; what isn't the column's own fault passes.
+# What is raised for values that a type or a library can't hold; what isn't the column's own fault passes.
 UNFIT = (ValueError, TypeError, NotImplementedError, ArithmeticError, LookupError)
 
 
@@ -81,7 +81,7 @@ class Merging:
             try:
                 chunks = self._merge_column(field, *kept[field.name]) if field.name in kept else None
             except UNFIT:
-                self.failed[field.name] = f"not all of its values can be taken as {field.type}"
+                self.failed[field.name] = f"not all of its values can be made {field.type}"
                 chunks = None
             columns.append(pa.chunked_array(chunks or [pa.nulls(table.num_rows, field.type)], field.type))
         return pa.Table.from_arrays(columns, schema=self.schema)
@@ -103,7 +103,7 @@ class Merging:
 
 
 def merged_type(kinds: Iterable[pa.DataType]) -> pa.DataType:
-    """Return the type that takes values of all these types, whatever their order."""
+    """Return the type that holds values of all these types, whatever their order."""
     different = list(dict.fromkeys(_usual(kind) for kind in kinds if not is_nothing(kind)))
     if not different:
         return pa.null()

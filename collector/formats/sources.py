@@ -56,7 +56,7 @@ def marked(table: pa.Table, marks: Marks) -> pa.Table:
 
 
 def source_of(marks: Marks) -> Source:
-    """Tell how a column is to be taken: as CSV only where nothing in it came as text."""
+    """Tell how a column is to be read: as CSV only where nothing in it came as text."""
     if marks >= CSV and not marks & TEXT:
         return "csv"
     return "typed" if marks <= TYPED | TEXT else "json"

@@ -44,7 +44,7 @@ class Reading:
 
     fits: Callable[[Column], Column]
     read: Callable[[Column], Column]
-    unit: str = ""  # in which numbers are taken for times
+    unit: str = ""  # in which numbers are read as times
 
 
 def typed_by_spelling(table: pa.Table) -> pa.Table:

@@ -148,7 +148,7 @@ class Delivering:
         await self._work.journal.mark(batch, "evaluated", outcome={**batch.outcome, "progress": progress})
 
     async def _take_rejection(self, batch: Batch, error: SnapshotRejected) -> None:
-        """Keep a batch under failed/ whose snapshot the workspace will never take; those behind it go on."""
+        """Keep a batch under failed/ whose snapshot the workspace will never accept; those behind it go on."""
         work = self._work
         await work.tell(Rejected(batch, str(error)))
         await set_aside(work, batch, str(error))

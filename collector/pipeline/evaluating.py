@@ -59,7 +59,7 @@ class Evaluating:
     # Whether it can be done
 
     async def _wait_until_sound(self) -> None:
-        """Return once Evidently takes the report and the reference is there; events are kept meanwhile."""
+        """Return once Evidently accepts the report and the reference is there; events are kept meanwhile."""
         while problems := await self._find_problems(is_report_checked=False):
             told = tuple(str(problem) for problem in problems)
             if told != self._work.status.problems:

@@ -88,7 +88,7 @@ class Undelivered:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A workspace will never take a snapshot; its batch is kept under failed."""
+    """A workspace will never accept a snapshot; its batch is kept under failed."""
 
     batch: Batch
     error: str

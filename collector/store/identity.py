@@ -1,8 +1,8 @@
 """Identity: whether the journal's files are still those that SQLite has open, and have lost nothing.
 
 SQLite keeps its files open and never looks at their names again: of a log that somebody removed or cut off it knows
-nothing, and takes commits that no start will find. The log must be as long as its index says (the file "-shm", of which
-https://sqlite.org/walformat.html tells), and without holes: where it was cut off, the next commit is written at its old
+nothing, and accepts commits that no start will find. The log must be as long as its index says (the file "-shm": see
+https://sqlite.org/walformat.html), and without holes: where it was cut off, the next commit is written at its old
 place. The file itself is made shorter by us alone, and then it is as long as its pages.
 """
 

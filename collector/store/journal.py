@@ -505,11 +505,11 @@ class Journal:
         return self._health.trouble
 
     async def wait_until_sound(self) -> None:
-        """Return once the disk takes what is written."""
+        """Return once the disk accepts writes."""
         await self._health.wait_until_sound()
 
     def note(self, refused: StorageError) -> None:
-        """Take down what the disk refused to others."""
+        """Note what the disk refused to others."""
         self._health.note(refused)
 
 

@@ -67,7 +67,7 @@ class Tending:
                 await self._unsynced.wait_for_long_log()
                 await self._health.wait_until_sound()
                 try:
-                    if await self._writer.use(self._identity.find_fault):  # a checkpoint would take holes for pages
+                    if await self._writer.use(self._identity.find_fault):  # a checkpoint would copy holes as pages
                         await trio.sleep(SYNC_INTERVAL)  # until it is found each second
                         continue
                     for _ in range(2):  # the second time, little is left

@@ -35,11 +35,11 @@ class Unsynced:
             self._log_is_long.set()
 
     def add_body(self, name: str) -> None:
-        """Take down a body file that a commit names."""
+        """Note a body file that a commit names."""
         self._bodies.new.append(name)
 
     def add_unneeded(self, names: list[str]) -> None:
-        """Take down body files that a commit let go of: a power cut may still undo it."""
+        """Note body files that a commit let go of: a power cut may still undo it."""
         self._bodies.unneeded += names
 
     def take(self) -> Bodies:
@@ -52,7 +52,7 @@ class Unsynced:
         return Bodies([name for name in taken.new if name not in gone], taken.unneeded)
 
     def put_back(self, taken: Bodies) -> None:
-        """Take bodies and commits down again, as their sync failed."""
+        """Note bodies and commits again, as their sync failed."""
         self.has_commits = True
         self._bodies.new += taken.new
         self._bodies.unneeded += taken.unneeded

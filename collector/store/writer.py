@@ -137,7 +137,7 @@ class Writer:
         return orders, sum(order.size for order in orders)
 
     def _tell(self, orders: list[Order[Any]]) -> None:
-        """Take what came of orders to memory, and to those who wait."""
+        """Bring what came of orders to memory, and to those who wait."""
         for order in orders:
             if isinstance(order.result, outcome.Error):
                 order.result = outcome.Error(self.told(order.result.error))
@@ -157,7 +157,7 @@ class Writer:
         )
 
     def told(self, error: BaseException) -> BaseException:
-        """Translate what SQLite raised, and take it down if the disk is to blame; end with a journal that is broken."""
+        """Translate what SQLite raised, and note it if the disk is to blame; end with a journal that is broken."""
         if not isinstance(error, (sqlite3.Error, OSError)):
             return error
         if is_damage(error):
@@ -199,7 +199,7 @@ class Writer:
         apply: Callable[[T], None] | None = None,
         size: float = math.inf,
     ) -> T:
-        """Order a step of a transaction; ``apply`` takes its result to memory, in the order of the transactions.
+        """Order a step of a transaction; ``apply`` brings its result to memory, in the order of the transactions.
 
         ``size`` is given for one that does no more than write so many bytes.
         """
@@ -271,7 +271,7 @@ class Writer:
     def _overwrite(self) -> None:
         """Put another commit in the log in the place of one whose fsync failed.
 
-        It stands there whole, and is refused: after a crash it would be taken for one that was answered for.
+        It stands there whole, and is refused: after a crash it would look like one that was answered for.
         """
         mark = secrets.randbelow(2**31)
         (synchronous,) = self._connection.execute("PRAGMA synchronous").fetchone()

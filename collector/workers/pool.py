@@ -120,7 +120,7 @@ class Workers:
         self.evidently_version = versions["evidently"]
 
     async def check(self, config: CollectorConfig) -> list[Problem]:
-        """Return what Evidently would not take of a collector's report."""
+        """Return what Evidently would not accept in a collector's report."""
         args = (config.report_config.model_dump(), config.data_definition, config.column_mapping)
         return _problems(await self._check("check", *args))
 
@@ -326,7 +326,7 @@ async def _open_processes(
                 raised = error
                 raise
     except trio_parallel.BrokenWorkerError as error:
-        # Python takes a second to take Evidently down. An idle worker holds nothing, so it is killed instead; that this
+        # Python needs a second to unload Evidently. An idle worker holds nothing, so it is killed instead; that this
         # is told by an error must not hide the one that ended the block.
         _log.debug("killed idle workers", reason=str(error))
         if raised is not None:

@@ -23,7 +23,7 @@ from collector.errors import EvaluationError
 def prepare(max_bytes: int, niceness: int = 0, hidden: Iterable[str] = ()) -> None:
     """Make a new worker process quiet (no telemetry unless the user has decided about it, no warnings) and bounded.
 
-    What is ``hidden`` of the environment is taken out of it.
+    What is ``hidden`` of the environment is removed from it.
     """
     for name in hidden:
         os.environ.pop(name, None)

@@ -77,7 +77,7 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
                     place.grow_to(held)
                     _gather(gathered, piece)
                     if file is not None and held >= MAX_WRITE:
-                        # The time of a stall of our own isn't the client's: what has come is taken.
+                        # The time of a stall of our own isn't the client's: what has come is written.
                         with trio.CancelScope(shield=True):
                             await file.write(b"".join(gathered))
                         gathered, held = [], 0

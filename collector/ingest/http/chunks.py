@@ -46,7 +46,7 @@ class Counted:
 
 
 class Chunked:
-    """A body in chunks (RFC 9112, 7.1); read to the letter, as proxies may differ in what else they take for one.
+    """A body in chunks (RFC 9112, 7.1); read strictly: proxies may differ in what else they accept.
 
     9;a=b CRLF      the size of a chunk, in hexadecimal; what follows a semicolon means nothing to us
     {"x":[1]} CRLF  the chunk
@@ -93,7 +93,7 @@ class Chunked:
         return b"".join(pieces)
 
     def close(self) -> None:
-        """Hear that no more comes; raise BadBody, as whoever tells no length may take this for the end."""
+        """Hear that no more comes; raise BadBody, as whoever tells no length may think that this is the end."""
         raise _bad("no last chunk")
 
     def _hold(self, line: bytes) -> None:

@@ -1,6 +1,6 @@
 """The door: the ASGI app from the moment that the service listens; it opens once events can be kept.
 
-A journal that has to be recovered takes its time, and who asks meanwhile whether the service lives must hear so.
+To recover a journal takes time, and whoever asks meanwhile whether the service lives must get an answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ASK_FOR_BODY = "ask_for_body"
 # And under this one what tells whether the client has sent its last: who follows a stream has left then.
 HAS_LEFT = "has_left"
-# A start takes a second, so a request is let wait for it; a recovery may take minutes.
+# A start takes a second, so a request waits for it; a recovery may take minutes.
 PATIENCE = 5.0
 _STARTING = Check("startup", "the service is starting; nothing was kept, try again in a while", is_vital=True)
 

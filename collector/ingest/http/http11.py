@@ -1,7 +1,7 @@
 """HTTP/1.1 as hypercorn speaks it, over our connections: for all that the front door leaves.
 
 hypercorn's own connections send shielded from cancellation, for as long as a client likes not to read, and speak HTTP/2
-to whoever asks for it. Of it we take the protocol. To import it takes long, so that events are accepted before that.
+to whoever asks for it. We use its protocol alone. Its import is slow, so events are accepted before that.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Http11(H11Protocol):
     async def _create_stream(self, request: h11.Request) -> None:
         """Ignore what asks for another protocol, as HTTP lets a server do: a websocket gets the answer to a GET."""
         names = {name for name, _ in request.headers}
-        # Who stands before us may have taken another end for the body's: what follows is nobody's (RFC 9112, 6.1).
+        # A proxy before us may have seen another end of the body: what follows is nobody's (RFC 9112, 6.1).
         self._is_last = {b"content-length", b"transfer-encoding"} <= names
         headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
         version = request.http_version
@@ -153,7 +153,7 @@ class Http11(H11Protocol):
         await super().stream_send(event)
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
-        """Say with a status what it means: some clients take one without for no answer."""
+        """Say with a status what it means: to some clients one without is no answer."""
         if isinstance(event, h11.Response) and not event.reason:
             phrase = HTTPStatus(event.status_code).phrase.encode()
             event = h11.Response(status_code=event.status_code, headers=list(event.headers), reason=phrase)

@@ -212,7 +212,7 @@ class _Patience:
         return self._left_out > self._to_leave_out
 
     def note(self, *, was_in_vain: bool) -> None:
-        """Take down what came of waiting."""
+        """Note what came of waiting."""
         self._left_out = 0
         self._to_leave_out = min(2 * self._to_leave_out + 1, _MAX_LEFT_OUT) if was_in_vain else 0
 

@@ -359,9 +359,9 @@ class _Connection:
             self._whole.cancel()
 
     async def _write_plain(self, data: bytes) -> None:
-        """Write it; raise TooSlowError if the client takes nothing for ``SEND_TIMEOUT``.
+        """Write it; raise TooSlowError if the client reads nothing for ``SEND_TIMEOUT``.
 
-        A time that has passed in a stall of our own isn't the client's, so what it can take after that is written.
+        Time that passed in a stall of our own isn't the client's: what it can read after that is still written.
         """
         left, is_late = memoryview(data), False
         while True:

@@ -106,7 +106,7 @@ def _set_aside(data_dir: DataDir) -> Path | None:
 
 
 def _put_in_place(data_dir: DataDir, fresh: Path) -> None:
-    for suffix in (_LOG, _INDEX):  # they would be taken for the new one's
+    for suffix in (_LOG, _INDEX):  # they would be read as the new one's
         _beside(data_dir.journal, suffix).unlink(missing_ok=True)
     fresh.replace(data_dir.journal)
     sync_directory(data_dir.path)

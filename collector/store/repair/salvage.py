@@ -6,10 +6,10 @@ and an older page shows frames 1 to 9 again. In this order, each step trusting w
 
 1. Parts that are read-only were delivered. Their frames (here none) are not to come back.
 2. Batches and parts that the journal names. ``parts/a.parquet`` isn't among them any more.
-3. Frames that are sound and in no part so far: 1 to 9 are taken.
-4. Parts that no table names: a.parquet would be taken, but frames 1 to 9 are there, so it is set aside.
+3. Frames that are sound and in no part so far: 1 to 9 are copied.
+4. Parts that no table names: a.parquet would be adopted, but frames 1 to 9 are there, so it is set aside.
 
-Had the page of the frames been lost instead, step 3 would have found none, and step 4 would have taken the part.
+Had the page of the frames been lost instead, step 3 would have found none, and step 4 would have adopted the part.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class _Salvage:
         return (replace(found[0], collector=new), found[1]) if found[0].last <= last else found
 
     def note_delivered(self) -> None:
-        """Take down which frames were delivered: the journal may show them as they were before that."""
+        """Note which frames were delivered: the journal may show them as they were before that."""
         for name in self._data_dir.delivered_parts():
             if found := self._read_origin(name):
                 self._spilled[found[0].collector].append((found[0].first, found[0].last))
@@ -235,7 +235,7 @@ class _Salvage:
                 self._insert("open_columns", tuple(columns))
 
     def _copy_keys(self, old: sqlite3.Connection) -> None:
-        """Take idempotency keys, and the secret that they are hashed with: without it they are nobody's."""
+        """Copy idempotency keys, and the secret that they are hashed with: without it they are nobody's."""
         secrets = [secret for _, secret in _Scan(old, "SELECT rowid, value FROM secret") if isinstance(secret, bytes)]
         if not secrets:
             return
@@ -252,7 +252,7 @@ class _Salvage:
         self._db.execute("DELETE FROM idempotency_key WHERE slice NOT IN (SELECT id FROM idempotency_slice)")
 
     def _copy_text_keys(self, old: sqlite3.Connection) -> None:
-        """Take idempotency keys as formats 1 to 4 had them."""
+        """Copy idempotency keys as formats 1 to 4 had them."""
         secret, slices = read_secret(self._db), dict[str, int]()
         for order in ("ASC", "DESC"):
             select = f"SELECT collector, key, digest, at FROM idempotency ORDER BY collector {order}, key {order}"  # noqa: S608
@@ -276,7 +276,7 @@ class _Salvage:
         self._db.execute("INSERT INTO sqlite_sequence(name, seq) VALUES ('frame', ?)", (max(used),))
 
     def adopt_parts(self) -> None:
-        """Take parts that no table knows, unless their rows are elsewhere; those that were delivered are left alone."""
+        """Adopt parts that no table knows, unless their rows are elsewhere; those that were delivered stay."""
         known = {path for (path,) in self._db.execute("SELECT path FROM part")}
         for name in self._data_dir.parts():
             if name in known or self._data_dir.is_delivered(name):

@@ -1,6 +1,6 @@
 """The log beside the journal's database (SQLite's WAL): whether it is damaged in its midst, and its mending.
 
-SQLite takes a log up to the first frame that isn't as it was written and forgets the rest. That is right for a write
+SQLite accepts a log up to the first frame that isn't as it was written and forgets the rest. That is right for a write
 that was cut off, but one changed byte would cost all the commits behind it. The format is that of
 https://sqlite.org/fileformat2.html#walformat: a header, then frames. A frame is a page's number and content, the salts
 of the header, and a checksum over all frames up to it; the last frame of a commit also says how many pages the database
@@ -10,8 +10,8 @@ then has. An example, of three commits::
     page          7    9    7    8    9
     pages after   0   20   20    0   20      the commits end at 2, 3 and 5
 
-A byte of frame 3 is changed. Its checksum is wrong, so SQLite takes frames 1 and 2 and reports no error: the last two
-commits are gone without a word. We see that the last commit ends at frame 5 and that SQLite took 2
+A byte of frame 3 is changed. Its checksum is wrong, so SQLite accepts frames 1 and 2 and reports no error: the last two
+commits are gone without a word. We see that the last commit ends at frame 5 and that SQLite accepted 2
 (``has_damaged_log``), and write the log again with checksums that fit (``mend``). Page 7 may now hold a wrong byte,
 which is found as events have checksums of their own; pages 8 and 9 are as they were written. If instead frame 3 was
 never written, as in a power cut, its page's number is 0 or garbage: what lies behind it doesn't fit, and SQLite rightly
@@ -37,8 +37,8 @@ _MAGIC = 0x377F0682  # and 1 more where checksums take words as big-endian
 _VERSION = 3007000
 _APPLICATION_ID = 68  # its place in the first page
 
-# Where the index of a log, the file "-shm", counts the frames that SQLite took: https://sqlite.org/walformat.html.
-_TAKEN = struct.Struct("=16xI")
+# Where the index of a log, the file "-shm", counts the frames that SQLite accepted: https://sqlite.org/walformat.html.
+_ACCEPTED = struct.Struct("=16xI")
 
 _Pair = tuple[int, int]
 
@@ -80,7 +80,7 @@ class _Log:
 def has_damaged_log(database: Path) -> bool:
     """Tell whether SQLite would forget commits that stand in the log, behind something that is damaged.
 
-    It takes a log up to what is damaged. It adds up the checksums of 50 MB in 0.05 s, which takes Python 1.8 s.
+    SQLite accepts a log up to what is damaged. It adds up the checksums of 50 MB in 0.05 s, which takes Python 1.8 s.
     """
     last = _last_commit(log_of(database))
     if not last:
@@ -88,12 +88,12 @@ def has_damaged_log(database: Path) -> bool:
     with closing(read_only(database)) as connection:
         connection.execute("PRAGMA schema_version")  # has SQLite look at it
         index = index_of(database)
-        taken = _TAKEN.unpack_from(index.read_bytes())[0] if index.exists() else 0
-    return bool(taken < last)
+        accepted = _ACCEPTED.unpack_from(index.read_bytes())[0] if index.exists() else 0
+    return bool(accepted < last)
 
 
 def mend(wal: Path) -> None:
-    """Write new checksums into a log, so that SQLite takes all of its frames; others check what they hold.
+    """Write new checksums into a log, so that SQLite accepts all of its frames; others check what they hold.
 
     Nothing is done where a frame doesn't even name a page, as when the power failed: what is behind a hole doesn't fit.
     """
