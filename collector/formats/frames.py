@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from collector.formats.bounded_memory import bounded_memory
 from collector.formats.bounds import NO_BOUNDS, Bounds, Counted
-from collector.formats.json_body import Columns, count_lines, count_rows, read_columns, read_lines, table_of
+from collector.formats.json_body import Columns, count_lines, count_rows, read_columns, read_lines
 from collector.formats.json_rows import read_together
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:
     marked with how it came; see ``apart`` and ``sources``.
     """
     from collector.formats.apart import append
+    from collector.formats.json_tables import table_of
     from collector.formats.typed_body import read_table
 
     tables = []

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from collector.errors import BadBody
 from collector.formats import json_rows
-from collector.formats.json_body import read_columns, table_of
+from collector.formats.json_body import read_columns
 from collector.formats.json_rows import read_together
+from collector.formats.json_tables import table_of
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=4)
 VALUES = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.text(max_size=2), SCALARS, max_size=2)
