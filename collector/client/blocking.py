@@ -18,7 +18,6 @@ from collector.web.answers import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
     from typing import Self
 
     import pandas as pd
@@ -129,9 +128,7 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _run(self, steps: Steps[T]) -> T:
@@ -164,10 +161,10 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
     @contextmanager
     def _turn(self) -> Iterator[httpx.Client]:
         """Wait for a connection that is free."""
-        connections = self._connections_of(os.getpid(), threading.Semaphore)
-        with connections.turns:
-            http = connections.take(lambda: httpx.Client(**self._way.options))
+        pool = self._pool_of(os.getpid(), threading.Semaphore)
+        with pool.turns:
+            http = pool.take(lambda: httpx.Client(**self._way.options))
             try:
                 yield http
             finally:
-                connections.free.append(http)
+                pool.free.append(http)

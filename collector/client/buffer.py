@@ -23,7 +23,6 @@ from collector.errors import CollectorError, ServiceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
     from typing import Self
 
     from collector.client.buffering import BufferBounds, EventRows, Events, Lost, Sending
@@ -142,9 +141,7 @@ class EventBuffer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is None:
             self.close()
         else:

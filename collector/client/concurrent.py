@@ -20,7 +20,6 @@ from collector.web.answers import aread
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
-    from types import TracebackType
     from typing import Self
 
     import pandas as pd
@@ -124,9 +123,7 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def _run(self, steps: Steps[T]) -> T:
@@ -162,13 +159,13 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[httpx.AsyncClient]:
         """Wait for a connection that is free."""
-        connections = self._connections_of(_here(), anyio.Semaphore)
-        async with connections.turns:
-            http = connections.take(lambda: httpx.AsyncClient(**self._way.options))
+        pool = self._pool_of(_here(), anyio.Semaphore)
+        async with pool.turns:
+            http = pool.take(lambda: httpx.AsyncClient(**self._way.options))
             try:
                 yield http
             finally:
-                connections.free.append(http)
+                pool.free.append(http)
 
 
 def _here() -> tuple[int, object]:

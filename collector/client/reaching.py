@@ -20,7 +20,7 @@ S = TypeVar("S")
 
 
 @dataclass
-class Connections(Generic[H, S]):
+class Pool(Generic[H, S]):
     """An httpx client for each connection: those that are made, and those whose turn it isn't."""
 
     turns: S
@@ -54,7 +54,7 @@ class Reaching(Generic[H, S]):
         self._talk = Conversations(url, secret, timeout, retries)
         self._way = way_to(url, verify)
         # By process and event loop: the answers to another one's requests are not for us.
-        self._connections: dict[object, Connections[H, S]] = {}
+        self._pools: dict[object, Pool[H, S]] = {}
         self._given = (base_url, secret)
         self._choices: dict[str, Any] = {"timeout": timeout, "retries": retries, "verify": verify}
 
@@ -65,15 +65,15 @@ class Reaching(Generic[H, S]):
     def __reduce__(self) -> tuple[partial[Self], tuple[()]]:
         return partial(type(self), *self._given, **self._choices), ()
 
-    def _connections_of(self, here: object, open_turns: Callable[[int], S]) -> Connections[H, S]:
+    def _pool_of(self, here: object, open_turns: Callable[[int], S]) -> Pool[H, S]:
         """Return the connections of a process and event loop; those of others are let go of."""
-        if (connections := self._connections.get(here)) is None:
-            connections = self._connections.setdefault(here, Connections(open_turns(AT_ONCE)))  # of several threads'
-            for other in self._connections.keys() - {here}:
-                self._connections.pop(other, None)
-        return connections
+        if (pool := self._pools.get(here)) is None:
+            pool = self._pools.setdefault(here, Pool(open_turns(AT_ONCE)))  # unless another thread was quicker
+            for other in self._pools.keys() - {here}:
+                self._pools.pop(other, None)
+        return pool
 
     def _let_go(self, here: object) -> list[H]:
         """Return the connections of a process and event loop to be closed."""
-        connections = self._connections.pop(here, None)
-        return [] if connections is None else connections.made
+        pool = self._pools.pop(here, None)
+        return [] if pool is None else pool.made
