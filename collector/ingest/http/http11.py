@@ -85,7 +85,20 @@ class Http11s:
 
 
 class _Connection(h11.Connection):
-    """Lets hypercorn ask for no body: it would before the app has looked at the head."""
+    """Lets hypercorn ask for no body, as it would before the app has looked at the head; and is lenient in what comes.
+
+    Of what stands between requests, empty lines are nothing (RFC 9112, 2.2); and what follows the last is nobody's, and
+    no reason to refuse it.
+    """
+
+    def next_event(self) -> type[h11.NEED_DATA | h11.PAUSED] | h11.Event:
+        """Return what comes next."""
+        data, _ = self.trailing_data
+        if data and self.their_state is h11.MUST_CLOSE:
+            return h11.NEED_DATA
+        if self.their_state is h11.IDLE and (empty := len(data) - len(data.lstrip(b"\r\n"))):
+            self._receive_buffer.maybe_extract_at_most(empty)
+        return super().next_event()
 
     @property
     def they_are_waiting_for_100_continue(self) -> bool:
@@ -119,7 +132,7 @@ class Http11(H11Protocol):
     @property
     def is_answering(self) -> bool:
         """Whether a request is here whole, and its answer isn't."""
-        return self.connection.their_state is h11.DONE
+        return self.connection.their_state in {h11.DONE, h11.MUST_CLOSE}
 
     async def receive(self, data: bytes) -> None:
         """Take what has come; nothing if the client sends no more."""

@@ -15,6 +15,29 @@ async def test_an_answer_before_the_end_of_a_body_says_that_the_connection_ends(
         assert (b"connection: close" in (await answer_of(stream)).lower()) == closes
 
 
+LAST = GET[:-2] + b"Connection: close\r\n\r\n"
+OLD = b"GET / HTTP/1.0\r\n\r\n"
+
+
+@pytest.mark.parametrize("last", [LAST, OLD], ids=["closing", "of HTTP/1.0"])
+@pytest.mark.parametrize("behind", [GET, b"\r\n", b"x" * 100_000], ids=["another", "an empty line", "much"])
+async def test_a_last_request_is_answered_whatever_follows_it(last, behind):
+    app = App()
+    async with serving(app) as (connect, _), await connect() as stream:
+        await stream.send_all(last + behind)
+        assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")
+        assert await stream.receive_some() == b""
+    assert len(app.scopes) == 1
+
+
+async def test_empty_lines_between_requests_are_nothing():
+    async with serving(App()) as (connect, _), await connect() as stream:
+        for sent in (b"\r\n" + GET, GET + b"\r\n\r\n", b"\r", b"\n" + GET):
+            await stream.send_all(sent)
+            if GET in sent:
+                assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")
+
+
 async def test_a_request_for_another_protocol_is_answered_as_http():
     app = App()
     asked = [
