@@ -40,7 +40,7 @@ def tests(session: nox.Session, quart: str) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """The fault suite in its long form, half an hour; at its end stand the figures, a line for each promise."""
+    """The fault suite in its long form, an hour; at its end stand the figures, a line for each promise."""
     session.install(".[test]")
     session.run("pytest", "tests/integration/faults", "--faults=long", *session.posargs)
 

@@ -110,27 +110,28 @@ def counted(
     alert: Alert, state: AlertState, verdict: Verdict, batch: Batch, now: float
 ) -> tuple[AlertState, Change | None]:
     """Return how a rule stands after a batch, and what is to be told of that; a batch counts once."""
-    said = said_of_batch(batch, f"{batch.collector}: {verdict.summary}")
     if not verdict.is_bad:
         calm = replace(state, is_firing=False, bad=0, batch="")
-        over = Change(alert, replace(calm, said=said), is_over=True) if state.is_firing else None
-        return calm, over
+        if not state.is_firing:
+            return calm, None
+        over = replace(calm, said=said_of_batch(batch, verdict))
+        return over, Change(alert, over, is_over=True)
     if state.batch == batch.id:
         return state, None
     begun = state if state.bad else replace(state, since=now)
     bad = replace(begun, bad=begun.bad + 1, batch=batch.id)
     if bad.is_firing or bad.bad < alert.after:
         return bad, None
-    firing = replace(bad, is_firing=True, told=now, said=said)
+    firing = replace(bad, is_firing=True, told=now, said=said_of_batch(batch, verdict))
     return firing, Change(alert, firing)
 
 
-def said_of_batch(batch: Batch, summary: str) -> dict[str, str]:
+def said_of_batch(batch: Batch, verdict: Verdict) -> dict[str, str]:
     """Return all that is said of a batch, whichever rule it is said for; what isn't so is left out."""
     found = findings_of(batch.outcome)
     share = batch.outcome.get("drift_share")
     said = {
-        "summary": summary,
+        "summary": f"{batch.collector}: {verdict.summary}",
         "batch_id": batch.id,
         "rows": str(batch.rows),
         "window_start": iso(batch.opened),

@@ -124,7 +124,7 @@ class Alert(Value):
         """Tell whether it is about a collector; the service itself is ``""``."""
         if self.when == "disk" or not collector_id:
             return self.when == "disk" and not collector_id
-        return any(fnmatchcase(collector_id, pattern) for pattern in self.collectors)
+        return any(collector_id == pattern or fnmatchcase(collector_id, pattern) for pattern in self.collectors)
 
 
 def problems_of(alerts: tuple[Alert, ...]) -> list[Problem]:

@@ -59,7 +59,3 @@ class AlertBook:
     async def drop(self, address: str, upto: int) -> None:
         """Let go of the messages of an address that were sent."""
         await self._writer.execute(partial(alerts.drop_messages, address=address, upto=upto), size=SMALL_STEP)
-
-    async def waiting(self) -> dict[str, int]:
-        """Return how many messages wait, by address."""
-        return await self._writer.execute(alerts.count_messages)

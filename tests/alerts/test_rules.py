@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from worlds import collector, outcome_of
 
-from collector.alerts.rules import MAX_SAID, counted, drift_limit, said_of_batch, verdict_of
+from collector.alerts.rules import MAX_SAID, Verdict, counted, drift_limit, said_of_batch, verdict_of
 from collector.config import Alert
 from collector.store.records import AlertState, Batch
 
@@ -140,7 +140,7 @@ def test_a_batch_counts_once():
 
 def test_all_that_a_batch_had_is_said_whichever_rule_it_is_said_for():
     findings = drift_of("age") | {"not_computed": [{"metric": "F1Score", "column": "", "reason": "no"}]}
-    said = said_of_batch(evaluated(tests={"passed": 1, "failed": 2}, findings=findings), "main: bad")
+    said = said_of_batch(evaluated(tests={"passed": 1, "failed": 2}, findings=findings), Verdict(True, "bad"))
     assert said == {
         "summary": "main: bad",
         "batch_id": "batch-1",
@@ -156,4 +156,4 @@ def test_all_that_a_batch_had_is_said_whichever_rule_it_is_said_for():
 
 
 def test_what_is_said_is_cut():
-    assert len(said_of_batch(SEALED, "x" * 10_000)["summary"]) == MAX_SAID + 1
+    assert len(said_of_batch(SEALED, Verdict(True, "x" * 10_000))["summary"]) == MAX_SAID + 1

@@ -54,6 +54,7 @@ def test_rules_are_written_as_they_are_read():
         ("drift", ["churn*"], "churn-eu", True),
         ("drift", ["churn*"], "Churn-eu", False),
         ("drift", ["a", "b"], "b", True),
+        ("drift", ["a[1]"], "a[1]", True),
         ("drift", ["*"], "", False),
         ("disk", None, "", True),
         ("disk", None, "churn", False),
