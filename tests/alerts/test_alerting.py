@@ -194,6 +194,17 @@ async def test_a_collector_that_is_deleted_takes_its_state_along(start, sent, au
     assert sent.told() == [["TestsFailed"], ["TestsFailed"]]
 
 
+async def test_a_collector_that_is_renamed_keeps_its_state(start, sent, autojump_clock):
+    async with start(autojump_clock, rule("tests_failed", HOOK)) as world:
+        await batch(world, BAD)
+        await world.supervisor.rename("main", "new")
+        await settled()
+        await batch(world, BAD, "new")
+        await batch(world, GOOD, "new")
+    assert sent.told() == [["TestsFailed"], ["-TestsFailed"]]
+    assert sent.summaries()[1] == "new: no test failed"
+
+
 async def test_addresses_that_apprise_does_not_know_are_refused_in_an_edit(start, sent, autojump_clock, monkeypatch):
     monkeypatch.setattr("collector.config.alerts.find_spec", lambda _: True)
     monkeypatch.setattr("collector.alerts.by_apprise.problem_of", lambda _: "is none")

@@ -71,10 +71,9 @@ async def test_an_answer_that_quotes_the_address_is_told_without_its_token(clien
             await post(clients, f"{receiver.hook}/SecretToken?key=SecretKey", message())
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:1/hook", "http://nowhere.invalid/hook"])
-async def test_an_address_that_is_away_is_tried_again(clients, address):
+async def test_an_address_that_is_away_is_tried_again(clients):
     with trio.fail_after(PATIENCE), pytest.raises(AlertUnsent, match="can't be reached") as caught:
-        await post(clients, address, message())
+        await post(clients, "http://127.0.0.1:1/hook", message())
     assert not isinstance(caught.value, AlertRefused | AlertRejected)
     assert "hook" not in str(caught.value)
 

@@ -97,7 +97,10 @@ def rename(db: sqlite3.Connection, old: str, new: str) -> None:
         db.execute(f"UPDATE OR REPLACE {table} SET collector = ? WHERE collector = ?", (new, old))  # noqa: S608  (ours)
     db.execute("DELETE FROM renamed WHERE old = ?", (new,))
     db.execute("UPDATE renamed SET new = ? WHERE new = ?", (new, old))
-    db.execute("INSERT OR REPLACE INTO renamed SELECT ?, ?, COALESCE(MAX(seq), 0) FROM sqlite_sequence", (old, new))
+    db.execute(
+        "INSERT OR REPLACE INTO renamed SELECT ?, ?, COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'frame'",
+        (old, new),
+    )
 
 
 def known_files(db: sqlite3.Connection) -> tuple[set[str], set[str], set[str]]:

@@ -2,7 +2,7 @@ import pytest
 from disks import insert_frames
 
 from collector.store.records import Part
-from collector.store.steps import collectors, parts
+from collector.store.steps import alerts, collectors, parts
 
 
 def test_what_a_collector_has_goes_with_it_and_another_keeps_all(db):
@@ -30,3 +30,12 @@ def test_a_clock_that_is_not_kept_starts_anew(db):
     assert collectors.read_clock(db, "main", 1.0, is_kept=True) == 1.0
     assert collectors.read_clock(db, "main", 2.0, is_kept=False) == 2.0
     assert collectors.read_clock(db, "main", 3.0, is_kept=True) == 3.0
+
+
+def test_a_renaming_knows_the_last_of_the_frames_whatever_else_is_numbered(db):
+    """Frames that come later under the old id are another collector's."""
+    insert_frames(db, 2, 3, collector="main")
+    for _ in range(5):
+        alerts.post(db, "address", "{}", 0.0)
+    collectors.rename(db, "main", "new")
+    assert db.execute("SELECT last_seq FROM renamed").fetchall() == [(2,)]
