@@ -355,6 +355,28 @@ def retry(
 
 
 @command()
+def dashboard(
+    collector_id: OneCollector = None,
+    url: Url = DEFAULT_URL,
+    secret: Secret = None,
+    secret_file: SecretFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Make a collector's dashboard in the Evidently UI again, as of its newest snapshot.
+
+    Panels of your own stay; those of the collector are replaced.
+
+    [dim]$[/dim] evidently-collector dashboard churn
+    """
+    from collector.commands.remote import Service, as_collectors_answer, choose_id
+
+    with Service(url, secret, secret_file, cafile).open() as client:
+        shown = client.show_dashboard(choose_id(client, collector_id))
+    with as_collectors_answer():
+        typer.echo(f"the dashboard has {shown['panels']} panels of {shown['id']}")
+
+
+@command()
 def check(
     config_path: Annotated[
         Path, typer.Option(show_envvar=False, envvar=_ENV + "CONFIG_PATH", help="The JSON file with the collectors.")

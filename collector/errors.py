@@ -223,6 +223,10 @@ class AlertRejected(AlertUnsent):
     """An address takes messages of ours, but not this one."""
 
 
+class NoDashboard(CollectorError):
+    """A collector's dashboard can't be made as things stand: its config says so, or it has no snapshot yet."""
+
+
 class RequestRefused(CollectorError):
     """To a client: the service said no; sending the same again can't help.
 

@@ -39,6 +39,9 @@ class FakePipeline:
             await self._journal.mark(batch, "sealed", attempts=0, error="")
         return batches
 
+    async def show_dashboard(self):
+        return 7
+
 
 class FakeSupervisor:
     """Takes what a supervisor takes; ``find_problems`` stands for Evidently's opinion of a config."""

@@ -103,7 +103,7 @@ def test_help_names_each_option_and_command():
         "debug",
     ):
         assert f"--{option}" in output
-    for command in ("init", "send", "flush", "logs", "status", "retry", "check", "schema", "demo"):
+    for command in ("init", "send", "flush", "logs", "status", "retry", "dashboard", "check", "schema", "demo"):
         assert command in output
 
 
@@ -353,6 +353,9 @@ def service(monkeypatch):
             state.asked.append(("retry", collector_id))
             return state.failed
 
+        def show_dashboard(self, collector_id):
+            return {"id": collector_id, "panels": 7}
+
     monkeypatch.setattr("collector.commands.remote.Service", FakeService)
     return state
 
@@ -410,8 +413,13 @@ def test_a_collector_without_events_is_removed_at_once(service):
     assert run("delete", "main").output == "main removed\n"
 
 
+def test_dashboard_says_how_many_panels_there_are(service):
+    assert run("dashboard").output == "the dashboard has 7 panels of main\n"
+
+
 @pytest.mark.parametrize(
-    "command", [["retry", "main"], ["flush", "main"], ["logs"], ["send", "a.csv"], ["delete", "main"]]
+    "command",
+    [["retry", "main"], ["flush", "main"], ["dashboard", "main"], ["logs"], ["send", "a.csv"], ["delete", "main"]],
 )
 def test_what_speaks_to_a_service_takes_the_same_options(command, service, tmp_path, monkeypatch):
     monkeypatch.setattr("collector.commands.send.send", lambda *_: "")

@@ -57,6 +57,9 @@ class FakeWorkers:
         self.stripped = []
         self.linked = []
         self.written = []
+        self.looked_at = []  # (snapshot, columns_max) of those that panels were derived from
+        self.tab_failures = []
+        self.shown = []
         self.check_calls = 0
         self.check_failures = []
         self.generations = {}  # of the snapshots in a directory, by its name
@@ -101,6 +104,20 @@ class FakeWorkers:
         if self.failures:
             raise self.failures.pop(0)
         return "project"
+
+    async def tab_of(self, snapshot, collector, columns_max, about):  # noqa: ARG002  (as in Workers)
+        await trio.lowlevel.checkpoint()
+        self.looked_at.append((snapshot, columns_max))
+        if self.tab_failures:
+            raise self.tab_failures.pop(0)
+        return {"collector": collector, "panels": [{"id": "one"}, {"id": "two"}]}
+
+    async def write_dashboard(self, place, tab, *, is_asked):
+        await trio.lowlevel.checkpoint()
+        self.shown.append((place, tab, is_asked))
+        if self.failures:
+            raise self.failures.pop(0)
+        return True
 
     async def strip_widgets(self, snapshot):
         await trio.lowlevel.checkpoint()
@@ -166,6 +183,10 @@ class FakeWorkspace:
         self.tries = []  # (time, batch id, is_doubtful)
         self.taken = []  # (batch id, numbers of its rows)
         self.hold = None
+        self.shown = []  # (collector, is_asked)
+        self.show_failures = []
+        self.show_hold = None
+        self.is_a_persons = False  # the dashboard
         self.starting_time = self.posted_starting_time = 0.0
         self._answered = trio.Event()
 
@@ -196,6 +217,15 @@ class FakeWorkspace:
             self.taken.append((batch.id, json.loads(snapshot.read_text(encoding="utf-8"))))
         if self.lost:
             raise self.lost.pop(0)
+
+    async def show(self, tab, *, is_asked):
+        await trio.lowlevel.checkpoint()
+        if self.show_hold is not None:
+            await self.show_hold.wait()
+        self.shown.append((tab["collector"], is_asked))
+        if self.show_failures:
+            raise self.show_failures.pop(0)
+        return self.is_a_persons is False or is_asked
 
     async def wait_answer(self):
         """Return with the next answer, good or bad."""
@@ -374,7 +404,7 @@ class FakeService:
     """A real HTTP server on a port of its own; answers each ``(method, path)`` as a test says, and keeps the requests.
 
     An answer is ``(status, JSON value or bytes, headers)``; a list of answers is used up one by one, but for its last;
-    ``None`` closes the connection without one.
+    a function of the request gives one; ``None`` closes the connection without one.
     """
 
     def __init__(self):
@@ -406,6 +436,8 @@ class FakeService:
         answer = self.answers.get((handler.command, path), (404, {"detail": "no such route"}, {}))
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        if callable(answer):
+            answer = answer(self.requests[-1])
         if answer is None:
             handler.close_connection = True
             return

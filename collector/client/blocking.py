@@ -112,6 +112,10 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
         """Have the batches evaluated again whose report failed; return them."""
         return self._run(self._talk.ask(list, "POST", id, "failed"))
 
+    def show_dashboard(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Have a collector's dashboard made again in its workspace; returns how many panels it has."""
+        return self._run(self._talk.ask(dict, "POST", id, "dashboard"))
+
     def flush(self, id: str) -> dict[str, Any]:  # noqa: A002
         """Seal and evaluate what waits now; ``batch_id`` is None if nothing does."""
         return self._run(self._talk.ask(dict, "POST", id, "flush"))

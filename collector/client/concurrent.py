@@ -107,6 +107,10 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
         """Have the batches evaluated again whose report failed; return them."""
         return await self._run(self._talk.ask(list, "POST", id, "failed"))
 
+    async def show_dashboard(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Have a collector's dashboard made again in its workspace; returns how many panels it has."""
+        return await self._run(self._talk.ask(dict, "POST", id, "dashboard"))
+
     async def flush(self, id: str) -> dict[str, Any]:  # noqa: A002
         """Seal and evaluate what waits now; ``batch_id`` is None if nothing does."""
         return await self._run(self._talk.ask(dict, "POST", id, "flush"))

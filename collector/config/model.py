@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from collector.config.alerts import MAX_RULES, Alert, WebAddress, problems_of
 from collector.config.callers import Host, Origin
@@ -20,6 +28,7 @@ from collector.config.triggers import Trigger
 from collector.config.value import Value, at_fields
 from collector.config.workspace import InWorkspace
 from collector.errors import ConfigError, Problem
+from collector.wording import json_kind
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -58,6 +67,31 @@ class Sample(Value):
     """What of a batch a report is computed over, if the batch is larger."""
 
     rows: int = Field(gt=0, description="Rows that are drawn of it, each as likely as any other.")
+
+
+class Dashboard(Value):
+    """What a collector's dashboard shows; written as true if it is as by default, as false if there is none."""
+
+    columns_max: int = Field(
+        default=12, ge=0, le=100, description="Columns that a panel shows, the report's first; 0: no dashboard."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_yes_or_no(cls, data: object) -> object:
+        if isinstance(data, bool):
+            return {} if data else {"columns_max": 0}
+        if not isinstance(data, dict | Dashboard):
+            raise ValueError(f'must be true, false, or an object, as {{"columns_max": 12}}, not {json_kind(data)}')  # noqa: TRY004  (pydantic takes ValueError)
+        return data
+
+    @model_serializer(mode="wrap")
+    def _as_yes_or_no(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return self == Dashboard() or (handler(self) if self.columns_max else False)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [{"type": "boolean"}, handler(core)]}
 
 
 class CollectorConfig(InWorkspace, Value):
@@ -123,6 +157,11 @@ class CollectorConfig(InWorkspace, Value):
         default=None,
         max_length=MAX_ITEMS,
         description="Fields of evidently.legacy's ColumnMapping, for legacy reports.",
+    )
+
+    dashboard: Dashboard | None = Field(
+        default=None,
+        description="Make a dashboard in the project at the first snapshot; null: but not in Evidently Cloud.",
     )
 
     is_posted: bool = Field(
@@ -212,6 +251,21 @@ class CollectorConfig(InWorkspace, Value):
         if directory is not None and (not _is_inside(directory, base) or _is_inside(directory, data_dir)):
             problems.append(Problem(("api_url",), _OUTSIDE.format(directory, base)))
         return problems
+
+    @property
+    def columns_max(self) -> int:
+        """Columns that a panel of its dashboard shows at most."""
+        return (self.dashboard or Dashboard()).columns_max
+
+    def why_no_dashboard(self) -> str | None:
+        """Say why it gets no dashboard; None if it gets one."""
+        if self.report_config.generation == "legacy":
+            return "Evidently's modern UI has dashboards, and a legacy report has no place there"
+        if self.columns_max == 0:
+            return 'its config says "dashboard": false'
+        if self.dashboard is None and self.workspace_kind == "cloud":
+            return 'in Evidently Cloud its config has to say "dashboard": true'
+        return None
 
     def masked(self) -> dict[str, Any]:
         """Return what may be shown to clients: all but secrets, and what is the operator's alone."""
@@ -333,11 +387,13 @@ class CollectorServiceConfig(Value):
         return problems + problems_of(self.alerts)
 
     def unused(self) -> list[str]:
-        """Name what is set and means nothing: the original's polling, and datasets for a workspace that takes none."""
+        """Name what is set and means nothing: the original's polling, and what a workspace or a report doesn't take."""
         named = ["check_interval"] if self.check_interval != 1 else []
         for key, config in self.collectors.items():
             if getattr(config.trigger, "last_triggered", 0):
                 named.append(f"collectors.{key}.trigger.last_triggered")
             if config.save_datasets and not config.takes_datasets:
                 named.append(f"collectors.{key}.save_datasets")
+            if config.dashboard and config.columns_max and config.report_config.generation == "legacy":
+                named.append(f"collectors.{key}.dashboard")
         return named

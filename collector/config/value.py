@@ -117,6 +117,7 @@ def _names_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     found: Any = model
     for part in loc:
         found = _step(found, part)
+    found = next(iter(getattr(found, "__args__", ())), found)  # of what may be null
     if not (isinstance(found, type) and issubclass(found, BaseModel)):
         return []
     return [field.alias or name for name, field in found.model_fields.items()]

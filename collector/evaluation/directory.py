@@ -11,6 +11,7 @@ import json
 import os
 import re
 import stat
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -20,15 +21,20 @@ from evidently.legacy.ui.base import Project as LegacyProject
 from evidently.legacy.utils import NumpyEncoder
 from evidently.sdk.models import ProjectModel
 
+from collector.dashboard import Placing, Tab
 from collector.disk.files import sync_directory, written_beside
 from collector.generation import Generation
 from collector.wording import first_line
-from collector.workers.exchange import Delivery, Json
+from collector.workers.exchange import Delivery, Json, Place
 
 _METADATA = "metadata.json"
+_DASHBOARD = "dashboard.json"
 _SNAPSHOTS = "snapshots"
 _NAMESPACE = uuid.UUID("5a1c3e0e-4f0b-5c55-9b3d-6a1f0c5e7d21")
 _MAX_METADATA = 16_000_000
+# The UI writes a dashboard in place: a file that can't be read may be whole a moment later.
+_PAUSES = (0.1, 0.4, 1.5)
+_NOTHING: Json = {"tabs": [], "panels": []}
 # How Evidently begins the file of a snapshot, by its generation.
 _FIRST_KEY = re.compile(rb'\s*{\s*"(\w+)"')
 _FIRST_KEYS: dict[bytes, Generation] = {b"report": "modern", b"id": "legacy"}
@@ -51,6 +57,47 @@ def write_snapshot(delivery: Delivery) -> str:
     body = Path(delivery["snapshot_path"]).read_bytes()
     _appear(root, folder / _SNAPSHOTS / f"{_snapshot_id(delivery, body)}.json", body, replacing=True)
     return project_id
+
+
+def write_dashboard(place: Place, tab: Tab, *, is_asked: bool) -> bool:
+    """Put a collector's panels into the dashboard of its project, which a running UI shows at its next request.
+
+    Returns False if it was left as a person made it. Raises ValueError if there is no project, or its file is no
+    dashboard; OSError if it can't be written.
+    """
+    root = Path(place["directory"])
+    project_id, name = _project_of(root, place)
+    path = root / project_id / _DASHBOARD
+    if not (path.parent / _METADATA).exists():
+        raise ValueError(f"it has no project {name!r} any more")
+    placing = Placing(tab, is_asked=is_asked)
+    while (wanted := placing.to_write(found := _dashboard_at(path))) is not None:
+        if found is _NOTHING:
+            _appear(root, path, _encoded(wanted), replacing=False)
+        else:
+            _replace(root, path, _encoded(wanted), found)
+    return not placing.is_left_alone
+
+
+def _replace(root: Path, path: Path, body: bytes, known: object) -> None:
+    """Put a dashboard in the place of one that is known, unless another is there by the time that it is on the disk."""
+    with written_beside(root, body, _SHARED_MODE) as scratch:
+        if _dashboard_at(path) == known:
+            scratch.replace(path)
+    sync_directory(path.parent)
+
+
+def _dashboard_at(path: Path) -> object:
+    for pause in (*_PAUSES, None):
+        try:
+            return json.loads(_read(path, _MAX_METADATA))
+        except FileNotFoundError:
+            return _NOTHING
+        except ValueError as error:
+            if pause is None:
+                raise ValueError(f"{path} is damaged ({first_line(error)}); restore it, or move it away") from error
+            time.sleep(pause)
+    raise AssertionError("the last pause ends it")
 
 
 def generations_in(root: Path) -> set[Generation]:
@@ -82,11 +129,11 @@ def _generation_of(project: Path) -> Generation | None:
     return _FIRST_KEYS.get(found[1]) if found else None
 
 
-def _project_of(root: Path, delivery: Delivery) -> tuple[str, str]:
+def _project_of(root: Path, place: Place) -> tuple[str, str]:
     """Return the project's id, and its name in case that it is to be created."""
-    if delivery["project_id"] is not None:
-        return _checked(delivery["project_id"]), delivery["collector"]
-    name = str(delivery["project_name"])
+    if place["project_id"] is not None:
+        return _checked(place["project_id"]), place["collector"]
+    name = str(place["project_name"])
     for folder in _projects(root):
         with suppress(ValueError, OSError):  # somebody else's file
             if _name_of(folder) == name:

@@ -58,7 +58,7 @@ def metadata_of(job: Job, own: Json, frames: Frames) -> Json:
     window = {"window_start": job["opened"], "window_end": job["sealed"]}
     drawn = frames.sample
     sample = {} if drawn is None else {"sampled_rows": str(drawn.rows), "sample_seed": str(drawn.seed)}
-    origin = {"collector": job["collector"], "batch_id": job["batch_id"], "rows": str(frames.rows)}
+    origin = {"collector": job["collector"], "report": "main", "batch_id": job["batch_id"], "rows": str(frames.rows)}
     return {**own, **origin, **sample, **window}
 
 

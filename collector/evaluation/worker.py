@@ -8,6 +8,7 @@ from pathlib import Path
 
 import evidently
 
+from collector.dashboard import Tab
 from collector.disk.files import write_whole
 from collector.evaluation import datasets, directory, legacy, modern, notes, snapshot
 from collector.evaluation.chance import false_alarms
@@ -25,7 +26,18 @@ from collector.evaluation.sampling import Sample
 from collector.evaluation.snapshot import link_datasets, strip_widgets
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError
 from collector.generation import generation_of
-from collector.workers.exchange import Damage, Delivery, Failure, FalseAlarms, Job, Json, Outcome, Problem, Rehearsal
+from collector.workers.exchange import (
+    Damage,
+    Delivery,
+    Failure,
+    FalseAlarms,
+    Job,
+    Json,
+    Outcome,
+    Place,
+    Problem,
+    Rehearsal,
+)
 
 __all__ = [
     "check",
@@ -37,6 +49,7 @@ __all__ = [
     "rehearse",
     "strip_widgets",
     "warm_up",
+    "write_dashboard",
     "write_to_directory",
 ]
 
@@ -75,6 +88,11 @@ def write_to_directory(delivery: Delivery) -> str:
     """Deliver a snapshot into a directory workspace; returns the project's id. Doing it again changes nothing."""
     with hushed():
         return directory.write_snapshot(delivery)
+
+
+def write_dashboard(place: Place, tab: Tab, is_asked: bool) -> bool:  # noqa: FBT001  (calls have no names)
+    """Put a collector's panels into a directory workspace; False if the dashboard was left as a person made it."""
+    return directory.write_dashboard(place, tab, is_asked=is_asked)
 
 
 def rehearse(job: Job) -> Rehearsal:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from collector.errors import (
-    CollectorError,
     DeliveryError,
     DeliveryRefused,
     EvaluationError,
@@ -17,6 +16,7 @@ from collector.errors import (
     SnapshotTooLarge,
 )
 from collector.fault_points import reach
+from collector.pipeline.asking import ask_workspace
 from collector.pipeline.failed import set_aside
 from collector.status.telling import Delivered, Rejected, Undelivered
 from collector.waiting.backoff import Backoff
@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from collector.pipeline.showing import Showing
     from collector.pipeline.work import Work
     from collector.store.records import Batch
 
 REFUSED_INTERVAL = 60.0
 PRUNING_INTERVAL = 60.0
-# Of an error that nobody foresaw: it may quote what it was about.
-_MAX_REASON = 500
 _OUTCOMES = {DeliveryRefused: "refused", SnapshotRejected: "rejected", SnapshotTooLarge: "too_large"}
 
 _in_thread = trio.to_thread.run_sync
@@ -41,8 +40,9 @@ _in_thread = trio.to_thread.run_sync
 class Delivering:
     """Delivers the snapshots of one collector."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, showing: Showing) -> None:
         self._work = work
+        self._showing = showing
 
     async def run(self) -> None:
         """Deliver what was evaluated, oldest first; runs until cancelled."""
@@ -85,6 +85,7 @@ class Delivering:
         reach("finished")
         await work.count()
         work.delivered.ring()
+        await self._showing.look(batch)
 
     async def _prune(self) -> None:
         """Remove what is no longer to be kept of delivered batches."""
@@ -92,23 +93,9 @@ class Delivering:
         work.data_dir.remove_batches(*await work.journal.prune(work.id, work.service.retention))
 
     async def _send(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
-        """Try once, for so long and no longer; whether a try that is cut off has arrived is then unknown."""
-        work, timeout = self._work, self._work.service.delivery_timeout
-        if problems := work.config.outside(work.tools.base, work.data_dir.path):
-            raise DeliveryRefused("; ".join(map(str, problems)))
+        """Try once, and count it."""
         with self._counted():
-            try:
-                with trio.fail_after(timeout + work.workspace.starting_time):
-                    await work.workspace.deliver(batch, snapshot, progress)
-            except CollectorError:
-                raise
-            except trio.TooSlowError as error:
-                said = f"{work.config.shown_url} took longer than {timeout:g} s"
-                raise DeliveryError(said, is_ambiguous=True) from error
-            except Exception as error:  # a bulkhead: whatever goes wrong there stops nothing else
-                said = f"{work.config.shown_url} can't be delivered to: {type(error).__name__}: {error}"
-                work.log.debug("where delivery failed", batch=batch.id, exc_info=error)
-                raise DeliveryError(said[:_MAX_REASON], is_ambiguous=True) from error
+            await ask_workspace(self._work, lambda: self._work.workspace.deliver(batch, snapshot, progress), batch.id)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

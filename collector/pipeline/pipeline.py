@@ -2,7 +2,8 @@
 
 Four tasks, with something on disk between any two of them: rows are sealed into batches when the trigger says so,
 spilled to parquet when they are many, evaluated, delivered. Each looks at what its input holds and goes on, which is
-also how it goes on after a crash. A fifth, aside of these, tries the report before there is a batch.
+also how it goes on after a crash. Two more are aside of these: one tries the report before there is a batch, one makes
+the dashboard of what was delivered.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collector.pipeline.evaluating import Evaluating
 from collector.pipeline.failed import take_back
 from collector.pipeline.rehearsing import Rehearsing
 from collector.pipeline.sealing import Sealing
+from collector.pipeline.showing import Showing
 from collector.pipeline.spilling import Spilling
 from collector.pipeline.work import Work
 
@@ -36,7 +38,8 @@ class Pipeline:
         self._sealing = Sealing(self._work)
         self._spilling = Spilling(self._work, self._sealing)
         self._evaluating = Evaluating(self._work, self._spilling)
-        self._delivering = Delivering(self._work)
+        self._showing = Showing(self._work)
+        self._delivering = Delivering(self._work, self._showing)
         self._rehearsing = Rehearsing(self._work)
 
     @property
@@ -62,7 +65,14 @@ class Pipeline:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        stages = self._sealing, self._spilling, self._evaluating, self._delivering, self._rehearsing
+        stages = (
+            self._sealing,
+            self._spilling,
+            self._evaluating,
+            self._delivering,
+            self._showing,
+            self._rehearsing,
+        )
         async with trio.open_nursery() as nursery:
             for stage in stages:
                 nursery.start_soon(stage.run)
@@ -85,6 +95,10 @@ class Pipeline:
             self._work.to_evaluate.ring()
         await self._work.count()
         return batches
+
+    async def show_dashboard(self) -> int:
+        """Make its dashboard again, of the newest snapshot; return how many panels it has."""
+        return await self._showing.show_again()
 
     def take_config(self, config: CollectorConfig, service: CollectorServiceConfig) -> None:
         """Take a config that has the same but for its reference, from the next batch on; a report that runs goes on."""

@@ -94,12 +94,20 @@ class Rejected:
     error: str
 
 
+@dataclass(frozen=True)
+class NotShown:
+    """A snapshot is delivered, and its collector's dashboard was not made."""
+
+    batch: Batch
+    error: str
+
+
 _NOT_WHOLE = "the report can't compute all of its own reference: batches will fail at the same"
 _WITHOUT_PLOTS = (
     "Sent without its plots, as the workspace takes no larger snapshot (413). All values and tests are there."
 )
 
-Event = Sealed | Evaluated | EvaluationFailed | PartsLost | Delivered | Undelivered | Rejected
+Event = Sealed | Evaluated | EvaluationFailed | PartsLost | Delivered | Undelivered | Rejected | NotShown
 
 
 class Telling:
@@ -171,6 +179,8 @@ class Telling:
                 entry = self._entry("UploadReport", batch, batch.outcome, **notes)
             case Undelivered(batch, error, is_news=True) | Rejected(batch, error):
                 entry = self._entry("UploadReport", batch, batch.outcome, f"Error saving snapshot: {error}")
+            case NotShown(batch, error):
+                entry = self._entry("MakeDashboard", batch, {}, error)
             case _:
                 return
         await self._journal.log(self.status.id, entry, self._kept_entries())
@@ -198,11 +208,7 @@ class Telling:
                 log.info("batch sealed", rows=batch.rows)
             case Evaluated(batch, outcome):
                 log.info("report computed", rows=batch.rows, **_summary(outcome))
-                notes = {_gist(note): note for note in outcome["notes"]}
-                if notes.keys() != self._notes:  # what is so with every batch is said once
-                    self._notes = notes.keys()
-                    for note in notes.values():
-                        log.warning(note)
+                self._log_notes(log, outcome["notes"])
             case EvaluationFailed(batch, error, _, is_final):
                 log.error("report failed", rows=batch.rows, error=error, is_kept_under_failed=is_final)
             case PartsLost(_, _, files):
@@ -213,6 +219,15 @@ class Telling:
                 log.error("snapshot waits for its workspace", error=error)
             case Rejected(_, error):
                 log.error("snapshot rejected; its batch is kept under failed", error=error)
+            case NotShown(_, error):
+                log.warning("dashboard not made", reason=error)
+
+    def _log_notes(self, log: Any, told: Sequence[str]) -> None:
+        notes = {_gist(note): note for note in told}
+        if notes.keys() != self._notes:  # what is so with every batch is said once
+            self._notes = notes.keys()
+            for note in notes.values():
+                log.warning(note)
 
     def _add_up(self, event: Event) -> None:
         counts = self.counts

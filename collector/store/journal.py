@@ -386,7 +386,7 @@ class Journal:
         result, _ = await self._writer.execute(run, count)
         return result
 
-    # Clocks and logs
+    # Clocks, logs and dashboards
 
     async def clock(self, collector: str, start: float, *, is_kept: bool = True) -> float:
         """Return the Unix time at which a collector's trigger last fired; ``start``, and enter it, if it never did.
@@ -408,6 +408,16 @@ class Journal:
     async def logs(self, collector: str) -> list[dict[str, Any]]:
         """Return a collector's log, newest first."""
         return await self._writer.execute(lambda db: collectors.select_logs(db, collector))
+
+    async def has_dashboard(self, collector: str, place: str) -> bool:
+        """Tell whether a collector's dashboard was made in a workspace's project."""
+        select = "SELECT 1 FROM dashboard WHERE collector = ? AND place = ?"
+        return await self._writer.execute(lambda db: db.execute(select, (collector, place)).fetchone() is not None)
+
+    async def enter_dashboard(self, collector: str, place: str) -> None:
+        """Enter that a collector's dashboard was made, whatever becomes of it then."""
+        insert = "INSERT OR IGNORE INTO dashboard VALUES (?, ?)"
+        await self._writer.execute(lambda db: db.execute(insert, (collector, place)))
 
     async def tend_keys(self, kept: Callable[[], Idempotency]) -> None:
         """Let go of idempotency keys that are too old, and remove those that were let go of; runs until cancelled."""

@@ -135,6 +135,10 @@ CREATE TABLE renamed(
     last_seq INTEGER         -- of its frames; NULL: the config file may name either, and all is still the old one's
 ) WITHOUT ROWID;
 """,
+    # What a person removed of a dashboard stays removed: so it is made once.
+    """
+CREATE TABLE dashboard(collector TEXT NOT NULL, place TEXT NOT NULL, UNIQUE(collector, place));
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

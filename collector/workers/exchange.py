@@ -169,13 +169,18 @@ class Damage(TypedDict):
     damaged: list[str]
 
 
-class Delivery(TypedDict):
-    """A snapshot to put into a directory workspace; exactly one of ``project_id`` and ``project_name`` is given."""
+class Place(TypedDict):
+    """A project in a directory workspace; exactly one of ``project_id`` and ``project_name`` is given."""
 
     directory: str
-    generation: Generation
     project_id: str | None
     project_name: str | None
     collector: str
+
+
+class Delivery(Place):
+    """A snapshot to put into a directory workspace."""
+
+    generation: Generation
     snapshot_path: str
     batch_id: str

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator
 
     from collector.config import CollectorConfig
+    from collector.dashboard import Tab
     from collector.formats.bounds import Bounds, Counted
     from collector.formats.frames import Format, Frame
     from collector.generation import Generation
     from collector.store.parts import Written
     from collector.store.records import Run
     from collector.workers import exchange
-    from collector.workers.exchange import Damage, Delivery, Failure, FalseAlarms, Job, Outcome, Rehearsal
+    from collector.workers.exchange import Damage, Delivery, Failure, FalseAlarms, Job, Outcome, Place, Rehearsal
 
 _log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ LOADING_TIMEOUT = 600.0
 # another tries once more.
 PART_TIMEOUT = 60.0
 BODY_TIMEOUT = 10.0
+TAB_TIMEOUT = 10.0
 BODY_BYTES_PER_SECOND = 1_000_000
 _TRIES = 2
 _GRACE_PERIOD = 0.05
@@ -60,6 +62,7 @@ LEAST = 19
 IDLE_TIMEOUT = 10.0
 _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
+_DASHBOARD = "collector.evaluation.dashboard:"
 _CHECK_BODY = "collector.formats.frames:check_body"
 
 
@@ -172,6 +175,17 @@ class Workers:
         """Put a snapshot into a workspace directory; return the project's id."""
         limiter = self._directories[delivery["directory"]]  # one on a dead mount doesn't hold the others
         return str(await self._run(self._heavy, limiter, _EVALUATION + "write_to_directory", delivery))
+
+    async def tab_of(self, snapshot: Path, collector: str, columns_max: int, about: str) -> Tab:
+        """Return what a dashboard is to show, by a modern snapshot's file; see evaluation.dashboard."""
+        args = (str(snapshot), collector, columns_max, about)
+        tab: Tab = await self._run_within(TAB_TIMEOUT, self._light, self._parts, _DASHBOARD + "tab_of", *args)
+        return tab
+
+    async def write_dashboard(self, place: Place, tab: Tab, *, is_asked: bool) -> bool:
+        """Put a collector's panels into a directory workspace; False if it was left as a person made it."""
+        limiter = self._directories[place["directory"]]
+        return bool(await self._run(self._heavy, limiter, _EVALUATION + "write_dashboard", place, tab, is_asked))
 
     async def strip_widgets(self, snapshot: Path) -> int:
         """Rewrite a snapshot without its plots; return its checksum, or raise ValueError if it can't do without."""

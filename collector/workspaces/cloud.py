@@ -38,6 +38,8 @@ class _Uploaded(msgspec.Struct):
 class Cloud(Service):
     """Evidently Cloud as one collector speaks to it."""
 
+    _has_tabs = True
+
     def __init__(self, config: CollectorConfig, connections: Connections, projects: Projects, workers: Workers) -> None:
         super().__init__(config, connections, projects)
         self._workers = workers

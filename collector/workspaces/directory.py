@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import trio
@@ -10,11 +11,13 @@ import trio
 from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from collector.config import CollectorConfig
+    from collector.dashboard import Tab
     from collector.store.records import Batch
+    from collector.workers.exchange import Delivery, Place
     from collector.workers.pool import Workers
     from collector.workspaces.progress import Progress
 
@@ -30,6 +33,12 @@ class Directory:
         self._workers = workers
         self._path = path
         self._base = base
+        self._place: Place = {
+            "directory": str(path),
+            "project_id": config.project_id,
+            "project_name": config.project_name,
+            "collector": config.id,
+        }
 
     @property
     def starting_time(self) -> float:
@@ -69,18 +78,24 @@ class Directory:
 
     async def deliver(self, batch: Batch, snapshot: Path, progress: Progress) -> None:  # noqa: ARG002
         """Have a worker write the snapshot; raise DeliveryError if it couldn't."""
+        delivery: Delivery = {
+            **self._place,
+            "generation": batch.outcome["generation"],
+            "snapshot_path": str(snapshot),
+            "batch_id": batch.id,
+        }
+        with self._translated():
+            await self._workers.write_to_directory(delivery)
+
+    async def show(self, tab: Tab, *, is_asked: bool) -> bool:
+        """Have a worker write the dashboard; raise DeliveryError if it couldn't."""
+        with self._translated():
+            return await self._workers.write_dashboard(self._place, tab, is_asked=is_asked)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
-            await self._workers.write_to_directory(
-                {
-                    "directory": str(self._path),
-                    "generation": batch.outcome["generation"],
-                    "project_id": self._config.project_id,
-                    "project_name": self._config.project_name,
-                    "collector": self._config.id,
-                    "snapshot_path": str(snapshot),
-                    "batch_id": batch.id,
-                }
-            )
+            yield
         except (OSError, ValueError) as error:
             raise DeliveryRefused(f"the workspace {self._path} can't be written: {error}") from error
         except EvaluationError as error:

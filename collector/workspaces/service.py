@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 import trio
 
+from collector.dashboard import Placing
 from collector.errors import ConfigError, DeliveryError, DeliveryRefused, SnapshotRejected
 from collector.workspaces.http import raise_for, read_as
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import httpx
 
     from collector.config import CollectorConfig
+    from collector.dashboard import Tab
     from collector.errors import Problem
     from collector.store.records import Batch
     from collector.workspaces.http import Connections
@@ -67,6 +69,7 @@ class Projects:
     def __init__(self) -> None:
         self._ids: dict[object, str] = {}
         self._naming: defaultdict[object, trio.Lock] = defaultdict(trio.Lock)
+        self.changing: defaultdict[object, trio.Lock] = defaultdict(trio.Lock)  # of what is read and then written
 
     async def find(self, key: object, search: Callable[[], Awaitable[str]]) -> str:
         """Return the id that is known, or search for it; two collectors of one project name make one project."""
@@ -88,6 +91,8 @@ class Service:
     """A service as one collector speaks to it."""
 
     starting_time = 0.0
+    # The UI that anyone can install refuses a second tab, of its user's too: so it gets panels in none.
+    _has_tabs = False
 
     def __init__(self, config: CollectorConfig, connections: Connections, projects: Projects) -> None:
         self._config = config
@@ -112,6 +117,18 @@ class Service:
                 raise
             self._projects.forget(key)  # it was found by its name, and may have been deleted since
             await send(batch, snapshot, progress)
+
+    async def show(self, tab: Tab, *, is_asked: bool) -> bool:
+        """Put a collector's panels into its project's dashboard, by reading it, writing it, and reading it again."""
+        path = f"/api/v2/dashboards/{await self._project(_MODERN_PROJECTS)}"
+        placing = Placing(tab, is_asked=is_asked, is_tabbed=self._has_tabs)
+        async with self._projects.changing[self._config.api_url, path]:
+            try:
+                while (wanted := placing.to_write(await self._ask(dict[str, Any], "GET", path))) is not None:
+                    raise_for(await self._send("POST", path, json=wanted), self._config)
+            except ValueError as error:
+                raise DeliveryRefused(f"{self._config.shown_url}: {error}") from error
+        return not placing.is_left_alone
 
     # Of each generation
 

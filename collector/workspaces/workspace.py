@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import CollectorConfig
+    from collector.dashboard import Tab
     from collector.errors import Problem
     from collector.store.records import Batch
     from collector.workers.pool import Workers
@@ -35,6 +36,13 @@ class Workspace(Protocol):
 
     async def deliver(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
         """Put the snapshot of a batch into it; raise DeliveryError if it isn't there for sure."""
+
+    async def show(self, tab: Tab, *, is_asked: bool) -> bool:
+        """Put a collector's panels into the dashboard of its project, which has snapshots of it.
+
+        Returns False if the dashboard was left as a person made it; ``is_asked``: somebody wants them beside those.
+        Raises DeliveryError if they aren't there.
+        """
 
 
 class Workspaces:

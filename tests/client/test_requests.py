@@ -99,6 +99,7 @@ EVERY_CLIENT = pytest.mark.parametrize("run", [run_blocking, run_on_trio, run_on
         (lambda c: c.delete_collector("main"), "DELETE", "/main", dict),
         (lambda c: c.rename_collector("main", "new"), "POST", "/main/rename", dict),
         (lambda c: c.flush("main"), "POST", "/main/flush", dict),
+        (lambda c: c.show_dashboard("main"), "POST", "/main/dashboard", dict),
         (lambda c: c.status(), "GET", "/", dict),
     ],
 )

@@ -122,13 +122,61 @@ def test_new_fields_are_written_when_they_are_set(changes):
         {"sample": {"rows": 10}},
         {"cast": "none"},
         {"reuse_drift": False},
+        {"dashboard": True},
+        {"dashboard": False},
+        {"dashboard": {"columns_max": 5}},
     ],
 )
 def test_new_fields_of_a_collector_are_written_when_they_are_set(changes):
-    known = dict.fromkeys(("data_definition", "column_mapping", "project_name", "sample", "cast", "reuse_drift"))
-    assert not known.keys() & SOUND.keys()
+    assert not changes.keys() & SOUND.keys()
     project = {"project_id": None} if "project_name" in changes else {}
     assert CollectorConfig.parse(SOUND | changes | project).model_dump() == SOUND | changes | project
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("yes", 'dashboard: must be true, false, or an object, as {"columns_max": 12}, not a string'),
+        (1, 'dashboard: must be true, false, or an object, as {"columns_max": 12}, not a number'),
+        ({"columns": 5}, "dashboard.columns: unknown field; did you mean 'columns_max'?"),
+        ({"columns_max": -1}, "dashboard.columns_max: must be greater than or equal to 0"),
+    ],
+    ids=["text", "number", "name", "negative"],
+)
+def test_a_dashboard_that_is_none_says_what_one_is(written, told):
+    with pytest.raises(ConfigError) as caught:
+        CollectorConfig.parse(SOUND | {"dashboard": written})
+    assert str(caught.value) == told
+
+
+LEGACY = {"metrics": [], "tests": [{"type": "evidently:test:X"}], "options": {}, "metadata": {}, "tags": []}
+CLOUD = "https://app.evidently.cloud"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, None),
+        ({"dashboard": True}, None),
+        ({"dashboard": False}, 'its config says "dashboard": false'),
+        ({"dashboard": {"columns_max": 0}}, 'its config says "dashboard": false'),
+        ({"api_url": "workspace"}, None),
+        ({"api_url": CLOUD}, 'in Evidently Cloud its config has to say "dashboard": true'),
+        ({"api_url": CLOUD, "dashboard": {"columns_max": 3}}, None),
+        ({"report_config": LEGACY, "dashboard": True}, "Evidently's modern UI has dashboards"),
+    ],
+    ids=["default", "true", "false", "zero", "directory", "cloud", "cloud-asked", "legacy"],
+)
+def test_a_collector_says_why_it_gets_no_dashboard(changes, why):
+    modern = {"report_config": {"metrics": ["RowCount"]}}
+    found = CollectorConfig.parse(SOUND | modern | changes).why_no_dashboard()
+    assert (found or "").startswith(why or "")
+    assert (found is None) == (why is None)
+
+
+def test_a_dashboard_of_a_legacy_report_is_told_as_unused():
+    collectors = {"old": SOUND | {"report_config": LEGACY, "dashboard": True}}
+    assert CollectorServiceConfig.parse({"collectors": collectors}).unused() == ["collectors.old.dashboard"]
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,17 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from evidently.sdk.panels import text_panel
+from evidently.ui.workspace import Workspace
 from machine import PATIENCE
 
+from collector.dashboard import marked
 from collector.evaluation import directory, worker
 
-from .conftest import LEGACY_DRIFT, MODERN_DRIFT, serve
+from .conftest import LEGACY_DRIFT, MODERN_DRIFT, PROJECT, serve
 
 CONFIGS = {"modern": MODERN_DRIFT, "legacy": LEGACY_DRIFT}
 LISTS = {"modern": "snapshots", "legacy": "reports"}
@@ -260,3 +264,104 @@ def test_somebody_elses_file_is_no_project(deliver, tmp_path):
     (tmp_path / "w" / "other").mkdir(parents=True)
     (tmp_path / "w" / "other" / "metadata.json").write_text("not json")
     assert uuid.UUID(deliver(tmp_path / "w", project_name="x"))
+
+
+# Dashboards
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A project in a directory, without snapshots."""
+    root = tmp_path / "workspace"
+    (root / PROJECT / "snapshots").mkdir(parents=True)
+    (root / PROJECT / "metadata.json").write_text(json.dumps({"id": PROJECT, "name": "shop"}), encoding="utf-8")
+    return {"directory": str(root), "project_id": None, "project_name": "shop", "collector": "main"}
+
+
+def tab(*titles):
+    panel = {"subtitle": None, "size": "half", "values": [], "plot_params": {"plot_type": "text"}}
+    return {"collector": "main", "panels": [marked("main", title, panel | {"title": title}) for title in titles]}
+
+
+def show(place, *titles, is_asked=False):
+    return directory.write_dashboard(place, tab(*titles), is_asked=is_asked)
+
+
+@pytest.fixture
+def dashboard(place):
+    return Path(place["directory"]) / PROJECT / "dashboard.json"
+
+
+def titles_in(path):
+    return [panel["title"] for panel in json.loads(path.read_bytes())["panels"]]
+
+
+def test_a_dashboard_is_put_beside_the_projects_file(place, dashboard):
+    assert show(place, "a", "b")
+    assert json.loads(dashboard.read_bytes()) == {"tabs": [], "panels": tab("a", "b")["panels"]}
+    assert dashboard.stat().st_mode & 0o777 == 0o644  # the UI may run as another user
+    assert sorted(path.name for path in dashboard.parent.parent.rglob("*.tmp")) == []
+
+
+def test_evidently_reads_the_dashboard_and_a_panel_added_by_its_client_stays(place, dashboard):
+    show(place, "a")
+    project = Workspace(place["directory"]).get_project(PROJECT)
+    project.dashboard.add_panel(text_panel(title="mine"), tab="My tab")
+    assert not show(place, "b")
+    assert show(place, "b", is_asked=True)
+    assert [panel.title for panel in project.dashboard.model().panels] == ["b", "mine"]
+    assert [tab.title for tab in project.dashboard.model().tabs] == ["My tab"]
+
+
+def test_a_dashboard_that_appears_meanwhile_is_not_written_over(place, dashboard, monkeypatch):
+    """Between the look and the write, a UI or another program writes one."""
+    appear = vars(directory)["_appear"]
+
+    def race(*args, **others):
+        monkeypatch.setattr(directory, "_appear", appear)
+        dashboard.write_text(json.dumps({"tabs": [], "panels": [{"id": "1", "title": "mine"}]}), encoding="utf-8")
+        appear(*args, **others)
+
+    monkeypatch.setattr(directory, "_appear", race)
+    assert not show(place, "a")
+    assert titles_in(dashboard) == ["mine"]
+
+
+def test_a_panel_that_is_added_while_ours_is_written_stays(place, dashboard, monkeypatch):
+    show(place, "old")
+    replace = vars(directory)["_replace"]
+
+    def race(*args):
+        monkeypatch.setattr(directory, "_replace", replace)
+        body = json.loads(dashboard.read_bytes())
+        dashboard.write_text(json.dumps({**body, "panels": [{"id": "1", "title": "mine"}, *body["panels"]]}))
+        replace(*args)
+
+    monkeypatch.setattr(directory, "_replace", race)
+    assert show(place, "new", is_asked=True)
+    assert titles_in(dashboard) == ["mine", "new"]
+
+
+def test_a_dashboard_that_is_being_written_is_read_when_it_is_whole(place, dashboard, monkeypatch):
+    """The UI writes it in place."""
+    show(place, "old")
+    whole = dashboard.read_bytes()
+    dashboard.write_bytes(whole[:10])
+    monkeypatch.setattr(directory, "time", SimpleNamespace(sleep=lambda _: dashboard.write_bytes(whole)))
+    assert show(place, "new")
+    assert titles_in(dashboard) == ["new"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"panels": 1}'], ids=["cut", "list", "other"])
+def test_a_file_that_is_no_dashboard_is_not_written_over(place, dashboard, body, monkeypatch):
+    monkeypatch.setattr(directory, "_PAUSES", (0.01,))
+    dashboard.write_bytes(body)
+    with pytest.raises(ValueError, match=r"is damaged|is no dashboard"):
+        show(place, "a", is_asked=True)
+    assert dashboard.read_bytes() == body
+
+
+def test_a_project_that_is_gone_gets_no_dashboard(place, dashboard):
+    (dashboard.parent / "metadata.json").unlink()
+    with pytest.raises(ValueError, match="has no project 'shop' any more"):
+        show(place, "a")

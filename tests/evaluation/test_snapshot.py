@@ -48,6 +48,7 @@ def test_the_file_is_the_body_that_evidently_ui_takes_and_shows(evaluate, modern
         "team": "risk",
         "more": '["a", "b"]',  # a list would make the UI answer 500 here
         "collector": "main",
+        "report": "main",
         "batch_id": "018f0000-0000-7000-8000-000000000001",
         "rows": "100",
         "window_start": "2026-03-01T10:00:00+00:00",

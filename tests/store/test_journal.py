@@ -616,10 +616,35 @@ async def test_forgetting_drops_all_of_one_collector_and_tells_what_was_undelive
         await journal.log(collector, {}, 10)
         await journal.mark_forgotten(collector)
         journal.order_columns(collector, NewColumns(0, 0, b"12345678"), lambda _: None)
+        await journal.enter_dashboard(collector, "workspace project")
     assert await journal.forget("main") == (5, _paths("main", "delivered"), ["delivered", "b-main"])
     assert (_state(journal), journal.waiting("other").rows) == ((0, 0, 0), 3)
-    for table in ("frame", "part", "batch", "clock", "log", "idempotency_slice", "forgotten", "open_columns"):
+    for table in (
+        "frame",
+        "part",
+        "batch",
+        "clock",
+        "log",
+        "idempotency_slice",
+        "forgotten",
+        "open_columns",
+        "dashboard",
+    ):
         assert _query(path, f"SELECT DISTINCT collector FROM {table} WHERE collector <> ''") == [("other",)]
+
+
+async def test_that_a_dashboard_was_made_is_known_by_collector_and_place(journal):
+    for _ in range(2):
+        await journal.enter_dashboard("main", "workspace project")
+    asked = [("main", "workspace project"), ("main", "workspace other"), ("other", "workspace project")]
+    assert [await journal.has_dashboard(*pair) for pair in asked] == [True, False, False]
+
+
+async def test_a_collector_that_is_renamed_gets_a_dashboard_of_its_own(journal):
+    """The one that was made shows the snapshots of the old id."""
+    await journal.enter_dashboard("main", "workspace project")
+    await journal.rename("main", "other")
+    assert not await journal.has_dashboard("other", "workspace project")
 
 
 async def test_one_who_waits_for_rows_is_not_forgotten_with_them(journal):

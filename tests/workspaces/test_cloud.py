@@ -4,7 +4,9 @@ import pytest
 import trio
 from worlds import FakeWorkers, worker_died
 
+from collector.dashboard import marked
 from collector.errors import DeliveryError, DeliveryRefused, SnapshotTooLarge
+from collector.workspaces.workspace import open_workspaces
 from workspaces.sending import LEGACY_SEND, PROJECT, SEND, UPLOAD, cloud, dataset, delivering
 
 LOGIN = ("GET", "/api/users/login")
@@ -123,3 +125,20 @@ async def test_a_worker_that_dies_while_it_links_datasets_is_a_delivery_error(se
     async with delivering(snapshot, Dying()) as deliver:
         with pytest.raises(DeliveryError):
             await deliver(cloud(service), "legacy", datasets=[dataset(tmp_path)])
+
+
+# Dashboards
+
+
+async def test_cloud_gets_the_panels_in_a_tab_of_their_own(service, tmp_path):
+    path = f"/api/v2/dashboards/{PROJECT}"
+    panel = marked("main", "Rows", {"title": "Rows", "plot_params": {}})
+    person = {"id": "t", "title": "Mine", "panels": []}
+    read = [(200, {"tabs": [person], "panels": []}, {}), (200, {"tabs": [person], "panels": [panel]}, {})]
+    service.answers |= {("GET", path): read, ("POST", path): (200, None, {})}
+    async with open_workspaces(FakeWorkers(), tmp_path) as workspaces:
+        await workspaces.open_workspace(cloud(service)).show({"collector": "main", "panels": [panel]}, is_asked=False)
+    written = service.requests[1].json()
+    assert written["tabs"][0] == person
+    assert (written["tabs"][1]["title"], written["tabs"][1]["panels"]) == ("main", [panel["id"]])
+    assert service.requests[1].headers["authorization"] == "Bearer sk_a.b.c"

@@ -25,20 +25,49 @@ async def test_a_directory_is_written_by_a_worker(snapshot):
     ]
 
 
-@pytest.mark.parametrize(
+WRONG = pytest.mark.parametrize(
     ("raised", "kind", "says"),
     [
         (PermissionError(13, "Permission denied"), DeliveryRefused, "can't be written: .*Permission denied"),
         (ValueError("project_id 'x' is no UUID"), DeliveryRefused, "is no UUID"),
         (worker_died(), DeliveryError, "the worker process died"),
     ],
+    ids=["permission", "value", "died"],
 )
+
+
+@WRONG
 async def test_a_directory_that_cannot_be_written_says_why(snapshot, raised, kind, says):
     workers = FakeWorkers()
     workers.failures = [raised]
     async with delivering(snapshot, workers) as deliver:
         with pytest.raises(DeliveryError, match=says) as caught:
             await deliver(collector(api_url="workspace"))
+    assert type(caught.value) is kind
+
+
+# Dashboards
+
+TAB = {"collector": "main", "panels": []}
+
+
+async def test_a_dashboard_is_written_by_a_worker(tmp_path):
+    workers = FakeWorkers()
+    async with open_workspaces(workers, tmp_path) as workspaces:
+        workspace = workspaces.open_workspace(collector("main", api_url="workspace"))
+        assert await workspace.show(TAB, is_asked=True)
+    directory = str(tmp_path / "workspace")
+    place = {"directory": directory, "project_id": None, "project_name": "project", "collector": "main"}
+    assert workers.shown == [(place, TAB, True)]
+
+
+@WRONG
+async def test_a_dashboard_that_cannot_be_written_says_why(tmp_path, raised, kind, says):
+    workers = FakeWorkers()
+    workers.failures = [raised]
+    async with open_workspaces(workers, tmp_path) as workspaces:
+        with pytest.raises(DeliveryError, match=says) as caught:
+            await workspaces.open_workspace(collector(api_url="workspace")).show(TAB, is_asked=False)
     assert type(caught.value) is kind
 
 

@@ -1,11 +1,17 @@
 """Delivery to a real HTTP server of the test's own."""
 
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
 import pytest
 import trio
-from worlds import collector
+from worlds import FakeWorkers, collector
 
+from collector.dashboard import marked
 from collector.errors import DeliveryError, DeliveryRefused
 from collector.workspaces.http import Connections
+from collector.workspaces.workspace import open_workspaces
 from workspaces.sending import LEGACY_SEND, LIST, MAKE, PROJECT, SEARCH, SEND, by_name, delivering, to
 
 # The modern service
@@ -186,3 +192,83 @@ async def test_a_secret_that_no_header_can_carry_is_refused_and_not_told(service
             await deliver(to(service, api_secret=secret))
     assert secret.strip() not in str(raised.value)
     assert service.requests == []
+
+
+# Dashboards
+
+DASHBOARD = f"/api/v2/dashboards/{PROJECT}"
+EMPTY = {"tabs": [], "panels": []}
+PANEL = {"title": "Rows", "subtitle": None, "size": "half", "values": [], "plot_params": {"plot_type": "line"}}
+TAB = {"collector": "main", "panels": [marked("main", "Rows", PANEL)]}
+MINE = {"id": "mine", **PANEL}
+
+
+@asynccontextmanager
+async def showing(config):
+    async with open_workspaces(FakeWorkers(), Path()) as workspaces:
+        yield workspaces.open_workspace(config)
+
+
+async def test_a_dashboard_is_read_written_and_read_again(service):
+    read = [(200, EMPTY, {}), (200, {"tabs": [], "panels": TAB["panels"]}, {})]
+    service.answers |= {("GET", DASHBOARD): read, ("POST", DASHBOARD): (200, None, {})}
+    async with showing(to(service, api_secret="s3cret")) as workspace:
+        assert await workspace.show(TAB, is_asked=False)
+    assert service.asked() == [f"GET {DASHBOARD}", f"POST {DASHBOARD}", f"GET {DASHBOARD}"]
+    assert service.requests[1].json() == {"tabs": [], "panels": TAB["panels"]}
+    assert service.requests[1].headers["evidently-secret"] == "s3cret"
+
+
+async def test_a_panel_that_a_person_adds_at_the_same_time_stays(service):
+    """Whoever writes last takes the other's away: what is read again says so."""
+    both = {"tabs": [], "panels": [MINE, *TAB["panels"]]}
+    read = [(200, EMPTY, {}), (200, {"tabs": [], "panels": [MINE]}, {}), (200, both, {})]
+    service.answers |= {("GET", DASHBOARD): read, ("POST", DASHBOARD): (200, None, {})}
+    async with showing(to(service)) as workspace:
+        assert await workspace.show(TAB, is_asked=True)
+    assert [one.json() for one in service.requests if one.method == "POST"][-1] == both
+
+
+async def test_a_persons_dashboard_is_not_written(service):
+    service.answers[("GET", DASHBOARD)] = (200, {"tabs": [], "panels": [MINE]}, {})
+    async with showing(to(service)) as workspace:
+        assert not await workspace.show(TAB, is_asked=False)
+    assert service.asked() == [f"GET {DASHBOARD}"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((404, {"detail": "Not Found"}, {}), "answered 404"),
+        ((401, {}, {}), "refuses this api_secret"),
+        ((200, [1, 2], {}), "not as an Evidently service does"),
+        ((200, {"name": "no dashboard"}, {}), "what is there is no dashboard of Evidently's"),
+    ],
+    ids=["none", "secret", "list", "object"],
+)
+async def test_a_service_without_dashboards_says_why(service, answer, says):
+    service.answers[("GET", DASHBOARD)] = answer
+    async with showing(to(service)) as workspace:
+        with pytest.raises(DeliveryError, match=says):
+            await workspace.show(TAB, is_asked=False)
+
+
+async def test_two_collectors_of_one_project_wait_for_each_other(service):
+    """Else the one who wrote last would have taken away what the other has just put there."""
+    held = dict(EMPTY)
+
+    def read(_request):
+        return 200, held, {}
+
+    def write(request):
+        held.update(request.json())
+        return 200, None, {}
+
+    service.answers |= {("GET", DASHBOARD): read, ("POST", DASHBOARD): write}
+    other = {"collector": "other", "panels": [marked("other", "Rows", PANEL)]}
+    async with open_workspaces(FakeWorkers(), Path()) as workspaces, trio.open_nursery() as nursery:
+        for tab in (TAB, other):
+            workspace = workspaces.open_workspace(to(service))
+            nursery.start_soon(partial(workspace.show, tab, is_asked=False))
+    assert len(held["panels"]) == 2
+    assert [line.split()[0] for line in service.asked()] == ["GET", "POST", "GET"] * 2

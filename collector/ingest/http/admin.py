@@ -94,6 +94,11 @@ class Admin:
         batches = await self._supervisor.pipeline(collector_id).retry()
         return json_answer([_shown(batch) for batch in batches], 202)
 
+    async def show_dashboard(self, collector_id: str) -> Answer:
+        """Make its dashboard in the workspace's project again."""
+        panels = await self._supervisor.pipeline(collector_id).show_dashboard()
+        return json_answer({"id": collector_id, "panels": panels})
+
     async def delete(self, collector_id: str, head: Head) -> Answer:
         """Remove a collector with all its events."""
         await self._apply_edits()

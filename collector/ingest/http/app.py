@@ -64,6 +64,7 @@ def make_app(handlers: Handlers) -> QuartTrio:
     _add_service_routes(app, handlers)
     _add_metrics(app, handlers.scrape)
     _add_collector_routes(app, handlers.admin, handlers.draining)
+    _add_batch_routes(app, handlers.admin)
     _add_data(app, handlers.receiving, handlers.draining)
     add_pages(app, handlers.pages, lambda: (_head(), _body(handlers.draining)))
     _add_guard(app, handlers)
@@ -161,6 +162,8 @@ def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> N
         """Give a collector another id; its events, batches and log go with it."""
         return response_of(await admin.rename(collector_id, _head(), _body(draining)))
 
+
+def _add_batch_routes(app: QuartTrio, admin: Admin) -> None:
     @app.post("/<collector_id>/flush")
     async def flush(collector_id: str) -> Response:
         """Seal and evaluate what waits now."""
@@ -175,6 +178,11 @@ def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> N
     async def retry_failed(collector_id: str) -> Response:
         """Have the batches evaluated again whose report failed."""
         return response_of(await admin.retry(collector_id))
+
+    @app.post("/<collector_id>/dashboard")
+    async def show_dashboard(collector_id: str) -> Response:
+        """Make the collector's dashboard in its project again, beside what others have there."""
+        return response_of(await admin.show_dashboard(collector_id))
 
     @app.get("/<collector_id>/logs")
     async def get_logs(collector_id: str) -> Response:

@@ -78,6 +78,13 @@ class Flushed(BaseModel):
     rows: int
 
 
+class Shown(BaseModel):
+    """A collector whose dashboard was made, and how many panels it has."""
+
+    id: str
+    panels: int
+
+
 class Dropped(BaseModel):
     """A collector that was removed, and how many rows that were not delivered went with it."""
 
@@ -112,6 +119,7 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},
     "get_failed": {200: list[Failed], 404: Problem},
     "retry_failed": {202: list[Failed], 404: Problem, 507: Problem},
+    "show_dashboard": {200: Shown, **dict.fromkeys((404, 409, 424, 507), Problem)},
     "get_logs": {200: list[LogEntry], 404: Problem},
 }
 # Without the secret; of a page that isn't allowed; while stopping, or when there is too much to do.

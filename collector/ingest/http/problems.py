@@ -19,6 +19,9 @@ _STATUSES: dict[type[errors.CollectorError], HTTPStatus] = {
     errors.UnknownCollector: HTTPStatus.NOT_FOUND,
     errors.ConfigConflict: HTTPStatus.CONFLICT,
     errors.ConfigChanged: HTTPStatus.PRECONDITION_FAILED,
+    errors.NoDashboard: HTTPStatus.CONFLICT,
+    # Not 502: to clients that is a proxy's before a service that restarts, and they repeat the request.
+    errors.DeliveryError: HTTPStatus.FAILED_DEPENDENCY,
     errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.BadMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -41,6 +41,7 @@ _MAX_MISSES = 500
 _ID = re.compile(r"[\w-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]+")
 _PATH = re.compile(r"(?:parts|failed/(?P<batch>[\w-]{1,64}))/[\w.-]+")
+_TEXTS = {"forgotten": "collector", "dashboard": "collector, place"}
 # The workspace may have the snapshot of a batch of which nothing else is known: it is looked for before it is sent.
 _DOUBTFUL = json.dumps({"progress": {"is_doubtful": True}})
 
@@ -211,9 +212,8 @@ class _Salvage:
             self._copy_keys(old)
         elif _has_column(old, "idempotency", "key"):
             self._copy_text_keys(old)
-        if _has_column(old, "forgotten", "collector"):
-            for _, collector in readable_rows(old, "forgotten", "collector"):
-                self._insert("forgotten", (collector,))
+        for table, columns in _TEXTS.items():
+            self._take_texts(old, table, columns)
         if _has_column(old, "open_columns", "names"):
             self._take_columns(old)
 
@@ -228,6 +228,11 @@ class _Salvage:
         for seq, address, body, at in readable_rows(old, "alert_message", "address, body, at"):
             if isinstance(address, str) and _object(body):
                 self._insert("alert_message", (seq, address, body, _time(at)))
+
+    def _take_texts(self, old: sqlite3.Connection, table: str, columns: str) -> None:
+        if _has_column(old, table, "collector"):
+            for _, *texts in readable_rows(old, table, columns):
+                self._insert(table, tuple(texts))
 
     def _take_columns(self, old: sqlite3.Connection) -> None:
         for _, *columns in readable_rows(old, "open_columns", "collector, cut, names"):

@@ -61,7 +61,7 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
     ).fetchone()[0]
     paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector = ?", (collector,))]
     batches = [id_ for (id_,) in db.execute("SELECT id FROM batch WHERE collector = ?", (collector,))]
-    for table in ("frame", "part", "batch", "clock", "log", "forgotten", "open_columns", "alert"):
+    for table in ("frame", "part", "batch", "clock", "log", "forgotten", "open_columns", "alert", "dashboard"):
         db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (names of ours)
     forget_keys(db, collector)
     return int(rows), paths, batches, bodies
@@ -95,6 +95,8 @@ def rename(db: sqlite3.Connection, old: str, new: str) -> None:
     )
     for (table,) in db.execute(_OF_COLLECTORS).fetchall():
         db.execute(f"UPDATE OR REPLACE {table} SET collector = ? WHERE collector = ?", (new, old))  # noqa: S608  (ours)
+    # What was made shows the snapshots of the old id.
+    db.execute("DELETE FROM dashboard WHERE collector = ?", (new,))
     db.execute("DELETE FROM renamed WHERE old = ?", (new,))
     db.execute("UPDATE renamed SET new = ? WHERE new = ?", (new, old))
     db.execute(

@@ -39,6 +39,7 @@ ROUTES = [
     ("GET", "/main/logs"),
     ("GET", "/main/failed"),
     ("POST", "/main/failed"),
+    ("POST", "/main/dashboard"),
     ("GET", "/nope"),
     ("POST", "/nope/data"),
 ]
@@ -286,6 +287,11 @@ async def test_a_flush_seals_what_waits(service):
     assert (empty.status_code, empty.json()) == (200, {"batch_id": None, "rows": 0})
 
 
+async def test_a_dashboard_is_made_when_somebody_asks(service):
+    answer = await service.post("/main/dashboard")
+    assert (answer.status_code, answer.json()) == (200, {"id": "main", "panels": 7})
+
+
 async def test_logs_are_newest_first(service):
     for number in range(2):
         await service.journal.log("main", {"number": number}, 10)
@@ -319,6 +325,7 @@ async def test_failed_batches_are_listed_and_evaluated_again_when_asked(service)
         ("GET", "/nope/logs"),
         ("GET", "/nope/failed"),
         ("POST", "/nope/failed"),
+        ("POST", "/nope/dashboard"),
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"{bad", ROW])

@@ -15,6 +15,8 @@ STATUSES = {
     errors.ConfigConflict("x"): 409,
     errors.BodyTooLarge("x"): 413,
     errors.KeyReused("x"): 422,
+    errors.NoDashboard("x"): 409,
+    errors.DeliveryRefused("x"): 424,
     errors.NotReady("x"): 503,
     errors.EvaluationError("x"): 503,
     errors.StorageError("x"): 507,

@@ -23,6 +23,7 @@ from collector.store.steps.keys import keep_key, key_of, read_secret
 PAGE = 4096
 ALERTS = ("alert", "alert_message")
 KEYS = ("secret", "idempotency_slice", "idempotency_key")
+TABLES = ("frame", "part", "batch", "clock", "log", "forgotten", "open_columns", "dashboard", *ALERTS, "renamed")
 
 
 @pytest.fixture
@@ -67,19 +68,7 @@ def salvaged(data_dir, old):
         done = salvage(old, new, data_dir)
         new.commit()
         new.row_factory = sqlite3.Row
-        tables = (
-            "frame",
-            "part",
-            "batch",
-            "clock",
-            "log",
-            "forgotten",
-            "open_columns",
-            *ALERTS,
-            "renamed",
-            "sqlite_sequence",
-            *KEYS,
-        )
+        tables = (*TABLES, "sqlite_sequence", *KEYS)
         return done, {table: [dict(row) for row in new.execute(f"SELECT * FROM {table}")] for table in tables}
 
 
@@ -96,8 +85,9 @@ def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
     keep_key(old, "main", key_of(read_secret(old), "key", "d1"), Idempotency(), 100.0)
     old.execute("INSERT INTO forgotten VALUES ('gone')")
     old.execute("INSERT INTO open_columns VALUES ('main', 0, X'0102030405060708')")
+    old.execute("INSERT INTO dashboard VALUES ('main', 'workspace project')")
     done, tables = salvaged(data_dir, old)
-    for table in ("frame", "part", "batch", "clock", "log", "forgotten", "open_columns", *KEYS):
+    for table in (*TABLES, *KEYS):
         assert tables[table] == all_of(old, table)
     assert (done.frames, done.parts, done.rows, done.frames_set_aside) == (2, 2, 4, 0)
     assert (

@@ -1,0 +1,128 @@
+"""Showing: a collector's dashboard is made in its project at its first snapshot, and again when somebody asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.config.triggers import CronTrigger, IntervalTrigger, RowsCountTrigger
+from collector.errors import CollectorError, EvaluationError, NoDashboard
+from collector.pipeline.asking import ask_workspace
+from collector.status.telling import NotShown
+from collector.waiting.bell import Bell
+
+if TYPE_CHECKING:
+    from collector.config import CollectorConfig
+    from collector.config.triggers import Trigger
+    from collector.dashboard import Tab
+    from collector.pipeline.work import Work
+    from collector.store.records import Batch
+
+_LEFT_ALONE = (
+    "the project's dashboard has panels that somebody made, so it was left alone; "
+    "'evidently-collector dashboard {}' adds panels beside those"
+)
+_NO_SNAPSHOT = (
+    "no snapshot of it is kept that says what to show; repeat this after the next one is delivered "
+    "(with retention.batches of 1 or more)"
+)
+
+
+class Showing:
+    """Makes the dashboard of one collector; a failure is told, and tried again with the next snapshot."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._place = f"{work.config.shown_url} {work.config.project_id or work.config.project_name}"
+        self._is_settled = work.config.why_no_dashboard() is not None
+        self._found: tuple[Batch, Tab] | None = None
+        self._bell = Bell()
+        self._making = trio.Lock()
+        self._told = ""
+
+    async def look(self, batch: Batch) -> None:
+        """Read in a delivered snapshot what is to be shown, unless that was shown before; ``run`` shows it."""
+        if self._is_settled or self._making.locked():
+            return
+        if await self._work.journal.has_dashboard(self._work.id, self._place):
+            self._is_settled = True
+            return
+        try:
+            self._found = batch, await self._tab_of(batch)
+        except CollectorError as error:
+            await self._tell(batch, str(error))
+        else:
+            self._bell.ring()
+
+    async def run(self) -> None:
+        """Show what was found; runs until cancelled."""
+        while True:
+            await self._bell.wait()
+            if self._is_settled:  # somebody asked meanwhile
+                continue
+            assert self._found is not None  # noqa: S101  (set before the bell is rung)
+            batch, tab = self._found
+            try:
+                if not await self._show(batch, tab, is_asked=False):
+                    await self._tell(batch, _LEFT_ALONE.format(self._work.id))
+            except CollectorError as error:
+                await self._tell(batch, str(error))
+
+    async def show_again(self) -> int:
+        """Make the dashboard of the newest snapshot; return how many panels it has. Raises NoDashboard."""
+        if why := self._work.config.why_no_dashboard():
+            raise NoDashboard(f"'{self._work.id}' gets no dashboard: {why}")
+        batches = await self._work.journal.batches(self._work.id, "delivered")
+        batch = next((one for one in reversed(batches) if self._work.data_dir.snapshot(one.id).exists()), None)
+        if batch is None:
+            raise NoDashboard(_NO_SNAPSHOT)
+        tab = await self._tab_of(batch)
+        await self._show(batch, tab, is_asked=True)
+        return len(tab["panels"])
+
+    async def _tab_of(self, batch: Batch) -> Tab:
+        config, snapshot = self._work.config, self._work.data_dir.snapshot(batch.id)
+        try:
+            return await self._work.tools.workers.tab_of(snapshot, config.id, config.columns_max, _about(config))
+        except (OSError, ValueError, LookupError) as error:
+            raise EvaluationError(f"its snapshot can't be read: {error}") from error
+        except trio.TooSlowError as error:
+            raise EvaluationError("its snapshot couldn't be read in time") from error
+
+    async def _show(self, batch: Batch, tab: Tab, *, is_asked: bool) -> bool:
+        work = self._work
+        async with self._making:
+            is_shown = await ask_workspace(work, lambda: work.workspace.show(tab, is_asked=is_asked), batch.id)
+            await work.journal.enter_dashboard(work.id, self._place)
+            self._is_settled = True
+        if is_shown:
+            work.log.info("dashboard made", workspace=work.config.shown_url, panels=len(tab["panels"]))
+        return is_shown
+
+    async def _tell(self, batch: Batch, why: str) -> None:
+        if why != self._told:
+            self._told = why
+            await self._work.tell(NotShown(batch, why))
+
+
+def _about(config: CollectorConfig) -> str:
+    names = [one if isinstance(one, str) else str(one.get("type", "")) for one in config.report_config.metrics]
+    metrics = ", ".join(dict.fromkeys(name.rpartition(":")[2] for name in names))
+    measured = "" if config.reference_path is None else ", compared with its reference"
+    return (
+        f"Collector '{config.id}' computes {metrics} over batches of its events, {_when(config.trigger)}{measured}. "
+        "Each point is a batch: click it for the report."
+    )
+
+
+def _when(trigger: Trigger) -> str:
+    match trigger:
+        case IntervalTrigger(interval=seconds):
+            return f"every {seconds:g} s"
+        case RowsCountTrigger(rows_count=rows):
+            return f"every {rows} rows"
+        case CronTrigger(schedule=schedule, timezone=zone):
+            return f"at {schedule} ({zone})"
+        case _:
+            return f"every {trigger.rows} rows or {trigger.interval_trigger.interval:g} s"
