@@ -114,28 +114,17 @@ async def _serve(  # noqa: PLR0913  (what serve has made of its arguments)
             trio.open_nursery() as nursery,
         ):
             await _remove_orphans(journal, data_dir)
-            clocks = Clocks()
-            nursery.start_soon(clocks.watch)
-            tools = Tools(journal, data_dir, workers, workspaces, clocks, base, counts)
+            tools = Tools(journal, data_dir, workers, workspaces, Clocks(), base, counts)
+            nursery.start_soon(tools.clocks.watch)
             supervisor = Supervisor(file, tools)
             nursery.start_soon(journal.tend_keys, lambda: supervisor.config.idempotency)
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.edits.watch)
-            spool = Spool(data_dir, journal, workers.check_body, is_synced=config.durability == "power")
-            receiving = Receiving(Intake(supervisor, journal, spool), spool)
-            guard = _guard(options, listener, supervisor)
-            front_door = FrontDoor(receiving, guard, draining, counts)
-            door.open_front(
-                lambda: front_door if supervisor.config.front_door else None,
-                lambda: supervisor.config.limits.max_connections,
-            )
+            entrance = _Entrance(_receiving(supervisor, tools), _guard(options, listener, supervisor), draining)
+            _open_front(door, supervisor, entrance)
             orders.accept(partial(nursery.start_soon, _reload, supervisor))
-            # Events are accepted from here on; what answers all else takes a third of the start to import.
-            app = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.app")
-            admin, probes = Admin(supervisor, journal, receiving), Probes(supervisor, journal, guard.exposure)
-            scrape = Metrics(supervisor, tools).scrape
-            pages = Pages(supervisor, journal, receiving, guard, draining)
-            door.open(app.make_app(app.Handlers(receiving, admin, probes, guard, draining, counts, scrape, pages)))
+            # Events are accepted from here on.
+            await _open_rest(door, supervisor, tools, entrance)
             nursery.start_soon(_warm_up, workers)
             if options.terminal is not None:
                 from collector.views.live import show_live
@@ -143,12 +132,47 @@ async def _serve(  # noqa: PLR0913  (what serve has made of its arguments)
                 nursery.start_soon(show_live, options.terminal, supervisor.service_status, url)
             if not draining.has_begun:
                 _tell_ready(url, file, data_dir)
-                if guard.exposure:
-                    _log.warning(guard.exposure)
+                if entrance.guard.exposure:
+                    _log.warning(entrance.guard.exposure)
             task_status.started(url)
             await door.wait_closed()
             _log.info("stopped: what was accepted is kept")
             nursery.cancel_scope.cancel()
+
+
+@dataclass(frozen=True)
+class _Entrance:
+    """What a request meets, whoever answers it."""
+
+    receiving: Receiving
+    guard: Guard
+    draining: Draining
+
+
+def _receiving(supervisor: Supervisor, tools: Tools) -> Receiving:
+    is_synced = supervisor.config.durability == "power"
+    spool = Spool(tools.data_dir, tools.journal, tools.workers.check_body, is_synced=is_synced)
+    return Receiving(Intake(supervisor, tools.journal, spool), spool)
+
+
+def _open_front(door: Door, supervisor: Supervisor, entrance: _Entrance) -> None:
+    """Have usual POSTs of events answered."""
+    front_door = FrontDoor(entrance.receiving, entrance.guard, entrance.draining, supervisor.counts)
+    door.open_front(
+        lambda: front_door if supervisor.config.front_door else None,
+        lambda: supervisor.config.limits.max_connections,
+    )
+
+
+async def _open_rest(door: Door, supervisor: Supervisor, tools: Tools, entrance: _Entrance) -> None:
+    """Have all else answered, by what takes a third of the start to import."""
+    app = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.app")
+    receiving, guard, draining = entrance.receiving, entrance.guard, entrance.draining
+    admin = Admin(supervisor, tools.journal, receiving)
+    probes = Probes(supervisor, tools.journal, guard.exposure)
+    pages = Pages(supervisor, tools.journal, receiving, guard, draining)
+    scrape = Metrics(supervisor, tools).scrape
+    door.open(app.make_app(app.Handlers(receiving, admin, probes, guard, draining, tools.counts, scrape, pages)))
 
 
 def _tell_ready(url: str, file: ConfigFile, data_dir: DataDir) -> None:
