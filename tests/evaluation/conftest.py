@@ -111,7 +111,7 @@ class Service:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def wait_for(self, path, fits, seconds=15.0):
+    def wait_for(self, path, fits, seconds=PATIENCE):
         """Return the JSON at ``path`` once it fits; fail when it doesn't in time."""
         deadline = time.monotonic() + seconds
         seen = None
@@ -130,10 +130,10 @@ class Service:
         self.http.close()
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +156,7 @@ def serve(command, directory):
     directory.mkdir()
     service = Service(command, directory)
     try:
-        service.wait_for("/api/version", lambda _: True, 90)
+        service.wait_for("/api/version", lambda _: True)
         yield service
     finally:
         service.close()

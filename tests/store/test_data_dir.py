@@ -5,6 +5,7 @@ import sys
 import zlib
 
 import pytest
+from machine import PATIENCE
 
 from collector.config.model import MAX_ID_LENGTH
 from collector.errors import DataDirError
@@ -67,7 +68,7 @@ def test_a_second_process_is_refused_and_a_killed_one_holds_nothing(tmp_path):
         with pytest.raises(DataDirError, match="another collector"), open_data_dir(tmp_path):
             pytest.fail("held twice")
         holder.kill()
-        holder.wait(10)
+        holder.wait(PATIENCE)
         with open_data_dir(tmp_path) as opened:
             assert opened.path == tmp_path
 

@@ -131,7 +131,7 @@ async def test_nothing_is_committed_at_once_while_the_thread_is_at_work(world):
 
     def hold(_):
         begun.set()
-        release.wait(30)
+        release.wait(PATIENCE)
 
     async with world.running():
         held = world.writer.order(hold, None, MAX_QUICK_BYTES + 1)

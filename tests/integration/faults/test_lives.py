@@ -29,7 +29,7 @@ def test_two_retries_at_once_evaluate_each_failed_batch_once(make_daemon, ledger
         daemon.create("main", hopeless)
         for _ in range(3):
             assert post(daemon.http, ledger, "main", 2) == 201
-        daemon.wait_for_status("main", lambda one: one["failed"] == 3, 90)
+        daemon.wait_for_status("main", lambda one: one["failed"] == 3)
         daemon.create("main", numbered(rows_trigger(2)))
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: daemon.http.post("/main/failed"), range(8)))

@@ -6,12 +6,11 @@ import time
 
 import httpx
 
-from ..conftest import NEVER, rows_trigger, service_config
+from ..conftest import NEVER, PATIENCE, rows_trigger, service_config
 from .conftest import numbered
 from .ledger import arrow_body, post
 
 PROMISE = "28 stopped workers"
-PATIENCE = 60  # of a client; a body of a few bytes has 10 s, and a new process 10 more
 
 
 def test_a_body_that_a_stopped_process_is_to_check_is_answered(make_daemon, ledger, audit, figures, is_long):
