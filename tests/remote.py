@@ -1,5 +1,6 @@
 """What test_workers has worker processes run, in the place of Evidently; only importable by name."""
 
+import atexit
 import errno
 import os
 import sys
@@ -57,11 +58,17 @@ def _find_no_room():
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def _end_late():
+    atexit.register(time.sleep, 600)
+    return {"ok": True, "pid": os.getpid()}
+
+
 _DOING = {
     "environment": lambda: {"ok": True, "names": list(os.environ)},
     "well": lambda: {"ok": True, "pid": os.getpid(), "telemetry": os.environ.get("DO_NOT_TRACK")},
     "fail": lambda: {"ok": False, "error": "ValueError: bad column", "traceback": "Traceback ..."},
     "die": lambda: os._exit(7),
+    "end late": _end_late,
     "hang": lambda: time.sleep(600),
     "exit": lambda: sys.exit(3),
     "damage": lambda: {"ok": False, "damaged": ["a.parquet", "b.parquet"]},
