@@ -6,7 +6,7 @@ import time
 
 import httpx
 
-from ..conftest import NEVER, PATIENCE, rows_trigger, service_config
+from ..conftest import NEVER, PATIENCE, rows_trigger, service_config, wait_until
 from .conftest import numbered
 from .ledger import arrow_body, post
 
@@ -24,7 +24,8 @@ def test_a_body_that_a_stopped_process_is_to_check_is_answered(make_daemon, ledg
             os.kill(pid, signal.SIGSTOP)
         started = time.monotonic()
         with httpx.Client(base_url=daemon.url, timeout=PATIENCE) as patient:
-            assert post(patient, ledger, "main", 3, arrow_body) == 201
+            # Where processors are short, the process that takes its place may come too late: then it's "try again".
+            wait_until(lambda: post(patient, ledger, "main", 3, arrow_body) == 201, "the answer")  # noqa: B023
         slowest = max(slowest, time.monotonic() - started)
         figures.faults["stopped workers"] += len(stopped)
     figures.others["POST answered within"] = f"{slowest:.1f} s"
