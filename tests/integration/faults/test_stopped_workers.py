@@ -25,7 +25,7 @@ def test_a_body_that_a_stopped_process_is_to_check_is_answered(make_daemon, ledg
         started = time.monotonic()
         with httpx.Client(base_url=daemon.url, timeout=PATIENCE) as patient:
             # Where processors are short, the process that takes its place may come too late: then it's "try again".
-            wait_until(lambda: post(patient, ledger, "main", 3, arrow_body) == 201, "the answer")  # noqa: B023
+            wait_until(lambda: post(patient, ledger, "main", 3, arrow_body) == 201, "the answer")
         slowest = max(slowest, time.monotonic() - started)
         figures.faults["stopped workers"] += len(stopped)
     figures.others["POST answered within"] = f"{slowest:.1f} s"
