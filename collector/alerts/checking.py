@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import trio
 
@@ -11,7 +12,12 @@ from collector.config.environment import filled
 from collector.errors import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from collector.config import CollectorServiceConfig
+
+# Whose hooks take bodies of their own, by host; and the scheme by which apprise sends these.
+_CHATS = {"hooks.slack.com": "slack", "discord.com": "discord", "chat.googleapis.com": "gchat"}
 
 _Path = tuple[str | int, ...]
 
@@ -27,13 +33,16 @@ async def find_problems(config: CollectorServiceConfig) -> list[Problem]:
     return await trio.to_thread.run_sync(_problems, by_apprise) if by_apprise else []
 
 
-def unmatched(config: CollectorServiceConfig) -> list[str]:
-    """Say which rules are about no collector that there is, as one that is mistyped would be."""
-    return [
-        f"alerts.{number} is about no collector that there is; it says {', '.join(alert.collectors)}"
-        for number, alert in enumerate(config.alerts)
-        if alert.when != "disk" and not any(map(alert.is_about, config.collectors))
-    ]
+def doubts(config: CollectorServiceConfig) -> Iterator[str]:
+    """Say what can't be meant, most probably, though it can be used."""
+    for number, alert in enumerate(config.alerts):
+        if alert.when != "disk" and not any(map(alert.is_about, config.collectors)):
+            yield f"alerts.{number} is about no collector that there is; it says {', '.join(alert.collectors)}"
+        for place, address in enumerate(alert.to):
+            scheme = _CHATS.get(urlsplit(filled(address)).hostname or "")
+            if scheme and is_webhook(filled(address)):
+                said = f"this chat's own hooks don't understand Alertmanager's body; write it as {scheme}://…"
+                yield f"alerts.{number}.to.{place}: {said}"
 
 
 def _problems(addresses: dict[_Path, str]) -> list[Problem]:

@@ -36,6 +36,10 @@ NAMES = {
 # What Alertmanager writes of an alert that goes on.
 _NO_END = "0001-01-01T00:00:00Z"
 _RECEIVER = "evidently-collector"
+# Of the annotations, in the text for people.
+_TOLD = frozenset({"rows", "window_start", "window_end", "failed_tests", "drift", "not_computed", "batch_id", "ui_url"})
+# Of a mail's subject, or the first line in a chat.
+_MAX_TITLE = 200
 
 
 @dataclass(frozen=True)
@@ -133,11 +137,6 @@ def text_of(body: str) -> tuple[str, str]:
         lines += [f"{name.replace('_', ' ')}: {text}" for name, text in one["annotations"].items() if name in _TOLD]
         lines += [one["generatorURL"]] if one["generatorURL"] else []
     return title[:_MAX_TITLE], "\n".join(lines)
-
-
-_TOLD = ("rows", "window_start", "window_end", "failed_tests", "drift", "not_computed", "batch_id", "ui_url")
-# Of a mail's subject, or the first line in a chat.
-_MAX_TITLE = 200
 
 
 def _line(alert: Json) -> str:

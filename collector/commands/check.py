@@ -38,10 +38,10 @@ def check_config(config: CollectorServiceConfig, base: Path) -> Findings:
 async def _check(config: CollectorServiceConfig, base: Path) -> Findings:
     findings = Findings()
     if config.alerts:
-        from collector.alerts.checking import find_problems, unmatched
+        from collector.alerts.checking import doubts, find_problems
 
         findings.problems += await find_problems(config)
-        findings.untried += unmatched(config)
+        findings.untried += doubts(config)
     async with (
         open_workers(1, config.evaluation_max_bytes, config.worker_environment) as workers,
         open_workspaces(workers, base) as workspaces,

@@ -2,7 +2,7 @@
 
 from worlds import collector
 
-from collector.alerts.checking import find_problems, unmatched
+from collector.alerts.checking import doubts, find_problems
 from collector.config import CollectorServiceConfig
 
 from .receivers import HOOK, rule
@@ -20,4 +20,13 @@ async def test_only_what_goes_by_apprise_is_asked_of_apprise(monkeypatch):
 def test_a_rule_that_is_about_nobody_is_told():
     rules = (rule("drift", HOOK, collectors=["chrun*"]), rule("drift", HOOK, collectors=["churn*"]), rule("disk", HOOK))
     config = CollectorServiceConfig(collectors={"churn": collector("churn")}, alerts=rules)
-    assert unmatched(config) == ["alerts.0 is about no collector that there is; it says chrun*"]
+    assert list(doubts(config)) == ["alerts.0 is about no collector that there is; it says chrun*"]
+
+
+def test_a_chat_that_does_not_understand_our_body_is_told(monkeypatch):
+    monkeypatch.setenv("SLACK", "https://hooks.slack.com/services/token")
+    config = CollectorServiceConfig(alerts=(rule("disk", HOOK, "${SLACK}", "slack://token"),))
+    [doubt] = doubts(config)
+    assert doubt.startswith(
+        "alerts.0.to.1: this chat's own hooks don't understand Alertmanager's body; write it as slack:/"
+    )
