@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..conftest import UI, interval_trigger, rows_trigger, service_config, wait_until
+from ..conftest import PATIENCE, UI, interval_trigger, rows_trigger, service_config, wait_until
 from .audit import Auditor
 from .conftest import numbered, wait_for_delivery
 from .ledger import Ledger, Load
@@ -134,7 +134,7 @@ class Soak:
                 fault(self, every)
                 self.made.append(name)
             self.watch_until(begun + seconds)
-        wait_for_delivery(self.daemon, COLLECTORS)
+        wait_for_delivery(self.daemon, COLLECTORS, PATIENCE + seconds / 2)  # a busy machine has a backlog
         verdict = Auditor(self.daemon.data, self.workspace.path).judge(self.ledger)
         self.daemon.stop()
         return verdict
