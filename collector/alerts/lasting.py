@@ -122,7 +122,7 @@ def _begun(alert: Alert, held: _Held, seen: _Seen) -> AlertState:
 def _summary(alert: Alert, seen: _Seen, since: float) -> str:
     status = seen.status
     if status is None:
-        return cut(f"the disk refuses what is written, and events are answered 507: {seen.service.trouble}")
+        return cut(f"the disk refuses writes, and events are answered 507: {seen.service.trouble}")
     if alert.when == "no_events":
         return f"{status.id}: no event has come since {iso(since)}"
     if alert.when == "misconfigured":
@@ -134,6 +134,6 @@ def _summary(alert: Alert, seen: _Seen, since: float) -> str:
 
 def _over(alert: Alert, status: Status | None) -> str:
     if status is None:
-        return "the disk takes what is written again"
+        return "the disk accepts writes again"
     told = {"no_events": "events come again", "misconfigured": "batches are evaluated again"}
     return f"{status.id}: {told.get(alert.when, 'snapshots are delivered again')}"

@@ -113,7 +113,7 @@ class Sending:
                 raise
             self.counts.failed += 1
             self.counts.dropped += 1
-            self._log.error("a message of alerts is given up: its address never takes it", error=str(error))
+            self._log.error("a message of alerts is given up: its address refuses it", error=str(error))
         self._rejections = 0
         self._sent_upto = message.number
         self._count_waiting(self._waiting - 1)

@@ -113,7 +113,7 @@ def _of_service(seen: Seen) -> Iterator[Metric]:
         ),
         (
             "disk_trouble",
-            "1 while the disk refuses what is written and events are answered 507, else 0.",
+            "1 while the disk refuses writes and events are answered 507, else 0.",
             bool(status.trouble),
         ),
         ("disk_free_bytes", "Room on the disk of the data directory.", disk.free),
@@ -196,7 +196,7 @@ def _batches(status: Status) -> Mapping[str, float]:
 
 
 _ALERT_COUNTERS: tuple[tuple[str, str, Callable[[AlertCounts], float]], ...] = (
-    ("alerts_sent", "Messages of alerts that their address has taken.", lambda counts: counts.sent),
+    ("alerts_sent", "Messages of alerts that their address has accepted.", lambda counts: counts.sent),
     (
         "alerts_failed",
         "Tries to send a message of alerts that failed; they are repeated.",
@@ -204,7 +204,7 @@ _ALERT_COUNTERS: tuple[tuple[str, str, Callable[[AlertCounts], float]], ...] = (
     ),
     (
         "alerts_dropped",
-        "Messages of alerts that were given up: never taken, or too many waited for one address.",
+        "Messages of alerts that were given up: refused, or too many waited for one address.",
         lambda counts: counts.dropped,
     ),
 )

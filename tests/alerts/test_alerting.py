@@ -305,7 +305,7 @@ async def test_a_disk_that_refuses_everything_is_told_nevertheless(start, sent, 
         monkeypatch.setattr(world.journal.alerts, "write", refuse)
         monkeypatch.setattr(Journal, "trouble", "the disk is full")
         await trio.sleep(2 * INTERVAL)
-        assert sent.summaries() == ["the disk refuses what is written, and events are answered 507: the disk is full"]
+        assert sent.summaries() == ["the disk refuses writes, and events are answered 507: the disk is full"]
         monkeypatch.setattr(world.journal.alerts, "write", write)
         monkeypatch.setattr(Journal, "trouble", "")
         await trio.sleep(5 * INTERVAL)

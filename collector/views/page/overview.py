@@ -127,7 +127,7 @@ def _drawn(status: Status, pasts: Sequence[Past], before: Drawn | None) -> Drawn
 def _verdict(frame: Frame, bad: int) -> str:
     number = len(frame.drawn)
     if frame.service.trouble:
-        return "No events are taken"
+        return "No events are accepted"
     if bad:
         return f"{bad} of {counted(number, 'collector')} {'needs' if bad == 1 else 'need'} you"
     if frame.groups:
@@ -140,7 +140,7 @@ def _verdict(frame: Frame, bad: int) -> str:
 def _of_service(service: ServiceStatus) -> list[Concern]:
     found, config = [], service.config
     if service.trouble:
-        todo = "make room on the disk, or mend it; events are taken again by themselves"
+        todo = "make room on the disk, or mend it; events are then accepted again by themselves"
         found.append(Concern("disk", "", "the disk refuses", service.trouble, todo))
     if config.error:
         found.append(Concern("config", "", "the last edit of the config isn't in force", config.error, "mend the file"))

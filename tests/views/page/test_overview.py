@@ -36,7 +36,7 @@ def test_what_is_wrong_is_said_first_with_what_to_do():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"trouble": "no space left"}, ("No events are taken", "no space left")),
+        ({"trouble": "no space left"}, ("No events are accepted", "no space left")),
         ({"error": "line 3: not JSON"}, ("The config file needs you", "line 3: not JSON")),
         ({"needs_restart": ("data_dir",)}, ("a restart is needed to take data_dir",)),
     ],

@@ -22,7 +22,7 @@ MAX_STREAMS = 32
 INTERVAL = 1.0
 # So often something is sent though nothing has changed, so that proxies and browsers know that we are there.
 _QUIET = 10.0
-_TOO_MANY = "as many pages are looked at as may be; this one isn't kept up to date until another is closed"
+_TOO_MANY = "too many pages are open at once; this one isn't kept up to date until another is closed"
 
 
 class Streams:

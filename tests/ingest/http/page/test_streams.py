@@ -94,7 +94,7 @@ async def test_no_more_look_on_than_may():
     all_of_them = [streams.follow(Seen(), None, stays) for _ in range(MAX_STREAMS)]
     for one in all_of_them:
         await anext(one)
-    with pytest.raises(NotReady, match="as many pages"):
+    with pytest.raises(NotReady, match="too many pages"):
         streams.check()
     assert [one async for one in streams.follow(Seen(), None, stays)] == []  # which came between check and start
     for one in all_of_them:
