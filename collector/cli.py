@@ -333,6 +333,29 @@ def logs(
 
 
 @command()
+def tap(
+    collector_id: OneCollector = None,
+    rows: Annotated[int, typer.Option(min=1, max=1000, help="At most so many of each half second.")] = 5,
+    url: Url = DEFAULT_URL,
+    secret: Secret = None,
+    secret_file: SecretFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Print events as they come, a few of each moment, until Ctrl-C; each is a line of JSON.
+
+    Where other machines reach the service, it shows events only if it has a secret.
+
+    [dim]$[/dim] evidently-collector tap churn
+    [dim]$[/dim] evidently-collector tap churn --rows 100 | jq .age
+    """
+    from collector.commands.remote import Service, choose_id
+    from collector.commands.tap import tap as print_events
+
+    with Service(url, secret, secret_file, cafile).open() as client:
+        print_events(client, choose_id(client, collector_id), rows, sys.stdout)
+
+
+@command()
 def retry(
     collector_id: OneCollector = None,
     url: Url = DEFAULT_URL,

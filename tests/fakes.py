@@ -104,6 +104,10 @@ class FakeSupervisor:
         self.config = self.config.without_collector(old).with_collector(config)
         return config
 
+    async def newest_rows(self, collector_id, after, rows):
+        self.pipeline(collector_id)
+        return {"rows": [{"a": 1}][:rows] if after is not None else [], "next": 7}
+
     async def set_reference(self, collector_id, frame):
         config = self.pipeline(collector_id).config
         self.references.append((collector_id, frame))

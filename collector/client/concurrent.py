@@ -99,6 +99,10 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
         """Give a collector another id, and return its config; its events, batches and log go with it."""
         return await self._run(self._talk.rename(id, new_id))
 
+    async def tap(self, id: str, after: int | None = None, rows: int = 10) -> dict[str, Any]:  # noqa: A002
+        """Return a few of the newest events that came ``after`` what the last answer called ``next``, in ``rows``."""
+        return await self._run(self._talk.tap(id, after, rows))
+
     async def get_failed(self, id: str) -> list[dict[str, Any]]:  # noqa: A002
         """List the batches whose report failed, oldest first; they are kept."""
         return await self._run(self._talk.ask(list, "GET", id, "failed"))

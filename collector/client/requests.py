@@ -71,6 +71,12 @@ class Conversations:
         """Send a request without a body; return the JSON of its answer, which is of this kind."""
         return self._ask(kind, self._request(method, path))
 
+    def tap(self, collector_id: str, after: int | None, rows: int) -> Steps[dict[str, Any]]:
+        """Ask for a few of the newest events."""
+        request = self._request("GET", (collector_id, "tap"))
+        request.url = request.url.copy_merge_params({"rows": rows} | ({} if after is None else {"after": after}))
+        return self._ask(dict, request)
+
     def create(self, collector_id: str, collector: Config | dict[str, Any]) -> Steps[dict[str, Any]]:
         """Add or replace a collector."""
         dump = getattr(collector, "model_dump", None) or getattr(collector, "dict", None)

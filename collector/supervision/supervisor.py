@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collector.formats.frames import Frame
     from collector.pipeline.work import Tools
     from collector.status.counts import Counts
+    from collector.store.tapping import Tapped
     from collector.supervision.edits import Changes
 
 T = TypeVar("T")
@@ -238,6 +239,11 @@ class Supervisor:
                 await self._tools.journal.unmark_forgotten(collector_id)
             else:
                 await self._forget(collector_id)
+
+    async def newest_rows(self, collector_id: str, after: int | None, rows: int) -> Tapped:
+        """Return a few of the rows that have come for a collector after a number; see store.tapping."""
+        self.pipeline(collector_id)
+        return await self._tools.workers.newest_rows(self._tools.data_dir.path, collector_id, after, rows)
 
     async def set_reference(self, collector_id: str, frame: Frame) -> None:
         """Make the rows of a frame the reference of a collector, from its next batch on."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collector.generation import Generation
     from collector.store.parts import Written
     from collector.store.records import Run
+    from collector.store.tapping import Tapped
     from collector.workers import exchange
     from collector.workers.exchange import Damage, Delivery, Failure, FalseAlarms, Job, Outcome, Place, Rehearsal
 
@@ -64,6 +65,7 @@ _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
 _DASHBOARD = "collector.evaluation.dashboard:"
 _CHECK_BODY = "collector.formats.frames:check_body"
+_NEWEST_ROWS = "collector.store.tapping:newest_rows"
 
 
 class Workers:
@@ -95,6 +97,7 @@ class Workers:
         self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others
         self._parts = trio.CapacityLimiter(2)  # a collector whose parts take long leaves the other to the rest
         self._bodies = trio.CapacityLimiter(2)
+        self._looks = trio.CapacityLimiter(1)
         self._writes = trio.CapacityLimiter(1)
         self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self.evidently_version = ""
@@ -217,6 +220,15 @@ class Workers:
             lost = {"frames": len(written.damaged), "rows": run.rows - written.rows, "files": written.damaged}
             _log.error("damaged frames were set aside; all other rows are kept", collector=run.collector, **lost)
         return Part(name, written.rows, written.size)
+
+    async def newest_rows(self, data_dir: Path, collector: str, after: int | None, rows: int) -> Tapped:
+        """Return the newest rows of a collector; see tapping. Raises EvaluationError if they can't be had just now."""
+        args = (_NEWEST_ROWS, str(data_dir), collector, after, rows)
+        try:
+            found: Tapped = await self._run_within(BODY_TIMEOUT, self._prompt, self._looks, *args)
+        except (trio.TooSlowError, sqlite3.Error) as error:
+            raise EvaluationError("the events can't be looked at just now; ask again in a moment") from error
+        return found
 
     async def check_body(self, format_: Format, body: bytes | Path, bounds: Bounds) -> Counted:
         """Check a body, or one that is in a file: count its rows, and name its columns.

@@ -98,6 +98,8 @@ EVERY_CLIENT = pytest.mark.parametrize("run", [run_blocking, run_on_trio, run_on
         (lambda c: c.retry_failed("main"), "POST", "/main/failed", list),
         (lambda c: c.delete_collector("main"), "DELETE", "/main", dict),
         (lambda c: c.rename_collector("main", "new"), "POST", "/main/rename", dict),
+        (lambda c: c.tap("main"), "GET", "/main/tap?rows=10", dict),
+        (lambda c: c.tap("main", 7, 5), "GET", "/main/tap?rows=5&after=7", dict),
         (lambda c: c.flush("main"), "POST", "/main/flush", dict),
         (lambda c: c.show_dashboard("main"), "POST", "/main/dashboard", dict),
         (lambda c: c.status(), "GET", "/", dict),

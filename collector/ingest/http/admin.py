@@ -15,6 +15,7 @@ from collector.formats.json_body import loads
 from collector.ingest.http.head import entity_tag
 from collector.ingest.http.problems import json_answer
 from collector.ingest.http.receiving import SMALL_BODY
+from collector.store.tapping import MAX_ROWS
 from collector.wording import json_kind
 
 if TYPE_CHECKING:
@@ -76,6 +77,12 @@ class Admin:
         """Tell what became of a collector's batches, newest first."""
         self._supervisor.pipeline(collector_id)
         return json_answer(await self._journal.logs(collector_id))
+
+    async def tap(self, collector_id: str, after: str, rows: str) -> Answer:
+        """Show a few of the rows that have come after a number; without one, say with which to begin."""
+        last = None if after == "" else _number("after", after, 0, 2**62)
+        most = _number("rows", rows, 1, MAX_ROWS)
+        return json_answer(await self._supervisor.newest_rows(collector_id, last, most))
 
     async def flush(self, collector_id: str) -> Answer:
         """Seal what waits, and have it evaluated."""
@@ -146,6 +153,12 @@ def _checked_id(value: Any) -> str:
         return check_id(value)
     except ValueError as error:
         raise ConfigError.at(str(error), "id") from error
+
+
+def _number(name: str, text: str, least: int, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 20 or not least <= int(text) <= most:
+        raise BadBody(f"'{name}' is a whole number from {least} to {most}")
+    return int(text)
 
 
 def _config_answer(config: CollectorConfig, status: int = 200) -> Answer:

@@ -65,6 +65,7 @@ def make_app(handlers: Handlers) -> QuartTrio:
     _add_metrics(app, handlers.scrape)
     _add_collector_routes(app, handlers.admin, handlers.draining)
     _add_batch_routes(app, handlers.admin)
+    _add_tap(app, handlers.admin, handlers.guard)
     _add_data(app, handlers.receiving, handlers.draining)
     add_pages(app, handlers.pages, lambda: (_head(), _body(handlers.draining)))
     _add_guard(app, handlers)
@@ -188,6 +189,14 @@ def _add_batch_routes(app: QuartTrio, admin: Admin) -> None:
     async def get_logs(collector_id: str) -> Response:
         """Tell what became of the last batches, newest first."""
         return response_of(await admin.logs(collector_id))
+
+
+def _add_tap(app: QuartTrio, admin: Admin, guard: Guard) -> None:
+    @app.get("/<collector_id>/tap")
+    async def tap(collector_id: str) -> Response:
+        """Show a few of the newest events."""
+        guard.check_events()
+        return response_of(await admin.tap(collector_id, request.args.get("after", ""), request.args.get("rows", "10")))
 
 
 def _add_data(app: QuartTrio, receiving: Receiving, draining: Draining) -> None:

@@ -82,6 +82,11 @@ class Guard:
         given = (secret or "").encode("latin-1", "replace")  # as bytes of a header are read into text
         return hmac.compare_digest(given, self._secret.encode())
 
+    def check_events(self) -> None:
+        """Raise Forbidden if events may not be shown: other machines can ask, and no secret is asked for."""
+        if self.exposure:
+            raise Forbidden(f"events aren't shown, as {self.exposure}")
+
     def check_page(self, caller: Caller) -> None:
         """Raise Forbidden if a page made the request that is neither ours nor allowed."""
         if not caller.is_page or self.allows(caller.origin):

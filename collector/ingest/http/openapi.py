@@ -92,6 +92,13 @@ class Dropped(BaseModel):
     rows_dropped: int
 
 
+class Tapped(BaseModel):
+    """A few events, oldest first, and the number to ask with for those that come after them."""
+
+    rows: list[dict[str, Any]]
+    next: int
+
+
 class NewId(BaseModel):
     """What a collector is to be called."""
 
@@ -114,6 +121,7 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "get_collector": {200: CollectorConfig, 404: Problem},
     "delete_collector": {200: Dropped, **dict.fromkeys((404, 405, 409, 412, 507), Problem)},
     "rename_collector": {200: CollectorConfig, **dict.fromkeys((400, 404, 408, 409, 412, 413, 507), Problem)},
+    "tap": {200: Tapped, **dict.fromkeys((400, 404), Problem)},
     "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 422, 429, 507), Problem)},
     "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 507), Problem)},
     "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},
@@ -135,6 +143,10 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string"},
 }
 
+_TAP = [
+    {"name": "after", "in": "query", "description": "What the last answer called next.", "schema": {"type": "integer"}},
+    {"name": "rows", "in": "query", "description": "How many at most; by default 10.", "schema": {"type": "integer"}},
+]
 _VERBOSE = {
     "name": "verbose",
     "in": "query",
@@ -157,6 +169,7 @@ def openapi_document(app: Quart) -> dict[str, Any]:
     document = OpenAPIProvider(app, _extension()).schema()
     _describe_tables(document["paths"])
     _describe_texts(document["paths"])
+    document["paths"]["/{collector_id}/tap"]["get"]["parameters"] += _TAP
     for route in (route for methods in document["paths"].values() for route in methods.values()):
         _describe_problems(route["responses"])
         _give_examples(route["parameters"])

@@ -37,6 +37,7 @@ ROUTES = [
     ("POST", "/main/rename"),
     ("POST", "/main/flush"),
     ("GET", "/main/logs"),
+    ("GET", "/main/tap"),
     ("GET", "/main/failed"),
     ("POST", "/main/failed"),
     ("POST", "/main/dashboard"),
@@ -245,6 +246,14 @@ async def test_a_collector_is_renamed(service):
 async def test_what_is_no_new_id_is_told(service, body, said):
     answer = await service.post("/main/rename", body)
     assert said in _is_problem(answer, 400)
+
+
+async def test_events_are_shown_a_few_at_a_time(service):
+    begun = await service.http.get("/main/tap")
+    assert (begun.status_code, begun.json()) == (200, {"rows": [], "next": 7})
+    assert (await service.http.get("/main/tap?after=7&rows=1")).json()["rows"] == [{"a": 1}]
+    for query, said in [("after=x", "'after' is a whole number"), ("rows=0", "from 1 to 1000"), ("rows=1001", "1000")]:
+        assert said in _is_problem(await service.http.get(f"/main/tap?{query}"), 400)
 
 
 async def test_a_reload_says_what_it_changed(service):

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 
 from collector.config import CollectorServiceConfig
@@ -128,4 +130,7 @@ def test_a_config_that_any_page_may_send_without_being_asked_is_refused(media_ty
     ("secret", "is_loopback", "is_told"), [(None, False, True), ("s", False, False), (None, True, False)]
 )
 def test_an_operator_is_told_that_anyone_may_command(secret, is_loopback, is_told):
-    assert ("no secret" in guard(secret, is_loopback=is_loopback).exposure) == is_told
+    made = guard(secret, is_loopback=is_loopback)
+    assert ("no secret" in made.exposure) == is_told
+    with pytest.raises(Forbidden, match="events aren't shown, as other machines") if is_told else nullcontext():
+        made.check_events()
