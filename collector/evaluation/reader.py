@@ -157,7 +157,7 @@ class Reader:
     def _walk_typed(self, cls: Any, value: Any, path: PathInConfig) -> Any:
         if inspect.isclass(cls) and issubclass(cls, BaseModel):
             return self.walk(cls, value, path)
-        if cls is str and isinstance(value, bool | int | float):
+        if cls is str and isinstance(value, bool | int | float) and _IDS.isdisjoint(path):
             self.add_problem(path, f"a string is expected, not {json_kind(value)}")  # pydantic would turn 5 into "5"
         return value
 
@@ -185,6 +185,10 @@ class Reader:
             if problem not in seen:  # a union reports the same trouble once a member
                 seen.append(problem)
         self.problems += seen
+
+
+# Fields of ids, which may be numbers as in the events: RecsysPreset says text of them, and takes both.
+_IDS = frozenset({"user_ids"})
 
 
 def _accepted(target: Any) -> tuple[Mapping[str, Any], set[str]]:

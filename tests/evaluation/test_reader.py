@@ -1,7 +1,7 @@
 import pytest
 from evidently.core.datasets import Descriptor
 from evidently.metrics import MinValue
-from evidently.presets import DataDriftPreset
+from evidently.presets import DataDriftPreset, RecsysPreset
 
 from collector.evaluation.catalogue import MODERN_METRICS
 from collector.evaluation.reader import LEFT_OUT, Reader
@@ -37,6 +37,13 @@ def test_a_number_is_no_text():
     reader = Reader()
     assert reader.read({"type": "MinValue", "column": 5}, MODERN_METRICS, ["m"]) is LEFT_OUT
     assert reader.problems == [{"path": ["m", "column"], "message": "a string is expected, not a number"}]
+
+
+def test_ids_of_users_may_be_numbers_as_in_the_events():
+    """RecsysPreset was refused with them, which takes them when it is made in Python."""
+    reader = Reader()
+    built = reader.read({"type": "RecsysPreset", "k": 3, "user_ids": [1]}, MODERN_METRICS, ["m"])
+    assert (reader.problems, getattr(built, "user_ids", None)) == ([], RecsysPreset(k=3, user_ids=[1]).user_ids)
 
 
 def test_a_function_that_makes_a_descriptor_is_called():
