@@ -57,7 +57,8 @@ def soak(session: nox.Session) -> None:
 def fidelity(session: nox.Session, evidently: str, pandas: str) -> None:
     """Every kind of column by every preset, ours beside Evidently called directly, over the oldest and newest of each.
 
-    Takes an hour or two; ``nox -s fidelity -- --every 20`` takes each twentieth evaluation.
+    Takes half an hour for each pair on two processors; ``nox -s fidelity -- --every 20`` takes each twentieth
+    evaluation.
     """
     session.install(".[test]")
     session.install(f"evidently{evidently}", f"pandas{pandas or '<3.1'}")

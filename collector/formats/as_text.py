@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import types
 
+from collector.formats.json_body import text_of
 from collector.formats.kinds import is_binary
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def number_text(value: float | Decimal) -> str:
 
 
 def as_json_text(values: Any) -> list[str | None]:
-    """Write nested values as JSON, so that they can be counted and compared."""
-    return [None if value is None else json.dumps(value, default=str, sort_keys=True) for value in values.to_pylist()]
+    """Write nested values as the JSON that they would have come as, so that they can be counted and compared."""
+    return list(map(text_of, values.to_pylist()))
 
 
 def _number_texts(values: pa.Array) -> list[str | None]:

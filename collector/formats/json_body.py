@@ -173,11 +173,11 @@ def _count(columns: Columns) -> Counted:
 
 
 def text_of(value: Any) -> str | None:
-    """Write a value as text, as it would stand in JSON; a missing one is None."""
+    """Write a value as text, as it would stand in JSON, with an object's keys sorted; a missing one is None."""
     if value is None or value != value:  # noqa: PLR0124  (NaN alone differs from itself)
         return None
     if isinstance(value, dict | list):
-        return orjson.dumps(value, default=str).decode()
+        return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS).decode()
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 

@@ -32,8 +32,8 @@ ZONE = dt.timezone(dt.timedelta(hours=2))
         ([dt.timedelta(seconds=90), None], pa.duration("ms"), "float64", [90.0, None]),
         ([dt.time(10, 30)], pa.time64("us"), "text", ["10:30:00.000000"]),
         ([b"\x01\xff"], pa.binary(), "text", ["01ff"]),
-        ([[1, 2], None], pa.list_(pa.int64()), "text", ["[1, 2]", None]),
-        ([{"a": 1}], pa.struct([("a", pa.int64())]), "text", ['{"a": 1}']),
+        ([[1, 2], None], pa.list_(pa.int64()), "text", ["[1,2]", None]),
+        ([{"a": 1}], pa.struct([("a", pa.int64())]), "text", ['{"a":1}']),
     ],
     ids=str,
 )

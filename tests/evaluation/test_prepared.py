@@ -1,3 +1,4 @@
+import json
 import os
 from types import SimpleNamespace
 
@@ -63,6 +64,19 @@ def test_lists_of_json_are_lists_for_a_descriptor_and_text_for_all_else(tmp_path
     for config, value in (({"descriptors": [{"columns": ["q", "items"]}]}, ["a"]), ({"metrics": ["items"]}, '["a"]')):
         ready = frames.prepare([str(tmp_path / "part.parquet")], None, cache=False, config=[config])
         assert list(ready.current["items"]) == [value]
+
+
+def test_nested_values_are_written_alike_by_json_and_by_parquet(tmp_path):
+    """Lists that came as JSON had all drifted from a reference's own: one was [1,2] and the other [1, 2]."""
+    rows = [{"a": [[1, 2], [1]], "b": {"y": "é", "x": 1.5}}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "reference.parquet")
+    pq.write_table(decode_frames([("json", json.dumps(rows).encode())]), tmp_path / "part.parquet")
+    ready = frames.prepare(
+        [str(tmp_path / "part.parquet")], str(tmp_path / "reference.parquet"), cache=False, config=[]
+    )
+    assert (
+        ready.current.to_dict() == ready.reference.to_dict() == {"a": {0: "[[1,2],[1]]"}, "b": {0: '{"x":1.5,"y":"é"}'}}
+    )
 
 
 def test_every_column_is_kept_whatever_the_other_side_has(prepare):
