@@ -152,6 +152,7 @@ def outcome_of(numbers, generation="modern", report_id="report"):
         "drift_share": 0.25,
         "drifted_columns": 1,
         "columns": 4,
+        "dataset_drift": False,
         "tests": {},
         "failed_metrics": 0,
         "findings": {

@@ -64,3 +64,9 @@ class Retention(_Ours):
     batches: int = Field(default=3, ge=0, description="Delivered batches that are kept, the newest.")
     seconds: float | None = Field(default=None, gt=0, description="How long they are kept; null: no limit.")
     max_bytes: int = Field(default=1_000_000_000, ge=0, description="Parquet bytes of them that are kept.")
+    snapshots: int = Field(
+        default=1000,
+        ge=1,
+        description="How many of the last batches it stays known of what came of them, though they have gone "
+        "(some 10 kB each).",
+    )

@@ -23,11 +23,12 @@ class Upload:
 
 @dataclass(frozen=True)
 class Drift:
-    """How many of a report's columns drifted."""
+    """How many of a report's columns drifted, and whether they are enough for a drift of the whole."""
 
     share: float | None = None
     drifted: int | None = None
     columns: int | None = None
+    is_of_all: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -49,5 +50,5 @@ def first_drift(results: Any) -> Drift:
     for result in results:
         if hasattr(result, "share_of_drifted_columns"):
             share, drifted = float(result.share_of_drifted_columns), int(result.number_of_drifted_columns)
-            return Drift(share, drifted, int(result.number_of_columns))
+            return Drift(share, drifted, int(result.number_of_columns), bool(result.dataset_drift))
     return Drift()

@@ -39,12 +39,12 @@ class SeenDrift:
 
         def computed(**given: Any) -> Any:
             result = original(**given)
-            self._take(result)
+            self._note(result)
             return result
 
         return computed
 
-    def _take(self, result: Any) -> None:
+    def _note(self, result: Any) -> None:
         if result.stattest_threshold is None or math.isnan(result.drift_score):
             return
         one: DriftOf = {

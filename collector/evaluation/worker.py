@@ -130,6 +130,7 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "drift_share": done.drift.share,
         "drifted_columns": done.drift.drifted,
         "columns": done.drift.columns,
+        "dataset_drift": done.drift.is_of_all,
         "tests": done.tests,
         "failed_metrics": len(done.failures),
         "findings": done.findings,

@@ -13,6 +13,7 @@ from collector.fault_points import reach
 from collector.pipeline.failed import set_aside
 from collector.pipeline.jobs import make_job
 from collector.status.telling import Evaluated, EvaluationFailed, PartsLost
+from collector.status.verdict import verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,7 +141,8 @@ class Evaluating:
 
     async def _take_outcome(self, batch: Batch, outcome: Outcome, seconds: float) -> None:
         work = self._work
-        await work.journal.mark(batch, "evaluated", outcome=outcome)
+        kept = work.service.retention.snapshots
+        await work.journal.keep_outcome(batch, {**outcome}, verdict_of(outcome), kept)
         reach("evaluated")
         await work.tell(Evaluated(batch, outcome, seconds))
         await work.count()

@@ -65,6 +65,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        await self._work.recall()
         stages = (
             self._sealing,
             self._spilling,

@@ -55,7 +55,7 @@ class Work:
         )
         self.log = self._telling.log
         self.tell, self.warn = self._telling.tell, self._telling.warn
-        self.note, self.count = self._telling.note, self._telling.count
+        self.note, self.count, self.recall = self._telling.note, self._telling.count, self._telling.recall
 
     @property
     def id(self) -> str:

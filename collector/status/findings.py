@@ -30,10 +30,24 @@ def drifted_columns(findings: Findings) -> list[str]:
     return list(dict.fromkeys(one["column"] for one in findings["drift"] if one["is_drifted"]))
 
 
-def drift_words(findings: Findings, most: int = MOST) -> str:
-    """Say which columns drifted, with score and threshold: "age 0.31 > 0.1, income 0.2 > 0.1, and 3 more"."""
+def first_findings(outcome: Mapping[str, Any], most: int) -> Findings:
+    """Return what is told of the findings where there is little room: the first few, and columns that drifted only."""
+    found = findings_of(outcome)
+    return {
+        "drift": [one for one in found["drift"] if one["is_drifted"]][:most],
+        "failed_tests": found["failed_tests"][:most],
+        "not_computed": found["not_computed"][:most],
+        "values": found["values"][:most],
+    }
+
+
+def drift_words(findings: Findings, most: int = MOST, total: int = 0) -> str:
+    """Say which columns drifted, with score and threshold: "age 0.31 > 0.1, income 0.2 > 0.1, and 3 more".
+
+    ``total`` is how many there are where the findings have the first few only.
+    """
     drifted = [one for one in findings["drift"] if one["is_drifted"]]
-    return listed([drift_word(one) for one in drifted], most)
+    return listed([drift_word(one) for one in drifted], most, total)
 
 
 def drift_word(one: DriftOf) -> str:
@@ -45,10 +59,10 @@ def drift_word(one: DriftOf) -> str:
     return f"{one['column']} {told} {sign} {number(threshold)}"
 
 
-def failed_test_words(findings: Findings, most: int = MOST) -> str:
+def failed_test_words(findings: Findings, most: int = MOST, total: int = 0) -> str:
     """Say which tests failed or are errors, with their values: "Minimal value of 'age' -3, and 2 more"."""
     bad = [test for test in findings["failed_tests"] if test["status"] in _BAD_TESTS]
-    return listed([failed_test_word(test) for test in bad], most)
+    return listed([failed_test_word(test) for test in bad], most, total)
 
 
 def failed_test_word(test: TestOf) -> str:
@@ -83,13 +97,18 @@ def uncomputed_word(one: NotComputed) -> str:
 
 def verdict_words(tests: Mapping[str, int]) -> str:
     """Count the tests that failed or are errors: "3 of 14 failed"; empty without tests."""
-    bad, total = sum(tests.get(name, 0) for name in _BAD_TESTS), sum(tests.values())
-    return f"{bad} of {total} failed" if total else ""
+    total = sum(tests.values())
+    return f"{bad_tests(tests)} of {total} failed" if total else ""
 
 
-def listed(words: Sequence[str], most: int = MOST) -> str:
+def bad_tests(tests: Mapping[str, int]) -> int:
+    """Count the tests that failed or are errors."""
+    return sum(tests.get(name, 0) for name in _BAD_TESTS)
+
+
+def listed(words: Sequence[str], most: int = MOST, total: int = 0) -> str:
     """List the first few, and count the rest."""
-    more = len(words) - most
+    more = max(len(words), total) - min(len(words), most)
     return ", ".join(words) if more <= 0 else f"{', '.join(words[:most])}, and {more} more"
 
 

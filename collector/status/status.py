@@ -27,6 +27,7 @@ class Status:
     last_time: float | None = None
     next_time: float | None = None
     sealed: int = 0
+    sealed_rows: int = 0
     outbox: int = 0
     outbox_since: float | None = None
     failed: int = 0

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
+from collector.status.findings import MOST, first_findings
 from collector.status.status import Status
+from collector.status.verdict import TREND, trend_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from collector.status.counts import CollectorCounts
     from collector.store.journal import Journal
-    from collector.store.records import Batch
+    from collector.store.records import Batch, Snapshot
     from collector.waiting.clocks import Clocks
     from collector.workers.exchange import Outcome
 
@@ -128,12 +130,22 @@ class Telling:
         """Change what the status says."""
         self.status = replace(self.status, **changes)
 
+    async def recall(self) -> None:
+        """Have the status say what came of the last batches; the journal keeps it beyond restarts and edits."""
+        made = await self._journal.snapshots(self.status.id, TREND + 1, with_failed=False)
+        if made:
+            self.note(snapshots=made[0].number, last_snapshot=_shown(made))
+
     async def count(self) -> None:
         """Have the status say how many batches there are in each state."""
         batches = await self._journal.batches(self.status.id, "sealed", "evaluated", "failed")
         states = [batch.state for batch in batches]
+        failed = [batch for batch in batches if batch.state == "failed"]
+        if failed and not self.status.last_error:  # after a restart
+            self.note(last_error=failed[-1].error)
         self.note(
             sealed=states.count("sealed"),
+            sealed_rows=sum(batch.rows for batch in batches if batch.state == "sealed"),
             outbox=states.count("evaluated"),
             outbox_since=next((batch.sealed for batch in batches if batch.state == "evaluated"), None),
             failed=states.count("failed"),
@@ -142,6 +154,8 @@ class Telling:
     async def tell(self, event: Event) -> None:
         """Tell all who listen; the one on disk first, so that a crash tells again rather than not at all."""
         await self._enter(event)
+        if isinstance(event, Evaluated):
+            await self.recall()
         self._log(event)
         self._add_up(event)
         self._show(event)
@@ -246,10 +260,8 @@ class Telling:
 
     def _show(self, event: Event) -> None:
         match event:
-            case Evaluated(batch, outcome):
-                last = {"batch": batch.id, "rows": batch.rows, "time": self._clocks.now(), **_summary(outcome)}
-                warnings = self.status.warnings if outcome["failed_metrics"] else ()  # a batch has proved them wrong
-                self.note(snapshots=self.status.snapshots + 1, last_snapshot=last, warnings=warnings)
+            case Evaluated(outcome=outcome) if not outcome["failed_metrics"]:
+                self.note(warnings=())  # a batch has proved them wrong
             case EvaluationFailed() | PartsLost() | Rejected():
                 self.note(last_error=event.error)
             case Undelivered(_, error):
@@ -262,6 +274,22 @@ class Telling:
 def _gist(note: str) -> str:
     """Return what a note says but for how many values it is of, and which: those differ from batch to batch."""
     return _VALUES.split(note, maxsplit=1)[0]
+
+
+def _shown(made: Sequence[Snapshot]) -> dict[str, Any]:
+    """Return what the status tells of the last snapshot, which is the first of these."""
+    last = made[0]
+    return {
+        "batch": last.batch,
+        "rows": last.rows,
+        "time": last.made,
+        **_summary(last.outcome),
+        "findings": first_findings(last.outcome, MOST),
+        "is_bad": last.bad_since is not None,
+        "bad_since": last.bad_since,
+        "trend": trend_of(made),
+        "trend_over": len(made) - 1,
+    }
 
 
 def _summary(outcome: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from collector.store.identity import Identity
 from collector.store.inspection import inspect
 from collector.store.opening import open_database
 from collector.store.records import Batch
-from collector.store.steps import batches, collectors, columns, frames, keys, parts
+from collector.store.steps import batches, collectors, columns, frames, keys, parts, snapshots
 from collector.store.tending import Tending
 from collector.store.unsynced import Unsynced
 from collector.store.writer import SMALL_STEP, Writer, nothing_kept
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collector.formats.frames import Frame
     from collector.store.alerts import Listener
     from collector.store.data_dir import DataDir
-    from collector.store.records import Cut, NewColumns, Part, Run, State
+    from collector.store.records import Cut, NewColumns, Part, Run, Snapshot, State, Verdict
     from collector.store.steps.keys import Key
     from collector.store.writer import Order
 
@@ -333,6 +333,35 @@ class Journal:
         marked = replace(batch, state=state, **changes)
         await self._change(batch, lambda db: batches.update_batch(db, marked))
         return marked
+
+    async def keep_outcome(self, batch: Batch, outcome: dict[str, Any], verdict: Verdict, kept: int) -> None:
+        """Take a batch to ``evaluated``, and enter its snapshot; a collector's last ``kept`` ones stay known."""
+        marked, now = replace(batch, state="evaluated", outcome=outcome), time.time()
+
+        def enter(db: sqlite3.Connection) -> None:
+            batches.update_batch(db, marked)
+            snapshots.insert_made(db, batch, verdict, now, kept)
+
+        await self._change(batch, enter)
+
+    async def keep_failure(self, batch: Batch, kept: int, **changes: Any) -> None:
+        """Take a batch to ``failed``: its report failed, or if it had a snapshot, the workspace has rejected that."""
+        marked, now = replace(batch, state="failed", **changes), time.time()
+
+        def enter(db: sqlite3.Connection) -> None:
+            batches.update_batch(db, marked)
+            if batch.state == "evaluated":
+                snapshots.update_rejected(db, batch.id, marked.error)
+            else:
+                snapshots.insert_failed(db, batch, marked.error, now, kept)
+
+        await self._change(batch, enter)
+
+    async def snapshots(self, collector: str, limit: int, *, with_failed: bool = True) -> list[Snapshot]:
+        """Return what came of a collector's last batches, newest first, beyond those that are still there."""
+        return await self._writer.execute(
+            lambda db: snapshots.select_snapshots(db, collector, limit, with_failed=with_failed)
+        )
 
     async def retry(self, collector: str) -> list[Batch]:
         """Take all failed batches of a collector back to ``sealed``; return them as they were."""

@@ -7,6 +7,8 @@ from typing import Any, Literal, get_args
 
 State = Literal["sealed", "evaluated", "delivered", "failed"]
 STATES: tuple[State, ...] = get_args(State)
+SnapshotState = Literal["evaluated", "delivered", "rejected", "failed"]
+SNAPSHOT_STATES: tuple[SnapshotState, ...] = get_args(SnapshotState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,46 @@ class Batch:
     attempts: int = 0
     outcome: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a snapshot is judged by: tests that failed or are errors (None: it has none), and the share of drift.
+
+    ``told`` is what of its outcome is told for long.
+    """
+
+    bad_tests: int | None
+    drift_share: float | None
+    is_bad: bool
+    told: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What came of a batch: a snapshot, on its way, delivered, or rejected by the workspace; or a report that failed.
+
+    ``made`` is when, ``number`` how many were made up to here, ``bad_since`` when the first of those was made that
+    have been bad one after the other up to this one; None if it isn't bad.
+    """
+
+    seq: int
+    collector: str
+    batch: str
+    report: str
+    segment: str
+    state: SnapshotState
+    rows: int
+    opened: float
+    sealed: float
+    made: float
+    delivered: float | None
+    number: int
+    bad_tests: int | None
+    drift_share: float | None
+    bad_since: float | None
+    outcome: dict[str, Any]
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

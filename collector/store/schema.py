@@ -139,6 +139,35 @@ CREATE TABLE renamed(
     """
 CREATE TABLE dashboard(collector TEXT NOT NULL, place TEXT NOT NULL, UNIQUE(collector, place));
 """,
+    # What came of each batch stays known when the batch has gone. A batch may have snapshots of several reports, and
+    # of segments of its rows.
+    """
+CREATE TABLE snapshot(
+    seq INTEGER PRIMARY KEY,
+    collector TEXT NOT NULL,
+    batch TEXT NOT NULL,
+    report TEXT NOT NULL DEFAULT 'main',
+    segment TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    opened REAL NOT NULL,
+    sealed REAL NOT NULL,
+    made REAL NOT NULL,
+    delivered REAL,
+    number INTEGER NOT NULL, -- how many were made up to here, failed ones left out
+    bad_tests INTEGER,       -- NULL: it has no tests
+    drift_share REAL,        -- NULL: it tells of no drift
+    bad_since REAL,          -- NULL: nothing is bad about it
+    outcome TEXT NOT NULL DEFAULT '{}',
+    error TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX snapshot_by_key ON snapshot(batch, report, segment);
+CREATE INDEX snapshot_by_collector ON snapshot(collector, report, segment, seq);
+INSERT INTO snapshot(collector, batch, state, rows, opened, sealed, made, delivered, number, outcome, error)
+    SELECT collector, id, state, rows, opened, sealed, COALESCE(delivered, sealed), delivered,
+    SUM(state <> 'failed') OVER (PARTITION BY collector ORDER BY rowid), outcome, error
+    FROM batch WHERE state <> 'sealed' ORDER BY rowid;
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

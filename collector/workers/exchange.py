@@ -115,8 +115,9 @@ class Outcome(TypedDict):
     """What came of a job.
 
     ``report_id`` is a legacy report's own id, and the batch's id for a modern one; ``checksum`` is the CRC-32 of the
-    snapshot's file. ``failed_metrics`` counts what could not be computed: metrics, tests, presets, descriptors. The
-    ``notes`` have a sentence on each of them first, at most some fifty, and then on whatever else is to be known.
+    snapshot's file. ``dataset_drift`` is Evidently's own word on the drift of the whole. ``failed_metrics`` counts what
+    could not be computed: metrics, tests, presets, descriptors. The ``notes`` have a sentence on each of them first, at
+    most some fifty, and then on whatever else is to be known.
     """
 
     ok: Literal[True]
@@ -127,6 +128,7 @@ class Outcome(TypedDict):
     drift_share: float | None
     drifted_columns: int | None
     columns: int | None
+    dataset_drift: bool | None
     tests: dict[str, int]
     failed_metrics: int
     findings: Findings

@@ -5,6 +5,7 @@ from structlog.testing import capture_logs
 from worlds import outcome_of
 
 from collector.status.counts import CollectorCounts
+from collector.status.findings import MOST, first_findings
 from collector.status.status import Status
 from collector.status.telling import (
     Delivered,
@@ -16,7 +17,7 @@ from collector.status.telling import (
     Telling,
     Undelivered,
 )
-from collector.store.records import Batch
+from collector.store.records import Batch, Snapshot
 from collector.waiting.clocks import Clocks
 
 BATCH = Batch("batch-1", "main", "sealed", 3, 0, 1, outcome=outcome_of([1, 2, 3]))
@@ -27,11 +28,17 @@ def fresh(journal):
     return Telling(Status("main", "waiting"), CollectorCounts(), journal, Clocks(lambda: 2.0), lambda: KEPT)
 
 
-class FakeLog:
-    """Stands for the journal: keeps the log's entries, or refuses them."""
+def snapshot_of(outcome, number=1, bad_tests=None, bad_since=None, drift_share=None):
+    key = (1, "main", "b", "main", "", "evaluated", 3, 0.0, 1.0, 5.0, None)
+    return Snapshot(*key, number, bad_tests, drift_share, bad_since, outcome, "")
 
-    def __init__(self, refusal=None):
+
+class FakeLog:
+    """Stands for the journal: keeps the log's entries, or refuses them; knows the snapshots that a test says."""
+
+    def __init__(self, refusal=None, snapshots=()):
         self.entries = []
+        self._snapshots = list(snapshots)
         self._refusal = refusal
 
     async def log(self, collector, entry, keep):
@@ -39,6 +46,10 @@ class FakeLog:
         if self._refusal:
             raise self._refusal
         self.entries.append(entry)
+
+    async def snapshots(self, collector, limit, *, with_failed):
+        assert (collector, with_failed) == ("main", False)
+        return self._snapshots[:limit]
 
 
 async def told(*events):
@@ -118,10 +129,38 @@ async def test_all_that_is_counted_adds_up():
 async def test_what_could_not_be_computed_is_told_to_all():
     error = "MinValue of 'a' could not be computed: the batch has no column 'a'"
     outcome = outcome_of([1]) | {"failed_metrics": 1, "notes": [error]}
-    ((entry, _), lines, telling) = await told(*[Evaluated(BATCH, outcome, 0.5)] * 2)
+    ((entry, _), lines, _) = await told(*[Evaluated(BATCH, outcome, 0.5)] * 2)
     assert (entry["ok"], entry["failed_metrics"], entry["notes"]) == (True, 1, [error])
     assert [line["event"] for line in lines].count(error) == 1  # what is so with every batch is said once
-    assert telling.status.last_snapshot["failed_metrics"] == 1
+
+
+async def test_the_status_remembers_the_last_snapshot_and_what_is_worse_about_it():
+    outcome = outcome_of([1, 2, 3]) | {"tests": {"passed": 1, "failed": 2}, "failed_metrics": 1}
+    snapshots = [snapshot_of(outcome, number=7, bad_tests=2, bad_since=3.0), *[snapshot_of({}, bad_tests=0)] * 3]
+    telling = fresh(FakeLog(snapshots=snapshots))
+    await telling.recall()
+    assert telling.status.snapshots == 7
+    assert telling.status.last_snapshot == {
+        "batch": "b",
+        "rows": 3,
+        "time": 5.0,
+        "drift_share": 0.25,
+        "drifted_columns": 1,
+        "columns": 4,
+        "tests": {"passed": 1, "failed": 2},
+        "failed_metrics": 1,
+        "findings": first_findings(outcome, MOST),
+        "is_bad": True,
+        "bad_since": 3.0,
+        "trend": "worse",
+        "trend_over": 3,
+    }
+
+
+async def test_a_collector_without_snapshots_has_none_in_its_status():
+    telling = fresh(FakeLog())
+    await telling.recall()
+    assert (telling.status.snapshots, telling.status.last_snapshot) == (0, {})
 
 
 async def test_what_a_report_will_fail_at_is_in_both_logs_and_the_status_until_a_batch_proves_it_wrong():

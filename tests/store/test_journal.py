@@ -25,7 +25,7 @@ from collector.formats.frames import Frame, check_frame
 from collector.store.data_dir import DataDir
 from collector.store.journal import KEYS_INTERVAL, Journal, open_journal
 from collector.store.parts import write_part
-from collector.store.records import NewColumns, Part
+from collector.store.records import Batch, NewColumns, Part, Verdict
 from collector.store.schema import upgrade
 from collector.store.steps import batches, collectors, keys, parts
 from collector.store.unsynced import Unsynced
@@ -316,6 +316,23 @@ async def test_a_batch_goes_through_its_states(journal):
     assert await journal.batches("main", "sealed") == []
     assert await journal.batches("main", "evaluated") == [evaluated]
     assert (evaluated.outcome, evaluated.attempts, evaluated.error) == ({"report_id": "r"}, 1, "x")
+
+
+async def test_what_came_of_a_batch_is_kept_beyond_it_and_a_restart(journal, path):
+    verdict = Verdict(1, 0.25, is_bad=True, told={"rows": 1})
+    for id_ in ("b1", "b2"):
+        await _append(journal, 1)
+        await journal.keep_outcome(await journal.seal("main", id_), {"generation": "modern"}, verdict, 9)
+    first, second = await journal.batches("main", "evaluated")
+    assert (first.outcome, first.state) == ({"generation": "modern"}, "evaluated")
+    await journal.finish(first)
+    await journal.prune("main", Retention(batches=0))
+    await journal.keep_failure(second, 9, error="never")
+    assert [batch.error for batch in await journal.batches("main", "failed")] == ["never"]
+    async with open_journal(DataDir(path.parent)) as again:
+        told = [(one.batch, one.state, one.error, one.outcome) for one in await again.snapshots("main", 9)]
+    assert told == [("b2", "rejected", "never", {"rows": 1}), ("b1", "delivered", "", {"rows": 1})]
+    assert [one.batch for one in await journal.snapshots("main", 1)] == ["b2"]
 
 
 async def test_batches_come_as_they_were_sealed_in_any_of_the_states_asked_for(journal):
@@ -615,6 +632,7 @@ async def test_forgetting_drops_all_of_one_collector_and_tells_what_was_undelive
         await journal.set_clock(collector, 100.0)
         await journal.log(collector, {}, 10)
         await journal.mark_forgotten(collector)
+        await journal.keep_failure(Batch(f"f-{collector}", collector, "sealed", 1, 0, 1), 9, error="no")
         journal.order_columns(collector, NewColumns(0, 0, b"12345678"), lambda _: None)
         await journal.enter_dashboard(collector, "workspace project")
     assert await journal.forget("main") == (5, _paths("main", "delivered"), ["delivered", "b-main"])
@@ -623,6 +641,7 @@ async def test_forgetting_drops_all_of_one_collector_and_tells_what_was_undelive
         "frame",
         "part",
         "batch",
+        "snapshot",
         "clock",
         "log",
         "idempotency_slice",

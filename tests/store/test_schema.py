@@ -17,6 +17,7 @@ DIGESTS = {
     7: "0bcc15a487603799f3abcae69bf46ade4351cf4c4f241b3f938b4f19aab9fe42",
     8: "1abbb1c13fe614169fd15cc922d4bdf57586b7b725bf43d86173ff5a73823558",
     9: "a63826d454f577e92009e2ca3208280d74297994f58d36d058860c01169febce",
+    10: "6d8f2400130098b7a7894011aad9da850963bd0f722d5d27ef541539b2dda075",
 }
 
 
@@ -78,6 +79,23 @@ def test_a_journal_of_an_older_version_becomes_as_a_new_one(tmp_path):
     assert roots[0] == roots[1]
 
 
+def test_what_came_of_the_batches_of_an_older_journal_stays_known():
+    with closing(sqlite3.connect(":memory:")) as db:
+        upgrade(db, 0, 9)
+        batches = [("b1", "main", "delivered", 9.0), ("b2", "main", "failed", None), ("b3", "main", "evaluated", None)]
+        for id_, collector, state, delivered in [*batches, ("b4", "main", "sealed", None), ("b5", "x", "failed", None)]:
+            values = (id_, collector, state, 1, 1.0, 2.0, 1, f'{{"of": "{id_}"}}', "why", delivered)
+            db.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        upgrade(db, 9)
+        found = db.execute("SELECT batch, report, segment, state, made, delivered, number, outcome FROM snapshot")
+        assert found.fetchall() == [
+            ("b1", "main", "", "delivered", 9.0, 9.0, 1, '{"of": "b1"}'),
+            ("b2", "main", "", "failed", 2.0, None, 1, '{"of": "b2"}'),
+            ("b3", "main", "", "evaluated", 2.0, None, 2, '{"of": "b3"}'),
+            ("b5", "main", "", "failed", 2.0, None, 0, '{"of": "b5"}'),
+        ]
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -86,6 +104,8 @@ def test_a_journal_of_an_older_version_becomes_as_a_new_one(tmp_path):
         "SELECT id FROM batch WHERE collector = 'main' AND state IN ('sealed', 'failed') ORDER BY rowid",
         "SELECT entry FROM log WHERE collector = 'main' ORDER BY seq DESC",
         "SELECT path FROM part WHERE batch = 'b' ORDER BY first_seq",
+        "SELECT outcome FROM snapshot WHERE collector = 'm' AND report = 'main' AND segment = '' ORDER BY seq DESC",
+        "SELECT state FROM snapshot WHERE batch = 'b' AND report = 'main' AND segment = ''",
         "SELECT digest FROM idempotency_key WHERE slice IN (SELECT id FROM idempotency_slice WHERE collector = 'm')",
         "SELECT MAX(id) FROM idempotency_slice WHERE collector = 'main'",
         "SELECT id FROM idempotency_slice WHERE collector IS NULL LIMIT 1",

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from collector.store.parts import Kept, read_origin, set_aside_frame
-from collector.store.records import STATES
+from collector.store.records import SNAPSHOT_STATES, STATES
 from collector.store.steps.collectors import known_files
 from collector.store.steps.frames import has_frames
 from collector.store.steps.keys import key_of, read_secret
@@ -71,6 +71,7 @@ def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: D
         work.copy_frames(old)
         work.copy_others(old)
         work.copy_alerts(old)
+        work.copy_snapshots(old)
         work.skip_numbers(old)
     work.adopt_parts()
     work.set_bodies_aside()
@@ -233,6 +234,21 @@ class _Salvage:
         if _has_column(old, table, "collector"):
             for _, *texts in readable_rows(old, table, columns):
                 self._insert(table, tuple(texts))
+
+    def copy_snapshots(self, old: sqlite3.Connection) -> None:
+        if not _has_column(old, "snapshot", "outcome"):
+            return
+        names = (
+            "collector, batch, report, segment, state, rows, opened, sealed, made, delivered, number, "
+            "bad_tests, drift_share, bad_since, outcome, error"
+        )
+        for seq, *row in readable_rows(old, "snapshot", names):
+            *who, state, rows, opened, sealed, made, delivered, number, bad_tests, share, since, outcome, error = row
+            if state in SNAPSHOT_STATES and all(isinstance(name, str) for name in who) and _is_id(who[1]):
+                times = (_time(opened), _time(sealed), _time(made), _real(delivered))
+                counts = (_number(number), None if bad_tests is None else _number(bad_tests))
+                told = (_real(share), _real(since), json.dumps(_object(outcome)), str(error))
+                self._insert("snapshot", (seq, *who, state, _number(rows), *times, *counts, *told))
 
     def _take_columns(self, old: sqlite3.Connection) -> None:
         for _, *columns in readable_rows(old, "open_columns", "collector, cut, names"):
@@ -398,6 +414,10 @@ def _number(value: object) -> int:
 
 def _time(value: object) -> float:
     return value if isinstance(value, float) and 0 <= value <= 2**33 else time.time()
+
+
+def _real(value: object) -> float | None:
+    return value if isinstance(value, float) else None
 
 
 def _object(text: object) -> dict[str, Any]:

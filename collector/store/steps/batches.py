@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from collector.store.records import Batch, Cut
 from collector.store.steps.parts import last_moved, select_parts
+from collector.store.steps.snapshots import update_delivered
 
 if TYPE_CHECKING:
     import sqlite3
@@ -94,6 +95,7 @@ def finish(db: sqlite3.Connection, batch: Batch, now: float) -> tuple[list[str],
         "UPDATE batch SET state = 'delivered', error = '', delivered = ? WHERE id = ? AND state <> 'delivered'",
         (now, batch.id),
     )
+    update_delivered(db, batch.id, now)
     parts = select_parts(db, batch.id)
     return [part.path for part in parts], sum(part.size for part in parts) if done.rowcount else 0
 

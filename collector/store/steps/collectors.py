@@ -61,7 +61,18 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
     ).fetchone()[0]
     paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector = ?", (collector,))]
     batches = [id_ for (id_,) in db.execute("SELECT id FROM batch WHERE collector = ?", (collector,))]
-    for table in ("frame", "part", "batch", "clock", "log", "forgotten", "open_columns", "alert", "dashboard"):
+    for table in (
+        "frame",
+        "part",
+        "batch",
+        "snapshot",
+        "clock",
+        "log",
+        "forgotten",
+        "open_columns",
+        "alert",
+        "dashboard",
+    ):
         db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (names of ours)
     forget_keys(db, collector)
     return int(rows), paths, batches, bodies

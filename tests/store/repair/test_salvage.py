@@ -11,7 +11,7 @@ from collector.store.connect import make_journal
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
 from collector.store.parts import write_part
-from collector.store.records import AlertState, Part
+from collector.store.records import AlertState, Batch, Part, Verdict
 from collector.store.repair.salvage import readable_rows, salvage
 from collector.store.schema import upgrade
 from collector.store.steps.alerts import post as post_message
@@ -19,11 +19,24 @@ from collector.store.steps.alerts import put_state
 from collector.store.steps.collectors import rename
 from collector.store.steps.frames import insert_frame
 from collector.store.steps.keys import keep_key, key_of, read_secret
+from collector.store.steps.snapshots import insert_failed, insert_made
 
 PAGE = 4096
 ALERTS = ("alert", "alert_message")
 KEYS = ("secret", "idempotency_slice", "idempotency_key")
-TABLES = ("frame", "part", "batch", "clock", "log", "forgotten", "open_columns", "dashboard", *ALERTS, "renamed")
+TABLES = (
+    "frame",
+    "part",
+    "batch",
+    "clock",
+    "log",
+    "forgotten",
+    "open_columns",
+    "snapshot",
+    "dashboard",
+    *ALERTS,
+    "renamed",
+)
 
 
 @pytest.fixture
@@ -86,6 +99,8 @@ def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
     old.execute("INSERT INTO forgotten VALUES ('gone')")
     old.execute("INSERT INTO open_columns VALUES ('main', 0, X'0102030405060708')")
     old.execute("INSERT INTO dashboard VALUES ('main', 'workspace project')")
+    insert_made(old, Batch("b1", "main", "sealed", 2, 1.0, 2.0), Verdict(1, 0.5, True, {"a": 1}), 3.0, 9)
+    insert_failed(old, Batch("b0", "main", "sealed", 2, 1.0, 2.0), "no", 4.0, 9)
     done, tables = salvaged(data_dir, old)
     for table in (*TABLES, *KEYS):
         assert tables[table] == all_of(old, table)
@@ -104,6 +119,18 @@ def test_what_was_renamed_is_found_under_its_new_id_though_its_parts_say_the_old
     for table in ("frame", "part", "batch"):
         assert {row["collector"] for row in tables[table]} == {"other"}
     assert tables["renamed"] == [{"old": "main", "new": "other", "last_seq": 4}]
+
+
+def test_a_snapshot_that_damage_has_made_unfit_is_left_out_and_the_others_stay(data_dir, old):
+    for number in range(3):
+        insert_made(old, Batch(f"b{number}", "main", "sealed", 2, 1.0, 2.0), Verdict(1, 0.5, True, {}), 3.0, 9)
+    old.execute("UPDATE snapshot SET state = 'evaluatfd' WHERE batch = 'b0'")
+    old.execute("UPDATE snapshot SET outcome = '{', rows = 'x' WHERE batch = 'b1'")
+    _, tables = salvaged(data_dir, old)
+    assert [(one["batch"], one["rows"], one["outcome"]) for one in tables["snapshot"]] == [
+        ("b1", 0, "{}"),
+        ("b2", 2, "{}"),
+    ]
 
 
 def test_a_batch_that_is_lost_is_made_anew_of_its_rows_and_looked_for_before_it_is_sent(data_dir, old):

@@ -1,0 +1,60 @@
+"""The verdict on a snapshot: whether it is bad, and whether it is worse than those before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from collector.status.findings import bad_tests, findings_of
+from collector.store.records import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from collector.store.records import Snapshot
+
+# Snapshots that one is compared with, and how few of them say nothing.
+TREND = 10
+_LEAST = 3
+_TOLD = (
+    *("generation", "kind", "report_id", "drift_share", "drifted_columns", "columns", "dataset_drift"),
+    *("tests", "failed_metrics", "findings"),
+)
+
+Trend = Literal["worse", "better", "same", ""]
+
+
+def verdict_of(outcome: Mapping[str, Any]) -> Verdict:
+    """Judge what came of a batch."""
+    tests = outcome.get("tests") or {}
+    bad = bad_tests(tests)
+    return Verdict(
+        bad if tests else None,
+        outcome.get("drift_share"),
+        bool(bad or outcome.get("failed_metrics")) or has_drift(outcome),
+        {name: outcome[name] for name in _TOLD if name in outcome},
+    )
+
+
+def has_drift(outcome: Mapping[str, Any]) -> bool:
+    """Tell whether the whole has drifted, by Evidently's own word; where it has none for that, whether a column has."""
+    word = outcome.get("dataset_drift")
+    return bool(word) if word is not None else any(one["is_drifted"] for one in findings_of(outcome)["drift"])
+
+
+def trend_of(snapshots: Sequence[Snapshot]) -> Trend:
+    """Compare the first, which is the newest, with those before it: by tests that failed, and by the share of drift.
+
+    It is worse if either is more than in each of the others. Empty: there is nothing to compare, or too few.
+    """
+    newest, *others = snapshots
+    compared = [
+        (now, earlier)
+        for name in ("bad_tests", "drift_share")
+        if (now := getattr(newest, name)) is not None
+        and len(earlier := [was for one in others if (was := getattr(one, name)) is not None]) >= _LEAST
+    ]
+    if any(now > max(earlier) for now, earlier in compared):
+        return "worse"
+    if any(now < min(earlier) for now, earlier in compared):
+        return "better"
+    return "same" if compared else ""

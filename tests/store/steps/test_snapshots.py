@@ -1,0 +1,87 @@
+import pytest
+
+from collector.store.records import Batch, Verdict
+from collector.store.steps import snapshots
+
+KEPT = 5
+CALM, BAD = (Verdict(0, 0.1, is_bad, {"told": is_bad}) for is_bad in (False, True))
+
+
+def make(db, number, verdict=CALM, collector="main", kept=KEPT):
+    """Have a snapshot made at the time 100 + ``number``."""
+    batch = Batch(f"{collector}-{number}", collector, "sealed", number, 1.0, 2.0)
+    snapshots.insert_made(db, batch, verdict, 100.0 + number, kept)
+    return batch
+
+
+def fail(db, number):
+    batch = Batch(f"main-{number}", "main", "sealed", number, 1.0, 2.0)
+    snapshots.insert_failed(db, batch, "no", 100.0 + number, KEPT)
+
+
+def told(db, what, **others):
+    return [getattr(one, what) for one in snapshots.select_snapshots(db, "main", 99, **others)]
+
+
+def test_a_snapshot_is_what_was_made_of_the_batch(db):
+    make(db, 3, BAD)
+    [one] = snapshots.select_snapshots(db, "main", 1)
+    assert (one.batch, one.report, one.segment, one.state, one.rows) == ("main-3", "main", "", "evaluated", 3)
+    assert (one.opened, one.sealed, one.made, one.delivered) == (1.0, 2.0, 103.0, None)
+    assert (one.bad_tests, one.drift_share, one.outcome, one.error) == (0, 0.1, {"told": True}, "")
+
+
+def test_the_last_few_of_each_collector_are_kept_and_all_are_counted(db):
+    for number in range(KEPT + 2):
+        make(db, number)
+    make(db, 0, collector="other")
+    assert told(db, "rows") == [6, 5, 4, 3, 2]
+    assert told(db, "number") == [7, 6, 5, 4, 3]
+    assert [one.number for one in snapshots.select_snapshots(db, "other", 9)] == [1]
+
+
+def test_since_when_it_is_bad_is_told_until_it_is_calm(db):
+    for number, verdict in enumerate([CALM, BAD, BAD, CALM, BAD]):
+        make(db, number, verdict)
+    assert told(db, "bad_since") == [104.0, None, 101.0, 101.0, None]
+
+
+def test_a_report_that_failed_is_no_snapshot_and_changes_nothing_of_what_is_bad(db):
+    make(db, 1, BAD)
+    fail(db, 2)
+    make(db, 3, BAD)
+    assert told(db, "state") == ["evaluated", "failed", "evaluated"]
+    assert told(db, "number") == [2, 1, 1]
+    assert told(db, "bad_since") == [101.0, 101.0, 101.0]
+    assert told(db, "error", with_failed=False) == ["", ""]
+
+
+def test_a_batch_that_is_evaluated_again_has_one_snapshot_and_is_the_last(db):
+    fail(db, 1)
+    make(db, 2)
+    make(db, 1)
+    assert told(db, "batch") == ["main-1", "main-2"]
+    assert told(db, "state") == ["evaluated", "evaluated"]
+
+
+@pytest.mark.parametrize("last", ["delivered", "rejected"])
+def test_what_the_workspace_did_with_it_is_of_that_snapshot_alone(db, last):
+    for number in (1, 2):
+        make(db, number)
+    if last == "delivered":
+        snapshots.update_delivered(db, "main-1", 200.0)
+    else:
+        snapshots.update_rejected(db, "main-1", "never")
+    assert told(db, "state") == ["evaluated", last]
+    assert told(db, "delivered") == [None, 200.0 if last == "delivered" else None]
+    assert told(db, "error") == ["", "" if last == "delivered" else "never"]
+
+
+def test_snapshots_of_other_reports_and_segments_lie_beside_and_are_not_counted(db):
+    make(db, 1)
+    for report, segment in (("labels", ""), ("main", "DE")):
+        columns = "collector, batch, report, segment, state, rows, opened, sealed, made, number"
+        row = ("main", "main-1", report, segment, "evaluated", 1, 1, 2, 3, 77)
+        db.execute(f"INSERT INTO snapshot({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    make(db, 2)
+    assert told(db, "number") == [2, 1]
