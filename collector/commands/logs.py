@@ -12,6 +12,7 @@ from rich.text import Text
 
 from collector.commands.outlook import outlook
 from collector.commands.remote import as_collectors_answer, choose_collector
+from collector.status.findings import said_of, trend_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -133,10 +134,6 @@ def _outcome(entry: Entry) -> Iterable[str]:
         yield entry["error"].removeprefix("Error running report: ").removeprefix("Error saving snapshot: ")
     if entry["type"] != "CreateReport":  # the rest was told when it was evaluated
         return
-    if "drifted_columns" in entry:
-        yield f"{entry['drifted_columns']} of {entry['columns']} columns drifted"
-    if "failed_metrics" in entry:
-        yield f"{entry['failed_metrics']} could not be computed"
-    for name, count in entry.get("tests", {}).items():
-        if count:
-            yield f"{count} tests {name}"
+    yield from said_of(entry)
+    if trend := trend_words(entry.get("trend", ""), entry.get("trend_over", 0)):
+        yield trend

@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pandas.api.extensions import ExtensionArray
 from collector.disk.files import write_whole
 from collector.evaluation.prepared import Frames
 from collector.generation import Generation
+from collector.status import findings
 from collector.workers.exchange import Job, Json
 
 _STATUSES = {"SUCCESS": "passed", "FAIL": "failed", "WARNING": "warning", "ERROR": "error", "SKIPPED": "skipped"}
@@ -60,6 +61,12 @@ def metadata_of(job: Job, own: Json, frames: Frames) -> Json:
     sample = {} if drawn is None else {"sampled_rows": str(drawn.rows), "sample_seed": str(drawn.seed)}
     origin = {"collector": job["collector"], "report": "main", "batch_id": job["batch_id"], "rows": str(frames.rows)}
     return {**own, **origin, **sample, **window}
+
+
+def tell_apart(body: Json, outcome: Mapping[str, Any]) -> None:
+    """Enter into a snapshot, as tags and metadata, by what it is told apart from others in a list of them."""
+    body["tags"] = list(dict.fromkeys([*body["tags"], *findings.tags_of(outcome)]))
+    body["metadata"] |= findings.metadata_of(outcome)
 
 
 def count_tests(statuses: Iterable[Any]) -> dict[str, int]:

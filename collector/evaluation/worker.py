@@ -119,8 +119,6 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     """Compute, and give the files that are to be written, by their paths; the snapshot last."""
     frames, done = _compute(job)
     uploads = datasets.encode(done.uploads, job["snapshot_path"]) if job["save_datasets"] else []
-    encoded = snapshot.encode(done.body)
-    snapshot.refuse_unloadable(encoded, generation_of(job["report_config"]))
     outcome: Outcome = {
         "ok": True,
         "generation": generation_of(job["report_config"]),
@@ -136,9 +134,13 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "findings": done.findings,
         "notes": [*notes.of_failures(done.failures, frames.current, frames.reference, frames.where), *frames.notes],
         "datasets": [described for described, _ in uploads],
-        "bytes": len(encoded),
-        "checksum": zlib.crc32(encoded),
+        "bytes": 0,
+        "checksum": 0,
     }
+    snapshot.tell_apart(done.body, outcome)
+    encoded = snapshot.encode(done.body)
+    snapshot.refuse_unloadable(encoded, generation_of(job["report_config"]))
+    outcome["bytes"], outcome["checksum"] = len(encoded), zlib.crc32(encoded)
     return outcome, {described["path"]: body for described, body in uploads} | {job["snapshot_path"]: encoded}
 
 

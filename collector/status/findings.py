@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # By default, so many are named before the rest is counted.
 MOST = 5
+_MOST_NAMES = 20  # of columns, without their scores
 _BAD_TESTS = ("failed", "error")
 
 
@@ -23,6 +24,61 @@ def findings_of(outcome: Mapping[str, Any]) -> Findings:
         "not_computed": found.get("not_computed", []),
         "values": found.get("values", []),
     }
+
+
+def has_drift(outcome: Mapping[str, Any]) -> bool:
+    """Tell whether the whole has drifted, by Evidently's own word; where it has none for that, whether a column has."""
+    word = outcome.get("dataset_drift")
+    return bool(word) if word is not None else bool(drifted_columns(findings_of(outcome)))
+
+
+def said_of(outcome: Mapping[str, Any], most: int = MOST) -> list[str]:
+    """Say what came of a batch: "2 of 9 columns drifted (age 0.31 > 0.1, plan 0.2 > 0.1)", "3 of 14 tests failed (…)".
+
+    Main numbers are said where no drift was asked for.
+    """
+    found, tests = findings_of(outcome), outcome.get("tests") or {}
+    bad, failed = bad_tests(tests), outcome.get("failed_metrics", 0)
+    drifted, columns = drift_counts(outcome)
+    said = []
+    if columns:
+        said.append(_with(f"{drifted} of {columns} columns drifted", drift_words(found, most, drifted)))
+    if failed:
+        said.append(_with(f"{failed} could not be computed", uncomputed_words(found, most, failed)))
+    if tests:
+        said.append(_with(tests_words(tests), failed_test_words(found, most, bad) if bad else ""))
+    if found["values"] and not columns:
+        said.append(value_words(found, most))
+    return said
+
+
+def drift_counts(outcome: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many columns drifted, and of how many; 0 of 0 if no drift was asked for."""
+    if outcome.get("drifted_columns") is not None:
+        return outcome["drifted_columns"], outcome.get("columns") or 0
+    found = findings_of(outcome)
+    return len(drifted_columns(found)), len({one["column"] for one in found["drift"]})
+
+
+def trend_words(trend: str, over: int) -> str:
+    """Say whether a snapshot is worse than those before it, or better; nothing if it is as they are."""
+    return f"{trend} than the last {over}" if trend in ("worse", "better") else ""
+
+
+def tags_of(outcome: Mapping[str, Any]) -> list[str]:
+    """Return the tags by which snapshots are told apart in a list of them."""
+    tests = outcome.get("tests") or {}
+    tags = ["drift"] if has_drift(outcome) else []
+    return tags + ([f"tests-{'failed' if bad_tests(tests) else 'passed'}"] if tests else [])
+
+
+def metadata_of(outcome: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is said of a snapshot beside its tags: "age, income" as drifted, "3 of 14 failed" of tests."""
+    drifted, tests = (
+        listed(drifted_columns(findings_of(outcome)), _MOST_NAMES),
+        verdict_words(outcome.get("tests") or {}),
+    )
+    return {name: said for name, said in (("drifted", drifted), ("tests", tests)) if said}
 
 
 def drifted_columns(findings: Findings) -> list[str]:
@@ -85,9 +141,9 @@ def value_word(value: Value) -> str:
     return f"{value['metric']}{label}{column} {number(value['value'])}"
 
 
-def uncomputed_words(findings: Findings, most: int = MOST) -> str:
+def uncomputed_words(findings: Findings, most: int = MOST, total: int = 0) -> str:
     """Name what could not be computed: "ValueDrift of age, F1Score"."""
-    return listed([uncomputed_word(one) for one in findings["not_computed"]], most)
+    return listed([uncomputed_word(one) for one in findings["not_computed"]], most, total)
 
 
 def uncomputed_word(one: NotComputed) -> str:
@@ -101,15 +157,27 @@ def verdict_words(tests: Mapping[str, int]) -> str:
     return f"{bad_tests(tests)} of {total} failed" if total else ""
 
 
+def tests_words(tests: Mapping[str, int]) -> str:
+    """Count tests in a sentence: "3 of 14 tests failed", "14 tests passed"."""
+    bad, total = bad_tests(tests), sum(tests.values())
+    return f"{bad} of {total} tests failed" if bad else f"{total} {'test' if total == 1 else 'tests'} passed"
+
+
 def bad_tests(tests: Mapping[str, int]) -> int:
     """Count the tests that failed or are errors."""
     return sum(tests.get(name, 0) for name in _BAD_TESTS)
 
 
 def listed(words: Sequence[str], most: int = MOST, total: int = 0) -> str:
-    """List the first few, and count the rest."""
+    """List the first few, and count the rest; nothing if there are no words at all."""
+    if not words:
+        return ""
     more = max(len(words), total) - min(len(words), most)
     return ", ".join(words) if more <= 0 else f"{', '.join(words[:most])}, and {more} more"
+
+
+def _with(said: str, words: str) -> str:
+    return f"{said} ({words})" if words else said
 
 
 def number(value: float) -> str:

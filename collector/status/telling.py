@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
-from collector.status.findings import MOST, first_findings
+from collector.status.findings import (
+    MOST,
+    bad_tests,
+    drift_counts,
+    drift_words,
+    failed_test_words,
+    findings_of,
+    first_findings,
+    trend_words,
+    uncomputed_words,
+    value_words,
+)
 from collector.status.status import Status
 from collector.status.verdict import TREND, trend_of
 
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
     from collector.waiting.clocks import Clocks
     from collector.workers.exchange import Outcome
 
+_LOGGED = 20  # of each kind of finding in an entry
 _VALUES = re.compile(r"\d+ of \d+ values|\(\d+ values?: ")
 
 
@@ -153,9 +165,9 @@ class Telling:
 
     async def tell(self, event: Event) -> None:
         """Tell all who listen; the one on disk first, so that a crash tells again rather than not at all."""
-        await self._enter(event)
         if isinstance(event, Evaluated):
             await self.recall()
+        await self._enter(event)
         self._log(event)
         self._add_up(event)
         self._show(event)
@@ -185,7 +197,10 @@ class Telling:
         """Add to the collector's log, in the original's form with more fields."""
         match event:
             case Evaluated(batch, outcome, seconds):
-                entry = self._entry("CreateReport", batch, outcome, seconds=round(seconds, 3), notes=outcome["notes"])
+                told = {"findings": first_findings(outcome, _LOGGED), **self._trend()}
+                entry = self._entry(
+                    "CreateReport", batch, outcome, **told, seconds=round(seconds, 3), notes=outcome["notes"]
+                )
             case EvaluationFailed(batch) | PartsLost(batch):
                 entry = self._entry("CreateReport", batch, {}, f"Error running report: {event.error}", notes=[])
             case Delivered(batch, has_plots=has_plots):
@@ -221,7 +236,7 @@ class Telling:
             case Sealed(batch):
                 log.info("batch sealed", rows=batch.rows)
             case Evaluated(batch, outcome):
-                log.info("report computed", rows=batch.rows, **_summary(outcome))
+                log.info("report computed", rows=batch.rows, **_summary(outcome), **self._words(outcome))
                 self._log_notes(log, outcome["notes"])
             case EvaluationFailed(batch, error, _, is_final):
                 log.error("report failed", rows=batch.rows, error=error, is_kept_under_failed=is_final)
@@ -242,6 +257,22 @@ class Telling:
             self._notes = notes.keys()
             for note in notes.values():
                 log.warning(note)
+
+    def _trend(self) -> dict[str, Any]:
+        return {name: value for name, value in self.status.last_snapshot.items() if name in ("trend", "trend_over")}
+
+    def _words(self, outcome: Outcome) -> dict[str, str]:
+        """Return what was found in words, of each kind that there is."""
+        found, (drifted, columns) = findings_of(outcome), drift_counts(outcome)
+        last = self.status.last_snapshot
+        words = {
+            "drifted": drift_words(found, total=drifted),
+            "tests_failed": failed_test_words(found, total=bad_tests(outcome["tests"])),
+            "not_computed": uncomputed_words(found, total=outcome["failed_metrics"]),
+            "values": "" if columns else value_words(found),
+            "trend": trend_words(last.get("trend", ""), last.get("trend_over", 0)),
+        }
+        return {name: said for name, said in words.items() if said}
 
     def _add_up(self, event: Event) -> None:
         counts = self.counts

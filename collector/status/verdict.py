@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from collector.status.findings import bad_tests, findings_of
+from collector.status.findings import bad_tests, has_drift
 from collector.store.records import Verdict
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Snapshots that one is compared with, and how few of them say nothing.
 TREND = 10
 _LEAST = 3
-_TOLD = (
+TOLD = (
     *("generation", "kind", "report_id", "drift_share", "drifted_columns", "columns", "dataset_drift"),
     *("tests", "failed_metrics", "findings"),
 )
@@ -31,14 +31,8 @@ def verdict_of(outcome: Mapping[str, Any]) -> Verdict:
         bad if tests else None,
         outcome.get("drift_share"),
         bool(bad or outcome.get("failed_metrics")) or has_drift(outcome),
-        {name: outcome[name] for name in _TOLD if name in outcome},
+        {name: outcome[name] for name in TOLD if name in outcome},
     )
-
-
-def has_drift(outcome: Mapping[str, Any]) -> bool:
-    """Tell whether the whole has drifted, by Evidently's own word; where it has none for that, whether a column has."""
-    word = outcome.get("dataset_drift")
-    return bool(word) if word is not None else any(one["is_drifted"] for one in findings_of(outcome)["drift"])
 
 
 def trend_of(snapshots: Sequence[Snapshot]) -> Trend:

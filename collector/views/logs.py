@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from collector.status.findings import tests_words
 from collector.views.lossy import Background, Lossy, gap
 from collector.views.terminal import open_terminal
 from collector.views.words import printable
@@ -19,7 +20,7 @@ if not _HAS_RICH:
     del sys.modules["rich"]
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterator, MutableMapping
 
     from rich.console import Console
     from rich.text import Text
@@ -125,15 +126,28 @@ def _details(event: _Event) -> list[str]:
     if "rows" in event:
         rows = event.pop("rows")
         said.append("1 row" if rows == 1 else f"{rows} rows")
-    if "drifted_columns" in event:
-        event.pop("drift_share", None)
-        said.append(f"{event.pop('drifted_columns')} of {event.pop('columns')} columns drifted")
-    if "failed_metrics" in event:
-        said.append(f"{event.pop('failed_metrics')} could not be computed")
-    said += [f"{count} tests {name}" for name, count in event.pop("tests", {}).items() if count]
+    said += _found(event)
     if "batch" in event:
         said.append(f"batch …{event.pop('batch')[-_SHORT_ID:]}")
     return said + [f"{name} {_in_words(value)}" for name, value in event.items()]
+
+
+def _found(event: _Event) -> Iterator[str]:
+    """Say what a report found: each count with what it is of, where that is told."""
+    if "drifted_columns" in event:
+        event.pop("drift_share", None)
+        yield f"{event.pop('drifted_columns')} of {event.pop('columns')} columns drifted{_which(event, 'drifted')}"
+    if "failed_metrics" in event:
+        yield f"{event.pop('failed_metrics')} could not be computed{_which(event, 'not_computed')}"
+    if tests := event.pop("tests", {}):
+        yield f"{tests_words(tests)}{_which(event, 'tests_failed')}"
+    for name in ("values", "trend"):
+        if name in event:
+            yield event.pop(name)
+
+
+def _which(event: _Event, name: str) -> str:
+    return f" ({event.pop(name)})" if name in event else ""
 
 
 def _in_words(value: Any) -> str:

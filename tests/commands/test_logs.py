@@ -5,6 +5,7 @@ import json
 
 import pytest
 from rich.console import Console
+from worlds import outcome_of
 
 from collector.commands import logs
 from collector.commands.logs import line_of, show_logs
@@ -39,7 +40,12 @@ def interrupt():
     ("made", "says"),
     [
         (entry(1, drifted_columns=2, columns=10), "1,000  evaluated    2 of 10 columns drifted"),
-        (entry(1, tests={"success": 3, "fail": 1, "error": 0}), "3 tests success, 1 tests fail"),
+        (entry(1, tests={"passed": 3, "failed": 1, "error": 0}), "1 of 4 tests failed"),
+        (entry(1, trend="worse", trend_over=10, tests={"passed": 1}), "1 test passed, worse than the last 10"),
+        (
+            entry(1, drifted_columns=1, columns=4, findings=outcome_of([1])["findings"]),
+            "1 of 4 columns drifted (age 0.31 > 0.1)",
+        ),
         (entry(1, ok=False, error="Error running report: ValueError: bad"), "failed       ValueError: bad"),
         (entry(1, "UploadReport", drifted_columns=2, columns=10), "…00000001      1,000  delivered"),
         (entry(1, "UploadReport", ok=False, error="Error saving snapshot: down"), "undelivered  down"),

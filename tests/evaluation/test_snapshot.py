@@ -39,7 +39,8 @@ def renamed(path, **fields):
 
 
 def test_the_file_is_the_body_that_evidently_ui_takes_and_shows(evaluate, modern_ui, modern_project, iris, tmp_path):
-    evaluate(MODERN_DRIFT | {"metadata": {"team": "risk", "more": ["a", "b"]}, "tags": ["t"]}, iris[:100], iris[50:])
+    config = {"metadata": {"team": "risk", "more": ["a", "b"]}, "tags": ["t"], "include_tests": True}
+    outcome = evaluate(MODERN_DRIFT | config, iris[:100], iris[50:])
     path = tmp_path / "snapshot.json"
     snapshot = post(modern_ui, f"/api/v2/snapshots/{modern_project}", path.read_bytes())["snapshot_id"]
     (shown,) = modern_ui.get(f"/api/projects/{modern_project}/snapshots")
@@ -49,11 +50,14 @@ def test_the_file_is_the_body_that_evidently_ui_takes_and_shows(evaluate, modern
         "more": '["a", "b"]',  # a list would make the UI answer 500 here
         "collector": "main",
         "report": "main",
+        "drifted": ", ".join(one["column"] for one in outcome["findings"]["drift"] if one["is_drifted"]),
+        "tests": f"{outcome['tests']['failed']} of {sum(outcome['tests'].values())} failed",
         "batch_id": "018f0000-0000-7000-8000-000000000001",
         "rows": "100",
         "window_start": "2026-03-01T10:00:00+00:00",
         "window_end": "2026-03-01T11:00:00+00:00",
     }
+    assert shown["tags"] == ["t", "drift", "tests-failed"]
     assert len(modern_ui.get(f"/api/projects/{modern_project}/{snapshot}/data")["widgets"]) > 1
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -87,7 +91,9 @@ def test_the_file_is_the_body_that_legacy_ui_takes_and_shows(evaluate, legacy_ui
         post(legacy_ui, f"/api/projects/{legacy_project}/snapshots", (tmp_path / "snapshot.json").read_bytes())
     (shown,) = legacy_ui.get(f"/api/projects/{legacy_project}/reports")
     assert (shown["id"], shown["timestamp"]) == (outcome["report_id"], "2026-03-01T11:00:00")
-    assert shown["metadata"]["team"] == "risk"
+    assert (shown["metadata"]["team"], shown["metadata"]["report"]) == ("risk", "main")
+    assert shown["metadata"]["drifted"].startswith(outcome["findings"]["drift"][0]["column"])
+    assert shown["tags"] == ["drift"]
     assert shown["metadata"]["batch_id"] == "018f0000-0000-7000-8000-000000000001"
     assert legacy_ui.get(f"/api/projects/{legacy_project}/{outcome['report_id']}/data")["widgets"]
 

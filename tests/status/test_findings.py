@@ -7,7 +7,11 @@ from collector.status.findings import (
     drifted_columns,
     failed_test_words,
     findings_of,
+    metadata_of,
     number,
+    said_of,
+    tags_of,
+    trend_words,
     uncomputed_words,
     value_words,
     verdict_words,
@@ -70,6 +74,61 @@ def test_what_has_no_value_is_named_with_its_column():
         {"metric": "MAE", "column": "", "reason": "."},
     ]
     assert uncomputed_words(EMPTY | {"not_computed": uncomputed}) == "ValueDrift of age, MAE"
+
+
+def outcome(**changes):
+    tests = {"passed": 11, "failed": 2, "error": 1}
+    drifts = [drift("age", 3, 1), drift("zip", 2, 1), drift("d", 0, 1, is_drifted=False)]
+    found = EMPTY | {"drift": drifts, "failed_tests": [failed("Recall metric: Equal 1", 0.5)]}
+    return {"drifted_columns": 2, "columns": 3, "dataset_drift": True, "tests": tests, "findings": found} | changes
+
+
+def test_all_that_came_of_a_batch_is_said_in_pieces():
+    assert said_of(outcome(failed_metrics=1)) == [
+        "2 of 3 columns drifted (age 3 > 1, zip 2 > 1)",
+        "1 could not be computed",
+        "3 of 14 tests failed (Recall metric 0.5, and 2 more)",
+    ]
+    assert said_of(outcome(tests={"passed": 1}), 1) == [
+        "2 of 3 columns drifted (age 3 > 1, and 1 more)",
+        "1 test passed",
+    ]
+
+
+def test_drift_that_is_asked_of_columns_alone_is_counted_by_them():
+    assert said_of(outcome(drifted_columns=None, columns=None, tests={})) == [
+        "2 of 3 columns drifted (age 3 > 1, zip 2 > 1)"
+    ]
+
+
+def test_without_drift_the_main_numbers_are_said():
+    values = [{"metric": "MAE", "column": "", "label": "mean", "value": 60.0}]
+    assert said_of({"findings": EMPTY | {"values": values}}) == ["MAE mean 60"]
+    assert said_of({}) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "tags"),
+    [
+        ({}, ["drift", "tests-failed"]),
+        ({"dataset_drift": False, "tests": {"passed": 1}}, ["tests-passed"]),
+        ({"dataset_drift": None, "tests": {}}, ["drift"]),
+        ({"dataset_drift": None, "tests": {}, "findings": EMPTY}, []),
+    ],
+)
+def test_tags_tell_snapshots_apart(changes, tags):
+    assert tags_of(outcome(**changes)) == tags
+
+
+def test_metadata_names_the_columns_and_counts_the_tests():
+    assert metadata_of(outcome()) == {"drifted": "age, zip", "tests": "3 of 14 failed"}
+    many = EMPTY | {"drift": [drift(f"c{number}", 2, 1) for number in range(23)]}
+    assert metadata_of({"findings": many})["drifted"].endswith("c19, and 3 more")
+    assert metadata_of({}) == {}
+
+
+def test_what_is_as_it_was_is_no_trend():
+    assert [trend_words(trend, 10) for trend in ("worse", "same", "")] == ["worse than the last 10", "", ""]
 
 
 def test_nothing_found_is_told_in_no_words():

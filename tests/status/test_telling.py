@@ -76,6 +76,7 @@ async def test_an_entry_has_the_originals_form_and_more():
         "drift_share": 0.25,
         "drifted_columns": 1,
         "columns": 4,
+        "findings": first_findings(outcome_of([1, 2, 3]), 20),
         "seconds": 0.123,
         "notes": [],
     }
@@ -155,6 +156,22 @@ async def test_the_status_remembers_the_last_snapshot_and_what_is_worse_about_it
         "trend": "worse",
         "trend_over": 3,
     }
+
+
+async def test_the_line_of_a_report_names_columns_and_tests_and_says_whether_it_is_worse():
+    test = {"name": "Recall metric: Equal 1", "metric": "", "column": "", "status": "failed", "value": 0.5, "said": ""}
+    outcome = outcome_of([1]) | {"tests": {"failed": 2}}
+    outcome["findings"]["failed_tests"] = [test]
+    journal = FakeLog(snapshots=[snapshot_of(outcome, bad_tests=2), *[snapshot_of({}, bad_tests=0)] * 3])
+    with capture_logs() as lines:
+        await fresh(journal).tell(Evaluated(BATCH, outcome, 0.5))
+    assert {name: lines[0].get(name) for name in ("drifted", "tests_failed", "values", "trend")} == {
+        "drifted": "age 0.31 > 0.1",
+        "tests_failed": "Recall metric 0.5, and 1 more",
+        "values": None,
+        "trend": "worse than the last 3",
+    }
+    assert (journal.entries[0]["trend"], journal.entries[0]["trend_over"]) == ("worse", 3)
 
 
 async def test_a_collector_without_snapshots_has_none_in_its_status():

@@ -39,7 +39,20 @@ def test_one_row_is_one_row():
 
 
 def test_tests_are_counted_by_what_became_of_them():
-    assert line(tests={"passed": 3, "failed": 0, "error": 1}).endswith("3 tests passed, 1 tests error")
+    assert line(tests={"passed": 3, "failed": 0, "error": 1}).endswith("1 of 4 tests failed")
+    assert line(tests={"passed": 3, "failed": 0}).endswith("3 tests passed")
+
+
+def test_what_was_found_stands_with_its_count():
+    drift = {"drifted_columns": 1, "columns": 4, "drift_share": 0.25, "drifted": "age 0.31 > 0.1"}
+    tests = {"tests": {"failed": 2}, "tests_failed": "Recall metric 0.5, and 1 more"}
+    said = line(rows=2, **drift, failed_metrics=1, not_computed="MAE", **tests, trend="worse than the last 10")
+    assert said.endswith(
+        "2 rows, 1 of 4 columns drifted (age 0.31 > 0.1), 1 could not be computed (MAE), "
+        "2 of 2 tests failed (Recall metric 0.5, and 1 more), worse than the last 10"
+    )
+    assert line(drifted="age 0.31 > 0.1").endswith("drifted age 0.31 > 0.1")
+    assert line(rows=2, values="MAE 60").endswith("2 rows, MAE 60")
 
 
 def test_a_batch_is_told_by_the_end_of_its_id():

@@ -15,6 +15,8 @@ from collector.formats.json_body import loads
 from collector.ingest.http.head import entity_tag
 from collector.ingest.http.problems import json_answer
 from collector.ingest.http.receiving import SMALL_BODY
+from collector.status.telling import iso
+from collector.status.verdict import TOLD
 from collector.store.tapping import MAX_ROWS
 from collector.wording import json_kind
 
@@ -25,11 +27,16 @@ if TYPE_CHECKING:
     from collector.ingest.http.problems import Answer
     from collector.ingest.http.receiving import Receiving
     from collector.store.journal import Journal
-    from collector.store.records import Batch
+    from collector.store.records import Batch, Snapshot
     from collector.supervision.supervisor import Supervisor
 
 # A config is looked at as a whole each time that one of all is saved; that of a thousand legacy metrics has 400 kB.
 MAX_CONFIG = 2_000_000
+
+
+# Of what came of batches, unless a request says how many.
+SHOWN_SNAPSHOTS = 50
+MAX_SHOWN_SNAPSHOTS = 1000
 
 
 class Admin:
@@ -83,6 +90,14 @@ class Admin:
         last = None if after == "" else _number("after", after, 0, 2**62)
         most = _number("rows", rows, 1, MAX_ROWS)
         return json_answer(await self._supervisor.newest_rows(collector_id, last, most))
+
+    async def snapshots(self, collector_id: str, limit: str | None) -> Answer:
+        """Tell what came of a collector's last batches, newest first, though the batches may be gone."""
+        self._supervisor.pipeline(collector_id)
+        most = SHOWN_SNAPSHOTS if limit is None else _number("limit", limit, 1, MAX_SHOWN_SNAPSHOTS)
+        found = await self._journal.snapshots(collector_id, most)
+        # A thousand may have some 10 MB.
+        return await trio.to_thread.run_sync(lambda: json_answer([_told(one) for one in found]), limiter=self._threads)
 
     async def flush(self, collector_id: str) -> Answer:
         """Seal what waits, and have it evaluated."""
@@ -168,3 +183,20 @@ def _config_answer(config: CollectorConfig, status: int = 200) -> Answer:
 
 def _shown(batch: Batch) -> dict[str, Any]:
     return {"batch_id": batch.id, "rows": batch.rows, "error": batch.error, "attempts": batch.attempts}
+
+
+def _told(one: Snapshot) -> dict[str, Any]:
+    """Return what is told of a snapshot, or of a report that failed, which has no more than an error."""
+    return {
+        "batch_id": one.batch,
+        "report": one.report,
+        "segment": one.segment,
+        "state": one.state,
+        "rows": one.rows,
+        "window": [iso(one.opened), iso(one.sealed)],
+        "made": iso(one.made),
+        "delivered": None if one.delivered is None else iso(one.delivered),
+        "bad_since": None if one.bad_since is None else iso(one.bad_since),
+        "error": one.error,
+        **{name: one.outcome[name] for name in TOLD if name in one.outcome},
+    }

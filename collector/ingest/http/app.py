@@ -190,6 +190,11 @@ def _add_batch_routes(app: QuartTrio, admin: Admin) -> None:
         """Tell what became of the last batches, newest first."""
         return response_of(await admin.logs(collector_id))
 
+    @app.get("/<collector_id>/snapshots")
+    async def get_snapshots(collector_id: str) -> Response:
+        """Tell what came of the last batches, newest first, though the batches may be gone."""
+        return response_of(await admin.snapshots(collector_id, request.args.get("limit")))
+
 
 def _add_tap(app: QuartTrio, admin: Admin, guard: Guard) -> None:
     @app.get("/<collector_id>/tap")

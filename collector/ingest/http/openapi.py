@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 from quart_schema import (
@@ -18,6 +18,7 @@ from quart_schema import (
 from collector import __version__
 from collector.config import CollectorConfig
 from collector.formats.frames import FORMATS
+from collector.ingest.http.admin import MAX_SHOWN_SNAPSHOTS, SHOWN_SNAPSHOTS
 from collector.ingest.http.page.routes import PAGE_ROUTES
 from collector.ingest.http.probes import OPEN_ROUTES
 from collector.status.status import ServiceStatus
@@ -69,6 +70,31 @@ class LogEntry(BaseModel):
     batch_id: str
     rows: int
     window: list[str]
+
+
+class SnapshotTold(BaseModel):
+    """What came of a batch; of a report that failed its error only, which is empty otherwise."""
+
+    batch_id: str
+    report: str
+    segment: str
+    state: Literal["evaluated", "delivered", "rejected", "failed"]
+    rows: int
+    window: list[str]
+    made: str
+    delivered: str | None
+    bad_since: str | None
+    error: str
+    generation: str = ""
+    kind: str = ""
+    report_id: str = ""
+    drift_share: float | None = None
+    drifted_columns: int | None = None
+    columns: int | None = None
+    dataset_drift: bool | None = None
+    tests: dict[str, int] = {}
+    failed_metrics: int = 0
+    findings: dict[str, Any] = {}
 
 
 class Flushed(BaseModel):
@@ -129,6 +155,7 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "retry_failed": {202: list[Failed], 404: Problem, 507: Problem},
     "show_dashboard": {200: Shown, **dict.fromkeys((404, 409, 424, 507), Problem)},
     "get_logs": {200: list[LogEntry], 404: Problem},
+    "get_snapshots": {200: list[SnapshotTold], **dict.fromkeys((400, 404, 507), Problem)},
 }
 # Without the secret; of a page that isn't allowed; while stopping, or when there is too much to do.
 _OF_ALL = dict.fromkeys((401, 403, 503), Problem)
@@ -153,6 +180,19 @@ _VERBOSE = {
     "description": "If it is there, each check is listed, as text.",
     "allowEmptyValue": True,
     "schema": {"type": "string"},
+}
+
+
+_LIMIT = {
+    "name": "limit",
+    "in": "query",
+    "description": "How many are told.",
+    "schema": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_SHOWN_SNAPSHOTS,
+        "default": SHOWN_SNAPSHOTS,
+    },
 }
 
 
@@ -189,6 +229,7 @@ def _describe_tables(paths: dict[str, Any]) -> None:
     for route in ("data", "reference"):
         paths[f"/{{collector_id}}/{route}"]["post"]["requestBody"] = {"required": True, "content": _TABLES}
     paths["/{collector_id}/data"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)
+    paths["/{collector_id}/snapshots"]["get"]["parameters"].append(_LIMIT)
 
 
 def _describe_texts(paths: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import trio
 from fakes import collector_config
 from machine import PATIENCE
 from trio.testing import wait_all_tasks_blocked
+from worlds import outcome_of
 
 from collector.errors import (
     BadBody,
@@ -20,6 +21,8 @@ from collector.errors import (
     StorageError,
 )
 from collector.status.counts import REFUSALS, Answered
+from collector.status.verdict import verdict_of
+from collector.store.records import Batch
 from collector.store.writer import Order
 
 SECRET = {"evidently-secret": "hunter2"}
@@ -38,6 +41,7 @@ ROUTES = [
     ("POST", "/main/flush"),
     ("GET", "/main/logs"),
     ("GET", "/main/tap"),
+    ("GET", "/main/snapshots"),
     ("GET", "/main/failed"),
     ("POST", "/main/failed"),
     ("POST", "/main/dashboard"),
@@ -301,6 +305,32 @@ async def test_a_dashboard_is_made_when_somebody_asks(service):
     assert (answer.status_code, answer.json()) == (200, {"id": "main", "panels": 7})
 
 
+async def test_what_came_of_batches_is_told_newest_first_and_cut_where_it_is_asked(service):
+    outcome = outcome_of([1, 2])
+    for id_ in ("b1", "b2"):
+        batch = Batch(id_, "main", "sealed", 2, 0.0, 1.0)
+        await service.journal.keep_outcome(batch, outcome, verdict_of(outcome), 9)
+    await service.journal.keep_failure(Batch("b3", "main", "sealed", 1, 0.0, 1.0), 9, error="no column 'b'")
+    failed, second, first = (await service.http.get("/main/snapshots")).json()
+    assert (failed["state"], failed["error"], failed["batch_id"]) == ("failed", "no column 'b'", "b3")
+    assert {name: second[name] for name in ("batch_id", "report", "segment", "state", "rows", "delivered")} == {
+        "batch_id": "b2",
+        "report": "main",
+        "segment": "",
+        "state": "evaluated",
+        "rows": 2,
+        "delivered": None,
+    }
+    assert (first["findings"], first["drifted_columns"]) == (outcome["findings"], 1)
+    assert (await service.http.get("/main/snapshots?limit=2")).json() == [failed, second]
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "²", "9" * 5000])
+async def test_a_limit_that_is_none_is_refused(service, limit):
+    answer = await service.http.get("/main/snapshots", params={"limit": limit})
+    assert (answer.status_code, answer.json()["detail"]) == (400, "'limit' is a whole number from 1 to 1000")
+
+
 async def test_logs_are_newest_first(service):
     for number in range(2):
         await service.journal.log("main", {"number": number}, 10)
@@ -332,6 +362,7 @@ async def test_failed_batches_are_listed_and_evaluated_again_when_asked(service)
         ("POST", "/nope/reference"),
         ("POST", "/nope/flush"),
         ("GET", "/nope/logs"),
+        ("GET", "/nope/snapshots"),
         ("GET", "/nope/failed"),
         ("POST", "/nope/failed"),
         ("POST", "/nope/dashboard"),

@@ -19,6 +19,7 @@ async def test_the_document_names_every_route(service):
         ("post", "/{collector_id}/reference"),
         ("post", "/{collector_id}/flush"),
         ("get", "/{collector_id}/logs"),
+        ("get", "/{collector_id}/snapshots"),
         ("get", "/{collector_id}/failed"),
         ("post", "/{collector_id}/failed"),
     }
