@@ -95,7 +95,7 @@ class _Lines:
 
     def write_gap(self) -> None:
         """Say that entries may have come and gone."""
-        self._print(Text(_GAP, style="yellow"))
+        self._print(Text(_GAP, style="magenta"))
 
     def write_nothing(self, outlook: list[str]) -> None:
         """Say that there are no entries, and what comes next."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SIGNS = {
     "starting": ("○", "dim"),
     "waiting": ("●", "green"),
-    "evaluating": ("◐", "cyan"),
-    "undelivered": ("▲", "yellow"),
+    "evaluating": ("◐", "bold"),
+    "undelivered": ("▲", "magenta"),
     "misconfigured": ("✖", "red"),
     "crashed": ("✖", "red"),
     "retired": ("◌", "dim"),
@@ -58,7 +58,7 @@ def _all_columns(now: float, history: History | None, *, is_wide: bool) -> list[
         Column("state", 13, 6, lambda status: (status.state, SIGNS.get(status.state, ("", ""))[1])),
         Column("open", 5, 0, lambda status: (short(status.rows_waiting), ""), is_right=True),
         *([] if history is None else _rates(history, 20 if is_wide else 8)),
-        Column("", bar, 4, lambda status: (_bar(status, now, bar), "cyan")),
+        Column("", bar, 4, lambda status: (_bar(status, now, bar), "")),
         Column("next batch", text, 2, lambda status: (_awaited(status, now, is_long=is_wide), "")),
         Column("last snapshot", result, 1, lambda status: _result(status.last_snapshot, is_long=is_wide)),
         Column("age", 4, 5, lambda status: (_age(status.last_snapshot, now), ""), is_right=True),
@@ -74,7 +74,7 @@ def _rates(history: History, width: int) -> list[Column]:
 
     return [
         Column("rows/s", 6, 1, rate, is_right=True),
-        Column("", width, 3, lambda status: (history.bars(status.id, width), "cyan")),
+        Column("", width, 3, lambda status: (history.bars(status.id, width), "")),
     ]
 
 

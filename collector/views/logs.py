@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     _Event = MutableMapping[str, Any]
 
-_STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "bold red"}
+_STYLES = {"debug": "dim", "info": "", "warning": "magenta", "error": "bold red"}
 # What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
 _SHORT_ID = 8
 # How long the end waits for who reads the log.
@@ -110,7 +110,7 @@ def terminal_line(event: _Event, now: datetime) -> Text:
     style = _STYLES.get(event.pop("level"), "")
     parts = [(f"{now:%H:%M:%S}  ", "dim")]
     if "collector" in event:
-        parts.append((f"{event.pop('collector')}  ", "bold cyan"))
+        parts.append((f"{event.pop('collector')}  ", "bold"))
     parts.append((str(event.pop("event")), style))
     trace = event.pop("exception", "")
     details = ", ".join(_details(event))

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 
 from collector.views.columns import GAP, SIGNS, choose_columns
-from collector.views.trouble import trouble_of, urgency
+from collector.views.trouble import found_in, trouble_of, urgency, waits_in
 from collector.views.words import printable
 from collector.wording import counted, lasting
 
@@ -58,7 +58,7 @@ class Screen:
     def _header(self, address: str) -> list[Line]:
         service = self._service
         title: Line = [("── ", "dim"), (f"evidently-collector {service.version}", "bold"), (" ── ", "dim")]
-        title += [(address, "cyan"), (" ── ", "dim"), (f"up {lasting(service.time - service.started)} ", "")]
+        title += [(address, "bold"), (" ── ", "dim"), (f"up {lasting(service.time - service.started)} ", "")]
         title.append(("─" * (self._width - sum(cell_len(text) for text, _ in title)), "dim"))
         return [title, *self._config(), self._workspaces(), *self._disk()]
 
@@ -68,7 +68,7 @@ class Screen:
         path = _end(config.path, self._width - _INDENT - len(age))
         lines: list[Line] = [[(f"{'config':{_INDENT}}", "dim"), (path, ""), (age, "dim")]]
         if config.needs_restart:
-            lines += self._sentence(f"restart the service to apply {', '.join(config.needs_restart)}", "yellow")
+            lines += self._sentence(f"restart the service to apply {', '.join(config.needs_restart)}", "magenta")
         return lines + self._sentence(config.error and f"✖ edit not in force: {config.error}", "red")
 
     def _workspaces(self) -> Line:
@@ -79,7 +79,7 @@ class Screen:
         if away:
             since = min((status.outbox_since for status in away if status.outbox_since is not None), default=now)
             late = f"▲ {len(away)} of {counted(len(everyone), 'collector')} undelivered for {lasting(now - since)}"
-            return [title, (f"{late}, {counted(outbox, 'snapshot')} on disk", "yellow")]
+            return [title, (f"{late}, {counted(outbox, 'snapshot')} on disk", "magenta")]
         arrived = f", {outbox} on the way" if outbox else ", all delivered" if made else ""
         return [title, (f"{counted(made, 'snapshot')} made", ""), (arrived, "dim")]
 
@@ -111,13 +111,15 @@ class Screen:
         """Return the line of a collector, and those of its trouble below it."""
         said = trouble_of(status, self._service.time)
         sign, style = SIGNS.get(status.state, ("●", ""))
-        if said and style not in {"red", "yellow"}:
-            sign, style = "▲", "yellow"
+        found = found_in(status, self._service.time)
+        if (said or found) and style not in {"red", "magenta"}:
+            sign, style = "▲", "magenta"
         if status.state == "retired":
             said = "not in the config file any more, its rows are kept: put it back there, or DELETE it"
         line: Line = [(f"{sign:{GAP}}", style), (_filled(status.id, id_width), "bold")]
         line += [_cell(column, column.show(status)) for column in columns]
-        return [line, *self._sentence(said, style, 2 * GAP)]
+        told = ((said, style), (found, "magenta"), (waits_in(status), "dim"))
+        return [line, *(line for text, style in told for line in self._sentence(text, style, 2 * GAP))]
 
     def _fitting(self, block: Callable[[Status], list[Line]], room: int | None) -> list[Line]:
         everyone = self._service.collectors
@@ -129,8 +131,8 @@ class Screen:
         while left and len(lines) + len(next_lines := block(left[0])) < (room or 0) - 1:
             lines += next_lines
             left.pop(0)
-        bad = sum(bool(trouble_of(status, self._service.time)) for status in left)
-        verdict = (f"{bad} of them in trouble", "yellow") if bad else ("all well", "green")
+        bad = sum(bool(trouble_of(status, 0) or found_in(status, 0)) for status in left)
+        verdict = (f"{bad} of them in trouble", "magenta") if bad else ("all well", "green")
         return [*lines, [(f"  and {len(left)} more, ", ""), verdict]]
 
 

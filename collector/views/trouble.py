@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from collector.status.findings import said_of, trend_words
+from collector.views.words import short
 from collector.wording import counted, lasting
 
 if TYPE_CHECKING:
     from collector.status.status import ServiceStatus, Status
 
+_MOST = 3  # columns, or tests, that are named
 _WORST_FIRST = ("crashed", "misconfigured", "undelivered")
 
 
@@ -62,6 +65,25 @@ def trouble_of(status: Status, now: float) -> str:
     return "; ".join([*said, troubles_of(status)[-1].todo] if status.failed else said)
 
 
+def found_in(status: Status, now: float) -> str:
+    """Say what is bad about a collector's last snapshot, since when, and whether it is worse than those before it."""
+    last = status.last_snapshot
+    if not last.get("is_bad"):
+        return ""
+    since = last.get("bad_since")
+    lasts = "" if since is None else f"for {lasting(now - since)}"
+    trend = trend_words(last.get("trend", ""), last.get("trend_over", 0))
+    return ", ".join(filter(None, [*said_of(last, _MOST), lasts, trend]))
+
+
+def waits_in(status: Status) -> str:
+    """Say what is sealed and waits for its report, beside what is being evaluated."""
+    if status.sealed <= (status.state == "evaluating"):
+        return ""
+    rows = f" of {short(status.sealed_rows)} rows" if status.sealed_rows else ""
+    return f"{counted(status.sealed, 'batch')}{rows} sealed, not evaluated yet"
+
+
 def is_well(service: ServiceStatus) -> bool:
     """Tell whether nothing needs looking after: the disk, the config file, and each collector."""
     is_sound = not service.trouble and not service.config.error
@@ -72,4 +94,4 @@ def urgency(status: Status) -> int:
     """Return a number to sort collectors by: the less, the sooner it is to be looked at."""
     if status.state in _WORST_FIRST:
         return _WORST_FIRST.index(status.state)
-    return len(_WORST_FIRST) + (0 if trouble_of(status, 0) else 1)
+    return len(_WORST_FIRST) + (0 if trouble_of(status, 0) else 1 if found_in(status, 0) else 2)

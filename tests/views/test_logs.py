@@ -78,7 +78,7 @@ def test_a_trace_stands_below():
 
 
 @pytest.mark.parametrize(
-    ("level", "style"), [("debug", "dim"), ("info", ""), ("warning", "yellow"), ("error", "bold red")]
+    ("level", "style"), [("debug", "dim"), ("info", ""), ("warning", "magenta"), ("error", "bold red")]
 )
 def test_levels_have_their_colours(level, style):
     text = terminal_line({"level": level, "event": "x"}, NOON)
@@ -106,7 +106,7 @@ def test_a_terminal_gets_lines_for_a_person(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     structlog.get_logger().warning("report failed", collector="main", rows=3)
-    assert "\x1b[33mreport failed" in stream.getvalue()  # yellow
+    assert "\x1b[35mreport failed" in stream.getvalue()  # magenta
     assert "3 rows" in stream.getvalue()
 
 

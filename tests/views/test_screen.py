@@ -128,11 +128,47 @@ def test_each_state_has_its_line(state):
 
 
 def test_no_colour_is_bright_black_or_white():
-    """Those vanish on a light or a dark terminal: 30, 37 and from 90 on."""
+    """Those vanish on a light or a dark terminal: 30, 37 and from 90 on; yellow and cyan, 33 and 36, on a light one."""
     statuses = [collector(state=state, last_snapshot={"rows": 1}) for state in ("waiting", "crashed", "undelivered")]
     text = screen(service(*statuses, error="x", trouble="y"), 200, force_terminal=True, color_system="standard")
     codes = {code for part in text.split("\x1b[")[1:] for code in part.partition("m")[0].split(";")}
-    assert codes <= {"0", "1", "2", "31", "32", "33", "36"}
+    assert codes <= {"0", "1", "2", "31", "32", "35"}
+
+
+BAD = {
+    "is_bad": True,
+    "bad_since": NOON - 7200,
+    "trend": "worse",
+    "trend_over": 10,
+    "rows": 40,
+    "tests": {"passed": 11, "failed": 3},
+    "findings": {
+        "failed_tests": [
+            {"name": f"Minimal value of '{name}': Equal 1", "column": name, "status": "failed", "value": -3.0}
+            for name in ("age", "income", "plan")
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_collector_whose_tests_fail_is_not_calm_and_says_which_since_when_and_whether_it_is_worse(width):
+    text = screen(service(collector("one", last_snapshot=BAD)), width)
+    said = " ".join(text.split())
+    assert "3 of 14 tests failed (Minimal value of 'age' -3, Minimal value of 'income' -3" in said
+    assert ("▲ one" in text, "●" in text) == (True, False)
+    assert "for 2h, worse than the last 10" in said
+    assert "3/14 failed" in text
+
+
+def test_what_is_sealed_and_waits_is_told_with_its_rows():
+    assert "2 batches of 12.3k rows sealed" in screen(service(collector("one", sealed=2, sealed_rows=12_345)))
+    assert "sealed" not in screen(service(collector("one", "evaluating", sealed=1, sealed_rows=9)))
+
+
+def test_collectors_whose_last_snapshot_is_bad_are_counted_among_those_left_out():
+    many = [collector(f"c{number}", last_snapshot=BAD if number < 9 else {}) for number in range(20)]
+    assert "in trouble" in screen(service(*many), 100, 12)
 
 
 words = st.text(max_size=60)
@@ -147,6 +183,8 @@ snapshots = st.fixed_dictionaries(
         "drifted_columns": counts,
         "columns": counts,
         "tests": st.dictionaries(st.sampled_from(["passed", "failed", "error"]), counts),
+        "is_bad": st.booleans(),
+        "bad_since": times,
     },
 )
 statuses = st.builds(
