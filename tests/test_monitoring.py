@@ -129,6 +129,7 @@ SERIES = {
     'last_snapshot_tests{collector="main",outcome="passed"}': "3x1500",
     'last_snapshot_tests{collector="main",outcome="failed"}': "0x1500",
     'last_snapshot_drifted_ratio{collector="main"}': "0.1x1500",
+    'metric_value{collector="main",metric="MAE",column="",label="mean"}': "5x1500",
 }
 # By alert: what is otherwise from noon (a minute a value), and after how many minutes it fires, in steps of 5.
 NOON = 720
@@ -154,6 +155,11 @@ MATTERS = {
     "Bug": ({'http_requests_total{route="/",method="GET",status="500"}': "1x780"}, 5),
     "TestsFailed": ({'last_snapshot_tests{collector="main",outcome="failed"}': "1x780"}, 5),
     "Drift": ({'last_snapshot_drifted_ratio{collector="main"}': "0.5x780"}, 5),
+    "ValueJumped": ({'metric_value{collector="main",metric="MAE",column="",label="mean"}': "9x780"}, 5),
+    "MissingValues": (
+        {'metric_value{collector="main",metric="MissingValueCount",column="age",label="share"}': "0.2x780"},
+        5,
+    ),
 }
 
 

@@ -146,6 +146,12 @@ class CollectorConfig(InWorkspace, Value):
         default=True,
         description="Compute a column's drift once for all metrics of a report; no value, plot or test differs.",
     )
+    export: Literal["all"] | list[str | dict[Literal["type", "column", "label"], str]] = Field(
+        default=[],
+        max_length=200,
+        description='Values of each snapshot that /metrics has: "DriftedColumnsCount", {"type": "ValueDrift", '
+        '"column": "age"}, or "all"; 200 at most.',
+    )
     is_cloud: bool | None = Field(
         default=None, description="Speak to Evidently Cloud; null: if api_url is its address."
     )

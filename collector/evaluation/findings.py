@@ -77,7 +77,7 @@ def _findings(
         "drift": [{**one, "column": _named(one["column"])} for one in drift.worst_first()[:MAX_DRIFT]],
         "failed_tests": tests[:MAX_TESTS],
         "not_computed": [_not_computed(failure) for failure in failures[:MAX_NOT_COMPUTED]],
-        "values": values[:MAX_VALUES],
+        "values": values,
     }
 
 

@@ -14,6 +14,8 @@ from collector.evaluation import datasets, directory, legacy, modern, notes, sna
 from collector.evaluation.chance import false_alarms
 from collector.evaluation.check import problems_of, read_config
 from collector.evaluation.directory import generations_in
+from collector.evaluation.exported import exported
+from collector.evaluation.findings import MAX_VALUES
 from collector.evaluation.pandas_columns import to_frame
 from collector.evaluation.part_files import Unreadable, check_reference, read_table
 from collector.evaluation.prepared import Frames, prepare
@@ -131,12 +133,16 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "dataset_drift": done.drift.is_of_all,
         "tests": done.tests,
         "failed_metrics": len(done.failures),
-        "findings": done.findings,
+        "findings": {**done.findings, "values": done.findings["values"][:MAX_VALUES]},
         "notes": [*notes.of_failures(done.failures, frames.current, frames.reference, frames.where), *frames.notes],
         "datasets": [described for described, _ in uploads],
         "bytes": 0,
         "checksum": 0,
     }
+    if export := job.get("export"):
+        reference = [] if frames.reference is None else list(frames.reference.columns)
+        config = [job["report_config"], job["data_definition"], job["column_mapping"]]
+        outcome["exported"] = exported(done.findings["values"], export, reference, config)
     snapshot.tell_apart(done.body, outcome)
     encoded = snapshot.encode(done.body)
     snapshot.refuse_unloadable(encoded, generation_of(job["report_config"]))

@@ -31,6 +31,7 @@ def make_job(config: CollectorConfig, base: Path, batch: Batch, parts: Iterable[
         "sample": None if config.sample is None else config.sample.model_dump(),
         "cast": config.cast,
         "reuse_drift": config.reuse_drift,
+        "export": config.export,
         "opened": iso(batch.opened),
         "sealed": iso(batch.sealed),
         "snapshot_path": str(snapshot),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from collector.workers.exchange import Value
+
 # Upper bounds in seconds: a request takes milliseconds, a body a minute at most; a report up to its time-out.
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _EVALUATION_SECONDS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
@@ -71,6 +73,7 @@ class CollectorCounts:
     deliveries: Counter[str] = field(default_factory=lambda: zeros(DELIVERIES))  # by outcome
     delivered_rows: int = 0
     tests: Counter[str] = field(default_factory=Counter)  # by outcome
+    exported: list[Value] = field(default_factory=list)  # of the last snapshot
     failed_metrics: int = 0  # and tests, presets and descriptors
     damaged_rows: int = 0
     restarts: int = 0

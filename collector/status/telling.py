@@ -146,6 +146,7 @@ class Telling:
         """Have the status say what came of the last batches; the journal keeps it beyond restarts and edits."""
         made = await self._journal.snapshots(self.status.id, TREND + 1, with_failed=False)
         if made:
+            self.counts.exported = made[0].outcome.get("exported", [])
             self.note(snapshots=made[0].number, last_snapshot=_shown(made))
 
     async def count(self) -> None:

@@ -17,7 +17,7 @@ TREND = 10
 _LEAST = 3
 TOLD = (
     *("generation", "kind", "report_id", "drift_share", "drifted_columns", "columns", "dataset_drift"),
-    *("tests", "failed_metrics", "findings"),
+    *("tests", "failed_metrics", "findings", "exported"),
 )
 
 Trend = Literal["worse", "better", "same", ""]

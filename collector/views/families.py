@@ -79,6 +79,16 @@ def families(seen: Seen) -> Iterator[Metric]:
         histograms = (((one.id,), of_counts_histogram(counts)) for one, counts in each)
         yield _histogram(name, help_, ["collector"], histograms)
     yield _gauge(
+        "metric_value",
+        "Values of the last snapshot that the collector's export asks for.",
+        ["collector", "metric", "column", "label"],
+        (
+            ((status.id, one["metric"], one["column"], one["label"]), one["value"])
+            for status, counts in each
+            for one in counts.exported
+        ),
+    )
+    yield _gauge(
         "idempotency_dropped_key_age_seconds",
         "How old the oldest Idempotency-Key was when keys last went before idempotency.seconds, as there were "
         "idempotency.max_keys; not there if none did.",

@@ -6,6 +6,8 @@ from collector.generation import Generation
 
 Json = dict[str, Any]
 Cast = Literal["untyped", "all", "none"]
+# Names of metrics, or their "type" with "column" or "label".
+Export = list[str | dict[Literal["type", "column", "label"], str]] | Literal["all"]
 PathInConfig = list[str | int]
 
 
@@ -41,6 +43,7 @@ class Job(TypedDict):
     sample: Json | None
     cast: Cast
     reuse_drift: bool
+    export: NotRequired[Export]
     opened: str
     sealed: str
     snapshot_path: str
@@ -116,8 +119,9 @@ class Outcome(TypedDict):
 
     ``report_id`` is a legacy report's own id, and the batch's id for a modern one; ``checksum`` is the CRC-32 of the
     snapshot's file. ``dataset_drift`` is Evidently's own word on the drift of the whole. ``failed_metrics`` counts what
-    could not be computed: metrics, tests, presets, descriptors. The ``notes`` have a sentence on each of them first, at
-    most some fifty, and then on whatever else is to be known.
+    could not be computed: metrics, tests, presets, descriptors; ``exported`` has the values that the config asks for.
+    The ``notes`` have a sentence on each of what failed first, at most some fifty, and then on whatever else is to be
+    known.
     """
 
     ok: Literal[True]
@@ -132,6 +136,7 @@ class Outcome(TypedDict):
     tests: dict[str, int]
     failed_metrics: int
     findings: Findings
+    exported: NotRequired[list[Value]]
     notes: list[str]
     datasets: list[DatasetFile]
     bytes: int

@@ -245,6 +245,14 @@ def test_a_wide_report_tells_the_first_few_of_each(evaluate):
     assert all(math.isfinite(one["value"]) for one in found["values"])
 
 
+def test_what_is_exported_is_found_beyond_the_first_few_values(evaluate):
+    wide = pd.DataFrame({f"c{number:03}": [1.0, 2.0, 3.0] for number in range(210)})
+    config = modern([MeanValue(column=name) for name in wide])
+    outcome = evaluate(config, wide, export=[{"type": "MeanValue", "column": "c209"}])
+    assert outcome["exported"] == [{"metric": "MeanValue", "column": "c209", "label": "", "value": 2.0}]
+    assert len(outcome["findings"]["values"]) == findings.MAX_VALUES
+
+
 def test_two_metrics_that_differ_in_their_tests_alone_have_one_value(evaluate):
     metrics = [Accuracy(), Accuracy(tests=[lt(1)])]
     found = evaluate(modern(metrics), SHIFTED, data_definition=CLASSES)["findings"]

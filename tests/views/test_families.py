@@ -58,6 +58,7 @@ def busy():
     mine.accepted_requests, mine.restarts = 5, 1
     mine.tests.update(SNAPSHOT["tests"])
     mine.lateness.observe(0.3)
+    mine.exported = [{"metric": "MAE", "column": "age", "label": "mean", "value": 60.0}]
     counts.alerts["https://hook.example/********"] = AlertCounts(sent=3, failed=2, dropped=1, waiting=4)
     return replace(seen(BUSY, counts=counts, disk=Disk(10, 20, Counter(part=2))), dropped_keys={"main": 7.5, "gone": 1})
 
