@@ -18,6 +18,7 @@ async def test_the_document_names_every_route(service):
         ("post", "/{collector_id}/data"),
         ("post", "/{collector_id}/reference"),
         ("post", "/{collector_id}/flush"),
+        ("post", "/{collector_id}/dashboard"),
         ("post", "/{collector_id}/rename"),
         ("get", "/{collector_id}/logs"),
         ("get", "/{collector_id}/snapshots"),
