@@ -21,6 +21,7 @@ async def test_the_document_names_every_route(service):
         ("post", "/{collector_id}/dashboard"),
         ("post", "/{collector_id}/rename"),
         ("get", "/{collector_id}/logs"),
+        ("get", "/{collector_id}/tap"),
         ("get", "/{collector_id}/snapshots"),
         ("get", "/{collector_id}/failed"),
         ("post", "/{collector_id}/failed"),
