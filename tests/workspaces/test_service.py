@@ -17,6 +17,17 @@ from workspaces.sending import LEGACY_SEND, LIST, MAKE, PROJECT, SEARCH, SEND, b
 # The modern service
 
 
+async def test_a_snapshot_that_is_kept_with_a_500_is_found_and_not_sent_for_ever(service, snapshot):
+    """Evidently on SQLite keeps a snapshot with a NaN, can't enter its values for dashboards, and answers 500."""
+    service.answers[SEND] = (500, {"status_code": 500, "detail": "Internal Server Error"}, {})
+    service.answers[LIST] = (200, [{"id": "made there", "metadata": {"batch_id": "batch-1"}}], {})
+    async with delivering(snapshot) as deliver:
+        with pytest.raises(DeliveryError):
+            await deliver(to(service))
+        await deliver(to(service), is_doubtful=deliver.kept[-1]["is_doubtful"])
+    assert service.asked() == [f"{SEND[0]} {SEND[1]}", f"{LIST[0]} {LIST[1]}"]
+
+
 async def test_a_modern_snapshot_is_sent_as_it_is(service, snapshot):
     async with delivering(snapshot) as deliver:
         await deliver(to(service))
