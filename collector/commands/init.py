@@ -20,7 +20,7 @@ from collector.config.schema import file_schema
 from collector.config.workspace import is_uuid
 from collector.disk.files import write_whole
 from collector.errors import CommandError
-from collector.wording import did_you_mean
+from collector.wording import counted, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,13 +115,13 @@ class _Interview:
         """Propose what the columns are, and show it."""
         target, prediction = _column(self._given.target, reference), _column(self._given.prediction, reference)
         proposal = Proposal(reference.table, target, prediction)
-        self._console.print(_shown(proposal, reference))
+        self._console.print(*_shown(proposal, reference), sep="\n")
         likely = proposal.likely_target
         if likely and target is None:
             question = f"'{likely}' looks like the true value; do the events carry it, too (y/n)"
             if self._ask(question, "n", _yes_or_no):
                 proposal = Proposal(reference.table, likely, prediction)
-                self._console.print(_shown(proposal, reference))
+                self._console.print(*_shown(proposal, reference), sep="\n")
             else:
                 note = f"'{likely}' is left out, as true values mostly come later (else: --target {likely})"
                 self._console.print(Text(note))
@@ -187,18 +187,17 @@ def _usual(proposal: Proposal | None) -> list[str]:
     return ["DataDriftPreset", *([_OF_TASK[proposal.task]] if proposal.task else [])]
 
 
-def _shown(proposal: Proposal, reference: Reference) -> Table:
-    title = f"{reference.path}: {reference.table.num_rows:,} rows, {reference.table.num_columns} columns"
-    table = Table(
-        "taken as", "columns", title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
+def _shown(proposal: Proposal, reference: Reference) -> tuple[Text, Table]:
+    """Return a title, and the table below it: in the table itself it would be wrapped to the width of its columns."""
+    size = f"{counted(reference.table.num_rows, 'row')}, {counted(reference.table.num_columns, 'column')}"
+    table = Table("taken as", "columns", box=None, pad_edge=False)
     for kind in ("numerical", "categorical", "text", "datetime", "id", "left out"):
         if names := proposal.of(kind):
             table.add_row(kind, Text(", ".join(names)))
     for role in ("target", "prediction"):
         if (name := getattr(proposal, role)) is not None:
             table.add_row(role, Text(name), style="bold")
-    return table
+    return Text(f"{reference.path}: {size}", style="bold"), table
 
 
 def _advise_on_size(config: CollectorConfig, reference: Reference, base: Path, console: Console) -> None:

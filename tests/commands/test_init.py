@@ -219,3 +219,11 @@ def test_no_line_of_what_comes_next_is_wider_than_the_terminal(reference, tmp_pa
     steps = console.file.getvalue().partition("\nwrote")[2].splitlines()
     assert len(steps) >= 4
     assert max(len(line) for line in steps) <= width
+
+
+def test_the_title_of_a_narrow_table_stays_on_its_line(reference, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    reference.write_text("a\n1\n2\n", encoding="utf-8")
+    console = Console(file=io.StringIO(), width=80)
+    init(Given(reference=reference.name), Path("collector_config.json"), console, take_default)
+    assert "customers.csv: 2 rows, 1 column" in console.file.getvalue().splitlines()
