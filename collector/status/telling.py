@@ -116,7 +116,7 @@ class NotShown:
     error: str
 
 
-_NOT_WHOLE = "the report can't compute all of its own reference: batches will fail at the same"
+_NOT_WHOLE = "a part of the report fails on its own reference, and will fail on each batch too"
 _WITHOUT_PLOTS = (
     "Sent without its plots, as the workspace takes no larger snapshot (413). All values and tests are there."
 )

@@ -36,7 +36,7 @@ def troubles_of(status: Status) -> list[Trouble]:
     """Return what is wrong with a collector, what hinders most first."""
     found, error = [], status.last_error
     if status.problems:
-        todo = "mend the config file; it is taken at once"
+        todo = "mend the config file; the service reads it again at once"
         found.append(Trouble("misconfigured", "misconfigured, events are kept", "; ".join(status.problems), todo))
     if status.state == "crashed":
         found.append(Trouble("crashed", "stopped by an error, and restarted soon", error, "read its log"))
@@ -51,7 +51,7 @@ def troubles_of(status: Status) -> list[Trouble]:
         found.append(Trouble("error", error, todo="read its log"))
     if status.warnings:
         more = f", and {len(status.warnings) - 1} more" if len(status.warnings) > 1 else ""
-        what = "its report will fail at some of each batch"
+        what = "a part of its report will fail on each batch"
         found.append(Trouble("warned", what, f"{status.warnings[0]}{more}", "mend its report_config"))
     if status.failed:
         todo = f"once mended: evidently collector retry {status.id}"
