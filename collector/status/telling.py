@@ -240,7 +240,8 @@ class Telling:
                 log.info("report computed", rows=batch.rows, **_summary(outcome), **self._words(outcome))
                 self._log_notes(log, outcome["notes"])
             case EvaluationFailed(batch, error, _, is_final):
-                log.error("report failed", rows=batch.rows, error=error, is_kept_under_failed=is_final)
+                kept, again = "report failed; its batch is kept under failed", "report failed; it is tried once more"
+                log.error(kept if is_final else again, rows=batch.rows, error=error)
             case PartsLost(_, _, files):
                 log.error(event.error, files=list(files))
             case Delivered(_, workspace):

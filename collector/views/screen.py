@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Line = list[Piece]
 
 _LEAST_ID = 12
+_SHARE_OF_ID = 0.4
 _INDENT = 11  # of what the header says, behind its keywords
 # A sentence about trouble takes no more lines than this.
 _SENTENCE_LINES = 3
@@ -101,7 +102,8 @@ class Screen:
         if not everyone:
             return [[("no collectors yet: add one to the config file, or with POST /{id}", "dim")]]
         longest = max(len("collector"), *(cell_len(status.id) for status in everyone))
-        columns = choose_columns(self._width - GAP - min(longest, _LEAST_ID), self._service.time, history)
+        least = min(longest, max(_LEAST_ID, int(self._width * _SHARE_OF_ID)))
+        columns = choose_columns(self._width - GAP - least, self._service.time, history)
         id_width = min(longest, self._width - GAP - sum(column.width + GAP for column in columns))
         titles: Line = [(" " * GAP + _filled("collector", id_width), "dim")]
         titles += [_cell(column, (column.title, "dim")) for column in columns]

@@ -224,3 +224,10 @@ def test_whatever_a_status_says_it_fits_the_terminal(status, width, height):
     assert text.count("\n") == len(made.lines)
     assert max((cell_len(line) for line in text.split("\n")), default=0) <= width
     assert all(character.isprintable() for character in text.replace("\n", ""))
+
+
+def test_an_id_of_thirty_characters_is_read_whole_at_80_columns():
+    name = "customer-churn-europe-west-2-b"
+    text = screen(service(collector(name, rows_needed=9)), 80)
+    assert name in text
+    assert "last snapshot" in text
