@@ -1,4 +1,4 @@
-"""The pictures of the terminal view are what the view draws now."""
+"""The pictures of the terminal view and of the page are what these draw now."""
 
 import re
 import runpy
@@ -34,3 +34,12 @@ def test_each_picture_is_as_its_script_draws_it(drawn, name):
 def test_no_picture_fetches_a_font_or_anything_else(drawn, name):
     svg = (drawn / name).read_text(encoding="utf-8")
     assert not re.search(r"(url\(|href=|@import)\s*[\"']?https?:", svg)
+
+
+def test_the_picture_of_the_page_says_what_the_page_says():
+    """If not, run examples/page_picture.py."""
+    script = runpy.run_path(str(EXAMPLES / "page_picture.py"))
+    html = script["page"]()
+    assert script["words_of"](html) == (EXAMPLES / "pictures" / "page.sha256").read_text(encoding="utf-8").strip()
+    assert "3 of 5 collectors need you" in html
+    assert (EXAMPLES / "pictures" / "page.png").read_bytes().startswith(b"\x89PNG")

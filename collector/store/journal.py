@@ -127,6 +127,7 @@ class Journal:
         self._health = health
         self._unsynced = unsynced
         self._reading = trio.CapacityLimiter(1)
+        self._looking_back = trio.CapacityLimiter(1)
         self._unswept = parts.unswept(connection)
         self._secret = keys.read_secret(connection)
         self._dropped_keys: dict[str, float] = {}
@@ -362,6 +363,23 @@ class Journal:
         return await self._writer.execute(
             lambda db: snapshots.select_snapshots(db, collector, limit, with_failed=with_failed)
         )
+
+    async def look_back(self, collectors: list[str], limit: int, *, is_whole: bool) -> dict[str, list[Snapshot]]:
+        """Return the last snapshots of collectors, newest first; unless ``is_whole``, as ``select_brief`` does.
+
+        They are read beside the writer, for whom it would take too long.
+        """
+
+        def read() -> dict[str, list[Snapshot]]:
+            with closing(read_only(self._data_dir.journal)) as db:
+                if is_whole:
+                    return {one: snapshots.select_snapshots(db, one, limit, with_failed=False) for one in collectors}
+                return {one: snapshots.select_brief(db, one, limit) for one in collectors}
+
+        try:
+            return await _in_thread(read, limiter=self._looking_back)
+        except sqlite3.Error as error:
+            raise StorageError(f"the journal can't be read: {error}") from error
 
     async def retry(self, collector: str) -> list[Batch]:
         """Take all failed batches of a collector back to ``sealed``; return them as they were."""

@@ -16,6 +16,14 @@ _COLUMNS = (
     "seq, collector, batch, report, segment, state, rows, opened, sealed, made, delivered, number, "
     "bad_tests, drift_share, bad_since, outcome, error"
 )
+_BRIEF = """json_object(
+    'drift_share', drift_share, 'tests', json_extract(outcome, '$.tests'),
+    'failed_metrics', json_extract(outcome, '$.failed_metrics'),
+    'drifted_columns', json_extract(outcome, '$.drifted_columns'), 'columns', json_extract(outcome, '$.columns'),
+    'dataset_drift', json_extract(outcome, '$.dataset_drift'),
+    'findings', json_object('values', json_array(
+        json_extract(outcome, '$.findings.values[0]'), json_extract(outcome, '$.findings.values[1]'))),
+    'exported', json_array(json_extract(outcome, '$.exported[0]'), json_extract(outcome, '$.exported[1]')))"""
 # Those of the report that every batch has, of all its rows.
 _MAIN = "report = 'main' AND segment = ''"
 
@@ -58,6 +66,22 @@ def select_snapshots(db: sqlite3.Connection, collector: str, limit: int, *, with
         (collector, limit),
     )
     return [_snapshot(row) for row in rows]
+
+
+def select_brief(db: sqlite3.Connection, collector: str, limit: int) -> list[Snapshot]:
+    """Return a collector's last snapshots, newest first; of all but the newest only what a short look back needs.
+
+    Those are counts, and the first two values, of all and of the exported ones: whole, the snapshots of hundreds of
+    collectors would take hundreds of megabytes.
+    """
+    newest = select_snapshots(db, collector, 1, with_failed=False)
+    columns = _COLUMNS.replace("outcome", _BRIEF)
+    rows = db.execute(
+        f"SELECT {columns} FROM snapshot WHERE collector = ? AND {_MAIN} AND state <> 'failed' "  # noqa: S608  (ours)
+        "ORDER BY seq DESC LIMIT ? OFFSET 1",
+        (collector, limit - 1),
+    )
+    return [*newest, *(_snapshot(row) for row in rows)]
 
 
 def _before(db: sqlite3.Connection, batch: Batch) -> tuple[int, float | None]:

@@ -6,8 +6,8 @@ import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
+from collector.alerts.messages import Links
 from collector.config.text import place_of
 
 if TYPE_CHECKING:
@@ -49,5 +49,4 @@ def ui_address(config: CollectorConfig, service: CollectorServiceConfig) -> str:
     where = service.ui_url or (config.shown_url if config.workspace_kind != "directory" else "")
     if not where.startswith(("http://", "https://")):
         return ""
-    project = f"/projects/{quote(config.project_id, safe='')}" if config.project_id else ""
-    return f"{where.rstrip('/')}{project}"
+    return Links(ui=where.rstrip("/")).to_project(config.project_id)

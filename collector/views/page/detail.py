@@ -12,7 +12,7 @@ from collector.views.page.plots import Point, Series, plot
 from collector.views.page.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from collector.status.status import Status
     from collector.store.records import Batch
@@ -26,28 +26,34 @@ _KINDS = {"CreateReport": "report", "UploadReport": "delivery"}
 
 @dataclass(frozen=True)
 class Detail:
-    """What is read of one collector for its page alone: its log and its failed batches."""
+    """What is read of one collector for its page alone: its last snapshots whole, its log, and its failed batches."""
 
     status: Status
+    pasts: tuple[Past, ...]
     log: tuple[dict[str, Any], ...]
     failed: tuple[Batch, ...]
 
 
-def detail_view(frame: Frame, detail: Detail) -> View:
-    """Show a collector in a frame."""
-    status, drawn = detail.status, frame.drawn[detail.status.id]
-    series = [drift_series(drawn.pasts), failures_series(drawn.pasts), *value_series(drawn.pasts, _VALUES)]
-    plots = [one for one in (plot(each, *_PLOT, margin=6) for each in [*series, _rows_series(drawn.pasts)]) if one]
-    pieces = {
-        "state": draw("state.html", row=drawn.row, status=status),
-        "plots": draw("plots.html", plots=[one for one in plots if len(one.marks) > 1]),
-        "snapshots": draw("snapshots.html", pasts=drawn.pasts, status=status),
+def detail_pieces(detail: Detail) -> dict[str, str]:
+    """Draw what is told of a collector's past."""
+    status, pasts = detail.status, detail.pasts
+    series = [drift_series(pasts), failures_series(pasts), *value_series(pasts, _VALUES), _rows_series(pasts)]
+    plots = [one for one in (plot(each, *_PLOT, margin=6) for each in series if len(each.points) > 1) if one]
+    return {
+        "plots": draw("plots.html", plots=plots),
+        "snapshots": draw("snapshots.html", pasts=pasts, status=status),
         "failed": draw("failed.html", batches=detail.failed, id=status.id),
         "log": draw("log.html", entries=[_shown(entry) for entry in detail.log], kinds=_KINDS),
     }
-    tone = drawn.row.concerns[0].tone if drawn.row.concerns else "good"
-    title = f"{status.id} · Evidently collector"
-    return View(frame.number, frame.now, title, tone, pieces, {"state": frame.cells[drawn.row.key]})
+
+
+def detail_view(frame: Frame, status: Status, pieces: Mapping[str, str]) -> View:
+    """Show a collector in a frame, with what was drawn of its past."""
+    row = frame.drawn[status.id].row
+    state = draw("state.html", row=row, status=status)
+    tone = row.concerns[0].tone if row.concerns else "good"
+    title, cells = f"{status.id} · Evidently collector", {"state": frame.cells[row.key]}
+    return View(frame.number, frame.now, title, tone, {**pieces, "state": state}, cells)
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:

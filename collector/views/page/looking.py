@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
 
 from collector.views.history import History
-from collector.views.page.detail import Detail, detail_view
-from collector.views.page.overview import Frame, Query, make_frame, overview_view
+from collector.views.page.detail import Detail, detail_pieces, detail_view
+from collector.views.page.overview import Frame, Query, make_frame, overview_view, steady_status
 from collector.views.page.past import Past
+from collector.views.page.rows import SPARK_SNAPSHOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from collector.status.status import Status
     from collector.store.journal import Journal
@@ -63,17 +64,20 @@ class Looking:
         """Show one collector; raise UnknownCollector."""
         self._supervisor.pipeline(collector_id)
         frame = await self._look()
+        if collector_id not in frame.drawn:  # it was added since
+            self._looked = -math.inf
+            frame = await self._look()
+        status = frame.drawn[collector_id].seen
         async with self._lock:
             held = self._details.get(collector_id)
-            status = frame.status(collector_id) or self._supervisor.status(collector_id)
             if held is None or held.is_old(status):
-                held = _Held(_steady(status), trio.current_time(), await self._read(status))
+                drawn = await trio.to_thread.run_sync(detail_pieces, await self._read(status))
+                held = _Held(steady_status(status), trio.current_time(), drawn)
                 self._details[collector_id] = held
             self._details.move_to_end(collector_id)
             while len(self._details) > _DETAILS:
                 self._details.popitem(last=False)
-            detail = replace(held.detail, status=status)
-            return await trio.to_thread.run_sync(detail_view, frame, detail)
+            return await trio.to_thread.run_sync(detail_view, frame, status, held.pieces)
 
     async def _look(self) -> Frame:
         async with self._lock:
@@ -97,32 +101,30 @@ class Looking:
         marks = {one.id: (one.snapshots, one.last_snapshot.get("batch"), one.outbox, one.failed) for one in collectors}
         known = {key: held for key, held in self._pasts.items() if key in marks}
         news = [key for key, mark in marks.items() if key not in known or known[key][0] != mark]
-        for key, pasts in (await self._journal_pasts(news)).items():
+        for key, pasts in (await self._journal_pasts(news)).items() if news else ():
             known[key] = marks[key], pasts
         self._pasts = known
 
-    async def _journal_pasts(self, collector_ids: list[str]) -> dict[str, Pasts]:
-        return dict.fromkeys(collector_ids, ())
+    async def _journal_pasts(self, collector_ids: list[str], *, is_whole: bool = False) -> dict[str, Pasts]:
+        limit = PAST_SNAPSHOTS if is_whole else SPARK_SNAPSHOTS
+        found = await self._journal.look_back(collector_ids, limit, is_whole=is_whole)
+        return {key: tuple(map(Past.of, snapshots)) for key, snapshots in found.items()}
 
     async def _read(self, status: Status) -> Detail:
+        pasts = (await self._journal_pasts([status.id], is_whole=True))[status.id]
         log = await self._journal.logs(status.id)
         failed = await self._journal.batches(status.id, "failed")
-        return Detail(status, tuple(log[:PAST_SNAPSHOTS]), tuple(failed))
+        return Detail(status, pasts, tuple(log[:PAST_SNAPSHOTS]), tuple(failed))
 
 
 @dataclass(frozen=True)
 class _Held:
-    """What was read of a collector, and for what status of it."""
+    """What was drawn of what was read of a collector, and for what status of it."""
 
     status: Status
     time: float
-    detail: Detail
+    pieces: Mapping[str, str]
 
     def is_old(self, status: Status) -> bool:
         """Tell whether it has to be read again."""
-        return self.status != _steady(status) or trio.current_time() - self.time >= _MAX_AGE
-
-
-def _steady(status: Status) -> Status:
-    """Return a status without what changes with each event."""
-    return replace(status, rows_waiting=0, rows_accepted=0, bytes_buffered=0)
+        return self.status != steady_status(status) or trio.current_time() - self.time >= _MAX_AGE

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from collector.views.page.concerns import Concern, grouped
 from collector.views.page.drawing import draw
-from collector.views.page.rows import Row, Show, cells_of, key_of, matching, row_of
+from collector.views.page.rows import Row, Show, cells_of, matching, row_of
 from collector.views.page.view import View
 from collector.views.words import short
 from collector.wording import counted
@@ -54,9 +54,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A row, what it was made of, and its HTML."""
+    """A row, what it was made of, and its HTML; ``seen`` is the status with what changes with each event."""
 
-    status: Status
+    seen: Status
+    steady: Status
     pasts: Sequence[Past]
     row: Row
     html: str
@@ -76,10 +77,6 @@ class Frame:
     def now(self) -> float:
         """When it was seen."""
         return self.service.time
-
-    def status(self, collector_id: str) -> Status | None:
-        """Return how a collector stood."""
-        return next((one for one in self.service.collectors if one.id == collector_id), None)
 
 
 def make_frame(
@@ -102,6 +99,11 @@ def make_frame(
     return Frame(number, service, drawn, cells, grouped([*_of_service(service), *concerns]))
 
 
+def steady_status(status: Status) -> Status:
+    """Return a status without what changes with each event."""
+    return replace(status, rows_waiting=0, rows_accepted=0, bytes_buffered=0)
+
+
 def overview_view(frame: Frame, query: Query) -> View:
     """Show what a person looks for in a frame."""
     rows = matching({key: one.row for key, one in frame.drawn.items()}, query.show, query.text)
@@ -117,11 +119,11 @@ def overview_view(frame: Frame, query: Query) -> View:
 
 
 def _drawn(status: Status, pasts: Sequence[Past], before: Drawn | None) -> Drawn:
-    steady = replace(status, rows_waiting=0, rows_accepted=0, bytes_buffered=0)
-    if before is not None and before.status == steady and before.pasts is pasts:
-        return before
+    steady = steady_status(status)
+    if before is not None and before.steady == steady and before.pasts is pasts:
+        return replace(before, seen=status)
     row = row_of(status, pasts)
-    return Drawn(steady, pasts, row, draw("row.html", row=row))
+    return Drawn(status, steady, pasts, row, draw("row.html", row=row))
 
 
 def _verdict(frame: Frame, bad: int) -> str:
@@ -148,6 +150,3 @@ def _of_service(service: ServiceStatus) -> list[Concern]:
         names = ", ".join(config.needs_restart)
         found.append(Concern("config", "", f"a restart is needed to take {names}", todo="start the service anew"))
     return found
-
-
-__all__ = ["FILTERS", "Frame", "Query", "key_of", "make_frame", "overview_view"]

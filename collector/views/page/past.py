@@ -5,17 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collector.status.findings import drift_words, failed_test_words, findings_of, uncomputed_words, value_words
+from collector.status.findings import (
+    bad_tests,
+    drift_words,
+    drifted_columns,
+    failed_test_words,
+    findings_of,
+    has_drift,
+    uncomputed_words,
+    value_words,
+)
 from collector.views.page.plots import Point, Series
+from collector.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from collector.workers.exchange import Findings
+    from collector.store.records import Snapshot
+    from collector.workers.exchange import Findings, Value
 
-# Evidently's own default for the share of columns from which a dataset counts as drifted.
-DRIFT = 0.5
-_BAD_TESTS = ("failed", "error")
 # So many columns and tests are named in a row of a table.
 _NAMED = 3
 
@@ -28,7 +36,13 @@ class Past:
     time: float
     rows: int
     state: str = "delivered"
+    bad_since: float | None = None  # when the first was made of those in a row that are bad, up to this one
     outcome: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Past:
+        """Return what the journal keeps of a snapshot."""
+        return cls(snapshot.batch, snapshot.made, snapshot.rows, snapshot.state, snapshot.bad_since, snapshot.outcome)
 
     @property
     def findings(self) -> Findings:
@@ -43,17 +57,32 @@ class Past:
     @property
     def bad_tests(self) -> int:
         """How many tests failed or are errors."""
-        return sum(self.outcome.get("tests", {}).get(name, 0) for name in _BAD_TESTS)
+        return bad_tests(self.outcome.get("tests") or {})
 
     @property
     def tests(self) -> int:
         """How many tests there are."""
-        return sum(self.outcome.get("tests", {}).values())
+        return sum((self.outcome.get("tests") or {}).values())
 
     @property
     def has_drift(self) -> bool:
         """Whether it counts as drifted as a whole."""
-        return (self.drift_share or 0) >= DRIFT
+        return has_drift(self.outcome)
+
+    @property
+    def chosen(self) -> list[Value]:
+        """The numbers that the collector's config exports; if it says nothing of that, those that its report has."""
+        exported = [one for one in self.outcome.get("exported") or [] if one]
+        return exported or [one for one in self.findings["values"] if one]
+
+    @property
+    def drift_words(self) -> str:
+        """How many columns drifted; "" if none was asked for."""
+        drifted, columns = self.outcome.get("drifted_columns"), self.outcome.get("columns")
+        if drifted is None:  # each column was asked for by itself
+            drift = self.findings["drift"]
+            drifted, columns = len(drifted_columns(self.findings)), len({one["column"] for one in drift})
+        return f"{drifted} of {counted(columns, 'column')} drifted" if columns else ""
 
     @property
     def is_bad(self) -> bool:
@@ -64,16 +93,15 @@ class Past:
     def verdicts(self) -> list[tuple[str, str]]:
         """What it says in a few words, each with its tone."""
         said, outcome = [], self.outcome
-        if failed := outcome.get("failed_metrics", 0):
+        if failed := outcome.get("failed_metrics"):
             said.append((f"{failed} not computed", "warn"))
         if self.tests:
             bad = self.bad_tests
             said.append(
                 (f"{bad} of {self.tests} tests failed", "bad") if bad else (f"{self.tests} tests passed", "good")
             )
-        if outcome.get("drifted_columns") is not None:
-            told = f"{outcome['drifted_columns']} of {outcome.get('columns', '?')} columns drifted"
-            said.append((told, "warn" if self.has_drift else "calm" if outcome["drifted_columns"] else "good"))
+        if drift := self.drift_words:
+            said.append((drift, "warn" if self.has_drift else "good" if drift.startswith("0 ") else "calm"))
         return said
 
     def details(self, most: int = _NAMED) -> list[tuple[str, str]]:
@@ -89,13 +117,16 @@ class Past:
 
 
 def bad_since(pasts: Sequence[Past], is_bad: Callable[[Past], object]) -> float | None:
-    """Return since when snapshots are bad without a good one between; ``pasts`` come newest first."""
+    """Return since when snapshots are bad without a good one between; ``pasts`` come newest first.
+
+    If all that are seen are, it is since the journal knows of one that is bad.
+    """
     since = None
     for past in pasts:
         if not is_bad(past):
-            break
+            return since
         since = past.time
-    return since
+    return pasts[0].bad_since or since if pasts else None
 
 
 def drift_series(pasts: Sequence[Past]) -> Series:
@@ -103,7 +134,7 @@ def drift_series(pasts: Sequence[Past]) -> Series:
     points = [
         Point(past.time, past.drift_share, past.has_drift) for past in reversed(pasts) if past.drift_share is not None
     ]
-    return Series("drift share", tuple(points), DRIFT, is_share=True)
+    return Series("drift share", tuple(points), is_share=True)
 
 
 def failures_series(pasts: Sequence[Past]) -> Series:
@@ -113,13 +144,13 @@ def failures_series(pasts: Sequence[Past]) -> Series:
 
 
 def value_series(pasts: Sequence[Past], most: int) -> list[Series]:
-    """Return the series of a report's first numbers, those that the newest snapshot has."""
+    """Return the series of the first numbers that were chosen, those that the newest snapshot has."""
     if not pasts:
         return []
-    wanted = [(one["metric"], one["column"], one["label"]) for one in pasts[0].findings["values"]][:most]
+    wanted = [(one["metric"], one["column"], one["label"]) for one in pasts[0].chosen[:most]]
     by_key: dict[tuple[str, str, str], list[Point]] = {key: [] for key in wanted}
     for past in reversed(pasts):
-        for one in past.findings["values"]:
+        for one in past.chosen:
             key = one["metric"], one["column"], one["label"]
             if key in by_key and isinstance(one["value"], int | float):
                 by_key[key].append(Point(past.time, one["value"]))

@@ -19,11 +19,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """A named row of numbers, oldest first; ``line`` is a bound to draw, if it is in sight."""
+    """A named row of numbers, oldest first."""
 
     name: str
     points: tuple[Point, ...]
-    line: float | None = None
     is_share: bool = False
 
 
@@ -47,7 +46,6 @@ class Plot:
     path: str
     low: str
     high: str
-    line_y: float | None
 
     def said(self, mark: Mark) -> str:
         """Return what a mark says."""
@@ -71,7 +69,7 @@ def plot(series: Series, width: int, height: int, margin: int = 3) -> Plot | Non
     points = [point for point in series.points if math.isfinite(point.value)]
     if not points:
         return None
-    series = Series(series.name, tuple(points), series.line, series.is_share)
+    series = Series(series.name, tuple(points), series.is_share)
     low, high = _bounds(series)
     across, up = (width - 2 * margin) / max(1, len(points) - 1), (height - 2 * margin) / (high - low)
 
@@ -80,9 +78,7 @@ def plot(series: Series, width: int, height: int, margin: int = 3) -> Plot | Non
 
     marks = tuple(Mark(round(margin + at * across), y_of(point.value), point) for at, point in enumerate(points))
     path = "M" + "L".join([f"{mark.x} {mark.y}" for mark in marks])
-    line = series.line
-    line_y = y_of(line) if line is not None and low <= line <= high else None
-    return Plot(series, width, height, marks, path, shown(low, series), shown(high, series), line_y)
+    return Plot(series, width, height, marks, path, shown(low, series), shown(high, series))
 
 
 def shown(value: float, series: Series) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from collector.status.findings import trend_words
 from collector.views.columns import SIGNS
 from collector.views.page.concerns import KINDS, Concern
 from collector.views.page.past import bad_since, drift_series, value_series
@@ -45,6 +46,7 @@ class Row:
     outbox: int
     failed: int
     needed: int | None
+    trend: str
 
     @property
     def shows(self) -> frozenset[Show]:
@@ -81,6 +83,7 @@ def row_of(status: Status, pasts: Sequence[Past]) -> Row:
         status.outbox,
         status.failed,
         status.rows_needed,
+        trend_words(status.last_snapshot.get("trend", ""), status.last_snapshot.get("trend_over", 0)),
     )
 
 
@@ -135,8 +138,9 @@ def _of_data(collector_id: str, pasts: Sequence[Past]) -> list[Concern]:
         found.append(Concern("uncomputed", collector_id, f"{failed} not computed", why, "read its notes", since))
     if past.has_drift:
         since = bad_since(pasts, lambda one: one.has_drift)
-        what = f"{past.outcome['drifted_columns']} of {counted(past.outcome['columns'], 'column')} drifted"
-        found.append(Concern("drift", collector_id, what, details.get("drifted", ""), "look at the snapshot", since))
+        found.append(
+            Concern("drift", collector_id, past.drift_words, details.get("drifted", ""), "look at the snapshot", since)
+        )
     return found
 
 

@@ -85,3 +85,29 @@ def test_snapshots_of_other_reports_and_segments_lie_beside_and_are_not_counted(
         db.execute(f"INSERT INTO snapshot({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     make(db, 2)
     assert told(db, "number") == [2, 1]
+
+
+def test_a_short_look_back_has_the_newest_whole_and_the_first_values_of_the_others(db):
+    for number in range(4):
+        values = [{"value": number}, {"value": 1}, {"value": 2}]
+        told_of = {
+            "tests": {"passed": 1},
+            "dataset_drift": True,
+            "findings": {"values": values, "drift": [1]},
+            "more": 1,
+        }
+        make(db, number, Verdict(0, 0.1, False, told_of))
+    fail(db, 9)
+    newest, *others = snapshots.select_brief(db, "main", 3)
+    assert newest.outcome == told_of
+    assert [one.rows for one in others] == [2, 1]
+    assert others[0].outcome == {
+        "drift_share": 0.1,
+        "tests": {"passed": 1},
+        "failed_metrics": None,
+        "drifted_columns": None,
+        "columns": None,
+        "dataset_drift": 1,
+        "findings": {"values": [{"value": 2}, {"value": 1}]},
+        "exported": [None, None],
+    }

@@ -22,7 +22,14 @@ def past(minutes=4, *, drift=(), tests=0, failed=(), values=(), failed_metrics=0
     columns = [drift_of(*one) for one in drift]
     drifted = sum(one["is_drifted"] for one in columns)
     shares = (
-        {"drift_share": drifted / len(columns), "drifted_columns": drifted, "columns": len(columns)} if drift else {}
+        {
+            "drift_share": drifted / len(columns),
+            "drifted_columns": drifted,
+            "columns": len(columns),
+            "dataset_drift": drifted * 2 >= len(columns),
+        }
+        if drift
+        else {}
     )
     findings = {
         "drift": columns,
@@ -32,4 +39,4 @@ def past(minutes=4, *, drift=(), tests=0, failed=(), values=(), failed_metrics=0
     }
     told = {"passed": tests - len(failed), "failed": len(failed)} if tests else {}
     outcome = {**shares, "tests": told, "failed_metrics": failed_metrics, "findings": findings, "notes": []}
-    return Past(f"b-{minutes}", NOON - minutes * MINUTE, rows, state, outcome)
+    return Past(f"b-{minutes}", NOON - minutes * MINUTE, rows, state, outcome=outcome)

@@ -1,6 +1,6 @@
 from collector.store.records import Batch
 from collector.views.history import History
-from collector.views.page.detail import Detail, detail_view
+from collector.views.page.detail import Detail, detail_pieces, detail_view
 from collector.views.page.overview import make_frame
 
 from ..statuses import NOON, collector, service
@@ -19,7 +19,7 @@ ENTRY = {
 
 def show(status, pasts=(), log=(), failed=()):
     frame = make_frame("1", service(status), {status.id: pasts}, History(), None)
-    return detail_view(frame, Detail(status, tuple(log), tuple(failed)))
+    return detail_view(frame, status, detail_pieces(Detail(status, tuple(pasts), tuple(log), tuple(failed))))
 
 
 def test_its_snapshots_are_listed_and_plotted():

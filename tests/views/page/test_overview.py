@@ -70,8 +70,8 @@ def test_what_would_change_how_text_reads_is_not_shown():
 def test_a_row_is_drawn_again_only_when_something_has_changed():
     frame, _ = look(collector("a"), collector("b"))
     later, _ = look(collector("a", rows_waiting=5, rows_accepted=9), collector("b", failed=1), before=frame)
-    assert later.drawn["a"] is frame.drawn["a"]
-    assert later.drawn["b"] is not frame.drawn["b"]
+    assert later.drawn["a"].row is frame.drawn["a"].row
+    assert later.drawn["b"].row is not frame.drawn["b"].row
 
 
 def test_counts_stand_beside_the_filters():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from collector.views.page.past import Past, bad_since, drift_series, failures_series, value_series
 
 from ..statuses import MINUTE, NOON
@@ -27,8 +29,14 @@ def test_a_report_without_drift_and_tests_says_its_numbers():
 
 def test_a_snapshot_of_an_older_version_says_what_it_can():
     old = Past("b", NOON, 10, outcome={"drift_share": 0.5, "drifted_columns": 1, "columns": 2, "tests": {}})
-    assert old.verdicts == [("1 of 2 columns drifted", "warn")]
+    assert old.verdicts == [("1 of 2 columns drifted", "calm")]
     assert [words for _, words in old.details() if words] == []
+
+
+def test_columns_that_were_asked_for_one_by_one_are_counted():
+    outcome = dict(past(drift=[("age", 0.3), ("plan", 0.0)]).outcome)
+    alone = {name: None if name in {"drift_share", "drifted_columns", "columns"} else outcome[name] for name in outcome}
+    assert Past("b", NOON, 10, outcome=alone).verdicts == [("1 of 2 columns drifted", "warn")]
 
 
 def test_it_is_bad_since_the_first_of_those_in_a_row():
@@ -37,9 +45,19 @@ def test_it_is_bad_since_the_first_of_those_in_a_row():
     assert bad_since(pasts[2:], lambda one: one.bad_tests) is None
 
 
+def test_what_is_bad_for_longer_than_is_seen_is_so_since_the_journal_says():
+    pasts = [replace(one, bad_since=NOON - 99 * MINUTE) for one in (BAD, past(14, tests=1, failed=["a"]))]
+    assert bad_since(pasts, lambda one: one.bad_tests) == NOON - 99 * MINUTE
+
+
 def test_series_go_from_the_oldest_to_the_newest():
     assert [(point.value, point.is_bad) for point in drift_series([BAD, WELL]).points] == [(0, False), (0.5, True)]
     assert [point.value for point in failures_series([BAD, WELL, past(20)]).points] == [0, 1]
+
+
+def test_the_numbers_that_the_config_exports_are_followed_before_others():
+    outcome = dict(past(values=[value_of(0.9)]).outcome) | {"exported": [value_of(5, "Mean", "age"), None]}
+    assert [one.name for one in value_series([Past("b", NOON, 10, outcome=outcome)], 2)] == ["Mean of age"]
 
 
 def test_values_are_followed_by_metric_column_and_label():

@@ -16,13 +16,9 @@ def test_a_series_goes_from_left_to_right_and_the_largest_is_on_top():
     assert (drawn.low, drawn.high, drawn.last) == ("1", "3", "2")
 
 
-def test_shares_have_the_whole_height_and_their_bound():
-    drawn = plot(series(0.0, 1.0, line=0.5, is_share=True), 104, 44, margin=2)
-    assert (drawn.low, drawn.high, drawn.line_y) == ("0%", "100%", 22)
-
-
-def test_a_bound_out_of_sight_is_not_drawn():
-    assert plot(series(1, 2, line=9), 100, 40).line_y is None
+def test_shares_have_the_whole_height():
+    drawn = plot(series(0.5, 0.25, is_share=True), 104, 44, margin=2)
+    assert (drawn.low, drawn.high, [mark.y for mark in drawn.marks]) == ("0%", "100%", [22, 32])
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, -5.0, 1e300])

@@ -69,7 +69,7 @@ def _made_snapshots(monkeypatch):
         drift = [("age", score), ("plan", 0.0)]
         return tuple(past(at, drift=drift, tests=14, failed=failed, values=[value_of(at)]) for at in range(50))
 
-    async def read(_, collector_ids):
+    async def read(_, collector_ids, *, is_whole=False):
         await trio.lowlevel.checkpoint()
         well, bad = made(0.05), made(0.3, "Share of missing values < 0.1")
         return {key: bad if key == "model-003" else well for key in collector_ids}
