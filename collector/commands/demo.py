@@ -34,7 +34,7 @@ BATCHES = 6
 DRIFTED_BATCHES = 3
 REFERENCE_ROWS = 200
 SECONDS_PER_BATCH = 1.0
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 
 def run_demo(directory: Path, console: Console) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -128,6 +129,7 @@ class Daemon:
 
     def launch(self):
         """Start its process, and wait for nothing."""
+        self.port = self.port or free_port()
         self._log_start = len(self.log) if self.log_path.exists() else 0
         command = [sys.executable, "-m", "collector", "--port", str(self.port), *self.options]
         with self.log_path.open("ab") as log:
@@ -143,7 +145,6 @@ class Daemon:
     def wait_ready(self):
         """Return once a launched process says that it is ready."""
         self.url = wait_until(self._ready, f"the daemon's readiness: {self.log[self._log_start :]}")
-        self.port = int(self.url.rpartition(":")[2])
 
     def _ready(self):
         assert self.process.poll() is None, self.log[self._log_start :]
@@ -357,9 +358,11 @@ class Proxy:
 
 
 def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    """Return a free port below those that the system gives to others meanwhile, as to any connection."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @pytest.fixture(scope="session")

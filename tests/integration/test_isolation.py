@@ -51,8 +51,10 @@ def test_a_wrong_report_in_the_file_keeps_its_events_until_it_is_mended_and_noth
     daemon.client.send_data("wrong", iris.head(20))
     daemon.client.send_data("right", iris.head(30))
     daemon.client.send_data("breaks", iris.head(4))
-    status = daemon.wait_for_status("wrong", lambda one: one["state"] == "misconfigured" and one["sealed"] == 1)
-    assert "colum" in status["problems"][0]
+    # Where processors are short, the first check may be cut off; then that is the problem, and it's tried again.
+    status = daemon.wait_for_status(
+        "wrong", lambda one: one["state"] == "misconfigured" and one["sealed"] == 1 and "colum" in one["problems"][0]
+    )
     assert "report_config.metrics.0" in status["problems"][0]
     daemon.wait_for_snapshots("right", 1)
     daemon.wait_for_logs("breaks", 1, "CreateReport", ok=False)

@@ -5,17 +5,16 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 
-from .conftest import NEVER, PATIENCE, Daemon, collector_config, rows_trigger, service_config, wait_until
+from .conftest import NEVER, PATIENCE, Daemon, collector_config, free_port, rows_trigger, service_config, wait_until
 
 PAGE = (Path(__file__).parents[2] / "configs" / "senders.md").read_text(encoding="utf-8")
 RECIPES = dict(re.findall(r"```([\w-]+)\n(.*?)```", PAGE, re.DOTALL))
@@ -91,11 +90,6 @@ def running(command, directory):
     finally:
         process.terminate()
         process.wait(20)
-
-
-def free_port():
-    with closing(socket.create_server(("127.0.0.1", 0))) as found:
-        return found.getsockname()[1]
 
 
 def post(port, **options):
