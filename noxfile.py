@@ -42,7 +42,8 @@ def tests(session: nox.Session, quart: str) -> None:
 def faults(session: nox.Session) -> None:
     """The fault suite in its long form, an hour; at its end stand the figures, a line for each promise."""
     session.install(".[test]")
-    session.run("pytest", "tests/integration/faults", "--faults=long", *session.posargs)
+    crashes = "tests/pipeline/test_pipeline_crashes.py"
+    session.run("pytest", "tests/integration/faults", crashes, "--faults=long", *session.posargs)
 
 
 @nox.session

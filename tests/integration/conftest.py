@@ -187,7 +187,9 @@ class Daemon:
         return collector_id
 
     def status(self, collector_id):
-        [found] = [one for one in self.http.get("/").json()["collectors"] if one["id"] == collector_id]
+        [found] = [
+            one for one in self.http.get("/").raise_for_status().json()["collectors"] if one["id"] == collector_id
+        ]
         return found
 
     def wait_for_status(self, collector_id, fits, seconds=PATIENCE):

@@ -1,5 +1,6 @@
 """A pipeline is cut off at every step; another goes on from what is on disk, and each row is delivered once."""
 
+import random
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,8 @@ CONFIG = collector(trigger=rows_trigger(4))
 SERVICE = CollectorServiceConfig(spill_rows=2, retention=Retention(batches=0))
 POSTS = (2, 2, 2)
 ROWS = list(range(sum(POSTS)))
+# The short form tries one step of so many, other ones at each run; the long form tries them all.
+STRIDE = 3
 # More steps than any of the runs here takes.
 ENOUGH = 1000
 
@@ -162,10 +165,11 @@ def a_snapshot_is_too_large(world):
 
 @pytest.mark.parametrize("prepare", [nothing, a_report_raises, workers_die, a_snapshot_is_too_large])
 @pytest.mark.parametrize("cut", [crash_at, cancel_at])
-async def test_each_row_is_delivered_once_wherever_the_pipeline_is_cut_off(tmp_path, cut, prepare):
-    steps = 0
+async def test_each_row_is_delivered_once_wherever_the_pipeline_is_cut_off(tmp_path, cut, prepare, pytestconfig):
+    stride = 1 if pytestconfig.option.faults == "long" else STRIDE
+    steps = random.Random(pytestconfig.option.seed).randrange(stride)
     while await cut(tmp_path / str(steps), steps, prepare):
-        steps += 1
+        steps += stride
         assert steps < ENOUGH
     # Two batches with a part each: at least ten calls each for writing, evaluating and delivering.
     assert steps > 20

@@ -37,7 +37,7 @@ def set_rows(name, rows):
 
 
 def config_state(daemon):
-    return daemon.http.get("/").json()["config"]
+    return daemon.http.get("/").raise_for_status().json()["config"]
 
 
 def seconds_of_an_edit(daemon, rows):
