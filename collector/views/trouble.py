@@ -12,7 +12,7 @@ from collector.wording import counted, lasting
 if TYPE_CHECKING:
     from collector.status.status import ServiceStatus, Status
 
-_MOST = 3  # columns, or tests, that are named
+_MOST = 2  # columns, or tests, that are named
 _WORST_FIRST = ("crashed", "misconfigured", "undelivered")
 
 
@@ -71,9 +71,9 @@ def found_in(status: Status, now: float) -> str:
     if not last.get("is_bad"):
         return ""
     since = last.get("bad_since")
-    lasts = "" if since is None else f"for {lasting(now - since)}"
+    lasts = "bad" if since is None else f"bad for {lasting(now - since)}"
     trend = trend_words(last.get("trend", ""), last.get("trend_over", 0))
-    return ", ".join(filter(None, [*said_of(last, _MOST), lasts, trend]))
+    return f"{', '.join(filter(None, [lasts, trend]))}: {', '.join(said_of(last, _MOST))}"
 
 
 def waits_in(status: Status) -> str:
