@@ -127,6 +127,7 @@ def test_each_change_is_told_at_least_once_and_none_is_made_up(make_daemon, rece
     daemon.start()
     batches.post_change(daemon)  # which is told after all others
     wait_until(lambda: receiver.changes()[-1:] == batches.changes()[-1:], "the last change")
+    assert daemon.http.get("/main/failed").json() == []  # one whose report failed has no tests, and changes nothing
     assert receiver.changes() == batches.changes()
     assert "SecretToken" not in daemon.log
     figures.others["changes"] = len(batches.changes())
