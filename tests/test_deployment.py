@@ -23,6 +23,7 @@ UNIT = (CONFIGS / "evidently-collector.service").read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load((CONFIGS / "compose.yml").read_text(encoding="utf-8"))
 MANIFESTS = list(yaml.safe_load_all((CONFIGS / "kubernetes.yaml").read_text(encoding="utf-8")))
 DOCS = (CONFIGS / "README.md").read_text(encoding="utf-8")
+OPERATIONS = (CONFIGS / "operations.md").read_text(encoding="utf-8")
 # 0 is no access to anything, 10 is all. It is 1.4 by systemd 252: the network is left to it.
 EXPOSURE = 2.0
 
@@ -39,7 +40,7 @@ def options_in_the_environment():
     return {parameter.envvar for parameter in get_command(cli.app).params if parameter.envvar}
 
 
-@pytest.mark.parametrize("text", [DOCKERFILE, UNIT, json.dumps(COMPOSE), json.dumps(MANIFESTS), DOCS])
+@pytest.mark.parametrize("text", [DOCKERFILE, UNIT, json.dumps(COMPOSE), json.dumps(MANIFESTS), OPERATIONS])
 def test_every_variable_that_is_set_is_one_of_the_command(text):
     named = set(re.findall(r"EVIDENTLY_COLLECTOR_[A-Z_]+", text))
     assert named

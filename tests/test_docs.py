@@ -2,10 +2,12 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from collector import cli
 from collector.config import Alert, CollectorConfig, CollectorServiceConfig, Idempotency, Limits, Retention, Storage
@@ -15,15 +17,27 @@ from collector.ingest.http.draining import Draining
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SETTINGS = (
-    (ROOT / "configs" / "README.md").read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
-)
+GUIDES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "configs").glob("*.md")}
+SETTINGS = GUIDES["settings.md"]
+DOCUMENTS = [ROOT / "README.md", *ROOT.glob("*/*.md")]
+MAX_LINES = 100
 # Said by other words where the original's users look for them.
 UNUSED = {"type", "id", "collectors"}
 
 
-def test_every_setting_of_a_collector_stands_in_the_readme():
-    missing = [name for name in CollectorConfig.model_fields if name not in UNUSED and f"`{name}`" not in README]
+def test_the_readme_is_read_in_a_few_minutes():
+    assert len(README.splitlines()) <= MAX_LINES
+
+
+def test_every_guide_stands_in_the_list_of_guides():
+    for directory in ("configs", "examples"):
+        guides = {path.name for path in (ROOT / directory).glob("*.md")} - {"README.md"}
+        listed = (ROOT / directory / "README.md").read_text(encoding="utf-8")
+        assert [name for name in guides if f"({name})" not in listed] == []
+
+
+def test_every_setting_of_a_collector_stands_in_the_settings():
+    missing = [name for name in CollectorConfig.model_fields if name not in UNUSED and f"`{name}`" not in SETTINGS]
     assert missing == []
 
 
@@ -36,16 +50,18 @@ def test_every_setting_of_the_service_stands_with_its_default_in_its_table():
         for name, field in model.model_fields.items()
         if name not in {"type", "collectors", "check_interval", "storage", "limits", "idempotency", "retention"}
     }
-    assert dict(re.findall(r"^\| `([a-z_.]+)` \| ([^|]+) \|", SETTINGS, re.MULTILINE)) == settings
+    assert dict(re.findall(r"^\| `([a-z_.]+)` \| ([^|]+) \|", section("Of the service"), re.MULTILINE)) == settings
 
 
 def test_every_field_of_an_alert_and_each_of_its_conditions_stands_in_their_tables():
-    section = (
-        (ROOT / "configs" / "README.md").read_text(encoding="utf-8").partition("## Alerts")[2].partition("\n## ")[0]
-    )
+    told = GUIDES["alerts.md"]
     fields = {field.alias or name: field.description for name, field in Alert.model_fields.items()}
-    assert dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", section, re.MULTILINE)) == fields
-    assert set(re.findall(r"^\| `(\w+)` \| when ", section, re.MULTILINE)) == {*OF_BATCHES, *LASTING}
+    assert dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", told, re.MULTILINE)) == fields
+    assert set(re.findall(r"^\| `(\w+)` \| when ", told, re.MULTILINE)) == {*OF_BATCHES, *LASTING}
+
+
+def section(title):
+    return SETTINGS.partition(f"## {title}")[2].partition("\n## ")[0]
 
 
 def as_told(value):
@@ -54,34 +70,54 @@ def as_told(value):
     return "none" if value in (None, ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def test_every_route_stands_in_the_readme_and_none_other():
+def test_every_route_stands_in_the_http_api_and_none_other():
     app = make_app(Handlers(None, None, None, None, Draining(), None, None, None))
     there = {
         (method, rule.rule.replace("<collector_id>", "{id}"))
         for rule in app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
-    assert set(re.findall(r"`(GET|POST|DELETE) (/[^`]*)`", README.partition("## Configuration")[0])) == there
+    assert set(re.findall(r"`(GET|POST|DELETE) (/[^`]*)`", GUIDES["http_api.md"])) == there
 
 
-def test_every_option_and_command_stands_in_the_readme():
+def test_every_option_and_command_stands_in_the_settings():
     command = get_command(cli.app)
     options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
-    missing = [name for name in {*options, *command.commands} - {"--version"} if name not in README]
+    missing = [name for name in {*options, *command.commands} - {"--version"} if name not in section("Of the command")]
     assert missing == []
 
 
 def test_every_file_that_a_document_links_to_is_there():
-    for document in [ROOT / "README.md", *ROOT.glob("*/README.md")]:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text(encoding="utf-8")):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+    for document in DOCUMENTS:
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", document.read_text(encoding="utf-8")):
+            path = document.parent / target if target else document
+            assert path.exists(), f"{document.name}: {target}"
+            if anchor and path.suffix == ".md":
+                assert anchor in anchors(path), f"{document.name}: {target}#{anchor}"
 
 
-def test_every_promise_that_faults_are_made_against_names_its_test_in_the_readme():
+def anchors(path):
+    """Return what GitHub calls the headings of a document."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS])
+def test_every_command_that_a_document_shows_is_one(path):
+    blocks = re.findall(r"```bash\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    for line in "\n".join(blocks).splitlines():
+        found = re.match(r"(?:sudo )?evidently[- ]collector\b(.*)", line.partition("  #")[0])
+        if found:
+            arguments = shlex.split(found[1].partition("|")[0])
+            done = CliRunner().invoke(cli.app, [*arguments, "--help"])  # reads all options, and carries nothing out
+            assert done.exit_code == 0, f"{line}: {done.output}"
+
+
+def test_every_promise_that_faults_are_made_against_names_its_test():
     tests = (ROOT / "tests" / "integration" / "faults").glob("test_*.py")
     proofs = {path.name for path in tests if "\nPROMISE = " in path.read_text(encoding="utf-8")}
-    table = README.partition("## What is promised")[2].partition("\n## ")[0]
-    assert proofs - set(re.findall(r"\(tests/integration/faults/(\w+\.py)\)", table)) == set()
+    proven = re.findall(r"\(\.\./tests/integration/faults/(\w+\.py)\)", GUIDES["promises.md"])
+    assert proofs - set(proven) == set()
     assert len(proofs) > 5
 
 

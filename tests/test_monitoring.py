@@ -20,7 +20,7 @@ PREFIX = "evidently_collector_"
 # The docs' table, which tests/views/test_families.py compares with the code.
 TABLE = re.findall(
     r"^\| `(\w+)` \| (info|gauge|counter|histogram) \| ([^|]*) \|",
-    (ROOT / "configs" / "README.md").read_text(encoding="utf-8"),
+    (ROOT / "configs" / "metrics.md").read_text(encoding="utf-8"),
     re.MULTILINE,
 )
 LABELS = {name: set(re.findall(r"`(\w+)`", labels)) for name, _, labels in TABLE}

@@ -19,7 +19,7 @@ from collector.views.families import DAMAGED_KINDS, PREFIX, Seen, families, writ
 from collector.workers.pool import ENDS
 
 ROOT = Path(__file__).parents[2]
-DOCS = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "configs" / "metrics.md").read_text(encoding="utf-8")
 SNAPSHOT = {
     "batch": "b",
     "rows": 7,
