@@ -22,15 +22,15 @@ def test_each_stage_of_the_session_is_on_the_screen(tmp_path, columns, lines):
             lambda text: re.search(r"^[○●] flowers +0 ", text.replace("starting", ""), re.MULTILINE), "the start"
         )
         app.wait_for(lambda text: re.search(r"flowers .* [1-9][\d.]* +[▁-█ ]*[▂-█]", text), "the events' rate")
-        app.wait_for(lambda text: re.search(r"● flowers .* \d/4 drifted", text), "the snapshot")
+        app.wait_for(lambda text: re.search(r"▲ flowers .* [34]/4 drifted", text), "the snapshot")
         # A screen may be looked at while it is drawn, so all of what is expected is waited for together.
         app.wait_for(
-            lambda text: tells_of_the_bad_edit(text) and "● flowers" in text, "the bad edit, and the rest as was"
+            lambda text: tells_of_the_bad_edit(text) and "▲ flowers" in text, "the bad edit, and the rest as was"
         )
         app.wait_for(
             lambda text: (
                 re.search(r"^[○●] more-flowers ", text, re.MULTILINE)
-                and re.search(r"[○●◐] flowers .* 0/60 ", text)
+                and re.search(r"[○●◐▲] flowers .* 0/60 ", text)
                 and "✖" not in text
             ),
             "the good edit",
