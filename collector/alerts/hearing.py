@@ -59,7 +59,7 @@ class Hearing:
         for alert in config.alerts:
             if not (alert.is_of_batches and alert.is_about(after.collector)):
                 continue
-            verdict = verdict_of(alert, before, after, config.collectors.get(after.collector))
+            verdict = verdict_of(alert, before, after)
             if verdict is None:
                 continue
             state = read_state(db, alert.key, after.collector)

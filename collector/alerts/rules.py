@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from collector.config.masking import objects_in
 from collector.status.findings import (
+    drift_counts,
     drift_words,
     drifted_columns,
     failed_test_words,
     findings_of,
+    has_drift,
     uncomputed_words,
     verdict_words,
 )
@@ -19,13 +20,11 @@ from collector.status.telling import iso
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collector.config import Alert, CollectorConfig
+    from collector.config import Alert
     from collector.store.records import AlertState, Batch
 
 Json = dict[str, Any]
 
-# Of a report that names none, as Evidently has it.
-DRIFT_SHARE = 0.5
 # Of a sentence in a message: of another program's error, or of names that somebody else gave.
 MAX_SAID = 1_000
 
@@ -47,7 +46,7 @@ class Change:
     is_over: bool = False
 
 
-def verdict_of(alert: Alert, before: Batch, after: Batch, config: CollectorConfig | None) -> Verdict | None:
+def verdict_of(alert: Alert, before: Batch, after: Batch) -> Verdict | None:
     """Return what a rule makes of a change of a batch; None if it says nothing of it.
 
     A batch that is evaluated once more, as its snapshot's file was damaged, was heard of already.
@@ -60,14 +59,7 @@ def verdict_of(alert: Alert, before: Batch, after: Batch, config: CollectorConfi
         return _of_tests(after.outcome)
     if alert.when == "metric_failed":
         return _of_metrics(after.outcome)
-    return _of_drift(after.outcome, alert.columns, drift_limit(config))
-
-
-def drift_limit(config: CollectorConfig | None) -> float:
-    """Return the share of drifted columns from which a report calls a dataset drifted."""
-    report: Json = {} if config is None else config.report_config.model_dump()
-    shares = [one["drift_share"] for one in objects_in(report) if isinstance(one.get("drift_share"), int | float)]
-    return float(shares[0]) if shares else DRIFT_SHARE
+    return _of_drift(after.outcome, alert.columns)
 
 
 def _of_failure(before: Batch, after: Batch) -> Verdict | None:
@@ -95,10 +87,10 @@ def _of_metrics(outcome: Json) -> Verdict:
     return Verdict(is_bad=True, summary=_joined(told, uncomputed_words(findings_of(outcome))))
 
 
-def _of_drift(outcome: Json, columns: Sequence[str], limit: float) -> Verdict:
-    found, share = findings_of(outcome), outcome.get("drift_share")
-    is_bad = (share is not None and share >= limit) or not set(drifted_columns(found)).isdisjoint(columns)
-    number = "" if share is None else f"{outcome['drifted_columns']} of {outcome['columns']} columns drifted"
+def _of_drift(outcome: Json, columns: Sequence[str]) -> Verdict:
+    found, (drifted, asked) = findings_of(outcome), drift_counts(outcome)
+    is_bad = has_drift(outcome) or not set(drifted_columns(found)).isdisjoint(columns)
+    number = f"{drifted} of {asked} columns drifted" if asked else ""
     return Verdict(is_bad, _joined(number, drift_words(found)) or "no column drifted")
 
 

@@ -86,14 +86,14 @@ async def test_a_change_is_told_once_and_so_is_its_end(start, sent, autojump_clo
 async def test_a_batch_has_one_message_for_an_address_with_all_that_failed(start, sent, autojump_clock):
     rules = (rule("tests_failed", HOOK, OTHER), rule("metric_failed", HOOK), rule("drift", HOOK))
     async with start(autojump_clock, *rules) as world:
-        await batch(world, BAD | {"failed_metrics": 1, "drift_share": 0.9})
+        await batch(world, BAD | {"failed_metrics": 1, "dataset_drift": True})
     assert (sent.told(), sent.told(OTHER)) == ([["TestsFailed", "MetricsFailed", "Drift"]], [["TestsFailed"]])
 
 
 async def test_a_message_has_what_fires_still_beside_what_is_over(start, sent, autojump_clock):
     async with start(autojump_clock, rule("tests_failed", HOOK), rule("drift", HOOK)) as world:
-        await batch(world, BAD | {"drift_share": 0.9})
-        await batch(world, GOOD | {"drift_share": 0.9})
+        await batch(world, BAD | {"dataset_drift": True})
+        await batch(world, GOOD | {"dataset_drift": True})
     assert sent.told() == [["TestsFailed", "Drift"], ["-TestsFailed", "Drift"]]
     assert [body["status"] for _, body in sent.taken] == ["firing", "firing"]
 
@@ -125,7 +125,7 @@ async def test_a_failed_batch_is_told_until_one_is_delivered(start, sent, autoju
 async def test_what_fires_is_told_again_now_and_then(start, sent, autojump_clock):
     rules = (rule("tests_failed", HOOK, repeat="1h"), rule("drift", HOOK))
     async with start(autojump_clock, *rules) as world:
-        await batch(world, BAD | {"drift_share": 0.9})
+        await batch(world, BAD | {"dataset_drift": True})
         for hours in range(1, 4):
             await trio.sleep(3600 + INTERVAL)
             await settled()

@@ -16,7 +16,7 @@ from collector.store.steps.alerts import count_messages, read_states
 from .receivers import HOOK, rule
 
 SEALED = Batch("b1", "main", "sealed", 1, 0, 1)
-EVALUATED = replace(SEALED, state="evaluated", outcome=outcome_of([1]) | {"drift_share": 0.9})
+EVALUATED = replace(SEALED, state="evaluated", outcome=outcome_of([1]) | {"dataset_drift": True})
 
 
 @pytest.fixture

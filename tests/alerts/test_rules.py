@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from worlds import collector, outcome_of
+from worlds import outcome_of
 
-from collector.alerts.rules import MAX_SAID, Verdict, counted, drift_limit, said_of_batch, verdict_of
+from collector.alerts.rules import MAX_SAID, Verdict, counted, said_of_batch, verdict_of
 from collector.config import Alert
 from collector.store.records import AlertState, Batch
 
@@ -29,8 +29,8 @@ def drift_of(*drifted, calm=()):
     }
 
 
-def verdict(alert, config=None, before=SEALED, **outcome):
-    return verdict_of(alert, before, evaluated(**outcome), config or collector())
+def verdict(alert, before=SEALED, **outcome):
+    return verdict_of(alert, before, evaluated(**outcome))
 
 
 @pytest.mark.parametrize(
@@ -42,29 +42,31 @@ def verdict(alert, config=None, before=SEALED, **outcome):
         ("tests_failed", {"tests": {}}, False),
         ("metric_failed", {"failed_metrics": 1}, True),
         ("metric_failed", {"failed_metrics": 0}, False),
-        ("drift", {"drift_share": 0.5}, True),
-        ("drift", {"drift_share": 0.49}, False),
-        ("drift", {"drift_share": None, "drifted_columns": None, "columns": None}, False),
+        ("drift", {"dataset_drift": True}, True),
+        ("drift", {"dataset_drift": False, "findings": drift_of("age", "plan")}, False),
+        ("drift", {"dataset_drift": None, "findings": drift_of("age", "plan")}, True),
+        ("drift", {"dataset_drift": None, "findings": drift_of(calm=["age"])}, False),
     ],
 )
 def test_what_a_report_found_is_bad_or_not(when, outcome, is_bad):
     assert verdict(rule(when), **outcome).is_bad is is_bad
 
 
-def test_the_share_of_drift_that_counts_is_the_presets_own():
-    config = collector(report_config={"metrics": [{"type": "DataDriftPreset", "drift_share": 0.2}]})
-    assert (drift_limit(config), drift_limit(collector()), drift_limit(None)) == (0.2, 0.5, 0.5)
-    assert verdict(rule("drift"), config, drift_share=0.25).is_bad
-
-
 def test_a_column_of_the_rule_that_drifted_is_enough():
     findings = drift_of("age", calm=["income"])
-    assert verdict(rule("drift", columns=["age", "x"]), drift_share=0.1, findings=findings).is_bad
-    assert not verdict(rule("drift", columns=["income"]), drift_share=0.1, findings=findings).is_bad
+    assert verdict(rule("drift", columns=["age", "x"]), dataset_drift=False, findings=findings).is_bad
+    assert not verdict(rule("drift", columns=["income"]), dataset_drift=False, findings=findings).is_bad
 
 
 def test_a_verdict_names_columns_and_tests():
-    told = verdict(rule("drift"), drift_share=0.5, drifted_columns=2, columns=4, findings=drift_of("age", "income"))
+    told = verdict(
+        rule("drift"),
+        drift_share=0.5,
+        dataset_drift=True,
+        drifted_columns=2,
+        columns=4,
+        findings=drift_of("age", "income"),
+    )
     assert told.summary == "2 of 4 columns drifted: age 0.3 > 0.1, income 0.3 > 0.1"
     test = {"name": "Minimal value of age", "metric": "MinValue", "column": "age", "status": "failed", "value": -3.0}
     findings = {"failed_tests": [test | {"said": ""}]}
@@ -75,13 +77,13 @@ def test_a_verdict_names_columns_and_tests():
 @pytest.mark.parametrize("when", ["tests_failed", "metric_failed", "drift"])
 def test_a_report_counts_when_it_is_first_computed(when):
     """A snapshot whose file was damaged is computed once more; what a delivery notes changes nothing."""
-    first = evaluated(drift_share=0.9)
+    first = evaluated(dataset_drift=True)
     for before, after in [
         (first, first),
         (replace(first, state="sealed"), first),
         (first, replace(first, state="failed")),
     ]:
-        assert verdict_of(rule(when), before, after, None) is None
+        assert verdict_of(rule(when), before, after) is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_report_counts_when_it_is_first_computed(when):
     ],
 )
 def test_a_batch_that_is_kept_under_failed_is_bad_until_one_is_delivered(before, after, is_bad):
-    found = verdict_of(rule("batch_failed"), replace(SEALED, state=before), replace(SEALED, state=after), None)
+    found = verdict_of(rule("batch_failed"), replace(SEALED, state=before), replace(SEALED, state=after))
     assert (None if found is None else found.is_bad) is is_bad
 
 
@@ -107,8 +109,8 @@ def run(alert, *bad):
     """Count batches; return the states, and what was told: the batch's number, with a minus where it is the end."""
     state, told = AlertState(alert.key, "main"), []
     for number, is_bad in enumerate(bad, start=1):
-        batch = evaluated(replace(SEALED, id=f"batch-{number}"), drift_share=0.9 if is_bad else 0.0)
-        state, change = counted(alert, state, verdict_of(alert, SEALED, batch, None), batch, float(number))
+        batch = evaluated(replace(SEALED, id=f"batch-{number}"), dataset_drift=is_bad)
+        state, change = counted(alert, state, verdict_of(alert, SEALED, batch), batch, float(number))
         told += [] if change is None else [-number if change.is_over else number]
     return state, told
 
@@ -132,9 +134,9 @@ def test_a_batch_counts_once():
     failed = replace(SEALED, state="failed", error="ValueError: no")
     state = AlertState(alert.key, "main")
     for _ in range(3):
-        state, change = counted(alert, state, verdict_of(alert, SEALED, failed, None), failed, 1.0)
+        state, change = counted(alert, state, verdict_of(alert, SEALED, failed), failed, 1.0)
         assert (state.bad, change) == (1, None)
-    state, change = counted(alert, state, verdict_of(alert, SEALED, failed, None), replace(failed, id="2"), 1.0)
+    state, change = counted(alert, state, verdict_of(alert, SEALED, failed), replace(failed, id="2"), 1.0)
     assert change.state.said["summary"] == "main: a batch of 3 rows is kept under failed: ValueError: no"
 
 
