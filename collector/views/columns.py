@@ -26,8 +26,6 @@ SIGNS = {
 }
 GAP = 2
 _WIDE = 170
-# Evidently's own default for the share of columns from which a dataset counts as drifted.
-_DRIFT = 0.5
 _BAD_TESTS = ("failed", "error")
 
 Piece = tuple[str, str]
@@ -141,8 +139,8 @@ def _tests(tests: dict[str, int]) -> Piece | None:
 def _drift(last: dict[str, Any]) -> Piece | None:
     if "drifted_columns" not in last:
         return None
-    share = last.get("drift_share", 0)
-    return f"{last['drifted_columns']}/{last.get('columns', '?')} drifted", "red" if share >= _DRIFT else "green"
+    style = "red" if last.get("has_drift") else "green"
+    return f"{last['drifted_columns']}/{last.get('columns', '?')} drifted", style
 
 
 def _age(last: dict[str, Any], now: float) -> str:

@@ -151,6 +151,7 @@ async def test_the_status_remembers_the_last_snapshot_and_what_is_worse_about_it
         "tests": {"passed": 1, "failed": 2},
         "failed_metrics": 1,
         "findings": first_findings(outcome, MOST),
+        "has_drift": False,
         "is_bad": True,
         "bad_since": 3.0,
         "trend": "worse",

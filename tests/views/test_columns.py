@@ -60,7 +60,7 @@ def test_where_it_is_wide_both_triggers_are_told():
     assert cell(both, "next batch") == "6/9 or in 30s"
 
 
-DRIFT = {"drift_share": 0.7, "drifted_columns": 7, "columns": 10}
+DRIFT = {"has_drift": True, "drift_share": 0.7, "drifted_columns": 7, "columns": 10}
 CALM = {"drift_share": 0.1, "drifted_columns": 1, "columns": 10}
 
 
