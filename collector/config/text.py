@@ -61,7 +61,7 @@ def without_member(text: str, path: Sequence[str]) -> str:
 
 
 def with_new_key(text: str, path: Sequence[str], key: str) -> str:
-    """Give the member at a path of objects, which is there, another key; it stays where it is."""
+    """Change the key of the member at a path of objects, which is there; it stays where it is."""
     place = _begin(text, 0)
     for part in path[:-1]:
         place = _member(text, place, part).value

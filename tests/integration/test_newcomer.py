@@ -16,7 +16,7 @@ MAX_COMMANDS = 5
 
 
 def quick_start():
-    """Give the commands for one's own data in the README, without their comments."""
+    """Return the commands for one's own data in the README, without their comments."""
     own_data = README.partition("## Your own data")[2].partition("\n## ")[0]
     blocks = re.findall(r"```bash\n(.*?)```", own_data, re.DOTALL)
     return [line.partition("  #")[0].strip() for line in "".join(blocks).splitlines()]
