@@ -159,13 +159,13 @@ def test_a_running_ui_shows_the_dashboard_of_a_directory_at_its_next_request(dae
 
 def test_a_workspace_that_refuses_dashboards_is_a_note_and_delivery_goes_on(daemon, modern_ui, make_proxy):
     proxy = make_proxy(modern_ui.url, lambda _method, path, _body: 503 if "dashboards" in path else None)
-    where = {"api_url": proxy.url, "api_secret": UI_SECRET, "project_name": "without-dashboards"}
-    daemon.create("without-dashboards", trigger=rows_trigger(ROWS), report={"metrics": ["RowCount"]}, **where)
-    send_batches(daemon, "without-dashboards", 2)
-    [note] = daemon.wait_for_logs("without-dashboards", 1, "MakeDashboard", ok=False)
+    where = {"api_url": proxy.url, "api_secret": UI_SECRET, "project_name": "unshown"}
+    daemon.create("unshown", trigger=rows_trigger(ROWS), report={"metrics": ["RowCount"]}, **where)
+    send_batches(daemon, "unshown", 2)
+    [note] = daemon.wait_for_logs("unshown", 1, "MakeDashboard", ok=False)
     assert "answered 503" in note["error"]
-    assert len(daemon.logs("without-dashboards")) == 2
-    answer = daemon.http.post("/without-dashboards/dashboard")
+    assert len(daemon.logs("unshown")) == 2
+    answer = daemon.http.post("/unshown/dashboard")
     assert (answer.status_code, "answered 503" in answer.json()["detail"]) == (424, True)
 
 
