@@ -94,7 +94,7 @@ def service(time: float, collectors: tuple[Status, ...]) -> ServiceStatus:
 
 
 def words_of(html: str) -> str:
-    """Give the digest of what a page says."""
+    """Return the digest of what a page says."""
     body = re.sub(r"<(style|title)\b.*?</\1>", "", html, flags=re.DOTALL)
     return sha256(" ".join(re.sub(r"<[^>]+>", " ", body).split()).encode()).hexdigest()
 

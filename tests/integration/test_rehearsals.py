@@ -1,4 +1,4 @@
-"""A report that can't be computed even of its own reference is told of before a batch comes, by a real service."""
+"""A real service tells before any batch comes that a report fails on its own reference."""
 
 from .conftest import collector_config, wait_until
 
