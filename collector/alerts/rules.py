@@ -122,12 +122,13 @@ def said_of_batch(batch: Batch, verdict: Verdict) -> dict[str, str]:
     """Return all that is said of a batch, whichever rule it is said for; what isn't so is left out."""
     found = findings_of(batch.outcome)
     share = batch.outcome.get("drift_share")
+    start, end = batch.window
     said = {
         "summary": f"{batch.collector}: {verdict.summary}",
         "batch_id": batch.id,
         "rows": str(batch.rows),
-        "window_start": iso(batch.opened),
-        "window_end": iso(batch.sealed),
+        "window_start": iso(start),
+        "window_end": iso(end),
         "tests": verdict_words(batch.outcome.get("tests", {})),
         "failed_tests": failed_test_words(found, most=20),
         "drift_share": "" if share is None else f"{share:.4g}",

@@ -46,7 +46,7 @@ def refuse_unloadable(encoded: bytes, generation: Generation) -> None:
 
 
 def timestamp_of(job: Job) -> datetime:
-    """Return when the batch was sealed, as naive UTC.
+    """Return the end of the batch's window, as naive UTC.
 
     Evidently's services sort snapshots by their times, and Python can't compare a naive time (what Evidently itself
     makes) with a zoned one: a single zoned snapshot among naive ones breaks a project's dashboard.
@@ -59,7 +59,12 @@ def metadata_of(job: Job, own: Json, frames: Frames) -> Json:
     window = {"window_start": job["opened"], "window_end": job["sealed"]}
     drawn = frames.sample
     sample = {} if drawn is None else {"sampled_rows": str(drawn.rows), "sample_seed": str(drawn.seed)}
-    origin = {"collector": job["collector"], "report": "main", "batch_id": job["batch_id"], "rows": str(frames.rows)}
+    origin = {
+        "collector": job["collector"],
+        "report": job["report"],
+        "batch_id": job["batch_id"],
+        "rows": str(frames.rows),
+    }
     return {**own, **origin, **sample, **window}
 
 

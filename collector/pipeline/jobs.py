@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 def make_job(config: CollectorConfig, base: Path, batch: Batch, parts: Iterable[Path], snapshot: Path) -> Job:
     """Make the job of evaluating a batch; the config's relative paths start at ``base``."""
     reference = config.reference_file(base)
+    opened, sealed = batch.window
     return {
         "collector": config.id,
         "batch_id": batch.id,
+        "report": batch.report,
         "report_config": config.report_config.model_dump(),
         "data_definition": config.data_definition,
         "column_mapping": config.column_mapping,
@@ -32,8 +34,8 @@ def make_job(config: CollectorConfig, base: Path, batch: Batch, parts: Iterable[
         "cast": config.cast,
         "reuse_drift": config.reuse_drift,
         "export": config.export,
-        "opened": iso(batch.opened),
-        "sealed": iso(batch.sealed),
+        "opened": iso(opened),
+        "sealed": iso(sealed),
         "snapshot_path": str(snapshot),
         "save_datasets": config.save_datasets and config.takes_datasets,
         "is_posted": config.is_posted,

@@ -227,7 +227,7 @@ class Telling:
             "time": iso(self._clocks.now()),
             "batch_id": batch.id,
             "rows": batch.rows,
-            "window": [iso(batch.opened), iso(batch.sealed)],
+            "window": [iso(at) for at in batch.window],
             **_summary(outcome),
             **fields,
         }

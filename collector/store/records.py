@@ -22,7 +22,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A sealed, immutable set of rows; ``opened`` and ``sealed`` are its time window in Unix seconds."""
+    """A sealed, immutable set of rows for one report; all times in Unix seconds.
+
+    ``opened`` and ``sealed`` are when its first row came and when it was sealed; ``start`` and ``end`` the time that
+    its events are of, where that is known. A ``report`` that isn't "main" has rows that were made of those of the batch
+    ``source``. What ``is_backfill`` is history: it came after what is newer.
+    """
 
     id: str
     collector: str
@@ -33,6 +38,19 @@ class Batch:
     attempts: int = 0
     outcome: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    report: str = "main"
+    source: str = ""
+    start: float | None = None
+    end: float | None = None
+    is_backfill: bool = False
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """The time that its rows are of: that of its events, else from its opening to its sealing."""
+        return (
+            self.opened if self.start is None else self.start,
+            self.sealed if self.end is None else self.end,
+        )
 
 
 @dataclass(frozen=True, slots=True)

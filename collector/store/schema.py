@@ -168,6 +168,14 @@ INSERT INTO snapshot(collector, batch, state, rows, opened, sealed, made, delive
     SUM(state <> 'failed') OVER (PARTITION BY collector ORDER BY rowid), outcome, error
     FROM batch WHERE state <> 'sealed' ORDER BY rowid;
 """,
+    # Of one batch of events there may be several reports, each of rows of its own.
+    """
+ALTER TABLE batch ADD COLUMN report TEXT NOT NULL DEFAULT 'main';
+ALTER TABLE batch ADD COLUMN source TEXT NOT NULL DEFAULT ''; -- the batch that its rows are of, if it isn't main
+ALTER TABLE batch ADD COLUMN start REAL;  -- the window of its events; NULL: from its opening to its sealing
+ALTER TABLE batch ADD COLUMN "end" REAL;
+ALTER TABLE batch ADD COLUMN is_backfill INTEGER NOT NULL DEFAULT 0;
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

@@ -26,13 +26,14 @@ class Job(TypedDict):
     """One sealed batch to evaluate.
 
     ``parts`` and ``reference`` are paths of parquet files, ``opened`` and ``sealed`` ISO 8601 times in UTC (the window
-    in which the batch's rows came), ``snapshot_path`` is where the body to deliver goes. ``additional_data`` has the
+    that the batch's rows are of), ``snapshot_path`` is where the body to deliver goes. ``additional_data`` has the
     paths of further parquet files, by the names that metrics ask for them. ``is_posted``: a client has posted the
     report, which is computed without the secrets of our environment.
     """
 
     collector: str
     batch_id: str
+    report: str
     report_config: Json
     data_definition: Json | None
     column_mapping: Json | None

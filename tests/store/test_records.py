@@ -9,6 +9,7 @@ from collector.store.records import STATES, Batch, Cut, Part, Run
 RECORDS = [
     Part("parts/a.parquet", 3, 100),
     Batch("b1", "main", "sealed", 3, 1.0, 2.0),
+    Batch("b2", "main", "sealed", 3, 1.0, 2.0, report="labels", source="b1", start=0.0, end=0.5, is_backfill=True),
     Run("main", 1, 2, 2, 3, 100, 1.0),
     Cut(3, 1, 2, 50, 2, 1.0, 2.0),
 ]
@@ -30,3 +31,9 @@ async def test_a_batch_comes_back_from_the_journal_as_it_was_marked(journal, sta
     marked = await journal.mark(sealed, state, **told)
     assert marked == replace(sealed, state=state, **told)
     assert await journal.batches("main", state) == [marked]
+
+
+def test_a_batch_has_the_window_of_its_events_or_else_that_of_their_coming():
+    batch = Batch("b1", "main", "sealed", 3, 1.0, 2.0)
+    assert batch.window == (1.0, 2.0)
+    assert replace(batch, start=0.0, end=0.0).window == (0.0, 0.0)

@@ -162,9 +162,12 @@ class _Salvage:
     def copy_batches(self, old: sqlite3.Connection) -> None:
         names = "id, collector, state, rows, opened, sealed, attempts, outcome, error"
         delivered = "delivered" if _has_column(old, "batch", "delivered") else "NULL"
-        for _, id_, collector, state, rows, opened, sealed, attempts, outcome, error, at in readable_rows(
-            old, "batch", f"{names}, {delivered}"
+        has_reports = _has_column(old, "batch", "report")
+        reports = 'report, source, start, "end", is_backfill' if has_reports else "'main', '', NULL, NULL, 0"
+        for _, *row, report, source, start, end, is_backfill in readable_rows(
+            old, "batch", f"{names}, {delivered}, {reports}"
         ):
+            id_, collector, state, rows, opened, sealed, attempts, outcome, error, at = row
             if not _is_id(id_) or not isinstance(collector, str):
                 continue
             is_known = state in STATES and (state != "evaluated" or "generation" in _object(outcome))
@@ -172,6 +175,7 @@ class _Salvage:
                 *(id_, collector, state if is_known else "sealed", _number(rows), _time(opened), _time(sealed)),
                 *(_number(attempts), json.dumps(_object(outcome)) if is_known else _DOUBTFUL, str(error)),
                 _time(at) if state == "delivered" else None,
+                *(str(report), str(source), _real(start), _real(end), _number(is_backfill)),
             )
             self._insert("batch", values)
 
@@ -349,8 +353,12 @@ class _Salvage:
             if batch is None:
                 return  # of which batch it was is unknown, and no matter
             now = time.time()
-            self._insert("batch", (batch, origin.collector, "delivered", rows, origin.opened, now, 0, "{}", "", now))
-            self._db.execute("UPDATE batch SET state = 'delivered', delivered = ? WHERE id = ?", (now, batch))
+            self._db.execute(
+                "INSERT INTO batch(id, collector, state, rows, opened, sealed, delivered) "
+                "VALUES (?, ?, 'delivered', ?, ?, ?, ?) "
+                "ON CONFLICT(id) DO UPDATE SET state = excluded.state, delivered = excluded.delivered",
+                (batch, origin.collector, rows, origin.opened, now, now),
+            )
         size = (self._data_dir.path / path).stat().st_size
         values = (path, origin.collector, batch, rows, size, origin.first, origin.opened)
         if self._insert("part", values):

@@ -131,5 +131,5 @@ def _kept_batches(db: sqlite3.Connection, collector: str) -> list[tuple[str, flo
 
 
 def _batch(row: tuple[Any, ...]) -> Batch:
-    id_, collector, state, rows, opened, sealed, attempts, result, error, _ = row
-    return Batch(id_, collector, state, rows, opened, sealed, attempts, json.loads(result), error)
+    (*values, result, error, _, report, source, start, end, is_backfill) = row
+    return Batch(*(*values, json.loads(result), error, report, source, start, end, bool(is_backfill)))

@@ -45,7 +45,7 @@ def insert_failed(db: sqlite3.Connection, batch: Batch, error: str, now: float, 
 def update_delivered(db: sqlite3.Connection, batch_id: str, now: float) -> None:
     """Enter that a batch's snapshot is in its workspace."""
     db.execute(
-        f"UPDATE snapshot SET state = 'delivered', delivered = ?, error = '' WHERE batch = ? AND {_MAIN}",  # noqa: S608  (ours)
+        "UPDATE snapshot SET state = 'delivered', delivered = ?, error = '' WHERE batch = ?",
         (now, batch_id),
     )
 
@@ -53,7 +53,7 @@ def update_delivered(db: sqlite3.Connection, batch_id: str, now: float) -> None:
 def update_rejected(db: sqlite3.Connection, batch_id: str, error: str) -> None:
     """Enter that a workspace will never take a batch's snapshot."""
     db.execute(
-        f"UPDATE snapshot SET state = 'rejected', error = ? WHERE batch = ? AND {_MAIN}",  # noqa: S608  (ours)
+        "UPDATE snapshot SET state = 'rejected', error = ? WHERE batch = ?",
         (error, batch_id),
     )
 
@@ -86,21 +86,25 @@ def select_brief(db: sqlite3.Connection, collector: str, limit: int) -> list[Sna
 
 def _before(db: sqlite3.Connection, batch: Batch) -> tuple[int, float | None]:
     """Return how many snapshots were made before that of a batch, and since when they have been bad."""
-    query = f"SELECT number, bad_since FROM snapshot WHERE collector = ? AND {_MAIN} AND batch <> ?"  # noqa: S608  (ours)
-    found = db.execute(f"{query} ORDER BY seq DESC LIMIT 1", (batch.collector, batch.id)).fetchone()
+    found = db.execute(
+        "SELECT number, bad_since FROM snapshot WHERE collector = ? AND report = ? AND segment = '' AND batch <> ? "
+        "ORDER BY seq DESC LIMIT 1",
+        (batch.collector, batch.report, batch.id),
+    ).fetchone()
     return found or (0, None)
 
 
 def _insert(db: sqlite3.Connection, batch: Batch, values: tuple[Any, ...], kept: int) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO snapshot(collector, batch, rows, opened, sealed, state, made, number, "
-        "bad_tests, drift_share, bad_since, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (batch.collector, batch.id, batch.rows, batch.opened, batch.sealed, *values),
+        "INSERT OR REPLACE INTO snapshot(collector, batch, report, rows, opened, sealed, state, made, number, "
+        "bad_tests, drift_share, bad_since, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (batch.collector, batch.id, batch.report, batch.rows, *batch.window, *values),
     )
+    series = "collector = ? AND report = ? AND segment = ''"
     db.execute(
-        f"DELETE FROM snapshot WHERE collector = ? AND {_MAIN} AND seq <= "  # noqa: S608  (ours)
-        f"(SELECT seq FROM snapshot WHERE collector = ? AND {_MAIN} ORDER BY seq DESC LIMIT 1 OFFSET ?)",
-        (batch.collector, batch.collector, kept),
+        f"DELETE FROM snapshot WHERE {series} AND seq <= "  # noqa: S608  (ours)
+        f"(SELECT seq FROM snapshot WHERE {series} ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+        (batch.collector, batch.report, batch.collector, batch.report, kept),
     )
 
 

@@ -99,6 +99,7 @@ def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
     old.execute("INSERT INTO forgotten VALUES ('gone')")
     old.execute("INSERT INTO open_columns VALUES ('main', 0, X'0102030405060708')")
     old.execute("INSERT INTO dashboard VALUES ('main', 'workspace project')")
+    old.execute("""UPDATE batch SET report = 'labels', source = 'b0', start = 1.5, "end" = 2.5, is_backfill = 1""")
     insert_made(old, Batch("b1", "main", "sealed", 2, 1.0, 2.0), Verdict(1, 0.5, True, {"a": 1}), 3.0, 9)
     insert_failed(old, Batch("b0", "main", "sealed", 2, 1.0, 2.0), "no", 4.0, 9)
     done, tables = salvaged(data_dir, old)
@@ -161,7 +162,9 @@ def test_a_batch_agrees_with_what_is_there_of_it(data_dir, old, change, state):
 
 def test_what_a_changed_byte_led_into_the_batch_of_another_is_open_again(data_dir, old):
     """Nobody would look for it there."""
-    old.execute("INSERT INTO batch SELECT 'b2', 'other', 'sealed', 1, 0.0, 0.0, 0, '{}', '', NULL")
+    old.execute(
+        "INSERT INTO batch(id, collector, state, rows, opened, sealed) VALUES ('b2', 'other', 'sealed', 1, 0, 0)"
+    )
     frame = check_frame("json", b'{"n": [9]}')
     insert_frame(old, "other", frame, 100.0)
     old.execute("UPDATE frame SET batch = 'b2' WHERE collector = 'other' OR batch = 'b1'")

@@ -111,3 +111,19 @@ def test_a_short_look_back_has_the_newest_whole_and_the_first_values_of_the_othe
         "findings": {"values": [{"value": 2}, {"value": 1}]},
         "exported": [None, None],
     }
+
+
+def test_each_report_of_a_collector_has_snapshots_of_its_own(db):
+    make(db, 1, BAD)
+    snapshots.insert_made(db, Batch("l-1", "main", "sealed", 1, 1.0, 2.0, report="labels"), CALM, 200.0, KEPT)
+    make(db, 2, BAD)
+    assert told(db, "number") == [2, 1]
+    assert told(db, "bad_since") == [101.0, 101.0]
+    kept = db.execute("SELECT number, bad_since FROM snapshot WHERE report = 'labels'").fetchall()
+    assert kept == [(1, None)]
+
+
+def test_a_snapshot_is_of_the_window_of_its_events_where_that_is_known(db):
+    batch = Batch("b", "main", "sealed", 1, 100.0, 200.0, start=10.0, end=20.0)
+    snapshots.insert_made(db, batch, CALM, 300.0, KEPT)
+    assert (told(db, "opened"), told(db, "sealed")) == ([10.0], [20.0])
