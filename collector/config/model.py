@@ -146,6 +146,12 @@ class CollectorConfig(InWorkspace, Value):
         default=True,
         description="Compute a column's drift once for all metrics of a report; no value, plot or test differs.",
     )
+    timestamp_column: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_LENGTH,
+        description="The column that says when an event happened; a snapshot then has the time of its events.",
+    )
     export: Literal["all"] | list[str | dict[Literal["type", "column", "label"], str]] = Field(
         default=[],
         max_length=200,

@@ -53,6 +53,24 @@ def read_pieces(paths: Sequence[str]) -> tuple[Iterator[pa.Table], Merging]:
     return (merging.merge(_kept(pa.Table.from_batches([batch]))) for batch in batches), merging
 
 
+def read_column(paths: Sequence[str], name: str) -> Iterator[tuple[pa.Field | None, pa.ChunkedArray]]:
+    """Yield one column of the parts in small pieces, as it is kept there; where there is none, nulls without a field.
+
+    Raises Unreadable, once all are gone through, with all that can't be read.
+    """
+
+    def read(path: str) -> Iterator[tuple[pa.Field | None, pa.ChunkedArray]]:
+        with _reading(path):
+            schema, footer = _open(path).schema_arrow, _open(path).metadata
+        if name not in schema.names:
+            yield None, pa.chunked_array([pa.nulls(footer.num_rows)])
+            return
+        for batch in _batches(path, [name]):
+            yield schema.field(name), pa.chunked_array([batch.column(0)])
+
+    return _of_each(paths, read)
+
+
 def count_rows(paths: Sequence[str]) -> int:
     """Count the rows of parts by their footers; one that can't be read counts none."""
     total = 0
@@ -116,9 +134,9 @@ def _schemas(path: str) -> Iterator[pa.Schema]:
     yield schema
 
 
-def _batches(path: str) -> Iterator[pa.RecordBatch]:
+def _batches(path: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     with _reading(path):
-        batches = _open(path).iter_batches(_PIECE_ROWS)
+        batches = _open(path).iter_batches(_PIECE_ROWS, columns=columns)
     while True:
         with _reading(path):
             batch = next(batches, None)

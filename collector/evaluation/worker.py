@@ -14,6 +14,7 @@ from collector.evaluation import datasets, directory, legacy, modern, notes, sna
 from collector.evaluation.chance import false_alarms
 from collector.evaluation.check import problems_of, read_config
 from collector.evaluation.directory import generations_in
+from collector.evaluation.event_window import find_window
 from collector.evaluation.exported import exported
 from collector.evaluation.findings import MAX_VALUES
 from collector.evaluation.pandas_columns import to_frame
@@ -119,6 +120,8 @@ def count_false_alarms(job: Job, rows: int, draws: int) -> FalseAlarms | None:
 
 def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     """Compute, and give the files that are to be written, by their paths; the snapshot last."""
+    window = find_window(job)
+    job = window.of_job(job)
     frames, done = _compute(job)
     uploads = datasets.encode(done.uploads, job["snapshot_path"]) if job["save_datasets"] else []
     outcome: Outcome = {
@@ -134,11 +137,17 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "tests": done.tests,
         "failed_metrics": len(done.failures),
         "findings": {**done.findings, "values": done.findings["values"][:MAX_VALUES]},
-        "notes": [*notes.of_failures(done.failures, frames.current, frames.reference, frames.where), *frames.notes],
+        "notes": [
+            *notes.of_failures(done.failures, frames.current, frames.reference, frames.where),
+            *frames.notes,
+            *window.notes,
+        ],
         "datasets": [described for described, _ in uploads],
         "bytes": 0,
         "checksum": 0,
     }
+    if window.bounds is not None:
+        outcome["window"] = list(window.bounds)
     if export := job.get("export"):
         reference = [] if frames.reference is None else list(frames.reference.columns)
         config = [job["report_config"], job["data_definition"], job["column_mapping"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -142,6 +143,8 @@ class Evaluating:
     async def _take_outcome(self, batch: Batch, outcome: Outcome, seconds: float) -> None:
         work = self._work
         kept = work.service.retention.snapshots
+        if (window := outcome.get("window")) is not None:
+            batch = replace(batch, start=window[0], end=window[1])
         await work.journal.keep_outcome(batch, {**outcome}, verdict_of(outcome), kept)
         reach("evaluated")
         await work.tell(Evaluated(batch, outcome, seconds))

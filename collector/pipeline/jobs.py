@@ -36,6 +36,7 @@ def make_job(config: CollectorConfig, base: Path, batch: Batch, parts: Iterable[
         "export": config.export,
         "opened": iso(opened),
         "sealed": iso(sealed),
+        "timestamp_column": config.timestamp_column if batch.start is None else None,
         "snapshot_path": str(snapshot),
         "save_datasets": config.save_datasets and config.takes_datasets,
         "is_posted": config.is_posted,

@@ -28,7 +28,8 @@ class Job(TypedDict):
     ``parts`` and ``reference`` are paths of parquet files, ``opened`` and ``sealed`` ISO 8601 times in UTC (the window
     that the batch's rows are of), ``snapshot_path`` is where the body to deliver goes. ``additional_data`` has the
     paths of further parquet files, by the names that metrics ask for them. ``is_posted``: a client has posted the
-    report, which is computed without the secrets of our environment.
+    report, which is computed without the secrets of our environment. ``timestamp_column``: the window is that of the
+    events, as far as this column tells their times.
     """
 
     collector: str
@@ -47,6 +48,7 @@ class Job(TypedDict):
     export: NotRequired[Export]
     opened: str
     sealed: str
+    timestamp_column: NotRequired[str | None]
     snapshot_path: str
     save_datasets: bool
     is_posted: NotRequired[bool]
@@ -119,10 +121,10 @@ class Outcome(TypedDict):
     """What came of a job.
 
     ``report_id`` is a legacy report's own id, and the batch's id for a modern one; ``checksum`` is the CRC-32 of the
-    snapshot's file. ``dataset_drift`` is Evidently's own word on the drift of the whole. ``failed_metrics`` counts what
-    could not be computed: metrics, tests, presets, descriptors; ``exported`` has the values that the config asks for.
-    The ``notes`` have a sentence on each of what failed first, at most some fifty, and then on whatever else is to be
-    known.
+    snapshot's file. ``window`` is that of the events, in Unix seconds, if they tell it. ``dataset_drift`` is
+    Evidently's own word on the drift of the whole. ``failed_metrics`` counts what could not be computed: metrics,
+    tests, presets, descriptors; ``exported`` has the values that the config asks for. The ``notes`` have a sentence on
+    each of what failed first, at most some fifty, and then on whatever else is to be known.
     """
 
     ok: Literal[True]
@@ -139,6 +141,7 @@ class Outcome(TypedDict):
     findings: Findings
     exported: NotRequired[list[Value]]
     notes: list[str]
+    window: NotRequired[list[float]]
     datasets: list[DatasetFile]
     bytes: int
     checksum: int

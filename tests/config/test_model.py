@@ -122,6 +122,7 @@ def test_new_fields_are_written_when_they_are_set(changes):
         {"sample": {"rows": 10}},
         {"cast": "none"},
         {"reuse_drift": False},
+        {"timestamp_column": "ts"},
         {"dashboard": True},
         {"dashboard": False},
         {"dashboard": {"columns_max": 5}},

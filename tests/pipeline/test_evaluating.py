@@ -16,6 +16,7 @@ from worlds import (
 from collector.config import CollectorServiceConfig
 from collector.errors import FilesDamaged, Problem
 from collector.pipeline.evaluating import MAX_ATTEMPTS, REFERENCE_INTERVAL
+from collector.pipeline.jobs import make_job
 
 
 def service(*ids):
@@ -147,6 +148,24 @@ async def test_a_job_says_what_the_collector_wants_of_its_report(world):
                 await settled()
         jobs = [{name: job[name] for name in wanted} for job in w.workers.evaluated]
         assert jobs == [{"sample": None, "cast": "untyped", "reuse_drift": True, "cache_reference": True}, wanted]
+
+
+async def test_a_batch_gets_the_window_that_its_events_tell(world):
+    """It is kept with the batch and with its snapshot, and a second evaluation keeps it."""
+    async with world() as w:
+        w.workers.outcome = {"window": [100.0, 200.0]}
+        pipeline = w.pipeline(collector(trigger=rows_trigger(1), timestamp_column="ts"))
+        async with running(pipeline):
+            await w.post(1)
+            await settled()
+            [entry, *_] = await w.journal.logs("main")
+        assert w.workers.evaluated[0]["timestamp_column"] == "ts"
+        [batch] = await w.journal.batches("main", "delivered")
+        [snapshot] = await w.journal.snapshots("main", 1)
+        assert batch.window == (snapshot.opened, snapshot.sealed) == (100.0, 200.0)
+        assert entry["window"] == ["1970-01-01T00:01:40.000+00:00", "1970-01-01T00:03:20.000+00:00"]
+        job = make_job(pipeline.config, w.base, batch, (), w.base)
+        assert (job["timestamp_column"], job["sealed"]) == (None, "1970-01-01T00:03:20.000+00:00")
 
 
 async def test_additional_data_that_is_not_there_is_waited_for_and_then_named_in_the_job(world, autojump_clock):

@@ -72,10 +72,10 @@ def find_batch(db: sqlite3.Connection, batch_id: str) -> Batch | None:
 
 
 def update_batch(db: sqlite3.Connection, batch: Batch) -> None:
-    """Enter a batch's state and what is known of it."""
+    """Enter a batch's state and what is known of it, the window of its events too."""
     db.execute(
-        "UPDATE batch SET state = ?, attempts = ?, outcome = ?, error = ? WHERE id = ?",
-        (batch.state, batch.attempts, json.dumps(batch.outcome), batch.error, batch.id),
+        'UPDATE batch SET state = ?, attempts = ?, outcome = ?, error = ?, start = ?, "end" = ? WHERE id = ?',
+        (batch.state, batch.attempts, json.dumps(batch.outcome), batch.error, batch.start, batch.end, batch.id),
     )
 
 
