@@ -290,7 +290,7 @@ def rename(
     secret_file: SecretFile = None,
     cafile: CaFile = None,
 ) -> None:
-    """Give a collector another id; its events, batches and log go with it.
+    """Give a collector another id; its events, batches, log and alerts go with it.
 
     Whoever sends to the old id is answered 404 with the new one.
     Snapshots that were delivered keep the old one in their metadata.

@@ -14,7 +14,7 @@ import trio
 from collector.alerts.hearing import Hearing
 from collector.alerts.lasting import Lasting, Moment
 from collector.alerts.posting import messages_of, post_changes
-from collector.alerts.rules import Change
+from collector.alerts.rules import Change, firing
 from collector.alerts.sending import Sending
 from collector.config.alerts import address_key, shown_address
 from collector.errors import StorageError
@@ -64,6 +64,7 @@ class Alerting:
         self._all_counts = counts
         self._service_status = service_status
         self._sending: dict[str, Sending] = {}
+        self._accepted: dict[str, int] = {}
         self._changed = trio.Event()
         journal.listen(Hearing(lambda: self._config, self._tell))
 
@@ -89,9 +90,10 @@ class Alerting:
     async def _work(self) -> None:
         alerts = self._config.alerts
         addresses = dict.fromkeys(address for alert in alerts for address in alert.to)
-        gone = await self._journal.alerts.keep_only({a.key for a in alerts}, {address_key(one) for one in addresses})
-        if gone:
-            _log.warning("messages of alerts to addresses that are no longer configured are dropped", messages=gone)
+        with suppress(StorageError):  # that the disk refuses is told nevertheless
+            kept = {alert.key for alert in alerts}, {address_key(one) for one in addresses}
+            if gone := await self._journal.alerts.keep_only(*kept):
+                _log.warning("messages of alerts to addresses that are no longer configured are dropped", messages=gone)
         clients = Clients()
         try:
             self._sending = {
@@ -115,14 +117,17 @@ class Alerting:
 
     async def _watch(self) -> None:
         alerts, repeated = self._config.alerts, -math.inf
-        lasting = Lasting(alerts, await self._journal.alerts.read(), self._moment())
+        lasting, ids = None, None
         repeats = [alert.repeat for alert in alerts if alert.repeat is not None]
         pause = min([REPEAT_INTERVAL, *repeats])
         unwritten: dict[tuple[str, str], AlertState] = {}
         while True:
+            if lasting is None or ids != self._config.collectors.keys():  # one that was renamed took its states along
+                states, ids = await self._journal.alerts.read(), set(self._config.collectors)
+                lasting = Lasting(alerts, [*states, *unwritten.values()], self._moment(), self._accepted)
             look = partial(lasting.look, self._service_status(), self._moment())
-            states, changes = await trio.to_thread.run_sync(look)  # a thousand collectors take 20 ms
-            unwritten |= {(state.rule, state.collector): state for state in states}
+            news, changes = await trio.to_thread.run_sync(look)  # a thousand collectors take 20 ms
+            unwritten |= {(state.rule, state.collector): state for state in news}
             if (
                 unwritten
                 and (changes or not self._journal.trouble)
@@ -165,9 +170,10 @@ class Alerting:
 
         def repeat(db: sqlite3.Connection) -> list[Posted]:
             changes = []
-            for state in read_states(db):
+            for state in firing(read_states(db), config):
                 alert = alerts.get(state.rule)
-                if alert is not None and alert.repeat and state.is_firing and now - state.told >= alert.repeat:
+                # The clock may have been set back.
+                if alert is not None and alert.repeat and not 0 <= now - state.told < alert.repeat:
                     put_state(db, told := replace(state, told=now))
                     changes.append(Change(alert, told))
             return [posted for group in _by_collector(changes) for posted in post_changes(db, group, config, now)]

@@ -42,13 +42,18 @@ class _Held:
 
     state: AlertState
     begun: float | None
-    accepted: int = 0
 
 
 class Lasting:
-    """Holds what lasts against rules, beginning with the ``states`` that the journal has."""
+    """Holds what lasts against rules, beginning with the ``states`` that the journal has.
 
-    def __init__(self, alerts: Iterable[Alert], states: Iterable[AlertState], moment: Moment) -> None:
+    ``accepted`` has the rows of each collector at the last look, also of whoever looked before; empty at a start.
+    """
+
+    def __init__(
+        self, alerts: Iterable[Alert], states: Iterable[AlertState], moment: Moment, accepted: dict[str, int]
+    ) -> None:
+        self._accepted = accepted
         self._alerts = [alert for alert in alerts if not alert.is_of_batches]
         rules = {alert.key for alert in self._alerts}
         self._held = {
@@ -60,14 +65,13 @@ class Lasting:
     def look(self, service: ServiceStatus, moment: Moment) -> tuple[list[AlertState], list[Change]]:
         """Return the states that are to be written down, and the changes among them that are to be told."""
         statuses = [status for status in service.collectors if status.state != "retired"]
-        known = {"", *(status.id for status in statuses)}
-        self._held = {key: held for key, held in self._held.items() if key[1] in known}
+        visited = self._visited(statuses)
         states, changes = [], []
         for alert, status in self._pairs(statuses):
             collector = "" if status is None else status.id
             held = self._held.setdefault((alert.key, collector), _Held(AlertState(alert.key, collector), None))
             before = held.state
-            holds = bool(service.trouble) if status is None else _holds(alert, held, status)
+            holds = bool(service.trouble) if status is None else _holds(alert, status, has_come=status.id in visited)
             if holds is not None:
                 seen = _Seen(service, status, moment)
                 held.state = _begun(alert, held, seen) if holds else _ended(alert, held, seen)
@@ -76,6 +80,13 @@ class Lasting:
                 changes.append(Change(alert, held.state, is_over=before.is_firing))
         return states, changes
 
+    def _visited(self, statuses: Sequence[Status]) -> set[str]:
+        """Return the collectors for which events have come since the last look, or since the start."""
+        before = self._accepted.copy()
+        self._accepted.clear()
+        self._accepted |= {status.id: status.rows_accepted for status in statuses}
+        return {key for key, rows in self._accepted.items() if rows > before.get(key, rows if before else 0)}
+
     def _pairs(self, statuses: Sequence[Status]) -> Iterator[tuple[Alert, Status | None]]:
         for alert in self._alerts:
             if alert.is_about(""):
@@ -83,10 +94,9 @@ class Lasting:
             yield from ((alert, status) for status in statuses if alert.is_about(status.id))
 
 
-def _holds(alert: Alert, held: _Held, status: Status) -> bool | None:
+def _holds(alert: Alert, status: Status, *, has_come: bool) -> bool | None:
     """Tell whether a collector is as a rule has it; None if that can't be told now, so that it stays as it was."""
     if alert.when == "no_events":
-        has_come, held.accepted = status.rows_accepted > held.accepted, status.rows_accepted
         return not has_come
     if alert.when == "misconfigured":
         return None if status.state == "starting" and not status.problems else bool(status.problems)

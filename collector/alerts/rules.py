@@ -18,9 +18,9 @@ from collector.status.findings import (
 from collector.status.telling import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from collector.config import Alert
+    from collector.config import Alert, CollectorServiceConfig
     from collector.store.records import AlertState, Batch
 
 Json = dict[str, Any]
@@ -116,6 +116,11 @@ def counted(
         return bad, None
     firing = replace(bad, is_firing=True, told=now, said=said_of_batch(batch, verdict))
     return firing, Change(alert, firing)
+
+
+def firing(states: Iterable[AlertState], config: CollectorServiceConfig) -> list[AlertState]:
+    """Return those that fire, but of collectors that were taken out of the config: nothing comes of these any more."""
+    return [one for one in states if one.is_firing and (not one.collector or one.collector in config.collectors)]
 
 
 def said_of_batch(batch: Batch, verdict: Verdict) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.alerts.messages import body_for_test
+from collector.alerts.rules import firing
 from collector.alerts.sending import send
 from collector.config.alerts import address_key, shown_address
 from collector.errors import AlertUnsent, CommandError
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
 def list_alerts(config: CollectorServiceConfig, base: Path, now: float) -> Iterator[str]:
     """Return lines that say how each rule stands, by what the service has written down."""
     states, waiting = _read(DataDir(base / config.data_dir).journal)
+    told = firing(states, config)
     for alert in config.alerts:
         yield _rule(alert)
-        firing = [state for state in states if state.rule == alert.key and state.is_firing]
-        yield from (f"  firing for {lasting(now - state.since)}: {state.said.get('summary', '')}" for state in firing)
-        if not firing:
+        own = [state for state in told if state.rule == alert.key]
+        yield from (f"  firing for {lasting(now - state.since)}: {state.said.get('summary', '')}" for state in own)
+        if not own:
             yield "  calm"
     for address in _addresses(config):
         if number := waiting.get(address_key(address)):

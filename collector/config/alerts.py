@@ -126,6 +126,11 @@ class Alert(Value):
             return self.when == "disk" and not collector_id
         return any(collector_id == pattern or fnmatchcase(collector_id, pattern) for pattern in self.collectors)
 
+    def renamed(self, old: str, new: str) -> Self:
+        """Return the rule with a collector's new id where it names the old one; patterns stay as they are."""
+        collectors = [new if one == old else one for one in self.collectors]
+        return self.parse(self.model_dump() | {"collectors": collectors}) if old in self.collectors else self
+
 
 def problems_of(alerts: tuple[Alert, ...]) -> list[Problem]:
     """Return what is wrong with rules in this environment: variables and extras that it lacks, a rule given twice."""

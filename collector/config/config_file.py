@@ -54,12 +54,13 @@ class ConfigFile:
     def save(self, config: CollectorServiceConfig, renamed: tuple[str, str] | None = None) -> None:
         """Write changed collectors; the rest of the file stays as it was typed.
 
-        One that is ``renamed``, from an id to another, stays where it stands.
+        One that is ``renamed``, from an id to another, stays where it stands, and rules that name it are changed.
         Raises ConfigConflict if it was edited since.
         """
         if self.path.exists() and self.path.read_bytes() != self.body:
             raise ConfigConflict(f"{self.path} is being edited, and saving this change would undo that; send it again")
-        saved = self.config.model_copy(update={"collectors": config.collectors})
+        changed = {"collectors": config.collectors} | ({"alerts": config.alerts} if renamed else {})
+        saved = self.config.model_copy(update=changed)
         text = self._edited(config, renamed) if self.path.exists() else saved.to_text()
         write_whole(self.path, text.encode())
         self.hold(text.encode(), saved)
@@ -72,6 +73,9 @@ class ConfigFile:
             if has_member(text, ("collectors", new, "id")):
                 text = with_member(text, ("collectors", new, "id"), new)
             known[new] = known.pop(old).model_copy(update={"id": new})
+            for number, alert in enumerate(config.alerts):
+                if alert != self.config.alerts[number]:
+                    text = with_member(text, ("alerts", number, "collectors"), list(alert.collectors))
         for gone in known.keys() - config.collectors.keys():
             text = without_member(text, ("collectors", gone))
         for collector_id, collector in config.collectors.items():

@@ -33,7 +33,7 @@ def place_of(text: str, path: Sequence[str | int]) -> tuple[int, int]:
     return text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
 
 
-def with_member(text: str, path: Sequence[str], value: Any) -> str:
+def with_member(text: str, path: Sequence[str | int], value: Any) -> str:
     """Set the member at a path of objects; it comes last if it is new, and so do objects on the way to it."""
     place = _begin(text, 0)
     for depth, part in enumerate(path, start=1):
@@ -80,7 +80,7 @@ def has_member(text: str, path: Sequence[str]) -> bool:
     return True
 
 
-def _inserted(text: str, place: int, key: str, value: Any, depth: int) -> str:
+def _inserted(text: str, place: int, key: str | int, value: Any, depth: int) -> str:
     members = list(_members(text, place))
     line = _line_break(text, depth)
     member = f"{json.dumps(key, ensure_ascii=False)}: {_written(text, value, depth)}"

@@ -29,13 +29,13 @@ from collector.store.identity import Identity
 from collector.store.inspection import inspect
 from collector.store.opening import open_database
 from collector.store.records import Batch
-from collector.store.steps import batches, collectors, columns, frames, keys, parts, snapshots
+from collector.store.steps import alerts, batches, collectors, columns, frames, keys, parts, snapshots
 from collector.store.tending import Tending
 from collector.store.unsynced import Unsynced
 from collector.store.writer import SMALL_STEP, Writer, nothing_kept
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from collector.config import Retention
     from collector.formats.frames import Frame
@@ -515,11 +515,15 @@ class Journal:
         """Enter that a collector keeps its id."""
         await self._writer.execute(lambda db: db.execute("DELETE FROM renamed WHERE old = ?", (old,)))
 
-    async def rename(self, old: str, new: str) -> None:
-        """Give all that belongs to a collector to its new id, in one transaction."""
+    async def rename(self, old: str, new: str, rules: Mapping[str, str]) -> None:
+        """Give all that belongs to a collector to its new id, in one transaction.
+
+        ``rules`` has the keys of rules for alerts now, by those that they had: of those that name it.
+        """
 
         def move(db: sqlite3.Connection) -> tuple[dict[str, str], NewColumns | None]:
             collectors.rename(db, old, new)
+            alerts.rekey(db, rules)
             return collectors.read_renamed(db), columns.read_columns(db).get(new)
 
         def count(found: tuple[dict[str, str], NewColumns | None]) -> None:

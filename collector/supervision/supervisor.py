@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,7 +24,7 @@ from collector.supervision.reload import Reload
 
 if TYPE_CHECKING:
     from collector.alerts.alerting import Alerting
-    from collector.config import CollectorServiceConfig
+    from collector.config import Alert, CollectorServiceConfig
     from collector.config.config_file import ConfigFile
     from collector.formats.frames import Frame
     from collector.pipeline.work import Tools
@@ -181,7 +181,8 @@ class Supervisor:
         collectors = {
             new if key == old else key: config if key == old else one for key, one in before.collectors.items()
         }
-        wanted = before.model_copy(update={"collectors": collectors})
+        alerts = tuple(alert.renamed(old, new) for alert in before.alerts)
+        wanted = before.model_copy(update={"collectors": collectors, "alerts": alerts})
         self._being_renamed = old
         await self._running.pop(old).stop()
         try:
@@ -195,7 +196,7 @@ class Supervisor:
             await journal.unmark_renamed(old)
             raise
         else:
-            await self._give_to_new_id(old, new)
+            await self._give_to_new_id(old, new, alerts)
         finally:
             await self._apply(wanted, nursery)
             self._being_renamed = ""
@@ -211,8 +212,8 @@ class Supervisor:
         path.hardlink_to(reference)
         return config.model_copy(update={"reference_path": self._in_config(path)})
 
-    async def _give_to_new_id(self, old: str, new: str) -> None:
-        await self._tools.journal.rename(old, new)
+    async def _give_to_new_id(self, old: str, new: str, alerts: Iterable[Alert]) -> None:
+        await self._tools.journal.rename(old, new, {alert.renamed(new, old).key: alert.key for alert in alerts})
         reach("renamed")
         self.counts.rename(old, new)
         self._tools.data_dir.remove_references(old, kept=0)
@@ -221,7 +222,7 @@ class Supervisor:
         """Bring to its end what a crash cut off: the config file says which id holds."""
         for old, new in await self._tools.journal.half_renamed():
             if new in self._file.config.collectors and old not in self._file.config.collectors:
-                await self._give_to_new_id(old, new)
+                await self._give_to_new_id(old, new, self._file.config.alerts)
             else:
                 await self._tools.journal.unmark_renamed(old)
 

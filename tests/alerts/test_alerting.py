@@ -2,6 +2,7 @@
 
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import trio
@@ -23,7 +24,7 @@ from collector.config.alerts import shown_address
 from collector.config.config_file import ConfigFile
 from collector.errors import AlertRefused, AlertRejected, AlertUnsent, DeliveryError, Problem, StorageError
 from collector.store.journal import Journal
-from collector.store.steps.alerts import count_messages
+from collector.store.steps.alerts import count_messages, put_state
 from collector.supervision.supervisor import Supervisor
 
 from .receivers import HOOK, FakeSend, rule
@@ -205,6 +206,79 @@ async def test_a_collector_that_is_renamed_keeps_its_state(start, sent, autojump
     assert sent.summaries()[1] == "new: no test failed"
 
 
+async def test_what_lasts_goes_on_under_a_collectors_new_id(start, sent, autojump_clock):
+    """What was known of it here stood under the old id, and the journal's said for ever that it fires."""
+    async with start(autojump_clock, rule("no_events", HOOK, for_="15m")) as world:
+        await batch(world, GOOD)
+        await trio.sleep(1000)
+        await world.supervisor.rename("main", "new")
+        await trio.sleep(2000)
+        assert sent.told() == [["NoEvents"]]
+        await batch(world, GOOD, "new")
+        await trio.sleep(2 * INTERVAL)
+        await settled()
+        assert [state.is_firing for state in await world.journal.alerts.read()] == [False]
+    assert sent.told() == [["NoEvents"], ["-NoEvents"]]
+    assert sent.summaries()[1] == "new: events come again"
+
+
+async def test_a_rule_that_names_a_collector_names_its_new_id_after_a_rename(start, sent, autojump_clock):
+    """It was about nobody then, without a word."""
+    rules = (rule("tests_failed", HOOK, collectors=["main", "x*"]), rule("drift", HOOK))
+    async with start(autojump_clock, *rules) as world:
+        await batch(world, BAD)
+        await world.supervisor.rename("main", "new")
+        await settled()
+        await batch(world, BAD, "new")
+        path = world.base / "collector_config.json"
+        assert [one.collectors for one in ConfigFile.open(path).config.alerts] == [("new", "x*"), ("*",)]
+        assert world.supervisor.config.alerts == ConfigFile.open(path).config.alerts
+        assert len(sent.taken) == 1, "it is the same rule"
+        await batch(world, GOOD, "new")
+    assert sent.told() == [["TestsFailed"], ["-TestsFailed"]]
+
+
+async def test_an_edit_of_other_rules_ends_nothing(start, sent, autojump_clock):
+    async with start(autojump_clock, rule("no_events", HOOK, for_="15m")) as world:
+        await batch(world, GOOD)
+        await trio.sleep(1000)
+        rules = json.loads((world.base / "collector_config.json").read_text())["alerts"]
+        await edit(world, alerts=[*rules, {"when": "drift", "to": [OTHER]}])
+        await trio.sleep(2000)
+    assert sent.told() == [["NoEvents"]]
+
+
+async def test_a_collector_that_was_taken_out_is_told_of_no_more_and_goes_on_if_it_is_put_back(
+    start, sent, autojump_clock
+):
+    """Its alert was told again for ever, also long after events came again."""
+    made = [collector("main", rows_trigger(5)), collector("other", rows_trigger(1))]
+    rules = (rule("no_events", HOOK, for_="15m", repeat="1h", collectors=["main"]),)
+    async with start(autojump_clock, *rules, collectors=made) as world:
+        await world.post(1, "main")
+        await trio.sleep(1000)
+        assert len(sent.taken) == 1
+        had = json.loads((world.base / "collector_config.json").read_text())["collectors"]
+        await edit(world, collectors={"other": had["other"]})
+        await trio.sleep(20_000)
+        assert len(sent.taken) == 1
+        await edit(world, collectors=had)
+        await trio.sleep(2 * INTERVAL)
+        await world.post(1, "main")
+        await trio.sleep(20_000)
+    assert [told for told in sent.told() if told != ["NoEvents"]] == [["-NoEvents"]]
+
+
+async def test_what_fires_is_told_again_after_the_clock_was_set_back(start, sent, autojump_clock):
+    async with start(autojump_clock, rule("tests_failed", HOOK, repeat="1h")) as world:
+        await batch(world, BAD)
+        [state] = await world.journal.alerts.read()
+        await world.journal.alerts.write(lambda db: put_state(db, replace(state, told=state.told + 1e6)))
+        await trio.sleep(3600)
+        await settled()
+    assert len(sent.taken) == 2
+
+
 async def test_addresses_that_apprise_does_not_know_are_refused_in_an_edit(start, sent, autojump_clock, monkeypatch):
     monkeypatch.setattr("collector.config.alerts.find_spec", lambda _: True)
     monkeypatch.setattr("collector.alerts.by_apprise.problem_of", lambda _: "is none")
@@ -311,6 +385,21 @@ async def test_a_disk_that_refuses_everything_is_told_nevertheless(start, sent, 
         await trio.sleep(5 * INTERVAL)
         await settled()
     assert sent.told() == [["DiskRefuses"], ["-DiskRefuses"]]
+
+
+async def test_a_disk_that_refuses_is_told_also_after_an_edit(start, sent, autojump_clock, monkeypatch):
+    async with start(autojump_clock, rule("disk", HOOK)) as world:
+
+        async def refuse(*_):
+            await trio.lowlevel.checkpoint()
+            raise StorageError("the disk is full")
+
+        monkeypatch.setattr(world.journal.alerts, "write", refuse)
+        monkeypatch.setattr(world.journal.alerts, "keep_only", refuse)
+        monkeypatch.setattr(Journal, "trouble", "the disk is full")
+        await edit(world, alerts=[{"when": "disk", "to": [OTHER]}])
+        await trio.sleep(2 * INTERVAL)
+        assert sent.told(OTHER) == [["DiskRefuses"]]
 
 
 # What alerts must not do

@@ -34,8 +34,8 @@ def told(lasting, *looks):
     return news, written
 
 
-def watch(when, states=(), seconds=0, **fields):
-    return Lasting([rule(when, HOOK, **fields)], states, at(seconds))
+def watch(when, states=(), seconds=0, *, accepted=None, **fields):
+    return Lasting([rule(when, HOOK, **fields)], states, at(seconds), {} if accepted is None else accepted)
 
 
 def test_snapshots_that_wait_for_long_are_told_and_that_they_wait_no_more():
@@ -87,6 +87,15 @@ def test_time_without_events_goes_on_after_a_restart_and_the_downtime_does_not_c
     assert news == [(10_000 + 100 - states[-1].lasted, "firing")]
 
 
+def test_events_that_came_before_an_edit_of_the_rules_end_nothing():
+    """They were taken for new ones, so that an edit told that events come again, and began anew."""
+    seen = {}
+    _, states = told(watch("no_events", for_=60, accepted=seen), (1, accepted(3)), (2, accepted(3)), (90, accepted(3)))
+    assert states[-1].is_firing
+    edited = watch("no_events", states[-1:], 100, for_=60, accepted=seen)
+    assert told(edited, (100, accepted(3)), (105, accepted(3)), (110, accepted(4)))[0] == [(110, "over")]
+
+
 def test_how_long_it_has_lasted_is_written_down_now_and_then():
     """Each is a transaction; a stream with an event each few seconds costs none."""
     busy = [(second, accepted(second // 5)) for second in range(1000)]
@@ -118,6 +127,6 @@ def test_a_collector_that_is_gone_or_retired_is_left_alone():
 
 
 def test_each_rule_looks_at_its_own_collectors():
-    lasting = Lasting([rule("undelivered", HOOK, collectors=["a*"]), rule("undelivered", HOOK)], (), at(0))
+    lasting = Lasting([rule("undelivered", HOOK, collectors=["a*"]), rule("undelivered", HOOK)], (), at(0), {})
     _, changes = lasting.look(service(replace(AWAY, id="abc"), replace(AWAY, id="b")), at(1))
     assert sorted(change.state.collector for change in changes) == ["abc", "abc", "b"]

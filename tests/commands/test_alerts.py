@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 from typer.testing import CliRunner
-from worlds import EPOCH, FakeService
+from worlds import EPOCH, FakeService, collector
 
 from collector.cli import app
 from collector.commands.alerts import list_alerts, send_tests
-from collector.config import CollectorServiceConfig
+from collector.config import Alert, CollectorServiceConfig
 from collector.config.alerts import address_key
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
@@ -20,7 +20,8 @@ HOOK = "https://hook.example/token"
 
 
 def config(*alerts):
-    return CollectorServiceConfig.parse({"alerts": alerts})
+    collectors = {one.id: one for one in [collector("churn-eu"), collector("main")]}
+    return CollectorServiceConfig(collectors=collectors, alerts=[Alert.parse(alert) for alert in alerts])
 
 
 RULES = config(
@@ -57,6 +58,7 @@ async def test_what_fires_and_what_waits_is_listed_also_while_the_service_runs(t
         said = {"summary": "churn-eu: tests: 1 of 2 failed"}
         put_state(db, AlertState(RULES.alerts[0].key, "churn-eu", is_firing=True, since=EPOCH - 7200, said=said))
         put_state(db, AlertState(RULES.alerts[1].key, "main", bad=1))
+        put_state(db, AlertState(RULES.alerts[1].key, "taken out", is_firing=True, since=EPOCH, said=said))
         return post(db, address_key(HOOK), "{}", EPOCH)
 
     async with open_book(tmp_path) as book:

@@ -9,7 +9,7 @@ from collector.store.records import AlertState, Message
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 # Messages of one address that wait, the newest: an address that is away for long gets no more of the past than that.
 MAX_WAITING = 1_000
@@ -44,6 +44,12 @@ def drop_rules(db: sqlite3.Connection, kept: Collection[str]) -> None:
     """Let go of how rules stand that are no longer there."""
     known = db.execute("SELECT DISTINCT rule FROM alert").fetchall()
     db.executemany("DELETE FROM alert WHERE rule = ?", [one for one in known if one[0] not in kept])
+
+
+def rekey(db: sqlite3.Connection, rules: Mapping[str, str]) -> None:
+    """Let how rules stand go on under their keys of now, by those that they had."""
+    changed = [(now, had) for had, now in rules.items() if now != had]
+    db.executemany("UPDATE OR REPLACE alert SET rule = ? WHERE rule = ?", changed)
 
 
 def post(db: sqlite3.Connection, address: str, body: str, now: float) -> int:
