@@ -13,6 +13,7 @@ The map of the package. A line may import what stands below it, never what stand
     alerts       what changed is told to people and hooks; beside workspaces, and loaded only if a rule is configured
     status       what became of each batch, told once to whoever listens: logs, counts, status
     workers      worker processes; ``exchange`` is all that the daemon and a worker say to each other
+    labels       what is known later: keys as numbers, matched and joined in a worker process; ``exchange`` as above
     store        what is on disk: the journal, parquet parts, references; ``repair`` is entered where it is damaged
     config       what the operator wants, as frozen values
     formats      events as bytes and as tables: media types, and how types merge

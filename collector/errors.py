@@ -177,6 +177,14 @@ class FilesDamaged(EvaluationError):
         super().__init__(f"can't be read: {', '.join(paths)}")
         self.paths = tuple(paths)
 
+    def __reduce__(self) -> tuple[type[FilesDamaged], tuple[Sequence[str]]]:
+        """Come out of a worker process with the paths."""
+        return type(self), (self.paths,)
+
+
+class KeysSpoiled(CollectorError):
+    """A file of keys isn't there, or isn't as it was written; it can be made again from parts."""
+
 
 class BadEnvironment(CollectorError):
     """The environment names a proxy or certificates that can't be used; whoever set the variable has to change it."""

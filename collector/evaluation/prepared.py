@@ -11,9 +11,10 @@ from collector.evaluation.cache import REFERENCES
 from collector.evaluation.casts import Casts
 from collector.evaluation.notes import of_sides
 from collector.evaluation.pandas_columns import FAILED, to_frame
-from collector.evaluation.part_files import Unreadable, count_rows, read_parts, read_table
+from collector.evaluation.part_files import count_rows, read_parts, read_table
 from collector.evaluation.sampling import Sample, draw
 from collector.formats.merging import Merging
+from collector.formats.part_tables import Unreadable
 from collector.workers.exchange import Cast
 
 Frame = pd.DataFrame

@@ -18,7 +18,7 @@ from collector.evaluation.event_window import find_window
 from collector.evaluation.exported import exported
 from collector.evaluation.findings import MAX_VALUES
 from collector.evaluation.pandas_columns import to_frame
-from collector.evaluation.part_files import Unreadable, check_reference, read_table
+from collector.evaluation.part_files import check_reference, read_table
 from collector.evaluation.prepared import Frames, prepare
 from collector.evaluation.quiet import hushed
 from collector.evaluation.rehearsal import staged, verdict_of
@@ -28,6 +28,7 @@ from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
 from collector.evaluation.snapshot import link_datasets, strip_widgets
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError
+from collector.formats.part_tables import Unreadable
 from collector.generation import generation_of
 from collector.workers.exchange import (
     Damage,

@@ -1,4 +1,4 @@
-"""Bounds: what the rows of one POST may hold at most."""
+"""Bounds: what the rows of one POST may hold at most, and what they must have."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ Counted = tuple[int, Collection[str]]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Limits of a frame; ``max_bytes`` is of what an Arrow or parquet body unfolds to. Each check: BodyTooLarge."""
+    """Limits of a frame; ``max_bytes`` is of what an Arrow or parquet body unfolds to. Each check: BodyTooLarge.
+
+    ``key`` names the column that has a key in each row; empty: none needs one. See ``keys``.
+    """
 
     max_bytes: float = math.inf
     max_rows: float = math.inf
     max_columns: float = math.inf
+    key: str = ""
 
     def check_bytes(self, size: float) -> None:
         """Refuse what unfolds to too many bytes."""

@@ -13,6 +13,7 @@ import msgspec
 import orjson
 
 from collector.errors import BadBody, BodyTooLarge
+from collector.formats import keys
 from collector.formats.bounds import NO_BOUNDS
 from collector.formats.hints import hinting, refuse_cloud_event, refuse_nested_event, refuse_other_shapes
 from collector.wording import json_kind
@@ -26,6 +27,11 @@ _PLAIN = float | str | bool | None  # integers too: they are only counted
 _KEYED = msgspec.json.Decoder(dict[str, dict[str, _PLAIN]])
 _LISTS = msgspec.json.Decoder(dict[str, list[_PLAIN]])
 _EVENT = msgspec.json.Decoder(dict[str, _PLAIN])
+# For labels: of a key it matters which integer it is.
+_EXACT = int | _PLAIN
+_KEYED_LABELS = msgspec.json.Decoder(dict[str, dict[str, _EXACT]])
+_LISTS_OF_LABELS = msgspec.json.Decoder(dict[str, list[_EXACT]])
+_LABEL = msgspec.json.Decoder(dict[str, _EXACT])
 # What shares no names or keys unfolds to the square of its size; 10 MB of JSON hold no 10 million values.
 MAX_CELLS = 10_000_000
 JSON_SPACES = b" \t\n\r"
@@ -124,19 +130,20 @@ def count_rows(body: bytes, bounds: Bounds = NO_BOUNDS) -> Counted:
     Raises BadBody if it is no table, or has a value that could not be kept later; BodyTooLarge if it is too large.
     """
     counted = _count_quickly(body, bounds)
-    return _count(_columns_of(_parsed(body), bounds)) if counted is None else counted
+    return _count(_columns_of(_parsed(body), bounds), bounds) if counted is None else counted
 
 
 def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Counted:
     """Count the rows of a body of records, one a line, and name its columns; raise as count_rows does."""
-    return _count(read_lines(body, bounds))
+    return _count(read_lines(body, bounds), bounds)
 
 
 def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:
     """Count the rows of columns that have the same keys, each once, and plain values; None for anything else."""
     is_keyed = body.find(b"{", 1) > 0
+    decoders = (_KEYED_LABELS, _LISTS_OF_LABELS) if bounds.key else (_KEYED, _LISTS)
     try:
-        table: dict[str, Any] = (_KEYED if is_keyed else _LISTS).decode(body)
+        table: dict[str, Any] = decoders[not is_keyed].decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _count_event(body, bounds)
     columns = list(table.values())
@@ -146,6 +153,8 @@ def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:
     cells = rows * len(columns)
     if sum(map(len, columns)) != cells or rows > bounds.max_rows or cells > MAX_CELLS:
         return None
+    if bounds.key and not _has_keys(table.get(bounds.key)):
+        return None
     names = len(columns) + cells if is_keyed else len(columns)
     return (rows, list(table)) if body.count(b'":') == names and not has_spaced_name(body) else None
 
@@ -153,15 +162,28 @@ def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:
 def _count_event(body: bytes, bounds: Bounds) -> Counted | None:
     """Count one event of plain values, with each name once; None for anything else."""
     try:
-        event = _EVENT.decode(body)
+        event = (_LABEL if bounds.key else _EVENT).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if not event or len(event) > bounds.max_columns or "specversion" in event:
         return None
+    if bounds.key and not keys.are_keys((event.get(bounds.key),)):
+        return None
     return (1, list(event)) if body.count(b'":') == len(event) and not has_spaced_name(body) else None
 
 
-def _count(columns: Columns) -> Counted:
+def _has_keys(column: dict[str, Any] | list[Any] | None) -> bool:
+    """Tell whether a column is there, and has a key in each row."""
+    if column is None:
+        return False
+    return keys.are_keys(column.values() if isinstance(column, dict) else column)
+
+
+def _count(columns: Columns, bounds: Bounds) -> Counted:
+    if bounds.key and length(columns):
+        if bounds.key not in columns:
+            raise keys.lacking(bounds.key)
+        keys.check_values(bounds.key, columns[bounds.key])
     for name, values in columns.items():
         try:
             for value in values:

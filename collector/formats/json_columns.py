@@ -26,6 +26,7 @@ import numpy as np
 import orjson
 
 from collector.formats.json_body import JSON_SPACES, MAX_CELLS
+from collector.formats.keys import are_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,15 @@ def count_plain_rows(body: bytes, bounds: Bounds) -> Counted | None:
     rows = count(body, text, spans)
     if rows is None or rows > bounds.max_rows or rows * len(spans) > MAX_CELLS:
         return None
-    return rows, list(columns)
+    return None if bounds.key and not _has_keys(columns.get(bounds.key)) else (rows, list(columns))
+
+
+def _has_keys(column: msgspec.Raw | None) -> bool:
+    """Tell whether a column is there, and has a key in each row."""
+    if column is None:
+        return False
+    values = orjson.loads(bytes(column))
+    return are_keys(values.values() if isinstance(values, dict) else values)
 
 
 def _spans(body: bytes, columns: dict[str, msgspec.Raw]) -> Iterator[tuple[int, int]]:

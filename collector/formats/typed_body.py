@@ -14,6 +14,7 @@ from collector.errors import BadBody
 from collector.formats.bounds import NO_BOUNDS
 from collector.formats.categories import pandas_categories, restored_by_pandas
 from collector.formats.csv_body import read_csv
+from collector.formats.keys import check_table
 from collector.formats.kinds import without_view
 from collector.formats.sources import marked, sent_as
 from collector.formats.spelled_out import spelled_out
@@ -54,6 +55,8 @@ def _read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds) -> pa.Tab
     kept = table.drop_columns(_index_columns(table))
     if table.num_rows and not kept.num_columns:
         raise BadBody("the rows of the body have no columns, or only an index, which isn't kept")
+    if bounds.key and kept.num_rows:
+        check_table(bounds.key, kept)
     return kept if format_ == "csv" else marked(kept, sent_as(table.schema))
 
 

@@ -1,0 +1,73 @@
+"""Keys of labels, as they come in: each row of labels needs one, or nobody can say whose label it is."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from collector.errors import BadBody
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+# From here on a float may stand for any of several integers.
+MAX_FLOAT = 2.0**53
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64
+
+
+def are_keys(values: Iterable[Any]) -> bool:
+    """Tell whether values of JSON are keys, all of them."""
+    return all(map(_is_key, values))
+
+
+def check_values(name: str, values: Iterable[Any]) -> None:
+    """Raise BadBody, naming the first row whose value of JSON can't be a key."""
+    for row, value in enumerate(values):
+        if not _is_key(value):
+            raise _no_key(name, row, "null" if value is None else repr(value)[:40])
+
+
+def check_table(name: str, table: pa.Table) -> None:
+    """Raise BadBody, naming the first row of a table that has no key."""
+    from collector.formats.canonical import canonical_texts, is_key_type
+
+    number = table.schema.get_field_index(name)
+    if number < 0:
+        raise lacking(name)
+    field = table.schema.field(number)
+    if not is_key_type(field.type):
+        raise BadBody(f"the key '{name}' is {field.type}; a key is a number, a text, bytes, a date or a time")
+    row = 0
+    for chunk in table.column(number).chunks:
+        texts = canonical_texts(field, chunk)
+        if texts.null_count:
+            place = texts.is_null().index(True).as_py()
+            raise _no_key(name, row + place, _shown(chunk[place]))
+        row += len(chunk)
+
+
+def lacking(name: str) -> BadBody:
+    """Say that a body of labels has no column of their keys."""
+    return BadBody(f"the body has no column '{name}', which is the key of the labels; send it beside them")
+
+
+def _is_key(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return bool(value)
+    if kind is int:
+        return bool(_MIN_INTEGER <= value < _MAX_INTEGER)
+    return kind is bool or bool(kind is float and math.isfinite(value) and abs(value) < MAX_FLOAT)
+
+
+def _shown(value: pa.Scalar) -> str:
+    return "null" if not value.is_valid else repr(value.as_py())[:40]
+
+
+def _no_key(name: str, row: int, told: str) -> BadBody:
+    return BadBody(
+        f"the key '{name}' of row {row} is {told}, by which no event can be found; a key is never missing, empty, NaN, "
+        "a list or an object, and a number of 2^53 or more has to be an integer of 64 bits or text; nothing was kept"
+    )

@@ -1,0 +1,70 @@
+"""Parts as they lie on the disk: read piece by piece, with the types in which their values came."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from collector.formats.categories import pandas_categories, restored, restored_by_pandas
+from collector.formats.sources import JSON, MARKED, ORIGIN, marked
+from collector.formats.typed_body import INDEX_COLUMN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Unreadable(Exception):
+    """Files that are damaged, or gone."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(", ".join(paths))
+        self.paths = list(paths)
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Raise Unreadable for what pyarrow raises of a damaged file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if _is_passing(error):
+            raise
+        raise Unreadable([path]) from error
+
+
+def open_part(path: str) -> pq.ParquetFile:
+    """Open a parquet file; each page's checksum is looked at as it is read."""
+    # Not pq.read_table: to it a folder named "a=b" on the way is a column.
+    return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def batches_of(path: str, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield so many rows at a time, of some columns or of all; raise Unreadable."""
+    with reading(path):
+        batches = open_part(path).iter_batches(rows, columns=columns)
+    while True:
+        with reading(path):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def kept(table: pa.Table) -> pa.Table:
+    """Return what was sent: without an index of pandas, and with categories, of which parquet forgets that they are."""
+    metadata = table.schema.metadata or {}
+    if ORIGIN in metadata and MARKED not in metadata:  # an older part: most came as JSON, and all were cast
+        table = marked(table, JSON).replace_schema_metadata(metadata)
+    table = restored_by_pandas(restored(table), pandas_categories(table.schema))
+    return table.drop_columns([name for name in table.column_names if INDEX_COLUMN.fullmatch(name)])
+
+
+def _is_passing(error: Exception) -> bool:
+    """Tell what is no fault of the file: memory, open files, permissions. What pyarrow itself raises has no number."""
+    if isinstance(error, OSError):
+        return error.errno not in {None, errno.ENOENT, errno.EIO}
+    return isinstance(error, MemoryError)

@@ -1,0 +1,93 @@
+"""What the daemon and its worker for labels say to each other: plain values, and paths of files."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+OnDuplicate = Literal["last", "first", "drop"]
+
+
+class Keying(NamedTuple):
+    """What keys are made of: the column that holds them, and the seed of their numbers."""
+
+    column: str
+    seed: int
+
+    @property
+    def other(self) -> Keying:
+        """The same with another seed: keys that have the same numbers under both are one, but for once in 2^128."""
+        return Keying(self.column, self.seed ^ 2**63)
+
+    @property
+    def salt(self) -> bytes:
+        """What tells files of these numbers from those of another column."""
+        return f"{self.seed}\0{self.column}".encode(errors="surrogatepass")
+
+
+class LabelFile(NamedTuple):
+    """A part of labels, and the file that has the numbers of its keys, which is made if it isn't there."""
+
+    part: str
+    numbers: str
+
+
+class BatchFiles(NamedTuple):
+    """The parts of a batch, and what the files of its keys are called, but for their endings."""
+
+    parts: list[str]
+    keys: str
+
+
+class Waiting(NamedTuple):
+    """A batch that waits: its files of keys, the marks of those that have a label, and where these go next."""
+
+    keys: str
+    marks: str | None
+    new_marks: str
+
+
+class Closed(NamedTuple):
+    """A batch that has its labels: its files of keys, and the file of the keys whose labels were disputed."""
+
+    keys: str
+    disputed: str | None = None
+
+
+class Wanted(NamedTuple):
+    """What is joined how: the columns that labels bring, and which counts of several for one key."""
+
+    columns: tuple[str, ...]
+    on_duplicate: OnDuplicate
+
+
+class Indexed(NamedTuple):
+    """How many rows of a batch have a key, and how many of these the key of another."""
+
+    keyed: int
+    repeated: int
+
+
+class JoinedPart(NamedTuple):
+    """A part that was written, by its path."""
+
+    path: str
+    rows: int
+    size: int
+
+
+class Joined(NamedTuple):
+    """What came of a join: the parts, labels that gave way to others of their key, and keys whose labels differ."""
+
+    parts: list[JoinedPart]
+    replaced: int = 0
+    disputed: int = 0
+
+
+class Fates(NamedTuple):
+    """What became of the labels of a part, each counted once."""
+
+    used: int = 0
+    late: int = 0
+    disputed: int = 0
+    unmatched: int = 0
+    damaged: int = 0

@@ -1,0 +1,243 @@
+"""Joining: the rows of a batch that have a label, with it, written to parts of their own.
+
+Keys are the same if both halves of 128 bits of their texts are: the first half finds the rows, the second is compared.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.disk.files import sync_file
+from collector.formats.apart import Gathered, append, pieces_of
+from collector.formats.merging import Merging
+from collector.labels.arrays import read_numbers, read_rows, write_array
+from collector.labels.exchange import Joined, JoinedPart
+from collector.labels.indexing import are_among, label_numbers, rows_of
+from collector.labels.numbers import key_numbers
+from collector.store.parts import write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from collector.formats.apart import Pieces
+    from collector.labels.exchange import BatchFiles, Keying, LabelFile, OnDuplicate, Wanted
+    from collector.labels.numbers import Numbers
+
+    Rows = NDArray[np.uint32]
+    Flags = NDArray[np.bool_]
+
+_AT_ONCE = 65_536  # rows of a batch that are looked at together
+_PART_ROWS = 500_000
+_PART_BYTES = 100_000_000  # in memory
+
+
+class _Labels(NamedTuple):
+    """Labels that a batch has rows for: both halves of their keys' numbers, and their values."""
+
+    first: Numbers
+    second: Numbers
+    values: pa.Table
+
+
+class _Chosen(NamedTuple):
+    """The labels that count, sorted by the first half of their keys' numbers; ``row`` is where their values are."""
+
+    first: Numbers
+    second: Numbers
+    row: Rows
+
+
+class _Pairs(NamedTuple):
+    """Rows of a batch in their order, where the values for each are, and the second half of its label's key."""
+
+    row: Rows
+    label: Rows
+    second: Numbers
+
+
+def join(batch: BatchFiles, labels: Sequence[LabelFile], keying: Keying, wanted: Wanted, target: str) -> Joined:
+    """Write the rows of a batch that have a label to parts named after ``target``; the labels come in their order.
+
+    Keys whose labels differ, if those are dropped, are written to ``target.disputed``.
+    Raises KeysSpoiled, FilesDamaged.
+    """
+    known = read_numbers(f"{batch.keys}.sorted", keying.salt)
+    found = _labels_for(known, labels, keying, wanted.columns)
+    if found is None:
+        return Joined([])
+    chosen, replaced, disputed = _choose(found, wanted.on_duplicate)
+    if len(disputed):
+        write_array(f"{target}.disputed", disputed, keying.salt)
+        sync_file(Path(f"{target}.disputed"))  # once labels are let go of, it can't be made again
+    pairs, values = _pair(known, read_rows(f"{batch.keys}.rows", keying.salt), chosen), found.values
+    del known, found, chosen
+    written = _write(_joined(batch.parts, pairs, values, keying), target)
+    return Joined(written, replaced, len(disputed))
+
+
+def _labels_for(known: Numbers, labels: Sequence[LabelFile], keying: Keying, columns: Sequence[str]) -> _Labels | None:
+    """Read those labels that the batch has rows for; None if there are none."""
+    first, second, values = [], [], []
+    for label in labels:
+        numbers = label_numbers(label, keying)
+        is_wanted = are_among(numbers, known)
+        if not is_wanted.any():
+            continue
+        row = 0
+        for table in rows_of(label.part, _AT_ONCE, [keying.column, *columns]):
+            mine = is_wanted[row : row + table.num_rows]
+            row += table.num_rows
+            if mine.any():
+                some = table.filter(pa.array(mine))
+                second.append(key_numbers(some, keying.other))
+                values.append(some.select([name for name in columns if name in some.column_names]))
+        first.append(numbers[is_wanted])
+    if not values:
+        return None
+    return _Labels(np.concatenate(first), np.concatenate(second), _appended(values))
+
+
+def _appended(tables: list[pa.Table]) -> pa.Table:
+    """Append labels; one that has none of the columns is a row nevertheless."""
+    rows = pa.array(np.arange(sum(map(len, tables)), dtype=np.uint32))
+    numbered, start = [], 0
+    for table in tables:
+        numbered.append(table.append_column("", rows.slice(start, len(table))))
+        start += len(table)
+    return append(numbered).drop_columns([""]).combine_chunks() if numbered else pa.table({})
+
+
+def _choose(labels: _Labels, on_duplicate: OnDuplicate) -> tuple[_Chosen, int, Numbers]:
+    """Choose the label of each key by the order in which they came; return how many gave way, and disputed keys."""
+    order = np.argsort(labels.first, kind="stable").astype(np.uint32)
+    first, second = labels.first[order], labels.second[order]
+    is_same = first[1:] == first[:-1]
+    if (is_same & (second[1:] != second[:-1])).any():  # two keys have the same first half: once in many years
+        again = np.lexsort((order, second, first))
+        order, first, second = order[again], first[again], second[again]
+        is_same = (first[1:] == first[:-1]) & (second[1:] == second[:-1])
+    begins = np.flatnonzero(np.concatenate([[True], ~is_same]))
+    ends = np.append(begins[1:], len(first)) - 1
+    replaced = int((ends - begins).sum())
+    chosen = begins if on_duplicate == "first" else ends
+    disputed = np.empty(0, np.uint64)
+    if on_duplicate == "drop" and replaced:
+        is_disputed = _differ(labels.values, order, begins, ends)
+        disputed, chosen = first[begins[is_disputed]], chosen[~is_disputed]
+    return _Chosen(first[chosen], second[chosen], order[chosen]), replaced, disputed
+
+
+def _differ(values: pa.Table, order: Rows, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> Flags:
+    """Tell of which keys the labels aren't all the same, whatever types they came in."""
+    merged = Merging([values.schema]).merge(values)
+    result = np.zeros(len(begins), np.bool_)
+    for place in np.flatnonzero(ends > begins).tolist():
+        rows = merged.take(pa.array(order[begins[place] : ends[place] + 1])).to_pylist()
+        result[place] = any(repr(row) != repr(rows[0]) for row in rows)
+    return result
+
+
+def _pair(known: Numbers, rows: Rows, chosen: _Chosen) -> _Pairs:
+    """Give each label to the rows of its key: all of them, if it stands there several times."""
+    found, given = [np.empty(0, np.uint32)], [np.empty(0, np.uint32)]
+    for start in range(0, len(chosen.first), _AT_ONCE):
+        some = chosen.first[start : start + _AT_ONCE]
+        begins = known.searchsorted(some)
+        counts = known.searchsorted(some, "right") - begins
+        labels = np.repeat(np.arange(start, start + len(some), dtype=np.uint32), counts)
+        before = np.concatenate([[0], counts.cumsum()[:-1]])
+        places = np.arange(len(labels)) + np.repeat(begins - before, counts)
+        found.append(rows[places])
+        given.append(labels)
+    row, label = np.concatenate(found), np.concatenate(given)
+    order = np.argsort(row, kind="stable").astype(np.uint32)
+    row, label = row[order], label[order]
+    return _Pairs(row, chosen.row[label], chosen.second[label])
+
+
+def _joined(parts: Sequence[str], pairs: _Pairs, values: pa.Table, keying: Keying) -> Iterator[pa.Table]:
+    """Yield the rows that have a label, with it."""
+    start = 0
+    for part in parts:
+        for table in rows_of(part, _AT_ONCE):
+            low, high = pairs.row.searchsorted([start, start + table.num_rows])
+            if low < high:
+                rows = table.take(pa.array(pairs.row[low:high].astype(np.int64) - start))
+                labels = pairs.label[low:high]
+                is_same = key_numbers(rows, keying.other) == pairs.second[low:high]
+                if not is_same.all():
+                    rows, labels = rows.filter(pa.array(is_same)), labels[is_same]
+                yield _with_labels(rows, values.take(pa.array(labels)))
+            start += table.num_rows
+
+
+def _with_labels(rows: pa.Table, labels: pa.Table) -> pa.Table:
+    """Put labels beside their rows: a label fills a missing value, and wins over one that is there.
+
+    A row whose label is missing in each column has none, as it was withdrawn.
+    """
+    rows, labels = rows.combine_chunks(), labels.combine_chunks()
+    gathered, is_labelled = Gathered(), np.zeros(len(rows), np.bool_)
+    for field in rows.schema:
+        if field.name not in labels.column_names:
+            gathered.add(field.name, 0, _pieces(rows, field))
+    for field in labels.schema:
+        pieces = _pieces(labels, field)
+        has_label = np.zeros(len(rows), np.bool_)
+        for _, array in pieces:
+            has_label |= array.is_valid().to_numpy(zero_copy_only=False) & ~_are_nan(array)
+        is_labelled |= has_label
+        if field.name in rows.column_names:
+            pieces = _overlaid(pieces, _pieces(rows, rows.schema.field(field.name)), has_label)
+        gathered.add(field.name, 0, pieces)
+    joined = gathered.table(len(rows))
+    return joined if is_labelled.all() else joined.filter(pa.array(is_labelled))
+
+
+def _pieces(table: pa.Table, field: pa.Field) -> Pieces:
+    chunks = table.column(field.name).chunks
+    return pieces_of(field, chunks[0] if chunks else pa.nulls(0, field.type))
+
+
+def _overlaid(over: Pieces, under: Pieces, is_over: Flags) -> Pieces:
+    """Return the values of one column where it has some, else those of another."""
+    places = np.arange(len(is_over))
+    upper, lower = pa.array(places, mask=~is_over), pa.array(places, mask=is_over)
+    return [(form, array.take(upper)) for form, array in over] + [(form, array.take(lower)) for form, array in under]
+
+
+def _are_nan(array: pa.Array) -> Flags:
+    if not pa.types.is_floating(array.type):
+        return np.zeros(len(array), np.bool_)
+    found: Flags = pc.fill_null(pc.is_nan(array), fill_value=False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _write(tables: Iterator[pa.Table], target: str) -> list[JoinedPart]:
+    """Write tables to parts of a good size, each whole and on the disk."""
+    written: list[JoinedPart] = []
+    for some in _together(tables):
+        table = append(some)
+        path = f"{target}-{len(written)}.parquet"
+        written.append(JoinedPart(path, table.num_rows, write(table, Path(path))))
+    return written
+
+
+def _together(tables: Iterator[pa.Table]) -> Iterator[list[pa.Table]]:
+    """Yield as many tables at a time as make a part."""
+    some: list[pa.Table] = []
+    for table in tables:
+        if table.num_rows:
+            some.append(table)
+        if sum(map(len, some)) >= _PART_ROWS or sum(one.nbytes for one in some) >= _PART_BYTES:
+            yield some
+            some = []
+    if some:
+        yield some
