@@ -61,7 +61,7 @@ def metadata_of(job: Job, own: Json, frames: Frames) -> Json:
     sample = {} if drawn is None else {"sampled_rows": str(drawn.rows), "sample_seed": str(drawn.seed)}
     origin = {
         "collector": job["collector"],
-        "report": job["report"],
+        "report": job.get("report", "main"),
         "batch_id": job["batch_id"],
         "rows": str(frames.rows),
     }

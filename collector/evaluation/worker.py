@@ -169,9 +169,9 @@ def _compute(job: Job) -> tuple[Frames, Evaluated]:
         cache=job["cache_reference"],
         config=config,
         sample=sample,
-        cast=job["cast"],
+        cast=job.get("cast", "untyped"),
     )
-    additional = {name: to_frame(read_table(path))[0] for name, path in job["additional_data"].items()}
+    additional = {name: to_frame(read_table(path))[0] for name, path in job.get("additional_data", {}).items()}
     frames = replace(frames, additional=additional)
     report, columns, problems = read_config(job["report_config"], job["data_definition"], job["column_mapping"])
     if problems:

@@ -29,21 +29,22 @@ class Job(TypedDict):
     that the batch's rows are of), ``snapshot_path`` is where the body to deliver goes. ``additional_data`` has the
     paths of further parquet files, by the names that metrics ask for them. ``is_posted``: a client has posted the
     report, which is computed without the secrets of our environment. ``timestamp_column``: the window is that of the
-    events, as far as this column tells their times.
+    events, as far as this column tells their times. What a job needn't have means what the config's field does that
+    isn't set: whoever compares with Evidently by hand writes the rest only.
     """
 
     collector: str
     batch_id: str
-    report: str
+    report: NotRequired[str]
     report_config: Json
     data_definition: Json | None
     column_mapping: Json | None
     parts: list[str]
     reference: str | None
-    additional_data: dict[str, str]
+    additional_data: NotRequired[dict[str, str]]
     cache_reference: bool
     sample: Json | None
-    cast: Cast
+    cast: NotRequired[Cast]
     reuse_drift: bool
     export: NotRequired[Export]
     opened: str

@@ -49,6 +49,30 @@ def modern_values(path):
     return values(Snapshot.load(path))
 
 
+def test_a_job_of_the_first_fields_alone_is_evaluated(iris, tmp_path):
+    """Scripts that compare with Evidently make jobs by hand: a field that comes later is one that may be left out."""
+    iris.to_parquet(tmp_path / "part.parquet")
+    outcome = worker.evaluate(
+        {
+            "collector": "main",
+            "batch_id": "018f0000-0000-7000-8000-000000000001",
+            "report_config": {"metrics": ["RowCount"]},
+            "data_definition": None,
+            "column_mapping": None,
+            "parts": [str(tmp_path / "part.parquet")],
+            "reference": str(tmp_path / "part.parquet"),
+            "cache_reference": False,
+            "sample": None,
+            "reuse_drift": True,
+            "opened": "2026-03-01T10:00:00+00:00",
+            "sealed": "2026-03-01T11:00:00+00:00",
+            "snapshot_path": str(tmp_path / "snapshot.json"),
+            "save_datasets": False,
+        }
+    )
+    assert (outcome["ok"], outcome["rows"]) == (True, 150)
+
+
 def test_a_modern_report_has_the_values_that_evidently_gives_directly(evaluate, make_job, iris, tmp_path):
     current, reference = iris[:100], iris[50:]
     outcome = evaluate({"metrics": ["DataDriftPreset", "DataSummaryPreset"]}, current, reference)
