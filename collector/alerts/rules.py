@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from collector.status.findings import (
-    drift_counts,
+    drift_count_words,
     drift_words,
     drifted_columns,
     failed_test_words,
@@ -88,10 +88,9 @@ def _of_metrics(outcome: Json) -> Verdict:
 
 
 def _of_drift(outcome: Json, columns: Sequence[str]) -> Verdict:
-    found, (drifted, asked) = findings_of(outcome), drift_counts(outcome)
+    found = findings_of(outcome)
     is_bad = has_drift(outcome) or not set(drifted_columns(found)).isdisjoint(columns)
-    number = f"{drifted} of {asked} columns drifted" if asked else ""
-    return Verdict(is_bad, _joined(number, drift_words(found)) or "no column drifted")
+    return Verdict(is_bad, _joined(drift_count_words(outcome), drift_words(found)) or "no column drifted")
 
 
 def _joined(*parts: str) -> str:

@@ -20,6 +20,7 @@ from rich.text import Text
 from collector.client import CollectorClient
 from collector.config import CollectorConfig, CollectorServiceConfig, ReportConfig, RowsCountTrigger, Storage
 from collector.errors import CollectorError
+from collector.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,8 +150,8 @@ def _screen(sent: int, outcomes: list[dict[str, Any]]) -> Group:
 
 
 def _doing(sent: int, outcomes: list[dict[str, Any]]) -> str:
-    doing = f"{sent} events sent, each durable before its answer; {len(outcomes)} snapshots"
-    return doing if outcomes else f"{doing} (Evidently is being loaded in a worker process, which takes some seconds)"
+    doing = f"{sent} events sent, each durable before its answer; {counted(len(outcomes), 'snapshot')}"
+    return doing if outcomes else f"{doing} (Evidently still loads, for some seconds)"
 
 
 def _say_goodbye(directory: Path, outcomes: list[dict[str, Any]], console: Console) -> None:
@@ -158,8 +159,6 @@ def _say_goodbye(directory: Path, outcomes: list[dict[str, Any]], console: Conso
     if first is not None:
         console.print(f"\nThe population changed; the collector's snapshot {first} was the first to say so.")
     console.print("Look at the snapshots in Evidently's own UI:\n")
-    console.print(f"  [bold]evidently ui --workspace {directory}/workspace[/bold]   then open http://localhost:8000\n")
+    console.print(f"  [bold]evidently ui --workspace {directory}/workspace[/bold]\n  then open http://localhost:8000\n")
     console.print(f"The config that did it is {directory}/collector_config.json. With data of your own:\n")
-    console.print(
-        "  [bold]evidently-collector init --reference FILE[/bold]   CSV or parquet; it says what to type next"
-    )
+    console.print("  [bold]evidently-collector init --reference FILE[/bold]   (CSV or parquet)")

@@ -29,7 +29,10 @@ def _sentences(collector: dict[str, Any], now: float) -> Iterator[str]:
     if batches := collector["sealed"]:
         loads = "" if collector["snapshots"] else "; before the first, Evidently loads for some seconds"
         yield f"{counted(batches, 'batch')} being evaluated{loads}"
-    if rows := collector["rows_waiting"]:
+    rows, needed = collector["rows_waiting"], collector["rows_needed"]
+    if needed and rows >= needed:
+        yield f"{counted(rows, 'row')} {'is' if rows == 1 else 'are'} about to be a batch, or several"
+    elif rows:
         yield f"{counted(rows, 'row')} {'waits' if rows == 1 else 'wait'}{_for_what(collector, now)}"
         yield f"'evidently-collector flush {collector['id']}' makes a batch of what waits, now"
 

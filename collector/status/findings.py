@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+
+from collector.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 MOST = 5
 _MOST_NAMES = 20  # of columns, without their scores
 _BAD_TESTS = ("failed", "error")
+# What Evidently writes behind the name of a test; names have colons of their own.
+_CONDITION = re.compile(r": (?:(?:Less|Greater|Equal|Not equal|Value in list|Value not in list) .*|drift)\Z", re.DOTALL)
 
 
 def findings_of(outcome: Mapping[str, Any]) -> Findings:
@@ -32,6 +37,11 @@ def has_drift(outcome: Mapping[str, Any]) -> bool:
     return bool(word) if word is not None else bool(drifted_columns(findings_of(outcome)))
 
 
+def is_bad(outcome: Mapping[str, Any]) -> bool:
+    """Tell whether a person should look at what came of a batch."""
+    return bool(bad_tests(outcome.get("tests") or {}) or outcome.get("failed_metrics")) or has_drift(outcome)
+
+
 def said_of(outcome: Mapping[str, Any], most: int = MOST) -> list[str]:
     """Say what came of a batch: "2 of 9 columns drifted (age 0.31 > 0.1, plan 0.2 > 0.1)", "3 of 14 tests failed (…)".
 
@@ -42,7 +52,7 @@ def said_of(outcome: Mapping[str, Any], most: int = MOST) -> list[str]:
     drifted, columns = drift_counts(outcome)
     said = []
     if columns:
-        said.append(_with(f"{drifted} of {columns} columns drifted", drift_words(found, most, drifted)))
+        said.append(_with(drift_count_words(outcome), drift_words(found, most, drifted)))
     if failed:
         said.append(_with(f"{failed} could not be computed", uncomputed_words(found, most, failed)))
     if tests:
@@ -58,6 +68,12 @@ def drift_counts(outcome: Mapping[str, Any]) -> tuple[int, int]:
         return outcome["drifted_columns"], outcome.get("columns") or 0
     found = findings_of(outcome)
     return len(drifted_columns(found)), len({one["column"] for one in found["drift"]})
+
+
+def drift_count_words(outcome: Mapping[str, Any]) -> str:
+    """Count the columns that drifted: "2 of 9 columns drifted"; empty if no drift was asked for."""
+    drifted, columns = drift_counts(outcome)
+    return f"{drifted} of {counted(columns, 'column')} drifted" if columns else ""
 
 
 def trend_words(trend: str, over: int) -> str:
@@ -123,7 +139,7 @@ def failed_test_words(findings: Findings, most: int = MOST, total: int = 0) -> s
 
 def failed_test_word(test: TestOf) -> str:
     """Name a test without its condition, with its column if the name lacks it, and its value."""
-    name = test["name"].partition(": ")[0]
+    name = _CONDITION.sub("", test["name"])
     of = f" of {test['column']}" if test["column"] and test["column"] not in name else ""
     value = "error" if test["status"] == "error" else "" if test["value"] is None else number(test["value"])
     return f"{name}{of} {value}".rstrip()
@@ -160,7 +176,7 @@ def verdict_words(tests: Mapping[str, int]) -> str:
 def tests_words(tests: Mapping[str, int]) -> str:
     """Count tests in a sentence: "3 of 14 tests failed", "14 tests passed"."""
     bad, total = bad_tests(tests), sum(tests.values())
-    return f"{bad} of {total} tests failed" if bad else f"{total} {'test' if total == 1 else 'tests'} passed"
+    return f"{bad} of {counted(total, 'test')} failed" if bad else f"{counted(total, 'test')} passed"
 
 
 def bad_tests(tests: Mapping[str, int]) -> int:

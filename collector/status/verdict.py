@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from collector.status.findings import bad_tests, has_drift
+from collector.status.findings import bad_tests, is_bad
 from collector.store.records import Verdict
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def verdict_of(outcome: Mapping[str, Any]) -> Verdict:
     return Verdict(
         bad if tests else None,
         outcome.get("drift_share"),
-        bool(bad or outcome.get("failed_metrics")) or has_drift(outcome),
+        is_bad(outcome),
         {name: outcome[name] for name in TOLD if name in outcome},
     )
 

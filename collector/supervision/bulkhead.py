@@ -65,7 +65,7 @@ class Bulkhead(Generic[R]):
             with self._scope:
                 await self._run_again_and_again()
         except Exception as error:  # noqa: BLE001  (an error raised while stopping arrives here, beside Cancelled)
-            self._log.error("pipeline failed while it was being stopped", exc_info=error)
+            self._log.error("failed while it was being stopped", exc_info=error)
         finally:
             self._ended.set()
 
@@ -88,7 +88,7 @@ class Bulkhead(Generic[R]):
                 pause = STORAGE_PAUSE if isinstance(first, StorageError) else backoff.next()
                 self._crash = f"{type(first).__name__}: {first}"
                 self.inside.counts.restarts += 1
-                self._log.error("pipeline failed; it will be restarted", error=self._crash, seconds=round(pause, 1))
+                self._log.error("stopped by an error; it is restarted soon", error=self._crash, seconds=round(pause, 1))
                 self._log.debug("where it failed", exc_info=error)
                 await trio.sleep(pause)
                 await self._journal.wait_until_sound()

@@ -17,6 +17,8 @@ FLUSH = "'evidently-collector flush main' makes a batch of what waits, now"
             {"rows_waiting": 5, "rows_needed": 9, "next_time": 1060.0},
             ["5 rows wait for 4 more or for the next batch, in 1m", FLUSH],
         ),
+        # There were "-200 more" to wait for, while batches were being made.
+        ({"rows_waiting": 400, "rows_needed": 200}, ["400 rows are about to be a batch, or several"]),
         ({"sealed": 2}, ["2 batches being evaluated"]),
         (
             {"sealed": 1, "snapshots": 0},

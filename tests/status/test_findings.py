@@ -53,11 +53,20 @@ def test_tests_are_told_by_name_column_and_value_without_their_condition():
         failed("ValueDrift of 'age': drift", None, column="age", status="error"),
         failed("Minimal value of 'age': Equal 18.000 ± 1.800", -3.0, column="age"),
         failed("Drift per Column", 0.682, column="income"),
+        failed("Unique Value Count: plan for label a: Less 3.000", 5.0, column="plan"),
+        failed("Minimal value of 'a: b': Value in list [1, 2]", 3.0, column="a: b"),
         failed("Mean value of 'age': Equal 1", None, column="age"),
         failed("Recall metric: Equal 0.449", 1.0, status="warning"),
     ]
-    said = "ValueDrift of 'age' error, Minimal value of 'age' -3, Drift per Column of income 0.682, Mean value of 'age'"
-    assert failed_test_words(EMPTY | {"failed_tests": tests}) == said
+    assert failed_test_words(EMPTY | {"failed_tests": tests}, most=10) == (
+        "ValueDrift of 'age' error, Minimal value of 'age' -3, Drift per Column of income 0.682, "
+        "Unique Value Count: plan for label a 5, Minimal value of 'a: b' 3, Mean value of 'age'"
+    )
+
+
+def test_one_column_and_one_test_are_counted_as_one():
+    outcome = {"drifted_columns": 1, "columns": 1, "tests": {"failed": 1}}
+    assert said_of(outcome) == ["1 of 1 column drifted", "1 of 1 test failed"]
 
 
 def test_values_are_told_by_metric_label_and_column():

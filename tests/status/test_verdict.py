@@ -1,7 +1,8 @@
 import pytest
 from worlds import outcome_of
 
-from collector.status.verdict import has_drift, trend_of, verdict_of
+from collector.status.findings import has_drift
+from collector.status.verdict import trend_of, verdict_of
 from collector.store.records import Snapshot
 
 OUTCOME = outcome_of([1, 2])

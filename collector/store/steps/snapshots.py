@@ -20,9 +20,11 @@ _BRIEF = """json_object(
     'drift_share', drift_share, 'tests', json_extract(outcome, '$.tests'),
     'failed_metrics', json_extract(outcome, '$.failed_metrics'),
     'drifted_columns', json_extract(outcome, '$.drifted_columns'), 'columns', json_extract(outcome, '$.columns'),
-    'dataset_drift', json_extract(outcome, '$.dataset_drift'),
+    'dataset_drift', COALESCE(
+        json_extract(outcome, '$.dataset_drift'), json_extract(outcome, '$.findings.drift[0].is_drifted')),
     'findings', json_object('values', json_array(
-        json_extract(outcome, '$.findings.values[0]'), json_extract(outcome, '$.findings.values[1]'))),
+        json_extract(outcome, '$.findings.values[0]'), json_extract(outcome, '$.findings.values[1]'),
+        json_extract(outcome, '$.findings.values[2]'))),
     'exported', json_array(json_extract(outcome, '$.exported[0]'), json_extract(outcome, '$.exported[1]')))"""
 # Those of the report that every batch has, of all its rows.
 _MAIN = "report = 'main' AND segment = ''"
@@ -71,8 +73,8 @@ def select_snapshots(db: sqlite3.Connection, collector: str, limit: int, *, with
 def select_brief(db: sqlite3.Connection, collector: str, limit: int) -> list[Snapshot]:
     """Return a collector's last snapshots, newest first; of all but the newest only what a short look back needs.
 
-    Those are counts, and the first two values, of all and of the exported ones: whole, the snapshots of hundreds of
-    collectors would take hundreds of megabytes.
+    Those are counts, whether it drifted (the worst column comes first), and the first values, of all and of the
+    exported ones: whole, the snapshots of hundreds of collectors would take hundreds of megabytes.
     """
     newest = select_snapshots(db, collector, 1, with_failed=False)
     columns = _COLUMNS.replace("outcome", _BRIEF)

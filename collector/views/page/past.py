@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from collector.status.findings import (
     bad_tests,
+    drift_count_words,
     drift_words,
-    drifted_columns,
     failed_test_words,
     findings_of,
     has_drift,
+    is_bad,
+    tests_words,
     uncomputed_words,
     value_words,
 )
 from collector.views.page.plots import Point, Series
-from collector.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,21 +74,18 @@ class Past:
     def chosen(self) -> list[Value]:
         """The numbers that the collector's config exports; if it says nothing of that, those that its report has."""
         exported = [one for one in self.outcome.get("exported") or [] if one]
-        return exported or [one for one in self.findings["values"] if one]
+        # How many columns drifted is told by the drift share already.
+        return exported or [one for one in self.findings["values"] if one and one["metric"] != "DriftedColumnsCount"]
 
     @property
     def drift_words(self) -> str:
         """How many columns drifted; "" if none was asked for."""
-        drifted, columns = self.outcome.get("drifted_columns"), self.outcome.get("columns")
-        if drifted is None:  # each column was asked for by itself
-            drift = self.findings["drift"]
-            drifted, columns = len(drifted_columns(self.findings)), len({one["column"] for one in drift})
-        return f"{drifted} of {counted(columns, 'column')} drifted" if columns else ""
+        return drift_count_words(self.outcome)
 
     @property
     def is_bad(self) -> bool:
         """Whether a person should look at it."""
-        return bool(self.bad_tests or self.has_drift or self.outcome.get("failed_metrics"))
+        return is_bad(self.outcome)
 
     @property
     def verdicts(self) -> list[tuple[str, str]]:
@@ -95,11 +93,8 @@ class Past:
         said, outcome = [], self.outcome
         if failed := outcome.get("failed_metrics"):
             said.append((f"{failed} not computed", "warn"))
-        if self.tests:
-            bad = self.bad_tests
-            said.append(
-                (f"{bad} of {self.tests} tests failed", "bad") if bad else (f"{self.tests} tests passed", "good")
-            )
+        if tests := outcome.get("tests"):
+            said.append((tests_words(tests), "bad" if self.bad_tests else "good"))
         if drift := self.drift_words:
             said.append((drift, "warn" if self.has_drift else "good" if drift.startswith("0 ") else "calm"))
         return said

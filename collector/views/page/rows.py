@@ -6,14 +6,14 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from collector.status.findings import trend_words
+from collector.status.findings import tests_words, trend_words
 from collector.views.columns import SIGNS
 from collector.views.page.concerns import KINDS, Concern
 from collector.views.page.past import bad_since, drift_series, value_series
 from collector.views.page.plots import plot
 from collector.views.trouble import troubles_of
 from collector.views.words import short
-from collector.wording import counted, lasting
+from collector.wording import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,7 +130,7 @@ def _of_data(collector_id: str, pasts: Sequence[Past]) -> list[Concern]:
     details = dict(past.details())
     if past.bad_tests:
         since = bad_since(pasts, lambda one: one.bad_tests)
-        what = f"{past.bad_tests} of {counted(past.tests, 'test')} failed"
+        what = tests_words(past.outcome["tests"])
         found.append(Concern("tests", collector_id, what, details.get("failed", ""), "look at the snapshot", since))
     if failed := past.outcome.get("failed_metrics"):
         since = bad_since(pasts, lambda one: one.outcome.get("failed_metrics"))

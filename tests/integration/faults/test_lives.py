@@ -58,7 +58,7 @@ def test_a_collector_that_is_deleted_while_it_is_evaluated_leaves_nothing_to_the
     assert post(daemon.http, ledger, "main", 5) == 201
     wait_for_delivery(daemon, ["main"])
     figures.take(audit(daemon))
-    assert "pipeline failed" not in daemon.log
+    assert "stopped by an error" not in daemon.log
     daemon.stop()
     assert not list(daemon.data.glob("parts/.*"))
 

@@ -105,7 +105,7 @@ def test_snapshots_wait_whatever_their_workspace_answers(make_daemon, ledger, au
         assert post(daemon.http, ledger, "is sound") == 201
         daemon.wait_for_logs("is sound", 2)
         assert resident_bytes(daemon) - before < GROWTH
-        assert "pipeline failed" not in daemon.log
+        assert "stopped by an error" not in daemon.log
         for name in urls:
             daemon.create(name, collectors["is sound"])
     for name in urls:

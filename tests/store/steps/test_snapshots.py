@@ -1,5 +1,6 @@
 import pytest
 
+from collector.status.findings import has_drift
 from collector.store.records import Batch, Verdict
 from collector.store.steps import snapshots
 
@@ -89,7 +90,7 @@ def test_snapshots_of_other_reports_and_segments_lie_beside_and_are_not_counted(
 
 def test_a_short_look_back_has_the_newest_whole_and_the_first_values_of_the_others(db):
     for number in range(4):
-        values = [{"value": number}, {"value": 1}, {"value": 2}]
+        values = [{"value": number}, {"value": 1}, {"value": 2}, {"value": 3}]
         told_of = {
             "tests": {"passed": 1},
             "dataset_drift": True,
@@ -108,9 +109,17 @@ def test_a_short_look_back_has_the_newest_whole_and_the_first_values_of_the_othe
         "drifted_columns": None,
         "columns": None,
         "dataset_drift": 1,
-        "findings": {"values": [{"value": 2}, {"value": 1}]},
+        "findings": {"values": [{"value": 2}, {"value": 1}, {"value": 2}]},
         "exported": [None, None],
     }
+
+
+def test_a_short_look_back_knows_which_snapshots_drifted_where_no_preset_says_so(db):
+    """All but the newest were taken for calm, so that the page said of a drift of days that it is a minute old."""
+    for number, is_drifted in enumerate([False, True, True]):
+        drift = [{"column": "age", "is_drifted": is_drifted}, {"column": "plan", "is_drifted": False}]
+        make(db, number, Verdict(0, None, is_drifted, {"findings": {"drift": drift}}))
+    assert [has_drift(one.outcome) for one in snapshots.select_brief(db, "main", 3)] == [True, True, False]
 
 
 def test_each_report_of_a_collector_has_snapshots_of_its_own(db):

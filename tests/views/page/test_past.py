@@ -55,6 +55,11 @@ def test_series_go_from_the_oldest_to_the_newest():
     assert [point.value for point in failures_series([BAD, WELL, past(20)]).points] == [0, 1]
 
 
+def test_the_drift_share_is_not_drawn_twice():
+    values = [value_of(4, "DriftedColumnsCount", label="count"), value_of(0.3, "ValueDrift", "age")]
+    assert [one.name for one in value_series([past(values=values)], 2)] == ["ValueDrift of age"]
+
+
 def test_the_numbers_that_the_config_exports_are_followed_before_others():
     outcome = dict(past(values=[value_of(0.9)]).outcome) | {"exported": [value_of(5, "Mean", "age"), None]}
     assert [one.name for one in value_series([Past("b", NOON, 10, outcome=outcome)], 2)] == ["Mean of age"]
