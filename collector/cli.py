@@ -448,7 +448,7 @@ def alerts(
 
     config = _load(config_path).config
     if not config.alerts:
-        typer.echo(f"{config_path} has no alerts; configs/README.md says how to write them")
+        typer.echo(f"{config_path} has no alerts; configs/alerts.md says how to write them")
         return
     if not is_test:
         for line in list_alerts(config, config_path.absolute().parent, time.time()):

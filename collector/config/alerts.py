@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -180,7 +180,8 @@ def without_address(said: str, address: str) -> str:
     if is_webhook(address):
         user, at, _ = rest.partition("/")[0].rpartition("@")
         rest = f"{user}{at}{rest.partition('/')[2]}"
-    for piece in sorted(set(_SECRET.findall(rest)), key=len, reverse=True):
+    pieces = set(_SECRET.findall(rest))
+    for piece in sorted(pieces | {unquote(piece) for piece in pieces}, key=len, reverse=True):
         said = said.replace(piece, MASK)
     return said
 

@@ -1,6 +1,6 @@
 """The types of a batch's columns: what each is cast to, where every value comes back as it was, and what is said of it.
 
-The rules, which configs/README.md has as a table, are those of ``readings``: by what came and what the reference has.
+The rules, which configs/types.md has as a table, are those of ``readings``: by what came and what the reference has.
 A column is looked at whole before any of it is cast, in pieces if it has to be::
 
     came as          the reference has   looked at              becomes

@@ -1,4 +1,4 @@
-"""Families: the metrics by name, as configs/README.md lists them, made of the service's status and counts."""
+"""Families: the metrics by name, as configs/metrics.md lists them, made of the service's status and counts."""
 
 from __future__ import annotations
 

@@ -93,6 +93,7 @@ def test_of_an_address_no_token_is_shown(address, shown):
     [
         (HOOK, "no /T000/B000/token at hooks.example", "no /T000/B000/******** at hooks.example"),
         ("https://user:password@host", "user 'user' or 'password' at host", "user 'user' or '********' at host"),
+        ("https://host/hook?token=se%2Fcret%20token", "bad hook: se/cret token", "bad hook: ********"),
         ("mailto://me:password@mail.example", "mail.example: bad password", "********: bad ********"),
     ],
 )
