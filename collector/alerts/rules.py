@@ -83,7 +83,7 @@ def _of_metrics(outcome: Json) -> Verdict:
     number = outcome.get("failed_metrics", 0)
     if not number:
         return Verdict(is_bad=False, summary="all of the report could be computed")
-    told = f"{number} of the report could not be computed"
+    told = f"{number} {'part' if number == 1 else 'parts'} of the report could not be computed"
     return Verdict(is_bad=True, summary=_joined(told, uncomputed_words(findings_of(outcome))))
 
 

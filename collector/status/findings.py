@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from collector.wording import counted
@@ -17,7 +18,10 @@ MOST = 5
 _MOST_NAMES = 20  # of columns, without their scores
 _BAD_TESTS = ("failed", "error")
 # What Evidently writes behind the name of a test; names have colons of their own.
-_CONDITION = re.compile(r": (?:(?:Less|Greater|Equal|Not equal|Value in list|Value not in list) .*|drift)\Z", re.DOTALL)
+_CONDITION = re.compile(
+    r": ((?:Less|Greater|Equal|Not equal|Value in list|Value not in list) .*|drift|[gl]te?|(?:not_)?eq|is_in|not_in)\Z",
+    re.DOTALL,
+)
 
 
 def findings_of(outcome: Mapping[str, Any]) -> Findings:
@@ -132,9 +136,20 @@ def drift_word(one: DriftOf) -> str:
 
 
 def failed_test_words(findings: Findings, most: int = MOST, total: int = 0) -> str:
-    """Say which tests failed or are errors, with their values: "Minimal value of 'age' -3, and 2 more"."""
+    """Say which tests failed or are errors, with their values: "Minimal value of 'age' -3, and 2 more".
+
+    Several of one number are told apart by their conditions: "Minimal value of 'age' -3 (Greater 0.000)".
+    """
     bad = [test for test in findings["failed_tests"] if test["status"] in _BAD_TESTS]
-    return listed([failed_test_word(test) for test in bad], most, total)
+    words = [failed_test_word(test) for test in bad]
+    alike = Counter(words)
+    told = [word + _condition(test) if alike[word] > 1 else word for word, test in zip(words, bad, strict=True)]
+    return listed(told, most, total)
+
+
+def _condition(test: TestOf) -> str:
+    found = _CONDITION.search(test["name"])
+    return f" ({found[1]})" if found else ""
 
 
 def failed_test_word(test: TestOf) -> str:

@@ -64,6 +64,17 @@ def test_tests_are_told_by_name_column_and_value_without_their_condition():
     )
 
 
+def test_tests_of_one_number_are_told_apart_by_their_conditions():
+    """They were told as "Mean value of 'age' 41.3, Mean value of 'age' 41.3"."""
+    tests = [
+        failed("Mean value of 'age': Less 1.000", 41.3, column="age"),
+        failed("Mean value of 'age': Equal 2.000", 41.3, column="age"),
+        failed("MeanValue of 'gone': not_eq", None, column="gone", status="error"),
+    ]
+    said = "Mean value of 'age' 41.3 (Less 1.000), Mean value of 'age' 41.3 (Equal 2.000), MeanValue of 'gone' error"
+    assert failed_test_words(EMPTY | {"failed_tests": tests}) == said
+
+
 def test_one_column_and_one_test_are_counted_as_one():
     outcome = {"drifted_columns": 1, "columns": 1, "tests": {"failed": 1}}
     assert said_of(outcome) == ["1 of 1 column drifted", "1 of 1 test failed"]
