@@ -106,6 +106,16 @@ class UnknownCollector(CollectorError):
         super().__init__(f"Collector config with id '{collector_id}' not found{now}")
 
 
+class IsFollower(CollectorError):
+    """A collector takes no events: it gets those of another."""
+
+    def __init__(self, collector_id: str, leader: str) -> None:
+        super().__init__(
+            f"'{collector_id}' gets its events from '{leader}' ('events_from' in its config), and takes no others; "
+            f"send them to '{leader}'; nothing was kept"
+        )
+
+
 class Unauthorized(CollectorError):
     """The request doesn't carry the service's secret."""
 
@@ -126,15 +136,16 @@ class BadMediaType(CollectorError):
 
 
 class TooManyColumns(BadBody):
-    """A body's columns would make those of its collector's open batch too many."""
+    """A body's columns would make those of an open batch too many; ``whose`` that is, if it isn't its collector's."""
 
-    def __init__(self, held: int, limit: int, new: Sequence[str]) -> None:
+    def __init__(self, held: int, limit: int, new: Sequence[str], whose: str = "the collector's") -> None:
         told = ", ".join(repr(name[:_MAX_NAME]) for name in new[:3])
         super().__init__(
-            f"the collector's open batch has {held} columns; the {len(new)} new ones of the body would make them more "
+            f"{whose} open batch has {held} columns; the {len(new)} new ones of the body would make them more "
             f"than limits.max_columns, which is {limit}; new are {told}; nothing was kept: send what changes as a "
             "value and not as a name, or raise the limit"
         )
+        self.held = held
         self.new_columns = [name for name in new[:MAX_PROBLEMS] if len(name) <= _MAX_NAME]
 
 

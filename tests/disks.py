@@ -7,7 +7,7 @@ import pytest
 from collector.formats.frames import Frame
 from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
-from collector.store.steps.frames import insert_frame
+from collector.store.steps.frames import INSERT_FRAME, frame_row
 
 
 @pytest.fixture
@@ -38,4 +38,4 @@ async def journal(path):
 def insert_frames(db, *rows, collector="main", start=100.0):
     """Insert frames of so many rows, a second apart, each with a byte a row."""
     for number, count in enumerate(rows):
-        insert_frame(db, collector, Frame("json", bytes(count), count), start + number)
+        db.execute(INSERT_FRAME, frame_row(collector, Frame("json", bytes(count), count), start + number))

@@ -12,7 +12,8 @@ import uuid6
 from machine import PATIENCE
 
 from collector.config import CollectorConfig, CollectorServiceConfig
-from collector.errors import ConfigError, UnknownCollector
+from collector.config.following import followers_of
+from collector.errors import ConfigError, IsFollower, UnknownCollector
 from collector.status.counts import Counts
 from collector.status.status import ConfigState, ServiceStatus, Status
 from collector.supervision.edits import Changes
@@ -23,9 +24,13 @@ REFERENCE = "references/main.parquet"  # where a fake supervisor says that it pu
 class FakePipeline:
     """A pipeline that waits for ever: it seals when it is told to, and evaluates nothing."""
 
-    def __init__(self, config, journal):
+    def __init__(self, config, journal, skipped):
         self.config = config
         self._journal = journal
+        self._skipped = skipped
+
+    def note_skipped(self, rows, why):
+        self._skipped.append((self.config.id, rows, why))
 
     async def flush(self):
         return await self._journal.seal(self.config.id, str(uuid6.uuid7()))
@@ -49,6 +54,7 @@ class FakeSupervisor:
     def __init__(self, journal, config=None, find_problems=lambda _: []):
         self.config = config or CollectorServiceConfig()
         self.references = []
+        self.skipped = []  # (follower, rows, why)
         self.edit_error = None
         self.counts = Counts()
         self._journal = journal
@@ -57,7 +63,12 @@ class FakeSupervisor:
     def pipeline(self, collector_id):
         if collector_id not in self.config.collectors:
             raise UnknownCollector(collector_id)
-        return FakePipeline(self.config.collectors[collector_id], self._journal)
+        return FakePipeline(self.config.collectors[collector_id], self._journal, self.skipped)
+
+    def takers(self, collector_id):
+        if leader := self.pipeline(collector_id).config.events_from:
+            raise IsFollower(collector_id, leader)
+        return followers_of(self.config.collectors).get(collector_id, ())
 
     @property
     def config_text(self):

@@ -100,6 +100,8 @@ def _holds(alert: Alert, status: Status, *, has_come: bool) -> bool | None:
         return not has_come
     if alert.when == "misconfigured":
         return None if status.state == "starting" and not status.problems else bool(status.problems)
+    if alert.when == "skipped":
+        return status.skipping_since is not None
     if status.state == "undelivered":
         return True
     return None if status.outbox or status.state == "starting" else False  # one that waits may be on its way
@@ -116,7 +118,7 @@ def _begun(alert: Alert, held: _Held, seen: _Seen) -> AlertState:
     """Return how a rule stands with what is so, for longer and longer."""
     state, moment, status = held.state, seen.moment, seen.status
     if held.begun is None:
-        since = status.outbox_since if alert.when == "undelivered" and status is not None else None
+        since = _since(alert, status)
         held.begun = moment.passed - (0.0 if since is None else max(0.0, moment.wall - since))
     lasted = moment.passed - held.begun
     if state.is_firing:
@@ -129,6 +131,12 @@ def _begun(alert: Alert, held: _Held, seen: _Seen) -> AlertState:
     return replace(state, lasted=lasted) if is_due and status is not None else state
 
 
+def _since(alert: Alert, status: Status | None) -> float | None:
+    if status is None:
+        return None
+    return {"undelivered": status.outbox_since, "skipped": status.skipping_since}.get(alert.when)
+
+
 def _summary(alert: Alert, seen: _Seen, since: float) -> str:
     status = seen.status
     if status is None:
@@ -138,6 +146,8 @@ def _summary(alert: Alert, seen: _Seen, since: float) -> str:
     if alert.when == "misconfigured":
         more = f" (and {len(status.problems) - 1} more)" if len(status.problems) > 1 else ""
         return cut(f"{status.id}: events are kept and not evaluated: {status.problems[0]}") + more
+    if alert.when == "skipped":
+        return cut(f"{status.id}: its events pass it by since {iso(since)}: {status.skipping_why}")
     waiting = "a snapshot waits" if status.outbox == 1 else f"{status.outbox} snapshots wait"
     return cut(f"{status.id}: {waiting} for the workspace since {iso(since)}: {status.last_error}")
 
@@ -145,5 +155,9 @@ def _summary(alert: Alert, seen: _Seen, since: float) -> str:
 def _over(alert: Alert, status: Status | None) -> str:
     if status is None:
         return "the disk accepts writes again"
-    told = {"no_events": "events come again", "misconfigured": "batches are evaluated again"}
+    told = {
+        "no_events": "events come again",
+        "misconfigured": "batches are evaluated again",
+        "skipped": "no event passes it by any longer",
+    }
     return f"{status.id}: {told.get(alert.when, 'snapshots are delivered again')}"

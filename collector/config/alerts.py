@@ -21,7 +21,7 @@ from collector.errors import ConfigError, Problem
 
 # Of batches, as they are evaluated and delivered; and of what lasts, as it stands.
 OF_BATCHES = ("tests_failed", "metric_failed", "drift", "batch_failed")
-LASTING = ("undelivered", "no_events", "misconfigured", "disk")
+LASTING = ("undelivered", "no_events", "misconfigured", "skipped", "disk")
 Condition = Literal[
     "tests_failed",
     "metric_failed",
@@ -30,6 +30,7 @@ Condition = Literal[
     "undelivered",
     "no_events",
     "misconfigured",
+    "skipped",
     "disk",
 ]
 MAX_RULES = 1_000

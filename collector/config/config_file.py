@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from collector.config.files import placed, read_bytes
+from collector.config.following import followers_of
 from collector.config.model import CollectorServiceConfig
 from collector.config.text import has_member, with_member, with_new_key, without_member
 from collector.disk.files import write_whole
@@ -76,6 +77,9 @@ class ConfigFile:
             for number, alert in enumerate(config.alerts):
                 if alert != self.config.alerts[number]:
                     text = with_member(text, ("alerts", number, "collectors"), list(alert.collectors))
+            for follower in followers_of(known).get(old, ()):
+                text = with_member(text, ("collectors", follower.id, "events_from"), new)
+                known[follower.id] = follower.model_copy(update={"events_from": new})
         for gone in known.keys() - config.collectors.keys():
             text = without_member(text, ("collectors", gone))
         for collector_id, collector in config.collectors.items():
@@ -86,6 +90,6 @@ class ConfigFile:
 
 def _parse(body: bytes, path: Path) -> CollectorServiceConfig:
     config = CollectorServiceConfig.parse_text(body, source=str(path))
-    if problems := config.lacking():
+    if problems := config.problems():
         raise placed(ConfigError(problems, str(path)), body)
     return config

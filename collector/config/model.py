@@ -21,6 +21,7 @@ from pydantic import (
 
 from collector.config.alerts import MAX_RULES, Alert, WebAddress, problems_of
 from collector.config.callers import Host, Origin
+from collector.config.following import following_problems
 from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.masking import MASK, masked
 from collector.config.report import MAX_ITEMS, ReportConfig
@@ -107,6 +108,17 @@ class CollectorConfig(InWorkspace, Value):
     report_config: ReportConfig = Field(description="The contents of the snapshot computed for each batch.")
     reference_path: str | None = Field(
         default=None, max_length=MAX_LENGTH, description="Local path to a parquet file with the reference dataset."
+    )
+    events_from: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_ID_LENGTH,
+        description="Id of another collector: each event that it accepts comes here too, and none is sent here.",
+    )
+    when_full: Literal["refuse", "skip"] = Field(
+        default="refuse",
+        description="With events_from, when no more of its events may wait: the other refuses events too, "
+        "or they pass this one by.",
     )
     additional_data: dict[str, Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]] = Field(
         default={},
@@ -388,9 +400,9 @@ class CollectorServiceConfig(Value):
         left = {key: config for key, config in self.collectors.items() if key != collector_id}
         return self.model_copy(update={"collectors": left})
 
-    def lacking(self) -> list[Problem]:
-        """Return what the config names and this environment hasn't: variables, and extras that alerts need."""
-        problems = []
+    def problems(self) -> list[Problem]:
+        """Return what no single field shows: who can't follow whom, variables and extras that aren't there."""
+        problems = following_problems(self.collectors)
         for key, collector in self.collectors.items():
             try:
                 collector.secret()
@@ -402,6 +414,8 @@ class CollectorServiceConfig(Value):
         """Name what is set and means nothing: the original's polling, and what a workspace or a report doesn't take."""
         named = ["check_interval"] if self.check_interval != 1 else []
         for key, config in self.collectors.items():
+            if config.when_full != "refuse" and config.events_from is None:
+                named.append(f"collectors.{key}.when_full")
             if getattr(config.trigger, "last_triggered", 0):
                 named.append(f"collectors.{key}.trigger.last_triggered")
             if config.save_datasets and not config.takes_datasets:

@@ -36,10 +36,14 @@ class OpenColumns:
 
         Raises TooManyColumns, and takes none, if the batch would have more than the limit.
         """
-        gone = self._count_gone()
-        if gone != self._gone:
-            self._begin(gone)
+        self._look_back()
         return None if self._known.issuperset(map(hash, names)) else self._add(names, limit)
+
+    def check(self, names: Collection[str], limit: int, whose: str) -> None:
+        """Raise TooManyColumns, saying ``whose`` they would be, if ``admit`` would."""
+        self._look_back()
+        if not self._known.issuperset(map(hash, names)):
+            self._new(names, limit, whose)
 
     def mark_kept(self, names: Collection[str], new: NewColumns) -> None:
         """Take down that names are kept."""
@@ -47,13 +51,23 @@ class OpenColumns:
             self._known.update(map(hash, names))
 
     def _add(self, names: Collection[str], limit: int) -> NewColumns:
+        came = self._new(names, limit, "the collector's")
+        self._names.update(came)
+        return NewColumns(self._cut, self._oldest, b"".join(came))
+
+    def _new(self, names: Collection[str], limit: int, whose: str) -> dict[bytes, str]:
+        """Return those names that may be new, by their hashes."""
         held = self._names | self._before
         came = {_hash(name): name for name in names if hash(name) not in self._known}
         new = [name for key, name in came.items() if key not in held]
         if len(held) + len(new) > limit:
-            raise TooManyColumns(len(held), limit, new)
-        self._names.update(came)
-        return NewColumns(self._cut, self._oldest, b"".join(came))
+            raise TooManyColumns(len(held), limit, new, whose)
+        return came
+
+    def _look_back(self) -> None:
+        gone = self._count_gone()
+        if gone != self._gone:
+            self._begin(gone)
 
     def _begin(self, gone: int) -> None:
         """Begin with the names of rows that are left behind a cut, which may be any of those before it."""

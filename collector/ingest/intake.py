@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collector.errors import BufferFull, CollectorError, NotReady
+from collector.errors import BufferFull, CollectorError, NotReady, TooManyColumns
 from collector.fault_points import reach
 from collector.formats.bounds import Bounds
 from collector.formats.frames import check_frame
@@ -19,13 +19,22 @@ from collector.ingest.columns import OpenColumns
 from collector.ingest.room import max_bytes
 
 if TYPE_CHECKING:
-    from collector.config import Limits
+    from collections.abc import Collection, Sequence
+
+    from collector.config import CollectorConfig, Limits
     from collector.formats.frames import Format, Frame
     from collector.ingest.spool import Spool
+    from collector.pipeline.pipeline import Pipeline
     from collector.status.counts import Counts
     from collector.store.journal import Journal
+    from collector.store.records import NewColumns
     from collector.store.writer import Order
     from collector.supervision.supervisor import Supervisor
+
+
+_FULL = (
+    "{} bytes of {} are not delivered yet, and no more may wait; nothing was kept, try again once some are delivered"
+)
 
 
 @dataclass(slots=True)
@@ -37,6 +46,7 @@ class Pending:
     order: Order[bool]
     _spool: Spool
     _counts: Counts
+    _passed: Sequence[tuple[Pipeline, str]] = ()  # the followers that it passes by, with the reasons
 
     async def wait_done(self) -> None:
         """Return once the order is done, whatever came of it."""
@@ -51,6 +61,8 @@ class Pending:
             raise
         if not is_new:
             self._spool.drop(self.frame)
+        for pipeline, why in self._passed if is_new else ():
+            pipeline.note_skipped(self.frame.rows, why)
         counts = self._counts.of(self.collector_id)
         counts.accepted_requests += 1
         counts.accepted_bytes += len(self.frame.body)
@@ -73,19 +85,23 @@ class Intake:
         return self._supervisor.config.limits
 
     def admit(self, collector_id: str) -> None:
-        """Raise UnknownCollector, or BufferFull or NotReady while too many events wait already."""
-        self._supervisor.pipeline(collector_id)
+        """Raise UnknownCollector or IsFollower, or BufferFull or NotReady while too many events wait already."""
+        followers = self._supervisor.takers(collector_id)
         limits = self.limits
-        if self._journal.buffered_bytes(collector_id) >= limits.max_collector_bytes:
-            raise BufferFull(
-                f"{limits.max_collector_bytes} bytes of the collector's events are not delivered yet, and no more may "
-                "wait; nothing was kept, try again once some are delivered"
-            )
+        if self._is_full(collector_id):
+            raise BufferFull(_FULL.format(limits.max_collector_bytes, "the collector's events"))
+        for follower in followers:
+            if follower.when_full == "refuse" and self._is_full(follower.id):
+                whose = f"the events of '{follower.id}', which gets these too,"
+                raise BufferFull(_FULL.format(limits.max_collector_bytes, whose))
         if self._journal.buffered_bytes_in_all >= limits.max_buffered_bytes:
             raise NotReady(
                 f"{limits.max_buffered_bytes} bytes of events are not delivered yet, and no more may wait; nothing was "
                 "kept, try again once some are delivered"
             )
+
+    def _is_full(self, collector_id: str) -> bool:
+        return self._journal.buffered_bytes(collector_id) >= self.limits.max_collector_bytes
 
     def bounds(self, format_: Format) -> Bounds:
         """Return what a table of a format may have at most."""
@@ -101,18 +117,56 @@ class Intake:
 
         Raises UnknownCollector: the collector may have been deleted since its events were admitted; TooManyColumns.
         """
-        self._supervisor.pipeline(collector_id)
-        columns, names = self._open_columns(collector_id), frame.names
-        new = columns.admit(names, self.limits.max_columns) if frame.rows else None
+        followers, names, limit = self._supervisor.takers(collector_id), frame.names, self.limits.max_columns
+        taking, passed = self._told_apart(followers, names) if followers and frame.rows else ((), ())
+        new = self._open_columns(collector_id).admit(names, limit) if frame.rows else None
         frame.names = ()
         body = frame.body
         digest = hashlib.sha256(body).hexdigest() if key and isinstance(body, bytes) else getattr(body, "digest", "")
-        order = self._journal.order_append(collector_id, frame, key, digest, self._supervisor.config.idempotency)
+        order = self._journal.order_append(
+            collector_id, frame, key, digest, self._supervisor.config.idempotency, taking
+        )
         if new is not None:
-            self._journal.order_columns(collector_id, new, lambda _: columns.mark_kept(names, new))
+            self._order_columns(collector_id, names, new)
+        for follower in taking:
+            if (its_new := self._open_columns(follower).admit(names, limit)) is not None:
+                self._order_columns(follower, names, its_new)
         if frame.rows:
             self._spool.keep(frame)
-        return Pending(collector_id, frame, order, self._spool, self._supervisor.counts)
+        return Pending(collector_id, frame, order, self._spool, self._supervisor.counts, passed)
+
+    def _told_apart(
+        self, followers: Sequence[CollectorConfig], names: Collection[str]
+    ) -> tuple[list[str], list[tuple[Pipeline, str]]]:
+        """Tell the followers that take rows from those that they pass by, with the reasons.
+
+        Raises TooManyColumns for one that isn't to be passed by.
+        """
+        taking, passed = [], []
+        for follower in followers:
+            if follower.when_full == "refuse":
+                self._check_columns(follower.id, names)
+            elif why := self._why_passed(follower.id, names):
+                passed.append((self._supervisor.pipeline(follower.id), why))
+                continue
+            taking.append(follower.id)
+        return taking, passed
+
+    def _why_passed(self, follower: str, names: Collection[str]) -> str:
+        if self._is_full(follower):
+            return f"{self.limits.max_collector_bytes} bytes of its events are not delivered yet, and no more may wait"
+        try:
+            self._check_columns(follower, names)
+        except TooManyColumns as error:
+            return f"its open batch has {error.held} columns, and may have {self.limits.max_columns}"
+        return ""
+
+    def _check_columns(self, follower: str, names: Collection[str]) -> None:
+        self._open_columns(follower).check(names, self.limits.max_columns, f"'{follower}' gets these rows too, and its")
+
+    def _order_columns(self, collector_id: str, names: Collection[str], new: NewColumns) -> None:
+        columns = self._open_columns(collector_id)
+        self._journal.order_columns(collector_id, new, lambda _: columns.mark_kept(names, new))
 
     def _open_columns(self, collector_id: str) -> OpenColumns:
         columns = self._columns.get(collector_id)

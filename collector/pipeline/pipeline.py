@@ -19,6 +19,7 @@ from collector.pipeline.failed import take_back
 from collector.pipeline.rehearsing import Rehearsing
 from collector.pipeline.sealing import Sealing
 from collector.pipeline.showing import Showing
+from collector.pipeline.skipping import Skipping
 from collector.pipeline.spilling import Spilling
 from collector.pipeline.work import Work
 
@@ -41,6 +42,7 @@ class Pipeline:
         self._showing = Showing(self._work)
         self._delivering = Delivering(self._work, self._showing)
         self._rehearsing = Rehearsing(self._work)
+        self._skipping = Skipping(self._work)
 
     @property
     def config(self) -> CollectorConfig:
@@ -61,6 +63,7 @@ class Pipeline:
             rows_waiting=waiting.rows,
             rows_accepted=waiting.accepted,
             bytes_buffered=journal.buffered_bytes(id_),
+            rows_skipped=self._work.counts.skipped_rows,
         )
 
     async def run(self) -> None:
@@ -77,6 +80,8 @@ class Pipeline:
         async with trio.open_nursery() as nursery:
             for stage in stages:
                 nursery.start_soon(stage.run)
+            if self.config.events_from is not None and self.config.when_full == "skip":
+                nursery.start_soon(self._skipping.run)
 
     async def flush(self) -> Batch | None:
         """Seal what waits now, whatever the trigger says; None if nothing does."""
@@ -96,6 +101,10 @@ class Pipeline:
             self._work.to_evaluate.ring()
         await self._work.count()
         return batches
+
+    def note_skipped(self, rows: int, why: str) -> None:
+        """Count rows that pass it by, and have that told."""
+        self._skipping.note(rows, why)
 
     async def show_dashboard(self) -> int:
         """Make its dashboard again, of the newest snapshot; return how many panels it has."""

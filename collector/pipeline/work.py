@@ -49,12 +49,13 @@ class Work:
         self.to_deliver = Bell()
         self.to_rehearse = Bell()
         self.delivered = Bell()
-        starting = Status(config.id, "starting", rows_needed=config.trigger.rows)
+        starting = Status(config.id, "starting", rows_needed=config.trigger.rows, events_from=config.events_from or "")
         self._telling = Telling(
             starting, self.counts, tools.journal, tools.clocks, lambda: self.service.storage.max_log_events
         )
         self.log = self._telling.log
         self.tell, self.warn = self._telling.tell, self._telling.warn
+        self.tell_skipped = self._telling.tell_skipped
         self.note, self.count, self.recall = self._telling.note, self._telling.count, self._telling.recall
 
     @property

@@ -25,6 +25,7 @@ REFUSALS = (
     "body_too_slow",
     "buffer_full",
     "forbidden",
+    "is_follower",
     "key_reused",
     "not_ready",
     "out_of_files",
@@ -65,6 +66,7 @@ class CollectorCounts:
 
     accepted_requests: int = 0
     accepted_bytes: int = 0
+    skipped_rows: int = 0  # that passed it by, as it follows another and had no room
     refused_requests: Counter[str] = field(default_factory=lambda: zeros(REFUSALS))  # by reason
     lateness: Histogram = field(default_factory=lambda: Histogram(*_LATENESS_SECONDS))
     evaluation: Histogram = field(default_factory=lambda: Histogram(*_EVALUATION_SECONDS))

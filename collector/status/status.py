@@ -15,6 +15,7 @@ class Status:
     """One collector at one moment; a retired one was taken out of the config file while it had rows.
 
     Rows are accepted (counted since the start), wait in the open batch, and are buffered until they are delivered.
+    One that gets its events from another is passed by while it has no room, if its config says so.
     ``problems`` keep batches from being evaluated; ``warnings`` are of what a report will fail at, and keep nothing.
     """
 
@@ -24,6 +25,10 @@ class Status:
     rows_needed: int | None = None
     rows_accepted: int = 0
     bytes_buffered: int = 0
+    events_from: str = ""
+    rows_skipped: int = 0
+    skipping_since: float | None = None
+    skipping_why: str = ""
     last_time: float | None = None
     next_time: float | None = None
     sealed: int = 0

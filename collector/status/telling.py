@@ -177,21 +177,30 @@ class Telling:
     async def warn(self, warnings: Sequence[str]) -> None:
         """Tell of what a report will fail at, before any batch has; without warnings, that there is nothing."""
         if warnings:
-            entry = {
-                "type": "CheckReport",
-                "report_id": "",
-                "ok": False,
-                "error": _NOT_WHOLE,
-                "time": iso(self._clocks.now()),
-                "batch_id": "",
-                "rows": 0,
-                "window": [],
-                "notes": list(warnings),
-            }
-            await self._journal.log(self.status.id, entry, self._kept_entries())
+            await self._enter_without_batch("CheckReport", _NOT_WHOLE, notes=list(warnings))
         for warning in warnings:
             self.log.warning(warning)
         self.note(warnings=tuple(warnings))
+
+    async def tell_skipped(self, said: str, since: float, rows: int = 0) -> None:
+        """Tell that events pass the collector by, or with how many rows they did since then."""
+        window = [iso(since), iso(self._clocks.now())] if rows else []
+        await self._enter_without_batch("SkipEvents", said, rows=rows, window=window)
+        self.log.warning(said)
+
+    async def _enter_without_batch(self, type_: str, error: str, **fields: Any) -> None:
+        entry = {
+            "type": type_,
+            "report_id": "",
+            "ok": False,
+            "error": error,
+            "time": iso(self._clocks.now()),
+            "batch_id": "",
+            "rows": 0,
+            "window": [],
+            "notes": [],
+        }
+        await self._journal.log(self.status.id, entry | fields, self._kept_entries())
 
     # Those who listen
 

@@ -35,7 +35,7 @@ from collector.store.unsynced import Unsynced
 from collector.store.writer import SMALL_STEP, Writer, nothing_kept
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from collector.config import Retention
     from collector.formats.frames import Frame
@@ -159,35 +159,45 @@ class Journal:
         """
         return await self.order_append(collector, frame, key, digest, kept).wait()
 
-    def order_append(
-        self, collector: str, frame: Frame, key: str = "", digest: str = "", kept: Idempotency = _KEPT
+    def order_append(  # noqa: PLR0913  (what append takes, and who follows)
+        self,
+        collector: str,
+        frame: Frame,
+        key: str = "",
+        digest: str = "",
+        kept: Idempotency = _KEPT,
+        followers: Sequence[str] = (),
     ) -> Order[bool]:
-        """Order what append does, and don't wait for it: those ordered together are done together."""
+        """Order what append does, and don't wait for it: those ordered together are done together.
+
+        ``followers`` get the frame too, if it is new.
+        """
         if self._health.is_losing:
             raise nothing_kept(self.trouble)
         now, size = time.time(), len(frame.body) if isinstance(frame.body, bytes) else 0
+        takers = (collector, *followers) if frame.rows else ()
+        rows = [frames.frame_row(taker, frame, now) for taker in takers]
 
         def count(is_new: bool) -> None:  # noqa: FBT001  (whether it is kept)
-            if is_new and frame.rows:
-                self._count_frame(collector, frame)
+            if is_new and takers:
+                self._count_frame(takers, frame)
 
         if key:
-            keep = self._keep_once(collector, frame, keys.key_of(self._secret, key, digest), kept, now)
-            return self._writer.order(keep, count, size)
-        if not frame.rows:
-            return self._writer.order(lambda _: True, count, size)
-        return self._writer.order(None, count, size, frames.frame_row(collector, frame, now))
+            keep = self._keep_once(collector, rows, keys.key_of(self._secret, key, digest), kept, now)
+            return self._writer.order(keep, count, size * len(takers))
+        if not rows:
+            return self._writer.order(lambda _: True, count, 0)
+        return self._writer.order(None, count, size * len(takers), rows)
 
     def _keep_once(
-        self, collector: str, frame: Frame, key: Key, kept: Idempotency, now: float
+        self, collector: str, rows: Sequence[tuple[Any, ...]], key: Key, kept: Idempotency, now: float
     ) -> Callable[[sqlite3.Connection], bool]:
         def keep(db: sqlite3.Connection) -> bool:
             if keys.is_key_known(db, collector, key, now - kept.seconds):
                 return False
             if age := keys.keep_key(db, collector, key, kept, now):
                 self._dropped_keys[collector] = age
-            if frame.rows:
-                frames.insert_frame(db, collector, frame, now)
+            db.executemany(frames.INSERT_FRAME, rows)
             return True
 
         return keep
@@ -204,12 +214,13 @@ class Journal:
         """Carry out at once what is ordered, and return whether it is done: what takes longer must be waited for."""
         return self._writer.commit()
 
-    def _count_frame(self, collector: str, frame: Frame) -> None:
+    def _count_frame(self, takers: Sequence[str], frame: Frame) -> None:
         size = len(frame.body)
         if isinstance(frame.body, StoredBody):
             self._unsynced.add_body(frame.body.name)
-        self._waiting[collector].add(frame.rows, size)
-        self._count_bytes(collector, size)
+        for taker in takers:
+            self._waiting[taker].add(frame.rows, size)
+            self._count_bytes(taker, size)
 
     def waiting(self, collector: str) -> Waiting:
         """Return what waits in the open batch of a collector."""

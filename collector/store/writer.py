@@ -27,7 +27,7 @@ from collector.store.repair.wal import cut_behind
 from collector.store.steps.frames import INSERT_FRAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from collector.disk.health import Health
     from collector.store.data_dir import DataDir
@@ -56,7 +56,7 @@ class Order(Generic[T]):
     size: float
     done: trio.Event
     ring: Callable[[], None]
-    row: tuple[Any, ...] = ()
+    rows: Sequence[tuple[Any, ...]] = ()
     result: outcome.Outcome[T] | None = None
 
     async def wait(self) -> T:
@@ -210,10 +210,10 @@ class Writer:
         run: Callable[[sqlite3.Connection], T] | None,
         apply: Callable[[T], None] | None,
         size: float,
-        row: tuple[Any, ...] = (),
+        rows: Sequence[tuple[Any, ...]] = (),
     ) -> Order[T]:
-        """Order a step and don't wait for it; without ``run`` it is that a frame's row be inserted."""
-        order = Order(run, apply, size, self._done, self._ring, row)
+        """Order a step and don't wait for it; without ``run`` it is that rows of frames be inserted."""
+        order = Order(run, apply, size, self._done, self._ring, rows)
         self._orders.append(order)
         return order
 
@@ -248,8 +248,8 @@ class Writer:
         try:
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
-                for is_row, run in groupby(orders, key=_is_row):
-                    if is_row:
+                for has_rows, run in groupby(orders, key=_has_rows):
+                    if has_rows:
                         self._insert_together(list(run))
                     else:
                         self._run_each(run)
@@ -264,7 +264,7 @@ class Writer:
                 order.result = outcome.Value(order.run(self._connection))
 
     def _insert_together(self, orders: list[Order[Any]]) -> None:
-        self._connection.executemany(INSERT_FRAME, [order.row for order in orders])
+        self._connection.executemany(INSERT_FRAME, [row for order in orders for row in order.rows])
         for order in orders:
             order.result = _INSERTED
 
@@ -283,7 +283,7 @@ class Writer:
         cut_behind(log_of(self._data_dir.journal), mark)
 
 
-def _is_row(order: Order[Any]) -> bool:
+def _has_rows(order: Order[Any]) -> bool:
     return order.run is None
 
 

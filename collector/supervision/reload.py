@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from collector.config.files import placed
+from collector.config.following import following_problems
 from collector.errors import CollectorError, ConfigError
 from collector.status.status import ConfigState
 from collector.supervision.edits import Changes, changes_between, merge
@@ -91,8 +92,9 @@ class Reload:
         return changes
 
     async def _check(self, edited: CollectorServiceConfig, body: bytes) -> None:
-        running, problems = self._running(), []
+        running = self._running()
         wanted = merge(edited, self._file.config, running).collectors
+        problems = following_problems(wanted)  # clients may have changed others meanwhile
         for key, config in wanted.items():
             known = running.collectors.get(key)
             if config != known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +14,16 @@ import trio
 
 from collector import __version__
 from collector.config import CollectorConfig
-from collector.errors import CollectorError, ConfigConflict, ConfigError, NotReady, StorageError, UnknownCollector
+from collector.config.following import followers_of, following_problems
+from collector.errors import (
+    CollectorError,
+    ConfigConflict,
+    ConfigError,
+    IsFollower,
+    NotReady,
+    StorageError,
+    UnknownCollector,
+)
 from collector.fault_points import reach
 from collector.pipeline.pipeline import Pipeline
 from collector.status.status import ServiceStatus, Status
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
     from collector.alerts.alerting import Alerting
     from collector.config import Alert, CollectorServiceConfig
     from collector.config.config_file import ConfigFile
+    from collector.errors import Problem
     from collector.formats.frames import Frame
     from collector.pipeline.work import Tools
     from collector.status.counts import Counts
@@ -38,6 +49,7 @@ Agreement = Callable[[CollectorConfig | None], None]
 
 _log = structlog.get_logger()
 _in_thread = trio.to_thread.run_sync
+_IN_A_MOMENT = "nothing was kept, ask again in a moment"
 
 
 def _agree(_: CollectorConfig | None) -> None:
@@ -59,6 +71,8 @@ class Supervisor:
         self.edits = Reload(file, self._checks, self._orders, lambda: self.config, self._apply)
         self._running: dict[str, Bulkhead[Pipeline]] = {}
         self._alerting: Bulkhead[Alerting] | None = None
+        self._followers: dict[str, tuple[CollectorConfig, ...]] = {}  # by the id of who is followed
+        self._leaders: dict[str, str] = {}
         self._started = time.time()
         self._being_renamed = ""
 
@@ -75,9 +89,19 @@ class Supervisor:
         """Return the pipeline of a collector; raise UnknownCollector."""
         if collector_id not in self._running:
             if collector_id == self._being_renamed:
-                raise NotReady(f"'{collector_id}' is being renamed; nothing was kept, ask again in a moment")
+                raise NotReady(f"'{collector_id}' is being renamed; {_IN_A_MOMENT}")
             raise UnknownCollector(collector_id, self._tools.journal.renamed_to(collector_id))
         return self._running[collector_id].inside
+
+    def takers(self, collector_id: str) -> tuple[CollectorConfig, ...]:
+        """Return who follows a collector to which events are sent; raise UnknownCollector, IsFollower, NotReady."""
+        self.pipeline(collector_id)
+        if collector_id in self._leaders:
+            raise IsFollower(collector_id, self._leaders[collector_id])
+        followers = self._followers.get(collector_id, ())
+        if self._being_renamed and any(one.id == self._being_renamed for one in followers):
+            raise NotReady(f"'{self._being_renamed}', which gets these events too, is being renamed; {_IN_A_MOMENT}")
+        return followers
 
     @property
     def config_text(self) -> str:
@@ -115,8 +139,15 @@ class Supervisor:
     async def check(self, config: CollectorConfig) -> None:
         """Check the config that a client wants for a collector; raise ConfigError with all that is wrong."""
         others, known = self.config.collectors.values(), self.config.collectors.get(config.id)
-        if problems := await self._checks.find_problems(config, others, known=known, is_from_client=True):
+        problems = self._following_problems(config)
+        problems += await self._checks.find_problems(config, others, known=known, is_from_client=True)
+        if problems:
             raise ConfigError(problems)
+
+    def _following_problems(self, config: CollectorConfig) -> list[Problem]:
+        """Return what would be wrong with who follows whom if a collector had this config."""
+        found, own = following_problems(self.config.with_collector(config).collectors), ("collectors", config.id)
+        return [replace(one, path=one.path[2:]) if one.path[:2] == own else one for one in found]
 
     async def reload(self) -> Changes:
         """Put in force what a person changed in the config file; see Reload."""
@@ -125,11 +156,13 @@ class Supervisor:
     async def put(self, config: CollectorConfig, agree: Agreement = _agree) -> None:
         """Add or replace a collector; its events stay. ``agree`` raises if the config that it has isn't as expected."""
 
-        async def replace(nursery: trio.Nursery) -> None:
+        async def enter(nursery: trio.Nursery) -> None:
             agree(self.config.collectors.get(config.id))
+            if problems := self._following_problems(config):  # another may have been changed since it was checked
+                raise ConfigError(problems)
             await self._save_and_apply(self.config.with_collector(config), nursery)
 
-        await self._orders.give(replace)
+        await self._orders.give(enter)
 
     async def delete(self, collector_id: str, agree: Agreement = _agree) -> int:
         """Remove a collector, also a retired one, with all its events; return how many undelivered rows went with it.
@@ -141,6 +174,8 @@ class Supervisor:
             if collector_id in self._retired():
                 return await self._forget(collector_id)
             agree(self.pipeline(collector_id).config)
+            if followers := self._followers.get(collector_id):
+                raise ConfigConflict(_has_followers(collector_id, followers))
             await self._tools.journal.mark_forgotten(collector_id)
             try:
                 await self._save_and_apply(self.config.without_collector(collector_id), nursery)
@@ -178,8 +213,10 @@ class Supervisor:
     async def _rename(self, old: str, new: str, nursery: trio.Nursery) -> CollectorConfig:
         journal, before = self._tools.journal, self.config
         config = self._with_own_reference(before.collectors[old], new)
+        following = {one.id: one.model_copy(update={"events_from": new}) for one in self._followers.get(old, ())}
         collectors = {
-            new if key == old else key: config if key == old else one for key, one in before.collectors.items()
+            new if key == old else key: config if key == old else following.get(key, one)
+            for key, one in before.collectors.items()
         }
         alerts = tuple(alert.renamed(old, new) for alert in before.alerts)
         wanted = before.model_copy(update={"collectors": collectors, "alerts": alerts})
@@ -300,6 +337,8 @@ class Supervisor:
                 started[collector_id] = Bulkhead(Pipeline(wanted, config, self._tools), self._tools.journal)
                 nursery.start_soon(started[collector_id].run)
         self._running = started
+        self._followers = followers_of(config.collectors)
+        self._leaders = {one.id: leader for leader, followers in self._followers.items() for one in followers}
         self.config = config
 
     async def _apply_alerts(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
@@ -319,6 +358,14 @@ class Supervisor:
             self._tools.journal.listen(None)
             with suppress(StorageError):  # nobody reads it any more
                 await self._tools.journal.alerts.keep_only((), ())
+
+
+def _has_followers(collector_id: str, followers: tuple[CollectorConfig, ...]) -> str:
+    names = ", ".join(f"'{one.id}'" for one in followers)
+    return (
+        f"'{collector_id}' can't be deleted while others get its events: {names}; "
+        "delete those first, or take 'events_from' out of their configs"
+    )
 
 
 def _differs_in_reference_only(wanted: CollectorConfig, had: CollectorConfig) -> bool:

@@ -276,6 +276,11 @@ _COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...
         lambda counts: counts.accepted_requests,
     ),
     ("accepted_bytes", "Bytes of their bodies, decompressed.", lambda counts: counts.accepted_bytes),
+    (
+        "skipped_rows",
+        "Rows that passed it by, as it gets its events from another collector and had no room (when_full: skip).",
+        lambda counts: counts.skipped_rows,
+    ),
     ("delivered_rows", "Rows whose snapshot has reached its workspace.", lambda counts: counts.delivered_rows),
     (
         "damaged_rows",

@@ -20,7 +20,7 @@ _WORST_FIRST = ("crashed", "misconfigured", "undelivered")
 class Trouble:
     """One thing that is wrong with a collector: what, since when if that is known, why, and what to do."""
 
-    kind: Literal["misconfigured", "crashed", "undelivered", "failed", "error", "warned"]
+    kind: Literal["misconfigured", "crashed", "undelivered", "skipping", "failed", "error", "warned"]
     what: str
     why: str = ""
     todo: str = ""
@@ -49,6 +49,9 @@ def troubles_of(status: Status) -> list[Trouble]:
         )
     elif error:
         found.append(Trouble("error", error, todo="read its log"))
+    if status.skipping_since is not None:
+        todo = "see why its batches are not delivered, or raise limits.max_collector_bytes"
+        found.append(Trouble("skipping", "its events pass it by", status.skipping_why, todo, status.skipping_since))
     if status.warnings:
         more = f", and {len(status.warnings) - 1} more" if len(status.warnings) > 1 else ""
         what = "a part of its report will fail on each batch"

@@ -115,3 +115,15 @@ def test_a_collector_that_is_renamed_stays_where_it_stands_as_it_was_typed(path,
     changed = before.replace('"a": {', '"c": {').replace('"id": "a"', '"id": "c"')
     assert path.read_text(encoding="utf-8") == changed
     assert ConfigFile.open(path).config == file.config
+
+
+def test_of_those_that_follow_a_renamed_collector_nothing_else_is_written(path):
+    follower = json.dumps(COLLECTOR | {"events_from": "a", "api_url": "typed"})
+    path.write_text(TYPED.replace('"collectors": {', f'"collectors": {{"b": {follower},'), encoding="utf-8")
+    file = ConfigFile.open(path)
+    before, known = path.read_text(encoding="utf-8"), file.config.collectors
+    renamed = {"b": known["b"].model_copy(update={"events_from": "c"}), "c": known["a"].model_copy(update={"id": "c"})}
+    file.save(file.config.model_copy(update={"collectors": renamed}), ("a", "c"))
+    changed = before.replace('"a": {', '"c": {').replace('"events_from": "a"', '"events_from": "c"')
+    assert path.read_text(encoding="utf-8") == changed
+    assert ConfigFile.open(path).config == file.config

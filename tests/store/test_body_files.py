@@ -144,6 +144,32 @@ async def test_a_collector_that_is_forgotten_takes_its_files_along(journal, data
     assert await left_after_a_sync(data_dir, mock_clock, 1) == [other.body.path]
 
 
+async def append_to(journal, frame, *followers):
+    """Keep a frame for main and its followers."""
+    assert await journal.order_append("main", frame, followers=followers).wait()
+
+
+async def test_those_who_share_a_file_have_their_rows_of_it_and_it_goes_with_the_last(journal, data_dir, mock_clock):
+    await append_to(journal, await stored(data_dir), "f", "g")
+    for collector in ("f", "main", "g"):
+        name, _ = await spill(journal, data_dir, collector)
+        assert pq.read_table(data_dir.path / name).to_pydict() == {"a": [1, 2, 3]}
+    assert await left_after_a_sync(data_dir, mock_clock, 0) == []
+
+
+async def test_a_broken_journal_gives_back_the_rows_of_all_who_share_a_file(data_dir):
+    async with open_journal(data_dir) as journal:
+        await append_to(journal, frame := await stored(data_dir), "f")
+    with closing(make_journal(data_dir.path / "old")) as old, closing(make_journal(data_dir.path / "new")) as new:
+        old.execute("ATTACH ? AS broken", (str(data_dir.journal),))
+        old.execute("INSERT INTO frame SELECT * FROM broken.frame")
+        old.commit()
+        assert salvage(old, new, data_dir).rows == 6
+        found = new.execute("SELECT collector, body FROM frame ORDER BY collector").fetchall()
+        assert found == [("f", frame.body.name), ("main", frame.body.name)]
+    assert data_dir.bodies() == [frame.body.path]
+
+
 async def test_a_file_that_can_not_be_removed_is_told_and_stops_nothing(journal, data_dir, mock_clock):
     await journal.append("main", frame := await stored(data_dir))
     await journal.append("main", await stored(data_dir))

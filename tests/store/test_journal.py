@@ -908,6 +908,14 @@ class _Machine:
             self.model.frames[collector, None].append(ids)
         assert journal.waiting(collector).rows == self.model.waiting(collector)[0]
 
+    async def append_to_both(self, journal, collector, rows):
+        """Keep rows for a collector and the other, as if that followed it."""
+        ids, [other] = self.model.new_rows(rows), {"a", "b"} - {collector}
+        frame = check_frame("json", json.dumps({"id": ids}).encode())
+        await journal.order_append(collector, frame, followers=[other]).wait()
+        for one in "ab" if ids else "":
+            self.model.frames[one, None].append(ids)
+
     async def seal(self, journal, collector, rows):
         name = self._name()
         batch = await journal.seal(collector, name, rows or math.inf)
@@ -988,7 +996,20 @@ async def _leave(*_):
 
 
 MOVES = st.tuples(
-    st.sampled_from(["append", "append", "append", "seal", "spill", "spill", "spill_batch", "finish", "forget"]),
+    st.sampled_from(
+        [
+            "append",
+            "append",
+            "append_to_both",
+            "append_to_both",
+            "seal",
+            "spill",
+            "spill",
+            "spill_batch",
+            "finish",
+            "forget",
+        ]
+    ),
     st.sampled_from("ab"),
     st.integers(0, 6),
     st.integers(0, 6),

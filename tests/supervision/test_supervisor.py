@@ -9,7 +9,15 @@ from worlds import collector, frame_of, open_world, rows_trigger, settled
 
 from collector.config import CollectorServiceConfig
 from collector.config.config_file import ConfigFile
-from collector.errors import ConfigConflict, ConfigError, NotReady, Problem, StorageError, UnknownCollector
+from collector.errors import (
+    ConfigConflict,
+    ConfigError,
+    IsFollower,
+    NotReady,
+    Problem,
+    StorageError,
+    UnknownCollector,
+)
 from collector.supervision.bulkhead import STORAGE_PAUSE
 from collector.supervision.supervisor import Supervisor
 
@@ -404,6 +412,96 @@ async def test_a_renaming_that_a_crash_cut_off_before_or_after_the_saving_is_und
         await start(nursery, w, service(collector(configured)))
         assert (w.journal.waiting("a").rows, w.journal.waiting("b").rows) == rows
         assert await w.journal.half_renamed() == []
+        nursery.cancel_scope.cancel()
+
+
+# Following
+
+
+def follower(leader="a", collector_id="f", **fields):
+    return collector(collector_id, events_from=leader, **fields)
+
+
+def takers(supervisor, collector_id):
+    return [one.id for one in supervisor.takers(collector_id)]
+
+
+async def test_a_collector_begins_and_ends_to_follow_another_while_events_come(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a"), collector("b")))
+        leader = supervisor.pipeline("a")
+        assert takers(supervisor, "a") == []
+        await supervisor.put(follower())
+        assert (takers(supervisor, "a"), takers(supervisor, "b"), saved(w)["f"]["events_from"]) == (["f"], [], "a")
+        with pytest.raises(IsFollower, match="send them to 'a'"):
+            supervisor.takers("f")
+        assert supervisor.pipeline("a") is leader  # it is left alone
+        await supervisor.put(follower("b"))
+        assert (takers(supervisor, "a"), takers(supervisor, "b")) == ([], ["f"])
+        await supervisor.delete("f")
+        assert takers(supervisor, "b") == []
+        with pytest.raises(UnknownCollector):
+            supervisor.takers("f")
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_client_makes_no_chain_and_no_circle(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a"), follower()))
+        for config, said in (
+            (follower("f", "g"), "^events_from: 'f' gets its own events from 'a'"),
+            (follower("nobody", "g"), "^events_from: there is no collector 'nobody'"),
+            (follower("f", "a"), "^events_from: 'f' gets its own events from 'a'.*collectors.f.events_from: 'a' gets"),
+        ):
+            for refused in (supervisor.check, supervisor.put):
+                with pytest.raises(ConfigError, match=said):
+                    await refused(config)
+        assert (list(saved(w)), saved(w)["a"].get("events_from")) == (["a", "f"], None)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_collector_that_is_followed_can_not_be_deleted(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a"), follower(), follower(collector_id="g")))
+        await w.post(1, "a")
+        with pytest.raises(ConfigConflict, match="'a' can't be deleted while others get its events: 'f', 'g'"):
+            await supervisor.delete("a")
+        assert (w.journal.waiting("a").rows, await w.journal.forgotten()) == (1, [])
+        for one in "fga":
+            await supervisor.delete(one)
+        assert saved(w) == {}
+        nursery.cancel_scope.cancel()
+
+
+async def test_followers_follow_under_new_ids_of_both(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a"), follower(when_full="skip")))
+        await supervisor.rename("f", "g")
+        assert takers(supervisor, "a") == ["g"]
+        await supervisor.rename("a", "b")
+        assert (takers(supervisor, "b"), list(saved(w))) == (["g"], ["b", "g"])
+        assert (saved(w)["g"]["events_from"], saved(w)["g"]["when_full"]) == ("b", "skip")
+        assert supervisor.pipeline("g").config.events_from == "b"
+        nursery.cancel_scope.cancel()
+
+
+async def test_events_that_come_while_a_follower_is_renamed_are_asked_for_again(world, monkeypatch):
+    """They would be entered under an id that is gone."""
+    seen = []
+
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a"), follower()))
+        save = ConfigFile.save
+
+        def saving(*args):
+            with pytest.raises(NotReady, match="'f', which gets these events too, is being renamed; nothing was kept"):
+                supervisor.takers("a")
+            seen.append(1)
+            save(*args)
+
+        monkeypatch.setattr(ConfigFile, "save", saving)
+        await supervisor.rename("f", "g")
+        assert (seen, takers(supervisor, "a")) == ([1], ["g"])
         nursery.cancel_scope.cancel()
 
 

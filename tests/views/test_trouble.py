@@ -8,6 +8,7 @@ CRASHED = collector(state="crashed", last_error="ValueError: bad")
 MISCONFIGURED = collector(state="misconfigured", problems=("reference_path: no file", "metrics: unknown"))
 UNDELIVERED = collector(state="undelivered", outbox=2, outbox_since=NOON - 3 * MINUTE, last_error="http://ui: refused")
 FAILED = collector(failed=1)
+SKIPPING = collector(skipping_since=NOON - 2 * MINUTE, skipping_why="9 bytes are not delivered yet")
 STUMBLED = collector(state="evaluating", last_error="took longer than 600 s")
 
 
@@ -21,6 +22,7 @@ STUMBLED = collector(state="evaluating", last_error="took longer than 600 s")
         (MISCONFIGURED, "misconfigured, events are kept: reference_path: no file; metrics: unknown"),
         (UNDELIVERED, "2 snapshots undelivered for 3m: http://ui: refused"),
         (FAILED, "1 batch failed; once mended: evidently collector retry main"),
+        (SKIPPING, "its events pass it by for 2m: 9 bytes are not delivered yet"),
         (STUMBLED, "took longer than 600 s"),
     ],
 )

@@ -17,6 +17,7 @@ _STATUSES: dict[type[errors.CollectorError], HTTPStatus] = {
     errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.UnknownCollector: HTTPStatus.NOT_FOUND,
+    errors.IsFollower: HTTPStatus.CONFLICT,
     errors.ConfigConflict: HTTPStatus.CONFLICT,
     errors.ConfigChanged: HTTPStatus.PRECONDITION_FAILED,
     errors.NoDashboard: HTTPStatus.CONFLICT,

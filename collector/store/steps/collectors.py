@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from collector.disk.checksums import STORED_SIZE, moved_checksum
-from collector.store.steps.frames import IN_FILE, body_files
+from collector.store.steps.frames import IN_FILE, body_files, unneeded
 from collector.store.steps.keys import forget_keys
 from collector.store.steps.parts import sweep
 
@@ -49,7 +49,7 @@ def select_logs(db: sqlite3.Connection, collector: str) -> list[dict[str, Any]]:
 def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list[str], list[str]]:
     """Drop all that belongs to a collector.
 
-    Returns its undelivered rows, the paths of its parts, its batches' ids, the names of its body files.
+    Returns its undelivered rows, the paths of its parts, its batches' ids, the names of the body files that go with it.
     """
     bodies = body_files(db, collector, 0, 2**62)
     while sweep(db, collector) is not None:
@@ -75,7 +75,7 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
     ):
         db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (names of ours)
     forget_keys(db, collector)
-    return int(rows), paths, batches, bodies
+    return int(rows), paths, batches, unneeded(db, bodies)
 
 
 def read_renamed(db: sqlite3.Connection) -> dict[str, str]:

@@ -17,11 +17,6 @@ INSERT_FRAME = "INSERT INTO frame(collector, format, rows, size, received, body,
 IN_FILE = "typeof(body) = 'text'"
 
 
-def insert_frame(db: sqlite3.Connection, collector: str, frame: Frame, now: float) -> None:
-    """Keep a frame in the open batch."""
-    db.execute(INSERT_FRAME, frame_row(collector, frame, now))
-
-
 def frame_row(collector: str, frame: Frame, now: float) -> tuple[Any, ...]:
     """Return what INSERT_FRAME takes of a frame."""
     of, body = (collector, frame.format, frame.rows), frame.body
@@ -34,10 +29,19 @@ def frame_row(collector: str, frame: Frame, now: float) -> tuple[Any, ...]:
 
 
 def body_files(db: sqlite3.Connection, collector: str, first: int, last: int) -> list[str]:
-    """Name the files that have bodies of a collector's frames with numbers from ``first`` to ``last``."""
+    """Name the files that have bodies of a collector's frames with numbers from ``first`` to ``last``.
+
+    Those that follow the collector share them: ``unneeded`` names those that nobody has any more.
+    """
     # By the other index it would look at the body of each.
     query = f"SELECT body FROM frame INDEXED BY frame_by_file WHERE {IN_FILE} AND collector = ? AND seq BETWEEN ? AND ?"  # noqa: S608  (ours)
     return [name for (name,) in db.execute(query, (collector, first, last))]
+
+
+def unneeded(db: sqlite3.Connection, names: list[str]) -> list[str]:
+    """Return those of these files that no frame names."""
+    query = f"SELECT 1 FROM frame WHERE {IN_FILE} AND body = ?"  # noqa: S608  (ours)
+    return [name for name in names if db.execute(query, (name,)).fetchone() is None]
 
 
 def count_frames(db: sqlite3.Connection) -> list[tuple[str, str | None, int, int, int]]:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from collector.store.records import Part, Run
-from collector.store.steps.frames import body_files
+from collector.store.steps.frames import body_files, unneeded
 
 if TYPE_CHECKING:
     import sqlite3
@@ -106,7 +106,7 @@ def last_moved(db: sqlite3.Connection, collector: str, batch: str | None) -> int
 
 
 def sweep(db: sqlite3.Connection, collector: str) -> list[str] | None:
-    """Remove a few frames of a collector that are in a part; name the files of their bodies, None if none was left."""
+    """Remove a few frames of a collector that are in a part; name the files that go too, None if none was left."""
     moved = db.execute(
         "SELECT rowid, batch, first_seq, last_seq FROM moved WHERE collector = ? ORDER BY rowid", (collector,)
     ).fetchone()
@@ -123,7 +123,7 @@ def sweep(db: sqlite3.Connection, collector: str) -> list[str] | None:
         "DELETE FROM frame WHERE collector = ? AND batch IS ? AND seq BETWEEN ? AND ?",
         (collector, batch, run.first, run.last),
     )
-    return bodies
+    return unneeded(db, bodies)
 
 
 def unswept(db: sqlite3.Connection) -> list[str]:

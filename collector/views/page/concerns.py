@@ -16,6 +16,7 @@ KINDS = (
     "crashed",
     "misconfigured",
     "undelivered",
+    "skipping",
     "failed",
     "error",
     "tests",
@@ -23,7 +24,7 @@ KINDS = (
     "uncomputed",
     "drift",
 )
-_BAD = frozenset({"disk", "config", "crashed", "misconfigured", "failed", "tests"})
+_BAD = frozenset({"disk", "config", "crashed", "misconfigured", "skipping", "failed", "tests"})
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def make_frame(
 
 def steady_status(status: Status) -> Status:
     """Return a status without what changes with each event."""
-    return replace(status, rows_waiting=0, rows_accepted=0, bytes_buffered=0)
+    return replace(status, rows_waiting=0, rows_accepted=0, bytes_buffered=0, rows_skipped=0)
 
 
 def overview_view(frame: Frame, query: Query) -> View:

@@ -17,7 +17,7 @@ from collector.store.schema import upgrade
 from collector.store.steps.alerts import post as post_message
 from collector.store.steps.alerts import put_state
 from collector.store.steps.collectors import rename
-from collector.store.steps.frames import insert_frame
+from collector.store.steps.frames import INSERT_FRAME, frame_row
 from collector.store.steps.keys import keep_key, key_of, read_secret
 from collector.store.steps.snapshots import insert_failed, insert_made
 
@@ -166,7 +166,7 @@ def test_what_a_changed_byte_led_into_the_batch_of_another_is_open_again(data_di
         "INSERT INTO batch(id, collector, state, rows, opened, sealed) VALUES ('b2', 'other', 'sealed', 1, 0, 0)"
     )
     frame = check_frame("json", b'{"n": [9]}')
-    insert_frame(old, "other", frame, 100.0)
+    old.execute(INSERT_FRAME, frame_row("other", frame, 100.0))
     old.execute("UPDATE frame SET batch = 'b2' WHERE collector = 'other' OR batch = 'b1'")
     old.execute("UPDATE part SET batch = 'b2' WHERE batch = 'b1'")
     _, tables = salvaged(data_dir, old)

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 from disks import insert_frames
 
+from collector.formats.frames import Frame, StoredBody
 from collector.store.records import Cut, Part, Run
 from collector.store.steps import batches, collectors, frames, parts
 
@@ -29,6 +32,23 @@ def test_frames_that_are_in_a_part_go_a_few_at_a_time(db, monkeypatch, most, max
     insert_frames(db, 3, 3, 3, 3, 3)
     parts.move_to_part(db, Run("main", 1, 4, 4, 12, 12, 100.0), Part("p", 12, 50))
     assert (parts.unswept(db), _sweep(db), parts.unswept(db)) == (["main"], left, [])
+
+
+def test_a_file_that_frames_of_several_share_goes_with_the_last_of_them(db):
+    """Whether its rows become a part or its collector is forgotten."""
+    frame = Frame("json", StoredBody(Path("shared.json"), 10, 0, ""), 1)
+    for collector in ("main", "f", "g"):
+        db.execute(frames.INSERT_FRAME, frames.frame_row(collector, frame, 100.0))
+    went = []
+    for number, collector in enumerate(("main", "f"), start=1):
+        parts.move_to_part(db, Run(collector, number, number, 1, 1, 10, 100.0), Part(collector, 1, 50))
+        went.append(parts.sweep(db, collector))
+    assert (went, collectors.forget(db, "g")[3]) == ([[], []], ["shared.json"])
+    db.execute(frames.INSERT_FRAME, frames.frame_row("main", frame, 100.0))
+    db.execute(frames.INSERT_FRAME, frames.frame_row("f", frame, 100.0))
+    assert collectors.forget(db, "f")[3] == []
+    parts.move_to_part(db, Run("main", 4, 4, 1, 1, 10, 100.0), Part("p", 1, 50))
+    assert parts.sweep(db, "main") == ["shared.json"]
 
 
 def test_frames_that_are_in_a_part_are_no_frames(db):

@@ -1,0 +1,43 @@
+"""Following: a collector with ``events_from`` gets the events of another, its leader, and none of its own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from collector.errors import Problem
+from collector.wording import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from collector.config.model import CollectorConfig
+
+
+def followers_of(collectors: Mapping[str, CollectorConfig]) -> dict[str, tuple[CollectorConfig, ...]]:
+    """Return by its id who follows a collector, for each that is followed."""
+    found: defaultdict[str, tuple[CollectorConfig, ...]] = defaultdict(tuple)
+    for config in collectors.values():
+        if config.events_from is not None:
+            found[config.events_from] += (config,)
+    return dict(found)
+
+
+def following_problems(collectors: Mapping[str, CollectorConfig]) -> list[Problem]:
+    """Return what is wrong with who follows whom: one that isn't there, itself, or one that follows another."""
+    found = []
+    for key, config in collectors.items():
+        if config.events_from is not None and (message := _problem_of(key, config.events_from, collectors)):
+            found.append(Problem(("collectors", key, "events_from"), message))
+    return found
+
+
+def _problem_of(key: str, leader: str, collectors: Mapping[str, CollectorConfig]) -> str:
+    if leader not in collectors:
+        others = [one for one, config in collectors.items() if one != key and config.events_from is None]
+        return f"there is no collector '{leader}'; " + (did_you_mean(leader, others) if others else "add it too")
+    if leader == key:
+        return "a collector can't get its own events; name another, or leave it out"
+    if (further := collectors[leader].events_from) is not None:
+        return f"'{leader}' gets its own events from '{further}'; name a collector that events are sent to"
+    return ""

@@ -1,0 +1,52 @@
+"""Skipping: events that pass a follower by, for want of room, are counted; that they do is told once, and their end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.waiting.bell import Bell
+
+if TYPE_CHECKING:
+    from collector.pipeline.work import Work
+
+# It is over once nothing has passed by for so long: a follower at its limit has room now and then.
+QUIET = 60.0
+PAUSE = 1.0  # between two looks, whatever comes
+
+
+class Skipping:
+    """Tells of the events that pass one collector by."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._bell = Bell()
+        self._why = ""
+        self._told = work.counts.skipped_rows
+
+    def note(self, rows: int, why: str) -> None:
+        """Count rows that pass it by."""
+        self._work.counts.skipped_rows += rows
+        self._why = why
+        self._bell.ring()
+
+    async def run(self) -> None:
+        """Tell when events begin to pass it by, and when they no longer do; runs until cancelled."""
+        work, counts = self._work, self._work.counts
+        while True:
+            await self._bell.wait()
+            since = work.tools.clocks.now()
+            work.note(skipping_since=since, skipping_why=self._why)
+            await work.tell_skipped(f"its events pass it by, and are in none of its batches: {self._why}", since)
+            while await self._goes_on():
+                work.note(skipping_why=self._why)
+                await trio.sleep(PAUSE)
+            work.note(skipping_since=None, skipping_why="")
+            rows, self._told = counts.skipped_rows - self._told, counts.skipped_rows
+            await work.tell_skipped(f"no event passes it by any longer; {rows} rows did", since, rows)
+
+    async def _goes_on(self) -> bool:
+        with trio.move_on_after(QUIET) as quiet:
+            await self._bell.wait()
+        return not quiet.cancelled_caught
