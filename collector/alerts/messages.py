@@ -31,6 +31,7 @@ NAMES = {
     "undelivered": ("EvidentlyCollectorNotDelivering", "page"),
     "no_events": ("EvidentlyCollectorNoEvents", "page"),
     "misconfigured": ("EvidentlyCollectorStuck", "page"),
+    "skipped": ("EvidentlyCollectorSkipsEvents", "page"),
     "disk": ("EvidentlyCollectorDiskRefuses", "page"),
 }
 # What Alertmanager writes of an alert that goes on.

@@ -148,7 +148,7 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "delete_collector": {200: Dropped, **dict.fromkeys((404, 405, 409, 412, 507), Problem)},
     "rename_collector": {200: CollectorConfig, **dict.fromkeys((400, 404, 408, 409, 412, 413, 507), Problem)},
     "tap": {200: Tapped, **dict.fromkeys((400, 404), Problem)},
-    "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 413, 422, 429, 507), Problem)},
+    "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 422, 429, 507), Problem)},
     "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 507), Problem)},
     "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},
     "get_failed": {200: list[Failed], 404: Problem},

@@ -367,3 +367,17 @@ async def test_text_that_is_not_of_its_charset_is_refused_with_the_byte(open_ser
     async with open_service() as service:
         answer = await service.post("/main/data", body, content_type=content_type)
         assert (answer.status_code, told in answer.json()["detail"]) == (400, True), answer.text
+
+
+async def test_what_is_sent_to_a_follower_is_answered_409_and_what_is_sent_to_its_leader_is_kept_for_both(service):
+    """By a small body as by a large one, which the front door leaves to another way."""
+    follower = collector_config("follower", events_from="main")
+    service.supervisor.config = service.supervisor.config.with_collector(follower)
+    large = b'{"a": ["%s"]}' % (b"x" * 300_000)
+    for number, body in enumerate((ROW, large), start=1):
+        answer = await service.post("/follower/data", body)
+        assert "gets its events from 'main'" in _detail(answer, 409)
+        assert (await service.post("/main/data", body)).status_code == 201
+        assert (service.rows(), service.rows("follower")) == (number, number)
+    assert service.supervisor.counts.of("follower").refused_requests["is_follower"] == 2
+    assert len(service.data_dir.bodies()) == 1

@@ -52,6 +52,7 @@ class Verdict:
     lost: Counter = field(default_factory=Counter)
     doubled: Counter = field(default_factory=Counter)
     invented: Counter = field(default_factory=Counter)
+    torn_apart: Counter = field(default_factory=Counter)  # kept for a collector, and not alike for its followers
 
     @property
     def found(self):
@@ -61,10 +62,10 @@ class Verdict:
     @property
     def is_sound(self):
         """Tell whether each acknowledged row is there once, and no other but those whose answer was lost."""
-        return not (self.lost or self.doubled or self.invented)
+        return not (self.lost or self.doubled or self.invented or self.torn_apart)
 
     def __str__(self):
-        amiss = {name: getattr(self, name) for name in ("lost", "doubled", "invented")}
+        amiss = {name: getattr(self, name) for name in ("lost", "doubled", "invented", "torn_apart")}
         told = "; ".join(f"{name}: {dict(rows.most_common(5))}" for name, rows in amiss.items() if rows)
         return f"{self.acknowledged} acknowledged, found in {dict(self.stages)}; {told or 'sound'}"
 
@@ -94,6 +95,8 @@ class Auditor:
         torn = {key: rows for key, rows in unanswered.items() if rows < sent[key]}
         verdict.invented = Counter(unknown | torn)
         verdict.unanswered = sum(unanswered.values())
+        apart = (key for key in sent if len({found[one] for one in ledger.shares(key)}) > 1)
+        verdict.torn_apart = Counter({key: found[key] for key in apart})
         return verdict
 
     def find(self):

@@ -35,25 +35,34 @@ class Post:
 
 @dataclass
 class Ledger:
-    """What was sent. A POST is kept whole or not at all, so its rows share one label; keys are (collector, label)."""
+    """What was sent. A POST is kept whole or not at all, so its rows share one label; keys are (collector, label).
+
+    What is sent to a collector is its followers' too, which are named by it.
+    """
 
     sent: dict = field(default_factory=dict)
     acknowledged: set = field(default_factory=set)
     refused: set = field(default_factory=set)
+    followers: dict = field(default_factory=dict)
     _numbers: itertools.count = field(default_factory=itertools.count)
 
     def begin(self, collector, rows):
         """Enter a POST that is about to be made; returns its key."""
         key = (collector, f"n{next(self._numbers)}")
-        self.sent[key] = rows
+        self.sent |= dict.fromkeys(self.shares(key), rows)
         return key
+
+    def shares(self, key):
+        """Give the keys under which rows are kept: that of the collector, and those of its followers."""
+        collector, label = key
+        return [(one, label) for one in (collector, *self.followers.get(collector, ()))]
 
     def answer(self, key, status):
         """Enter the answer to a POST; one that has none is neither acknowledged nor refused."""
         if 200 <= status < 300:
-            self.acknowledged.add(key)
+            self.acknowledged.update(self.shares(key))
         elif status:
-            self.refused.add(key)
+            self.refused.update(self.shares(key))
 
     def rename(self, old, new):
         """Enter that all which a collector has is another id's."""

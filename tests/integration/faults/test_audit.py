@@ -114,3 +114,14 @@ def test_it_reads_arrow_as_well(world):
     ledger.answer(key, 201)
     execute(directory, "INSERT INTO frame VALUES (NULL, 'main', NULL, 'arrow', ?)", arrow_body(key[1], 2)[0])
     assert judge(world).is_sound
+
+
+def test_a_post_that_a_follower_lacks_is_torn_apart_though_nobody_was_answered(world):
+    directory, ledger, _ = world
+    ledger.followers["main"] = ("follower",)
+    key = ledger.begin("main", 2)
+    body = json_body(key[1], 2)[0]
+    execute(directory, "INSERT INTO frame VALUES (NULL, 'main', NULL, 'json', ?)", body)
+    assert judge(world).torn_apart[key] == 2
+    execute(directory, "INSERT INTO frame VALUES (NULL, 'follower', NULL, 'json', ?)", body)
+    assert key not in judge(world).torn_apart

@@ -39,7 +39,9 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_kills_at_random_moments(
 ):
     kills = 200 if is_long else 6
     collectors = {name: numbered(rows_trigger(rows)) for name, rows in [("small", 20), ("large", 60)]}
-    daemon = make_daemon(service_config(collectors, spill_rows=25, evaluation_workers=1)).start()
+    follower = {"follower": numbered(rows_trigger(45), events_from="small")}
+    ledger.followers["small"] = ("follower",)
+    daemon = make_daemon(service_config(collectors | follower, spill_rows=25, evaluation_workers=1)).start()
     with Load(daemon.url, ledger, collectors, plain=1, clients=1, is_large=True):
         for kill in range(kills):
             daemon.kill()
@@ -52,9 +54,11 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_kills_at_random_moments(
             time.sleep(rng.uniform(0, 1.5))
         daemon.kill()
         daemon.start()
-    wait_for_delivery(daemon, collectors)
+    wait_for_delivery(daemon, [*collectors, *follower])
     figures.take(audit(daemon))
     figures.faults["kills"] += kills
+    of_follower = sum(rows for (collector, _), rows in ledger.sent.items() if collector == "follower")
+    figures.others["rows of a follower among them"] = of_follower
     daemon.stop()
 
 
@@ -79,6 +83,8 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
     if is_long:
         points = EARLY + WITH_REPORT + OF_FAILURE
     collectors = {"good": numbered(rows_trigger(12)), "bad": numbered(rows_trigger(12)) | {"report_config": LACKING}}
+    collectors["follower"] = numbered(rows_trigger(16), events_from="good")
+    ledger.followers["good"] = ("follower",)
     daemon = make_daemon(service_config(collectors, spill_rows=5, evaluation_workers=1))
     for point in points:
         daemon.variables[VARIABLE] = point
@@ -91,7 +97,7 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
     daemon.variables[VARIABLE] = ""
     daemon.evaluates = True
     daemon.start()
-    wait_for_delivery(daemon, ["good"])
+    wait_for_delivery(daemon, ["good", "follower"])
     daemon.wait_for_status("bad", lambda one: one["sealed"] == 0)
     verdict = audit(daemon)
     assert verdict.stages["failed"] > 0
