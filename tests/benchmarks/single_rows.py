@@ -15,6 +15,7 @@ from .processes import run_script
 from .services import Ours, Service, collector
 
 FASTER = {1: 3, 16: 6, 64: 10}
+FOLLOWERS = (0, 1, 5)
 _LIMIT = "parsing and an SQLite commit alone, with as many rows in each as there are connections"
 _LUA = """
 wrk.method = "POST"
@@ -42,6 +43,20 @@ def measure(bench: Bench) -> None:
             p99.add(mine["p99"], theirs["p99"])
     bench.end_group()
     _measure_power(bench, load)
+    _measure_followers(bench, load)
+
+
+def _measure_followers(bench: Bench, load: _Load) -> None:
+    """Measure what it costs to keep each event for those that follow too."""
+    for number in FOLLOWERS:
+        followers = {f"follower-{one}": collector(events_from="main") for one in range(number)}
+        config = {"collectors": {"main": collector(), **followers}}
+        ours = bench.start(Ours(bench.new_directory(f"followers-{number}"), config))
+        ours.wait_accepting(pause=0.1)
+        row = Row("single rows", f"16 connections, followers: {number}", "POSTs/s", note=load.note)
+        for _ in bench.each_round(row):
+            row.add(load.post(ours, 16, is_reset=False)["rate"])
+        bench.end_group()
 
 
 def _measure_power(bench: Bench, load: _Load) -> None:
@@ -68,11 +83,12 @@ class _Load:
         self._write("body.json", events.json_body(1))
         self._write("post.lua", _LUA.encode())
 
-    def post(self, service: Service, connections: int) -> dict[str, float]:
+    def post(self, service: Service, connections: int, *, is_reset: bool = True) -> dict[str, float]:
         """POST as fast as it answers; give POSTs/s, and the seconds in which 99 of 100 were answered."""
         self._run(service, connections, 1.0)  # warm
         figures = self._run(service, connections, self._seconds)
-        service.reset()
+        if is_reset:  # one that is followed can't be deleted
+            service.reset()
         return {"rate": figures["posts"] / figures["seconds"], "p99": figures["p99"]}
 
     def _run(self, service: Service, connections: int, seconds: float) -> Any:
