@@ -156,7 +156,7 @@ class CollectorConfig(InWorkspace, Value):
     )
     reuse_drift: bool = Field(
         default=True,
-        description="Compute a column's drift once for all metrics of a report; no value, plot or test differs.",
+        description="The older form of the service's fast_reports: false turns it off for this collector alone.",
     )
     timestamp_column: str | None = Field(
         default=None,
@@ -346,6 +346,9 @@ class CollectorServiceConfig(Value):
     spill_rows: int = Field(default=50_000, gt=0, description="Waiting rows that are moved to a parquet part.")
     spill_bytes: int = Field(default=32_000_000, gt=0, description="Waiting bytes that are moved to a parquet part.")
     evaluation_timeout: float = Field(default=600, gt=0, description="Seconds after which a report is given up.")
+    fast_reports: bool = Field(
+        default=True, description="Take shortcuts where they give the very text that Evidently gives."
+    )
     evaluation_workers: int = Field(default=2, ge=1, le=64, description="Worker processes that compute reports.")
     evaluation_max_bytes: int = Field(
         default=4_000_000_000, gt=0, description="Memory that a worker process may take for a report."

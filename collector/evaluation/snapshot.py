@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evidently._pydantic_compat import ValidationError
+from evidently._pydantic_compat import BaseModel, ValidationError
 from evidently.core.serialization import SnapshotModel
 from evidently.legacy.suite.base_suite import Snapshot as LegacySnapshot
 from evidently.legacy.utils import NumpyEncoder
 from pandas.api.extensions import ExtensionArray
 
 from collector.disk.files import write_whole
+from collector.evaluation.fast.dump import content_of
 from collector.evaluation.prepared import Frames
 from collector.generation import Generation
 from collector.status import findings
@@ -24,9 +25,11 @@ _STATUSES = {"SUCCESS": "passed", "FAIL": "failed", "WARNING": "warning", "ERROR
 
 
 class _Encoder(NumpyEncoder):  # type: ignore[misc]  # Evidently ships no types
-    """Evidently's encoder, which doesn't know the arrays that pandas 3 keeps texts, times and nullable values in."""
+    """Evidently's encoder, with models, and the arrays that pandas 3 keeps texts, times and nullable values in."""
 
     def default(self, o: Any) -> Any:
+        if isinstance(o, BaseModel):
+            return content_of(o)
         return o.tolist() if isinstance(o, ExtensionArray) else super().default(o)
 
 
@@ -71,7 +74,7 @@ def metadata_of(job: Job, own: Json, frames: Frames) -> Json:
 def tell_apart(body: Json, outcome: Mapping[str, Any]) -> None:
     """Enter into a snapshot, as tags and metadata, by what it is told apart from others in a list of them."""
     body["tags"] = list(dict.fromkeys([*body["tags"], *findings.tags_of(outcome)]))
-    body["metadata"] |= findings.metadata_of(outcome)
+    body["metadata"] = body["metadata"] | findings.metadata_of(outcome)
 
 
 def count_tests(statuses: Iterable[Any]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from collector.evaluation.check import problems_of, read_config
 from collector.evaluation.directory import generations_in
 from collector.evaluation.event_window import find_window
 from collector.evaluation.exported import exported
+from collector.evaluation.fast.taken import shortcuts_taken
 from collector.evaluation.findings import MAX_VALUES
 from collector.evaluation.pandas_columns import to_frame
 from collector.evaluation.part_files import check_reference, read_table
@@ -24,7 +25,6 @@ from collector.evaluation.quiet import hushed
 from collector.evaluation.rehearsal import staged, verdict_of
 from collector.evaluation.report import LegacyReport
 from collector.evaluation.result import Evaluated
-from collector.evaluation.reuse import reusing
 from collector.evaluation.sampling import Sample
 from collector.evaluation.snapshot import link_datasets, strip_widgets
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError
@@ -176,7 +176,8 @@ def _compute(job: Job) -> tuple[Frames, Evaluated]:
     report, columns, problems = read_config(job["report_config"], job["data_definition"], job["column_mapping"])
     if problems:
         raise ValueError("; ".join(f"{'.'.join(map(str, one['path']))}: {one['message']}" for one in problems))
-    with reusing(frames.notes) if job["reuse_drift"] else nullcontext():
+    is_fast = job["reuse_drift"] and job.get("fast_reports", True)
+    with shortcuts_taken(frames.notes) if is_fast else nullcontext():
         if isinstance(report, LegacyReport):
             return frames, legacy.run(report, frames, columns, job)
         return frames, modern.run(report, frames, columns, job)

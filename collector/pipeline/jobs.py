@@ -15,8 +15,19 @@ if TYPE_CHECKING:
     from collector.workers.exchange import Job
 
 
-def make_job(config: CollectorConfig, base: Path, batch: Batch, parts: Iterable[Path], snapshot: Path) -> Job:
-    """Make the job of evaluating a batch; the config's relative paths start at ``base``."""
+def make_job(  # noqa: PLR0913  (a config, a batch, and where its files are)
+    config: CollectorConfig,
+    base: Path,
+    batch: Batch,
+    parts: Iterable[Path],
+    snapshot: Path,
+    *,
+    fast_reports: bool = True,
+) -> Job:
+    """Make the job of evaluating a batch; the config's relative paths start at ``base``.
+
+    ``fast_reports`` is the service's.
+    """
     reference = config.reference_file(base)
     opened, sealed = batch.window
     return {
@@ -33,6 +44,7 @@ def make_job(config: CollectorConfig, base: Path, batch: Batch, parts: Iterable[
         "sample": None if config.sample is None else config.sample.model_dump(),
         "cast": config.cast,
         "reuse_drift": config.reuse_drift,
+        "fast_reports": fast_reports,
         "export": config.export,
         "opened": iso(opened),
         "sealed": iso(sealed),

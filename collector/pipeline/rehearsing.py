@@ -47,18 +47,22 @@ class Rehearsing:
         self._rehearsed = config.reference_path
         async with workers.rehearsals:
             with trio.move_on_after(work.service.evaluation_timeout + workers.rehearsal_starting_time) as patience:
-                came_of = await rehearse(config, workers, work.tools.base, is_aside=True)
+                fast_reports = work.service.fast_reports
+                came_of = await rehearse(config, workers, work.tools.base, is_aside=True, fast_reports=fast_reports)
         if patience.cancelled_caught:
             work.log.info("the report was not tried over its own reference: that takes too long")
         elif config.reference_path == work.config.reference_path:
             await work.warn(came_of["failed"])
 
 
-async def rehearse(config: CollectorConfig, workers: Workers, base: Path, *, is_aside: bool = False) -> Rehearsal:
+async def rehearse(
+    config: CollectorConfig, workers: Workers, base: Path, *, fast_reports: bool, is_aside: bool = False
+) -> Rehearsal:
     """Return what a report can't compute even of its own reference, in sentences for people, and what wasn't tried."""
     batch = Batch(_ID, config.id, "sealed", rows=0, opened=0, sealed=0)  # which its reference is taken for
     try:
-        came_of = await workers.rehearse(make_job(config, base, batch, (), base), is_aside=is_aside)
+        job = make_job(config, base, batch, (), base, fast_reports=fast_reports)
+        came_of = await workers.rehearse(job, is_aside=is_aside)
     except EvaluationError as error:
         came_of = {"failed": [str(error)], "left_out": []}
     return {**came_of, "failed": [f"computed over its own reference: {told}" for told in came_of["failed"]]}

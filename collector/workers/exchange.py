@@ -46,6 +46,7 @@ class Job(TypedDict):
     sample: Json | None
     cast: NotRequired[Cast]
     reuse_drift: bool
+    fast_reports: NotRequired[bool]
     export: NotRequired[Export]
     opened: str
     sealed: str

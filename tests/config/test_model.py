@@ -103,6 +103,7 @@ def test_the_defaults_are_the_originals():
         {"durability": "power"},
         {"spill_rows": 10, "spill_bytes": 1000},
         {"evaluation_timeout": 5.0, "evaluation_workers": 1},
+        {"fast_reports": False},
         {"retention": {"seconds": 3600.0}},
         {"idempotency": {"max_keys": 1000}},
         {"limits": {"max_body_bytes": 5, "max_typed_body_bytes": 6, "body_timeout": 7.0}},

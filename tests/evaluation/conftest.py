@@ -65,6 +65,7 @@ def make_job(tmp_path):
             "sample": None,
             "cast": "untyped",
             "reuse_drift": True,
+            "fast_reports": True,
             "report": "main",
             "opened": "2026-03-01T10:00:00+00:00",
             "sealed": "2026-03-01T11:00:00+00:00",

@@ -110,9 +110,9 @@ def test_a_column_is_told_once_by_each_method_whoever_asks(evaluate):
     ]
 
 
-@pytest.mark.parametrize("reuse_drift", [True, False])
-def test_the_count_of_drifted_columns_alone_names_them(evaluate, reuse_drift):
-    outcome = evaluate({"metrics": ["DriftedColumnsCount"]}, SHIFTED, REFERENCE, reuse_drift=reuse_drift)
+@pytest.mark.parametrize("fast_reports", [True, False])
+def test_the_count_of_drifted_columns_alone_names_them(evaluate, fast_reports):
+    outcome = evaluate({"metrics": ["DriftedColumnsCount"]}, SHIFTED, REFERENCE, fast_reports=fast_reports)
     assert [one["column"] for one in outcome["findings"]["drift"] if one["is_drifted"]] == [
         "age",
         "income",

@@ -140,14 +140,14 @@ async def test_a_report_that_raises_is_kept_under_failed_and_the_next_batch_goes
 
 
 async def test_a_job_says_what_the_collector_wants_of_its_report(world):
-    wanted = {"sample": {"rows": 5}, "cast": "all", "reuse_drift": False, "cache_reference": False}
+    wanted = {"sample": {"rows": 5}, "cast": "all", "cache_reference": False}
     async with world() as w:
         for id_, fields in (("main", {}), ("other", wanted)):
             async with running(w.pipeline(collector(id_, trigger=rows_trigger(1), **fields))):
                 await w.post(1, id_)
                 await settled()
         jobs = [{name: job[name] for name in wanted} for job in w.workers.evaluated]
-        assert jobs == [{"sample": None, "cast": "untyped", "reuse_drift": True, "cache_reference": True}, wanted]
+        assert jobs == [{"sample": None, "cast": "untyped", "cache_reference": True}, wanted]
 
 
 async def test_a_batch_gets_the_window_that_its_events_tell(world):

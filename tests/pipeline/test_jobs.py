@@ -19,6 +19,13 @@ def test_paths_start_at_the_configs_directory_and_times_are_utc():
     assert (job["opened"], job["sealed"]) == ("1970-01-01T00:00:00.000+00:00", "1970-01-01T00:01:00.000+00:00")
 
 
+def test_shortcuts_are_the_services_choice_and_in_older_configs_a_collectors():
+    job = make_job(collector_config(reuse_drift=False), BASE, BATCH, (), BASE, fast_reports=True)
+    assert (job["reuse_drift"], job["fast_reports"]) == (False, True)
+    job = make_job(collector_config(), BASE, BATCH, (), BASE, fast_reports=False)
+    assert (job["reuse_drift"], job["fast_reports"]) == (True, False)
+
+
 def test_what_isnt_there_is_none_and_datasets_are_saved_where_they_are_taken():
     config = collector_config(reference_path=None, save_datasets=True)
     job = make_job(config, BASE, BATCH, (), BASE)

@@ -1,73 +1,33 @@
-"""Computing once, in one report, what its metrics compute again and again alike: a column's drift, and its plots.
+"""Computing a column's drift once in one report, whichever of its metrics asks for it.
 
 Evidently's DataDriftPreset computes the drift of each column for the count of drifted columns, for the column's own
-metric, and for the table, and draws each plot twice. Here the first result is given to the others. It is found by all
-that it depends on, so no value, plot or test differs from Evidently's own.
+metric, and for the table. Here the first result is given to the others. It is found by all that it depends on, so no
+value, plot or test differs from Evidently's own.
 """
 
-import hashlib
-import importlib
-import inspect
-import pickle
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 from evidently.legacy.core import ColumnType
 
-_DRIFT = "get_one_column_drift"
-_DRIFT_USERS = ("evidently.legacy.calculations.data_drift", "evidently.metrics.column_statistics")
-_PLOTS = ("plot_agg_line_data", "plot_distr_with_perc_button")
-_PLOT_USERS = ("evidently.metrics.column_statistics", "evidently.legacy.metrics.data_drift.data_drift_table")
-# Parses names like "xaxis.title", 7 000 times in a report over 20 columns, which takes a tenth of its time.
-_PATHS = "_str_to_dict_path_full"
-# What a drift depends on was read in its source: in that of Evidently 0.7.17 to 0.7.20, and of 0.7.21 to 0.7.23.
-_READ_SOURCES = {"9c38fe46deda38b5", "4f5cc1cd5021e03e"}
+from collector.evaluation.fast.known import Shortcut
+
+_CALCULATION = "evidently.legacy.calculations.data_drift:get_one_column_drift"
+_DIGESTS = frozenset({"9c38fe46deda38b5", "4f5cc1cd5021e03e"})  # of Evidently 0.7.17 to 0.7.20, and to 0.7.23
 _UNSEEDED = {"empirical_mmd"}  # draws anew each time
 
-UNKNOWN = (
-    "This version of Evidently computes drift in a way that isn't known here: it does so for each metric anew, "
-    "and reports take longer."
-)
 
-
-@contextmanager
-def reusing(notes: list[str]) -> Iterator[None]:
-    """Have what is computed in the block computed once; adds to ``notes`` if it can't be.
-
-    For one report at a time in a process: it stands in the place of Evidently's functions meanwhile.
-    """
-    with ExitStack() as stack:
-        try:
-            places = list(_places())
-        except (AttributeError, ImportError, OSError, LookupError):
-            notes.append(UNKNOWN)
-            places = []
-        for module, name, function in places:
-            stack.enter_context(patch.object(module, name, function))
-        yield
-
-
-def _places() -> Iterator[tuple[Any, str, Callable[..., Any]]]:
-    """Return what is to stand where; AttributeError, ImportError, OSError or LookupError if it isn't as known."""
-    users = [importlib.import_module(name) for name in _DRIFT_USERS]
-    original, *others = {getattr(module, _DRIFT) for module in users}
-    if others or hashlib.sha256(inspect.getsource(original).encode()).hexdigest()[:16] not in _READ_SOURCES:
-        raise LookupError(original)
-    drift = _Drift(original)
-    for module in users:
-        yield module, _DRIFT, drift
-    plotters = [importlib.import_module(name) for name in _PLOT_USERS]
-    for name in _PLOTS:
-        plot = _Plot(getattr(plotters[0], name))
-        for module in plotters:
-            yield module, name, plot
-    plotly = importlib.import_module("plotly.basedatatypes")
-    if hasattr(plotly, _PATHS):
-        yield plotly, _PATHS, _Paths(getattr(plotly, _PATHS))
+def of_a_report() -> Shortcut:
+    """Return the shortcut with a memory of its own, for one report."""
+    return Shortcut(
+        name="drift",
+        places=(_CALCULATION, "evidently.metrics.column_statistics:get_one_column_drift"),
+        read=(_CALCULATION,),
+        digests=_DIGESTS,
+        make=_Drift,
+    )
 
 
 class _Drift:
@@ -118,34 +78,6 @@ class _Drift:
             self._held.append(frame)
             self._infinite[key] = _has_infinity(frame[given["column_name"]])
         return not self._infinite[key]
-
-
-class _Plot:
-    """One of Evidently's functions that draw, with a memory. Who gets a figure copies its content out of it."""
-
-    def __init__(self, original: Callable[..., Any]) -> None:
-        self._original = original
-        self._figures: dict[bytes, Any] = {}
-
-    def __call__(self, **given: Any) -> Any:
-        key = pickle.dumps(given)
-        if key not in self._figures:
-            self._figures[key] = self._original(**given)
-        return self._figures[key]
-
-
-class _Paths:
-    """Plotly's parser of the names of properties, with a memory."""
-
-    def __init__(self, original: Callable[..., Any]) -> None:
-        self._original = original
-        self._parsed: dict[str, Any] = {}
-
-    def __call__(self, path: str) -> Any:
-        if path not in self._parsed:
-            self._parsed[path] = self._original(path)
-        keys, places = self._parsed[path]
-        return keys, list(places)
 
 
 def _place(column: "pd.Series[Any]") -> int | None:

@@ -1,0 +1,63 @@
+"""Dumping a snapshot with the models inside of it as they are, for an encoder that takes their fields as it comes by.
+
+Evidently's own dump makes a dictionary of all of it first, with each list of numbers anew.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from evidently._pydantic_compat import BaseModel
+
+from collector.evaluation.fast.known import Shortcut
+
+_ROOT_KEY = "__root__"
+_MODEL = "evidently._pydantic_compat:BaseModel."
+_MODERN = "evidently.core.report:Snapshot."
+_LEGACY = "evidently.legacy.suite.base_suite:Snapshot."
+
+
+def content_of(model: Any) -> Any:
+    """Return what a ``dict()`` has of a model, with the models inside of it as they are if that comes to the same."""
+    kind: Any = type(model)
+    content = vars(model) if _is_plain(kind) else model.dict()
+    return content.get(_ROOT_KEY, content)  # a model of one value, which stands for itself
+
+
+@cache  # of as many classes as Evidently has
+def _is_plain(cls: Any) -> bool:
+    """Tell whether a model's class dumps its fields as pydantic does by default."""
+    return (
+        cls.dict is BaseModel.dict
+        and cls._iter is BaseModel._iter  # noqa: SLF001  # what ``dict`` rests on
+        and cls._get_value.__func__ is BaseModel._get_value.__func__  # noqa: SLF001
+        and not (cls.__exclude_fields__ or cls.__include_fields__ or cls.__custom_root_type__)
+        and not getattr(cls.Config, "use_enum_values", False)
+    )
+
+
+def _modern(_: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda snapshot: dict(content_of(snapshot.to_snapshot_model()))
+
+
+def _legacy(original: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda snapshot, **given: original(snapshot, **given) if given else dict(vars(snapshot))
+
+
+_READ = tuple(f"{_MODEL}{name}" for name in ("dict", "_iter", "_get_value"))
+SHORTCUTS = (
+    Shortcut(
+        name="the dump",
+        places=(f"{_MODERN}dump_dict",),
+        read=(f"{_MODERN}dump_dict", *_READ),
+        digests=frozenset({"7bcfe05f3b099343", "83fa2a7a7b9e01c7"}),
+        make=_modern,
+    ),
+    Shortcut(
+        name="the dump of legacy reports",
+        places=(f"{_LEGACY}dict",),
+        read=(f"{_LEGACY}dict", *_READ),
+        digests=frozenset({"239a0cab1897f4f3"}),
+        make=_legacy,
+    ),
+)

@@ -1,0 +1,58 @@
+"""Which functions of Evidently are stood in for."""
+
+import json
+
+import pytest
+
+from collector.evaluation.fast import known
+from collector.evaluation.fast.drift import of_a_report
+from collector.evaluation.fast.dump import SHORTCUTS as DUMP
+from collector.evaluation.fast.figures import SHORTCUTS as FIGURES
+from collector.evaluation.fast.names import SHORTCUT as NAMES
+
+EVERY = [of_a_report(), *FIGURES, *DUMP, NAMES]
+
+
+def shortcut(**changes):
+    place = "json:dumps"
+    read = known.digest_of(json.dumps)
+    fields = {"name": "texts", "places": (place,), "read": (place,), "digests": frozenset({read})}
+    return known.Shortcut(**fields | {"make": lambda original: lambda value: f"short {original(value)}"} | changes)
+
+
+def test_a_shortcut_stands_in_its_place_and_leaves_it_though_the_report_fails():
+    before = json.dumps
+    notes = []
+    with pytest.raises(LookupError), known.standing_in([shortcut()], notes):
+        assert json.dumps(1) == "short 1"
+        raise LookupError
+    assert (json.dumps, notes) == (before, [])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"digests": frozenset({"0" * 16})},
+        {"read": ("json:gone",)},
+        {"read": ("no_such_module:dumps",)},
+        {"read": ("json:JSONDecodeError.mro",)},
+    ],
+    ids=["another", "gone", "no module", "no source"],
+)
+def test_what_is_not_known_is_left_alone_and_that_is_said_in_one_sentence(changes):
+    before, notes = json.dumps, []
+    with known.standing_in([shortcut(**changes), shortcut(name="loads", **changes)], notes):
+        assert json.dumps is before
+    assert notes == [known.UNKNOWN.format("texts, loads")]
+
+
+@pytest.mark.parametrize("one", EVERY, ids=[one.name for one in EVERY])
+def test_each_shortcut_knows_the_installed_evidently(one):
+    assert known.is_known(one.read, one.digests)
+
+
+@pytest.mark.parametrize("one", EVERY, ids=[one.name for one in EVERY])
+def test_each_place_of_a_shortcut_is_one_function_and_its_source_was_read(one):
+    functions = {id(known._found(place)[2]) for place in one.places}  # noqa: SLF001
+    assert functions <= {id(known._found(place)[2]) for place in one.read}  # noqa: SLF001
+    assert len(functions) == 1
