@@ -1,6 +1,5 @@
 """Reports as text, to compare what shortcuts give with Evidently's own, and frames by which they may differ."""
 
-import json
 import re
 from datetime import datetime
 
