@@ -24,6 +24,8 @@ REFERENCE = "references/main.parquet"  # where a fake supervisor says that it pu
 class FakePipeline:
     """A pipeline that waits for ever: it seals when it is told to, and evaluates nothing."""
 
+    sealed = 0
+
     def __init__(self, config, journal, skipped):
         self.config = config
         self._journal = journal
@@ -34,6 +36,12 @@ class FakePipeline:
 
     async def flush(self):
         return await self._journal.seal(self.config.id, str(uuid6.uuid7()))
+
+    def status(self):
+        return Status(self.config.id, "waiting", sealed=self.sealed)
+
+    async def take_whole(self, whole, frame):
+        return await self._journal.take_whole(whole, frame)
 
     async def failed(self):
         return await self._journal.batches(self.config.id, "failed")

@@ -40,6 +40,7 @@ class FakeWorkers:
     def __init__(self):
         self.reports = trio.CapacityLimiter(2)
         self.slow_reports = trio.CapacityLimiter(1)
+        self.backfills = trio.CapacityLimiter(1)
         self.rehearsals = trio.CapacityLimiter(1)
         self.rehearsal_starting_time = 0.0
         self.rehearsed = []
@@ -285,10 +286,14 @@ class World:
 
     async def post(self, rows, collector_id="main"):
         """Append a frame of so many rows, numbered through."""
+        await self.journal.append(collector_id, self.frame(rows))
+        return list(range(self.count - rows, self.count))
+
+    def frame(self, rows):
+        """Make a frame of so many rows, numbered through."""
         numbers = list(range(self.count, self.count + rows))
         self.count += rows
-        await self.journal.append(collector_id, Frame("json", json.dumps({"n": numbers}).encode(), rows))
-        return numbers
+        return Frame("json", json.dumps({"n": numbers}).encode(), rows)
 
 
 @asynccontextmanager
@@ -417,7 +422,7 @@ class FakeService:
             def _answer(self):
                 service.answer(self)
 
-            do_GET = do_POST = _answer  # noqa: N815  (http.server's names)
+            do_GET = do_POST = do_DELETE = _answer  # noqa: N815  (http.server's names)
 
             def log_message(self, *args):
                 """Say nothing."""

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import httpx
 
-from collector.client.arrow import arrow_body, cut, table_of
+from collector.client.arrow import ARROW, arrow_body, cut, table_of
 from collector.client.reaching import Reaching
-from collector.client.requests import MAX_ANSWER_BYTES, Pause, unavailable
+from collector.client.requests import MAX_ANSWER_BYTES, Pause, unavailable, window_query
 from collector.errors import UnreadableAnswer
 from collector.web.answers import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from typing import Self
 
     import pandas as pd
@@ -56,6 +57,20 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
         They aren't if the key came before, in a call of which this is the repetition.
         """
         return self._run(self._talk.send_body(id, body, media_type, idempotency_key))
+
+    def send_batch(
+        self,
+        id: str,  # noqa: A002
+        data: pd.DataFrame | pa.Table,
+        start: datetime | str,
+        end: datetime | str,
+    ) -> dict[str, Any]:
+        """Send events that are one whole batch, of the time from ``start`` to ``end``; return its ``batch_id``.
+
+        It is evaluated at once, beside the events that wait. A time is ISO 8601 as text, or has a zone; without one it
+        is UTC. The same batch, sent again, is the same batch still.
+        """
+        return self._run(self._talk.send_batch(id, arrow_body(table_of(data)), ARROW, window_query(start, end)))
 
     def buffered(  # noqa: PLR0913  (each is a choice of its own)
         self,

@@ -11,15 +11,16 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from collector.client.arrow import arrow_body, cut, table_of
+from collector.client.arrow import ARROW, arrow_body, cut, table_of
 from collector.client.reaching import Reaching
-from collector.client.requests import MAX_ANSWER_BYTES, Pause, unavailable
+from collector.client.requests import MAX_ANSWER_BYTES, Pause, unavailable, window_query
 from collector.errors import UnreadableAnswer
 from collector.web.answers import aread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
     from typing import Self
 
     import pandas as pd
@@ -54,6 +55,21 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
         They aren't if the key came before, in a call of which this is the repetition.
         """
         return await self._run(self._talk.send_body(id, body, media_type, idempotency_key))
+
+    async def send_batch(
+        self,
+        id: str,  # noqa: A002
+        data: pd.DataFrame | pa.Table,
+        start: datetime | str,
+        end: datetime | str,
+    ) -> dict[str, Any]:
+        """Send events that are one whole batch, of the time from ``start`` to ``end``; return its ``batch_id``.
+
+        It is evaluated at once, beside the events that wait. A time is ISO 8601 as text, or has a zone; without one it
+        is UTC. The same batch, sent again, is the same batch still.
+        """
+        body = await anyio.to_thread.run_sync(lambda: arrow_body(table_of(data)))
+        return await self._run(self._talk.send_batch(id, body, ARROW, window_query(start, end)))
 
     def buffered(
         self,

@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -22,6 +22,9 @@ from collector.client.connecting import secret_header
 from collector.client.halving import Halving, Passage
 from collector.errors import RequestRefused, ServiceUnavailable, UnreadableAnswer
 from collector.web.answers import AS_IS, json_of, reason_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 T = TypeVar("T")
 
@@ -114,6 +117,14 @@ class Conversations:
             raise _refused(response)
         return is_repeated or "Idempotent-Replayed" not in response.headers
 
+    def send_batch(
+        self, collector_id: str, body: bytes, media_type: str, query: dict[str, str]
+    ) -> Steps[dict[str, Any]]:
+        """Send a body that is a batch of its own; sent again, it is the same batch."""
+        request = self._request("POST", (collector_id, "batches"), body, {"Content-Type": media_type})
+        request.url = request.url.copy_merge_params(query)
+        return self._ask(dict, request)
+
     def _request(
         self,
         method: str,
@@ -153,6 +164,12 @@ class Conversations:
             if attempt < self._retries:
                 yield Pause(pause_after(attempt, problem))
         raise problem
+
+
+def window_query(start: datetime | str, end: datetime | str) -> dict[str, str]:
+    """Return the query that names a batch's window."""
+    named = {"start": start, "end": end}
+    return {name: at if isinstance(at, str) else at.isoformat() for name, at in named.items()}
 
 
 def unavailable(

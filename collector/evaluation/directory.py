@@ -55,7 +55,9 @@ def write_snapshot(delivery: Delivery) -> str:
     _refuse_mixture(root, folder, delivery["generation"])
     _create_project(folder, name, delivery["generation"])
     body = Path(delivery["snapshot_path"]).read_bytes()
-    _appear(root, folder / _SNAPSHOTS / f"{_snapshot_id(delivery, body)}.json", body, replacing=True)
+    own = f"{_snapshot_id(delivery, body)}.json"
+    _remove_replaced(folder / _SNAPSHOTS, delivery["replaces"], own)
+    _appear(root, folder / _SNAPSHOTS / own, body, replacing=True)
     return project_id
 
 
@@ -212,6 +214,14 @@ def _encoded(body: Json) -> bytes:
 def _snapshot_id(delivery: Delivery, body: bytes) -> str:
     """Return the id under which the snapshot is filed: a legacy one brings its own, a modern one is the batch's."""
     return str(json.loads(body)["id"]) if delivery["generation"] == "legacy" else delivery["batch_id"]
+
+
+def _remove_replaced(snapshots: Path, batch_ids: list[str], spared: str) -> None:
+    """Remove the snapshots of batches, which name them in their metadata; whoever removes them again finds none."""
+    named = [f'"batch_id": "{batch_id}"'.encode() for batch_id in batch_ids]
+    for path in sorted(snapshots.glob("*.json")) if named else ():
+        if path.name != spared and any(name in path.read_bytes() for name in named):
+            path.unlink(missing_ok=True)
 
 
 def _appear(root: Path, path: Path, body: bytes, *, replacing: bool) -> None:

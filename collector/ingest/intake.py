@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collector.errors import BufferFull, CollectorError, NotReady, TooManyColumns
+from collector.errors import BadBody, BufferFull, CollectorError, NotReady, TooManyColumns
 from collector.fault_points import reach
 from collector.formats.bounds import Bounds
 from collector.formats.frames import check_frame
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collector.pipeline.pipeline import Pipeline
     from collector.status.counts import Counts
     from collector.store.journal import Journal
-    from collector.store.records import NewColumns
+    from collector.store.records import NewColumns, Taken, Whole
     from collector.store.writer import Order
     from collector.supervision.supervisor import Supervisor
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _FULL = (
     "{} bytes of {} are not delivered yet, and no more may wait; nothing was kept, try again once some are delivered"
 )
+# Batches of a collector that wait for their reports before no more come whole: the rest waits with who sends them.
+MAX_WAITING = 100
 
 
 @dataclass(slots=True)
@@ -87,13 +89,25 @@ class Intake:
     def admit(self, collector_id: str) -> None:
         """Raise UnknownCollector or IsFollower, or BufferFull or NotReady while too many events wait already."""
         followers = self._supervisor.takers(collector_id)
-        limits = self.limits
-        if self._is_full(collector_id):
-            raise BufferFull(_FULL.format(limits.max_collector_bytes, "the collector's events"))
+        self._check_room(collector_id)
         for follower in followers:
             if follower.when_full == "refuse" and self._is_full(follower.id):
                 whose = f"the events of '{follower.id}', which gets these too,"
-                raise BufferFull(_FULL.format(limits.max_collector_bytes, whose))
+                raise BufferFull(_FULL.format(self.limits.max_collector_bytes, whose))
+
+    def admit_whole(self, collector_id: str) -> None:
+        """Raise UnknownCollector, or BufferFull or NotReady while too much waits already for another whole batch.
+
+        A follower takes whole batches too: those of the collector that it follows aren't its own.
+        """
+        if self._supervisor.pipeline(collector_id).status().sealed >= MAX_WAITING:
+            raise BufferFull(f"{MAX_WAITING} batches wait for their reports; nothing was kept, try again in a while")
+        self._check_room(collector_id)
+
+    def _check_room(self, collector_id: str) -> None:
+        limits = self.limits
+        if self._is_full(collector_id):
+            raise BufferFull(_FULL.format(limits.max_collector_bytes, "the collector's events"))
         if self._journal.buffered_bytes_in_all >= limits.max_buffered_bytes:
             raise NotReady(
                 f"{limits.max_buffered_bytes} bytes of events are not delivered yet, and no more may wait; nothing was "
@@ -167,6 +181,28 @@ class Intake:
     def _order_columns(self, collector_id: str, names: Collection[str], new: NewColumns) -> None:
         columns = self._open_columns(collector_id)
         self._journal.order_columns(collector_id, new, lambda _: columns.mark_kept(names, new))
+
+    async def take_whole(self, frame: Frame, whole: Whole) -> Taken:
+        """Make a frame a batch of its own, sealed at once, unless it is known; tell which it is.
+
+        Raises BadBody if it has no rows, UnknownCollector, NotReady if it is to replace one that isn't delivered yet.
+        """
+        pipeline = self._supervisor.pipeline(whole.collector)
+        if not frame.rows:
+            raise BadBody("the body has no rows, and a batch has at least one")
+        frame.names = ()
+        self._spool.keep(frame)
+        try:
+            taken = await pipeline.take_whole(whole, frame)
+        except CollectorError:
+            self._spool.drop(frame)
+            raise
+        if not taken.is_new:
+            self._spool.drop(frame)
+        counts = self._supervisor.counts.of(whole.collector)
+        counts.accepted_requests += 1
+        counts.accepted_bytes += len(frame.body)
+        return taken
 
     def _open_columns(self, collector_id: str) -> OpenColumns:
         columns = self._columns.get(collector_id)

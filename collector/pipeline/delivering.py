@@ -19,6 +19,7 @@ from collector.fault_points import reach
 from collector.pipeline.asking import ask_workspace
 from collector.pipeline.failed import set_aside
 from collector.status.telling import Delivered, Rejected, Undelivered
+from collector.store.records import live_first
 from collector.waiting.backoff import Backoff
 from collector.workspaces.progress import Progress
 
@@ -45,10 +46,10 @@ class Delivering:
         self._showing = showing
 
     async def run(self) -> None:
-        """Deliver what was evaluated, oldest first; runs until cancelled."""
+        """Deliver what was evaluated, oldest first, and the past last; runs until cancelled."""
         backoff = Backoff()
         while True:
-            batch = next(iter(await self._work.journal.batches(self._work.id, "evaluated")), None)
+            batch = live_first(await self._work.journal.batches(self._work.id, "evaluated"))
             if batch is None:
                 await self._prune()
                 with trio.move_on_after(PRUNING_INTERVAL):

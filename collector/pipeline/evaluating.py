@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -15,6 +16,7 @@ from collector.pipeline.failed import set_aside
 from collector.pipeline.jobs import make_job
 from collector.status.telling import Evaluated, EvaluationFailed, PartsLost
 from collector.status.verdict import verdict_of
+from collector.store.records import live_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +37,7 @@ REFERENCE_INTERVAL = 10.0
 
 
 class Evaluating:
-    """Evaluates the batches of one collector."""
+    """Evaluates the batches of one collector, those of now before those of the past."""
 
     def __init__(self, work: Work, spilling: Spilling) -> None:
         self._work = work
@@ -51,7 +53,7 @@ class Evaluating:
             await self._wait_for_room()
             if await self._find_problems(is_report_checked=True):
                 await self._wait_until_sound()
-            batch = next(iter(await self._work.journal.batches(self._work.id, "sealed")), None)
+            batch = live_first(await self._work.journal.batches(self._work.id, "sealed"))
             if batch is None:
                 self._note_idle()
                 await self._work.to_evaluate.wait()
@@ -115,7 +117,10 @@ class Evaluating:
             while await self._spilling.spill(batch.id):
                 pass
             # What others take of the workers' time doesn't count; who took too long waits in a lane of its own.
-            async with workers.slow_reports if self._took_too_long else workers.reports:
+            async with (
+                workers.backfills if batch.is_backfill else nullcontext(),
+                workers.slow_reports if self._took_too_long else workers.reports,
+            ):
                 started = clock()
                 job = await self._job(batch)
                 is_posted = self._work.config.is_posted

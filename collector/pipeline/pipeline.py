@@ -25,10 +25,11 @@ from collector.pipeline.work import Work
 
 if TYPE_CHECKING:
     from collector.config import CollectorConfig, CollectorServiceConfig
+    from collector.formats.frames import Frame
     from collector.pipeline.work import Tools
     from collector.status.counts import CollectorCounts
     from collector.status.status import Status
-    from collector.store.records import Batch
+    from collector.store.records import Batch, Taken, Whole
 
 
 class Pipeline:
@@ -61,7 +62,7 @@ class Pipeline:
         return replace(
             self._work.status,
             rows_waiting=waiting.rows,
-            rows_accepted=waiting.accepted,
+            rows_accepted=waiting.accepted + waiting.accepted_whole,
             bytes_buffered=journal.buffered_bytes(id_),
             rows_skipped=self._work.counts.skipped_rows,
         )
@@ -86,6 +87,10 @@ class Pipeline:
     async def flush(self) -> Batch | None:
         """Seal what waits now, whatever the trigger says; None if nothing does."""
         return await self._sealing.seal()
+
+    async def take_whole(self, whole: Whole, frame: Frame) -> Taken:
+        """Make a batch of a body, sealed at once beside the open one, unless it is known; tell which it is."""
+        return await self._sealing.take_whole(whole, frame)
 
     async def failed(self) -> list[Batch]:
         """Return the batches whose report failed, oldest first."""

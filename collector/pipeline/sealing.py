@@ -13,8 +13,9 @@ from collector.status.telling import Sealed
 
 if TYPE_CHECKING:
     from collector.config.triggers import Trigger
+    from collector.formats.frames import Frame
     from collector.pipeline.work import Work
-    from collector.store.records import Batch
+    from collector.store.records import Batch, Taken, Whole
 
 # A wall clock that is set back by less waits until it has caught up, so that no time of a cron line comes twice.
 CRON_RESOLUTION = 60.0
@@ -60,6 +61,22 @@ class Sealing:
         batch = await self._cut(rows)
         await self._tell(batch)
         return batch
+
+    async def take_whole(self, whole: Whole, frame: Frame) -> Taken:
+        """Make a batch of a body, beside the open one, unless it is known; see Journal.take_whole."""
+        work = self._work
+        try:
+            taken = await self._journal.take_whole(whole, frame)
+        finally:
+            work.to_evaluate.ring()  # as in _cut
+        for old in taken.replaced:
+            work.data_dir.remove_batches(list(old.paths), [old.batch])
+            work.data_dir.remove_failed(old.batch)
+        if taken.is_new:
+            reach("taken whole")
+            await work.count()
+            work.log.info("batch sealed", batch=taken.batch, rows=frame.rows, is_backfill=whole.is_backfill)
+        return taken
 
     async def _cut(self, rows: float) -> Batch | None:
         try:

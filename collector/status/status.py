@@ -16,6 +16,7 @@ class Status:
 
     Rows are accepted (counted since the start), wait in the open batch, and are buffered until they are delivered.
     One that gets its events from another is passed by while it has no room, if its config says so.
+    ``backfill`` says how many batches of the past are on their way, of those that are sealed or in the outbox.
     ``problems`` keep batches from being evaluated; ``warnings`` are of what a report will fail at, and keep nothing.
     """
 
@@ -32,6 +33,7 @@ class Status:
     last_time: float | None = None
     next_time: float | None = None
     sealed: int = 0
+    backfill: int = 0
     sealed_rows: int = 0
     outbox: int = 0
     outbox_since: float | None = None

@@ -159,6 +159,7 @@ class Telling:
             self.note(last_error=failed[-1].error)
         self.note(
             sealed=states.count("sealed"),
+            backfill=sum(batch.is_backfill and batch.state != "failed" for batch in batches),
             sealed_rows=sum(batch.rows for batch in batches if batch.state == "sealed"),
             outbox=states.count("evaluated"),
             outbox_since=next((batch.sealed for batch in batches if batch.state == "evaluated"), None),
@@ -208,7 +209,8 @@ class Telling:
         """Add to the collector's log, in the original's form with more fields."""
         match event:
             case Evaluated(batch, outcome, seconds):
-                told = {"findings": first_findings(outcome, _LOGGED), **self._trend()}
+                trend = {} if batch.is_backfill else self._trend()
+                told = {"findings": first_findings(outcome, _LOGGED), **trend}
                 entry = self._entry(
                     "CreateReport", batch, outcome, **told, seconds=round(seconds, 3), notes=outcome["notes"]
                 )
@@ -237,6 +239,7 @@ class Telling:
             "batch_id": batch.id,
             "rows": batch.rows,
             "window": [iso(at) for at in batch.window],
+            **({"is_backfill": True} if batch.is_backfill else {}),
             **_summary(outcome),
             **fields,
         }
@@ -247,7 +250,7 @@ class Telling:
             case Sealed(batch):
                 log.info("batch sealed", rows=batch.rows)
             case Evaluated(batch, outcome):
-                log.info("report computed", rows=batch.rows, **_summary(outcome), **self._words(outcome))
+                log.info("report computed", rows=batch.rows, **_summary(outcome), **self._words(batch, outcome))
                 self._log_notes(log, outcome["notes"])
             case EvaluationFailed(batch, error, _, is_final):
                 kept, again = "report failed; its batch is kept under failed", "report failed; it is tried once more"
@@ -273,10 +276,10 @@ class Telling:
     def _trend(self) -> dict[str, Any]:
         return {name: value for name, value in self.status.last_snapshot.items() if name in ("trend", "trend_over")}
 
-    def _words(self, outcome: Outcome) -> dict[str, str]:
+    def _words(self, batch: Batch, outcome: Outcome) -> dict[str, str]:
         """Return what was found in words, of each kind that there is."""
         found, (drifted, columns) = findings_of(outcome), drift_counts(outcome)
-        last = self.status.last_snapshot
+        last = {} if batch.is_backfill else self.status.last_snapshot
         words = {
             "drifted": drift_words(found, total=drifted),
             "tests_failed": failed_test_words(found, total=bad_tests(outcome["tests"])),
@@ -289,11 +292,12 @@ class Telling:
     def _add_up(self, event: Event) -> None:
         counts = self.counts
         match event:
-            case Evaluated(_, outcome, seconds):
+            case Evaluated(batch, outcome, seconds):
                 counts.evaluations["ok"] += 1
                 counts.evaluation.observe(seconds)
-                counts.tests.update(outcome["tests"])
-                counts.failed_metrics += outcome["failed_metrics"]
+                if not batch.is_backfill:  # rules of Prometheus fire for what comes now
+                    counts.tests.update(outcome["tests"])
+                    counts.failed_metrics += outcome["failed_metrics"]
             case EvaluationFailed(_, _, kind):
                 counts.evaluations[kind] += 1
             case PartsLost(_, rows):

@@ -30,6 +30,7 @@ from collector.store.inspection import inspect
 from collector.store.opening import open_database
 from collector.store.records import Batch
 from collector.store.steps import alerts, batches, collectors, columns, frames, keys, parts, snapshots
+from collector.store.steps.whole import take_whole
 from collector.store.tending import Tending
 from collector.store.unsynced import Unsynced
 from collector.store.writer import SMALL_STEP, Writer, nothing_kept
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from collector.formats.frames import Frame
     from collector.store.alerts import Listener
     from collector.store.data_dir import DataDir
-    from collector.store.records import Cut, NewColumns, Part, Run, Snapshot, State, Verdict
+    from collector.store.records import Cut, NewColumns, Part, Run, Snapshot, State, Taken, Verdict, Whole
     from collector.store.steps.keys import Key
     from collector.store.writer import Order
 
@@ -56,9 +57,10 @@ _KEPT = Idempotency()
 
 @dataclass(slots=True)
 class Waiting:
-    """What waits in a collector's open batch; and the rows that were accepted since the start."""
+    """What waits in a collector's open batch; and the rows accepted since the start, into it or as whole batches."""
 
     accepted: int = 0
+    accepted_whole: int = 0
     rows: int = 0
     frames: int = 0
     frame_rows: int = 0
@@ -90,6 +92,7 @@ class Waiting:
     def add_all(self, other: Waiting) -> None:
         """Count what another counts, too: its rows come here."""
         self.accepted += other.accepted
+        self.accepted_whole += other.accepted_whole
         self.rows += other.rows
         self.frames += other.frames
         self.frame_rows += other.frame_rows
@@ -320,6 +323,23 @@ class Journal:
         )
         return Batch(batch_id, collector, "sealed", cut.rows, cut.opened, cut.sealed) if cut.rows else None
 
+    async def take_whole(self, whole: Whole, frame: Frame) -> Taken:
+        """Make a batch of a frame, sealed at once beside the open one, unless it is known; tell which it is.
+
+        Raises NotReady if it is to replace one that isn't delivered yet.
+        """
+        now = time.time()
+
+        def count(taken: Taken) -> None:
+            if not taken.is_new:
+                return
+            if isinstance(frame.body, StoredBody):
+                self._unsynced.add_body(frame.body.name)
+            self._waiting[whole.collector].accepted_whole += frame.rows
+            self._count_bytes(whole.collector, len(frame.body) - sum(one.size for one in taken.replaced))
+
+        return await self._writer.execute(lambda db: take_whole(db, whole, frame, now), count)
+
     async def batches(self, collector: str, *states: State) -> list[Batch]:
         """Return the batches in one of these states, in the order in which they were sealed."""
         return await self._writer.execute(lambda db: batches.select_batches(db, collector, states))
@@ -352,7 +372,8 @@ class Journal:
 
         def enter(db: sqlite3.Connection) -> None:
             batches.update_batch(db, marked)
-            snapshots.insert_made(db, batch, verdict, now, kept)
+            if not batch.is_backfill:  # the trend is of what came in its time
+                snapshots.insert_made(db, batch, verdict, now, kept)
 
         await self._change(batch, enter)
 
@@ -364,7 +385,7 @@ class Journal:
             batches.update_batch(db, marked)
             if batch.state == "evaluated":
                 snapshots.update_rejected(db, batch.id, marked.error)
-            else:
+            elif not batch.is_backfill:
                 snapshots.insert_failed(db, batch, marked.error, now, kept)
 
         await self._change(batch, enter)
@@ -425,7 +446,7 @@ class Journal:
         self, batch: Batch, change: Callable[[sqlite3.Connection], T], apply: Callable[[T], None] | None = None
     ) -> T:
         """Change a batch, and have who listens hear of it, in one transaction."""
-        listener = self._listener
+        listener = None if batch.is_backfill else self._listener  # what is long over is no news
         if listener is None:
             return await self._writer.execute(change, apply)
         now = time.time()

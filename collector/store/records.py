@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 State = Literal["sealed", "evaluated", "delivered", "failed"]
 STATES: tuple[State, ...] = get_args(State)
@@ -27,6 +30,7 @@ class Batch:
     ``opened`` and ``sealed`` are when its first row came and when it was sealed; ``start`` and ``end`` the time that
     its events are of, where that is known. A ``report`` that isn't "main" has rows that were made of those of the batch
     ``source``. What ``is_backfill`` is history: it came after what is newer.
+    The snapshots of batches that it ``replaces`` go before its own comes.
     """
 
     id: str
@@ -43,6 +47,7 @@ class Batch:
     start: float | None = None
     end: float | None = None
     is_backfill: bool = False
+    replaces: tuple[str, ...] = ()
 
     @property
     def window(self) -> tuple[float, float]:
@@ -51,6 +56,45 @@ class Batch:
             self.opened if self.start is None else self.start,
             self.sealed if self.end is None else self.end,
         )
+
+
+def live_first(batches: Iterable[Batch]) -> Batch | None:
+    """Return the first of batches that isn't of the past; if all are, the first of them; None if there is none."""
+    return min(batches, key=lambda batch: batch.is_backfill, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A batch that comes as one body: the window that it is said to be of, and what tells it from all others.
+
+    One that ``is_replacement`` comes in the place of those of the same window.
+    """
+
+    id: str
+    collector: str
+    digest: bytes
+    start: float
+    end: float
+    is_backfill: bool = False
+    is_replacement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A batch that was let go of for another, the paths of its parts, and their bytes that were not delivered."""
+
+    batch: str
+    paths: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Which batch a body is, whether it is new, and what went for it."""
+
+    batch: str
+    is_new: bool
+    replaced: tuple[Replaced, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

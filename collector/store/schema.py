@@ -176,6 +176,20 @@ ALTER TABLE batch ADD COLUMN start REAL;  -- the window of its events; NULL: fro
 ALTER TABLE batch ADD COLUMN "end" REAL;
 ALTER TABLE batch ADD COLUMN is_backfill INTEGER NOT NULL DEFAULT 0;
 """,
+    # What came as one body stays known when its batch has gone: it may come again years later.
+    """
+ALTER TABLE batch ADD COLUMN replaces TEXT NOT NULL DEFAULT ''; -- ids, with spaces between them
+CREATE TABLE whole_batch(
+    collector TEXT NOT NULL,
+    digest BLOB NOT NULL,    -- of its window and its body
+    id TEXT NOT NULL,
+    start REAL NOT NULL,
+    "end" REAL NOT NULL,
+    UNIQUE(collector, digest)
+);
+CREATE INDEX whole_batch_by_window ON whole_batch(collector, start);
+CREATE INDEX whole_batch_by_id ON whole_batch(id);
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

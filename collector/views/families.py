@@ -221,6 +221,11 @@ _ALERT_COUNTERS: tuple[tuple[str, str, Callable[[AlertCounts], float]], ...] = (
 _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = (
     ("open_rows", "Rows in the open batch, which wait for the trigger.", lambda status: status.rows_waiting),
     (
+        "backfill_batches",
+        "Batches of the past that are sealed or evaluated, and not delivered yet.",
+        lambda status: status.backfill,
+    ),
+    (
         "undelivered_bytes",
         "Bytes of rows that are kept and not delivered yet, open, in batches and failed.",
         lambda status: status.bytes_buffered,

@@ -192,8 +192,9 @@ class Place(TypedDict):
 
 
 class Delivery(Place):
-    """A snapshot to put into a directory workspace."""
+    """A snapshot to put into a directory workspace, in the place of those of the batches that it ``replaces``."""
 
     generation: Generation
     snapshot_path: str
     batch_id: str
+    replaces: list[str]

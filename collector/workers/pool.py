@@ -74,6 +74,7 @@ class Workers:
     Cancelling a call kills its process; the next call gets a new one. A process that dies raises EvaluationError.
     Who calls ``evaluate`` holds ``reports`` meanwhile, so that waiting for it and computing can be timed apart; one
     that took too long the last time holds ``slow_reports``, so that a few of those don't take all from the rest.
+    Reports of the past hold ``backfills`` too: they go one at a time, whosever they are.
     """
 
     def __init__(  # noqa: PLR0913  (one of each kind)
@@ -92,6 +93,7 @@ class Workers:
         self._aside = aside  # does what no batch may wait for
         self.reports = trio.CapacityLimiter(count)
         self.slow_reports = trio.CapacityLimiter(1)
+        self.backfills = trio.CapacityLimiter(1)
         self.rehearsals = trio.CapacityLimiter(1)
         self._unlimited = trio.CapacityLimiter(math.inf)
         self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others

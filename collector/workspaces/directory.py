@@ -83,6 +83,7 @@ class Directory:
             "generation": batch.outcome["generation"],
             "snapshot_path": str(snapshot),
             "batch_id": batch.id,
+            "replaces": list(batch.replaces),
         }
         with self._translated():
             await self._workers.write_to_directory(delivery)

@@ -14,6 +14,7 @@ class Progress:
     """What of a batch its workspace has already; ``save`` keeps it on disk between tries.
 
     While it ``is_doubtful``, the snapshot may be there or not: a try was cut off, by a fault or by our own end.
+    It ``is_cleared`` once the snapshots that this one replaces have gone.
     ``checksum`` is that of the snapshot's file once it was rewritten on the way; its plots may have gone then.
     """
 
@@ -23,10 +24,11 @@ class Progress:
     datasets: dict[str, str] = field(default_factory=dict)
     checksum: int | None = None
     has_plots: bool = True
+    is_cleared: bool = False
 
     async def keep(self, **changes: Any) -> None:
         """Take changes over, and keep them."""
         for name, value in changes.items():
             setattr(self, name, value)
-        names = ("is_doubtful", "snapshot_id", "datasets", "checksum", "has_plots")
+        names = ("is_doubtful", "snapshot_id", "datasets", "checksum", "has_plots", "is_cleared")
         await self.save({name: getattr(self, name) for name in names})

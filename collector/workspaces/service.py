@@ -18,7 +18,7 @@ from collector.errors import ConfigError, DeliveryError, DeliveryRefused, Snapsh
 from collector.workspaces.http import raise_for, read_as
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable
     from pathlib import Path
 
     import httpx
@@ -36,6 +36,7 @@ _MODERN_PROJECTS = "/api/v2/projects"
 _LEGACY_PROJECTS = "/api/projects"
 # As evidently.ui.workspace has it.
 _SECRET_HEADER = "evidently-secret"  # noqa: S105
+_GONE = 404
 
 # It becomes a part of paths.
 Id = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[\w.~-]+\Z")]
@@ -111,6 +112,7 @@ class Service:
         key = self._key(_MODERN_PROJECTS if is_modern else _LEGACY_PROJECTS)
         is_remembered = self._projects.has(key)
         try:
+            await self._remove_replaced(batch, progress)
             await send(batch, snapshot, progress)
         except DeliveryRefused:
             if not is_remembered:
@@ -129,6 +131,17 @@ class Service:
             except ValueError as error:
                 raise DeliveryRefused(f"{self._config.shown_url}: {error}") from error
         return not placing.is_left_alone
+
+    async def _remove_replaced(self, batch: Batch, progress: Progress) -> None:
+        """Remove the snapshots of batches that this one replaces; once, as its own may have an id of theirs."""
+        if not batch.replaces or progress.is_cleared:
+            return
+        project = await self._project(_MODERN_PROJECTS if batch.outcome["generation"] == "modern" else _LEGACY_PROJECTS)
+        for snapshot_id in await self._find_snapshots(project, batch.replaces):
+            response = await self._send("DELETE", f"/api/projects/{project}/{snapshot_id}")
+            if response.status_code != _GONE:
+                raise_for(response, self._config)
+        await progress.keep(is_cleared=True)
 
     # Of each generation
 
@@ -195,8 +208,11 @@ class Service:
         return self._config.project_id or await self._projects.find(self._key(route), search)
 
     async def _find_snapshot(self, project: str, batch_id: str) -> str | None:
+        return next(iter(await self._find_snapshots(project, [batch_id])), None)
+
+    async def _find_snapshots(self, project: str, batch_ids: Collection[str]) -> list[str]:
         listed = await self._ask(list[_Listed], "GET", f"/api/projects/{project}/snapshots", is_listing=True)
-        return next((one.id for one in listed if (one.metadata or {}).get("batch_id") == batch_id), None)
+        return [one.id for one in listed if (one.metadata or {}).get("batch_id") in batch_ids]
 
     # Requests
 

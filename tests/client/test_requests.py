@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pandas as pd
@@ -91,6 +92,12 @@ EVERY_CLIENT = pytest.mark.parametrize("run", [run_blocking, run_on_trio, run_on
     [
         (lambda c: c.create_collector("a/b", {"x": 1}), "POST", "/a%2Fb", dict),
         (lambda c: c.send_data("main", FRAME), "POST", "/main/data", dict),
+        (
+            lambda c: c.send_batch("main", FRAME, datetime(2026, 3, 1, tzinfo=UTC), "2026-03-02"),
+            "POST",
+            "/main/batches?start=2026-03-01T00%3A00%3A00%2B00%3A00&end=2026-03-02",
+            dict,
+        ),
         (lambda c: c.set_reference("main", FRAME), "POST", "/main/reference", dict),
         (lambda c: c.get_collector("main"), "GET", "/main", dict),
         (lambda c: c.get_logs("main"), "GET", "/main/logs", list),

@@ -43,7 +43,7 @@ def own_service(generation, tmp_path):
 def deliver(generation, evaluate, iris, tmp_path):
     evaluate(CONFIGS[generation], iris[:60], iris[60:])
 
-    def run(root, batch_id="018f0000-0000-7000-8000-000000000001", project_id=None, project_name=None):
+    def run(root, batch_id="018f0000-0000-7000-8000-000000000001", project_id=None, project_name=None, replaces=()):
         return worker.write_to_directory(
             {
                 "directory": str(root),
@@ -53,6 +53,7 @@ def deliver(generation, evaluate, iris, tmp_path):
                 "collector": "main",
                 "snapshot_path": str(tmp_path / "snapshot.json"),
                 "batch_id": batch_id,
+                "replaces": list(replaces),
             }
         )
 
@@ -173,6 +174,7 @@ def test_a_batch_that_was_evaluated_again_takes_the_place_of_its_first_snapshot(
         "collector": "main",
         "snapshot_path": str(tmp_path / "snapshot.json"),
         "batch_id": "018f0000-0000-7000-8000-000000000001",
+        "replaces": [],
     }
     for rows in (60, 50):
         evaluate(MODERN_DRIFT, iris[:rows], iris[60:])
@@ -365,3 +367,17 @@ def test_a_project_that_is_gone_gets_no_dashboard(place, dashboard):
     (dashboard.parent / "metadata.json").unlink()
     with pytest.raises(ValueError, match="has no project 'shop' any more"):
         show(place, "a")
+
+
+def test_a_snapshot_comes_in_the_place_of_those_that_it_replaces(deliver, tmp_path):
+    """They name their batch in their metadata, whichever names their files have; doing it again changes nothing."""
+    root = tmp_path / "workspace"
+    folder = root / deliver(root, project_id=PROJECT) / "snapshots"
+    [own] = folder.iterdir()
+    old = folder / "018f0000-0000-7000-8000-00000000000b.json"
+    other = folder / "018f0000-0000-7000-8000-00000000000c.json"
+    for path, batch in ((old, "b-old"), (other, "b-other")):
+        path.write_text(json.dumps({"metadata": {"batch_id": batch}}), encoding="utf-8")
+    for _ in range(2):
+        deliver(root, project_id=PROJECT, replaces=["b-old", "018f0000-0000-7000-8000-000000000001"])
+        assert set(folder.iterdir()) == {own, other}

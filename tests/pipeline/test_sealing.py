@@ -1,10 +1,24 @@
 """When batches are sealed: triggers on a real journal and, where time matters, in fake time."""
 
+import uuid
+
 import pytest
 import trio
-from worlds import EPOCH, collector, delivered, either_trigger, interval_trigger, rows_trigger, running, settled, states
+from worlds import (
+    EPOCH,
+    collector,
+    delivered,
+    either_trigger,
+    interval_trigger,
+    report_raised,
+    rows_trigger,
+    running,
+    settled,
+    states,
+)
 
 from collector.config import CollectorServiceConfig
+from collector.store.records import Whole
 
 
 async def test_rows_trigger_counts_rows_and_not_posts(world):
@@ -43,6 +57,88 @@ async def test_rows_trigger_cuts_a_backlog_that_is_large_enough_to_spill(world):
         async with running(w.pipeline(collector(trigger=rows_trigger(10)), service)):
             await settled()
         assert [len(rows) for rows in w.workspace.rows] == [10] * 20
+
+
+async def test_a_whole_batch_is_evaluated_beside_the_open_one(world):
+    async with world() as w, running(pipeline := w.pipeline(collector(trigger=rows_trigger(5)))):
+        await w.post(2)
+        taken = await pipeline.take_whole(whole("a"), w.frame(3))
+        await settled()
+        assert (w.workspace.rows, w.journal.waiting("main").rows) == ([[2, 3, 4]], 2)
+        [batch] = await w.journal.batches("main", "delivered")
+        assert (batch.id, batch.window) == (taken.batch, (100.0, 200.0))
+        assert w.workers.evaluated[0]["sealed"] == "1970-01-01T00:03:20.000+00:00"
+        assert pipeline.status().rows_accepted == 5
+        await w.post(3)
+        await settled()
+        assert w.workspace.rows[1] == [0, 1, 5, 6, 7]
+
+
+async def test_history_waits_for_what_is_new_and_leaves_no_trace_in_the_trend(world):
+    async with world() as w:
+        w.workers.hold = trio.Event()
+        pipeline = w.pipeline(collector(trigger=rows_trigger(2)))
+        heard = []
+        w.journal.listen(Listener(heard))
+        async with running(pipeline):
+            for name in "abc":
+                await pipeline.take_whole(whole(name, is_backfill=True), w.frame(1))
+            await settled()
+            await w.post(2)
+            await settled()
+            assert pipeline.status().backfill == 3
+            w.workers.hold.set()
+            await settled()
+        assert w.workspace.rows == [[0], [3, 4], [1], [2]]  # the first was evaluated already
+        assert (pipeline.status().backfill, pipeline.status().snapshots) == (0, 1)
+        assert [one.rows for one in await w.journal.snapshots("main", 9)] == [2]
+        assert set(heard) == {pipeline.status().last_snapshot["batch"]}
+        assert [entry.get("is_backfill", False) for entry in await w.journal.logs("main")].count(True) == 6
+
+
+async def test_a_whole_batch_is_replaced_with_its_files(world):
+    async with world() as w, running(pipeline := w.pipeline(collector())):
+        old = await pipeline.take_whole(whole("a"), w.frame(1))
+        await settled()
+        [part] = w.data_dir.parts()
+        new = await pipeline.take_whole(whole("b", is_replacement=True), w.frame(2))
+        await settled()
+        assert not w.data_dir.snapshot(old.batch).exists()
+        assert w.data_dir.snapshot(new.batch).exists()
+        assert part not in w.data_dir.parts()
+        [batch] = await w.journal.batches("main", "delivered")
+        assert (batch.id, batch.replaces, batch.rows) == (new.batch, (old.batch,), 2)
+
+
+async def test_a_failed_batch_that_is_replaced_leaves_nothing_behind(world):
+    async with world() as w, running(pipeline := w.pipeline(collector())):
+        w.workers.failures = [report_raised()]
+        old = await pipeline.take_whole(whole("a"), w.frame(1))
+        await settled()
+        assert w.data_dir.failed(old.batch).exists()
+        await pipeline.take_whole(whole("a", is_replacement=True), w.frame(1))
+        await settled()
+        assert (w.data_dir.failed(old.batch).exists(), pipeline.status().failed) == (False, 0)
+        assert w.journal.buffered_bytes("main") == 0
+        assert w.workspace.rows == [[1]]
+
+
+def whole(name, **others):
+    id_ = str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+    return Whole(id_, "main", name.encode(), 100.0, 200.0, **others)
+
+
+class Listener:
+    """Takes down which batches it hears of."""
+
+    def __init__(self, heard):
+        self._heard = heard
+
+    def hear(self, _db, _before, after, _now):
+        return after.id
+
+    def heard(self, what):
+        self._heard.append(what)
 
 
 async def test_interval_first_fires_one_interval_after_the_start(world, autojump_clock):

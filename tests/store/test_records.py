@@ -9,7 +9,20 @@ from collector.store.records import STATES, Batch, Cut, Part, Run
 RECORDS = [
     Part("parts/a.parquet", 3, 100),
     Batch("b1", "main", "sealed", 3, 1.0, 2.0),
-    Batch("b2", "main", "sealed", 3, 1.0, 2.0, report="labels", source="b1", start=0.0, end=0.5, is_backfill=True),
+    Batch(
+        "b2",
+        "main",
+        "sealed",
+        3,
+        1.0,
+        2.0,
+        report="labels",
+        source="b1",
+        start=0.0,
+        end=0.5,
+        is_backfill=True,
+        replaces=("b0",),
+    ),
     Run("main", 1, 2, 2, 3, 100, 1.0),
     Cut(3, 1, 2, 50, 2, 1.0, 2.0),
 ]

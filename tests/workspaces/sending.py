@@ -34,7 +34,7 @@ def running_service():
 
 
 @asynccontextmanager
-async def delivering(snapshot, workers=None):
+async def delivering(snapshot, workers=None, replaces=()):
     """Give what delivers the snapshot of a batch, going on from what was kept at the try before."""
     kept, opened = [], {}
 
@@ -46,7 +46,7 @@ async def delivering(snapshot, workers=None):
 
         async def deliver(config, generation="modern", *, is_doubtful=False, datasets=()):
             outcome = outcome_of([], generation) | {"datasets": list(datasets)}
-            batch = Batch("batch-1", config.id, "evaluated", 0, 0, 0, outcome=outcome)
+            batch = Batch("batch-1", config.id, "evaluated", 0, 0, 0, outcome=outcome, replaces=replaces)
             progress = Progress(keep, **(kept[-1] if kept else {"is_doubtful": is_doubtful}))
             workspace = opened.setdefault((repr(config), config.api_secret), workspaces.open_workspace(config))
             await workspace.deliver(batch, snapshot, progress)

@@ -66,6 +66,22 @@ async def test_doubt_is_kept_before_anything_is_sent(service, snapshot, monkeypa
     assert deliver.kept[-1]["is_doubtful"]
 
 
+async def test_the_snapshots_of_a_batch_that_is_replaced_go_before_the_new_one_comes(service, snapshot):
+    """Once: a try that follows, and looks whether the new one is there already, would take that for one of them."""
+    service.answers[LIST] = (200, [{"id": name, "metadata": {"batch_id": name}} for name in ("old", "other")], {})
+    service.answers[SEND] = (500, {}, {})
+    gone = ("DELETE", f"/api/projects/{PROJECT}/old")
+    service.answers[gone] = (200, None, {})
+    async with delivering(snapshot, replaces=("old", "batch-1")) as deliver:
+        with pytest.raises(DeliveryError):
+            await deliver(to(service))
+        assert service.asked() == [" ".join(one) for one in (LIST, gone, SEND)]
+        assert deliver.kept[-1]["is_cleared"]
+        service.answers[SEND] = (200, {"snapshot_id": "made there"}, {})
+        await deliver(to(service))
+    assert service.asked() == [" ".join(one) for one in (LIST, gone, SEND, LIST, SEND)]
+
+
 @pytest.mark.parametrize(("answer", "is_doubtful"), [((500, {}, {}), True), (None, True), ((404, {}, {}), False)])
 async def test_doubt_stays_only_after_a_failure_that_leaves_it_open(service, snapshot, answer, is_doubtful):
     service.answers[SEND] = answer

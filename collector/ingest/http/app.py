@@ -210,6 +210,11 @@ def _add_data(app: QuartTrio, receiving: Receiving, draining: Draining) -> None:
         """Send events; they are durable when the answer comes."""
         return response_of(await receiving.receive_data(collector_id, _head(), _body(draining)))
 
+    @app.post("/<collector_id>/batches")
+    async def send_batch(collector_id: str) -> Response:
+        """Make one body one batch of a window, sealed at once beside the open batch."""
+        return response_of(await receiving.receive_batch(collector_id, _head(), _body(draining), request.args))
+
 
 def _add_guard(app: QuartTrio, handlers: Handlers) -> None:
     @app.before_request
@@ -244,7 +249,7 @@ def _add_guard(app: QuartTrio, handlers: Handlers) -> None:
 def _add_answers(app: QuartTrio, handlers: Handlers) -> None:
     @app.errorhandler(CollectorError)
     async def refuse(error: CollectorError) -> Response:
-        if request.endpoint == "send_data":
+        if request.endpoint in {"send_data", "send_batch"}:
             handlers.receiving.intake.count_refusal((request.view_args or {})["collector_id"], error)
         told = f"{request.method} {request.path}"
         return response_of(await handlers.pages.problem(error, told) if is_for_person() else answer_for(error, told))

@@ -104,6 +104,14 @@ class Flushed(BaseModel):
     rows: int
 
 
+class BatchTaken(BaseModel):
+    """The batch that a body is, and the window that it is of."""
+
+    batch_id: str
+    rows: int
+    window: list[str]
+
+
 class Shown(BaseModel):
     """A collector whose dashboard was made, and how many panels it has."""
 
@@ -149,6 +157,11 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "rename_collector": {200: CollectorConfig, **dict.fromkeys((400, 404, 408, 409, 412, 413, 507), Problem)},
     "tap": {200: Tapped, **dict.fromkeys((400, 404), Problem)},
     "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 422, 429, 507), Problem)},
+    "send_batch": {
+        200: BatchTaken,
+        201: BatchTaken,
+        **dict.fromkeys((400, 404, 408, 413, 422, 429, 507), Problem),
+    },
     "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 507), Problem)},
     "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},
     "get_failed": {200: list[Failed], 404: Problem},
@@ -170,6 +183,24 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string"},
 }
 
+_BATCH: list[dict[str, Any]] = [
+    {
+        "name": name,
+        "in": "query",
+        "required": True,
+        "description": f"The {name} of the batch's window, in ISO 8601; without a zone it is UTC.",
+        "schema": {"type": "string"},
+        "example": f"2026-03-0{day}T00:00:00Z",
+    }
+    for day, name in enumerate(("start", "end"), 1)
+]
+_BATCH += [
+    {"name": name, "in": "query", "description": description, "schema": {"type": "boolean"}}
+    for name, description in (
+        ("backfill", "It is history: it waits for what is new, fires no alert and changes no trend."),
+        ("replace", "It comes in the place of the batches of the same window."),
+    )
+]
 _TAP = [
     {"name": "after", "in": "query", "description": "What the last answer called next.", "schema": {"type": "integer"}},
     {"name": "rows", "in": "query", "description": "How many at most; by default 10.", "schema": {"type": "integer"}},
@@ -226,9 +257,10 @@ def _extension() -> QuartSchema:
 
 def _describe_tables(paths: dict[str, Any]) -> None:
     """Say what quart-schema has no words for: bodies of several media types, and a header."""
-    for route in ("data", "reference"):
+    for route in ("data", "batches", "reference"):
         paths[f"/{{collector_id}}/{route}"]["post"]["requestBody"] = {"required": True, "content": _TABLES}
     paths["/{collector_id}/data"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)
+    paths["/{collector_id}/batches"]["post"]["parameters"] += _BATCH
     paths["/{collector_id}/snapshots"]["get"]["parameters"].append(_LIMIT)
 
 

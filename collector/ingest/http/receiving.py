@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+import uuid
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,20 +16,26 @@ from collector.formats.charsets import charset_of, to_utf_8
 from collector.formats.frames import TYPED_FORMATS, format_of
 from collector.ingest.http.bodies import announced_length, read_body, too_large
 from collector.ingest.http.problems import json_answer
+from collector.ingest.http.windows import read_query
 from collector.ingest.room import MAX_HELD, MAX_WRITE, Bodies, max_bytes
+from collector.status.telling import iso
+from collector.store.records import Whole
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator
+    from collections.abc import AsyncIterable, AsyncIterator, Mapping
 
     from collector.formats.frames import Format, Frame
     from collector.ingest.http.head import Head
     from collector.ingest.http.problems import Answer
+    from collector.ingest.http.windows import Asked
     from collector.ingest.intake import Intake, Pending
     from collector.ingest.spool import Spool
 
 # Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
 SMALL_BODY = 64 * 2**10
 ACCEPTED = json_answer({}, 201)
+_BATCHES = uuid.UUID("7a0a2f52-8b0e-5d0c-9a64-3a1d0c1d8f0b")  # the namespace of the ids of whole batches
+_DIGEST_BYTES = 16
 # Says that a request's idempotency key had come before, so that nothing was kept again.
 _REPLAYED = replace(ACCEPTED, headers={**ACCEPTED.headers, "Idempotent-Replayed": "true"})
 
@@ -56,6 +65,18 @@ class Receiving:
             if not self.intake.commit():
                 await pending.wait_done()
             return self.finish(pending)
+
+    async def receive_batch(
+        self, collector_id: str, head: Head, chunks: AsyncIterable[bytes], query: Mapping[str, str]
+    ) -> Answer:
+        """Make a body a batch of its own, of the window that the query names; one that is known is that again."""
+        asked = read_query(query, time.time())
+        self.intake.admit_whole(collector_id)
+        async with self.open_frame(head, chunks, is_digested=True) as frame:
+            whole = _whole(collector_id, frame, asked)
+            taken = await self.intake.take_whole(frame, whole)
+            told = {"batch_id": taken.batch, "rows": frame.rows, "window": [iso(asked.start), iso(asked.end)]}
+            return json_answer(told, 201 if taken.is_new else 200)
 
     def begin(self, collector_id: str, head: Head, body: bytes) -> Pending:
         """Order that the rows of a small body be kept, and don't wait for it; ``finish`` answers once it is done.
@@ -93,14 +114,16 @@ class Receiving:
             yield body
 
     @asynccontextmanager
-    async def open_frame(self, head: Head, chunks: bytes | AsyncIterable[bytes]) -> AsyncIterator[Frame]:
+    async def open_frame(
+        self, head: Head, chunks: bytes | AsyncIterable[bytes], *, is_digested: bool = False
+    ) -> AsyncIterator[Frame]:
         """Read and check the rows of a body; a large one is in a file, which is gone after the context if not kept."""
         limits, format_ = self.intake.limits, format_of(head.content_type)
         limit, timeout = max_bytes(limits, format_), limits.body_timeout
         announced = min(announced_length(head.content_length, limit), MAX_WRITE)
         with (
             self._bodies.admit(limits, announced) as place,
-            self._spool.open(format_, is_digested=bool(head.idempotency_key)) as file,
+            self._spool.open(format_, is_digested=is_digested or bool(head.idempotency_key)) as file,
         ):
             charset = _charset_of(head, format_)
             body = await read_body(chunks, head.content_encoding, limit, timeout, place, file, charset)
@@ -114,6 +137,16 @@ class Receiving:
                 yield self.intake.check(format_, body)
             else:
                 yield await trio.to_thread.run_sync(self.intake.check, format_, body, limiter=self._threads)
+
+
+def _whole(collector_id: str, frame: Frame, asked: Asked) -> Whole:
+    """Return what a frame is as a batch: its id is made of the collector, the window and the body."""
+    body = frame.body
+    content = hashlib.sha256(body).hexdigest() if isinstance(body, bytes) else body.digest
+    of = f"{asked.start!r} {asked.end!r} {frame.format} {content}"
+    id_ = str(uuid.uuid5(_BATCHES, f"{collector_id} {of}"))
+    digest = hashlib.sha256(of.encode()).digest()[:_DIGEST_BYTES]
+    return Whole(id_, collector_id, digest, asked.start, asked.end, asked.is_backfill, asked.is_replacement)
 
 
 def _charset_of(head: Head, format_: Format) -> str:

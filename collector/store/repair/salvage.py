@@ -164,8 +164,9 @@ class _Salvage:
         delivered = "delivered" if _has_column(old, "batch", "delivered") else "NULL"
         has_reports = _has_column(old, "batch", "report")
         reports = 'report, source, start, "end", is_backfill' if has_reports else "'main', '', NULL, NULL, 0"
-        for _, *row, report, source, start, end, is_backfill in readable_rows(
-            old, "batch", f"{names}, {delivered}, {reports}"
+        replaces = "replaces" if _has_column(old, "batch", "replaces") else "''"
+        for _, *row, report, source, start, end, is_backfill, replaced in readable_rows(
+            old, "batch", f"{names}, {delivered}, {reports}, {replaces}"
         ):
             id_, collector, state, rows, opened, sealed, attempts, outcome, error, at = row
             if not _is_id(id_) or not isinstance(collector, str):
@@ -175,7 +176,7 @@ class _Salvage:
                 *(id_, collector, state if is_known else "sealed", _number(rows), _time(opened), _time(sealed)),
                 *(_number(attempts), json.dumps(_object(outcome)) if is_known else _DOUBTFUL, str(error)),
                 _time(at) if state == "delivered" else None,
-                *(str(report), str(source), _real(start), _real(end), _number(is_backfill)),
+                *(str(report), str(source), _real(start), _real(end), _number(is_backfill), str(replaced)),
             )
             self._insert("batch", values)
 
@@ -221,6 +222,8 @@ class _Salvage:
             self._take_texts(old, table, columns)
         if _has_column(old, "open_columns", "names"):
             self._take_columns(old)
+        if _has_column(old, "whole_batch", "digest"):
+            self._take_whole(old)
 
     def copy_alerts(self, old: sqlite3.Connection) -> None:
         if not _has_column(old, "alert", "said"):
@@ -258,6 +261,11 @@ class _Salvage:
         for _, *columns in readable_rows(old, "open_columns", "collector, cut, names"):
             if [type(value) for value in columns] == [str, int, bytes]:
                 self._insert("open_columns", tuple(columns))
+
+    def _take_whole(self, old: sqlite3.Connection) -> None:
+        for _, *known in readable_rows(old, "whole_batch", 'collector, digest, id, start, "end"'):
+            if [type(value) for value in known] == [str, bytes, str, float, float]:
+                self._insert("whole_batch", tuple(known))
 
     def _copy_keys(self, old: sqlite3.Connection) -> None:
         """Copy idempotency keys, and the secret that they are hashed with: without it they are nobody's."""

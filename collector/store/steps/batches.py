@@ -114,7 +114,8 @@ def prune(db: sqlite3.Connection, collector: str, retention: Retention, now: flo
     db.executemany("DELETE FROM part WHERE batch = ?", [(id_,) for id_ in ids])
     db.execute(
         "DELETE FROM batch WHERE collector = ? AND state = 'delivered' AND rowid NOT IN "
-        "(SELECT rowid FROM batch WHERE collector = ? AND state = 'delivered' ORDER BY rowid DESC LIMIT ?) "
+        "(SELECT rowid FROM batch WHERE collector = ? AND state = 'delivered' "
+        "ORDER BY is_backfill, rowid DESC LIMIT ?) "
         "AND id NOT IN (SELECT batch FROM part WHERE collector = ? AND batch IS NOT NULL)",
         (collector, collector, KEPT_BATCHES, collector),
     )
@@ -122,14 +123,15 @@ def prune(db: sqlite3.Connection, collector: str, retention: Retention, now: flo
 
 
 def _kept_batches(db: sqlite3.Connection, collector: str) -> list[tuple[str, float]]:
-    """Return id and time of delivery of the delivered batches whose parts are kept, newest first."""
+    """Return id and time of delivery of the delivered batches whose parts are kept: the newest first, the past last."""
     return db.execute(
         "SELECT id, delivered FROM batch WHERE collector = ? AND state = 'delivered' "
-        "AND EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id) ORDER BY rowid DESC",
+        "AND EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id) ORDER BY is_backfill, rowid DESC",
         (collector,),
     ).fetchall()
 
 
 def _batch(row: tuple[Any, ...]) -> Batch:
-    (*values, result, error, _, report, source, start, end, is_backfill) = row
-    return Batch(*(*values, json.loads(result), error, report, source, start, end, bool(is_backfill)))
+    (*values, result, error, _, report, source, start, end, is_backfill, replaces) = row
+    named = (report, source, start, end, bool(is_backfill), tuple(replaces.split()))
+    return Batch(*(*values, json.loads(result), error, *named))

@@ -72,6 +72,7 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
         "open_columns",
         "alert",
         "dashboard",
+        "whole_batch",
     ):
         db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (names of ours)
     forget_keys(db, collector)

@@ -1,10 +1,11 @@
+import gzip
 import json
 from dataclasses import replace
 
 import outcome
 import pytest
 import trio
-from fakes import collector_config
+from fakes import FakePipeline, collector_config
 from machine import PATIENCE
 from trio.testing import wait_all_tasks_blocked
 from worlds import outcome_of
@@ -20,6 +21,7 @@ from collector.errors import (
     Problem,
     StorageError,
 )
+from collector.ingest.intake import MAX_WAITING
 from collector.status.counts import REFUSALS, Answered
 from collector.status.verdict import verdict_of
 from collector.store.records import Batch
@@ -36,6 +38,7 @@ ROUTES = [
     ("POST", "/main"),
     ("DELETE", "/main"),
     ("POST", "/main/data"),
+    ("POST", "/main/batches"),
     ("POST", "/main/reference"),
     ("POST", "/main/rename"),
     ("POST", "/main/flush"),
@@ -300,6 +303,50 @@ async def test_a_flush_seals_what_waits(service):
     assert (empty.status_code, empty.json()) == (200, {"batch_id": None, "rows": 0})
 
 
+WINDOW = "/main/batches?start=2026-03-01&end=2026-03-02"
+
+
+@pytest.mark.parametrize("body", [b"a\n1\n2\n", b"a\n" + b"1" * 300 * 1024 + b"\n2\n"])
+async def test_a_body_with_a_window_is_a_batch_of_its_own_however_often_it_comes(service, body):
+    """Also one that is too large for the journal, and one that comes compressed."""
+    headers = {"content_type": "text/csv"}
+    await service.post("/main/data", ROW)
+    first = await service.post(WINDOW, body, **headers)
+    again = await service.post(WINDOW, gzip.compress(body), content_encoding="gzip", **headers)
+    other = await service.post(WINDOW.replace("03-02", "03-03"), body, **headers)
+    assert [answer.status_code for answer in (first, again, other)] == [201, 200, 201]
+    assert first.json() == again.json()
+    assert first.json()["rows"] == 2
+    assert first.json()["window"] == ["2026-03-01T00:00:00.000+00:00", "2026-03-02T00:00:00.000+00:00"]
+    batches = await service.journal.batches("main", "sealed")
+    assert [batch.id for batch in batches] == [answer.json()["batch_id"] for answer in (first, other)]
+    assert service.rows() == 1
+    assert len(service.data_dir.bodies()) == (2 if len(body) > 1024 else 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("/main/batches", ROW, "'start' is missing"),
+        (WINDOW, b"", "the body is empty"),
+        (WINDOW, b"{}", "the body has no rows, and a batch has at least one"),
+        (WINDOW, b"nonsense", "JSON"),
+    ],
+)
+async def test_what_can_be_no_whole_batch_is_refused_and_counted(service, path, body, told):
+    answer = await service.post(path, body)
+    assert (answer.status_code, told in answer.json()["detail"]) == (400, True)
+    assert service.supervisor.counts.of("main").refused_requests["bad_body"] == 1
+    assert await service.journal.batches("main", "sealed") == []
+
+
+async def test_no_more_batches_come_whole_while_many_wait_for_their_reports(service, monkeypatch):
+    monkeypatch.setattr(FakePipeline, "sealed", MAX_WAITING)
+    answer = await service.post(WINDOW, ROW)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+    assert "100 batches wait for their reports" in answer.json()["detail"]
+
+
 async def test_a_dashboard_is_made_when_somebody_asks(service):
     answer = await service.post("/main/dashboard")
     assert (answer.status_code, answer.json()) == (200, {"id": "main", "panels": 7})
@@ -507,7 +554,7 @@ async def test_a_page_of_another_site_is_refused_on_every_route(service):
         assert "allowed_origins" in answer.text or method == "HEAD"
         assert "access-control-allow-origin" not in answer.headers
     assert (service.rows(), service.supervisor.references, service.supervisor.config) == (0, [], before)
-    assert service.supervisor.counts.of("main").refused_requests["forbidden"] == 1
+    assert service.supervisor.counts.of("main").refused_requests["forbidden"] == 2
 
 
 async def test_a_page_that_is_allowed_may_ask_and_read_what_is_answered(open_service):

@@ -27,6 +27,7 @@ EARLY = ["accepted", "sealed", "part written", "moved", "swept", "spilled"]
 WITH_REPORT = ["snapshot written", "evaluated", "delivered", "finished"]
 OF_FAILURE = ["parts linked", "failed"]
 OF_ALERTS = ["alert posted", "alert sent"]  # tried by test_alerts.py
+OF_WHOLE = ["taken whole"]
 OF_RENAMING = ["renaming marked", "renaming saved", "renamed"]
 LOADING = 20  # more processor seconds than a new process takes to load Evidently
 PACKAGE = Path(collector.__file__).parent
@@ -72,7 +73,7 @@ def wait_for_snapshots(daemon, count):
 
 def test_every_fault_point_of_the_code_is_tried():
     found = {point for path in PACKAGE.rglob("*.py") for point in re.findall(r'reach\("([^"]+)"\)', path.read_text())}
-    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE, *OF_ALERTS, *OF_RENAMING}
+    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE, *OF_ALERTS, *OF_RENAMING, *OF_WHOLE}
 
 
 def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
@@ -135,6 +136,43 @@ def test_a_collector_is_renamed_whole_or_not_at_all_by_a_kill_between_two_stages
     assert now["id"] == f"id-{len(points)}"  # the last was cut off after it was done
     figures.take(verdict)
     figures.faults["renamings cut off"] += len(points)
+
+
+def test_a_whole_batch_is_one_batch_however_often_its_sender_is_cut_off(make_daemon, ledger, audit, figures, is_long):
+    """It sends the same again until it has an answer, as a job would that is tried again."""
+    daemon = make_daemon(service_config({"main": numbered(rows_trigger(1000))}))
+    points = OF_WHOLE * 2 + (["part written", "moved", *WITH_REPORT] * 2 if is_long else [])
+    bodies = []
+    for number, point in enumerate(points):
+        daemon.evaluates = point not in OF_WHOLE
+        key = ledger.begin("main", 5)
+        body, content_type = (large_body if number % 2 else json_body)(key[1], 5)
+        bodies.append((f"/main/batches?start=2026-01-{number + 1:02}&end=2026-01-{number + 2:02}", body, content_type))
+        daemon.variables[VARIABLE] = point
+        daemon.start()
+        with httpx.Client(base_url=daemon.url, timeout=PATIENCE) as http:
+            post(http, ledger, "main", 3)
+            with contextlib.suppress(httpx.TransportError):
+                answer = send_whole(http, bodies[-1])
+                ledger.answer(key, answer.status_code)
+        assert daemon.process.wait(PATIENCE) == -signal.SIGKILL, daemon.log
+        daemon.variables[VARIABLE] = ""
+        daemon.start()
+        with httpx.Client(base_url=daemon.url, timeout=PATIENCE) as http:
+            answers = [send_whole(http, one) for one in bodies]
+        ledger.answer(key, answers[-1].status_code)
+        assert [answer.status_code for answer in answers] == [200] * len(bodies)
+        assert len({answer.json()["batch_id"] for answer in answers}) == len(bodies)
+        daemon.stop()
+        verdict = audit(daemon)
+        assert verdict.is_sound, (point, str(verdict))
+    figures.take(verdict)
+    figures.faults["whole batches cut off"] += len(bodies)
+
+
+def send_whole(http, batch):
+    path, body, content_type = batch
+    return http.post(path, content=body, headers={"Content-Type": content_type})
 
 
 def post_until_death(daemon, ledger, collector):
