@@ -38,6 +38,8 @@ NEVER = 10**9
 READY = re.compile(r"ready .* url=(http://\S+)")
 # Variables of a daemon that never gets Evidently loaded.
 UNLOADED = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "unloaded"), str(ROOT)])}
+# Of a daemon whose batches are judged by a stand-in; see stand_in/worker.py.
+WITHOUT_EVIDENTLY = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "stand_in"), str(ROOT)])}
 
 
 def wait_until(check, what="it", seconds=PATIENCE):
