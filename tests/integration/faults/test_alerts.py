@@ -112,7 +112,7 @@ class Batches:
 def config(receiver, **others):
     rule = {"when": "tests_failed", "to": [receiver.url]}
     return service_config(
-        {"main": collector_config(rows_trigger(1), REPORT) | {"dashboard": False}},
+        {"main": collector_config(rows_trigger(1), REPORT, dashboard=False)},
         alerts=[rule],
         evaluation_workers=1,
         **others,
@@ -120,7 +120,7 @@ def config(receiver, **others):
 
 
 def test_each_change_is_told_at_least_once_and_none_is_made_up(make_daemon, receiver, figures, rng, is_long):
-    """Evidently's part is played by another: what it says of a batch is not what is tried here, and 200 lives load it."""
+    """A stand-in plays Evidently's part, which isn't tried here and would have to be loaded in each of 360 lives."""
     daemon, batches = make_daemon(config(receiver), **WITHOUT_EVIDENTLY), Batches()
     for point in LONG * 40 if is_long else SHORT:
         daemon.variables[VARIABLE] = point
