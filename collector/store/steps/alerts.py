@@ -56,8 +56,8 @@ def post(db: sqlite3.Connection, address: str, body: str, now: float) -> int:
     """Put a message into the outbox of an address; return how many of its oldest went as there were too many."""
     db.execute("INSERT INTO alert_message(address, body, at) VALUES (?, ?, ?)", (address, body, now))
     done = db.execute(
-        "DELETE FROM alert_message WHERE address = ? AND seq NOT IN "
-        "(SELECT seq FROM alert_message WHERE address = ? ORDER BY seq DESC LIMIT ?)",
+        "DELETE FROM alert_message WHERE address = ? AND seq <= "
+        "(SELECT seq FROM alert_message WHERE address = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)",
         (address, address, MAX_WAITING),
     )
     return done.rowcount
