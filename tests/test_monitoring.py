@@ -130,8 +130,11 @@ SERIES = {
     'last_snapshot_tests{collector="main",outcome="passed"}': "3x1500",
     'last_snapshot_tests{collector="main",outcome="failed"}': "0x1500",
     'last_snapshot_drifted_ratio{collector="main"}': "0.1x1500",
-    'metric_value{collector="main",metric="MAE",column="",label="mean"}': "5x1500",
+    # A snapshot each 36 minutes, until noon.
+    'metric_value{collector="main",metric="MAE",column="",label="mean"}': " ".join(["5x35 5.2x35"] * 10),
 }
+# The first value that differs says nothing of what is usual.
+SECOND_SNAPSHOT = {'metric_value{collector="young",metric="MAE",column="",label="mean"}': "5x120 9x600"}
 # By alert: what is otherwise from noon (a minute a value), and after how many minutes it fires, in steps of 5.
 NOON = 720
 MATTERS = {
@@ -210,7 +213,11 @@ def test_promtool_understands_the_dashboards_queries(tmp_path):
 
 @needs_promtool
 def test_each_alert_fires_alone_when_its_matter_lasts_and_none_on_a_calm_day(tmp_path):
-    days = [day_of({}, 600, []), *(day_of(matter, minutes, [alert]) for alert, (matter, minutes) in MATTERS.items())]
+    days = [
+        day_of({}, 600, []),
+        day_of(SECOND_SNAPSHOT, 125, []),
+        *(day_of(matter, minutes, [alert]) for alert, (matter, minutes) in MATTERS.items()),
+    ]
     tests = {"rule_files": [str(RULES_FILE)], "evaluation_interval": "5m", "tests": days}
     (tmp_path / "test.yml").write_text(yaml.safe_dump(tests), encoding="utf-8")
     done = subprocess.run(
