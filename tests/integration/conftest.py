@@ -36,10 +36,9 @@ PROJECT = "018f0000-0000-7000-8000-00000000000a"
 UI_SECRET = "let-me-write"
 NEVER = 10**9
 READY = re.compile(r"ready .* url=(http://\S+)")
-# Variables of a daemon that never gets Evidently loaded.
-UNLOADED = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "unloaded"), str(ROOT)])}
-# Of a daemon whose batches are judged by a stand-in; see stand_in/worker.py.
-WITHOUT_EVIDENTLY = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "stand_in"), str(ROOT)])}
+BY_TALLY = "by tally"
+# What stands in Evidently's place, by how a daemon ``evaluates``.
+STAND_INS = {False: "unloaded", BY_TALLY: "tally"}
 
 
 def wait_until(check, what="it", seconds=PATIENCE):
@@ -78,6 +77,13 @@ def environment(**variables):
     return kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200", "DO_NOT_TRACK": "1"} | variables
 
 
+def stand_in(evaluates):
+    """Give the variables of a process that evaluates so."""
+    if evaluates is True:
+        return {}
+    return {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / STAND_INS[evaluates]), str(ROOT)])}
+
+
 def run_collector(*arguments, cwd, seconds=PATIENCE, **variables):
     """Run the command line to its end."""
     return subprocess.run(
@@ -94,8 +100,9 @@ def run_collector(*arguments, cwd, seconds=PATIENCE, **variables):
 class Daemon:
     """``python -m collector`` in a directory of its own: started, stopped, killed, and started again on its port.
 
-    One that ``evaluates`` nothing never gets Evidently loaded, which spares a processor some 4 s: it keeps and seals
-    events, and configs that are posted wait for their check.
+    To load Evidently takes a processor some 4 s, several times over if a report, a delivery and a check meet. One that
+    ``evaluates`` nothing is spared that: it keeps and seals events, and configs that are posted wait for their check.
+    One that evaluates ``BY_TALLY`` makes snapshots of what is counted, for tests that ask what becomes of rows.
     """
 
     def __init__(self, directory, config=None, *options, evaluates=True, **variables):
@@ -138,7 +145,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 command,
                 cwd=self.directory,
-                env=environment(**({} if self.evaluates else UNLOADED) | self.variables),
+                env=environment(**stand_in(self.evaluates) | self.variables),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

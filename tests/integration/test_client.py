@@ -21,7 +21,7 @@ from collector.client import AsyncCollectorClient, CollectorClient
 from collector.errors import RequestRefused, ServiceUnavailable
 from collector.evaluation.part_files import read_table
 
-from .conftest import NEVER, PROJECT, Daemon, rows_trigger, service_config, wait_until
+from .conftest import BY_TALLY, NEVER, PROJECT, Daemon, rows_trigger, service_config, wait_until
 
 DAYS = pd.Series(
     pd.date_range("2026-03-28", periods=6, freq="12h")
@@ -75,7 +75,8 @@ def wine():
 def spilling(tmp_path_factory):
     """Run a daemon that writes every row to a part at once and never evaluates one; it wants a secret."""
     directory = tmp_path_factory.mktemp("spilling") / "service"
-    made = Daemon(directory, service_config(spill_rows=1, autosave=False), EVIDENTLY_COLLECTOR_SECRET="open sesame")
+    variables = {"EVIDENTLY_COLLECTOR_SECRET": "open sesame"}
+    made = Daemon(directory, service_config(spill_rows=1, autosave=False), evaluates=BY_TALLY, **variables)
     try:
         yield made.start("open sesame")
         made.stop()

@@ -7,14 +7,13 @@ import socket
 import stat
 
 import httpx
-import pandas as pd
 import pytest
 from machine import Stopwatch
-from sklearn.datasets import load_breast_cancer
 
 from collector.errors import RequestRefused
 
 from .conftest import (
+    BY_TALLY,
     collector_config,
     environment,
     interval_trigger,
@@ -43,18 +42,14 @@ def assert_one_sentence(done, code, *said):
 # The end
 
 
-def test_ctrl_c_ends_it_well_within_3_s_whatever_it_is_at(make_daemon):
+def test_ctrl_c_ends_it_well_within_3_s_whatever_it_is_at(make_daemon, iris):
     """With connections that are kept open, a request that never ends, and a report that runs; nothing is lost."""
-    cancer = load_breast_cancer(as_frame=True).data
-    large = pd.concat([cancer] * 35, ignore_index=True)  # 20 000 rows x 30 columns: over ten seconds of DataDriftPreset
-    daemon = make_daemon(
-        service_config({"main": collector_config(rows_trigger(len(large)), {"metrics": ["DataDriftPreset"]})})
-    )
-    large.to_parquet(daemon.directory / "large.parquet")
-    daemon.start()
+    endless = {"metrics": ["DataDriftPreset"]}  # as the tally takes it
+    config = service_config({"main": collector_config(rows_trigger(len(iris)), endless)})
+    daemon = make_daemon(config, evaluates=BY_TALLY).start()
     wait_until(lambda: "evidently is warm" in daemon.log)
-    daemon.client.set_reference("main", large)
-    daemon.client.send_data("main", large)
+    daemon.client.set_reference("main", iris)
+    daemon.client.send_data("main", iris)
     daemon.wait_for_status("main", lambda one: one["state"] == "evaluating")
     idle = [httpx.Client(base_url=daemon.url) for _ in range(5)]
     half = socket.create_connection(("127.0.0.1", daemon.port))
@@ -111,7 +106,7 @@ def test_the_first_post_is_accepted_soon_after_the_start(make_daemon, iris):
 
 
 def test_a_default_config_is_written_for_its_owner_only_and_the_daemon_starts_empty(make_daemon):
-    daemon = make_daemon().start()
+    daemon = make_daemon(evaluates=BY_TALLY).start()
     assert stat.S_IMODE(daemon.config_path.stat().st_mode) == 0o600
     assert json.loads(daemon.config_path.read_text())["collectors"] == {}
     assert daemon.http.get("/").json()["collectors"] == []
@@ -202,7 +197,7 @@ def test_an_empty_secret_file_is_refused_rather_than_guarding_nothing(tmp_path):
 
 def test_a_secret_from_the_environment_stays_a_name_in_the_file_and_is_never_shown(make_daemon):
     config = service_config({"main": collector_config(api_secret="${WORKSPACE_SECRET}")})
-    daemon = make_daemon(config, WORKSPACE_SECRET="hush hush").start()
+    daemon = make_daemon(config, evaluates=BY_TALLY, WORKSPACE_SECRET="hush hush").start()
     assert daemon.client.get_collector("main")["api_secret"] == "********"
     daemon.create("other")  # which saves the file
     assert json.loads(daemon.config_path.read_text())["collectors"]["main"]["api_secret"] == "${WORKSPACE_SECRET}"

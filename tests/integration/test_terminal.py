@@ -10,7 +10,7 @@ import sys
 import httpx
 import pytest
 
-from .conftest import PATIENCE, UNLOADED, collector_config, free_port, service_config, wait_until
+from .conftest import BY_TALLY, PATIENCE, collector_config, free_port, service_config, stand_in, wait_until
 from .terminals import App, collector_command
 
 DRAWING = 0.5  # seconds in which a view, if there is to be one, is drawn after the first line
@@ -25,8 +25,7 @@ def run(tmp_path):
     with contextlib.ExitStack() as stack:
 
         def run(*options, command=None, evaluates=False, **variables):
-            loading = {} if evaluates else UNLOADED
-            app = App(command or collector_command("--port", 0, *options), tmp_path, **loading | variables)
+            app = App(command or collector_command("--port", 0, *options), tmp_path, **stand_in(evaluates) | variables)
             stack.callback(app.close)
             return app
 
@@ -112,7 +111,7 @@ def test_in_the_background_it_leaves_the_terminal_to_the_shell(run):
 def test_a_closed_terminal_does_not_end_a_daemon_that_is_to_survive_it(run, tmp_path):
     """As one that was started with & and disown, over a connection that is gone."""
     port = free_port()
-    app = run(command=["bash", "--norc", "-i"], evaluates=True, PS1="$ ")
+    app = run(command=["bash", "--norc", "-i"], evaluates=BY_TALLY, PS1="$ ")
     app.process.sendline(" ".join([*collector_command("--port", port), "&", "disown; echo pid:$!:"]))
     text = app.wait_for(lambda text: "ready  url" in text and re.search(r"pid:\d+:", text), "the daemon")
     pid = int(re.search(r"pid:(\d+):", text)[1])

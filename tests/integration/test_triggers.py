@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from machine import slowness
 
-from .conftest import collector_config, interval_trigger, rows_trigger, service_config
+from .conftest import BY_TALLY, collector_config, interval_trigger, rows_trigger, service_config
 
 
 def test_one_post_of_50_rows_with_rows_count_5_makes_one_snapshot_of_50(daemon, iris):
@@ -119,7 +119,7 @@ def test_a_clock_survives_a_restart_and_a_due_time_that_was_slept_through_fires_
     slept_through = daemon.wait_for_status("short", lambda status: status["next_time"])["next_time"]
     daemon.kill()
     time.sleep(max(0.0, slept_through - time.time()))
-    daemon.evaluates = True
+    daemon.evaluates = BY_TALLY
     daemon.start()
     ready = time.time()
     for one, before in due.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import PATIENCE, collector_config
+from ..conftest import BY_TALLY, PATIENCE, collector_config
 from .audit import DEFINITION, REPORT, Auditor
 from .ledger import Ledger
 
@@ -66,6 +66,16 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture
 def is_long(request):
     return request.config.option.faults == "long"
+
+
+@pytest.fixture
+def make_daemon(make_daemon, is_long):
+    """Make daemons; in the short form a tally stands in Evidently's place, unless a test says how one ``evaluates``."""
+
+    def make(*arguments, evaluates=is_long or BY_TALLY, **others):
+        return make_daemon(*arguments, evaluates=evaluates, **others)
+
+    return make
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from collector.fault_points import VARIABLE
 
-from ..conftest import PATIENCE, WITHOUT_EVIDENTLY, collector_config, rows_trigger, service_config, wait_until
+from ..conftest import BY_TALLY, PATIENCE, collector_config, rows_trigger, service_config, wait_until
 
 PROMISE = "25 alerts"
 REPORT = {"metrics": [{"type": "MaxValue", "column": "x", "tests": [{"lt": 10}]}], "include_tests": True}
@@ -121,7 +121,7 @@ def config(receiver, **others):
 
 def test_each_change_is_told_at_least_once_and_none_is_made_up(make_daemon, receiver, figures, rng, is_long):
     """A stand-in plays Evidently's part, which isn't tried here and would have to be loaded in each of 360 lives."""
-    daemon, batches = make_daemon(config(receiver), **WITHOUT_EVIDENTLY), Batches()
+    daemon, batches = make_daemon(config(receiver), evaluates=BY_TALLY), Batches()
     for point in LONG * 40 if is_long else SHORT:
         daemon.variables[VARIABLE] = point
         daemon.launch()
@@ -159,7 +159,7 @@ def test_an_address_that_is_away_slow_or_busy_misses_nothing_across_restarts(mak
     receiver.refusals = [
         *((500, {}, 0), (429, {"Retry-After": "1"}, 0), (503, {"Retry-After": "1"}, 0), (500, {}, 1)),
     ]
-    daemon, batches = make_daemon(config(receiver)).start(), Batches()
+    daemon, batches = make_daemon(config(receiver), evaluates=True).start(), Batches()
     for number in (1, 2):
         batches.post_change(daemon)
         daemon.wait_for_snapshots("main", number)

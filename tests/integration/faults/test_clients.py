@@ -22,7 +22,7 @@ EVENTS = 2_000
 
 @pytest.fixture
 def daemon(make_daemon):
-    return make_daemon(service_config({"main": numbered(rows_trigger(NEVER))})).start()
+    return make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}), evaluates=False).start()
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])

@@ -12,6 +12,7 @@ from machine import slowness
 from ..conftest import UI, Proxy, free_port, rows_trigger, service_config, wait_until
 from .conftest import numbered, percentile
 from .ledger import post
+from .shelf import Shelf
 
 PROMISE = "5 delivery"
 ROWS = 5  # of a batch
@@ -81,8 +82,9 @@ FAULTS = {
 
 
 @pytest.fixture
-def ui(tmp_path):
-    running = UI("ui", tmp_path / "ui" / "workspace")
+def ui(tmp_path, is_long):
+    directory = tmp_path / "ui" / "workspace"
+    running = UI("ui", directory) if is_long else Shelf(directory)
     try:
         yield running.wait_up()
     finally:

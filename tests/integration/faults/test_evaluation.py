@@ -46,7 +46,7 @@ def test_a_report_that_raises_is_kept_with_its_traceback_and_retried_with_or_wit
     make_daemon, ledger, audit, figures
 ):
     needy = numbered(rows_trigger(2), report_config=NEEDY, data_definition=NEEDY_DEFINITION)
-    daemon = make_daemon(service_config({"main": needy})).start()
+    daemon = make_daemon(service_config({"main": needy}), evaluates=True).start()
     for encode in (arrow_body, complete, arrow_body, complete):
         post(daemon.http, ledger, "main", 2, encode)
     daemon.wait_for_snapshots("main", 2)  # those between went on
@@ -78,7 +78,7 @@ def test_reports_that_eat_memory_hang_or_lose_their_worker_are_given_up_and_the_
 ):
     limits = {"evaluation_timeout": TIMEOUT, "evaluation_max_bytes": MAX_BYTES, "spill_rows": LARGE}
     collectors = {name: numbered(rows_trigger(NEVER)) for name in ("greedy", "hung", "killed", "sound")}
-    daemon = make_daemon(service_config(collectors, evaluation_workers=1, **limits)).start()
+    daemon = make_daemon(service_config(collectors, evaluation_workers=1, **limits), evaluates=True).start()
     wait_until(lambda: "evidently is warm" in daemon.log)
     light = workers(daemon) - heavy_workers(daemon)
     rounds = 5 if is_long else 1

@@ -89,14 +89,12 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
     daemon = make_daemon(service_config(collectors, spill_rows=5, evaluation_workers=1))
     for point in points:
         daemon.variables[VARIABLE] = point
-        daemon.evaluates = point not in EARLY
         daemon.launch()
         post_until_death(daemon, ledger, "bad" if point in OF_FAILURE else "good")
         assert daemon.process.returncode == -signal.SIGKILL, daemon.log
         verdict = audit(daemon)
         assert verdict.is_sound, (point, str(verdict))
     daemon.variables[VARIABLE] = ""
-    daemon.evaluates = True
     daemon.start()
     wait_for_delivery(daemon, ["good", "follower"])
     daemon.wait_for_status("bad", lambda one: one["sealed"] == 0)
@@ -111,8 +109,7 @@ def test_a_collector_is_renamed_whole_or_not_at_all_by_a_kill_between_two_stages
     make_daemon, ledger, audit, figures, rng, is_long
 ):
     """Its rows are those of the id that its config file names, whichever that is."""
-    daemon = make_daemon(service_config({"id-0": numbered(rows_trigger(1000))}, spill_rows=10))
-    daemon.evaluates = False
+    daemon = make_daemon(service_config({"id-0": numbered(rows_trigger(1000))}, spill_rows=10), evaluates=False)
     points = OF_RENAMING * 3 if is_long else OF_RENAMING
     for number, point in enumerate(points):
         daemon.variables[VARIABLE] = point
@@ -191,9 +188,9 @@ def post_until_death(daemon, ledger, collector):
         wait_until(is_dead, "the fault point")
 
 
-def test_workers_of_a_killed_daemon_end_too(make_daemon, figures):
-    """Also one that is in the midst of a report, which would go on to its end: here, for some ten seconds."""
-    rows = 20_000
+def test_workers_of_a_killed_daemon_end_too(make_daemon, figures, is_long):
+    """Also one that is in the midst of a report, which would go on to its end, or for ever."""
+    rows = 20_000 if is_long else 20
     large = pd.DataFrame({f"c{column}": [float(row * column % 997) for row in range(rows)] for column in range(60)})
     collectors = {"large": collector_config(rows_trigger(rows), {"metrics": ["DataDriftPreset"]})}
     daemon = make_daemon(service_config(collectors)).start()
@@ -202,7 +199,9 @@ def test_workers_of_a_killed_daemon_end_too(make_daemon, figures):
     daemon.client.set_reference("large", large)
     daemon.client.send_data("large", large)
     daemon.wait_for_status("large", lambda one: one["state"] == "evaluating")
-    wait_until(lambda: any(seconds_of(pid) > busy.get(pid, LOADING) + 1 for pid in daemon.children()), "the report")
+    wait_until(
+        lambda: any(seconds_of(pid) > busy.get(pid, LOADING * is_long) + 1 for pid in daemon.children()), "the report"
+    )
     children = daemon.children()
     assert len(children) > 1
     daemon.kill()

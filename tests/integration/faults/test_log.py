@@ -11,7 +11,16 @@ import sys
 import httpx
 import pytest
 
-from ..conftest import PATIENCE, collector_config, environment, interval_trigger, service_config, wait_until
+from ..conftest import (
+    BY_TALLY,
+    PATIENCE,
+    collector_config,
+    environment,
+    interval_trigger,
+    service_config,
+    stand_in,
+    wait_until,
+)
 
 PROMISE = "21 blocked log"
 
@@ -27,7 +36,7 @@ def launch(tmp_path, request):
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
         request.addfinalizer(lambda: os.close(reading))
         command = [sys.executable, "-m", "collector", "--port", "0", *options]
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=writing)
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment(**stand_in(BY_TALLY)), stderr=writing)
         os.close(writing)
         request.addfinalizer(lambda: (process.kill(), process.wait()))
         seen = b""

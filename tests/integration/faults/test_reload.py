@@ -7,7 +7,7 @@ import time
 import pytest
 from machine import Stopwatch
 
-from ..conftest import NEVER, rows_trigger, service_config, wait_until
+from ..conftest import BY_TALLY, NEVER, rows_trigger, service_config, wait_until
 from .conftest import numbered, wait_for_delivery
 from .ledger import Load
 
@@ -111,7 +111,7 @@ def test_a_retired_collector_keeps_its_rows_until_it_comes_back(daemon, ledger, 
     wait_until(lambda: daemon.status("main")["state"] == "retired", "retirement")
     assert daemon.http.post("/main/data", json={"number": ["lost?"]}).status_code == 404
     daemon.kill()
-    daemon.evaluates = True
+    daemon.evaluates = BY_TALLY
     daemon.start()
     assert daemon.status("main")["state"] == "retired"
     daemon.config_path.write_text(json.dumps(whole), encoding="utf-8")

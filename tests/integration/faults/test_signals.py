@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ..conftest import PATIENCE, collector_config, environment, service_config
+from ..conftest import BY_TALLY, PATIENCE, collector_config, environment, service_config, stand_in
 
 PROMISE = "20 signals"
 # Seconds from the first line of ours: a start takes a third of it, and most of it on a busy machine.
@@ -27,7 +27,7 @@ ours.main()
 
 
 @pytest.fixture
-def launch(tmp_path):
+def launch(tmp_path, is_long):
     """Start a service's process, and return it once its first line is run."""
     config = service_config({"main": collector_config(), "other": collector_config()})
     (tmp_path / "collector_config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -36,7 +36,7 @@ def launch(tmp_path):
     def start():
         command = [sys.executable, "-c", PROGRAM, "--port", "0"]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment(), **pipes)
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment(**stand_in(is_long or BY_TALLY)), **pipes)
         started.append(process)
         process.stdout.read(1)
         return process

@@ -14,10 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..conftest import PATIENCE, UI, interval_trigger, rows_trigger, service_config, wait_until
+from ..conftest import BY_TALLY, PATIENCE, UI, interval_trigger, rows_trigger, service_config, wait_until
 from .audit import Auditor
 from .conftest import numbered, wait_for_delivery
 from .ledger import Ledger, Load
+from .shelf import Shelf
 
 PROMISE = "13 soak"
 SHORT = 10  # seconds, if none are given
@@ -215,13 +216,17 @@ def tell(soaks, figures, more_slack):
 def test_a_steady_load_with_a_fault_a_minute_loses_no_row_and_leaves_nothing_behind(
     make_daemon, make_proxy, figures, rng, tmp_path, request
 ):
+    """Asked for by its seconds, it is of Evidently and its UI; in its short form, of what stands in their places."""
     asked = request.config.option.soak
     seconds, every, more_slack = (asked, EVERY, 1) if asked else (SHORT, None, MORE_SLACK)
-    with contextlib.closing(UI("ui", tmp_path / "ui" / "workspace")) as ui, ThreadPoolExecutor() as pool:
+    where = tmp_path / "ui" / "workspace"
+    evaluates = bool(asked) or BY_TALLY
+    with contextlib.closing(UI("ui", where) if asked else Shelf(where)) as ui, ThreadPoolExecutor() as pool:
         link = tmp_path / "directory" / "workspace"
         directory, service = Directory(link), Service(ui, make_proxy)
-        restarted = make_daemon(config(api_url=str(link)), directory="restarted")
-        lasting = make_daemon(config(api_url=service.url, project_id=None, project_name="soak"), directory="lasting")
+        restarted = make_daemon(config(api_url=str(link)), directory="restarted", evaluates=evaluates)
+        by_name = {"api_url": service.url, "project_id": None, "project_name": "soak"}
+        lasting = make_daemon(config(**by_name), directory="lasting", evaluates=evaluates)
         soaks = [
             Soak("restarted", restarted, directory, ENDING, rng),
             Soak("lasting", lasting, service, LASTING, rng),

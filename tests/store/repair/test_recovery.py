@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -127,15 +128,31 @@ def zero_page(path, randomness):
     path.write_bytes(body)
 
 
-async def filled(path, posts=150, seed=0):
+async def filled(path, seed=0):
     store = Store(path, seed)
-    await store.fill(posts)
+    await store.fill(150)
     return store
 
 
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """Copy a store that a function makes of a path and a seed; it makes each but once."""
+    made = {}
+
+    async def copied(make, path, seed=0):
+        if (make, seed) not in made:
+            made[make, seed] = await make(tmp_path_factory.mktemp("store") / "data", seed)
+        store = deepcopy(made[make, seed])
+        shutil.copytree(store.path, path)
+        store.path = path
+        return store
+
+    return copied
+
+
 @pytest.fixture
-async def store(tmp_path):
-    return await filled(tmp_path / "data")
+async def store(copy, tmp_path):
+    return await copy(filled, tmp_path / "data")
 
 
 def journal_of(store):
@@ -155,9 +172,9 @@ async def test_what_is_sound_is_opened_as_it_is(store):
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("damage", [flip, truncate, zero_page], ids=lambda damage: damage.__name__)
-async def test_whatever_is_damaged_it_opens_and_no_row_is_altered_or_there_twice(tmp_path, damage, seed):
+async def test_whatever_is_damaged_it_opens_and_no_row_is_altered_or_there_twice(copy, tmp_path, damage, seed):
     """No delivered row comes again, and where rows are missing, the broken journal or their frame is set aside."""
-    store = await filled(tmp_path / "data", seed=seed)
+    store = await copy(filled, tmp_path / "data", seed)
     damage(journal_of(store), random.Random(seed))
     found = await store.open()
     assert set(found) <= store.waiting
@@ -168,25 +185,25 @@ async def test_whatever_is_damaged_it_opens_and_no_row_is_altered_or_there_twice
 
 async def killed(path, seed):
     """Give a store whose journal has a log, as after a kill."""
-    store = Store(path / "alive", seed)
+    store = Store(path, seed)
     with open_data_dir(store.path) as data_dir:
         async with open_journal(data_dir) as journal:
             for _ in range(100):
                 collector = store.random.choice(COLLECTORS)
                 await store.post(journal, collector)
                 await store.work(journal, data_dir, collector)
-            shutil.copytree(store.path, path / "killed")
-    store.path = path / "killed"
+            store.path = path.with_name("killed")
+            shutil.copytree(path, store.path)
     return store
 
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("damage", [flip, truncate], ids=lambda damage: damage.__name__)
 async def test_whatever_is_damaged_in_the_log_no_row_is_altered_or_there_twice_or_delivered_again(
-    tmp_path, damage, seed
+    copy, tmp_path, damage, seed
 ):
     """A log whose end is missing can't be told from one that never had it: there alone rows may go without trace."""
-    store = await killed(tmp_path, seed)
+    store = await copy(killed, tmp_path / "data", seed)
     damage(journal_of(store).with_name("journal.sqlite3-wal"), random.Random(seed))
     found = await store.open()
     assert set(found) <= store.waiting
@@ -194,9 +211,9 @@ async def test_whatever_is_damaged_in_the_log_no_row_is_altered_or_there_twice_o
     assert set(found) == store.waiting or damage is truncate or damaged(store)
 
 
-async def test_one_byte_in_the_log_costs_no_more_than_its_page(tmp_path):
+async def test_one_byte_in_the_log_costs_no_more_than_its_page(copy, tmp_path):
     """SQLite itself would forget all the commits behind it."""
-    store = await killed(tmp_path, 0)
+    store = await copy(killed, tmp_path / "data")
     log = journal_of(store).with_name("journal.sqlite3-wal")
     body = bytearray(log.read_bytes())
     body[32 + 24 + 2000] ^= 1
