@@ -3,6 +3,14 @@
 import random
 import signal
 
+import hypothesis
+
+# An example takes as long as it takes where other work keeps all processors busy.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("patient")
+
 
 def pytest_addoption(parser):
     group = parser.getgroup("faults", "the fault suite, tests/integration/faults")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.config.text import has_member, place_of, with_member, with_new_key, without_member
@@ -71,7 +71,6 @@ def test_a_member_is_taken_out_with_its_comma(text, left):
     assert without_member(text, ("b",)) == left
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), JSON, min_size=1, max_size=4), st.text(), JSON, st.sampled_from([None, 2, "\t"]))
 def test_a_change_means_what_it_says(document, key, value, indent):
     text = json.dumps({"collectors": document}, indent=indent, ensure_ascii=False)

@@ -293,7 +293,7 @@ def is_back(value, came, note, is_csv):
     return float(came) == float(value)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(COLUMNS, st.sampled_from([name for name in REFERENCES if name != "times"]), st.sampled_from(["csv", "json"]))
 @example(["1", "9007199254740993"], "numbers", "json")
 @example(["-0"], "integers", "csv")
@@ -307,7 +307,7 @@ def test_every_value_comes_back(values, reference, source):
     assert kind_of(type_) is not None or not any(value is not None for value in values)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(COLUMNS, st.sampled_from(list(REFERENCES)), st.sampled_from(list(SOURCES)), st.integers(1, 4))
 def test_a_column_is_cast_alike_wherever_its_pieces_end(values, reference, source, pieces):
     if "csv" in SOURCES[source]:
@@ -317,7 +317,7 @@ def test_a_column_is_cast_alike_wherever_its_pieces_end(values, reference, sourc
     assert (str(whole[0]), whole[1]) == (str(in_pieces[0]), in_pieces[1])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2026, 12, 30)), min_size=1),  # noqa: DTZ001
     st.sampled_from(["iso", "s", "ms", "float"]),

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from evidently.legacy.ui.workspace import Workspace as LegacyWorkspace
 from evidently.sdk.panels import text_panel
 from evidently.ui.workspace import Workspace
 from machine import PATIENCE
@@ -17,9 +18,10 @@ from machine import PATIENCE
 from collector.dashboard import marked
 from collector.evaluation import directory, worker
 
-from .conftest import LEGACY_DRIFT, MODERN_DRIFT, PROJECT, serve
+from .conftest import LEGACY_DRIFT, MODERN_DRIFT, PROJECT
 
 CONFIGS = {"modern": MODERN_DRIFT, "legacy": LEGACY_DRIFT}
+WORKSPACES = {"modern": Workspace, "legacy": LegacyWorkspace}
 LISTS = {"modern": "snapshots", "legacy": "reports"}
 
 
@@ -33,15 +35,18 @@ def service(generation, request):
     return request.getfixturevalue(f"{generation}_ui")
 
 
-@pytest.fixture
-def own_service(generation, tmp_path):
-    with serve({"modern": "ui", "legacy": "legacy_ui"}[generation], tmp_path / "own") as service:
-        yield service
+@pytest.fixture(scope="module")
+def snapshots():
+    """Keep the snapshot of each generation, so that it is computed but once."""
+    return {}
 
 
 @pytest.fixture
-def deliver(generation, evaluate, iris, tmp_path):
-    evaluate(CONFIGS[generation], iris[:60], iris[60:])
+def deliver(generation, evaluate, iris, tmp_path, snapshots):
+    if generation not in snapshots:
+        evaluate(CONFIGS[generation], iris[:60], iris[60:])
+        snapshots[generation] = (tmp_path / "snapshot.json").read_bytes()
+    (tmp_path / "snapshot.json").write_bytes(snapshots[generation])
 
     def run(root, batch_id="018f0000-0000-7000-8000-000000000001", project_id=None, project_name=None, replaces=()):
         return worker.write_to_directory(
@@ -78,14 +83,11 @@ def test_a_second_snapshot_shows_and_a_rewritten_one_stays_one(service, generati
     assert sorted(one["metadata"]["rows"] for one in shown) == ["50", "60"]
 
 
-def test_a_project_that_the_ui_created_gets_the_snapshot(own_service, generation, deliver):
-    """Evidently's watcher ends if it reads what its own API has half written: so it has a UI of its own."""
-    if generation == "modern":
-        created = own_service.http.post("/api/v2/projects", json={"name": "theirs", "id": str(uuid.uuid4())}).json()
-    else:
-        created = own_service.http.post("/api/projects", json={"name": "theirs"}).json()["id"]
-    assert deliver(own_service.directory, project_name="theirs") == created
-    assert snapshots_in(own_service.directory, generation) == {"theirs": 1}
+def test_a_project_that_evidently_created_gets_the_snapshot(generation, deliver, tmp_path):
+    """By the code that its services have, too."""
+    created = WORKSPACES[generation](str(tmp_path / "w")).create_project("theirs").id
+    assert deliver(tmp_path / "w", project_name="theirs") == str(created)
+    assert snapshots_in(tmp_path / "w", generation) == {"theirs": 1}
 
 
 def test_a_ui_that_starts_later_reads_it_all(generation, deliver, tmp_path):
@@ -97,12 +99,9 @@ def test_a_ui_that_starts_later_reads_it_all(generation, deliver, tmp_path):
 
 def snapshots_in(directory, generation):
     """Count the snapshots of each project as the services do at their start, with their own code."""
-    from evidently.legacy.ui.workspace import Workspace as LegacyWorkspace
-    from evidently.ui.workspace import Workspace
-
+    workspace = WORKSPACES[generation](str(directory))
     if generation == "legacy":
-        return {one.name: len(one.list_snapshots()) for one in LegacyWorkspace(str(directory)).list_projects()}
-    workspace = Workspace(str(directory))
+        return {one.name: len(one.list_snapshots()) for one in workspace.list_projects()}
     return {one.name: len(workspace.list_runs(one.id)) for one in workspace.list_projects()}
 
 

@@ -2,7 +2,7 @@ import json
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.errors import BadBody
@@ -49,13 +49,11 @@ def _parsed(body):
         return None
 
 
-@settings(deadline=None)
 @given(bodies())
 def test_rows_are_those_that_parsing_finds(body):
     assert count_plain_rows(body, NO_BOUNDS) in (None, count_rows(body))
 
 
-@settings(deadline=None)
 @given(changed())
 def test_what_is_counted_would_have_been_taken_and_is_decoded_later(body):
     counted = count_plain_rows(body, NO_BOUNDS)

@@ -17,7 +17,7 @@ SERVICE = CollectorServiceConfig(spill_rows=2, retention=Retention(batches=0))
 POSTS = (2, 2, 2)
 ROWS = list(range(sum(POSTS)))
 # The short form tries one step of so many, other ones at each run; the long form tries them all.
-STRIDE = 3
+STRIDE = 6
 # More steps than any of the runs here takes.
 ENOUGH = 1000
 
