@@ -91,10 +91,15 @@ class Service:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         url = f"http://127.0.0.1:{self.port}"
-        async with trio.open_nursery() as nursery, httpx.AsyncClient(base_url=url, timeout=PATIENCE) as self.http:
+        async with trio.open_nursery() as nursery, self._client(url) as self.http:
             nursery.start_soon(serve_http, door, listener, None, trio.sleep_forever)
             yield self
             nursery.cancel_scope.cancel()
+
+    @staticmethod
+    def _client(url):
+        # To read the certificates that it would trust takes 20 ms, as long as the rest of a test.
+        return httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=False)
 
     @staticmethod
     async def _check(format_, path, bounds):

@@ -159,7 +159,7 @@ def test_an_address_that_is_away_slow_or_busy_misses_nothing_across_restarts(mak
     receiver.refusals = [
         *((500, {}, 0), (429, {"Retry-After": "1"}, 0), (503, {"Retry-After": "1"}, 0), (500, {}, 1)),
     ]
-    daemon, batches = make_daemon(config(receiver), evaluates=True).start(), Batches()
+    daemon, batches = make_daemon(config(receiver)).start(), Batches()
     for number in (1, 2):
         batches.post_change(daemon)
         daemon.wait_for_snapshots("main", number)

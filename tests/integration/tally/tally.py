@@ -57,6 +57,10 @@ __all__ = [
 PICTURE = "x" * 15_000
 
 
+# As the process is called by who looks for it.
+Path("/proc/self/comm").write_text("tally", encoding="ascii")
+
+
 def warm_up():
     return {"evidently": "none"}
 
@@ -71,12 +75,13 @@ def rehearse(job):
 
 def evaluate(job):
     try:
-        rows, body = body_of(job)
+        rows, body, tests = computed(job)
     except Unreadable as error:
         return {"ok": False, "damaged": error.paths}
     except KeyError as error:
         return {"ok": False, "error": f"no column {error}", "traceback": traceback.format_exc()}
     write_whole(Path(job["snapshot_path"]), body)
+    failures = [one for those in tests for one in those]
     return {
         "ok": True,
         "generation": generation_of(job["report_config"]),
@@ -87,9 +92,14 @@ def evaluate(job):
         "drifted_columns": None,
         "columns": None,
         "dataset_drift": None,
-        "tests": {},
+        "tests": {"passed": tests.count([]), "failed": len(tests) - tests.count([])} if tests else {},
         "failed_metrics": 0,
-        "findings": {"drift": [], "failed_tests": [], "not_computed": [], "values": []},
+        "findings": {
+            "drift": [],
+            "failed_tests": failures,
+            "not_computed": [],
+            "values": [],
+        },
         "notes": [],
         "datasets": [],
         "bytes": len(body),
@@ -97,25 +107,38 @@ def evaluate(job):
     }
 
 
-def body_of(job):
-    """Count the rows of a batch, and encode its snapshot; raise KeyError for a column that it lacks."""
+def computed(job):
+    """Count a batch's rows; return their number, the snapshot, and what failed by each test.
+
+    Raises KeyError for a column that the batch lacks.
+    """
+    metrics = [one for one in job["report_config"]["metrics"] if isinstance(one, dict)]
     while "DataDriftPreset" in job["report_config"]["metrics"]:
         pass
     table, _ = read_parts(job["parts"])
     if job["reference"]:
         read_table(job["reference"])
-    results = {str(at): counts_of(table, metric) for at, metric in enumerate(job["report_config"]["metrics"])}
+    results = {str(at): counts_of(table, metric) for at, metric in enumerate(metrics)}
+    tests = [failed(table, metric, test) for metric in metrics for test in metric.get("tests", [])]
     metadata = {"collector": job["collector"], "batch_id": job["batch_id"], "rows": str(len(table))}
     first = {"report": {}} if generation_of(job["report_config"]) == "modern" else {"id": job["batch_id"]}
     body = first | {"metadata": metadata, "metric_results": results, "widgets": [PICTURE]}
-    return len(table), json.dumps(body).encode()
+    return len(table), json.dumps(body).encode(), tests
 
 
 def counts_of(table, metric):
-    if "column" not in metric:
+    column = table[metric["column"]]
+    if metric["type"] != "UniqueValueCount":
         return {}
-    counts = table[metric["column"]].value_counts().to_pylist()
-    return {"counts": {one["values"]: {"value": one["counts"]} for one in counts}}
+    return {"counts": {one["values"]: {"value": one["counts"]} for one in column.value_counts().to_pylist()}}
+
+
+def failed(table, metric, test):
+    """Judge by a bound of a column's greatest value, the one test that is asked for."""
+    value = max(table[metric["column"]].to_pylist())
+    said = f"{metric['type']} is {value}"
+    told = {"name": said, "metric": metric["type"], "column": metric["column"], "status": "failed"}
+    return [] if value < test["lt"] else [told | {"value": value, "said": said}]
 
 
 def strip_widgets(path):
