@@ -40,8 +40,8 @@ for name, ours in NAMES.items():
     sys.modules[name] = ModuleType(name)
     vars(sys.modules[name]).update(ours)
 
+from collector.evaluation import directory  # noqa: E402
 from collector.evaluation.directory import generations_in  # noqa: E402
-from collector.evaluation.directory import write_snapshot as write_to_directory  # noqa: E402
 
 __all__ = [
     "check",
@@ -51,6 +51,7 @@ __all__ = [
     "rehearse",
     "strip_widgets",
     "warm_up",
+    "write_dashboard",
     "write_to_directory",
 ]
 
@@ -67,6 +68,14 @@ def warm_up():
 
 def check(report_config, data_definition, column_mapping):
     return []
+
+
+def write_to_directory(delivery):
+    return directory.write_snapshot(delivery)
+
+
+def write_dashboard(place, tab, is_asked):
+    return directory.write_dashboard(place, tab, is_asked=is_asked)
 
 
 def rehearse(job):
