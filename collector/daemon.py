@@ -151,7 +151,8 @@ class _Entrance:
 
 def _receiving(supervisor: Supervisor, tools: Tools) -> Receiving:
     is_synced = supervisor.config.durability == "power"
-    spool = Spool(tools.data_dir, tools.journal, tools.workers.check_body, is_synced=is_synced)
+    workers = tools.workers
+    spool = Spool(tools.data_dir, tools.journal, workers.check_body, workers.without_private, is_synced=is_synced)
     return Receiving(Intake(supervisor, tools.journal, spool), spool)
 
 

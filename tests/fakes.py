@@ -78,6 +78,10 @@ class FakeSupervisor:
             raise IsFollower(collector_id, leader)
         return followers_of(self.config.collectors).get(collector_id, ())
 
+    def private(self, collector_id):
+        config = self.config.collectors.get(collector_id)
+        return None if config is None else self.config.private_of(config)
+
     @property
     def config_text(self):
         return self.config.to_text()

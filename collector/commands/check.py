@@ -51,7 +51,7 @@ async def _check(config: CollectorServiceConfig, base: Path) -> Findings:
             found = await checks.find_problems(collector, config.collectors.values())
             if not found:
                 with trio.move_on_after(config.evaluation_timeout) as patience:
-                    found = await _rehearse(collector, workers, base, findings, fast_reports=config.fast_reports)
+                    found = await _rehearse(collector, workers, base, findings, config)
                 if patience.cancelled_caught:
                     said = f"its report took longer than {config.evaluation_timeout:g} s"
                     findings.untried.append(f"{collector_id}: {said}")
@@ -60,12 +60,12 @@ async def _check(config: CollectorServiceConfig, base: Path) -> Findings:
 
 
 async def _rehearse(
-    config: CollectorConfig, workers: Workers, base: Path, findings: Findings, *, fast_reports: bool
+    config: CollectorConfig, workers: Workers, base: Path, findings: Findings, service: CollectorServiceConfig
 ) -> list[Problem]:
     """Return what a report can't compute even of its own reference, and note what isn't tried."""
     if config.reference_path is None:
         findings.untried.append(f"{config.id}: its report was not tried, as there is no reference to try it on")
         return []
-    came_of = await rehearse(config, workers, base, fast_reports=fast_reports)
+    came_of = await rehearse(config, service, workers, base)
     findings.untried += [f"{config.id}: {name} was not tried, as it asks a provider" for name in came_of["left_out"]]
     return [Problem(("report_config",), told) for told in came_of["failed"]]

@@ -29,6 +29,9 @@ def following_problems(collectors: Mapping[str, CollectorConfig]) -> list[Proble
     for key, config in collectors.items():
         if config.events_from is not None and (message := _problem_of(key, config.events_from, collectors)):
             found.append(Problem(("collectors", key, "events_from"), message))
+        if config.events_from is not None and config.columns is not None:
+            message = f"its events come as '{config.events_from}' keeps them; write them there"
+            found.append(Problem(("collectors", key, "columns"), message))
     return found
 
 

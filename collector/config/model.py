@@ -24,6 +24,7 @@ from collector.config.callers import Host, Origin
 from collector.config.following import following_problems
 from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.masking import MASK, masked
+from collector.config.private import PrivateColumns
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.triggers import Trigger
 from collector.config.value import Value, at_fields
@@ -33,6 +34,8 @@ from collector.wording import json_kind
 
 if TYPE_CHECKING:
     from os import PathLike
+
+    from collector.formats.private import Private
 
 CONFIG_PATH = "collector_config.json"
 _OUTSIDE = (
@@ -124,6 +127,9 @@ class CollectorConfig(InWorkspace, Value):
         default={},
         max_length=MAX_ITEMS,
         description="Further parquet files that metrics ask for by name, as current_train_data for recommendations.",
+    )
+    columns: PrivateColumns | None = Field(
+        default=None, description="Columns that are dropped or hashed before anything of them reaches the disk."
     )
     project_id: str | None = Field(
         default=None, max_length=MAX_LENGTH, description="ID of the project to save snapshots to."
@@ -296,6 +302,8 @@ class CollectorConfig(InWorkspace, Value):
         shown = self.model_dump()
         shown.pop("is_posted", None)
         shown["api_secret"] = None if self.api_secret is None else MASK
+        if self.columns is not None:
+            shown["columns"] = self.columns.masked().model_dump()
         shown["report_config"] = masked(shown["report_config"])
         return shown | {"api_url": self.shown_url}
 
@@ -403,14 +411,20 @@ class CollectorServiceConfig(Value):
         left = {key: config for key, config in self.collectors.items() if key != collector_id}
         return self.model_copy(update={"collectors": left})
 
+    def private_of(self, collector: CollectorConfig) -> Private | None:
+        """Return what is done to the columns of a collector; one that follows another has that one's."""
+        source = collector if collector.events_from is None else self.collectors.get(collector.events_from)
+        return None if source is None or source.columns is None else source.columns.filled()
+
     def problems(self) -> list[Problem]:
         """Return what no single field shows: who can't follow whom, variables and extras that aren't there."""
         problems = following_problems(self.collectors)
         for key, collector in self.collectors.items():
-            try:
-                collector.secret()
-            except ConfigError as error:
-                problems += [problem.under("collectors", key) for problem in error.problems]
+            for look_up in (collector.secret, collector.columns.filled if collector.columns else bool):
+                try:
+                    look_up()
+                except ConfigError as error:
+                    problems += [problem.under("collectors", key) for problem in error.problems]
         return problems + problems_of(self.alerts)
 
     def unused(self) -> list[str]:

@@ -26,6 +26,7 @@ _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*(:/|::)", re.IGNORECASE)
 _ADDRESSES = frozenset({"api_url", "api_base", "base_url"})
 # Texts that go into a snapshot as they are, and that nothing opens.
 _TEXTS = frozenset({"metadata", "tags"})
+_IN_FILE = ", or have the operator write it into the config file"
 _BY_OPERATOR = "; leave it out, or have the operator write it into the config file"
 
 
@@ -35,7 +36,12 @@ def as_meant(posted: CollectorConfig, known: CollectorConfig | None) -> Collecto
     Raises ConfigError with all that it may not say.
     """
     config = posted if known is None else _with_known(posted, known)
-    problems = [*_secret_problems(config, known), *_place_problems(config, known), *_report_problems(config, known)]
+    problems = [
+        *_secret_problems(config, known),
+        *_private_problems(config, known),
+        *_place_problems(config, known),
+        *_report_problems(config, known),
+    ]
     if problems:
         raise ConfigError(problems)
     if config.api_secret == MASK and known is not None:
@@ -51,6 +57,8 @@ def _with_known(posted: CollectorConfig, known: CollectorConfig) -> CollectorCon
     updates: dict[str, Any] = {} if meant == report else {"report_config": type(posted.report_config).parse(meant)}
     if posted.api_url == known.shown_url:
         updates["api_url"] = known.api_url
+    if known.columns is not None and posted.columns == known.columns.masked():
+        updates["columns"] = known.columns
     return posted.model_copy(update=updates)
 
 
@@ -71,6 +79,19 @@ def _secret_problems(config: CollectorConfig, known: CollectorConfig | None) -> 
             "a client may leave it masked, or as ${NAME}, only as it stands in this collector's config and for "
             "the same api_url; write the secret itself, or have the operator write it into the config file",
         )
+
+
+def _private_problems(config: CollectorConfig, known: CollectorConfig | None) -> Iterator[Problem]:
+    """Let a client choose private columns once, and with no salt of ours: it could find that out by its hashes."""
+    if known is not None and known.columns is not None:
+        if config.columns != known.columns:
+            message = "a client may post these as they were shown, and not change them" + _IN_FILE
+            yield Problem(("columns",), message)
+        return
+    for name, salt in config.columns.hash.items() if config.columns else ():
+        if salt == MASK or "${" in salt:
+            message = "a client may not name a variable of the service's environment; write the salt itself" + _IN_FILE
+            yield Problem(("columns", "hash", name), message)
 
 
 def _place_problems(config: CollectorConfig, known: CollectorConfig | None) -> Iterator[Problem]:

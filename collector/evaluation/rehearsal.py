@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from evidently.legacy.features.openai_feature import OpenAIFeature
 
 from collector.evaluation.uncomputed import NotComputedError, Uncomputed, told_of
+from collector.formats.private import Private, apply
 from collector.workers.exchange import Job, Rehearsal
 
 # Of a reference; so many show what a report can't do, and are computed in a second or two.
@@ -28,7 +29,7 @@ def staged(job: Job) -> Iterator[Job]:
     """Have a job take a sample of its reference for the batch and for the reference; no provider is asked meanwhile."""
     with tempfile.TemporaryDirectory() as directory, _asking_nobody():
         sample = str(Path(directory) / "reference.parquet")
-        _write_sample(str(job["reference"]), sample)
+        _write_sample(str(job["reference"]), sample, job.get("private"))
         on_sample: Job = {**job, "parts": [sample], "reference": sample}
         yield {**on_sample, "cache_reference": False, "sample": None, "save_datasets": False}
 
@@ -50,7 +51,7 @@ def _lacks(failure: Uncomputed, columns: Sequence[str]) -> bool:
     return "has no column" in failure.reason and failure.column not in columns
 
 
-def _write_sample(path: str, target: str) -> None:
+def _write_sample(path: str, target: str, private: Private | None) -> None:
     """Write a sample of a parquet file's rows, in their order; a piece of the file is in memory at a time."""
     with pq.ParquetFile(path) as file:
         rows = file.metadata.num_rows
@@ -60,7 +61,7 @@ def _write_sample(path: str, target: str) -> None:
             here = chosen[(chosen >= first) & (chosen < first + batch.num_rows)]
             pieces.append(batch.take(pa.array(here - first)))
             first += batch.num_rows
-        pq.write_table(pa.Table.from_batches(pieces, file.schema_arrow), target)
+        pq.write_table(apply(pa.Table.from_batches(pieces, file.schema_arrow), private), target)
 
 
 @contextmanager

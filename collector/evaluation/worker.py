@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import evidently
+import pandas as pd
 
 from collector.dashboard import Tab
 from collector.disk.files import write_whole
@@ -29,6 +30,7 @@ from collector.evaluation.sampling import Sample
 from collector.evaluation.snapshot import link_datasets, strip_widgets
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError
 from collector.formats.part_tables import Unreadable
+from collector.formats.private import apply
 from collector.generation import generation_of
 from collector.workers.exchange import (
     Damage,
@@ -170,8 +172,9 @@ def _compute(job: Job) -> tuple[Frames, Evaluated]:
         config=config,
         sample=sample,
         cast=job.get("cast", "untyped"),
+        private=job.get("private"),
     )
-    additional = {name: to_frame(read_table(path))[0] for name, path in job.get("additional_data", {}).items()}
+    additional = {name: _further(path, job) for name, path in job.get("additional_data", {}).items()}
     frames = replace(frames, additional=additional)
     report, columns, problems = read_config(job["report_config"], job["data_definition"], job["column_mapping"])
     if problems:
@@ -181,6 +184,10 @@ def _compute(job: Job) -> tuple[Frames, Evaluated]:
         if isinstance(report, LegacyReport):
             return frames, legacy.run(report, frames, columns, job)
         return frames, modern.run(report, frames, columns, job)
+
+
+def _further(path: str, job: Job) -> pd.DataFrame:
+    return to_frame(apply(read_table(path), job.get("private")))[0]
 
 
 def _said(error: BaseException) -> str:

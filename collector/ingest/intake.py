@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from collector.config import CollectorConfig, Limits
     from collector.formats.frames import Format, Frame
+    from collector.formats.private import Private
     from collector.ingest.spool import Spool
     from collector.pipeline.pipeline import Pipeline
     from collector.status.counts import Counts
@@ -121,6 +122,10 @@ class Intake:
         """Return what a table of a format may have at most."""
         limits = self.limits
         return Bounds(max_bytes(limits, format_), limits.max_rows, limits.max_columns)
+
+    def private(self, collector_id: str) -> Private | None:
+        """Return what is to be done to the columns of what comes for a collector, before anything of it is kept."""
+        return self._supervisor.private(collector_id)
 
     def check(self, format_: Format, body: bytes) -> Frame:
         """Return a body as a frame; raise BadBody or BodyTooLarge unless it is a table within the limits."""

@@ -22,20 +22,26 @@ if TYPE_CHECKING:
 
     from collector.formats.bounds import Bounds, Counted
     from collector.formats.frames import Format
+    from collector.formats.private import Private
     from collector.store.data_dir import DataDir
     from collector.store.journal import Journal
 
     # Counts the rows of a body, or of one in a file, and names its columns; raises what check_frame does.
     Check = Callable[[Format, bytes | Path, Bounds], Awaitable[Counted]]
+    # Drops or hashes columns of a body, in a process of its own; see formats.private.
+    WithoutPrivate = Callable[[Format, bytes, Private, Bounds], Awaitable[tuple[Format, bytes]]]
 
 
 class Spool:
     """Where bodies are until the journal has them."""
 
-    def __init__(self, data_dir: DataDir, journal: Journal, check: Check, *, is_synced: bool) -> None:
+    def __init__(
+        self, data_dir: DataDir, journal: Journal, check: Check, without_private: WithoutPrivate, *, is_synced: bool
+    ) -> None:
         self._data_dir = data_dir
         self._journal = journal
         self._check = check
+        self.without_private = without_private
         self._is_synced = is_synced
         self._threads = trio.CapacityLimiter(4)
         self._kept: set[str] = set()

@@ -141,8 +141,11 @@ class Evaluating:
     async def _job(self, batch: Batch) -> Job:
         config, data_dir = self._work.config, self._work.data_dir
         parts = [data_dir.path / part.path for part in await self._work.journal.parts(batch.id)]
-        snapshot, fast_reports = data_dir.snapshot(batch.id), self._work.service.fast_reports
-        return make_job(config, self._work.tools.base, batch, parts, snapshot, fast_reports=fast_reports)
+        snapshot, service = data_dir.snapshot(batch.id), self._work.service
+        fast_reports, private = service.fast_reports, service.private_of(config)
+        return make_job(
+            config, self._work.tools.base, batch, parts, snapshot, fast_reports=fast_reports, private=private
+        )
 
     # What came of it
 

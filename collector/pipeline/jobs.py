@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import CollectorConfig
+    from collector.formats.private import Private
     from collector.store.records import Batch
     from collector.workers.exchange import Job
 
@@ -23,10 +24,11 @@ def make_job(  # noqa: PLR0913  (a config, a batch, and where its files are)
     snapshot: Path,
     *,
     fast_reports: bool = True,
+    private: Private | None = None,
 ) -> Job:
     """Make the job of evaluating a batch; the config's relative paths start at ``base``.
 
-    ``fast_reports`` is the service's.
+    ``fast_reports`` is the service's, and so is ``private``, what is done to columns of the collector's files.
     """
     reference = config.reference_file(base)
     opened, sealed = batch.window
@@ -52,4 +54,5 @@ def make_job(  # noqa: PLR0913  (a config, a batch, and where its files are)
         "snapshot_path": str(snapshot),
         "save_datasets": config.save_datasets and config.takes_datasets,
         "is_posted": config.is_posted,
+        "private": private,
     }

@@ -13,7 +13,7 @@ from collector.store.records import Batch
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from collector.config import CollectorConfig
+    from collector.config import CollectorConfig, CollectorServiceConfig
     from collector.pipeline.work import Work
     from collector.workers.exchange import Rehearsal
     from collector.workers.pool import Workers
@@ -47,8 +47,7 @@ class Rehearsing:
         self._rehearsed = config.reference_path
         async with workers.rehearsals:
             with trio.move_on_after(work.service.evaluation_timeout + workers.rehearsal_starting_time) as patience:
-                fast_reports = work.service.fast_reports
-                came_of = await rehearse(config, workers, work.tools.base, is_aside=True, fast_reports=fast_reports)
+                came_of = await rehearse(config, work.service, workers, work.tools.base, is_aside=True)
         if patience.cancelled_caught:
             work.log.info("the report was not tried over its own reference: that takes too long")
         elif config.reference_path == work.config.reference_path:
@@ -56,12 +55,13 @@ class Rehearsing:
 
 
 async def rehearse(
-    config: CollectorConfig, workers: Workers, base: Path, *, fast_reports: bool, is_aside: bool = False
+    config: CollectorConfig, service: CollectorServiceConfig, workers: Workers, base: Path, *, is_aside: bool = False
 ) -> Rehearsal:
     """Return what a report can't compute even of its own reference, in sentences for people, and what wasn't tried."""
     batch = Batch(_ID, config.id, "sealed", rows=0, opened=0, sealed=0)  # which its reference is taken for
     try:
-        job = make_job(config, base, batch, (), base, fast_reports=fast_reports)
+        fast_reports, private = service.fast_reports, service.private_of(config)
+        job = make_job(config, base, batch, (), base, fast_reports=fast_reports, private=private)
         came_of = await workers.rehearse(job, is_aside=is_aside)
     except EvaluationError as error:
         came_of = {"failed": [str(error)], "left_out": []}

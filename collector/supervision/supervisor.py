@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collector.config.config_file import ConfigFile
     from collector.errors import Problem
     from collector.formats.frames import Frame
+    from collector.formats.private import Private
     from collector.pipeline.work import Tools
     from collector.status.counts import Counts
     from collector.store.tapping import Tapped
@@ -73,6 +74,7 @@ class Supervisor:
         self._alerting: Bulkhead[Alerting] | None = None
         self._followers: dict[str, tuple[CollectorConfig, ...]] = {}  # by the id of who is followed
         self._leaders: dict[str, str] = {}
+        self._private: dict[str, Private] = {}  # by id, of those that have private columns
         self._started = time.time()
         self._being_renamed = ""
 
@@ -102,6 +104,10 @@ class Supervisor:
         if self._being_renamed and any(one.id == self._being_renamed for one in followers):
             raise NotReady(f"'{self._being_renamed}', which gets these events too, is being renamed; {_IN_A_MOMENT}")
         return followers
+
+    def private(self, collector_id: str) -> Private | None:
+        """Return what is to be done to the columns of what comes for a collector."""
+        return self._private.get(collector_id)
 
     @property
     def config_text(self) -> str:
@@ -339,6 +345,8 @@ class Supervisor:
         self._running = started
         self._followers = followers_of(config.collectors)
         self._leaders = {one.id: leader for leader, followers in self._followers.items() for one in followers}
+        of_each = ((key, config.private_of(one)) for key, one in config.collectors.items())
+        self._private = {key: private for key, private in of_each if private is not None}
         self.config = config
 
     async def _apply_alerts(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:

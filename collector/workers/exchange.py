@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, NotRequired, TypedDict, final
 
+from collector.formats.private import Private
 from collector.generation import Generation
 
 Json = dict[str, Any]
@@ -54,6 +55,7 @@ class Job(TypedDict):
     snapshot_path: str
     save_datasets: bool
     is_posted: NotRequired[bool]
+    private: NotRequired[Private | None]
 
 
 class DatasetFile(TypedDict):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collector.dashboard import Tab
     from collector.formats.bounds import Bounds, Counted
     from collector.formats.frames import Format, Frame
+    from collector.formats.private import Private
     from collector.generation import Generation
     from collector.store.parts import Written
     from collector.store.records import Run
@@ -65,6 +66,7 @@ _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
 _DASHBOARD = "collector.evaluation.dashboard:"
 _CHECK_BODY = "collector.formats.frames:check_body"
+_WITHOUT_PRIVATE = "collector.formats.private:without_private"
 _NEWEST_ROWS = "collector.store.tapping:newest_rows"
 
 
@@ -237,24 +239,34 @@ class Workers:
 
         Raises BadBody, also for one by which the process ends, or BodyTooLarge.
         """
+        counted: Counted = await self._read_body(_CHECK_BODY, format_, body, bounds)
+        return counted
+
+    async def without_private(
+        self, format_: Format, body: bytes, private: Private, bounds: Bounds
+    ) -> tuple[Format, bytes]:
+        """Return a body in which private columns are dropped or hashed, and its format; raise as check_body does."""
+        made: tuple[Format, bytes] = await self._read_body(_WITHOUT_PRIVATE, format_, body, private, bounds)
+        return made
+
+    async def _read_body(self, name: str, format_: Format, body: bytes | Path, *args: Any) -> Any:
         size = len(body) if isinstance(body, bytes) else (await trio.Path(body).stat()).st_size
         seconds = BODY_TIMEOUT + size / BODY_BYTES_PER_SECOND
         try:
-            return await self._check_body(seconds, format_, body, bounds)
+            return await self._try_body(seconds, name, format_, body, *args)
         except WorkerDied:  # it may have been killed by somebody
             try:
-                return await self._check_body(seconds, format_, body, bounds)
+                return await self._try_body(seconds, name, format_, body, *args)
             except WorkerDied as error:
                 raise BadBody(f"the body can't be read as {format_}: the process that reads it crashes") from error
 
-    async def _check_body(self, seconds: float, *args: Any) -> Counted:
+    async def _try_body(self, seconds: float, *args: Any) -> Any:
         try:
-            counted: Counted = await self._run_within(seconds, self._prompt, self._bodies, _CHECK_BODY, *args)
+            return await self._run_within(seconds, self._prompt, self._bodies, *args)
         except trio.TooSlowError as error:
             raise EvaluationError(
                 f"the body could not be checked in {seconds:.0f} s; nothing was kept, try again"
             ) from error
-        return counted
 
     async def write_reference(self, frame: Frame, target: Path) -> None:
         """Write the rows of a frame to a parquet file."""

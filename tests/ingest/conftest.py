@@ -16,6 +16,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from collector.config import CollectorServiceConfig
 from collector.formats.frames import check_body
+from collector.formats.private import without_private
 from collector.ingest.http.admin import Admin
 from collector.ingest.http.app import Handlers, make_app
 from collector.ingest.http.door import Door
@@ -59,7 +60,7 @@ class Service:
         self.supervisor = supervisor
         self.draining = WatchedDraining()
         self.data_dir = data_dir
-        spool = Spool(data_dir, journal, self._check, is_synced=False)
+        spool = Spool(data_dir, journal, self._check, self._without_private, is_synced=False)
         self.intake = Intake(supervisor, journal, spool)
         self.receiving, self.guard = Receiving(self.intake, spool), self._guard(secret)
         self.admin = Admin(supervisor, journal, self.receiving)
@@ -104,6 +105,10 @@ class Service:
     @staticmethod
     async def _check(format_, path, bounds):
         return await trio.to_thread.run_sync(check_body, format_, path, bounds)
+
+    @staticmethod
+    async def _without_private(*args):
+        return await trio.to_thread.run_sync(without_private, *args)
 
     @staticmethod
     async def _scrape(accept):

@@ -55,7 +55,7 @@ def intake_of(journal, followers=(), **limits):
     config = CollectorServiceConfig.parse({"limits": limits}).with_collector(collector_config())
     for name, when_full in dict(followers).items():
         config = config.with_collector(collector_config(name, events_from="main", when_full=when_full))
-    spool = Spool(journal.data_dir, journal, _check, is_synced=False)
+    spool = Spool(journal.data_dir, journal, _check, None, is_synced=False)
     return Intake(FakeSupervisor(journal, config), journal, spool)
 
 

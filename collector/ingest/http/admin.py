@@ -51,7 +51,7 @@ class Admin:
     async def set_reference(self, collector_id: str, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Make the rows of a body the reference, from the next batch on."""
         self._supervisor.pipeline(collector_id)
-        async with self._receiving.open_frame(head, chunks) as frame:
+        async with self._receiving.open_frame(collector_id, head, chunks) as frame:
             if not frame.rows:
                 raise BadBody("the reference has no rows; a report compares with at least one")
             await self._apply_edits()

@@ -14,6 +14,7 @@ import trio
 from collector.errors import BadBody
 from collector.formats.charsets import charset_of, to_utf_8
 from collector.formats.frames import TYPED_FORMATS, format_of
+from collector.formats.private import without_private
 from collector.ingest.http.bodies import announced_length, read_body, too_large
 from collector.ingest.http.problems import json_answer
 from collector.ingest.http.windows import read_query
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Mapping
 
     from collector.formats.frames import Format, Frame
+    from collector.formats.private import Private
     from collector.ingest.http.head import Head
     from collector.ingest.http.problems import Answer
     from collector.ingest.http.windows import Asked
     from collector.ingest.intake import Intake, Pending
     from collector.ingest.spool import Spool
+    from collector.store.body_files import BodyFile
 
 # Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
 SMALL_BODY = 64 * 2**10
@@ -60,7 +63,7 @@ class Receiving:
             await pending.wait_done()
             return self.finish(pending)
         self._admit(collector_id, head)
-        async with self.open_frame(head, chunks) as frame:
+        async with self.open_frame(collector_id, head, chunks) as frame:
             pending = self.intake.order(collector_id, frame, head.idempotency_key)
             if not self.intake.commit():
                 await pending.wait_done()
@@ -72,7 +75,7 @@ class Receiving:
         """Make a body a batch of its own, of the window that the query names; one that is known is that again."""
         asked = read_query(query, time.time())
         self.intake.admit_whole(collector_id)
-        async with self.open_frame(head, chunks, is_digested=True) as frame:
+        async with self.open_frame(collector_id, head, chunks, is_digested=True) as frame:
             whole = _whole(collector_id, frame, asked)
             taken = await self.intake.take_whole(frame, whole)
             told = {"batch_id": taken.batch, "rows": frame.rows, "window": [iso(asked.start), iso(asked.end)]}
@@ -92,6 +95,8 @@ class Receiving:
         if len(body) > limit:
             raise too_large(limit)
         refuse_empty(body)
+        if private := self.intake.private(collector_id):
+            format_, body = without_private(format_, body, private, self.intake.bounds(format_))
         return self.intake.order(collector_id, self.intake.check(format_, body), head.idempotency_key)
 
     @staticmethod
@@ -115,28 +120,43 @@ class Receiving:
 
     @asynccontextmanager
     async def open_frame(
-        self, head: Head, chunks: bytes | AsyncIterable[bytes], *, is_digested: bool = False
+        self, collector_id: str, head: Head, chunks: bytes | AsyncIterable[bytes], *, is_digested: bool = False
     ) -> AsyncIterator[Frame]:
-        """Read and check the rows of a body; a large one is in a file, which is gone after the context if not kept."""
+        """Read and check the rows of a body; a large one is in a file, which is gone after the context if not kept.
+
+        Where a collector has private columns, the body stays in memory until they are dropped or hashed.
+        """
         limits, format_ = self.intake.limits, format_of(head.content_type)
         limit, timeout = max_bytes(limits, format_), limits.body_timeout
         announced = min(announced_length(head.content_length, limit), MAX_WRITE)
-        with (
-            self._bodies.admit(limits, announced) as place,
-            self._spool.open(format_, is_digested=is_digested or bool(head.idempotency_key)) as file,
-        ):
-            charset = _charset_of(head, format_)
-            body = await read_body(chunks, head.content_encoding, limit, timeout, place, file, charset)
-            if file.is_begun or len(body) > MAX_HELD:
-                yield await self._spool.check(file, body, format_, self.intake.bounds(format_))
-                return
-            refuse_empty(body)
-            if format_ in TYPED_FORMATS:
-                yield await self._spool.check_typed(format_, body, self.intake.bounds(format_))
-            elif is_small(head, len(body)):
-                yield self.intake.check(format_, body)
-            else:
-                yield await trio.to_thread.run_sync(self.intake.check, format_, body, limiter=self._threads)
+        is_digested = is_digested or bool(head.idempotency_key)
+        with self._bodies.admit(limits, announced) as place:
+            encoding, charset = head.content_encoding, _charset_of(head, format_)
+            if private := self.intake.private(collector_id):
+                raw = await read_body(chunks, encoding, limit, timeout, place, charset=charset)
+                refuse_empty(raw)
+                format_, chunks = await self._without_private(format_, raw, private)
+                charset = ""
+            with self._spool.open(format_, is_digested=is_digested) as file:
+                body = await read_body(chunks, encoding, limit, timeout, place, file, charset)
+                yield await self._checked(format_, body, file)
+
+    async def _without_private(self, format_: Format, body: bytes, private: Private) -> tuple[Format, bytes]:
+        bounds = self.intake.bounds(format_)
+        if format_ not in TYPED_FORMATS and len(body) <= SMALL_BODY:
+            return without_private(format_, body, private, bounds)
+        return await self._spool.without_private(format_, body, private, bounds)
+
+    async def _checked(self, format_: Format, body: bytes, file: BodyFile) -> Frame:
+        bounds = self.intake.bounds(format_)
+        if file.is_begun or len(body) > MAX_HELD:
+            return await self._spool.check(file, body, format_, bounds)
+        refuse_empty(body)
+        if format_ in TYPED_FORMATS:
+            return await self._spool.check_typed(format_, body, bounds)
+        if len(body) <= SMALL_BODY:
+            return self.intake.check(format_, body)
+        return await trio.to_thread.run_sync(self.intake.check, format_, body, limiter=self._threads)
 
 
 def _whole(collector_id: str, frame: Frame, asked: Asked) -> Whole:

@@ -1,0 +1,59 @@
+"""Private columns: which columns of a collector's events, labels and reference are never kept as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from collector.config.environment import filled, is_from_environment
+from collector.config.masking import MASK
+from collector.config.value import Value, at_fields
+
+if TYPE_CHECKING:
+    from collector.formats.private import Private
+
+_MAX_COLUMNS = 10_000
+_Name = Annotated[str, Field(min_length=1, max_length=4096)]
+_Salt = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class PrivateColumns(Value):
+    """What is done to columns before anything of them reaches the disk."""
+
+    always_written: ClassVar[frozenset[str]] = frozenset()
+
+    keep: tuple[_Name, ...] | None = Field(
+        default=None, max_length=_MAX_COLUMNS, description="The only columns that are kept; null: all."
+    )
+    drop: tuple[_Name, ...] = Field(
+        default=(), max_length=_MAX_COLUMNS, description="Columns that are dropped; of no use beside keep."
+    )
+    hash: dict[_Name, _Salt] = Field(
+        default={},
+        repr=False,
+        max_length=_MAX_COLUMNS,
+        description="Columns of which a keyed hash is kept, each with its salt, or ${NAME} to take it from the "
+        "environment.",
+    )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.keep is None and not self.drop and not self.hash:
+            raise at_fields('names no column; write keep, drop or hash, as in {"drop": ["name"]}', "keep")
+        if self.keep is not None and self.drop:
+            raise at_fields("is of no use beside keep: what isn't kept is dropped; leave one of the two out", "drop")
+        for name in self.hash:
+            if name in self.drop or (self.keep is not None and name not in self.keep):
+                raise at_fields(f"hashes '{name}', which isn't kept; take it out here, or keep it", "hash")
+        return self
+
+    def filled(self) -> Private:
+        """Return what is to be done, with the salts filled in; raise ConfigError for those that aren't there."""
+        salts = {name: filled(salt, "columns", "hash", name) for name, salt in self.hash.items()}
+        return {"keep": None if self.keep is None else list(self.keep), "drop": list(self.drop), "hash": salts}
+
+    def masked(self) -> Self:
+        """Return it as it may be shown: with the names of variables, and without other salts."""
+        shown = {name: salt if is_from_environment(salt) else MASK for name, salt in self.hash.items()}
+        return self.model_copy(update={"hash": shown})
