@@ -18,6 +18,7 @@ from collector.config import (
 )
 from collector.config.masking import MASK
 from collector.config.model import MAX_ID_LENGTH, RESERVED_IDS, check_id
+from collector.config.private import PrivateColumns
 from collector.errors import ConfigError
 
 COMPAT = Path(__file__).parent.parent / "compat" / "configs"
@@ -360,6 +361,7 @@ def test_the_schema_knows_every_part():
         Idempotency.__name__,
         Retention.__name__,
         Sample.__name__,
+        PrivateColumns.__name__,
     }
 
 

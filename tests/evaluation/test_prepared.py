@@ -14,6 +14,7 @@ from collector.evaluation import prepared as frames
 from collector.evaluation.sampling import Sample
 from collector.evaluation.uncomputed import reason_of
 from collector.formats.frames import decode_frames
+from collector.formats.private import apply
 from collector.formats.sources import JSON, marked
 from collector.store.parts import write
 
@@ -222,3 +223,22 @@ def test_a_column_of_any_kind_beside_a_reference_of_any_kind_costs_no_other_colu
             assert failed == {"far date", "far time", "far duration"}
             assert set(ready.current) == set(BODIES) - failed
             assert len(ready.current) == (4 if sample else 8)
+
+
+PRIVATE = {"keep": None, "drop": ["name"], "hash": {"id": "pepper"}}
+
+
+def test_private_columns_of_files_are_dropped_or_hashed_as_those_of_events_are(tmp_path):
+    """A reference that the operator wrote isn't; nor are parts that came before the config said so."""
+    reference, part = str(tmp_path / "reference.parquet"), str(tmp_path / "part.parquet")
+    rows = pa.table({"id": [1, 2], "name": ["Ann", "Bob"], "age": [41, 37]})
+    pq.write_table(rows, reference)
+    pq.write_table(apply(rows.slice(0, 1), PRIVATE), part)
+    prepare = frames.prepare
+    made = prepare([part], reference, cache=True, config=[], private=PRIVATE)
+    assert list(made.reference.columns) == list(made.current.columns) == ["id", "age"]
+    assert made.reference["id"].tolist()[0] == made.current["id"].tolist()[0]
+    assert made.current["id"].tolist()[0].startswith("hmac:")
+    raw = prepare([part], reference, cache=True, config=[])
+    assert raw.reference["id"].tolist() == [1, 2]  # what is kept in memory is of one salt
+    assert prepare([reference], reference, cache=True, config=[], private=PRIVATE).current.equals(made.reference)

@@ -32,3 +32,9 @@ def test_what_isnt_there_is_none_and_datasets_are_saved_where_they_are_taken():
     assert (job["reference"], job["sample"], job["save_datasets"]) == (None, None, False)
     in_cloud = config.model_copy(update={"is_cloud": True})
     assert make_job(in_cloud, BASE, BATCH, (), BASE)["save_datasets"] is True
+
+
+def test_it_has_what_is_done_to_columns_of_the_collectors_files():
+    private = {"keep": None, "drop": ["name"], "hash": {}}
+    assert make_job(collector_config(), BASE, BATCH, (), BASE, private=private)["private"] == private
+    assert make_job(collector_config(), BASE, BATCH, (), BASE)["private"] is None

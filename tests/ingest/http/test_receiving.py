@@ -381,3 +381,75 @@ async def test_what_is_sent_to_a_follower_is_answered_409_and_what_is_sent_to_it
         assert (service.rows(), service.rows("follower")) == (number, number)
     assert service.supervisor.counts.of("follower").refused_requests["is_follower"] == 2
     assert len(service.data_dir.bodies()) == 1
+
+
+# Private columns
+
+PRIVATE = {"drop": ["name"], "hash": {"email": "pepper"}}
+RAW = b"ann@x.example"
+
+
+@pytest.fixture
+async def private_service(open_service):
+    async with open_service() as opened:
+        with_columns = collector_config("main", columns=PRIVATE)
+        opened.supervisor.config = opened.supervisor.config.with_collector(with_columns)
+        yield opened
+
+
+def everything_on_disk(service):
+    """Give all that is in the data directory, as one piece."""
+    return b"".join(path.read_bytes() for path in sorted(service.data_dir.path.rglob("*")) if path.is_file())
+
+
+PEOPLE = pa.table({"email": ["ann@x.example"] * 6000, "name": ["Ann Raw"] * 6000, "age": list(range(6000))})
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "headers"),
+    [
+        ("application/json", json.dumps(PEOPLE.slice(0, 2).to_pydict()).encode(), {}),
+        ("application/json", json.dumps(PEOPLE.to_pydict()).encode(), {}),
+        ("application/x-ndjson", b"\n".join(json.dumps(row).encode() for row in PEOPLE.to_pylist()), {}),
+        ("text/csv", b"email,name,age\nann@x.example,Ann Raw,1\n", {}),
+        ("application/vnd.apache.arrow.stream", _stream(PEOPLE), {}),
+        ("application/vnd.apache.arrow.stream", _stream(PEOPLE.slice(0, 1)), {}),
+        ("application/vnd.apache.parquet", _parquet(PEOPLE), {}),
+        ("application/json", gzip.compress(json.dumps(PEOPLE.to_pydict()).encode()), {"content_encoding": "gzip"}),
+    ],
+    ids=["small", "large", "lines", "csv", "arrow", "small arrow", "parquet", "gzip"],
+)
+async def test_nothing_of_private_columns_reaches_the_disk(private_service, content_type, body, headers):
+    answer = await private_service.post("/main/data", body, content_type=content_type, idempotency_key="k", **headers)
+    assert answer.status_code == 201
+    disk = everything_on_disk(private_service)
+    assert RAW not in disk
+    assert b"Ann Raw" not in disk
+    assert private_service.rows() > 0
+    again = await private_service.post("/main/data", body, content_type=content_type, idempotency_key="k", **headers)
+    assert (again.status_code, again.headers.get("idempotent-replayed")) == (201, "true")
+
+
+async def test_a_reference_has_its_columns_hashed_before_it_is_kept(private_service):
+    assert (await private_service.post("/main/reference", json.dumps(PEOPLE.to_pydict()).encode())).status_code == 201
+    [(_, frame)] = private_service.supervisor.references
+    assert RAW not in everything_on_disk(private_service)
+    assert set(frame.names) == {"email", "age"}
+
+
+async def test_a_body_with_private_columns_has_to_find_room_in_memory(make_service):
+    """It is kept there until they are gone."""
+    async with make_service(limits={"max_concurrent_body_bytes": 100_000, "max_concurrent_bodies": 9}) as service:
+        config = service.supervisor.config.with_collector(collector_config("main", columns=PRIVATE))
+        service.supervisor.config = config
+        body = json.dumps(PEOPLE.to_pydict()).encode()
+
+        async def chunks():
+            yield body[:10]
+            with pytest.raises(NotReady, match="other requests"):
+                async with service.receiving.open_frame("main", Head(), body):
+                    pass
+            yield body[10:]
+
+        async with service.receiving.open_frame("main", Head(), chunks()) as frame:
+            assert frame.rows == 6000

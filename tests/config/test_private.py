@@ -1,0 +1,93 @@
+"""What a config says of private columns, who may say it, and what is shown of it."""
+
+import pytest
+from fakes import collector_config
+
+from collector.config import CollectorConfig, CollectorServiceConfig
+from collector.config.masking import MASK
+from collector.config.posted import as_meant
+from collector.errors import ConfigError
+
+FIELDS = {"drop": ["name"], "hash": {"email": "${SALT}", "phone": "mild"}}
+
+
+@pytest.fixture(autouse=True)
+def _salt(monkeypatch):
+    monkeypatch.setenv("SALT", "pepper\n")
+
+
+def config(**columns):
+    return collector_config("main", columns=columns)
+
+
+def shown(known):
+    return CollectorConfig.parse(known.masked())
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({}, "columns.keep: names no column"),
+        ({"keep": ["a"], "drop": ["b"]}, "columns.drop: is of no use beside keep"),
+        ({"keep": ["a"], "hash": {"b": "salt"}}, "columns.hash: hashes 'b', which isn't kept"),
+        ({"drop": ["b"], "hash": {"b": "salt"}}, "columns.hash: hashes 'b', which isn't kept"),
+        ({"hash": {"b": ""}}, "columns.hash.b: "),
+        ({"dropp": ["b"]}, "columns.dropp: unknown field; did you mean 'drop'?"),
+    ],
+)
+def test_what_does_not_agree_is_refused(columns, said):
+    with pytest.raises(ConfigError) as raised:
+        config(**columns)
+    assert said in str(raised.value)
+    assert "salt" not in str(raised.value)
+
+
+def test_salts_are_filled_in_and_one_that_the_environment_lacks_is_told(monkeypatch):
+    service = CollectorServiceConfig(collectors={"main": config(**FIELDS)})
+    assert service.private_of(service.collectors["main"]) == {
+        "keep": None,
+        "drop": ["name"],
+        "hash": {"email": "pepper", "phone": "mild"},
+    }
+    assert service.problems() == []
+    monkeypatch.delenv("SALT")
+    [problem] = service.problems()
+    assert str(problem).startswith("collectors.main.columns.hash.email: the environment has no variable SALT")
+
+
+def test_no_salt_is_shown():
+    known = config(**FIELDS)
+    assert known.masked()["columns"]["hash"] == {"email": "${SALT}", "phone": MASK}
+    assert "mild" not in repr(known)
+
+
+def test_a_follower_has_the_columns_of_its_leader_and_none_of_its_own():
+    follower = collector_config("f", events_from="main")
+    service = CollectorServiceConfig(collectors={"main": config(drop=["name"]), "f": follower})
+    assert service.private_of(follower) == service.private_of(service.collectors["main"])
+    own = CollectorServiceConfig(
+        collectors={"main": config(drop=["a"]), "f": collector_config("f", events_from="main", columns={"drop": ["a"]})}
+    )
+    assert list(map(str, own.problems())) == [
+        "collectors.f.columns: its events come as 'main' keeps them; write them there"
+    ]
+
+
+def test_a_client_may_post_them_as_they_were_shown():
+    known = config(**FIELDS)
+    assert as_meant(shown(known), known).columns == known.columns
+
+
+def test_a_client_does_not_change_or_take_out_what_is_private():
+    known = config(**FIELDS)
+    for other in ({"drop": ["name"]}, None, {"drop": ["name"], "hash": {"email": "${SALT}", "phone": "another"}}):
+        with pytest.raises(ConfigError, match="columns: a client may post these as they were shown, and not change"):
+            as_meant(collector_config("main", columns=other), known)
+
+
+@pytest.mark.parametrize("salt", ["${SALT}", "x${HOME}", MASK])
+def test_a_client_sets_no_salt_of_the_services_environment(salt):
+    """It could find out what that is, by the hashes of values that it knows."""
+    with pytest.raises(ConfigError, match=r"columns\.hash\.email: a client may not name a variable"):
+        as_meant(config(hash={"email": salt}), None)
+    assert as_meant(config(hash={"email": "of its own"}), None).columns.hash == {"email": "of its own"}
