@@ -229,6 +229,45 @@ def send(
 
 
 @command()
+def backfill(
+    collector_id: CollectorId,
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILES...", help="CSV, parquet, NDJSON or Arrow, directories of it, s3:// or gs://."),
+    ],
+    column: Annotated[str, typer.Option("--time", metavar="COLUMN", help="The column that says when a row happened.")],
+    period: Annotated[str, typer.Option(help="The time that a batch is of: 1d, 7d, 1h, 15m.")] = "1d",
+    timezone: Annotated[str, typer.Option(help="Where a day begins at midnight, as Europe/Berlin.")] = "UTC",
+    is_dry: Annotated[
+        bool, typer.Option("--dry-run", help="Say which batches would be made, and send nothing.")
+    ] = False,
+    is_replacement: Annotated[
+        bool, typer.Option("--replace", help="Make the snapshots of these periods anew, as after a report changed.")
+    ] = False,
+    url: Url = DEFAULT_URL,
+    secret: Secret = None,
+    secret_file: SecretFile = None,
+    cafile: CaFile = None,
+) -> None:
+    """Make snapshots of the past from files: one batch for each period.
+
+    Each has the time of its period, fires no alert, and waits for what comes now.
+    Run again, it goes on where it stopped, and makes nothing twice.
+
+    [dim]$[/dim] evidently-collector backfill churn 2025/*.parquet --time ts --dry-run
+    [dim]$[/dim] evidently-collector backfill churn s3://bucket/events/ --time ts --period 1h
+    [dim]$[/dim] evidently-collector backfill churn 2025.csv --time ts --timezone Europe/Berlin
+    """
+    from collector.commands.backfill import Order
+    from collector.commands.backfill import backfill as make_history
+    from collector.commands.remote import Service
+
+    order = Order(collector_id, files, column, period, timezone, is_dry, is_replacement)
+    for line in make_history(order, Service(url, secret, secret_file, cafile)):
+        typer.echo(line)
+
+
+@command()
 def flush(
     collector_id: OneCollector = None,
     url: Url = DEFAULT_URL,

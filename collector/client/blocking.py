@@ -72,6 +72,10 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
         """
         return self._run(self._talk.send_batch(id, arrow_body(table_of(data)), ARROW, window_query(start, end)))
 
+    def send_batch_body(self, id: str, body: bytes, media_type: str, query: dict[str, str]) -> bool:  # noqa: A002
+        """Send a whole batch in any form that the service accepts, with what its route is asked; tell if it is new."""
+        return self._run(self._talk.send_batch_body(id, body, media_type, query))
+
     def buffered(  # noqa: PLR0913  (each is a choice of its own)
         self,
         id: str,  # noqa: A002

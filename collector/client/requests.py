@@ -37,6 +37,7 @@ LONGEST_PAUSE = 60.0
 # Of an answer; the longest, of a service with thousands of collectors, has some megabytes.
 MAX_ANSWER_BYTES = 64 * 2**20
 # 408: the body came too slowly. 502 and 504: a proxy's, before a service that restarts.
+_CREATED = 201
 _WORTH_ASKING_AGAIN = frozenset({408, 429, 502, 503, 504, 507})
 
 
@@ -121,9 +122,19 @@ class Conversations:
         self, collector_id: str, body: bytes, media_type: str, query: dict[str, str]
     ) -> Steps[dict[str, Any]]:
         """Send a body that is a batch of its own; sent again, it is the same batch."""
+        return self._ask(dict, self._batch(collector_id, body, media_type, query))
+
+    def send_batch_body(self, collector_id: str, body: bytes, media_type: str, query: dict[str, str]) -> Steps[bool]:
+        """Send the same, and return whether it is new: what a lost answer of this very call told of is."""
+        response, is_repeated = yield from self._exchange(self._batch(collector_id, body, media_type, query))
+        if response.is_error:
+            raise _refused(response)
+        return is_repeated or response.status_code == _CREATED
+
+    def _batch(self, collector_id: str, body: bytes, media_type: str, query: dict[str, str]) -> httpx.Request:
         request = self._request("POST", (collector_id, "batches"), body, {"Content-Type": media_type})
         request.url = request.url.copy_merge_params(query)
-        return self._ask(dict, request)
+        return request
 
     def _request(
         self,

@@ -138,7 +138,7 @@ class _Interview:
         trigger = find(given.trigger, "When to make a snapshot (rows:N, every:1h, cron:…)", "rows:500", trigger_of)
         workspace = find(given.workspace, "Where snapshots go, a directory or an address", "workspace", _not_empty)
         project = find(given.project, "The project there, by name or id", collector_id, _not_empty)
-        columns = {} if proposal is None else {"data_definition": proposal.data_definition()}
+        columns = {} if proposal is None else self._columns(proposal)
         return collector_id, {
             "trigger": trigger,
             "report_config": {"metrics": _metrics(presets, proposal), "include_tests": False, "tags": []},
@@ -148,6 +148,13 @@ class _Interview:
             "api_secret": None,
             "project_id" if is_uuid(project) else "project_name": project,
         }
+
+    def _columns(self, proposal: Proposal) -> dict[str, Any]:
+        columns: dict[str, Any] = {"data_definition": proposal.data_definition()}
+        for name in proposal.of("datetime")[:1]:
+            is_time = self._ask(f"'{name}' looks like when an event happened; is it (y/n)", "y", _yes_or_no)
+            columns |= {"timestamp_column": name} if is_time else {}
+        return columns
 
     def _find(self, option: str | None, question: str, default: str, check: Callable[[str], T]) -> T:
         return self._ask(question, default, check) if option is None else check(option)
@@ -215,10 +222,12 @@ def _say_what_is_next(path: Path, config: CollectorConfig, console: Console) -> 
     at = "" if str(path) == CONFIG_PATH else f" --config-path {path}"
     workspace = config.workspace_directory(path.parent)
     look = config.shown_url if workspace is None else f"evidently ui --workspace {workspace}"
+    past = f"evidently-collector backfill {config.id} FILES --time {config.timestamp_column}"
     steps = [
         ("wrote", str(path), "columns, trigger, workspace: yours to change"),
         ("next", f"evidently-collector{at}", "the service"),
         ("then", f"evidently-collector send FILE --id {config.id}", "in another terminal"),
+        *([("past", past, "a snapshot of each day before")] if config.timestamp_column else []),
         ("look", look, "the snapshots"),
     ]
     console.print()

@@ -160,6 +160,11 @@ def _pieces_of_lines(source: Source, rows: int, first: int) -> Iterator[Piece]:
             yield Piece(start, len(lines), b"\n".join(header + lines), media_type)
 
 
+def lines_of(source: Source) -> tuple[Callable[[BinaryIO, str], Iterator[bytes]], str]:
+    """Return what reads the rows of a source as lines, behind a header if it is CSV, and their media type."""
+    return _LINES[source.format]
+
+
 def _read_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     while line := file.readline(MAX_LINE_BYTES):
         if len(line) == MAX_LINE_BYTES:

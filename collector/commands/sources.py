@@ -9,7 +9,7 @@ import sys
 import tempfile
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 import zstandard
@@ -55,11 +55,18 @@ class Source:
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """Open it for reading, decompressed; raise CommandError for what can't be."""
-        with sys.stdin.buffer if self._path is None else self._path.open("rb") as self._raw:
-            try:
-                yield self._decompressed(self._raw)
-            except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError) as error:
-                raise CommandError(f"{self.name} can't be decompressed: {error}") from error
+        with (
+            sys.stdin.buffer if self._path is None else self._path.open("rb") as self._raw,
+            self._decompressing(self._raw) as opened,
+        ):
+            yield opened
+
+    @contextmanager
+    def _decompressing(self, raw: BinaryIO) -> Iterator[BinaryIO]:
+        try:
+            yield self._decompressed(raw)
+        except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError) as error:
+            raise CommandError(f"{self.name} can't be decompressed: {error}") from error
 
     @property
     def done(self) -> float | None:
@@ -89,7 +96,7 @@ def open_source(file: str, format_: FileFormat | None) -> Iterator[Source]:
     if path.is_dir():
         raise CommandError(f"{file} is a directory", f"send the files in it one by one: {file}/*")
     if file != STDIN and path.is_file():
-        yield Source(file, format_ or _format_of(path), path, str(path.resolve()))
+        yield Source(file, format_ or format_of(path), path, str(path.resolve()))
         return
     if file == STDIN and sys.stdin.isatty():
         raise CommandError("nothing is piped in", "name a file, or write: … | evidently-collector send - --format csv")
@@ -106,7 +113,8 @@ def open_source(file: str, format_: FileFormat | None) -> Iterator[Source]:
         yield Source(name, format_, Path(kept.name))
 
 
-def _format_of(path: Path) -> FileFormat:
+def format_of(path: PurePath) -> FileFormat:
+    """Return what a file holds by its name; raise CommandError if that doesn't say so."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _COMPRESSIONS:
         suffixes.pop()

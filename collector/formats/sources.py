@@ -64,7 +64,7 @@ def source_of(marks: Marks) -> Source:
 
 def sent_as(schema: pa.Schema) -> Marks:
     """Return the marks that whoever sent a table has put on all of its columns."""
-    return JSON if (schema.metadata or {}).get(KEY) == b"json" else TYPED
+    return {b"json": JSON, b"csv": CSV}.get((schema.metadata or {}).get(KEY, b""), TYPED)
 
 
 @lru_cache(64)

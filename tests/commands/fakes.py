@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 from collector.errors import RequestRefused
+from collector.formats.frames import format_of
 
 
 class FakeService:
@@ -12,11 +13,12 @@ class FakeService:
     """
 
     def __init__(self, *ids, rows_needed=None, trouble=None, max_bytes=float("inf")):
-        counts = {"rows_waiting": 0, "next_time": None, "sealed": 0, "snapshots": 0}
+        counts = {"rows_waiting": 0, "next_time": None, "sealed": 0, "snapshots": 0, "problems": []}
         self.collectors = [
             {"id": one, "state": "waiting", "rows_needed": rows_needed, **counts} for one in ids or ("main",)
         ]
         self.kept = {}
+        self.batches = []  # (query, format, body) of those that are new
         self.sendings = 0
         self.trouble = trouble or {}
         self.max_bytes = max_bytes
@@ -40,6 +42,16 @@ class FakeService:
             raise RequestRefused(413, "too large")
         is_new = key not in self.kept
         self.kept.setdefault(key, (collector_id, media_type, body))
+        return is_new
+
+    def send_batch_body(self, collector_id, body, media_type, query):
+        self.sendings += 1
+        if error := self.trouble.get(self.sendings):
+            raise error
+        assert collector_id in [one["id"] for one in self.collectors]
+        sent = (query, format_of(media_type), body)
+        is_new = sent not in self.batches or "replace" in query
+        self.batches += [sent] * is_new
         return is_new
 
     def get_logs(self, collector_id):

@@ -66,6 +66,15 @@ def test_a_reference_alone_is_enough(run, reference, tmp_path):
     assert "evidently-collector send FILE --id customers" in said
 
 
+@pytest.mark.parametrize(("answer", "column"), [("y", "seen"), ("n", None)])
+def test_a_column_of_times_is_offered_as_that_of_the_events_and_the_past_with_it(run, tmp_path, answer, column):
+    rows = "".join(f"{number % 60},2024-03-{number % 28 + 1:02}T{number % 24:02}:00:00Z\n" for number in range(100))
+    (tmp_path / "timed.csv").write_text("age,seen\n" + rows, encoding="utf-8")
+    said, _, collector = run(Person(happened=answer), reference=str(tmp_path / "timed.csv"))
+    assert collector.get("timestamp_column") == column
+    assert ("evidently-collector backfill timed FILES --time seen" in said) == (column is not None)
+
+
 def test_what_is_written_loads_and_names_its_schema(run, reference, tmp_path):
     run(reference=str(reference), name="mine.json")
     config = CollectorServiceConfig.load(tmp_path / "mine.json")

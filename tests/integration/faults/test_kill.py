@@ -144,7 +144,7 @@ def test_a_whole_batch_is_one_batch_however_often_its_sender_is_cut_off(make_dae
         daemon.evaluates = point not in OF_WHOLE
         key = ledger.begin("main", 5)
         body, content_type = (large_body if number % 2 else json_body)(key[1], 5)
-        bodies.append((f"/main/batches?start=2026-01-{number + 1:02}&end=2026-01-{number + 2:02}", body, content_type))
+        bodies.append((f"/main/batches?start=2024-01-{number + 1:02}&end=2024-01-{number + 2:02}", body, content_type))
         daemon.variables[VARIABLE] = point
         daemon.start()
         with httpx.Client(base_url=daemon.url, timeout=PATIENCE) as http:

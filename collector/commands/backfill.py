@@ -1,0 +1,193 @@
+"""``backfill``: batches of the past from files, one for each period, each once however often the command is run."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from collector.commands.history import History
+from collector.commands.remote import as_collectors_answer, choose_collector
+from collector.commands.remote_files import find_sources
+from collector.config.durations import seconds_of
+from collector.config.periods import DAY, Periods, check_period, check_zone
+from collector.errors import CommandError, RequestRefused, ServiceUnavailable
+from collector.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from collector.client import CollectorClient
+    from collector.commands.history import Body, Window
+    from collector.commands.remote import Service
+    from collector.commands.sources import Source
+
+# A service that restarts is waited for some minutes.
+RETRIES = 10
+# Batches that wait for their reports before the next is sent: each is a body on the service's disk.
+MOST_WAITING = 20
+_INTERVAL = 1.0
+# Of a plan, at its beginning and at its end.
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made of which files, as the options say."""
+
+    collector_id: str
+    files: Sequence[str]
+    column: str
+    period: str
+    timezone: str = "UTC"
+    is_dry: bool = False
+    is_replacement: bool = False
+
+
+def backfill(order: Order, service: Service) -> list[str]:
+    """Make the batches of files that aren't there yet; say what was done. Raises CommandError, saying how to go on."""
+    periods = _periods_of(order)
+    with service.open() as client:
+        collector_id = str(choose_collector(client.status(), order.collector_id)["id"])
+    now = time.time()
+    sources = find_sources(order.files)
+    with TemporaryDirectory(prefix="backfill-") as scratch, _progress() as progress:
+        history = History(order.column, periods, now + DAY, Path(scratch))
+        _read(history, sources, progress, is_kept=not order.is_dry)
+        windows = [window for window in sorted(history.rows) if window[1] <= now]
+        told = _left_out(order, history, windows)
+        if order.is_dry:
+            return [*_plan(windows, history, order.timezone), *told]
+        with service.open(RETRIES) as client:
+            sending = _Sending(client, collector_id, order)
+            with _told_if_stopped():
+                for number, body in enumerate(history.bodies(windows)):
+                    progress(number / len(windows), f"{number} of {counted(len(windows), 'batch')} sent")
+                    sending.send(body, progress)
+    return [*sending.told(), *told]
+
+
+class _Sending:
+    """Sends bodies, politely: the service is to have time for what comes now."""
+
+    def __init__(self, client: CollectorClient, collector_id: str, order: Order) -> None:
+        self._client = client
+        self._collector_id = collector_id
+        self._order = order
+        self._new = self._known = self._rows = 0
+
+    def send(self, body: Body, progress: Callable[[float | None, str], None]) -> None:
+        """Send the rows of a window once the service has room."""
+        self._wait(progress)
+        start, end = (datetime.fromtimestamp(at, UTC).isoformat() for at in body.window)
+        query = {"start": start, "end": end, "backfill": "true"}
+        if self._order.is_replacement:
+            query["replace"] = "true"
+        try:
+            is_new = self._client.send_batch_body(self._collector_id, body.body, body.media_type, query)
+        except RequestRefused as error:
+            day = _shown(body.window[0], self._order.timezone)
+            hint = "take a shorter --period, or raise limits.max_typed_body_bytes" if error.status == 413 else _AGAIN
+            raise CommandError(f"the batch of {day}, {counted(body.rows, 'row')}: {error.detail}", hint) from error
+        self._new += is_new
+        self._known += not is_new
+        self._rows += body.rows * is_new
+
+    def _wait(self, progress: Callable[[float | None, str], None]) -> None:
+        while True:
+            status = choose_collector(self._client.status(), self._collector_id)
+            with as_collectors_answer():
+                waiting, problems = status["sealed"], status["problems"]
+            if waiting < MOST_WAITING:
+                return
+            if problems:
+                raise CommandError(f"{self._collector_id} makes no reports: {problems[0]}", _AGAIN)
+            progress(None, f"{waiting} batches wait for their reports")
+            time.sleep(_INTERVAL)
+
+    def told(self) -> list[str]:
+        """Say what was sent."""
+        done = [f"{counted(self._new, 'batch')} of {counted(self._rows, 'row')} sent to {self._collector_id}"]
+        if self._known:
+            done.append(f"{counted(self._known, 'batch')} had come before; --replace makes their reports anew")
+        if self._new:
+            done.append("their reports are made beside what comes now; 'evidently-collector status' says how many wait")
+        return done
+
+
+_AGAIN = "then run the same command again: it goes on where this one stopped, and doubles nothing"
+
+
+def _periods_of(order: Order) -> Periods:
+    try:
+        return Periods(check_period(seconds_of(order.period)), check_zone(order.timezone))
+    except ValueError as error:
+        option = "--timezone" if "time zone" in str(error) else f"--period {order.period}"
+        raise CommandError(f"{option}: {error}") from error
+
+
+def _read(
+    history: History, sources: Sequence[Source], progress: Callable[[float | None, str], None], *, is_kept: bool
+) -> None:
+    for number, source in enumerate(sources):
+        for _ in history.read(source, is_kept=is_kept):
+            done = None if source.done is None else (number + source.done) / len(sources)
+            progress(done, f"reading {Path(source.name).name}")
+    if not history.rows:
+        raise CommandError(f"no row has a time in '{history.column}'", "name the column of times with --time")
+
+
+def _left_out(order: Order, history: History, windows: Sequence[Window]) -> list[str]:
+    said = []
+    if history.untimed:
+        said.append(f"{counted(history.untimed, 'row')} left out: without a time in '{order.column}'")
+    if over := len(history.rows) - len(windows):
+        said.append(f"{counted(over, 'period')} left out: not over yet")
+    return said
+
+
+def _plan(windows: Sequence[Window], history: History, timezone: str) -> list[str]:
+    """Say what would be made."""
+    lines = [f"{_shown(start, timezone)}  {counted(history.rows[start, end], 'row')}" for start, end in windows]
+    if len(lines) > 2 * _SHOWN:
+        lines[_SHOWN:-_SHOWN] = [f"… {len(lines) - 2 * _SHOWN} more"]
+    rows = sum(history.rows[window] for window in windows)
+    return [*lines, f"{counted(len(windows), 'batch')} of {counted(rows, 'row')} would be made; nothing was sent"]
+
+
+def _shown(moment: int, timezone: str) -> str:
+    return datetime.fromtimestamp(moment, ZoneInfo(timezone)).isoformat(" ", "minutes")
+
+
+@contextmanager
+def _told_if_stopped() -> Iterator[None]:
+    try:
+        yield
+    except ServiceUnavailable as error:
+        raise CommandError(f"stopped: {error}", _AGAIN.removeprefix("then ")) from error
+    except KeyboardInterrupt as error:
+        raise CommandError("stopped", _AGAIN.removeprefix("then "), exit_code=130) from error
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float | None, str], None]]:
+    """Show a bar on a terminal, and nothing elsewhere; None leaves it where it is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns: list[Any] = [TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()]
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("reading", total=1.0)
+
+        def show(done: float | None, told: str) -> None:
+            bar.update(task, completed=done, description=told)
+
+        yield show

@@ -1,0 +1,61 @@
+"""History from files through the command, beside a running daemon with a real Evidently."""
+
+import json
+
+import pandas as pd
+
+from .conftest import collector_config, interval_trigger, run_collector, service_config, wait_until
+
+DRIFT = {"metrics": ["DataDriftPreset"], "include_tests": True}
+WITHOUT_TESTS = {"metrics": ["DataDriftPreset"]}
+ENDS = ["2024-03-02T00:00:00", "2024-03-03T00:00:00", "2024-03-04T00:00:00"]
+
+
+def test_a_dashboard_shows_the_past_once_and_anew_after_the_report_has_changed(make_daemon, iris, tmp_path):
+    """Also where its batches look bad, no alert is fired for them."""
+    rule = {"when": "batch_failed", "to": ["http://127.0.0.1:9/hook"]}
+    rules = [rule, {**rule, "when": "drift"}]
+    history = collector_config(interval_trigger(), DRIFT)
+    daemon = make_daemon(service_config({"history": history}, alerts=rules)).start()
+    daemon.client.set_reference("history", iris)
+    times = pd.date_range("2024-03-01", periods=len(iris), freq="29min", tz="UTC")
+    shifted = iris.assign(ts=times, **{iris.columns[0]: 100.0})
+    past = tmp_path / "past"
+    past.mkdir()
+    for number in range(2):
+        shifted.iloc[number::2].to_parquet(past / f"{number}.parquet")
+
+    def backfill(*options):
+        done = run_collector(
+            *("backfill", "history", str(past), "--time", "ts", "--url", daemon.url, *options), cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "4 batches of 150 rows would be made" in backfill("--dry-run")
+    assert "4 batches of 150 rows sent to history" in backfill()
+    snapshots = wait_for(daemon, 4)
+    assert [one["timestamp"] for one in snapshots][:3] == ENDS
+    assert [int(one["metadata"]["rows"]) for one in snapshots] == [50, 50, 49, 1]
+    assert "0 batches of 0 rows sent to history\n4 batches had come before" in backfill()
+    status = daemon.status("history")
+    assert (status["snapshots"], status["backfill"], status["last_snapshot"]) == (0, 0, {})
+    assert "alert" not in daemon.log
+    before = {one["metadata"]["batch_id"] for one in snapshots}
+
+    daemon.client.create_collector("history", daemon.client.get_collector("history") | {"report_config": WITHOUT_TESTS})
+    assert "4 batches of 150 rows sent to history" in backfill("--replace")
+    daemon.wait_for_status("history", lambda one: not (one["sealed"] or one["outbox"]))
+    anew = wait_for(daemon, 4)
+    assert {one["metadata"]["batch_id"] for one in anew} == before
+    assert [len(one["tests_widgets"]) for one in snapshots] != [0, 0, 0, 0]
+    assert [len(one["tests_widgets"]) for one in anew] == [0, 0, 0, 0]
+
+
+def wait_for(daemon, count):
+    """Return the snapshots in the order of their times once there are so many."""
+    files = daemon.directory.glob
+    wait_until(lambda: len(list(files("workspace/*/snapshots/*.json"))) >= count, f"{count} snapshots")
+    daemon.wait_for_status("history", lambda one: not (one["sealed"] or one["outbox"]))
+    found = [json.loads(path.read_bytes()) for path in files("workspace/*/snapshots/*.json")]
+    return sorted(found, key=lambda one: one["timestamp"])
