@@ -75,7 +75,7 @@ def test_notes_are_shown_once_while_they_stay_the_same(follow):
 
 
 def test_while_there_is_nothing_what_comes_next_is_said(follow, monkeypatch):
-    first = {"sealed": 1, "snapshots": 0, "rows_waiting": 0}
+    first = {"sealed": 1, "snapshots": 0, "rows_waiting": 0, "rows_needed": None}
     monkeypatch.setattr(
         FakeService, "status", lambda _: {"time": 1.0, "collectors": [{"id": "main", "state": "x", **first}]}
     )
