@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from collector.status.findings import tests_words
+from collector.status.findings import drift_count_words, tests_words
 from collector.views.lossy import Background, Lossy, gap
 from collector.views.terminal import open_terminal
 from collector.views.words import printable
@@ -135,8 +135,10 @@ def _details(event: _Event) -> list[str]:
 def _found(event: _Event) -> Iterator[str]:
     """Say what a report found: each count with what it is of, where that is told."""
     if "drifted_columns" in event:
-        event.pop("drift_share", None)
-        yield f"{event.pop('drifted_columns')} of {event.pop('columns')} columns drifted{_which(event, 'drifted')}"
+        said = drift_count_words(event)
+        for name in ("drift_share", "drifted_columns", "columns"):
+            event.pop(name, None)
+        yield f"{said}{_which(event, 'drifted')}"
     if "failed_metrics" in event:
         yield f"{event.pop('failed_metrics')} could not be computed{_which(event, 'not_computed')}"
     if tests := event.pop("tests", {}):
