@@ -70,6 +70,8 @@ def alert_of(change: Change, config: CollectorServiceConfig, now: float) -> Json
     state, links = change.state, Links.of(config)
     name, severity = NAMES[change.alert.when]
     labels = {"alertname": name, "severity": severity}
+    if change.alert.columns:  # or rules on other columns would be one alert to who takes it in
+        labels["columns"] = ", ".join(change.alert.columns)
     annotations = dict(state.said)
     if state.collector:
         labels["collector"] = state.collector

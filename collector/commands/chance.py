@@ -55,7 +55,7 @@ async def _tried(workers: Workers, job: Job, rows: int) -> list[str]:
     if found is None or not found["columns"]:
         return []
     if not _is_much(found):
-        return [_said(found, rows)]
+        return [f"{_said(found, rows)} That is little: the size will do."]
     larger: FalseAlarms | None = found
     size = rows
     while larger is not None and _is_much(larger):

@@ -19,9 +19,9 @@ CONFIG = CollectorServiceConfig(
 )
 
 
-def change(when="drift", collector_id="a b", *, is_over=False, **said):
+def change(when="drift", collector_id="a b", *, is_over=False, columns=(), **said):
     state = AlertState("rule", collector_id, not is_over, 1, "batch-1", EPOCH, 0.0, EPOCH, SAID | said)
-    return Change(Alert.parse({"when": when, "to": ["http://x/"]}), state, is_over)
+    return Change(Alert.parse({"when": when, "to": ["http://x/"], "columns": list(columns)}), state, is_over)
 
 
 def body(*changes, config=CONFIG, collector_id="a b"):
@@ -103,3 +103,16 @@ def test_people_get_the_same_as_text():
     title, text = text_of(body(change(is_over=True), change("tests_failed")))
     assert title == "FIRING a b 2 alerts"
     assert [line.partition(" ")[0] for line in text.splitlines() if "columns drifted" in line] == ["RESOLVED", "FIRING"]
+
+
+def test_rules_on_other_columns_are_other_alerts_to_who_takes_them_in():
+    """The end of one was taken for the end of the other, which had the same labels."""
+    one, other, whole = json.loads(body(change(columns=["age"], is_over=True), change(columns=["plan"]), change()))[
+        "alerts"
+    ]
+    assert (one["labels"]["columns"], other["labels"]["columns"], "columns" in whole["labels"]) == (
+        "age",
+        "plan",
+        False,
+    )
+    assert len({alert["fingerprint"] for alert in (one, other, whole)}) == 3

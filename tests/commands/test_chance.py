@@ -43,7 +43,7 @@ def test_a_size_that_does_is_said_to(advice):
     [said] = advice({50: 5})
     assert said == (
         "Of 10 batches of 50 rows drawn from the reference itself, 7 had a column that was called drifted "
-        "(5 of 100 columns)."
+        "(5 of 100 columns). That is little: the size will do."
     )
 
 
