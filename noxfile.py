@@ -39,6 +39,13 @@ def tests(session: nox.Session, quart: str) -> None:
 
 
 @nox.session
+def slow(session: nox.Session) -> None:
+    """What is marked as slow and left out above: what takes long and isn't about what users rely on."""
+    session.install(".[test]")
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """The fault suite in its long form, an hour; at its end stand the figures, a line for each promise."""
     session.install(".[test]")

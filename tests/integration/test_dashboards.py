@@ -169,6 +169,7 @@ def test_a_workspace_that_refuses_dashboards_is_a_note_and_delivery_goes_on(daem
     assert (answer.status_code, "answered 503" in answer.json()["detail"]) == (424, True)
 
 
+@pytest.mark.slow  # a service, a UI and a browser for three pictures of the docs
 @needs_chromium
 def test_the_pictures_are_taken_by_their_script(tmp_path):
     command = [sys.executable, ROOT / "examples" / "ui_pictures.py", tmp_path]
