@@ -6,16 +6,16 @@ from contextlib import closing, suppress
 
 import pytest
 import trio
+from disks import insert_frames
 from machine import PATIENCE
 from structlog.testing import capture_logs
 
 from collector.errors import JournalBroken, StorageError
-from collector.formats.frames import Frame, check_frame
+from collector.formats.frames import check_frame
 from collector.store.connect import connect, index_of, log_of
 from collector.store.data_dir import DataDir, open_data_dir
 from collector.store.identity import Identity
 from collector.store.journal import open_journal
-from collector.store.steps.frames import insert_frame
 
 ROWS = 20
 
@@ -148,7 +148,7 @@ def test_what_we_do_to_the_files_is_no_fault(data_dir):
     db = connect(data_dir.journal, "process")
     with Identity(data_dir) as identity, closing(db):
         for _ in range(2):
-            insert_frame(db, "main", Frame("json", bytes(10**6), 1), 1.0)
+            insert_frames(db, 10**6)
             assert identity.find_fault(db) == ""
         db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         assert identity.find_fault(db) == ""
