@@ -206,25 +206,29 @@ def send(
     is_again: Annotated[
         bool, typer.Option("--again", help="Send as new what has been sent within the last day.")
     ] = False,
+    is_labels: Annotated[
+        bool, typer.Option("--labels", help="They are no events: with a key, they say what became known of some.")
+    ] = False,
     url: Url = DEFAULT_URL,
     secret: Secret = None,
     secret_file: SecretFile = None,
     cafile: CaFile = None,
 ) -> None:
-    """Send a file of events, of any size, one a row.
+    """Send a file of events, of any size, one a row; or of their labels.
 
     If it was interrupted, run it again: within a day no row is kept twice.
     A CSV file is read twice, as its types depend on all its rows. What is compressed as .gz or .zst is understood.
 
     [dim]$[/dim] evidently-collector send events.csv
     [dim]$[/dim] evidently-collector send events.parquet --id churn --url http://host:8001
+    [dim]$[/dim] evidently-collector send labels.csv --labels
     [dim]$[/dim] zcat events.json.gz | evidently-collector send - --format ndjson
     """
     from collector.commands.remote import Service
     from collector.commands.send import Order
     from collector.commands.send import send as send_file
 
-    order = Order(file, collector_id, format_, rows, first, is_again)
+    order = Order(file, collector_id, format_, rows, first, is_again, is_labels)
     typer.echo(send_file(order, Service(url, secret, secret_file, cafile)))
 
 

@@ -16,6 +16,7 @@ import structlog
 import trio
 
 from collector import __version__
+from collector.config.labels import LABELS
 from collector.errors import CollectorError, ConfigError, EvaluationError
 from collector.host.freed_memory import keep_freed_memory
 from collector.host.signals import STOPPING, ignore_signals, thread_for_signals
@@ -30,6 +31,8 @@ from collector.ingest.http.probes import Probes
 from collector.ingest.http.receiving import Receiving
 from collector.ingest.http.server import make_tls, serve_http
 from collector.ingest.intake import Intake
+from collector.ingest.labels import LabelsIntake
+from collector.ingest.room import Bodies
 from collector.ingest.spool import Spool
 from collector.pipeline.work import Tools
 from collector.status.counts import Counts
@@ -120,7 +123,7 @@ async def _serve(  # noqa: PLR0913  (what serve has made of its arguments)
             nursery.start_soon(journal.tend_keys, lambda: supervisor.config.idempotency)
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.edits.watch)
-            entrance = _Entrance(_receiving(supervisor, tools), _guard(options, listener, supervisor), draining)
+            entrance = _Entrance(*_receiving(supervisor, tools), _guard(options, listener, supervisor), draining)
             _open_front(door, supervisor, entrance)
             orders.accept(partial(nursery.start_soon, _reload, supervisor))
             # Events are accepted from here on.
@@ -145,20 +148,26 @@ class _Entrance:
     """What a request meets, whoever answers it."""
 
     receiving: Receiving
+    labels: Receiving
     guard: Guard
     draining: Draining
 
 
-def _receiving(supervisor: Supervisor, tools: Tools) -> Receiving:
+def _receiving(supervisor: Supervisor, tools: Tools) -> tuple[Receiving, Receiving]:
+    """Return what receives events, and what receives labels; they share the room for bodies."""
     is_synced = supervisor.config.durability == "power"
     workers = tools.workers
     spool = Spool(tools.data_dir, tools.journal, workers.check_body, workers.without_private, is_synced=is_synced)
-    return Receiving(Intake(supervisor, tools.journal, spool), spool)
+    bodies = Bodies()
+    intakes = (Intake(supervisor, tools.journal, spool), LabelsIntake(supervisor, tools.journal, spool))
+    events, labels = (Receiving(intake, spool, bodies) for intake in intakes)
+    return events, labels
 
 
 def _open_front(door: Door, supervisor: Supervisor, entrance: _Entrance) -> None:
-    """Have usual POSTs of events answered."""
-    front_door = FrontDoor(entrance.receiving, entrance.guard, entrance.draining, supervisor.counts)
+    """Have usual POSTs of events and labels answered."""
+    receiving = {"data": entrance.receiving, LABELS: entrance.labels}
+    front_door = FrontDoor(receiving, entrance.guard, entrance.draining, supervisor.counts)
     door.open_front(
         lambda: front_door if supervisor.config.front_door else None,
         lambda: supervisor.config.limits.max_connections,
@@ -173,7 +182,8 @@ async def _open_rest(door: Door, supervisor: Supervisor, tools: Tools, entrance:
     probes = Probes(supervisor, tools.journal, guard.exposure)
     pages = Pages(supervisor, tools.journal, receiving, guard, draining)
     scrape = Metrics(supervisor, tools).scrape
-    door.open(app.make_app(app.Handlers(receiving, admin, probes, guard, draining, tools.counts, scrape, pages)))
+    handlers = (receiving, admin, probes, guard, draining, tools.counts, scrape, pages, entrance.labels)
+    door.open(app.make_app(app.Handlers(*handlers)))
 
 
 def _tell_ready(url: str, file: ConfigFile, data_dir: DataDir) -> None:
@@ -308,6 +318,7 @@ async def _drain(draining: Draining) -> None:
 
 async def _remove_orphans(journal: Journal, data_dir: DataDir) -> None:
     orphans = data_dir.remove_orphans(*await journal.known_files())
+    data_dir.remove_stray_keys(await journal.labels.known_files())
     if orphans:
         _log.info("removed files that a crash left half-made; their rows are safe", files=len(orphans))
 

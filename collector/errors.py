@@ -246,6 +246,15 @@ class NoDashboard(CollectorError):
     """A collector's dashboard can't be made as things stand: its config says so, or it has no snapshot yet."""
 
 
+class NoLabels(CollectorError):
+    """A collector's config says of no labels that it waits for them."""
+
+    def __init__(self, collector_id: str) -> None:
+        super().__init__(
+            f"the collector '{collector_id}' takes no labels; give it \"labels\" with key, columns and report_config"
+        )
+
+
 class RequestRefused(CollectorError):
     """To a client: the service said no; sending the same again can't help.
 

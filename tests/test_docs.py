@@ -71,7 +71,7 @@ def as_told(value):
 
 
 def test_every_route_stands_in_the_http_api_and_none_other():
-    app = make_app(Handlers(None, None, None, None, Draining(), None, None, None))
+    app = make_app(Handlers(None, None, None, None, Draining(), None, None, None, None))
     there = {
         (method, rule.rule.replace("<collector_id>", "{id}"))
         for rule in app.url_map.iter_rules()

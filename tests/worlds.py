@@ -18,6 +18,9 @@ import trio
 from collector.config import CollectorConfig, CollectorServiceConfig, Retention
 from collector.errors import EvaluationError, Problem
 from collector.formats.frames import Frame
+from collector.labels.indexing import index_batch
+from collector.labels.joining import join
+from collector.labels.matching import fates_of, match, wanted_by
 from collector.pipeline.pipeline import Pipeline
 from collector.pipeline.work import Tools
 from collector.store import parts
@@ -65,6 +68,8 @@ class FakeWorkers:
         self.check_failures = []
         self.generations = {}  # of the snapshots in a directory, by its name
         self.hold = None  # an event: evaluations wait for it
+        self.labels_work = []  # what was done for labels, by name
+        self.label_failures = []
 
     async def check(self, config):  # noqa: ARG002  (as in Workers)
         await trio.lowlevel.checkpoint()
@@ -136,6 +141,28 @@ class FakeWorkers:
             raise self.part_failures.pop(0)
         written = parts.write_part(str(directory), run.collector, run.first, run.last, str(target))
         return Part(name, written.rows, written.size)
+
+    async def index_batch(self, *args):
+        return await self._on_labels(index_batch, *args)
+
+    async def match_labels(self, *args):
+        return await self._on_labels(match, *args)
+
+    async def join_labels(self, *args):
+        return await self._on_labels(join, *args)
+
+    async def labels_wanted_by(self, *args):
+        return await self._on_labels(wanted_by, *args)
+
+    async def fates_of(self, *args):
+        return await self._on_labels(fates_of, *args)
+
+    async def _on_labels(self, work, *args):
+        await trio.lowlevel.checkpoint()
+        self.labels_work.append(work.__name__)
+        if self.label_failures:
+            raise self.label_failures.pop(0)
+        return work(*args)
 
     async def write_reference(self, frame, target):
         await trio.lowlevel.checkpoint()

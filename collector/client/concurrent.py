@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from collector.client.async_buffer import AsyncEventBuffer
     from collector.client.buffering import Lost
-    from collector.client.requests import Config, Outcome, Steps
+    from collector.client.requests import Config, Outcome, Steps, What
 
 T = TypeVar("T")
 
@@ -49,12 +49,27 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
         table = await anyio.to_thread.run_sync(table_of, data)
         return await self._run(self._talk.send_rows(id, cut(table)))
 
-    async def send_body(self, id: str, body: bytes, media_type: str, idempotency_key: str) -> bool:  # noqa: A002
+    async def send_labels(self, id: str, labels: pd.DataFrame | pa.Table) -> dict[str, Any]:  # noqa: A002
+        """Send what has become known of events, a row for each, with their key; when it returns it is durable.
+
+        It is for collectors whose config has ``labels``, and goes as events do.
+        """
+        table = await anyio.to_thread.run_sync(table_of, labels)
+        return await self._run(self._talk.send_rows(id, cut(table), "labels"))
+
+    async def send_body(
+        self,
+        id: str,  # noqa: A002
+        body: bytes,
+        media_type: str,
+        idempotency_key: str,
+        what: What = "data",
+    ) -> bool:
         """Send events in any form that the service accepts, in one request; return whether they are new to it.
 
-        They aren't if the key came before, in a call of which this is the repetition.
+        They aren't if the key came before, in a call of which this is the repetition. ``what`` may be "labels".
         """
-        return await self._run(self._talk.send_body(id, body, media_type, idempotency_key))
+        return await self._run(self._talk.send_body(id, body, media_type, idempotency_key, what))
 
     async def send_batch(
         self,

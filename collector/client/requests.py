@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 T = TypeVar("T")
+# What bodies of rows are: the end of the path that they go to.
+What = Literal["data", "labels"]
 
 TIMEOUT = 30.0
 RETRIES = 5
@@ -97,23 +99,25 @@ class Conversations:
         """Set the reference dataset."""
         return self._ask(dict, self._request("POST", (collector_id, "reference"), body, {"Content-Type": ARROW}))
 
-    def send_rows(self, collector_id: str, pieces: Iterable[Rows]) -> Steps[dict[str, Any]]:
-        """Send events; what is too large for the way goes in halves."""
+    def send_rows(self, collector_id: str, pieces: Iterable[Rows], what: What = "data") -> Steps[dict[str, Any]]:
+        """Send events, or labels; what is too large for the way goes in halves."""
         for piece in pieces:
             halving = Halving(piece, str(uuid.uuid4()), self._passage)
             for rows, key in halving:
                 body = yield rows.body
                 try:
-                    yield from self.send_body(collector_id, cast("bytes", body), ARROW, key)
+                    yield from self.send_body(collector_id, cast("bytes", body), ARROW, key, what)
                 except RequestRefused as error:
                     if not halving.halves_after(error):
                         raise
         return {}
 
-    def send_body(self, collector_id: str, body: bytes, media_type: str, idempotency_key: str) -> Steps[bool]:
-        """Send events; return whether they are new: those that a lost answer of this very call told of are."""
+    def send_body(
+        self, collector_id: str, body: bytes, media_type: str, idempotency_key: str, what: What = "data"
+    ) -> Steps[bool]:
+        """Send events, or labels; return whether they are new: those that a lost answer of this call told of are."""
         headers = {"Content-Type": media_type, "Idempotency-Key": idempotency_key}
-        response, is_repeated = yield from self._exchange(self._request("POST", (collector_id, "data"), body, headers))
+        response, is_repeated = yield from self._exchange(self._request("POST", (collector_id, what), body, headers))
         if response.is_error:
             raise _refused(response)
         return is_repeated or "Idempotent-Replayed" not in response.headers

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from collector.client import CollectorClient
+    from collector.client.requests import What
     from collector.commands.pieces import Piece
     from collector.commands.remote import Service
     from collector.commands.sources import FileFormat, Source
@@ -32,7 +33,10 @@ RETRIES = 10
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be sent, as the options say: ``rows`` in each request, beginning with row ``first``."""
+    """What is to be sent, as the options say: ``rows`` in each request, beginning with row ``first``.
+
+    They are events, or ``is_labels``: what has become known of some.
+    """
 
     file: str
     collector_id: str | None = None
@@ -40,6 +44,7 @@ class Order:
     rows: int | None = None
     first: int = 1
     is_again: bool = False
+    is_labels: bool = False
 
 
 @dataclass
@@ -59,7 +64,8 @@ def send(order: Order, service: Service) -> str:
     with service.open() as client:
         collector = choose_collector(client.status(), order.collector_id)
     with as_collectors_answer():
-        rows = order.rows or min(MAX_ROWS, collector["rows_needed"] or MAX_ROWS)
+        wanted = None if order.is_labels else collector["rows_needed"]
+        rows = order.rows or min(MAX_ROWS, wanted or MAX_ROWS)
     with open_source(order.file, order.format) as source, service.open(RETRIES) as client:
         sending = _Sending(client, collector["id"], source, order)
         with sending.told_if_stopped(), _progress(source) as show:
@@ -67,6 +73,8 @@ def send(order: Order, service: Service) -> str:
                 sending.send(piece)
                 show(sending.sent)
     told = _told(sending.sent, source.name, collector["id"])
+    if order.is_labels:
+        return told
     with suppress(CommandError), service.open() as client:  # the rows are there, whoever can say what comes next
         status = client.status()
         return "\n".join([told, *outlook(status, choose_collector(status, collector["id"]))])
@@ -95,7 +103,8 @@ class _Sending:
         halving = Halving(piece, hashlib.sha256(identity + piece.body).hexdigest(), self._passage)
         for part, key in halving:
             try:
-                is_new = self._client.send_body(self._collector_id, part.body, part.media_type, key)
+                what: What = "labels" if self._order.is_labels else "data"
+                is_new = self._client.send_body(self._collector_id, part.body, part.media_type, key, what)
             except RequestRefused as error:
                 if not halving.halves_after(error):
                     raise self._refused(part, error) from error

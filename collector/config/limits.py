@@ -45,6 +45,9 @@ class Limits(_Ours):
     max_buffered_bytes: int = Field(
         default=20_000_000_000, gt=0, description="Undelivered events of all collectors, in the journal and in parquet."
     )
+    max_labels_bytes: int = Field(
+        default=10_000_000_000, gt=0, description="Labels of one collector, and delivered events that wait for theirs."
+    )
 
 
 class Idempotency(_Ours):

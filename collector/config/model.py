@@ -22,6 +22,7 @@ from pydantic import (
 from collector.config.alerts import MAX_RULES, Alert, WebAddress, problems_of
 from collector.config.callers import Host, Origin
 from collector.config.following import following_problems
+from collector.config.labels import LABELS, Labels
 from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.masking import MASK, masked
 from collector.config.private import PrivateColumns
@@ -189,6 +190,9 @@ class CollectorConfig(InWorkspace, Value):
         description="Fields of evidently.legacy's ColumnMapping, for legacy reports.",
     )
 
+    labels: Labels | None = Field(
+        default=None, description="Labels that come later, by a key, and the report that is made of them."
+    )
     dashboard: Dashboard | None = Field(
         default=None,
         description="Make a dashboard in the project at the first snapshot; null: but not in Evidently Cloud.",
@@ -213,6 +217,15 @@ class CollectorConfig(InWorkspace, Value):
             raise at_fields("field required (or project_name)", "project_id")
         if self.project_id is not None and self.project_name is not None:
             raise at_fields("give project_id or project_name, not both", "project_name")
+        return self
+
+    @model_validator(mode="after")
+    def _one_generation(self) -> Self:
+        if self.labels is not None and self.labels.report_config.generation != self.report_config.generation:
+            generation = self.report_config.generation
+            raise at_fields(
+                f"has a report that isn't {generation}, as the collector's own is; both go to one project", LABELS
+            )
         return self
 
     @field_validator("api_url")
@@ -252,6 +265,13 @@ class CollectorConfig(InWorkspace, Value):
         if secret == "":
             raise ValueError("is empty; leave it out or write null for none")
         return secret
+
+    def for_report(self, report: str) -> Self:
+        """Return the config of one of the collector's reports: of the rows that have labels, or else of all."""
+        if report != LABELS or self.labels is None:
+            return self
+        own = {"report_config": self.labels.report_config, "data_definition": self.labels.data_definition}
+        return self.model_copy(update=own)
 
     def reference_file(self, base: Path) -> Path | None:
         """Return the reference's path; a relative one starts at ``base``."""
@@ -304,7 +324,9 @@ class CollectorConfig(InWorkspace, Value):
         shown["api_secret"] = None if self.api_secret is None else MASK
         if self.columns is not None:
             shown["columns"] = self.columns.masked().model_dump()
-        shown["report_config"] = masked(shown["report_config"])
+        for name in ("report_config", "labels"):
+            if name in shown:
+                shown[name] = masked(shown[name])
         return shown | {"api_url": self.shown_url}
 
 

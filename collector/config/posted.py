@@ -55,6 +55,9 @@ def _with_known(posted: CollectorConfig, known: CollectorConfig) -> CollectorCon
     report = posted.report_config.model_dump()
     meant = unmasked(report, known.report_config.model_dump())
     updates: dict[str, Any] = {} if meant == report else {"report_config": type(posted.report_config).parse(meant)}
+    if posted.labels is not None and known.labels is not None:
+        labels = unmasked(posted.labels.model_dump(), known.labels.model_dump())
+        updates["labels"] = type(posted.labels).parse(labels)
     if posted.api_url == known.shown_url:
         updates["api_url"] = known.api_url
     if known.columns is not None and posted.columns == known.columns.masked():
@@ -64,7 +67,7 @@ def _with_known(posted: CollectorConfig, known: CollectorConfig) -> CollectorCon
 
 def _says_else(config: CollectorConfig, known: CollectorConfig) -> bool:
     """Tell whether a client names other places than the operator did, or another report to compute."""
-    names = ("reference_path", "additional_data", "api_url", "report_config")
+    names = ("reference_path", "additional_data", "api_url", "report_config", "labels")
     return any(getattr(config, name) != getattr(known, name) for name in names)
 
 
@@ -103,7 +106,7 @@ def _place_problems(config: CollectorConfig, known: CollectorConfig | None) -> I
 
 
 def _report_problems(config: CollectorConfig, known: CollectorConfig | None) -> Iterator[Problem]:
-    names = ("report_config", "data_definition", "column_mapping", "additional_data")
+    names = ("report_config", "data_definition", "column_mapping", "additional_data", "labels")
     known_fields = [] if known is None else [_fields(known, name) for name in names]
     written = {text_of(one) for one in objects_in(known_fields)}
     for name in names:
@@ -117,7 +120,7 @@ def _problems_in(value: Any, path: _Path, written: set[str]) -> Iterator[Problem
             yield from _problems_in(inner, (*path, number), written)
     elif isinstance(value, dict) and text_of(value) not in written:
         for name, inner in value.items():
-            if path == ("report_config",) and name in _TEXTS:
+            if path[-1:] == ("report_config",) and name in _TEXTS:
                 continue
             if is_masked(name, inner):
                 yield Problem(

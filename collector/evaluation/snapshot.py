@@ -68,6 +68,9 @@ def metadata_of(job: Job, own: Json, frames: Frames) -> Json:
         "batch_id": job["batch_id"],
         "rows": str(frames.rows),
     }
+    if labels := job.get("labels"):
+        names = ("rows", "labelled_rows", "closed_by")
+        origin |= {name: str(told) for name, told in labels.items() if name in names}
     return {**own, **origin, **sample, **window}
 
 

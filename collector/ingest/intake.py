@@ -17,6 +17,7 @@ from collector.formats.bounds import Bounds
 from collector.formats.frames import check_frame
 from collector.ingest.columns import OpenColumns
 from collector.ingest.room import max_bytes
+from collector.store.streams import collector_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -44,7 +45,7 @@ MAX_WAITING = 100
 class Pending:
     """A frame that is ordered to be kept."""
 
-    collector_id: str
+    stream: str
     frame: Frame
     order: Order[bool]
     _spool: Spool
@@ -66,7 +67,7 @@ class Pending:
             self._spool.drop(self.frame)
         for pipeline, why in self._passed if is_new else ():
             pipeline.note_skipped(self.frame.rows, why)
-        counts = self._counts.of(self.collector_id)
+        counts = self._counts.of(self.stream)
         counts.accepted_requests += 1
         counts.accepted_bytes += len(self.frame.body)
         reach("accepted")
@@ -118,18 +119,22 @@ class Intake:
     def _is_full(self, collector_id: str) -> bool:
         return self._journal.buffered_bytes(collector_id) >= self.limits.max_collector_bytes
 
-    def bounds(self, format_: Format) -> Bounds:
-        """Return what a table of a format may have at most."""
+    def key_of(self, collector_id: str) -> str:  # noqa: ARG002  (events are known without)
+        """Name the column that each row needs a key in; "" for none."""
+        return ""
+
+    def bounds(self, format_: Format, key: str = "") -> Bounds:
+        """Return what a table of a format may have at most, and the column in which each row needs a key."""
         limits = self.limits
-        return Bounds(max_bytes(limits, format_), limits.max_rows, limits.max_columns)
+        return Bounds(max_bytes(limits, format_), limits.max_rows, limits.max_columns, key)
 
     def private(self, collector_id: str) -> Private | None:
         """Return what is to be done to the columns of what comes for a collector, before anything of it is kept."""
         return self._supervisor.private(collector_id)
 
-    def check(self, format_: Format, body: bytes) -> Frame:
+    def check(self, format_: Format, body: bytes, key: str = "") -> Frame:
         """Return a body as a frame; raise BadBody or BodyTooLarge unless it is a table within the limits."""
-        return check_frame(format_, body, self.bounds(format_))
+        return check_frame(format_, body, self.bounds(format_, key))
 
     def order(self, collector_id: str, frame: Frame, key: str = "") -> Pending:
         """Order that a frame be kept, once if it comes again with its key, and don't wait for it.
@@ -140,19 +145,28 @@ class Intake:
         taking, passed = self._told_apart(followers, names) if followers and frame.rows else ((), ())
         new = self._open_columns(collector_id).admit(names, limit) if frame.rows else None
         frame.names = ()
-        body = frame.body
-        digest = hashlib.sha256(body).hexdigest() if key and isinstance(body, bytes) else getattr(body, "digest", "")
-        order = self._journal.order_append(
-            collector_id, frame, key, digest, self._supervisor.config.idempotency, taking
-        )
+        pending = self._order(collector_id, frame, key, taking, passed)
         if new is not None:
             self._order_columns(collector_id, names, new)
         for follower in taking:
             if (its_new := self._open_columns(follower).admit(names, limit)) is not None:
                 self._order_columns(follower, names, its_new)
+        return pending
+
+    def _order(
+        self,
+        stream: str,
+        frame: Frame,
+        key: str,
+        taking: Sequence[str] = (),
+        passed: Sequence[tuple[Pipeline, str]] = (),
+    ) -> Pending:
+        body = frame.body
+        digest = hashlib.sha256(body).hexdigest() if key and isinstance(body, bytes) else getattr(body, "digest", "")
+        order = self._journal.order_append(stream, frame, key, digest, self._supervisor.config.idempotency, taking)
         if frame.rows:
             self._spool.keep(frame)
-        return Pending(collector_id, frame, order, self._spool, self._supervisor.counts, passed)
+        return Pending(stream, frame, order, self._spool, self._supervisor.counts, passed)
 
     def _told_apart(
         self, followers: Sequence[CollectorConfig], names: Collection[str]
@@ -224,7 +238,7 @@ class Intake:
     def count_refusal(self, collector_id: str, error: CollectorError) -> None:
         """Count events that were refused; what isn't the id of a collector that is there is never kept."""
         counts = self._supervisor.counts
-        is_known = collector_id in self._supervisor.config.collectors
+        is_known = collector_of(collector_id) in self._supervisor.config.collectors
         refused = counts.of(collector_id).refused_requests if is_known else counts.refused_requests
         refused[_snake(type(error).__name__)] += 1
 

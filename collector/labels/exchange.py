@@ -47,10 +47,10 @@ class Waiting(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """A batch that has its labels: its files of keys, and the file of the keys whose labels were disputed."""
+    """A batch that has its labels: its files of keys; one has those whose labels were disputed, if any were."""
 
     keys: str
-    disputed: str | None = None
+    has_disputed: bool = False
 
 
 class Wanted(NamedTuple):

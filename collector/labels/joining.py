@@ -65,7 +65,7 @@ class _Pairs(NamedTuple):
 def join(batch: BatchFiles, labels: Sequence[LabelFile], keying: Keying, wanted: Wanted, target: str) -> Joined:
     """Write the rows of a batch that have a label to parts named after ``target``; the labels come in their order.
 
-    Keys whose labels differ, if those are dropped, are written to ``target.disputed``.
+    Keys whose labels differ, if those are dropped, are written to a file of keys of their own.
     Raises KeysSpoiled, FilesDamaged.
     """
     known = read_numbers(f"{batch.keys}.sorted", keying.salt)
@@ -74,8 +74,8 @@ def join(batch: BatchFiles, labels: Sequence[LabelFile], keying: Keying, wanted:
         return Joined([])
     chosen, replaced, disputed = _choose(found, wanted.on_duplicate)
     if len(disputed):
-        write_array(f"{target}.disputed", disputed, keying.salt)
-        sync_file(Path(f"{target}.disputed"))  # once labels are let go of, it can't be made again
+        write_array(f"{batch.keys}.disputed", disputed, keying.salt)
+        sync_file(Path(f"{batch.keys}.disputed"))  # once labels are let go of, it can't be made again
     pairs, values = _pair(known, read_rows(f"{batch.keys}.rows", keying.salt), chosen), found.values
     del known, found, chosen
     written = _write(_joined(batch.parts, pairs, values, keying), target)

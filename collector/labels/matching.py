@@ -41,8 +41,8 @@ def fates_of(label: LabelFile, in_time: Sequence[Closed], late: Sequence[str], k
     used, disputed, came_late = (np.zeros(len(numbers), np.bool_) for _ in range(3))
     for batch in in_time:
         found = are_among(numbers, read_numbers(f"{batch.keys}.sorted", keying.salt))
-        if batch.disputed is not None:
-            is_disputed = are_among(numbers, read_numbers(batch.disputed, keying.salt))
+        if batch.has_disputed:
+            is_disputed = are_among(numbers, read_numbers(f"{batch.keys}.disputed", keying.salt))
             disputed |= found & is_disputed
             found &= ~is_disputed
         used |= found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import trio
 
+from collector.config.labels import LABELS
 from collector.errors import EvaluationError, FilesDamaged, Problem
 from collector.fault_points import reach
 from collector.pipeline.failed import set_aside
@@ -137,10 +138,12 @@ class Evaluating:
         else:
             self._took_too_long = False
             await self._take_outcome(batch, outcome, clock() - started)
+        self._work.to_label.ring()
 
     async def _job(self, batch: Batch) -> Job:
         config, data_dir = self._work.config, self._work.data_dir
         parts = [data_dir.path / part.path for part in await self._work.journal.parts(batch.id)]
+        config = config.for_report(batch.report)
         snapshot, service = data_dir.snapshot(batch.id), self._work.service
         fast_reports, private = service.fast_reports, service.private_of(config)
         return make_job(
@@ -154,7 +157,8 @@ class Evaluating:
         kept = work.service.retention.snapshots
         if (window := outcome.get("window")) is not None:
             batch = replace(batch, start=window[0], end=window[1])
-        await work.journal.keep_outcome(batch, {**outcome}, verdict_of(outcome), kept)
+        told = {name: batch.outcome[name] for name in (LABELS,) if name in batch.outcome}
+        await work.journal.keep_outcome(batch, {**outcome, **told}, verdict_of(outcome), kept)
         reach("evaluated")
         await work.tell(Evaluated(batch, outcome, seconds))
         await work.count()

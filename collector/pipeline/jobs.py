@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from collector.config.labels import LABELS
 from collector.status.telling import iso
 
 if TYPE_CHECKING:
@@ -55,4 +56,5 @@ def make_job(  # noqa: PLR0913  (a config, a batch, and where its files are)
         "save_datasets": config.save_datasets and config.takes_datasets,
         "is_posted": config.is_posted,
         "private": private,
+        "labels": batch.outcome.get(LABELS),
     }

@@ -2,8 +2,8 @@
 
 Four tasks, with something on disk between any two of them: rows are sealed into batches when the trigger says so,
 spilled to parquet when they are many, evaluated, delivered. Each looks at what its input holds and goes on, which is
-also how it goes on after a crash. Two more are aside of these: one tries the report before there is a batch, one makes
-the dashboard of what was delivered.
+also how it goes on after a crash. Aside of these, one tries the report before there is a batch, one makes the dashboard
+of what was delivered, and one looks after labels that come later, if there are any.
 """
 
 from __future__ import annotations
@@ -83,6 +83,10 @@ class Pipeline:
                 nursery.start_soon(stage.run)
             if self.config.events_from is not None and self.config.when_full == "skip":
                 nursery.start_soon(self._skipping.run)
+            if self.config.labels is not None or self._work.id in self._work.journal.labels.collectors:
+                from collector.pipeline.labelling import Labelling
+
+                nursery.start_soon(Labelling(self._work, self._spilling, self._sealing).run)
 
     async def flush(self) -> Batch | None:
         """Seal what waits now, whatever the trigger says; None if nothing does."""

@@ -66,9 +66,10 @@ class Sealing:
         """Make a batch of a body, beside the open one, unless it is known; see Journal.take_whole."""
         work = self._work
         try:
-            taken = await self._journal.take_whole(whole, frame)
+            taken = await self._journal.take_whole(whole, frame, self._wait)
         finally:
             work.to_evaluate.ring()  # as in _cut
+            work.to_label.ring()
         for old in taken.replaced:
             work.data_dir.remove_batches(list(old.paths), [old.batch])
             work.data_dir.remove_failed(old.batch)
@@ -78,10 +79,17 @@ class Sealing:
             work.log.info("batch sealed", batch=taken.batch, rows=frame.rows, is_backfill=whole.is_backfill)
         return taken
 
+    @property
+    def _wait(self) -> float | None:
+        """How long a new batch waits for labels; None: it waits for none."""
+        labels = self._work.config.labels
+        return None if labels is None else labels.wait
+
     async def _cut(self, rows: float) -> Batch | None:
         try:
-            return await self._journal.seal(self._work.id, str(uuid6.uuid7()), rows)
+            return await self._journal.seal(self._work.id, str(uuid6.uuid7()), rows, self._wait)
         finally:
+            self._work.to_label.ring()
             self._work.to_evaluate.ring()  # a client that hangs up while it flushes may have sealed one nevertheless
 
     async def _tell(self, batch: Batch | None) -> None:

@@ -1,4 +1,7 @@
-"""Spilling: frames move from the journal to parquet parts, when they are many and before a batch is evaluated."""
+"""Spilling: frames move from the journal to parquet parts, when they are many and before a batch is evaluated.
+
+Those of labels move alike, when whoever looks after these says so.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,12 @@ if TYPE_CHECKING:
 
 
 class Spilling:
-    """Spills frames of one collector."""
+    """Spills frames of one collector, or of its labels: then ``stream`` is theirs."""
 
-    def __init__(self, work: Work, sealing: Sealing) -> None:
+    def __init__(self, work: Work, sealing: Sealing, stream: str = "") -> None:
         self._work = work
         self._sealing = sealing
+        self._stream = stream or work.id
         self._one_at_a_time = trio.Lock()
         self._most_rows = math.inf  # in a part, since the last that took too long
 
@@ -53,7 +57,7 @@ class Spilling:
         """
         work = self._work
         async with self._one_at_a_time:
-            run = await work.journal.next_run(work.id, batch_id, *self._most_at_once())
+            run = await work.journal.next_run(self._stream, batch_id, *self._most_at_once())
             if run is None:
                 return False
             name = work.data_dir.new_part()
@@ -74,7 +78,7 @@ class Spilling:
                 target.unlink(missing_ok=True)  # the next try makes another, on a disk that may be full
                 raise
             if is_moved:
-                work.counts.damaged_rows += run.rows - part.rows
+                work.tools.counts.of(self._stream).damaged_rows += run.rows - part.rows
             else:
                 target.unlink(missing_ok=True)  # one without rows was never made
             reach("spilled")

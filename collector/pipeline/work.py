@@ -47,6 +47,7 @@ class Work:
         self.counts = tools.counts.of(config.id)
         self.to_evaluate = Bell()
         self.to_deliver = Bell()
+        self.to_label = Bell()
         self.to_rehearse = Bell()
         self.delivered = Bell()
         starting = Status(config.id, "starting", rows_needed=config.trigger.rows, events_from=config.events_from or "")

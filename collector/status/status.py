@@ -43,6 +43,7 @@ class Status:
     warnings: tuple[str, ...] = ()
     last_error: str = ""
     last_snapshot: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
@@ -27,6 +28,7 @@ from collector.status.findings import (
 )
 from collector.status.status import Status
 from collector.status.verdict import TREND, trend_of
+from collector.store.records import MAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,6 +111,19 @@ class Rejected:
     error: str
 
 
+ClosedBy = Literal["share", "wait", "budget"]
+
+
+@dataclass(frozen=True)
+class LabelsClosed:
+    """A batch waits for labels no more: so many of its rows that have a key have one."""
+
+    batch: Batch
+    by: ClosedBy
+    rows: int
+    keyed: int
+
+
 @dataclass(frozen=True)
 class NotShown:
     """A snapshot is delivered, and its collector's dashboard was not made."""
@@ -122,7 +137,10 @@ _WITHOUT_PLOTS = (
     "Sent without its plots, as the workspace takes no larger snapshot (413). All values and tests are there."
 )
 
-Event = Sealed | Evaluated | EvaluationFailed | PartsLost | Delivered | Undelivered | Rejected | NotShown
+_NO_LABELS = "none of its rows got a label in time: there is no report of them"
+_CLOSED_BY = {"share": "enough have come", "wait": "it has waited long enough", "budget": "limits.max_labels_bytes"}
+
+Event = Sealed | Evaluated | EvaluationFailed | PartsLost | Delivered | Undelivered | Rejected | NotShown | LabelsClosed
 
 
 class Telling:
@@ -209,8 +227,7 @@ class Telling:
         """Add to the collector's log, in the original's form with more fields."""
         match event:
             case Evaluated(batch, outcome, seconds):
-                trend = {} if batch.is_backfill else self._trend()
-                told = {"findings": first_findings(outcome, _LOGGED), **trend}
+                told = {"findings": first_findings(outcome, _LOGGED), **self._trend(batch)}
                 entry = self._entry(
                     "CreateReport", batch, outcome, **told, seconds=round(seconds, 3), notes=outcome["notes"]
                 )
@@ -223,6 +240,8 @@ class Telling:
                 entry = self._entry("UploadReport", batch, batch.outcome, f"Error saving snapshot: {error}")
             case NotShown(batch, error):
                 entry = self._entry("MakeDashboard", batch, {}, error)
+            case LabelsClosed(batch, rows=0):
+                entry = self._entry("JoinLabels", batch, {}, _NO_LABELS)
             case _:
                 return
         await self._journal.log(self.status.id, entry, self._kept_entries())
@@ -237,6 +256,7 @@ class Telling:
             "error": error,
             "time": iso(self._clocks.now()),
             "batch_id": batch.id,
+            **({} if batch.report == MAIN else {"report": batch.report}),
             "rows": batch.rows,
             "window": [iso(at) for at in batch.window],
             **({"is_backfill": True} if batch.is_backfill else {}),
@@ -265,6 +285,9 @@ class Telling:
                 log.error("snapshot rejected; its batch is kept under failed", error=error)
             case NotShown(_, error):
                 log.warning("dashboard not made", reason=error)
+            case LabelsClosed(_, by, rows, keyed):
+                said = "labels joined" if rows else _NO_LABELS
+                log.log(INFO if rows else WARNING, said, rows=rows, of=keyed, reason=_CLOSED_BY[by])
 
     def _log_notes(self, log: Any, told: Sequence[str]) -> None:
         notes = {_gist(note): note for note in told}
@@ -273,13 +296,15 @@ class Telling:
             for note in notes.values():
                 log.warning(note)
 
-    def _trend(self) -> dict[str, Any]:
-        return {name: value for name, value in self.status.last_snapshot.items() if name in ("trend", "trend_over")}
+    def _trend(self, batch: Batch) -> dict[str, Any]:
+        """Return whether a snapshot is worse than those before it: that is told of the main ones."""
+        last = self.status.last_snapshot if batch.report == MAIN and not batch.is_backfill else {}
+        return {name: value for name, value in last.items() if name in ("trend", "trend_over")}
 
     def _words(self, batch: Batch, outcome: Outcome) -> dict[str, str]:
         """Return what was found in words, of each kind that there is."""
         found, (drifted, columns) = findings_of(outcome), drift_counts(outcome)
-        last = {} if batch.is_backfill else self.status.last_snapshot
+        last = self._trend(batch)
         words = {
             "drifted": drift_words(found, total=drifted),
             "tests_failed": failed_test_words(found, total=bad_tests(outcome["tests"])),

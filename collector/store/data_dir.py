@@ -15,11 +15,12 @@ from urllib.parse import quote
 import structlog
 import uuid6
 
+from collector.config.labels import LABELS
 from collector.disk.checksums import file_checksum
 from collector.errors import DataDirError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _log = structlog.get_logger()
 
@@ -74,6 +75,21 @@ class DataDir:
     def new_part(self) -> str:
         """Name a part that isn't there yet."""
         return f"parts/{uuid6.uuid7()}.parquet"
+
+    def new_keys(self) -> str:
+        """Name files of keys, but for their endings, that aren't there yet."""
+        _made(self.path / LABELS)
+        return f"{LABELS}/{uuid6.uuid7()}"
+
+    def remove_keys(self, names: Iterable[str]) -> None:
+        """Remove files of keys, those that are there."""
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+
+    def remove_stray_keys(self, known: set[str]) -> None:
+        """Remove files of keys that a crash left behind; all of them can be made again."""
+        found = {f"{LABELS}/{path.name}" for path in (self.path / LABELS).glob("*")}
+        self.remove_keys(found - known)
 
     def body(self, name: str) -> Path:
         """Where a body is that is too large for the journal."""

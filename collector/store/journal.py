@@ -27,10 +27,12 @@ from collector.store.alerts import AlertBook
 from collector.store.connect import read_only
 from collector.store.identity import Identity
 from collector.store.inspection import inspect
+from collector.store.labels import LabelBook
 from collector.store.opening import open_database
 from collector.store.records import Batch
-from collector.store.steps import alerts, batches, collectors, columns, frames, keys, parts, snapshots
+from collector.store.steps import alerts, batches, collectors, columns, frames, keys, labels, parts, snapshots
 from collector.store.steps.whole import take_whole
+from collector.store.streams import collector_of, is_labels, labels_of
 from collector.store.tending import Tending
 from collector.store.unsynced import Unsynced
 from collector.store.writer import SMALL_STEP, Writer, nothing_kept
@@ -137,6 +139,7 @@ class Journal:
         self._columns = columns.read_columns(connection)
         self._listener: Listener | None = None
         self.alerts = AlertBook(writer)
+        self.labels = LabelBook(connection, data_dir, writer, self.buffered_bytes, self._count_bytes)
         self._renamed = collectors.read_renamed(connection)
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
@@ -234,17 +237,21 @@ class Journal:
         return self._buffered[collector]
 
     def buffering(self) -> list[str]:
-        """Name the collectors that have rows which aren't delivered."""
-        return [collector for collector, size in self._buffered.items() if size]
+        """Name the collectors that have rows which aren't delivered, or labels."""
+        return list(dict.fromkeys(collector_of(stream) for stream, size in self._buffered.items() if size))
 
     @property
     def buffered_bytes_in_all(self) -> int:
-        """The bytes of all rows that aren't delivered, in frames and in parts."""
+        """The bytes of all events that aren't delivered, in frames and in parts."""
         return self._buffered_in_all
 
     async def wait_for_rows(self, collector: str, rows: float) -> None:
         """Return once at least ``rows`` rows wait in the open batch."""
         await self._waiting[collector].wait_until(lambda waiting: waiting.rows >= rows)
+
+    async def wait_for_frames(self, stream: str, rows: float) -> None:
+        """Return once at least ``rows`` rows of a stream are in no part yet."""
+        await self._waiting[stream].wait_until(lambda waiting: waiting.frame_rows >= rows)
 
     async def wait_for_spill(self, collector: str, bounds: Callable[[], tuple[int, int]]) -> None:
         """Return once the open batch has many frames, or as many rows or bytes as ``bounds`` gives at each new one."""
@@ -289,7 +296,15 @@ class Journal:
                 self._waiting[run.collector].frame_rows -= run.rows
                 self._waiting[run.collector].frame_bytes -= run.size
 
-        is_moved, _ = await self._writer.execute(lambda db: parts.move_to_part(db, run, part), count, SMALL_STEP)
+        now = time.time()
+
+        def move(db: sqlite3.Connection) -> tuple[bool, str | None]:
+            moved = parts.move_to_part(db, run, part)
+            if moved[0]:
+                labels.enter_label_part(db, run, part, now)
+            return moved
+
+        is_moved, _ = await self._writer.execute(move, count, SMALL_STEP)
         reach("moved")
         if is_moved:
             await self._sweep(run.collector)
@@ -312,20 +327,29 @@ class Journal:
 
     # Batches
 
-    async def seal(self, collector: str, batch_id: str, rows: float = math.inf) -> Batch | None:
+    async def seal(
+        self, collector: str, batch_id: str, rows: float = math.inf, wait: float | None = None
+    ) -> Batch | None:
         """Make a batch of the oldest open rows: whole frames until there are at least ``rows``; by default all of them.
 
+        It waits for labels so many seconds; None: it waits for none.
         Returns None, and makes none, if no row waits, or less than ``rows``.
         """
         now = time.time()
-        cut = await self._writer.execute(
-            lambda db: batches.seal(db, collector, batch_id, rows, now), self._waiting[collector].cut
-        )
+
+        def seal(db: sqlite3.Connection) -> Cut:
+            cut = batches.seal(db, collector, batch_id, rows, now)
+            if cut.rows and wait is not None:
+                labels.await_labels(db, batch_id, wait, now)
+            return cut
+
+        cut = await self._writer.execute(seal, self._waiting[collector].cut)
         return Batch(batch_id, collector, "sealed", cut.rows, cut.opened, cut.sealed) if cut.rows else None
 
-    async def take_whole(self, whole: Whole, frame: Frame) -> Taken:
+    async def take_whole(self, whole: Whole, frame: Frame, wait: float | None = None) -> Taken:
         """Make a batch of a frame, sealed at once beside the open one, unless it is known; tell which it is.
 
+        It waits for labels so many seconds; None: it waits for none.
         Raises NotReady if it is to replace one that isn't delivered yet.
         """
         now = time.time()
@@ -338,11 +362,21 @@ class Journal:
             self._waiting[whole.collector].accepted_whole += frame.rows
             self._count_bytes(whole.collector, len(frame.body) - sum(one.size for one in taken.replaced))
 
-        return await self._writer.execute(lambda db: take_whole(db, whole, frame, now), count)
+        def take(db: sqlite3.Connection) -> Taken:
+            taken = take_whole(db, whole, frame, now)
+            if taken.is_new and wait is not None:
+                labels.await_labels(db, taken.batch, wait, now)
+            return taken
+
+        return await self._writer.execute(take, count)
 
     async def batches(self, collector: str, *states: State) -> list[Batch]:
         """Return the batches in one of these states, in the order in which they were sealed."""
         return await self._writer.execute(lambda db: batches.select_batches(db, collector, states))
+
+    async def find_batch(self, batch_id: str) -> Batch | None:
+        """Return a batch as it stands; None if it is gone."""
+        return await self._writer.execute(lambda db: batches.find_batch(db, batch_id))
 
     async def parts(self, batch_id: str) -> list[Part]:
         """Return the parts of a batch in the order of their rows."""
@@ -350,10 +384,16 @@ class Journal:
 
     async def drop_parts(self, batch: Batch, paths: list[str]) -> Batch:
         """Let go of those parts of a batch that can't be read; return it with the rows that are left."""
-        rows, _ = await self._writer.execute(
-            lambda db: parts.drop_parts(db, batch, paths),
-            lambda gone: self._count_bytes(batch.collector, -gone[1]),
-        )
+
+        def drop(db: sqlite3.Connection) -> tuple[int, int]:
+            labels.forget_keys(db, batch.id)  # the rows behind them have other places now
+            return parts.drop_parts(db, batch, paths)
+
+        def count(gone: tuple[int, int]) -> None:
+            if batch.state != "delivered":  # else they don't count any more
+                self._count_bytes(batch.collector, -gone[1])
+
+        rows, _ = await self._writer.execute(drop, count)
         return replace(batch, rows=batch.rows - rows)
 
     async def move_parts(self, new_paths: dict[str, str]) -> None:
@@ -530,10 +570,12 @@ class Journal:
         """Drop all that belongs to a collector; return its undelivered rows, its parts' paths, its batches' ids."""
 
         def count(_: object) -> None:
-            self._waiting[collector].clear()
-            self._dropped_keys.pop(collector, None)
             self._columns.pop(collector, None)
-            self._count_bytes(collector, -self._buffered[collector])
+            self.labels.forget(collector)
+            for stream in (collector, labels_of(collector)):
+                self._waiting[stream].clear()
+                self._dropped_keys.pop(stream, None)
+                self._count_bytes(stream, -self._buffered[stream])
 
         rows, paths, ids, bodies = await self._writer.execute(lambda db: collectors.forget(db, collector), count)
         self._unsynced.add_unneeded(bodies)
@@ -563,11 +605,12 @@ class Journal:
             if names is not None:
                 self._columns[new] = names
             self._columns.pop(old, None)
-            self._waiting[new].add_all(self._waiting[old])
-            self._waiting[old].clear()
-            self._buffered[new] += self._buffered.pop(old, 0)
-            if old in self._dropped_keys:
-                self._dropped_keys[new] = self._dropped_keys.pop(old)
+            for ours, theirs in ((old, new), (labels_of(old), labels_of(new))):
+                self._waiting[theirs].add_all(self._waiting[ours])
+                self._waiting[ours].clear()
+                self._buffered[theirs] += self._buffered.pop(ours, 0)
+                if ours in self._dropped_keys:
+                    self._dropped_keys[theirs] = self._dropped_keys.pop(ours)
 
         await self._writer.execute(move, count)
 
@@ -586,9 +629,10 @@ class Journal:
         return await self._writer.execute(collectors.known_files)
 
     def _count_bytes(self, collector: str, size: int) -> None:
-        """Count bytes that came, or went."""
+        """Count bytes that came, or went; labels have a limit of their own."""
         self._buffered[collector] += size
-        self._buffered_in_all += size
+        if not is_labels(collector):
+            self._buffered_in_all += size
 
     # The disk
 

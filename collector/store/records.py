@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MAIN = "main"
 State = Literal["sealed", "evaluated", "delivered", "failed"]
 STATES: tuple[State, ...] = get_args(State)
 SnapshotState = Literal["evaluated", "delivered", "rejected", "failed"]
@@ -42,7 +43,7 @@ class Batch:
     attempts: int = 0
     outcome: dict[str, Any] = field(default_factory=dict)
     error: str = ""
-    report: str = "main"
+    report: str = MAIN
     source: str = ""
     start: float | None = None
     end: float | None = None
@@ -135,6 +136,53 @@ class Snapshot:
     bad_since: float | None
     outcome: dict[str, Any]
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A batch that waits for its labels, or has closed: labels with numbers beyond its ``cut`` came too late for it.
+
+    ``state`` is its own. ``keyed`` of its rows have a key, ``labelled`` of those a label among the labels that were
+    looked for, up to the number ``matched``. ``keys`` and ``marks`` are files that can be made again.
+    """
+
+    batch: str
+    rows: int
+    opened: float
+    state: State | None
+    since: float
+    wait: float
+    cut: int | None = None
+    closed: float | None = None
+    disputed: int = 0
+    key: str | None = None
+    keys: str | None = None
+    keyed: int = 0
+    repeated: int = 0
+    matched: int = 0
+    labelled: int = 0
+    marks: str | None = None
+
+    @property
+    def due(self) -> float:
+        """When it has waited for long enough."""
+        return self.since + self.wait
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPart:
+    """A part of labels, the numbers of its first and last frame, and when it was written.
+
+    It isn't looked at before ``held`` whether it can be let go of.
+    """
+
+    path: str
+    rows: int
+    size: int
+    first: int
+    last: int
+    since: float
+    held: float
 
 
 @dataclass(frozen=True, slots=True)

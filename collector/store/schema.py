@@ -190,6 +190,42 @@ CREATE TABLE whole_batch(
 CREATE INDEX whole_batch_by_window ON whole_batch(collector, start);
 CREATE INDEX whole_batch_by_id ON whole_batch(id);
 """,
+    # Labels that come later are a stream of frames and parts of their own, beside that of the events.
+    """
+CREATE TABLE awaited(       -- a row for each batch that waits for labels, or for which labels may be late
+    batch TEXT PRIMARY KEY,
+    collector TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    opened REAL NOT NULL,
+    since REAL NOT NULL,    -- when it was sealed, by a wall clock that may have been set meanwhile
+    wait REAL NOT NULL,
+    cut INTEGER,            -- NULL: it waits; else labels of frames beyond it came too late
+    closed REAL,
+    disputed INTEGER NOT NULL DEFAULT 0,
+    key TEXT,               -- the column of which the files of keys were made; what follows can be made again
+    keys TEXT,
+    keyed INTEGER NOT NULL DEFAULT 0,
+    repeated INTEGER NOT NULL DEFAULT 0,
+    matched INTEGER NOT NULL DEFAULT 0,
+    labelled INTEGER NOT NULL DEFAULT 0,
+    marks TEXT
+);
+CREATE INDEX awaited_by_collector ON awaited(collector);
+CREATE TABLE label_part(    -- what is to be known of a part of labels beside what all parts have
+    path TEXT PRIMARY KEY,
+    collector TEXT NOT NULL,
+    last_seq INTEGER NOT NULL,
+    since REAL NOT NULL,
+    held REAL NOT NULL
+);
+CREATE INDEX label_part_by_collector ON label_part(collector);
+CREATE TABLE label_fate(    -- what became of labels that were let go of
+    collector TEXT NOT NULL,
+    fate TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    PRIMARY KEY(collector, fate)
+) WITHOUT ROWID;
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

@@ -64,4 +64,4 @@ def _snapshots(config: CollectorConfig) -> tuple[object, ...]:
 
 
 def _report(config: CollectorConfig) -> tuple[object, ...]:
-    return config.report_config, config.data_definition, config.column_mapping
+    return config.report_config, config.data_definition, config.column_mapping, config.labels

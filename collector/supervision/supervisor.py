@@ -27,6 +27,7 @@ from collector.errors import (
 from collector.fault_points import reach
 from collector.pipeline.pipeline import Pipeline
 from collector.status.status import ServiceStatus, Status
+from collector.store.streams import labels_of
 from collector.supervision.bulkhead import Bulkhead
 from collector.supervision.checks import Checks
 from collector.supervision.orders import Orders
@@ -259,6 +260,7 @@ class Supervisor:
         await self._tools.journal.rename(old, new, {alert.renamed(new, old).key: alert.key for alert in alerts})
         reach("renamed")
         self.counts.rename(old, new)
+        self.counts.rename(labels_of(old), labels_of(new))
         self._tools.data_dir.remove_references(old, kept=0)
 
     async def _finish_renaming(self) -> None:
@@ -270,8 +272,11 @@ class Supervisor:
                 await self._tools.journal.unmark_renamed(old)
 
     async def _forget(self, collector_id: str) -> int:
+        keys = await self._tools.journal.labels.known_files(collector_id)
         rows, parts, batches = await self._tools.journal.forget(collector_id)
+        self._tools.data_dir.remove_keys(keys)
         self.counts.forget(collector_id)
+        self.counts.forget(labels_of(collector_id))
         self._tools.data_dir.remove_batches(parts, batches)
         self._tools.data_dir.remove_references(collector_id, kept=0)
         return rows

@@ -23,6 +23,21 @@ class Problem(TypedDict):
     is_damage: NotRequired[bool]
 
 
+class Labelled(TypedDict):
+    """Of a batch of the rows of another that have labels: how many rows that has and how many of them have one.
+
+    ``closed_by`` is why no more were waited for; ``repeated`` rows have the key of another, ``replaced`` labels gave
+    way to another of their key, and ``disputed`` keys have labels that differ, and none of them.
+    """
+
+    rows: int
+    labelled_rows: int
+    closed_by: Literal["share", "wait", "budget"]
+    repeated: int
+    replaced: int
+    disputed: int
+
+
 class Job(TypedDict):
     """One sealed batch to evaluate.
 
@@ -56,6 +71,7 @@ class Job(TypedDict):
     save_datasets: bool
     is_posted: NotRequired[bool]
     private: NotRequired[Private | None]
+    labels: NotRequired[Labelled | None]
 
 
 class DatasetFile(TypedDict):

@@ -18,6 +18,7 @@ import structlog
 import trio
 import trio_parallel
 
+from collector.config.labels import LABELS
 from collector.disk.refusals import refusal
 from collector.errors import BadBody, EvaluationError, FilesDamaged, Problem, WorkerDied
 from collector.store.parts import UNWRITABLE
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collector.formats.frames import Format, Frame
     from collector.formats.private import Private
     from collector.generation import Generation
+    from collector.labels.exchange import BatchFiles, Closed, Fates, Indexed, Joined, Keying, LabelFile, Waiting, Wanted
     from collector.store.parts import Written
     from collector.store.records import Run
     from collector.store.tapping import Tapped
@@ -62,6 +64,8 @@ NICENESS = 10
 # Of those that nobody waits for at all. They hold 300 MB, so they end once there is nothing more for them to do.
 LEAST = 19
 IDLE_TIMEOUT = 10.0
+# The process that matches and joins labels has to load little, and is needed every few seconds, or seldom.
+LABELS_IDLE_TIMEOUT = 60.0
 _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
 _DASHBOARD = "collector.evaluation.dashboard:"
@@ -86,6 +90,7 @@ class Workers:
         light: trio_parallel.WorkerContext,
         prompt: trio_parallel.WorkerContext,
         aside: trio_parallel.WorkerContext,
+        labels: trio_parallel.WorkerContext,
         count: int,
     ) -> None:
         self._heavy = heavy
@@ -93,6 +98,7 @@ class Workers:
         self._light = light
         self._prompt = prompt
         self._aside = aside  # does what no batch may wait for
+        self._labels = labels  # takes long with large batches, and spilling must not wait for it
         self.reports = trio.CapacityLimiter(count)
         self.slow_reports = trio.CapacityLimiter(1)
         self.backfills = trio.CapacityLimiter(1)
@@ -103,6 +109,7 @@ class Workers:
         self._bodies = trio.CapacityLimiter(2)
         self._looks = trio.CapacityLimiter(1)
         self._writes = trio.CapacityLimiter(1)
+        self._joins = trio.CapacityLimiter(1)
         self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self.evidently_version = ""
         self.ended = Counter(dict.fromkeys(ENDS, 0))  # processes that the next call has to begin anew, by reason
@@ -130,7 +137,14 @@ class Workers:
         self.evidently_version = versions["evidently"]
 
     async def check(self, config: CollectorConfig) -> list[Problem]:
-        """Return what Evidently would not accept in a collector's report."""
+        """Return what Evidently would not accept in a collector's report, and in that of its labels."""
+        problems = await self._check_report(config)
+        if config.labels is not None:
+            found = await self._check_report(config.for_report(LABELS))
+            problems += [one.under(LABELS) for one in found if one.path[:1] != ("column_mapping",)]
+        return problems
+
+    async def _check_report(self, config: CollectorConfig) -> list[Problem]:
         args = (config.report_config.model_dump(), config.data_definition, config.column_mapping)
         return _problems(await self._check("check", *args))
 
@@ -278,6 +292,42 @@ class Workers:
         except trio.TooSlowError as error:
             raise EvaluationError(f"the reference could not be written in {PART_TIMEOUT:.0f} s; try again") from error
 
+    async def index_batch(self, parts: list[str], keying: Keying, keys: str) -> Indexed:
+        """Write the files of a batch's keys; see labels.indexing. Raises FilesDamaged."""
+        done: Indexed = await self._run_for_labels("indexing:index_batch", parts, keying, keys)
+        return done
+
+    async def match_labels(self, labels: list[LabelFile], waiting: list[Waiting], keying: Keying) -> list[int]:
+        """Return how many rows of each batch have a label; see labels.matching. Raises FilesDamaged, KeysSpoiled."""
+        counts: list[int] = await self._run_for_labels("matching:match", labels, waiting, keying)
+        return counts
+
+    async def join_labels(
+        self, batch: BatchFiles, labels: list[LabelFile], keying: Keying, wanted: Wanted, target: str
+    ) -> Joined:
+        """Write the rows of a batch that have a label; see labels.joining. Raises FilesDamaged, KeysSpoiled."""
+        done: Joined = await self._run_for_labels("joining:join", batch, labels, keying, wanted, target)
+        return done
+
+    async def labels_wanted_by(self, label: LabelFile, batches: list[str], keying: Keying) -> list[bool]:
+        """Tell which batches have rows for a part of labels. Raises FilesDamaged, KeysSpoiled."""
+        found: list[bool] = await self._run_for_labels("matching:wanted_by", label, batches, keying)
+        return found
+
+    async def fates_of(self, label: LabelFile, in_time: list[Closed], late: list[str], keying: Keying) -> Fates:
+        """Tell what became of a part of labels. Raises FilesDamaged, KeysSpoiled."""
+        found: Fates = await self._run_for_labels("matching:fates_of", label, in_time, late, keying)
+        return found
+
+    async def _run_for_labels(self, name: str, *args: Any) -> Any:
+        async with self._joins:
+            try:
+                return await self._run(self._labels, self._unlimited, f"collector.labels.{name}", *args)
+            except OSError as error:
+                raise EvaluationError(f"a file of labels can't be read or written: {error}") from error
+            except UNWRITABLE as error:
+                raise EvaluationError(f"labels can't be matched: {error}", repr(error)) from error
+
     async def _run_within(
         self, seconds: float, context: trio_parallel.WorkerContext, limiter: trio.CapacityLimiter, name: str, *args: Any
     ) -> Any:
@@ -337,8 +387,9 @@ async def open_workers(count: int, max_bytes: int, shown: Collection[str] = ()) 
         _open_processes(max_bytes, NICENESS, own | secret) as light,
         _open_processes(max_bytes, 0, own | secret) as prompt,
         _open_processes(max_bytes, LEAST, own | secret, idle_timeout=IDLE_TIMEOUT) as aside,
+        _open_processes(max_bytes, NICENESS, own | secret, idle_timeout=LABELS_IDLE_TIMEOUT) as labels,
     ):
-        yield Workers(heavy, posted if secret - own else heavy, light, prompt, aside, count)
+        yield Workers(heavy, posted if secret - own else heavy, light, prompt, aside, labels, count)
 
 
 def _start_tracker() -> None:

@@ -28,6 +28,7 @@ from collector.ingest.http.probes import Probes
 from collector.ingest.http.receiving import Receiving
 from collector.ingest.http.server import serve_http
 from collector.ingest.intake import Intake
+from collector.ingest.labels import LabelsIntake
 from collector.ingest.spool import Spool
 from collector.status.counts import Counts
 from collector.store.data_dir import open_data_dir
@@ -63,18 +64,18 @@ class Service:
         spool = Spool(data_dir, journal, self._check, self._without_private, is_synced=False)
         self.intake = Intake(supervisor, journal, spool)
         self.receiving, self.guard = Receiving(self.intake, spool), self._guard(secret)
+        self.labels = Receiving(LabelsIntake(supervisor, journal, spool), spool)
         self.admin = Admin(supervisor, journal, self.receiving)
         probes, counts = Probes(supervisor, journal), supervisor.counts
         self.pages = Pages(supervisor, journal, self.receiving, self.guard, self.draining)
-        self.app = make_app(
-            Handlers(self.receiving, self.admin, probes, self.guard, self.draining, counts, self._scrape, self.pages)
-        )
+        asked = (self.admin, probes, self.guard, self.draining, counts, self._scrape, self.pages)
+        self.app = make_app(Handlers(self.receiving, *asked, self.labels))
 
     def _guard(self, secret):
         return Guard(secret, lambda: self.supervisor.config, is_loopback=True)
 
     def make_front_door(self, kind=FrontDoor):
-        return kind(self.receiving, self.guard, self.draining, self.supervisor.counts)
+        return kind({"data": self.receiving, "labels": self.labels}, self.guard, self.draining, self.supervisor.counts)
 
     @asynccontextmanager
     async def asked(self):

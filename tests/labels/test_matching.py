@@ -44,9 +44,9 @@ def test_files_of_another_key_are_no_good_and_those_of_labels_are_made_again(par
 
 def test_each_label_has_one_fate(parts):
     closed, missed, other = parts.batch(ids([1, 2, 3])), parts.batch(ids([3, 4])), parts.batch(ids([9]))
-    disputed = parts.batch(ids([2, 3])).keys + ".sorted"
+    Path(f"{parts.batch(ids([2, 3])).keys}.sorted").rename(f"{closed.keys}.disputed")
     [label] = parts.labels(ids([1, 1, 2, 3, 4, 5, 9]))
-    in_time = [Closed(closed.keys, disputed), Closed(other.keys)]
+    in_time = [Closed(closed.keys, has_disputed=True), Closed(other.keys)]
     assert fates_of(label, in_time, [missed.keys], KEYING) == Fates(used=3, disputed=2, late=1, unmatched=1)
 
 

@@ -662,7 +662,7 @@ async def test_that_a_dashboard_was_made_is_known_by_collector_and_place(journal
 async def test_a_collector_that_is_renamed_gets_a_dashboard_of_its_own(journal):
     """The one that was made shows the snapshots of the old id."""
     await journal.enter_dashboard("main", "workspace project")
-    await journal.rename("main", "other")
+    await journal.rename("main", "other", {})
     assert not await journal.has_dashboard("other", "workspace project")
 
 

@@ -53,6 +53,7 @@ class Handlers:
     counts: Counts
     scrape: Scrape
     pages: Pages
+    labels: Receiving
 
 
 def make_app(handlers: Handlers) -> QuartTrio:
@@ -67,6 +68,7 @@ def make_app(handlers: Handlers) -> QuartTrio:
     _add_batch_routes(app, handlers.admin)
     _add_tap(app, handlers.admin, handlers.guard)
     _add_data(app, handlers.receiving, handlers.draining)
+    _add_labels(app, handlers.labels, handlers.draining)
     add_pages(app, handlers.pages, lambda: (_head(), _body(handlers.draining)))
     _add_guard(app, handlers)
     _add_answers(app, handlers)
@@ -216,6 +218,13 @@ def _add_data(app: QuartTrio, receiving: Receiving, draining: Draining) -> None:
         return response_of(await receiving.receive_batch(collector_id, _head(), _body(draining), request.args))
 
 
+def _add_labels(app: QuartTrio, receiving: Receiving, draining: Draining) -> None:
+    @app.post("/<collector_id>/labels")
+    async def send_labels(collector_id: str) -> Response:
+        """Send what has become known of events; it is durable when the answer comes."""
+        return response_of(await receiving.receive_data(collector_id, _head(), _body(draining)))
+
+
 def _add_guard(app: QuartTrio, handlers: Handlers) -> None:
     @app.before_request
     async def guard() -> Response | None:
@@ -249,8 +258,10 @@ def _add_guard(app: QuartTrio, handlers: Handlers) -> None:
 def _add_answers(app: QuartTrio, handlers: Handlers) -> None:
     @app.errorhandler(CollectorError)
     async def refuse(error: CollectorError) -> Response:
-        if request.endpoint in {"send_data", "send_batch"}:
-            handlers.receiving.intake.count_refusal((request.view_args or {})["collector_id"], error)
+        receivers = dict.fromkeys(("send_data", "send_batch"), handlers.receiving) | {"send_labels": handlers.labels}
+        receiving = receivers.get(request.endpoint or "")
+        if receiving is not None:
+            receiving.intake.count_refusal((request.view_args or {})["collector_id"], error)
         told = f"{request.method} {request.path}"
         return response_of(await handlers.pages.problem(error, told) if is_for_person() else answer_for(error, told))
 

@@ -1,4 +1,4 @@
-"""The front door: usual POSTs of events are answered as they come in; all else is left to hypercorn.
+"""The front door: usual POSTs of events and labels are answered as they come in; all else is left to hypercorn.
 
 Both ways lead to the same intake, so that they keep, refuse and count alike. What is usual, posted.py says.
 """
@@ -16,7 +16,7 @@ from collector.errors import BadBody, BodyTooLarge, CollectorError
 from collector.ingest.http.bodies import small_decompressed
 from collector.ingest.http.chunks import Chunked, Counted
 from collector.ingest.http.problems import CLOSE, Answer, answer_for, problem_answer
-from collector.ingest.http.receiving import ACCEPTED, SMALL_BODY, is_small
+from collector.ingest.http.receiving import ACCEPTED, SMALL_BODY, Receiving, is_small
 from collector.status.counts import Answered
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collector.ingest.http.draining import Draining
     from collector.ingest.http.guard import Guard
     from collector.ingest.http.posted import Posted
-    from collector.ingest.http.receiving import Receiving
     from collector.ingest.intake import Pending
     from collector.status.counts import Counts
 
@@ -36,14 +35,13 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-ROUTE = "/{id}/data"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class FrontDoor:
-    """Reads and answers usual POSTs of events."""
+    """Reads and answers usual POSTs; ``receiving`` has who receives what, by the end of its path."""
 
-    def __init__(self, receiving: Receiving, guard: Guard, draining: Draining, counts: Counts) -> None:
+    def __init__(self, receiving: dict[str, Receiving], guard: Guard, draining: Draining, counts: Counts) -> None:
         self._receiving = receiving
         self._guard = guard
         self._draining = draining
@@ -67,7 +65,7 @@ class FrontDoor:
     def _framing(self, posted: Posted) -> Counted | Chunked:
         if posted.length is not None:
             return Counted(posted.length)
-        return Chunked(self._receiving.max_bytes(posted.head))
+        return Chunked(self._receiving[posted.what].max_bytes(posted.head))
 
     async def _answer(
         self, posted: Posted, framing: Counted | Chunked, data: bytes, receive: Receive, ask: Ask
@@ -77,7 +75,7 @@ class FrontDoor:
             self._admit(posted)
             is_plain = framing.is_whole and not posted.head.content_encoding
             chunks = body.first if is_plain else self._draining.body(body)
-            return await self._receiving.receive_data(posted.collector_id, posted.head, chunks)
+            return await self._receiving[posted.what].receive_data(posted.collector_id, posted.head, chunks)
         except trio.BrokenResourceError:
             raise
         except Exception as error:  # noqa: BLE001  (told apart below)
@@ -88,18 +86,18 @@ class FrontDoor:
         self._draining.enter()
         try:
             self._admit(posted)
-            return self._receiving.begin(posted.collector_id, posted.head, body)
+            return self._receiving[posted.what].begin(posted.collector_id, posted.head, body)
         except Exception as error:  # noqa: BLE001  (told apart below)
             return self._refuse(posted, error)
 
     def commit(self) -> bool:
         """Carry out what is begun, and return whether it is done already."""
-        return self._receiving.intake.commit()
+        return self._receiving["data"].intake.commit()
 
     def finish(self, posted: Posted, pending: Pending | Answer, began: float) -> tuple[bytes, bool]:
         """Return the answer to a request whose order is done, and whether it is the connection's last."""
         try:
-            answer = pending if isinstance(pending, Answer) else self._receiving.finish(pending)
+            answer = pending if isinstance(pending, Answer) else Receiving.finish(pending)
         except Exception as error:  # noqa: BLE001  (told apart below)
             answer = self._refuse(posted, error)
         self._draining.leave()
@@ -113,16 +111,16 @@ class FrontDoor:
         self._guard.authorize(posted.secret)
 
     def _refuse(self, posted: Posted, error: Exception) -> Answer:
-        request = f"POST /{posted.collector_id}/data"
+        request = f"POST /{posted.collector_id}/{posted.what}"
         if isinstance(error, CollectorError):
-            self._receiving.intake.count_refusal(posted.collector_id, error)
+            self._receiving[posted.what].intake.count_refusal(posted.collector_id, error)
             return answer_for(error, request)
         # As quart does: a bug that a request brings out is answered, and told to the operator alone.
         _log.error("a request failed", request=request, exc_info=error)
         return problem_answer(500, "Internal Server Error")
 
     def _told(self, posted: Posted, answer: Answer, began: float, *, is_last: bool) -> bytes:
-        self._counts.note_answer(_answered(answer.status), time.perf_counter() - began)
+        self._counts.note_answer(_answered(posted.what, answer.status), time.perf_counter() - began)
         if is_last:
             return _spelled_out(answer, CLOSE)
         return _spelled_out(answer, b"connection: keep-alive\r\n" if posted.is_kept else b"")
@@ -183,8 +181,8 @@ def _whole_chunks(data: bytes) -> bytes | None:
 
 
 @lru_cache
-def _answered(status: int) -> Answered:
-    return Answered(ROUTE, "POST", status)
+def _answered(what: str, status: int) -> Answered:
+    return Answered(f"/{{id}}/{what}", "POST", status)
 
 
 def _spelled_out(answer: Answer, ending: bytes) -> bytes:

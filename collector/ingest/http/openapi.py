@@ -162,6 +162,7 @@ _ANSWERS: dict[str, dict[int, Any]] = {
         201: BatchTaken,
         **dict.fromkeys((400, 404, 408, 413, 422, 429, 507), Problem),
     },
+    "send_labels": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 422, 429, 507), Problem)},
     "set_reference": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 507), Problem)},
     "flush": {200: Flushed, 202: Flushed, 404: Problem, 507: Problem},
     "get_failed": {200: list[Failed], 404: Problem},
@@ -257,9 +258,10 @@ def _extension() -> QuartSchema:
 
 def _describe_tables(paths: dict[str, Any]) -> None:
     """Say what quart-schema has no words for: bodies of several media types, and a header."""
-    for route in ("data", "batches", "reference"):
+    for route in ("data", "labels", "batches", "reference"):
         paths[f"/{{collector_id}}/{route}"]["post"]["requestBody"] = {"required": True, "content": _TABLES}
-    paths["/{collector_id}/data"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)
+    for route in ("data", "labels"):
+        paths[f"/{{collector_id}}/{route}"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)
     paths["/{collector_id}/batches"]["post"]["parameters"] += _BATCH
     paths["/{collector_id}/snapshots"]["get"]["parameters"].append(_LIMIT)
 

@@ -1,4 +1,4 @@
-"""The head of a usual POST of events, read by httptools.
+"""The head of a usual POST of events or of labels, read by httptools.
 
 What is usual is narrow on purpose: a head that came whole, in printable ASCII, that tells where its body ends once.
 """
@@ -17,7 +17,7 @@ from collector.ingest.http.head import Head
 _BLANK_LINE = b"\r\n\r\n"
 # Longer heads aren't remembered: they would take room, and are of no client that is in a hurry.
 _MAX_SAME = 1024
-_TARGET = re.compile(r"/([A-Za-z0-9._-]+)/data")  # nothing in it is encoded, or to be cleaned up
+_TARGET = re.compile(r"/([A-Za-z0-9._-]+)/(data|labels)")  # nothing in it is encoded, or to be cleaned up
 _LENGTH = re.compile("[0-9]{1,15}")
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\r\n"
 # A web page sends these: who may, and what it may read, is the app's to say.
@@ -28,9 +28,10 @@ _CONNECTION = frozenset({"", "keep-alive", "close", "upgrade", "http2-settings",
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """The head of a usual POST of events, of ``size`` bytes."""
+    """The head of a usual POST of events or labels, of ``size`` bytes; ``what`` is the end of its path."""
 
     collector_id: str
+    what: str
     secret: str | None
     head: Head
     length: int | None  # None: in chunks
@@ -43,7 +44,7 @@ class Posted:
 
 
 def read_posted(data: bytes) -> Posted | None:
-    """Read the head of a request; None if it isn't a usual POST of events, or not whole."""
+    """Read the head of a request; None if it isn't a usual POST of events or labels, or not whole."""
     size = data.find(_BLANK_LINE) + len(_BLANK_LINE)
     if size < len(_BLANK_LINE) or not data.startswith(b"POST /"):
         return None
@@ -99,6 +100,7 @@ class _Reading:
         is_kept = is_old and "keep-alive" in options and "close" not in options
         return Posted(
             collector_id=found[1],
+            what=found[2],
             secret=headers.get(SECRET_HEADER),
             head=head,
             length=None if length is None else int(length),

@@ -21,6 +21,7 @@ _STATUSES: dict[type[errors.CollectorError], HTTPStatus] = {
     errors.ConfigConflict: HTTPStatus.CONFLICT,
     errors.ConfigChanged: HTTPStatus.PRECONDITION_FAILED,
     errors.NoDashboard: HTTPStatus.CONFLICT,
+    errors.NoLabels: HTTPStatus.CONFLICT,
     # Not 502: to clients that is a proxy's before a service that restarts, and they repeat the request.
     errors.DeliveryError: HTTPStatus.FAILED_DEPENDENCY,
     errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,

@@ -46,10 +46,10 @@ _REPLAYED = replace(ACCEPTED, headers={**ACCEPTED.headers, "Idempotent-Replayed"
 class Receiving:
     """Receives bodies, as many at a time as the limits allow."""
 
-    def __init__(self, intake: Intake, spool: Spool) -> None:
+    def __init__(self, intake: Intake, spool: Spool, bodies: Bodies | None = None) -> None:
         self.intake = intake
         self._spool = spool
-        self._bodies = Bodies()
+        self._bodies = bodies or Bodies()
         self._threads = trio.CapacityLimiter(4)
 
     def max_bytes(self, head: Head) -> int:
@@ -97,7 +97,8 @@ class Receiving:
         refuse_empty(body)
         if private := self.intake.private(collector_id):
             format_, body = without_private(format_, body, private, self.intake.bounds(format_))
-        return self.intake.order(collector_id, self.intake.check(format_, body), head.idempotency_key)
+        frame = self.intake.check(format_, body, self.intake.key_of(collector_id))
+        return self.intake.order(collector_id, frame, head.idempotency_key)
 
     @staticmethod
     def finish(pending: Pending) -> Answer:
@@ -139,7 +140,7 @@ class Receiving:
                 charset = ""
             with self._spool.open(format_, is_digested=is_digested) as file:
                 body = await read_body(chunks, encoding, limit, timeout, place, file, charset)
-                yield await self._checked(format_, body, file)
+                yield await self._checked(format_, body, file, self.intake.key_of(collector_id))
 
     async def _without_private(self, format_: Format, body: bytes, private: Private) -> tuple[Format, bytes]:
         bounds = self.intake.bounds(format_)
@@ -147,16 +148,16 @@ class Receiving:
             return without_private(format_, body, private, bounds)
         return await self._spool.without_private(format_, body, private, bounds)
 
-    async def _checked(self, format_: Format, body: bytes, file: BodyFile) -> Frame:
-        bounds = self.intake.bounds(format_)
+    async def _checked(self, format_: Format, body: bytes, file: BodyFile, key: str) -> Frame:
+        bounds = self.intake.bounds(format_, key)
         if file.is_begun or len(body) > MAX_HELD:
             return await self._spool.check(file, body, format_, bounds)
         refuse_empty(body)
         if format_ in TYPED_FORMATS:
             return await self._spool.check_typed(format_, body, bounds)
         if len(body) <= SMALL_BODY:
-            return self.intake.check(format_, body)
-        return await trio.to_thread.run_sync(self.intake.check, format_, body, limiter=self._threads)
+            return self.intake.check(format_, body, key)
+        return await trio.to_thread.run_sync(self.intake.check, format_, body, key, limiter=self._threads)
 
 
 def _whole(collector_id: str, frame: Frame, asked: Asked) -> Whole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from collector.store.records import Batch, Cut
@@ -105,28 +106,38 @@ def prune(db: sqlite3.Connection, collector: str, retention: Retention, now: flo
     oldest = -math.inf if retention.seconds is None else now - retention.seconds
     size = 0
     paths, ids = [], []
-    for number, (id_, delivered) in enumerate(_kept_batches(db, collector)):
+    number: Counter[str] = Counter()
+    for id_, report, delivered in _kept_batches(db, collector):
         parts = select_parts(db, id_)
         size += sum(part.size for part in parts)
-        if number >= retention.batches or size > retention.max_bytes or delivered < oldest:
+        number[report] += 1
+        if number[report] > retention.batches or size > retention.max_bytes or delivered < oldest:
             paths += [part.path for part in parts]
             ids.append(id_)
     db.executemany("DELETE FROM part WHERE batch = ?", [(id_,) for id_ in ids])
     db.execute(
-        "DELETE FROM batch WHERE collector = ? AND state = 'delivered' AND rowid NOT IN "
+        "DELETE FROM batch WHERE collector = ? AND state = 'delivered' AND rowid NOT IN "  # noqa: S608  (ours)
         "(SELECT rowid FROM batch WHERE collector = ? AND state = 'delivered' "
         "ORDER BY is_backfill, rowid DESC LIMIT ?) "
-        "AND id NOT IN (SELECT batch FROM part WHERE collector = ? AND batch IS NOT NULL)",
+        f"AND id NOT IN (SELECT batch FROM part WHERE collector = ? AND batch IS NOT NULL) AND {_WAITS_FOR_NONE}",
         (collector, collector, KEPT_BATCHES, collector),
     )
     return paths, ids
 
 
-def _kept_batches(db: sqlite3.Connection, collector: str) -> list[tuple[str, float]]:
-    """Return id and time of delivery of the delivered batches whose parts are kept: the newest first, the past last."""
+# Others are kept beyond what is to be kept of delivered batches.
+_WAITS_FOR_NONE = "id NOT IN (SELECT batch FROM awaited WHERE cut IS NULL)"
+
+
+def _kept_batches(db: sqlite3.Connection, collector: str) -> list[tuple[str, str, float]]:
+    """Return id, report and time of delivery of the delivered batches whose parts are kept.
+
+    The newest come first, the past last; those that wait for labels aren't among them.
+    """
     return db.execute(
-        "SELECT id, delivered FROM batch WHERE collector = ? AND state = 'delivered' "
-        "AND EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id) ORDER BY is_backfill, rowid DESC",
+        "SELECT id, report, delivered FROM batch WHERE collector = ? AND state = 'delivered' "  # noqa: S608  (ours)
+        f"AND EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id) AND {_WAITS_FOR_NONE} "
+        "ORDER BY is_backfill, rowid DESC",
         (collector,),
     ).fetchall()
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from collector.disk.checksums import STORED_SIZE, moved_checksum
 from collector.store.steps.frames import IN_FILE, body_files, unneeded
 from collector.store.steps.keys import forget_keys
+from collector.store.steps.labels import has_stream
 from collector.store.steps.parts import sweep
+from collector.store.streams import labels_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -51,15 +53,17 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
 
     Returns its undelivered rows, the paths of its parts, its batches' ids, the names of the body files that go with it.
     """
-    bodies = body_files(db, collector, 0, 2**62)
-    while sweep(db, collector) is not None:
-        pass  # their rows are in parts, and counted there
+    stream = labels_of(collector)
+    bodies = [name for one in (collector, stream) for name in body_files(db, one, 0, 2**62)]
+    for one in (collector, stream):
+        while sweep(db, one) is not None:
+            pass  # their rows are in parts, and counted there
     rows = db.execute(
         "SELECT (SELECT TOTAL(rows) FROM frame WHERE collector = ?) + (SELECT TOTAL(part.rows) FROM part "
         "LEFT JOIN batch ON batch.id = part.batch WHERE part.collector = ? AND batch.state IS NOT 'delivered')",
         (collector, collector),
     ).fetchone()[0]
-    paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector = ?", (collector,))]
+    paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector IN (?, ?)", (collector, stream))]
     batches = [id_ for (id_,) in db.execute("SELECT id FROM batch WHERE collector = ?", (collector,))]
     for table in (
         "frame",
@@ -73,9 +77,13 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
         "alert",
         "dashboard",
         "whole_batch",
+        "awaited",
+        "label_part",
+        "label_fate",
     ):
-        db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (names of ours)
-    forget_keys(db, collector)
+        db.execute(f"DELETE FROM {table} WHERE collector IN (?, ?)", (collector, stream))  # noqa: S608  (names of ours)
+    for one in (collector, stream):
+        forget_keys(db, one)
     return int(rows), paths, batches, unneeded(db, bodies)
 
 
@@ -90,11 +98,18 @@ def mark_renamed(db: sqlite3.Connection, old: str, new: str) -> None:
 
 
 def rename(db: sqlite3.Connection, old: str, new: str) -> None:
-    """Give all that belongs to a collector to its new id, and have the ids that led to it lead to that.
+    """Give all that belongs to a collector to its new id, its labels too, and have ids that led to it lead to that.
 
     A frame's checksum has its collector in it, and a frame that is damaged stays so.
     """
+    _rename_stream(db, old, new)
+    if has_stream(db, labels_of(old)):
+        _rename_stream(db, labels_of(old), labels_of(new))
+    # What was made shows the snapshots of the old id.
+    db.execute("DELETE FROM dashboard WHERE collector = ?", (new,))
 
+
+def _rename_stream(db: sqlite3.Connection, old: str, new: str) -> None:
     def moved(checksum: int, format_: str, rows: int, size: int) -> int:
         return moved_checksum(checksum, size, (old, format_, rows), (new, format_, rows))
 
@@ -107,8 +122,6 @@ def rename(db: sqlite3.Connection, old: str, new: str) -> None:
     )
     for (table,) in db.execute(_OF_COLLECTORS).fetchall():
         db.execute(f"UPDATE OR REPLACE {table} SET collector = ? WHERE collector = ?", (new, old))  # noqa: S608  (ours)
-    # What was made shows the snapshots of the old id.
-    db.execute("DELETE FROM dashboard WHERE collector = ?", (new,))
     db.execute("DELETE FROM renamed WHERE old = ?", (new,))
     db.execute("UPDATE renamed SET new = ? WHERE new = ?", (new, old))
     db.execute(

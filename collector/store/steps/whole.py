@@ -30,7 +30,7 @@ def take_whole(db: sqlite3.Connection, whole: Whole, frame: Frame, now: float) -
     if known is not None and not whole.is_replacement:
         return Taken(known, is_new=False)
     batch_id = known or _free_id(db, whole.id)
-    replaced = [_drop(db, old) for old in _of_window(db, whole)] if whole.is_replacement else []
+    replaced = [one for old in _of_window(db, whole) for one in _drop_all(db, old)] if whole.is_replacement else []
     db.execute(INSERT_FRAME, frame_row(whole.collector, frame, now))
     db.execute("UPDATE frame SET batch = ? WHERE seq = last_insert_rowid()", (batch_id,))
     db.execute(
@@ -61,6 +61,13 @@ def _free_id(db: sqlite3.Connection, batch_id: str) -> str:
 def _of_window(db: sqlite3.Connection, whole: Whole) -> list[str]:
     query = 'SELECT id FROM whole_batch WHERE collector = ? AND start = ? AND "end" = ? ORDER BY rowid'
     return [id_ for (id_,) in db.execute(query, (whole.collector, whole.start, whole.end)).fetchall()]
+
+
+def _drop_all(db: sqlite3.Connection, batch_id: str) -> list[Replaced]:
+    """Let go of a batch that is replaced, and of what was made of its rows, as of those that have labels."""
+    made = db.execute("SELECT id FROM batch WHERE source = ?", (batch_id,)).fetchall()
+    db.execute("DELETE FROM awaited WHERE batch = ?", (batch_id,))
+    return [_drop(db, one) for one in (batch_id, *(id_ for (id_,) in made))]
 
 
 def _drop(db: sqlite3.Connection, batch_id: str) -> Replaced:

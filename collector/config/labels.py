@@ -1,0 +1,55 @@
+"""Labels: what is known of events later, by which key it is found, and the report that is made of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from collector.config.durations import Duration
+from collector.config.report import MAX_ITEMS, ReportConfig
+from collector.config.value import Value, at_fields
+
+# What its report is called beside the "main" one, and its stream of bodies beside that of events.
+LABELS = "labels"
+DAY = 86_400
+_MAX_COLUMNS = 100
+_Name = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+def _long_enough(seconds: float) -> float:
+    if seconds <= 0:
+        raise ValueError("must be more than 0 s; it is how long labels are waited for, as in '7d'")
+    return seconds
+
+
+class Labels(Value):
+    """What POST /{id}/labels brings later, and the second report of each batch, of the rows that have labels."""
+
+    always_written: ClassVar[frozenset[str]] = frozenset({"key", "columns", "wait", "report_config"})
+
+    key: _Name = Field(description="The column, in events and in labels, by which a label finds its event.")
+    columns: tuple[_Name, ...] = Field(
+        min_length=1, max_length=_MAX_COLUMNS, description="The columns that labels bring; others are left out."
+    )
+    report_config: ReportConfig = Field(description="The contents of the snapshot of the rows that have labels.")
+    data_definition: dict[str, Any] | None = Field(
+        default=None, max_length=MAX_ITEMS, description="Fields of evidently.DataDefinition, for this report."
+    )
+    wait: Annotated[Duration, AfterValidator(_long_enough)] = Field(
+        default=7 * DAY, description="How long a batch waits for its labels, and a label for its event."
+    )
+    min_share: float = Field(
+        default=1.0, gt=0, le=1, description="The share of a batch's rows that need a label for it to wait no longer."
+    )
+    on_duplicate: Literal["last", "first", "drop"] = Field(
+        default="last", description="Which of several labels of one key counts; drop: none, if they differ."
+    )
+
+    @model_validator(mode="after")
+    def _key_is_no_label(self) -> Self:
+        if self.key in self.columns:
+            raise at_fields(f"has the key '{self.key}', which finds the event and is no label", "columns")
+        if len(set(self.columns)) < len(self.columns):
+            raise at_fields("names a column twice", "columns")
+        return self

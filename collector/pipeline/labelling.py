@@ -1,0 +1,434 @@
+"""Labelling: labels that come later are looked for in the batches that wait, and joined to them in the end.
+
+One step after the other: labels leave the journal for parts; the keys of batches are made; both are matched; a batch
+that has enough, or has waited long enough, is closed by a join in one transaction, and then evaluated as any other;
+labels that nobody can need any more are let go of, and what became of each is counted. Whatever is cut off is done
+again: what a step has made counts once the journal knows of it, and files of keys can always be made again.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.config.labels import LABELS
+from collector.errors import EvaluationError, FilesDamaged, KeysSpoiled, StorageError
+from collector.fault_points import reach
+from collector.labels.exchange import BatchFiles, Closed, Keying, LabelFile, Waiting, Wanted
+from collector.pipeline.spilling import Spilling
+from collector.status.telling import LabelsClosed, PartsLost
+from collector.store.records import Batch, Part
+from collector.store.steps.labels import numbers_of
+from collector.store.streams import labels_of
+from collector.waiting.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from collector.config.labels import Labels
+    from collector.labels.exchange import Joined
+    from collector.pipeline.sealing import Sealing
+    from collector.pipeline.work import Work
+    from collector.status.telling import ClosedBy
+    from collector.store.labels import Outlook
+    from collector.store.records import Awaited, LabelPart
+
+# Labels leave the journal once so many rows wait, or the oldest has for a time that grows with the parts there are: a
+# trickle makes some two thousand of them in a week, and none has to be merged.
+SPILL_ROWS = 50_000
+SPILL_SECONDS = 2.0
+SPILL_SECONDS_EACH_PART = 0.25
+# After a start, what is due waits for labels that had to wait for us: so large a part of its time, and no longer.
+GRACE_SHARE = 0.01
+MAX_GRACE = 600.0
+# Labels that may be let go of are looked at so often at most; and what keeps them may end unnoticed.
+LOOK_AGAIN = 60.0
+LEAST_PAUSE = 0.05
+
+
+class Labelling:
+    """Looks after the labels of one collector."""
+
+    def __init__(self, work: Work, spilling: Spilling, sealing: Sealing) -> None:
+        self._work = work
+        self._book = work.journal.labels
+        self._clocks = work.tools.clocks
+        self._stream = labels_of(work.id)
+        self._events = spilling
+        self._spilling = Spilling(work, sealing, self._stream)
+        self._seed = 0
+        self._not_before = 0.0
+        self._set_by = self._clocks.set_by
+
+    async def run(self) -> None:
+        """Do what is due; runs until cancelled, or until no label is waited for any more."""
+        labels, backoff = self._work.config.labels, Backoff()
+        if labels is not None:
+            self._book.collectors.add(self._work.id)
+            self._seed = await self._book.seed()
+            self._not_before = self._clocks.now() + min(MAX_GRACE, GRACE_SHARE * labels.wait)
+            await self._book.set_wait(self._work.id, labels.wait)
+        while True:
+            try:
+                outlook = await (self._let_go() if labels is None else self._step(labels))
+            except (EvaluationError, StorageError) as error:
+                self._work.log.warning("labels are looked at again in a while", error=str(error))
+                await trio.sleep(backoff.next())
+                continue
+            backoff.reset()
+            self._work.note(labels=_told(outlook, self._book.kept_bytes(self._work.id)))
+            if labels is None and not outlook.awaited:
+                self._book.collectors.discard(self._work.id)
+                self._work.note(labels=None)
+                return
+            await self._wait(outlook)
+
+    async def _step(self, labels: Labels) -> Outlook:
+        """Do all that is due, and return what there is then."""
+        await self._heed_clock()
+        await self._spill(await self._look())
+        try:
+            await self._index(labels)
+            await self._match(labels)
+            await self._close(labels)
+            await self._retire(labels)
+        except KeysSpoiled as error:
+            await self._mend(str(error))
+        except FilesDamaged as error:
+            await self._take_damage(error.paths)
+        return await self._look()
+
+    async def _look(self) -> Outlook:
+        return await self._book.look(self._work.id)
+
+    async def _wait(self, outlook: Outlook) -> None:
+        """Wait until something may be due: more labels, another batch, or a time."""
+        now, wait = self._clocks.now(), self._wait_of(outlook)
+        due = [max(one.due, self._not_before) for one in outlook.awaited if one.cut is None and one.state != "sealed"]
+        due += [max(part.held, part.since + wait, now + 1) for part in outlook.parts]
+        soonest = min(now + LOOK_AGAIN, self._spill_due(outlook), *due)
+        rows = SPILL_ROWS if outlook.oldest_frame is not None else 1
+        with self._clocks.until(max(soonest, now + LEAST_PAUSE)):
+            async with trio.open_nursery() as nursery:
+
+                async def wait_for_labels() -> None:
+                    await self._work.journal.wait_for_frames(self._stream, rows)
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(wait_for_labels)
+                await self._work.to_label.wait()
+                nursery.cancel_scope.cancel()
+
+    def _wait_of(self, outlook: Outlook) -> float:
+        labels = self._work.config.labels
+        return max((one.wait for one in outlook.awaited), default=0.0) if labels is None else labels.wait
+
+    async def _heed_clock(self) -> None:
+        """Move what is due with a wall clock that was set."""
+        set_by = self._clocks.set_by
+        if set_by != self._set_by:
+            await self._book.shift(self._work.id, set_by - self._set_by)
+            self._not_before += set_by - self._set_by
+            self._set_by = set_by
+
+    # Labels to parts
+
+    def _spill_due(self, outlook: Outlook) -> float:
+        if outlook.oldest_frame is None:
+            return math.inf
+        if self._work.journal.waiting(self._stream).frame_rows >= SPILL_ROWS:
+            return -math.inf
+        return outlook.oldest_frame + SPILL_SECONDS + SPILL_SECONDS_EACH_PART * len(outlook.parts)
+
+    async def _spill(self, outlook: Outlook) -> None:
+        if self._spill_due(outlook) <= self._clocks.now():
+            await self._spilling.spill(None)
+
+    async def _spill_all(self) -> None:
+        """Move all labels that have come to parts: those are in time for a batch that closes now."""
+        while await self._spilling.spill(None):
+            pass
+
+    # Keys and matches
+
+    def _keying(self, labels: Labels) -> Keying:
+        return Keying(labels.key, self._seed)
+
+    def _path(self, name: str) -> str:
+        return str(self._work.data_dir.path / name)
+
+    def _label_files(self, parts: Iterable[LabelPart]) -> list[LabelFile]:
+        return [LabelFile(self._path(part.path), self._path(numbers_of(part.path))) for part in parts]
+
+    async def _index(self, labels: Labels) -> None:
+        """Make the keys of batches that have none, or of another column."""
+        for one in (await self._look()).awaited:
+            if one.cut is not None or (one.key == labels.key and one.keys is not None):
+                continue
+            while await self._events.spill(one.batch):
+                pass
+            paths = [part.path for part in await self._work.journal.parts(one.batch)]
+            keys = self._work.data_dir.new_keys()
+            workers, keying = self._work.tools.workers, self._keying(labels)
+            found = await workers.index_batch(list(map(self._path, paths)), keying, self._path(keys))
+            reach("keys written")
+            made = replace(one, key=labels.key, keys=keys, keyed=found.keyed, repeated=found.repeated)
+            if not await self._book.enter_keys(made, paths):
+                self._remove(keys)
+            reach("keys entered")
+            self._remove(one.keys, one.marks)
+
+    async def _match(self, labels: Labels) -> None:
+        """Look for labels in the batches in which they weren't looked for; those with the same ones left together."""
+        outlook = await self._look()
+        if not outlook.parts:
+            return
+        last = outlook.parts[-1].last
+        groups: dict[tuple[LabelPart, ...], list[Awaited]] = {}
+        for one in outlook.awaited:
+            if one.cut is None and one.keys is not None and one.matched < last:
+                new = tuple(part for part in outlook.parts if part.first > one.matched and _is_for(part, one, labels))
+                groups.setdefault(new, []).append(one)
+        for parts, group in groups.items():
+            await self._match_together(labels, parts, group, last)
+
+    async def _match_together(
+        self, labels: Labels, parts: Sequence[LabelPart], group: Sequence[Awaited], last: int
+    ) -> None:
+        if not parts:  # all are too old for them
+            await self._book.enter_matches([replace(one, matched=last) for one in group])
+            return
+        found = [replace(one, matched=last, marks=f"{one.keys}.{last}.marks") for one in group]
+        waiting = [
+            Waiting(self._path(str(one.keys)), one.marks and self._path(one.marks), self._path(str(new.marks)))
+            for one, new in zip(group, found, strict=True)
+        ]
+        workers, keying = self._work.tools.workers, self._keying(labels)
+        counts = await workers.match_labels(self._label_files(parts), waiting, keying)
+        reach("marks written")
+        await self._book.enter_matches([replace(one, labelled=count) for one, count in zip(found, counts, strict=True)])
+        reach("marks entered")
+        self._work.data_dir.remove_keys(one.marks for one in group if one.marks)
+
+    # Closing
+
+    async def _close(self, labels: Labels) -> None:
+        """Join the batches that have enough labels, or have waited for long enough; the main report comes first."""
+        outlook = await self._look()
+        ready = [one for one in outlook.awaited if one.cut is None and one.keys is not None and one.state != "sealed"]
+        enough = [one for one in ready if one.keyed and one.labelled >= labels.min_share * one.keyed - 1e-9]
+        for one in enough:
+            await self._join(labels, one, "share")
+        due = [one for one in ready if one not in enough and self._is_due(one)]
+        if due:
+            await self._spill_all()
+            await self._match(labels)
+            matched = {one.batch: one for one in (await self._look()).awaited}
+            for one in due:
+                await self._join(labels, matched[one.batch], "wait")
+        elif ready and not enough and outlook.waiting_bytes and self._is_full():
+            await self._join(labels, ready[0], "budget")
+
+    def _is_due(self, one: Awaited) -> bool:
+        return max(one.due, self._not_before) <= self._clocks.now()
+
+    def _is_full(self) -> bool:
+        return self._book.kept_bytes(self._work.id) >= self._work.service.limits.max_labels_bytes
+
+    async def _join(self, labels: Labels, one: Awaited, by: ClosedBy) -> None:
+        if one.keys is None:
+            return  # a part of it was dropped meanwhile: its keys are made again first
+        work = self._work
+        main = await work.journal.find_batch(one.batch)
+        paths = [part.path for part in await work.journal.parts(one.batch)]
+        used = [part for part in (await self._look()).parts if part.last <= one.matched and _is_for(part, one, labels)]
+        name = work.data_dir.new_part().removesuffix(".parquet")
+        joined = await work.tools.workers.join_labels(
+            BatchFiles(list(map(self._path, paths)), self._path(one.keys)),
+            self._label_files(used),
+            self._keying(labels),
+            Wanted(labels.columns, labels.on_duplicate),
+            self._path(name),
+        )
+        reach("labels joined")
+        parts = [Part(f"parts/{part.path.rpartition('/')[2]}", part.rows, part.size) for part in joined.parts]
+        now = self._clocks.now()
+        closed = replace(one, cut=one.matched, closed=now, disputed=joined.disputed)
+        made = None if main is None or not parts else _labelled(main, one, joined, now, by)
+        is_closed = await self._book.close(closed, made, parts, paths)
+        reach("labels closed")
+        if not is_closed:
+            work.data_dir.remove([part.path for part in parts])
+            return
+        work.data_dir.remove_keys([f"{one.keys}.rows", *([one.marks] if one.marks else ())])
+        if main is not None:
+            await work.tell(LabelsClosed(main, by, 0 if made is None else made.rows, one.keyed))
+        await work.count()
+        work.to_evaluate.ring()
+
+    # Labels that are needed no more
+
+    async def _retire(self, labels: Labels) -> None:
+        """Let go of labels that are too old, once no batch that waits has use for them; count what became of each."""
+        outlook, now = await self._look(), self._clocks.now()
+        for part in outlook.parts:
+            until = part.since + labels.wait
+            if part.held > now or until > now or (outlook.oldest_open or math.inf) <= until:
+                continue
+            mine = [one for one in outlook.awaited if one.opened <= until]
+            waiting = [one for one in mine if one.cut is None]
+            if any(one.key != labels.key or one.keys is None or one.matched < part.last for one in waiting):
+                continue
+            if not await self._is_held(labels, part, waiting):
+                await self._sort_out(labels, part, [one for one in mine if one.cut is not None and one.keys])
+        await self._forget_closed(labels)
+
+    async def _is_held(self, labels: Labels, part: LabelPart, waiting: Sequence[Awaited]) -> bool:
+        """Tell whether batches that wait need a part of labels; if so, until the last of them is due."""
+        if not waiting:
+            return False
+        [file] = self._label_files([part])
+        keys = [self._path(str(one.keys)) for one in waiting]
+        found = await self._work.tools.workers.labels_wanted_by(file, keys, self._keying(labels))
+        due = [one.due for one, is_wanted in zip(waiting, found, strict=True) if is_wanted]
+        if due:
+            await self._book.hold(part, max(*due, self._clocks.now() + 0.5))
+        return bool(due)
+
+    async def _sort_out(self, labels: Labels, part: LabelPart, closed: Sequence[Awaited]) -> None:
+        in_time = [
+            Closed(self._path(str(one.keys)), bool(one.disputed)) for one in closed if part.last <= (one.cut or 0)
+        ]
+        late = [self._path(str(one.keys)) for one in closed if part.first > (one.cut or 0)]
+        [file] = self._label_files([part])
+        fates = await self._work.tools.workers.fates_of(file, in_time, late, self._keying(labels))
+        reach("labels sorted out")
+        await self._book.retire(self._work.id, part, fates._asdict())
+        reach("labels retired")
+        self._drop(part)
+
+    async def _forget_closed(self, labels: Labels) -> None:
+        """Forget the keys of closed batches, once it is known what became of all labels that came for them.
+
+        Those in time are told by their numbers and not by a clock: the service may have been down for long.
+        """
+        outlook, now = await self._look(), self._clocks.now()
+        gone = []
+        for one in outlook.awaited:
+            if one.cut is None or one.closed is None:
+                continue
+            end = one.closed + 2 * labels.wait
+            is_needed = any(part.first <= one.cut or part.since + labels.wait < end for part in outlook.parts)
+            comes_late = outlook.oldest_frame is not None and outlook.oldest_frame < one.closed + labels.wait
+            if end < now and not is_needed and not comes_late:
+                gone.append(one)
+        if gone:
+            await self._book.forget_awaited([one.batch for one in gone])
+            for one in gone:
+                self._remove(one.keys)
+
+    async def _let_go(self) -> Outlook:
+        """Let go of what waits for labels that the config doesn't have any more, once it is due."""
+        outlook, now = await self._look(), self._clocks.now()
+        gone = [one for one in outlook.awaited if one.cut is not None or one.due <= now]
+        for one in gone:
+            self._remove(one.keys, one.marks)
+        dropped = [one for one in gone if one.cut is None]
+        if gone:
+            await self._book.forget_awaited([one.batch for one in gone])
+        if dropped:
+            rows = sum(one.rows for one in dropped)
+            told = "batches no longer wait for labels, as the config has none for them"
+            self._work.log.warning(told, batches=len(dropped), rows=rows)
+        if len(gone) == len(outlook.awaited) and (outlook.parts or outlook.oldest_frame is not None):
+            await self._spill_all()
+            for part in (await self._look()).parts:
+                await self._book.retire(self._work.id, part, {"unmatched": part.rows})
+                self._drop(part)
+        return await self._look()
+
+    # Damage
+
+    async def _mend(self, path: str) -> None:
+        """Have a spoiled file of keys made anew; with that of a closed batch, its labels count as unmatched."""
+        for one in (await self._look()).awaited:
+            if one.keys is None or not path.startswith(self._path(one.keys)):
+                continue
+            self._work.log.warning("a file of keys is gone or damaged", file=path, batch=one.batch)
+            if one.cut is None:
+                await self._book.forget_keys(one.batch)
+                self._remove(one.keys, one.marks)
+            else:
+                await self._book.forget_awaited([one.batch])
+                self._remove(one.keys)
+        self._work.to_label.ring()
+
+    async def _take_damage(self, paths: Sequence[str]) -> None:
+        """Set damaged parts aside: of labels, which are counted as that, or of a batch, which goes on with the rest."""
+        work, outlook = self._work, await self._look()
+        damaged = set(paths)
+        for part in outlook.parts:
+            if self._path(part.path) in damaged:
+                work.data_dir.set_aside(work.data_dir.path / part.path, "part")
+                await self._book.retire(work.id, part, {"damaged": part.rows})
+                work.data_dir.remove_keys([numbers_of(part.path)])
+                work.log.error("labels are lost: their file is damaged, and set aside", rows=part.rows, file=part.path)
+        for one in outlook.awaited:
+            paths = [part.path for part in await work.journal.parts(one.batch) if self._path(part.path) in damaged]
+            main = await work.journal.find_batch(one.batch)
+            if not paths or main is None:
+                continue
+            for path in paths:
+                work.data_dir.set_aside(work.data_dir.path / path, "part")
+            left = await work.journal.drop_parts(main, paths)
+            await work.tell(PartsLost(left, main.rows - left.rows, paths))
+        work.to_label.ring()
+
+    def _drop(self, part: LabelPart) -> None:
+        self._work.data_dir.remove([part.path])
+        self._work.data_dir.remove_keys([numbers_of(part.path)])
+
+    def _remove(self, keys: str | None, marks: str | None = None) -> None:
+        if keys is not None:
+            self._work.data_dir.remove_keys(f"{keys}.{ending}" for ending in ("sorted", "rows", "disputed"))
+        if marks is not None:
+            self._work.data_dir.remove_keys([marks])
+
+
+def _is_for(part: LabelPart, one: Awaited, labels: Labels) -> bool:
+    """Tell whether labels may be for a batch: predictions that come long after a label aren't what it is about."""
+    return part.since + labels.wait >= one.opened
+
+
+def _labelled(main: Batch, one: Awaited, joined: Joined, now: float, by: ClosedBy) -> Batch:
+    """Return the batch that is made of those rows of another that have labels."""
+    start, end = main.window
+    rows = sum(part.rows for part in joined.parts)
+    told = {
+        "rows": main.rows,
+        "labelled_rows": rows,
+        "closed_by": by,
+        "repeated": one.repeated,
+        "replaced": joined.replaced,
+        "disputed": joined.disputed,
+    }
+    id_ = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{main.id}/{LABELS}"))
+    batch = Batch(id_, main.collector, "sealed", rows, main.opened, now, outcome={LABELS: told})
+    return replace(batch, report=LABELS, source=main.id, start=start, end=end, is_backfill=main.is_backfill)
+
+
+def _told(outlook: Outlook, kept_bytes: int) -> dict[str, object]:
+    """Return what the status says of labels."""
+    waiting = [one for one in outlook.awaited if one.cut is None]
+    return {
+        "waiting_batches": len(waiting),
+        "waiting_rows": sum(one.keyed if one.keys else one.rows for one in waiting),
+        "labelled_rows": sum(one.labelled for one in waiting),
+        "next_close": min((one.due for one in waiting), default=None),
+        "bytes": kept_bytes,
+        "rows": outlook.fates,
+    }

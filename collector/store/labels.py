@@ -1,0 +1,150 @@
+"""The journal's book of labels: which batches wait for theirs, which labels are there, and what became of those."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.errors import StorageError
+from collector.store.connect import read_only
+from collector.store.steps import keys, labels
+from collector.store.streams import labels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from collector.store.data_dir import DataDir
+    from collector.store.records import Awaited, Batch, LabelPart, Part
+    from collector.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What there is of a collector's labels: batches, parts, and how many had which fate.
+
+    ``oldest_frame`` is when the oldest labels came that are in no part yet, ``oldest_open`` when the oldest event came
+    that is in no batch; None if there are none.
+    """
+
+    awaited: list[Awaited]
+    parts: list[LabelPart]
+    fates: dict[str, int]
+    oldest_frame: float | None
+    oldest_open: float | None
+    waiting_bytes: int
+
+
+class LabelBook:
+    """Enters what becomes of labels; each method is one transaction.
+
+    ``buffered`` returns the bytes of a stream, ``count`` counts some that came or went.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        data_dir: DataDir,
+        writer: Writer,
+        buffered: Callable[[str], int],
+        count: Callable[[str, int], None],
+    ) -> None:
+        self._data_dir = data_dir
+        self._writer = writer
+        self._buffered = buffered
+        self._count = count
+        self._reading = trio.CapacityLimiter(1)
+        self._waiting_bytes: dict[str, int] = {}
+        self.collectors = labels.collectors(connection)  # that have labels, or batches that wait for some
+
+    def kept_bytes(self, collector: str) -> int:
+        """Return the bytes of a collector's labels, and of its delivered events that wait for theirs."""
+        return self._buffered(labels_of(collector)) + self._waiting_bytes.get(collector, 0)
+
+    def forget(self, collector: str) -> None:
+        """Let go of what memory has of a collector."""
+        self._waiting_bytes.pop(collector, None)
+        self.collectors.discard(collector)
+
+    async def seed(self) -> int:
+        """Return what the numbers of keys begin with, which is the journal's own."""
+        secret = await self._writer.execute(keys.read_secret)
+        return int.from_bytes(secret[:8], "big") >> 1
+
+    async def look(self, collector: str) -> Outlook:
+        """Return what there is of a collector's labels, read beside the writer."""
+
+        def read() -> Outlook:
+            with closing(read_only(self._data_dir.journal)) as db:
+                db.execute("BEGIN")  # its queries are to see the same
+                return Outlook(
+                    labels.select_awaited(db, collector),
+                    labels.select_label_parts(db, collector),
+                    labels.select_fates(db, collector),
+                    labels.oldest_frame(db, labels_of(collector)),
+                    labels.oldest_open(db, collector),
+                    labels.waiting_bytes(db, collector),
+                )
+
+        try:
+            found = await trio.to_thread.run_sync(read, limiter=self._reading)
+        except sqlite3.Error as error:
+            raise StorageError(f"the journal can't be read: {error}") from error
+        self._waiting_bytes[collector] = found.waiting_bytes
+        return found
+
+    async def set_wait(self, collector: str, wait: float) -> None:
+        """Have batches wait as long as the config says now."""
+        await self._writer.execute(lambda db: labels.set_wait(db, collector, wait))
+
+    async def shift(self, collector: str, seconds: float) -> None:
+        """Have batches and labels wait as long as before, though the wall clock was set."""
+        await self._writer.execute(lambda db: labels.shift(db, collector, seconds))
+
+    async def enter_keys(self, one: Awaited, paths: Sequence[str]) -> bool:
+        """Enter the files of a batch's keys; False if its parts aren't those of which they were made any more."""
+        return await self._writer.execute(lambda db: labels.enter_keys(db, one, paths))
+
+    async def forget_keys(self, batch_id: str) -> None:
+        """Have a batch's keys made anew."""
+        await self._writer.execute(lambda db: labels.forget_keys(db, batch_id))
+
+    async def enter_matches(self, found: Iterable[Awaited]) -> None:
+        """Enter up to which label was looked, how many rows have one, and the files of their marks."""
+        await self._writer.execute(lambda db: labels.enter_matches(db, found))
+
+    async def close(self, one: Awaited, made: Batch | None, joined: Sequence[Part], paths: Sequence[str]) -> bool:
+        """Close a batch for labels, and seal what was ``made`` of its rows that have some; None if none has.
+
+        False, and nothing done, if its parts aren't those that were joined any more.
+        """
+
+        def count(is_done: bool) -> None:  # noqa: FBT001  (what came of it)
+            if is_done and made is not None:
+                self._count(made.collector, sum(part.size for part in joined))
+
+        return await self._writer.execute(lambda db: labels.close(db, one, made, joined, paths), count)
+
+    async def hold(self, part: LabelPart, until: float) -> None:
+        """Look at a part of labels again then, as a batch that waits has use for it."""
+        await self._writer.execute(lambda db: labels.hold(db, part.path, until))
+
+    async def retire(self, collector: str, part: LabelPart, fates: Mapping[str, int]) -> None:
+        """Let go of a part of labels, and count what became of each."""
+
+        def count(is_done: bool) -> None:  # noqa: FBT001  (what came of it)
+            if is_done:
+                self._count(labels_of(collector), -part.size)
+
+        await self._writer.execute(lambda db: labels.retire(db, collector, part, fates), count)
+
+    async def forget_awaited(self, batch_ids: Sequence[str]) -> None:
+        """Forget that batches waited for labels."""
+        await self._writer.execute(lambda db: labels.forget_awaited(db, batch_ids))
+
+    async def known_files(self, collector: str | None = None) -> set[str]:
+        """Return the paths of all files of keys, or of a collector's."""
+        return await self._writer.execute(lambda db: labels.known_keys(db, collector))

@@ -1,0 +1,25 @@
+"""Streams: what bodies are told apart by in the journal: a collector's events have its id, its labels one beside it.
+
+No id has a "/" in it.
+"""
+
+from __future__ import annotations
+
+from collector.config.labels import LABELS
+
+_ENDING = f"/{LABELS}"
+
+
+def labels_of(collector: str) -> str:
+    """Return the stream of a collector's labels."""
+    return f"{collector}{_ENDING}"
+
+
+def is_labels(stream: str) -> bool:
+    """Tell whether a stream is one of labels."""
+    return stream.endswith(_ENDING)
+
+
+def collector_of(stream: str) -> str:
+    """Return whose stream it is."""
+    return stream.removesuffix(_ENDING)
