@@ -1,6 +1,7 @@
 """What the operator wants, as frozen values: collectors, triggers, reports, and the file that holds them."""
 
 from collector.config.alerts import Alert
+from collector.config.labels import Labels
 from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.model import CONFIG_PATH, CollectorConfig, CollectorServiceConfig, Sample
 from collector.config.report import ReportConfig
@@ -20,6 +21,7 @@ __all__ = [
     "CronTrigger",
     "Idempotency",
     "IntervalTrigger",
+    "Labels",
     "Limits",
     "ReportConfig",
     "Retention",

@@ -321,9 +321,9 @@ class Labelling:
         for one in outlook.awaited:
             if one.cut is None or one.closed is None:
                 continue
-            end = one.closed + 2 * labels.wait
+            end = one.closed + 2 * one.wait
             is_needed = any(part.first <= one.cut or part.since + labels.wait < end for part in outlook.parts)
-            comes_late = outlook.oldest_frame is not None and outlook.oldest_frame < one.closed + labels.wait
+            comes_late = outlook.oldest_frame is not None and outlook.oldest_frame < one.closed + one.wait
             if end < now and not is_needed and not comes_late:
                 gone.append(one)
         if gone:

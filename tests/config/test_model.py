@@ -11,6 +11,7 @@ from collector.config import (
     CollectorConfig,
     CollectorServiceConfig,
     Idempotency,
+    Labels,
     Limits,
     Retention,
     Sample,
@@ -125,6 +126,7 @@ def test_new_fields_are_written_when_they_are_set(changes):
         {"cast": "none"},
         {"reuse_drift": False},
         {"timestamp_column": "ts"},
+        {"labels": {"key": "id", "columns": ("y",), "wait": 60.0, "report_config": {"metrics": ["RowCount"]}}},
         {"dashboard": True},
         {"dashboard": False},
         {"dashboard": {"columns_max": 5}},
@@ -362,6 +364,7 @@ def test_the_schema_knows_every_part():
         Retention.__name__,
         Sample.__name__,
         PrivateColumns.__name__,
+        Labels.__name__,
     }
 
 

@@ -17,6 +17,7 @@ async def test_the_document_names_every_route(service):
         ("delete", "/{collector_id}"),
         ("post", "/{collector_id}/data"),
         ("post", "/{collector_id}/batches"),
+        ("post", "/{collector_id}/labels"),
         ("post", "/{collector_id}/reference"),
         ("post", "/{collector_id}/flush"),
         ("post", "/{collector_id}/dashboard"),

@@ -28,6 +28,9 @@ WITH_REPORT = ["snapshot written", "evaluated", "delivered", "finished"]
 OF_FAILURE = ["parts linked", "failed"]
 OF_ALERTS = ["alert posted", "alert sent"]  # tried by test_alerts.py
 OF_WHOLE = ["taken whole"]
+# Tried by test_labels.py.
+OF_LABELS = ["keys written", "keys entered", "marks written", "marks entered", "labels joined", "labels closed"]
+OF_LABELS += ["labels sorted out", "labels retired"]
 OF_RENAMING = ["renaming marked", "renaming saved", "renamed"]
 LOADING = 20  # more processor seconds than a new process takes to load Evidently
 PACKAGE = Path(collector.__file__).parent
@@ -73,7 +76,7 @@ def wait_for_snapshots(daemon, count):
 
 def test_every_fault_point_of_the_code_is_tried():
     found = {point for path in PACKAGE.rglob("*.py") for point in re.findall(r'reach\("([^"]+)"\)', path.read_text())}
-    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE, *OF_ALERTS, *OF_RENAMING, *OF_WHOLE}
+    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE, *OF_ALERTS, *OF_RENAMING, *OF_WHOLE, *OF_LABELS}
 
 
 def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
