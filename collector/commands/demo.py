@@ -151,7 +151,7 @@ def _screen(sent: int, outcomes: list[dict[str, Any]]) -> Group:
 
 def _doing(sent: int, outcomes: list[dict[str, Any]]) -> str:
     doing = f"{sent} events sent, each durable before its answer; {counted(len(outcomes), 'snapshot')}"
-    return doing if outcomes else f"{doing} (Evidently still loads, for some seconds)"
+    return doing if outcomes else f"{doing} (Evidently loads)"
 
 
 def _say_goodbye(directory: Path, outcomes: list[dict[str, Any]], console: Console) -> None:

@@ -115,7 +115,7 @@ def test_a_screen_tells_drift_from_none():
 
 
 def test_until_the_first_snapshot_it_says_what_takes_so_long():
-    assert "still loads" in shown(_screen(10, []))
+    assert "Evidently loads" in shown(_screen(10, []))
 
 
 def test_it_ends_by_saying_how_to_look_at_the_snapshots(tmp_path):
