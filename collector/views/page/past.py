@@ -78,11 +78,6 @@ class Past:
         return exported or [one for one in self.findings["values"] if one and one["metric"] != "DriftedColumnsCount"]
 
     @property
-    def drift_words(self) -> str:
-        """How many columns drifted; "" if none was asked for."""
-        return drift_count_words(self.outcome)
-
-    @property
     def is_bad(self) -> bool:
         """Whether a person should look at it."""
         return is_bad(self.outcome)
@@ -95,7 +90,7 @@ class Past:
             said.append((f"{failed} not computed", "warn"))
         if tests := outcome.get("tests"):
             said.append((tests_words(tests), "bad" if self.bad_tests else "good"))
-        if drift := self.drift_words:
+        if drift := drift_count_words(outcome):
             said.append((drift, "warn" if self.has_drift else "good" if drift.startswith("0 ") else "calm"))
         return said
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from collector.status.findings import tests_words, trend_words
+from collector.status.findings import drift_count_words, tests_words, trend_words
 from collector.views.columns import SIGNS
 from collector.views.page.concerns import KINDS, Concern
 from collector.views.page.past import bad_since, drift_series, value_series
@@ -43,8 +43,6 @@ class Row:
     concerns: tuple[Concern, ...]
     past: Past | None
     sparks: tuple[Plot, ...]
-    outbox: int
-    failed: int
     needed: int | None
     trend: str
 
@@ -80,8 +78,6 @@ def row_of(status: Status, pasts: Sequence[Past]) -> Row:
         concerns,
         past,
         tuple(filter(None, (plot(one, *_SPARK) for one in series[:SPARKS]))),
-        status.outbox,
-        status.failed,
         status.rows_needed,
         trend_words(status.last_snapshot.get("trend", ""), status.last_snapshot.get("trend_over", 0)),
     )
@@ -138,9 +134,8 @@ def _of_data(collector_id: str, pasts: Sequence[Past]) -> list[Concern]:
         found.append(Concern("uncomputed", collector_id, f"{failed} not computed", why, "read its notes", since))
     if past.has_drift:
         since = bad_since(pasts, lambda one: one.has_drift)
-        found.append(
-            Concern("drift", collector_id, past.drift_words, details.get("drifted", ""), "look at the snapshot", since)
-        )
+        what = drift_count_words(past.outcome)
+        found.append(Concern("drift", collector_id, what, details.get("drifted", ""), "look at the snapshot", since))
     return found
 
 
