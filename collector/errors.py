@@ -193,6 +193,15 @@ class FilesDamaged(EvaluationError):
         return type(self), (self.paths,)
 
 
+class NoRowsMatched(CollectorError):
+    """No row of a batch meets its collector's ``where``: there is nothing to report, and nothing is wrong."""
+
+    def __init__(self, rows: int, notes: list[str]) -> None:
+        super().__init__(f"none of {rows} rows meets `where`")
+        self.rows = rows
+        self.notes = notes
+
+
 class KeysSpoiled(CollectorError):
     """A file of keys isn't there, or isn't as it was written; it can be made again from parts."""
 

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _KINDS = {
     type(None): "null",
@@ -54,3 +54,11 @@ def lasting(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Count things: 1 batch, 2 batches."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
+def listed(words: Sequence[str], most: int = 5, total: int = 0) -> str:
+    """List the first few, and count the rest; nothing if there are no words at all."""
+    if not words:
+        return ""
+    more = max(len(words), total) - min(len(words), most)
+    return ", ".join(words) if more <= 0 else f"{', '.join(words[:most])}, and {more} more"

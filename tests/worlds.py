@@ -51,17 +51,21 @@ class FakeWorkers:
         self.rehearsal_seconds = 0.0
         self.problems = []
         self.reference_problems = []
+        self.row_problems = []  # of `where` and `segments`
+        self.rows_checked = []
         self.failures = []  # raised by the next evaluations, one each
         self.part_failures = []
         self.seconds = 0.0
         self.starting_time = self.posted_starting_time = 0.0
         self.generation = "modern"
         self.outcome = {}
+        self.segments = {}  # by name, what differs in their outcomes
         self.evaluated = []
         self.stripped = []
         self.linked = []
         self.written = []
         self.looked_at = []  # (snapshot, columns_max) of those that panels were derived from
+        self.segments_shown = []  # beside them
         self.tab_failures = []
         self.shown = []
         self.check_calls = 0
@@ -83,6 +87,11 @@ class FakeWorkers:
         missing = [] if path.exists() else [Problem(field, f"no file {path}")]
         return missing + self.reference_problems
 
+    async def check_rows(self, config, reference, private=None):  # noqa: ARG002  (as in Workers)
+        await trio.lowlevel.checkpoint()
+        self.rows_checked.append((reference, *config.rows_wanted))
+        return list(self.row_problems)
+
     async def generations_in(self, directory):
         await trio.lowlevel.checkpoint()
         return self.generations.get(directory.name, set())
@@ -96,7 +105,18 @@ class FakeWorkers:
             raise self.failures.pop(0)
         numbers = [n for part in job["parts"] for n in pq.read_table(part)["n"].to_pylist()]
         fill(Path(job["snapshot_path"]), json.dumps(numbers))
-        return outcome_of(numbers, self.generation, job["batch_id"]) | self.outcome
+        made = outcome_of(numbers, self.generation, job["batch_id"]) | self.outcome
+        if self.segments:
+            segments = [self._segment(job, numbers, name, outcome) for name, outcome in self.segments.items()]
+            made |= {"segments": segments, "skipped_segments": {"small": 3}}
+        return made
+
+    def _segment(self, job, numbers, name, outcome):
+        file = f"{job['batch_id']}.{name}.json"
+        fill(Path(job["snapshot_path"]).with_name(file), json.dumps([name, *numbers]))
+        report_id = f"{job['batch_id']}-{name}"
+        made = outcome_of(numbers, self.generation, report_id) | {"matched_rows": len(numbers), "file": file}
+        return made | {"segment": name} | outcome
 
     async def rehearse(self, job, *, is_aside):
         assert is_aside, "a batch would wait for it"
@@ -111,12 +131,13 @@ class FakeWorkers:
             raise self.failures.pop(0)
         return "project"
 
-    async def tab_of(self, snapshot, collector, columns_max, about):  # noqa: ARG002  (as in Workers)
+    async def tab_of(self, snapshot, config, about, segments):  # noqa: ARG002  (as in Workers)
         await trio.lowlevel.checkpoint()
-        self.looked_at.append((snapshot, columns_max))
+        self.looked_at.append((snapshot, config.columns_max))
+        self.segments_shown.append(segments)
         if self.tab_failures:
             raise self.tab_failures.pop(0)
-        return {"collector": collector, "panels": [{"id": "one"}, {"id": "two"}]}
+        return {"collector": config.id, "panels": [{"id": "one"}, {"id": "two"}]}
 
     async def write_dashboard(self, place, tab, *, is_asked):
         await trio.lowlevel.checkpoint()
@@ -227,9 +248,9 @@ class FakeWorkspace:
         self.others = [other.id for other in others]
         return list(self.harm)
 
-    async def deliver(self, batch, snapshot, progress):
+    async def deliver(self, outgoing, progress):
         was_doubtful = progress.is_doubtful
-        self.tries.append((trio.current_time(), batch.id, was_doubtful))
+        self.tries.append((trio.current_time(), outgoing.id, was_doubtful))
         if self.surprises:
             raise self.surprises.pop(0)
         await progress.keep(is_doubtful=True)
@@ -242,8 +263,8 @@ class FakeWorkspace:
             if not was_doubtful and not error.is_ambiguous:
                 await progress.keep(is_doubtful=False)
             raise error
-        if not (was_doubtful and batch.id in dict(self.taken)):
-            self.taken.append((batch.id, json.loads(snapshot.read_text(encoding="utf-8"))))
+        if not (was_doubtful and outgoing.id in dict(self.taken)):
+            self.taken.append((outgoing.id, json.loads(outgoing.path.read_text(encoding="utf-8"))))
         if self.lost:
             raise self.lost.pop(0)
 

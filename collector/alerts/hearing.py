@@ -6,21 +6,24 @@ So a kill neither loses what is to be told nor makes anything up: state and outb
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from collector.alerts.posting import Posted, post_changes
-from collector.alerts.rules import Change, counted, verdict_of
-from collector.store.steps.alerts import put_state, read_state
+from collector.alerts.rules import Change, Verdict, counted, is_news, verdict_of, verdict_of_segment
+from collector.store.steps.alerts import put_state, read_all_of, read_state
+from collector.store.steps.snapshots import select_segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from collector.config import CollectorServiceConfig
-    from collector.store.records import Batch
+    from collector.config import Alert, CollectorServiceConfig
+    from collector.store.records import AlertState, Batch
 
 _log = structlog.get_logger()
+_NO_SEGMENT = Verdict(is_bad=False, summary="it is no segment any more")
 _Heard = tuple[list[Change], list[Posted]]
 
 
@@ -59,12 +62,34 @@ class Hearing:
         for alert in config.alerts:
             if not (alert.is_of_batches and alert.is_about(after.collector)):
                 continue
-            verdict = verdict_of(alert, before, after)
-            if verdict is None:
-                continue
-            state = read_state(db, alert.key, after.collector)
-            new, change = counted(alert, state, verdict, after, now)
-            if new != state:
-                put_state(db, new)
-            changes += [] if change is None else [change]
+            for state, verdict, batch in _verdicts(db, alert, before, after):
+                new, change = counted(alert, state, verdict, batch, now)
+                if new != state:
+                    put_state(db, new)
+                changes += [] if change is None else [change]
         return changes, post_changes(db, changes, config, now) if changes else []
+
+
+def _verdicts(
+    db: sqlite3.Connection, alert: Alert, before: Batch, after: Batch
+) -> Iterator[tuple[AlertState, Verdict, Batch]]:
+    """Yield what a rule makes of a change of a batch, and of each of its segments, beside how it stands with that."""
+    if (verdict := verdict_of(alert, before, after)) is not None:
+        yield read_state(db, alert.key, after.collector), verdict, after
+    if is_news(before, after):
+        yield from _verdicts_of_segments(db, alert, after)
+
+
+def _verdicts_of_segments(
+    db: sqlite3.Connection, alert: Alert, batch: Batch
+) -> Iterator[tuple[AlertState, Verdict, Batch]]:
+    known = set(batch.outcome.get("skipped_segments") or ())
+    for segment in select_segments(db, batch.id) if batch.outcome.get("segments") else ():
+        known.add(segment.segment)
+        if (verdict := verdict_of_segment(alert, segment)) is not None:
+            own = replace(batch, rows=segment.rows, outcome=segment.outcome)
+            yield read_state(db, alert.key, batch.collector, segment.segment), verdict, own
+    if known or "segments" not in batch.outcome:  # else this batch couldn't be divided
+        for state in read_all_of(db, alert.key, batch.collector):
+            if state.bad and state.segment and state.segment not in known:
+                yield state, _NO_SEGMENT, replace(batch, outcome={})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from collector.alerts.messages import alert_of, body_of
 from collector.alerts.rules import Change
 from collector.config.alerts import address_key
-from collector.store.steps.alerts import post, read_state
+from collector.store.steps.alerts import post, read_all_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,12 +32,13 @@ def post_changes(
     one incident for a collector must not close it while another rule still fires.
     """
     collector = changes[0].state.collector
-    changed = {change.alert.key for change in changes}
+    changed = {(change.alert.key, change.state.segment) for change in changes}
     lasting = [
         Change(alert, state)
         for alert in config.alerts
-        if alert.key not in changed and alert.is_about(collector)
-        if (state := read_state(db, alert.key, collector)).is_firing
+        if alert.is_about(collector)
+        for state in read_all_of(db, alert.key, collector)
+        if state.is_firing and (alert.key, state.segment) not in changed
     ]
     return [Posted(key, post(db, key, body, now)) for key, body in messages_of(changes, lasting, config, now)]
 

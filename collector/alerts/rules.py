@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from collector.config import Alert, CollectorServiceConfig
-    from collector.store.records import AlertState, Batch
+    from collector.store.records import AlertState, Batch, Snapshot
 
 Json = dict[str, Any]
 
@@ -31,7 +31,7 @@ MAX_SAID = 1_000
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule makes of a batch, in a sentence."""
+    """What a rule makes of a batch, or of a segment of it, in a sentence."""
 
     is_bad: bool
     summary: str
@@ -53,13 +53,30 @@ def verdict_of(alert: Alert, before: Batch, after: Batch) -> Verdict | None:
     """
     if alert.when == "batch_failed":
         return _of_failure(before, after)
-    if after.state != "evaluated" or "generation" in before.outcome:
+    return _of_report(alert, after.outcome) if is_news(before, after) else None
+
+
+def is_news(before: Batch, after: Batch) -> bool:
+    """Tell whether a batch's report was computed, for the first time."""
+    return after.state == "evaluated" and "generation" not in before.outcome
+
+
+def verdict_of_segment(alert: Alert, segment: Snapshot) -> Verdict | None:
+    """Return what a rule makes of a segment of a batch; one whose report failed has nothing but that."""
+    if alert.when == "batch_failed":
         return None
+    if segment.state == "failed":
+        is_told = alert.when == "metric_failed"
+        return Verdict(is_bad=True, summary=f"its report failed: {segment.error}") if is_told else None
+    return _of_report(alert, segment.outcome)
+
+
+def _of_report(alert: Alert, outcome: Json) -> Verdict:
     if alert.when == "tests_failed":
-        return _of_tests(after.outcome)
+        return _of_tests(outcome)
     if alert.when == "metric_failed":
-        return _of_metrics(after.outcome)
-    return _of_drift(after.outcome, alert.columns)
+        return _of_metrics(outcome)
+    return _of_drift(outcome, alert.columns)
 
 
 def _of_failure(before: Batch, after: Batch) -> Verdict | None:
@@ -105,7 +122,7 @@ def counted(
         calm = replace(state, is_firing=False, bad=0, batch="")
         if not state.is_firing:
             return calm, None
-        over = replace(calm, said=said_of_batch(batch, verdict))
+        over = replace(calm, said=said_of_batch(batch, verdict, state.segment))
         return over, Change(alert, over, is_over=True)
     if state.batch == batch.id:
         return state, None
@@ -113,7 +130,7 @@ def counted(
     bad = replace(begun, bad=begun.bad + 1, batch=batch.id)
     if bad.is_firing or bad.bad < alert.after:
         return bad, None
-    firing = replace(bad, is_firing=True, told=now, said=said_of_batch(batch, verdict))
+    firing = replace(bad, is_firing=True, told=now, said=said_of_batch(batch, verdict, state.segment))
     return firing, Change(alert, firing)
 
 
@@ -122,13 +139,15 @@ def firing(states: Iterable[AlertState], config: CollectorServiceConfig) -> list
     return [one for one in states if one.is_firing and (not one.collector or one.collector in config.collectors)]
 
 
-def said_of_batch(batch: Batch, verdict: Verdict) -> dict[str, str]:
+def said_of_batch(batch: Batch, verdict: Verdict, segment: str = "") -> dict[str, str]:
     """Return all that is said of a batch, whichever rule it is said for; what isn't so is left out."""
+    who = f"{batch.collector}, segment '{segment}'" if segment else batch.collector
     found = findings_of(batch.outcome)
     share = batch.outcome.get("drift_share")
     start, end = batch.window
     said = {
-        "summary": f"{batch.collector}: {verdict.summary}",
+        "summary": f"{who}: {verdict.summary}",
+        "segment": segment,
         "batch_id": batch.id,
         "rows": str(batch.rows),
         "window_start": iso(start),

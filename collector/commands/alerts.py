@@ -88,7 +88,7 @@ def _read(journal: Path) -> tuple[list[AlertState], dict[str, int]]:
         return [], {}
     try:
         with closing(read_only(journal)) as db:
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alert_message'").fetchone():
+            if not db.execute("SELECT 1 FROM pragma_table_info('alert') WHERE name = 'segment'").fetchone():
                 return [], {}
             return read_states(db), count_messages(db)
     except sqlite3.Error as error:

@@ -27,6 +27,7 @@ from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.masking import MASK, masked
 from collector.config.private import PrivateColumns
 from collector.config.report import MAX_ITEMS, ReportConfig
+from collector.config.rows import Condition, Segments
 from collector.config.triggers import Trigger
 from collector.config.value import Value, at_fields
 from collector.config.workspace import InWorkspace
@@ -154,6 +155,14 @@ class CollectorConfig(InWorkspace, Value):
         description="The workspace's secret, or ${NAME} to take it from the environment.",
     )
     cache_reference: bool = Field(default=True, description="Keep the reference in memory, or re-read it each time.")
+    where: dict[Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)], Condition] = Field(
+        default={},
+        max_length=100,
+        description='Conditions on columns: a report is of the rows that meet all, {"age": {"gte": 18}}.',
+    )
+    segments: Segments | None = Field(
+        default=None, description="A report for each segment too, as one for each country; null: for the whole only."
+    )
     sample: Sample | None = Field(
         default=None, description="Compute reports of larger batches over so many of their rows; null: over all."
     )
@@ -272,6 +281,12 @@ class CollectorConfig(InWorkspace, Value):
             return self
         own = {"report_config": self.labels.report_config, "data_definition": self.labels.data_definition}
         return self.model_copy(update=own)
+
+    @property
+    def rows_wanted(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Its ``where`` and ``segments`` as a worker takes them."""
+        where = {name: condition.model_dump() for name, condition in self.where.items()}
+        return where, None if self.segments is None else dict(self.segments)
 
     def reference_file(self, base: Path) -> Path | None:
         """Return the reference's path; a relative one starts at ``base``."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from collector.conditions import AGAINST_A_LIST, AGAINST_A_VALUE, AGAINST_AN_ORDER, CONDITIONS
 from collector.config.model import CollectorServiceConfig
 from collector.config.triggers import SPELLINGS
 
@@ -13,18 +14,14 @@ from collector.config.triggers import SPELLINGS
 NAMES_FILE = Path(__file__).with_name("evidently_names.json")
 
 Schema = dict[str, Any]
-_COMPARED = {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/AgainstReference"}]}
-_LISTED = {"type": "array", "items": {"type": ["number", "string"]}}
-_CONDITIONS: dict[str, tuple[str, Schema]] = {
-    "gt": ("Greater than this.", _COMPARED),
-    "gte": ("This or greater.", _COMPARED),
-    "lt": ("Less than this.", _COMPARED),
-    "lte": ("This or less.", _COMPARED),
-    "eq": ("Equal to this.", {"anyOf": [*_COMPARED["anyOf"], {"type": ["string", "boolean"]}]}),
-    "not_eq": ("Anything but this.", {"anyOf": [*_COMPARED["anyOf"], {"type": ["string", "boolean"]}]}),
-    "is_in": ("One of these.", _LISTED),
-    "not_in": ("None of these.", _LISTED),
-}
+_COMPARED: Schema = {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/AgainstReference"}]}
+_LISTED: Schema = {"type": "array", "items": {"type": ["number", "string"]}}
+_VALUED: Schema = {"anyOf": [*_COMPARED["anyOf"], {"type": ["string", "boolean"]}]}
+_ACCEPTED = (
+    dict.fromkeys(AGAINST_AN_ORDER, _COMPARED)
+    | dict.fromkeys(AGAINST_A_VALUE, _VALUED)
+    | dict.fromkeys(AGAINST_A_LIST, _LISTED)
+)
 _MARGIN = {"type": "number", "exclusiveMinimum": 0}
 _AGAINST_REFERENCE: Schema = {
     "description": "The metric's value in the reference, give or take a margin.",
@@ -46,7 +43,7 @@ _TEST: Schema = {
     "description": 'A test of a metric\'s value, as {"lt": 3}.',
     "type": "object",
     "properties": {
-        **{name: {**accepted, "description": said} for name, (said, accepted) in _CONDITIONS.items()},
+        **{name: {**_ACCEPTED[name], "description": said} for name, said in CONDITIONS.items()},
         "is_critical": {"type": "boolean", "description": "If false, a failure is a warning."},
     },
 }

@@ -42,4 +42,4 @@ def _written(job: Job, batch: pa.Table, reference: pa.Table) -> Iterator[Job]:
         for table, path in zip((batch, reference), paths, strict=True):
             pq.write_table(table, path)
         drawn: Job = {**job, "parts": paths[:1], "reference": paths[1]}
-        yield {**drawn, "cache_reference": False, "sample": None, "save_datasets": False}
+        yield {**drawn, "cache_reference": False, "sample": None, "segments": None, "save_datasets": False}

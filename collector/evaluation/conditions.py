@@ -7,13 +7,10 @@ from evidently.core.datasets import ColumnCondition, DescriptorTest
 from evidently.core.metric_types import MetricTest
 from evidently.core.tests import Reference
 
+from collector.conditions import AGAINST_A_LIST, AGAINST_A_VALUE, CONDITIONS
 from collector.wording import did_you_mean, json_kind
 from collector.workers.exchange import Json, PathInConfig
 
-_AGAINST_A_NUMBER = ("gt", "gte", "lt", "lte")
-_AGAINST_A_VALUE = ("eq", "not_eq")
-_AGAINST_A_LIST = ("is_in", "not_in")
-CONDITIONS = _AGAINST_A_NUMBER + _AGAINST_A_VALUE + _AGAINST_A_LIST
 _BESIDE: dict[type, tuple[str, ...]] = {
     MetricTest: ("is_critical", "label_filters"),
     DescriptorTest: ("column", "alias"),
@@ -65,13 +62,13 @@ def condition_test(kind: type, value: Any, path: PathInConfig) -> Any:
 
 def _threshold(kind: type, name: str, given: Any, path: PathInConfig) -> Any:
     """Return what a condition compares with."""
-    if name in _AGAINST_A_LIST:
+    if name in AGAINST_A_LIST:
         if not isinstance(given, list) or not all(_is_number(item) or isinstance(item, str) for item in given):
             raise ConditionError(path, "a list of numbers or texts is expected")
         return given
     if isinstance(given, dict):
         return _reference(kind, given, path)
-    if _is_number(given) or (kind is not MetricTest and name in _AGAINST_A_VALUE and isinstance(given, bool | str)):
+    if _is_number(given) or (kind is not MetricTest and name in AGAINST_A_VALUE and isinstance(given, bool | str)):
         return given
     raise ConditionError(path, f"a number is expected, not {json_kind(given)}")
 

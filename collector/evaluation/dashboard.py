@@ -73,17 +73,20 @@ class _Panel:
     of_columns: bool = False
     is_stacked: bool = False
     subtitle: str | None = None
+    is_of_segments: bool = False
 
 
-def tab_of(path: str, collector: str, columns_max: int, about: str) -> Tab:
+def tab_of(path: str, collector: str, columns_max: int, about: str, segments: Sequence[str] = ()) -> Tab:
     """Return the panels for a modern snapshot's file; ``about`` says what the collector is.
 
-    A panel shows at most ``columns_max`` columns or labels. Raises ValueError for a file that is no modern snapshot.
+    A panel shows at most ``columns_max`` columns or labels. Numbers of the whole get a panel with a series for each of
+    the ``segments`` too. Raises ValueError for a file that is no modern snapshot.
     """
     body = json.loads(Path(path).read_bytes())
     if "metric_results" not in body:
         raise ValueError("the snapshot is none of the modern kind")
-    panels = sorted(_panels(_results(body), columns_max), key=_place)
+    panels = list(_panels(_results(body), columns_max))
+    panels = sorted([*panels, *_by_segment(panels, segments)], key=_place)
     shown = [_text(collector, about), *(_plot(panel, collector) for panel in panels)]
     seen = Counter[str]()
     made = []
@@ -126,6 +129,15 @@ def _panels(results: Sequence[_Result], columns_max: int) -> Iterator[_Panel]:
     for title, series in together.items():
         # A service takes a point for the first series whose labels it has, so what is particular comes first.
         yield _Panel(title, tuple(sorted(series, key=lambda one: -len(one["metric_labels"]))))
+
+
+def _by_segment(panels: Iterable[_Panel], segments: Sequence[str]) -> Iterator[_Panel]:
+    """Return a panel for each main number of the whole, with a series for each segment."""
+    for panel in panels if segments else ():
+        if not panel.of_columns and (len(panel.series) == 1 or panel.title in _FIRST):
+            for series in panel.series:
+                made = tuple({**series, "legend": name, "metadata": {"segment": name}} for name in segments)
+                yield _Panel(f"{series['legend']} by segment", made, is_of_segments=True)
 
 
 def _kind_of(alike: Iterable[_Result]) -> str:
@@ -205,9 +217,9 @@ def _drift_title(variant: dict[str, str]) -> tuple[str, str]:
     return f"Drift by {method}", f"A column has drifted {limit}."
 
 
-def _place(panel: _Panel) -> tuple[bool, int]:
-    """Return where a panel stands: what is of the whole batch before what is of its columns."""
-    return panel.of_columns, _FIRST.index(panel.title) if panel.title in _FIRST else len(_FIRST)
+def _place(panel: _Panel) -> tuple[bool, bool, int]:
+    """Return where a panel stands: what is of the whole batch before what is of its segments, and of its columns."""
+    return panel.of_columns, panel.is_of_segments, _FIRST.index(panel.title) if panel.title in _FIRST else len(_FIRST)
 
 
 def _text(collector: str, about: str) -> Json:
@@ -215,14 +227,17 @@ def _text(collector: str, about: str) -> Json:
 
 
 def _plot(panel: _Panel, collector: str) -> Json:
-    # Without both, a UI mixes the snapshots of several collectors, and of several reports of one.
-    own = {"tags": [], "metadata": {"collector": collector, "report": "main"}, "view_params": {}}
+    # Without all three, a UI mixes the snapshots of several collectors, of several reports of one, and of segments.
+    whole = {"collector": collector, "report": "main", "segment": ""}
     is_bar = panel.title in _BARS or panel.is_stacked
     kind = {"plot_type": "bar", "is_stacked": panel.is_stacked} if is_bar else {"plot_type": "line"}
     return {
         "title": panel.title,
         "subtitle": panel.subtitle,
         "size": "half",
-        "values": [{**series, **own} for series in panel.series],
+        "values": [
+            {**series, "tags": [], "metadata": whole | series.get("metadata", {}), "view_params": {}}
+            for series in panel.series
+        ],
         "plot_params": kind,
     }

@@ -212,8 +212,8 @@ def _encoded(body: Json) -> bytes:
 
 
 def _snapshot_id(delivery: Delivery, body: bytes) -> str:
-    """Return the id under which the snapshot is filed: a legacy one brings its own, a modern one is the batch's."""
-    return str(json.loads(body)["id"]) if delivery["generation"] == "legacy" else delivery["batch_id"]
+    """Return the id under which the snapshot is filed: a legacy one brings its own."""
+    return str(json.loads(body)["id"]) if delivery["generation"] == "legacy" else delivery["snapshot_id"]
 
 
 def _remove_replaced(snapshots: Path, batch_ids: list[str], spared: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from evidently import Dataset, Report
 
-from collector.evaluation import findings, snapshot, tolerant_modern
+from collector.evaluation import findings, segments, snapshot, tolerant_modern
 from collector.evaluation.cache import REFERENCES
 from collector.evaluation.fitting import fit_definition
 from collector.evaluation.label_keys import with_label_keys
@@ -54,7 +54,7 @@ def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Eval
         )
     return Evaluated(
         kind="Report",
-        report_id=job["batch_id"],
+        report_id=segments.snapshot_id(job["batch_id"], frames.segment) if frames.segment else job["batch_id"],
         body=done.dump_dict(),
         drift=_drift(done),
         tests=snapshot.count_tests(test.status for result in done.metric_results.values() for test in result.tests),

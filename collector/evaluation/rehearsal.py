@@ -31,7 +31,14 @@ def staged(job: Job) -> Iterator[Job]:
         sample = str(Path(directory) / "reference.parquet")
         _write_sample(str(job["reference"]), sample, job.get("private"))
         on_sample: Job = {**job, "parts": [sample], "reference": sample}
-        yield {**on_sample, "cache_reference": False, "sample": None, "save_datasets": False}
+        yield {
+            **on_sample,
+            "cache_reference": False,
+            "sample": None,
+            "where": {},
+            "segments": None,
+            "save_datasets": False,
+        }
 
 
 def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str]) -> Rehearsal:

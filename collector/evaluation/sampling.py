@@ -32,15 +32,31 @@ def draw(paths: Sequence[str], sample: Sample, total: int, casts: Casts) -> tupl
     ``casts`` looks at all rows: a text that is no number keeps a column text whether or not it is in the sample.
     Raises Unreadable with all parts that can't be read.
     """
-    chosen = np.sort(np.random.default_rng(sample.seed).choice(total, sample.rows, replace=False, shuffle=False))
     pieces, merging = read_pieces(paths)
-    return pa.concat_tables(_taken(pieces, chosen, casts)).unify_dictionaries(), merging
+    looked_at = _looked_at(pieces, casts)
+    return pa.concat_tables(_taken(looked_at, chosen_of(sample, total))).unify_dictionaries(), merging
 
 
-def _taken(pieces: Iterator[pa.Table], chosen: Any, casts: Casts) -> Iterator[pa.Table]:
-    start = 0
+def chosen_of(sample: Sample, total: int) -> Any:
+    """Return which of so many rows a sample has, in their order."""
+    return np.sort(np.random.default_rng(sample.seed).choice(total, sample.rows, replace=False, shuffle=False))
+
+
+def _looked_at(pieces: Iterator[pa.Table], casts: Casts) -> Iterator[pa.Table]:
     for piece in pieces:
         casts.look(piece)
+        yield piece
+
+
+def _taken(pieces: Iterator[pa.Table], chosen: Any) -> Iterator[pa.Table]:
+    start = 0
+    for piece in pieces:
         low, high = np.searchsorted(chosen, (start, start + len(piece)))
         yield piece.take(pa.array(chosen[low:high] - start))
         start += len(piece)
+
+
+def take_rows(paths: Sequence[str], places: Any) -> tuple[pa.Table, Merging]:
+    """Take some of the parts' rows, given where they are, in their order."""
+    pieces, merging = read_pieces(paths)
+    return pa.concat_tables(_taken(pieces, places)).unify_dictionaries(), merging

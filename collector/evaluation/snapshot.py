@@ -71,7 +71,9 @@ def metadata_of(job: Job, own: Json, frames: Frames) -> Json:
     if labels := job.get("labels"):
         names = ("rows", "labelled_rows", "closed_by")
         origin |= {name: str(told) for name, told in labels.items() if name in names}
-    return {**own, **origin, **sample, **window}
+    matched = {} if frames.matched_rows is None else {"matched_rows": str(frames.matched_rows)}
+    # Services take snapshots that have all that they are asked for: the whole would take in segments without a mark.
+    return {**own, **origin, "segment": job.get("segment", ""), **matched, **sample, **window}
 
 
 def tell_apart(body: Json, outcome: Mapping[str, Any]) -> None:

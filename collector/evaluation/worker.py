@@ -11,7 +11,7 @@ import pandas as pd
 
 from collector.dashboard import Tab
 from collector.disk.files import write_whole
-from collector.evaluation import datasets, directory, legacy, modern, notes, snapshot
+from collector.evaluation import datasets, directory, legacy, modern, notes, row_checks, snapshot
 from collector.evaluation.chance import false_alarms
 from collector.evaluation.check import problems_of, read_config
 from collector.evaluation.directory import generations_in
@@ -21,16 +21,18 @@ from collector.evaluation.fast.taken import shortcuts_taken
 from collector.evaluation.findings import MAX_VALUES
 from collector.evaluation.pandas_columns import to_frame
 from collector.evaluation.part_files import check_reference, read_table
-from collector.evaluation.prepared import Frames, prepare
+from collector.evaluation.prepared import Frames, NoRows, Segment, prepare, read_reference
 from collector.evaluation.quiet import hushed
 from collector.evaluation.rehearsal import staged, verdict_of
 from collector.evaluation.report import LegacyReport
 from collector.evaluation.result import Evaluated
 from collector.evaluation.sampling import Sample
+from collector.evaluation.segments import snapshot_id
+from collector.evaluation.selecting import Wish
 from collector.evaluation.snapshot import link_datasets, strip_widgets
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError
 from collector.formats.part_tables import Unreadable
-from collector.formats.private import apply
+from collector.formats.private import Private, apply
 from collector.generation import generation_of
 from collector.workers.exchange import (
     Damage,
@@ -39,15 +41,19 @@ from collector.workers.exchange import (
     FalseAlarms,
     Job,
     Json,
+    NoRowsMatch,
     Outcome,
     Place,
     Problem,
     Rehearsal,
+    SegmentFailure,
+    SegmentOutcome,
 )
 
 __all__ = [
     "check",
     "check_reference",
+    "check_rows",
     "count_false_alarms",
     "evaluate",
     "generations_in",
@@ -71,23 +77,67 @@ def check(report_config: Json, data_definition: Json | None, column_mapping: Jso
         return problems_of(report_config, data_definition, column_mapping)
 
 
-def evaluate(job: Job) -> Outcome | Failure | Damage:
-    """Evaluate one batch and write its snapshot; what a report raises becomes a Failure.
+def check_rows(reference: str, where: Json, segments: Json | None, private: Private | None) -> list[Problem]:
+    """Return what is wrong with a collector's ``where`` and ``segments``, by its reference, which is sound."""
+    with hushed():
+        return row_checks.problems_of(where, segments, read_reference(reference, private))
 
-    Raises OSError if the snapshot can't be written: that is the disk's matter, not the batch's.
+
+def evaluate(job: Job) -> Outcome | Failure | Damage | NoRowsMatch:
+    """Evaluate one batch and write its snapshot, and one for each segment; what a report raises becomes a Failure.
+
+    Raises OSError if a snapshot can't be written: that is the disk's matter, not the batch's.
     """
     try:
         with hushed():
-            outcome, files = _evaluate(job)
+            window = find_window(job)
+            job = window.of_job(job)
+            frames = _frames(job)
+            frames.notes.extend(window.notes)
+            outcome, files = _evaluate(job, frames)
     except PASSING:
         raise
     except Unreadable as error:
         return {"ok": False, "damaged": error.paths}
+    except NoRows as error:
+        return {"ok": False, "rows_without_match": error.rows, "notes": error.notes}
     except RAISED as error:
         return {"ok": False, "error": _said(error), "traceback": traceback.format_exc()}
+    _write(files)
+    if window.bounds is not None:
+        outcome["window"] = list(window.bounds)
+    if job.get("segments") is not None:
+        outcome["segments"] = [_of_segment(job, frames, segment) for segment in frames.segments]
+        outcome["skipped_segments"] = dict(frames.skipped)
+    return outcome
+
+
+def _of_segment(job: Job, frames: Frames, segment: Segment) -> SegmentOutcome | SegmentFailure:
+    """Evaluate one segment and write its snapshot; what its report raises costs only this one."""
+    whole = Path(job["snapshot_path"])
+    path = whole.with_name(f"{whole.stem}.{snapshot_id(job['batch_id'], segment.name)}.json")
+    own: Job = {**job, "segment": segment.name, "snapshot_path": str(path), "save_datasets": False, "export": []}
+    try:
+        with hushed():
+            outcome, files = _evaluate(own, replace(segment.make(), additional=frames.additional))
+    except PASSING:
+        raise
+    except RAISED as error:
+        failed: SegmentFailure = {
+            "ok": False,
+            "segment": segment.name,
+            "matched_rows": segment.rows,
+            "error": _said(error),
+            "traceback": traceback.format_exc(),
+        }
+        return failed
+    _write(files)
+    return {**outcome, "segment": segment.name, "file": path.name}
+
+
+def _write(files: dict[str, bytes]) -> None:
     for path, body in files.items():
         write_whole(Path(path), body)
-    return outcome
 
 
 def write_to_directory(delivery: Delivery) -> str:
@@ -105,7 +155,8 @@ def rehearse(job: Job) -> Rehearsal:
     """Evaluate a job's reference as if it were the batch, and return what can't be computed of it; nothing is kept."""
     try:
         with hushed(), staged(job) as on_reference:
-            frames, done = _compute(on_reference)
+            frames = _frames(on_reference)
+            done = _compute(on_reference, frames)
     except PASSING:
         raise
     except Unreadable as error:
@@ -118,14 +169,12 @@ def rehearse(job: Job) -> Rehearsal:
 def count_false_alarms(job: Job, rows: int, draws: int) -> FalseAlarms | None:
     """Return how often a report calls drift in batches of ``rows`` rows that are drawn from its own reference."""
     with hushed():
-        return false_alarms(job, rows, draws, lambda drawn: _compute(drawn)[1].findings["drift"])
+        return false_alarms(job, rows, draws, lambda drawn: _compute(drawn, _frames(drawn)).findings["drift"])
 
 
-def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
+def _evaluate(job: Job, frames: Frames) -> tuple[Outcome, dict[str, bytes]]:
     """Compute, and give the files that are to be written, by their paths; the snapshot last."""
-    window = find_window(job)
-    job = window.of_job(job)
-    frames, done = _compute(job)
+    done = _compute(job, frames)
     uploads = datasets.encode(done.uploads, job["snapshot_path"]) if job["save_datasets"] else []
     outcome: Outcome = {
         "ok": True,
@@ -143,14 +192,13 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
         "notes": [
             *notes.of_failures(done.failures, frames.current, frames.reference, frames.where),
             *frames.notes,
-            *window.notes,
         ],
         "datasets": [described for described, _ in uploads],
         "bytes": 0,
         "checksum": 0,
     }
-    if window.bounds is not None:
-        outcome["window"] = list(window.bounds)
+    if frames.matched_rows is not None:
+        outcome["matched_rows"] = frames.matched_rows
     if export := job.get("export"):
         reference = [] if frames.reference is None else list(frames.reference.columns)
         config = [job["report_config"], job["data_definition"], job["column_mapping"]]
@@ -162,28 +210,31 @@ def _evaluate(job: Job) -> tuple[Outcome, dict[str, bytes]]:
     return outcome, {described["path"]: body for described, body in uploads} | {job["snapshot_path"]: encoded}
 
 
-def _compute(job: Job) -> tuple[Frames, Evaluated]:
-    config = [job["report_config"], job["data_definition"], job["column_mapping"]]
-    sample = None if job["sample"] is None else Sample.of(job["sample"]["rows"], job["batch_id"])
+def _frames(job: Job) -> Frames:
+    where, segments, sample = job.get("where", {}), job.get("segments"), job.get("sample")
     frames = prepare(
         job["parts"],
         job["reference"],
         cache=job["cache_reference"],
-        config=config,
-        sample=sample,
+        config=[job["report_config"], job["data_definition"], job["column_mapping"]],
+        sample=None if sample is None else Sample.of(sample["rows"], job["batch_id"]),
         cast=job.get("cast", "untyped"),
         private=job.get("private"),
+        wish=Wish(job["batch_id"], where, segments) if where or segments is not None else None,
     )
     additional = {name: _further(path, job) for name, path in job.get("additional_data", {}).items()}
-    frames = replace(frames, additional=additional)
+    return replace(frames, additional=additional)
+
+
+def _compute(job: Job, frames: Frames) -> Evaluated:
     report, columns, problems = read_config(job["report_config"], job["data_definition"], job["column_mapping"])
     if problems:
         raise ValueError("; ".join(f"{'.'.join(map(str, one['path']))}: {one['message']}" for one in problems))
     is_fast = job["reuse_drift"] and job.get("fast_reports", True)
     with shortcuts_taken(frames.notes) if is_fast else nullcontext():
         if isinstance(report, LegacyReport):
-            return frames, legacy.run(report, frames, columns, job)
-        return frames, modern.run(report, frames, columns, job)
+            return legacy.run(report, frames, columns, job)
+        return modern.run(report, frames, columns, job)
 
 
 def _further(path: str, job: Job) -> pd.DataFrame:

@@ -18,7 +18,8 @@ from collector.errors import (
 from collector.fault_points import reach
 from collector.pipeline.asking import ask_workspace
 from collector.pipeline.failed import set_aside
-from collector.status.telling import Delivered, Rejected, Undelivered
+from collector.pipeline.snapshots import outgoing_of, part_of
+from collector.status.telling import Delivered, Rejected, SegmentFailed, Undelivered
 from collector.store.records import live_first
 from collector.waiting.backoff import Backoff
 from collector.workspaces.progress import Progress
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from collector.pipeline.showing import Showing
     from collector.pipeline.work import Work
     from collector.store.records import Batch
+    from collector.workspaces.outgoing import Outgoing
 
 REFUSED_INTERVAL = 60.0
 PRUNING_INTERVAL = 60.0
+_TOO_LARGE = "snapshot is too large for the workspace: it is sent without its plots"
 _OUTCOMES = {DeliveryRefused: "refused", SnapshotRejected: "rejected", SnapshotTooLarge: "too_large"}
 
 _in_thread = trio.to_thread.run_sync
@@ -68,35 +71,57 @@ class Delivering:
                 backoff.reset()
 
     async def _deliver(self, batch: Batch) -> None:
-        work, snapshot = self._work, self._work.data_dir.snapshot(batch.id)
-        progress = Progress(partial(self._keep_progress, batch), **batch.outcome.get("progress", {}))
-        checksum = progress.checksum or batch.outcome.get("checksum")
-        if not snapshot.exists() or not await _in_thread(work.data_dir.is_snapshot_sound, batch.id, checksum):
-            await self._evaluate_again(batch, snapshot)
-            return
-        try:
-            await self._send(batch, snapshot, progress)
-        except SnapshotTooLarge as error:
-            await progress.keep(checksum=await self._make_smaller(snapshot, error), has_plots=False)
-            work.log.warning("snapshot is too large for the workspace: it is sent without its plots", batch=batch.id)
-            await self._send(batch, snapshot, progress)
+        """Deliver a batch's snapshots, one after the other; what was done is kept, so that none comes twice."""
+        work, has_plots = self._work, True
+        for outgoing in outgoing_of(batch, work.data_dir):
+            progress = Progress(partial(self._keep_progress, batch, outgoing.segment), **outgoing.progress)
+            if not progress.is_done:
+                checksum = progress.checksum or outgoing.outcome.get("checksum")
+                if not await _in_thread(work.data_dir.is_snapshot_sound, outgoing.path, checksum):
+                    await self._evaluate_again(batch, outgoing.path)
+                    return
+                await self._deliver_one(batch, outgoing, progress)
+            has_plots = has_plots and progress.has_plots
         reach("delivered")
-        await work.tell(Delivered(batch, work.config.shown_url, has_plots=progress.has_plots))
+        await work.tell(Delivered(batch, work.config.shown_url, has_plots=has_plots))
         work.data_dir.mark_delivered(await work.journal.finish(batch))
         reach("finished")
         await work.count()
         work.delivered.ring()
         await self._showing.look(batch)
 
+    async def _deliver_one(self, batch: Batch, outgoing: Outgoing, progress: Progress) -> None:
+        """Deliver one snapshot; what a workspace rejects of a segment costs only that."""
+        try:
+            await self._send_or_shrink(batch, outgoing, progress)
+        except SnapshotRejected as error:
+            if not outgoing.segment:
+                raise
+            await self._finish_one(batch, outgoing.segment, progress, str(error))
+            await self._work.tell(SegmentFailed(batch, outgoing.segment, str(error), is_rejected=True))
+        else:
+            if len(batch.outcome.get("segments") or ()):  # else the batch itself says so
+                await self._finish_one(batch, outgoing.segment, progress)
+                reach("segment delivered")
+
+    async def _send_or_shrink(self, batch: Batch, outgoing: Outgoing, progress: Progress) -> None:
+        try:
+            await self._send(batch, outgoing, progress)
+        except SnapshotTooLarge as error:
+            await progress.keep(checksum=await self._make_smaller(outgoing.path, error), has_plots=False)
+            said = {"segment": outgoing.segment} if outgoing.segment else {}
+            self._work.log.warning(_TOO_LARGE, batch=batch.id, **said)
+            await self._send(batch, outgoing, progress)
+
     async def _prune(self) -> None:
         """Remove what is no longer to be kept of delivered batches."""
         work = self._work
         work.data_dir.remove_batches(*await work.journal.prune(work.id, work.service.retention))
 
-    async def _send(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
+    async def _send(self, batch: Batch, outgoing: Outgoing, progress: Progress) -> None:
         """Try once, and count it."""
         with self._counted():
-            await ask_workspace(self._work, lambda: self._work.workspace.deliver(batch, snapshot, progress), batch.id)
+            await ask_workspace(self._work, lambda: self._work.workspace.deliver(outgoing, progress), batch.id)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -132,8 +157,15 @@ class Delivering:
         except EvaluationError as error:
             raise DeliveryError(str(error)) from error
 
-    async def _keep_progress(self, batch: Batch, progress: dict[str, Any]) -> None:
-        await self._work.journal.mark(batch, "evaluated", outcome={**batch.outcome, "progress": progress})
+    async def _keep_progress(self, batch: Batch, segment: str, progress: dict[str, Any]) -> None:
+        # In the batch that all of its snapshots share, as each goes on from what the others have kept.
+        part_of(batch.outcome, segment)["progress"] = progress
+        await self._work.journal.mark(batch, "evaluated", outcome=batch.outcome)
+
+    async def _finish_one(self, batch: Batch, segment: str, progress: Progress, error: str = "") -> None:
+        """Keep that one of several snapshots is in the workspace, or that it will never be."""
+        part_of(batch.outcome, segment)["progress"] = {**progress.as_kept(), "is_done": True}
+        await self._work.journal.keep_delivery(batch, batch.outcome, segment, error)
 
     async def _take_rejection(self, batch: Batch, error: SnapshotRejected) -> None:
         """Keep a batch under failed/ whose snapshot the workspace will never accept; those behind it go on."""

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Literal
 import trio
 
 from collector.config.labels import LABELS
-from collector.errors import EvaluationError, FilesDamaged, Problem
+from collector.errors import EvaluationError, FilesDamaged, NoRowsMatched, Problem
 from collector.fault_points import reach
 from collector.pipeline.failed import set_aside
 from collector.pipeline.jobs import make_job
-from collector.status.telling import Evaluated, EvaluationFailed, PartsLost
-from collector.status.verdict import verdict_of
+from collector.pipeline.snapshots import kept_outcome
+from collector.status.telling import Empty, Evaluated, EvaluationFailed, PartsLost, SegmentFailed
+from collector.status.verdict import made_segments, verdict_of
 from collector.store.records import live_first
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Evaluating:
         self._work = work
         self._spilling = spilling
         self._checked: set[Path] = set()  # sound tables
+        self._checked_rows: tuple[object, ...] | None = None  # the reference, and what is asked of its rows
         self._took_too_long = False
 
     async def run(self) -> None:
@@ -98,6 +100,11 @@ class Evaluating:
                 if not found:
                     self._checked.add(path)
                 problems += found
+        reference = config.reference_file(base)
+        asked = (reference, *config.rows_wanted)
+        if not problems and reference is not None and any(asked[1:]) and asked != self._checked_rows:
+            problems += await workers.check_rows(config, reference, self._work.service.private_of(config))
+            self._checked_rows = None if problems else asked
         return problems
 
     def _earlier(self) -> Iterable[CollectorConfig]:
@@ -132,6 +139,9 @@ class Evaluating:
         except FilesDamaged as error:
             self._work.counts.evaluations["damaged"] += 1
             await self._take_damage(batch, error)
+        except NoRowsMatched as error:
+            self._took_too_long = False
+            await self._take_empty(batch, error)
         except (EvaluationError, trio.TooSlowError) as error:
             self._took_too_long = isinstance(error, trio.TooSlowError)
             await self._take_failure(batch, error)
@@ -157,10 +167,24 @@ class Evaluating:
         kept = work.service.retention.snapshots
         if (window := outcome.get("window")) is not None:
             batch = replace(batch, start=window[0], end=window[1])
-        told = {name: batch.outcome[name] for name in (LABELS,) if name in batch.outcome}
-        await work.journal.keep_outcome(batch, {**outcome, **told}, verdict_of(outcome), kept)
+        labels = {name: batch.outcome[name] for name in (LABELS,) if name in batch.outcome}
+        known, segments = {**kept_outcome(outcome, batch.outcome), **labels}, made_segments(outcome)
+        await work.journal.keep_outcome(batch, known, verdict_of(outcome), kept, segments)
         reach("evaluated")
         await work.tell(Evaluated(batch, outcome, seconds))
+        for one in outcome.get("segments", ()):
+            if not one["ok"]:
+                work.log.debug("where a segment's report failed", segment=one["segment"], traceback=one["traceback"])
+                await work.tell(SegmentFailed(batch, one["segment"], one["error"]))
+        await work.count()
+        work.to_deliver.ring()
+
+    async def _take_empty(self, batch: Batch, error: NoRowsMatched) -> None:
+        """Take a batch for delivered of which no row is to be reported."""
+        work = self._work
+        work.data_dir.mark_delivered(await work.journal.keep_empty(batch, work.service.retention.snapshots))
+        reach("nothing to report")
+        await work.tell(Empty(batch, error.notes))
         await work.count()
         work.to_deliver.ring()
 

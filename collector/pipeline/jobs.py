@@ -33,6 +33,7 @@ def make_job(  # noqa: PLR0913  (a config, a batch, and where its files are)
     """
     reference = config.reference_file(base)
     opened, sealed = batch.window
+    where, segments = config.rows_wanted
     return {
         "collector": config.id,
         "batch_id": batch.id,
@@ -44,6 +45,8 @@ def make_job(  # noqa: PLR0913  (a config, a batch, and where its files are)
         "reference": None if reference is None else str(reference),
         "additional_data": {name: str(path) for name, path in config.additional_files(base).items()},
         "cache_reference": config.cache_reference,
+        "where": where,
+        "segments": segments,
         "sample": None if config.sample is None else config.sample.model_dump(),
         "cast": config.cast,
         "reuse_drift": config.reuse_drift,

@@ -9,6 +9,7 @@ import trio
 from collector.config.triggers import CronTrigger, IntervalTrigger, RowsCountTrigger
 from collector.errors import CollectorError, EvaluationError, NoDashboard
 from collector.pipeline.asking import ask_workspace
+from collector.pipeline.snapshots import segments_of
 from collector.status.telling import NotShown
 from collector.waiting.bell import Bell
 
@@ -35,6 +36,8 @@ class Showing:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._place = f"{work.config.shown_url} {work.config.project_id or work.config.project_name}"
+        if work.config.segments is not None:  # what shows the whole only would be one without them
+            self._place += f" by {work.config.segments.column}"
         self._is_settled = work.config.why_no_dashboard() is not None
         self._found: tuple[Batch, Tab] | None = None
         self._bell = Bell()
@@ -84,7 +87,7 @@ class Showing:
     async def _tab_of(self, batch: Batch) -> Tab:
         config, snapshot = self._work.config, self._work.data_dir.snapshot(batch.id)
         try:
-            return await self._work.tools.workers.tab_of(snapshot, config.id, config.columns_max, _about(config))
+            return await self._work.tools.workers.tab_of(snapshot, config, _about(config), segments_of(batch))
         except (OSError, ValueError, LookupError) as error:
             raise EvaluationError(f"its snapshot can't be read: {error}") from error
         except trio.TooSlowError as error:

@@ -33,7 +33,7 @@ REFUSALS = (
     "unauthorized",
 )
 NOBODYS_REFUSALS = ("unknown_collector", "unauthorized", "forbidden", "not_ready")
-EVALUATIONS = ("ok", "raised", "too_slow", "worker_failed", "damaged")
+EVALUATIONS = ("ok", "empty", "raised", "too_slow", "worker_failed", "damaged")
 DELIVERIES = ("ok", "failed", "refused", "rejected", "too_large")
 
 
@@ -77,6 +77,7 @@ class CollectorCounts:
     tests: Counter[str] = field(default_factory=Counter)  # by outcome
     exported: list[Value] = field(default_factory=list)  # of the last snapshot
     failed_metrics: int = 0  # and tests, presets and descriptors
+    failed_segments: int = 0  # whose report raised, or whose snapshot was rejected
     damaged_rows: int = 0
     restarts: int = 0
 

@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from collector.wording import counted
+from collector.wording import counted, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from collector.workers.exchange import DriftOf, Findings, NotComputed, TestOf, Value
 
@@ -197,14 +197,6 @@ def tests_words(tests: Mapping[str, int]) -> str:
 def bad_tests(tests: Mapping[str, int]) -> int:
     """Count the tests that failed or are errors."""
     return sum(tests.get(name, 0) for name in _BAD_TESTS)
-
-
-def listed(words: Sequence[str], most: int = MOST, total: int = 0) -> str:
-    """List the first few, and count the rest; nothing if there are no words at all."""
-    if not words:
-        return ""
-    more = max(len(words), total) - min(len(words), most)
-    return ", ".join(words) if more <= 0 else f"{', '.join(words[:most])}, and {more} more"
 
 
 def _with(said: str, words: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from logging import INFO, WARNING
+from logging import ERROR, INFO, WARNING
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
@@ -26,6 +26,7 @@ from collector.status.findings import (
     uncomputed_words,
     value_words,
 )
+from collector.status.segments import BySegment, segment_words, told_by_segment
 from collector.status.status import Status
 from collector.status.verdict import TREND, trend_of
 from collector.store.records import MAIN
@@ -68,6 +69,30 @@ class EvaluationFailed:
     error: str
     kind: Literal["raised", "too_slow", "worker_failed"]
     is_final: bool
+
+
+@dataclass(frozen=True)
+class Empty:
+    """No row of a batch meets ``where``: it has no report, and counts as delivered; the ``notes`` may say why."""
+
+    batch: Batch
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class SegmentFailed:
+    """The report of one segment failed, or its snapshot ``is_rejected`` by the workspace; the others go on."""
+
+    batch: Batch
+    segment: str
+    error: str
+    is_rejected: bool = False
+
+    @property
+    def said(self) -> str:
+        """What became of it."""
+        what = "a segment's snapshot was rejected" if self.is_rejected else "a segment's report failed"
+        return f"{what}; the others go on"
 
 
 @dataclass(frozen=True)
@@ -132,15 +157,33 @@ class NotShown:
     error: str
 
 
+_EMPTY = "no row meets the collector's `where`: there is no report of this batch"
 _NOT_WHOLE = "a part of the report fails on its own reference, and will fail on each batch too"
 _WITHOUT_PLOTS = (
     "Sent without its plots, as the workspace takes no larger snapshot (413). All values and tests are there."
 )
 
+_OF_WORKSPACE: dict[type, tuple[int, str, str]] = {
+    Undelivered: (ERROR, "snapshot waits for its workspace", "error"),
+    Rejected: (ERROR, "snapshot rejected; its batch is kept under failed", "error"),
+    NotShown: (WARNING, "dashboard not made", "reason"),
+}
 _NO_LABELS = "none of its rows got a label in time: there is no report of them"
 _CLOSED_BY = {"share": "enough have come", "wait": "it has waited long enough", "budget": "limits.max_labels_bytes"}
 
-Event = Sealed | Evaluated | EvaluationFailed | PartsLost | Delivered | Undelivered | Rejected | NotShown | LabelsClosed
+Event = (
+    Sealed
+    | Evaluated
+    | EvaluationFailed
+    | Empty
+    | SegmentFailed
+    | PartsLost
+    | Delivered
+    | Undelivered
+    | Rejected
+    | NotShown
+    | LabelsClosed
+)
 
 
 class Telling:
@@ -227,12 +270,21 @@ class Telling:
         """Add to the collector's log, in the original's form with more fields."""
         match event:
             case Evaluated(batch, outcome, seconds):
-                told = {"findings": first_findings(outcome, _LOGGED), **self._trend(batch)}
+                told = {
+                    "findings": first_findings(outcome, _LOGGED),
+                    **self._trend(batch),
+                    **_segments_of(outcome),
+                }
                 entry = self._entry(
                     "CreateReport", batch, outcome, **told, seconds=round(seconds, 3), notes=outcome["notes"]
                 )
             case EvaluationFailed(batch) | PartsLost(batch):
                 entry = self._entry("CreateReport", batch, {}, f"Error running report: {event.error}", notes=[])
+            case Empty(batch, said):
+                entry = self._entry("CreateReport", batch, {"matched_rows": 0}, notes=[f"{_EMPTY}.", *said])
+            case SegmentFailed(batch, segment, error, is_rejected):
+                type_, what = ("UploadReport", "saving snapshot") if is_rejected else ("CreateReport", "running report")
+                entry = self._entry(type_, batch, {}, f"Error {what}: {error}", segment=segment)
             case Delivered(batch, has_plots=has_plots):
                 notes: dict[str, Any] = {} if has_plots else {"notes": [_WITHOUT_PLOTS]}
                 entry = self._entry("UploadReport", batch, batch.outcome, **notes)
@@ -275,16 +327,18 @@ class Telling:
             case EvaluationFailed(batch, error, _, is_final):
                 kept, again = "report failed; its batch is kept under failed", "report failed; it is tried once more"
                 log.error(kept if is_final else again, rows=batch.rows, error=error)
+            case Empty(batch, notes):
+                log.info(_EMPTY, rows=batch.rows)
+                self._log_notes(log, notes)
+            case SegmentFailed(_, segment, error):
+                log.error(event.said, segment=segment, error=error)
             case PartsLost(_, _, files):
                 log.error(event.error, files=list(files))
             case Delivered(_, workspace):
                 log.info("snapshot delivered", workspace=workspace)
-            case Undelivered(_, error, is_news=True):
-                log.error("snapshot waits for its workspace", error=error)
-            case Rejected(_, error):
-                log.error("snapshot rejected; its batch is kept under failed", error=error)
-            case NotShown(_, error):
-                log.warning("dashboard not made", reason=error)
+            case Undelivered(error=error, is_news=True) | Rejected(error=error) | NotShown(error=error):
+                level, said, name = _OF_WORKSPACE[type(event)]
+                log.log(level, said, **{name: error})
             case LabelsClosed(_, by, rows, keyed):
                 said = "labels joined" if rows else _NO_LABELS
                 log.log(INFO if rows else WARNING, said, rows=rows, of=keyed, reason=_CLOSED_BY[by])
@@ -310,6 +364,7 @@ class Telling:
             "tests_failed": failed_test_words(found, total=bad_tests(outcome["tests"])),
             "not_computed": uncomputed_words(found, total=outcome["failed_metrics"]),
             "values": "" if columns else value_words(found),
+            "segments": segment_words(_segments_of(outcome).get("by_segment")),
             "trend": trend_words(last.get("trend", ""), last.get("trend_over", 0)),
         }
         return {name: said for name, said in words.items() if said}
@@ -325,6 +380,11 @@ class Telling:
                     counts.failed_metrics += outcome["failed_metrics"]
             case EvaluationFailed(_, _, kind):
                 counts.evaluations[kind] += 1
+            case Empty(batch):
+                counts.evaluations["empty"] += 1
+                counts.delivered_rows += batch.rows
+            case SegmentFailed():
+                counts.failed_segments += 1
             case PartsLost(_, rows):
                 counts.damaged_rows += rows
             case Delivered(batch):
@@ -336,11 +396,18 @@ class Telling:
                 self.note(warnings=())  # a batch has proved them wrong
             case EvaluationFailed() | PartsLost() | Rejected():
                 self.note(last_error=event.error)
+            case SegmentFailed(_, segment, error):
+                self.note(last_error=f"segment '{segment}': {error}")
             case Undelivered(_, error):
                 self.note(state="undelivered", last_error=error)
             case Delivered():
                 state = self.status.state
                 self.note(last_error="", state="waiting" if state == "undelivered" else state)
+
+
+def _segments_of(outcome: Mapping[str, Any]) -> dict[str, BySegment]:
+    """Return what is told of a batch's segments, if it was to be divided."""
+    return {"by_segment": told_by_segment(outcome)} if "segments" in outcome else {}
 
 
 def _gist(note: str) -> str:
@@ -362,12 +429,13 @@ def _shown(made: Sequence[Snapshot]) -> dict[str, Any]:
         "bad_since": last.bad_since,
         "trend": trend_of(made),
         "trend_over": len(made) - 1,
+        **{name: last.outcome[name] for name in ("by_segment",) if name in last.outcome},
     }
 
 
 def _summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of an evaluation's outcome is told of it."""
-    names = ("drift_share", "drifted_columns", "columns", "tests")
+    names = ("drift_share", "drifted_columns", "columns", "tests", "matched_rows")
     failed = {"failed_metrics": outcome["failed_metrics"]} if outcome.get("failed_metrics") else {}
     return {name: outcome[name] for name in names if outcome.get(name) not in (None, {})} | failed
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from collector.status.findings import bad_tests, is_bad
-from collector.store.records import Verdict
+from collector.status.findings import bad_tests, first_findings, is_bad
+from collector.status.segments import told_by_segment
+from collector.store.records import SegmentMade, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,14 +18,18 @@ TREND = 10
 _LEAST = 3
 TOLD = (
     *("generation", "kind", "report_id", "drift_share", "drifted_columns", "columns", "dataset_drift"),
-    *("tests", "failed_metrics", "findings", "exported"),
+    *("tests", "failed_metrics", "findings", "exported", "matched_rows", "by_segment"),
 )
+# Of each kind of finding of a segment: there may be fifty segments in each of a thousand batches.
+_OF_SEGMENT = 20
 
 Trend = Literal["worse", "better", "same", ""]
 
 
 def verdict_of(outcome: Mapping[str, Any]) -> Verdict:
-    """Judge what came of a batch."""
+    """Judge what came of a batch's report, or of a segment's."""
+    if outcome.get("segments") is not None:
+        outcome = {**outcome, "by_segment": told_by_segment(outcome)}
     tests = outcome.get("tests") or {}
     bad = bad_tests(tests)
     return Verdict(
@@ -33,6 +38,18 @@ def verdict_of(outcome: Mapping[str, Any]) -> Verdict:
         is_bad(outcome),
         {name: outcome[name] for name in TOLD if name in outcome},
     )
+
+
+def made_segments(outcome: Mapping[str, Any]) -> list[SegmentMade]:
+    """Judge what came of each segment of a batch."""
+    return [_made(one) for one in outcome.get("segments") or ()]
+
+
+def _made(segment: Mapping[str, Any]) -> SegmentMade:
+    name, rows = segment["segment"], segment["matched_rows"]
+    if not segment["ok"]:
+        return SegmentMade(name, rows, None, segment["error"])
+    return SegmentMade(name, rows, verdict_of({**segment, "findings": first_findings(segment, _OF_SEGMENT)}))
 
 
 def trend_of(snapshots: Sequence[Snapshot]) -> Trend:

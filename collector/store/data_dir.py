@@ -68,9 +68,11 @@ class DataDir:
         """Tell whether a reference is one that a client sent, and not the user's."""
         return path.resolve().parent == (self.path / "references").resolve()
 
-    def is_snapshot_sound(self, batch_id: str, checksum: int | None) -> bool:
-        """Tell whether a snapshot is as it was written, by what its evaluation said; True for None, of older ones."""
-        return checksum is None or file_checksum(self.snapshot(batch_id)) == checksum
+    def is_snapshot_sound(self, snapshot: Path, checksum: int | None) -> bool:
+        """Tell whether a snapshot is there as it was written, by what its evaluation said: None of older ones."""
+        if not snapshot.exists():
+            return False
+        return checksum is None or file_checksum(snapshot) == checksum
 
     def new_part(self) -> str:
         """Name a part that isn't there yet."""

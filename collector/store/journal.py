@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collector.formats.frames import Frame
     from collector.store.alerts import Listener
     from collector.store.data_dir import DataDir
-    from collector.store.records import Cut, NewColumns, Part, Run, Snapshot, State, Taken, Verdict, Whole
+    from collector.store.records import Cut, NewColumns, Part, Run, SegmentMade, Snapshot, State, Taken, Verdict, Whole
     from collector.store.steps.keys import Key
     from collector.store.writer import Order
 
@@ -406,16 +406,45 @@ class Journal:
         await self._change(batch, lambda db: batches.update_batch(db, marked))
         return marked
 
-    async def keep_outcome(self, batch: Batch, outcome: dict[str, Any], verdict: Verdict, kept: int) -> None:
-        """Take a batch to ``evaluated``, and enter its snapshot; a collector's last ``kept`` ones stay known."""
+    async def keep_outcome(
+        self,
+        batch: Batch,
+        outcome: dict[str, Any],
+        verdict: Verdict,
+        kept: int,
+        segments: Sequence[SegmentMade] = (),
+    ) -> None:
+        """Take a batch to ``evaluated``, and enter its snapshots; those of a collector's last ``kept`` batches stay."""
         marked, now = replace(batch, state="evaluated", outcome=outcome), time.time()
 
         def enter(db: sqlite3.Connection) -> None:
             batches.update_batch(db, marked)
             if not batch.is_backfill:  # the trend is of what came in its time
                 snapshots.insert_made(db, batch, verdict, now, kept)
+                snapshots.insert_segments(db, batch, segments, now)
 
         await self._change(batch, enter)
+
+    async def keep_empty(self, batch: Batch, kept: int) -> list[str]:
+        """Take a batch to ``delivered`` that has no row to report; return the paths of its parts as ``finish`` does."""
+        now = time.time()
+
+        def enter(db: sqlite3.Connection) -> tuple[list[str], int]:
+            snapshots.insert_empty(db, batch, now, kept)
+            return batches.finish(db, batch, now)
+
+        return await self._finish(batch, enter)
+
+    async def keep_delivery(self, batch: Batch, outcome: dict[str, Any], segment: str, error: str = "") -> Batch:
+        """Enter that one of a batch's snapshots is in the workspace, or why it will never be; and all outcomes."""
+        marked, now = replace(batch, outcome=outcome), time.time()
+
+        def enter(db: sqlite3.Connection) -> None:
+            batches.update_batch(db, marked)
+            snapshots.update_segment(db, batch.id, segment, now, error)
+
+        await self._change(batch, enter)
+        return marked
 
     async def keep_failure(self, batch: Batch, kept: int, **changes: Any) -> None:
         """Take a batch to ``failed``: its report failed, or if it had a snapshot, the workspace has rejected that."""
@@ -430,10 +459,12 @@ class Journal:
 
         await self._change(batch, enter)
 
-    async def snapshots(self, collector: str, limit: int, *, with_failed: bool = True) -> list[Snapshot]:
+    async def snapshots(
+        self, collector: str, limit: int, *, with_failed: bool = True, segment: str = ""
+    ) -> list[Snapshot]:
         """Return what came of a collector's last batches, newest first, beyond those that are still there."""
         return await self._writer.execute(
-            lambda db: snapshots.select_snapshots(db, collector, limit, with_failed=with_failed)
+            lambda db: snapshots.select_snapshots(db, collector, limit, with_failed=with_failed, segment=segment)
         )
 
     async def look_back(self, collectors: list[str], limit: int, *, is_whole: bool) -> dict[str, list[Snapshot]]:
@@ -463,11 +494,10 @@ class Journal:
         Returns the paths of the parts, for DataDir.mark_delivered.
         """
         now = time.time()
-        paths, _ = await self._change(
-            batch,
-            lambda db: batches.finish(db, batch, now),
-            lambda done: self._count_bytes(batch.collector, -done[1]),
-        )
+        return await self._finish(batch, lambda db: batches.finish(db, batch, now))
+
+    async def _finish(self, batch: Batch, finish: Callable[[sqlite3.Connection], tuple[list[str], int]]) -> list[str]:
+        paths, _ = await self._change(batch, finish, lambda done: self._count_bytes(batch.collector, -done[1]))
         return paths
 
     async def prune(self, collector: str, retention: Retention) -> tuple[list[str], list[str]]:

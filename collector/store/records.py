@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 MAIN = "main"
 State = Literal["sealed", "evaluated", "delivered", "failed"]
 STATES: tuple[State, ...] = get_args(State)
-SnapshotState = Literal["evaluated", "delivered", "rejected", "failed"]
+SnapshotState = Literal["evaluated", "delivered", "rejected", "failed", "empty"]
 SNAPSHOT_STATES: tuple[SnapshotState, ...] = get_args(SnapshotState)
 
 
@@ -112,8 +112,21 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentMade:
+    """A segment of a batch with so many rows, and what its snapshot is judged by; None: its report failed, and why."""
+
+    name: str
+    rows: int
+    verdict: Verdict | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What came of a batch: a snapshot, on its way, delivered, or rejected by the workspace; or a report that failed.
+
+    It is "empty" if no row met the collector's conditions: there is no snapshot then. A ``segment`` that isn't empty
+    has a snapshot of its own, and so many of the batch's rows.
 
     ``made`` is when, ``number`` how many were made up to here, ``bad_since`` when the first of those was made that
     have been bad one after the other up to this one; None if it isn't bad.
@@ -225,10 +238,10 @@ class NewColumns:
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """How a rule for alerts stands with a collector, "" being the service itself; times in Unix seconds.
+    """How a rule for alerts stands with a collector, "" being the service itself, or with a segment of its rows.
 
-    It is firing from when it was told until its end, and ``since`` is when it began. Before that it counts what may
-    lead there: ``bad`` batches in a row, or the seconds for which something has ``lasted``.
+    Times are in Unix seconds. It is firing from when it was told until its end, and ``since`` is when it began. Before
+    that it counts what may lead there: ``bad`` batches in a row, or the seconds for which something has ``lasted``.
     """
 
     rule: str
@@ -240,6 +253,7 @@ class AlertState:
     lasted: float = 0.0
     told: float = 0.0
     said: dict[str, str] = field(default_factory=dict)
+    segment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,25 @@ CREATE TABLE label_fate(    -- what became of labels that were let go of
     PRIMARY KEY(collector, fate)
 ) WITHOUT ROWID;
 """,
+    # A rule stands with each segment of a collector's rows by itself.
+    """
+CREATE TABLE alert_by_segment(
+    rule TEXT NOT NULL,
+    collector TEXT NOT NULL,
+    is_firing INTEGER NOT NULL,
+    bad INTEGER NOT NULL,
+    batch TEXT NOT NULL,
+    since REAL NOT NULL,
+    lasted REAL NOT NULL,
+    told REAL NOT NULL,
+    said TEXT NOT NULL,
+    segment TEXT NOT NULL DEFAULT '', -- '': all rows
+    PRIMARY KEY(rule, collector, segment)
+);
+INSERT INTO alert_by_segment SELECT *, '' FROM alert;
+DROP TABLE alert;
+ALTER TABLE alert_by_segment RENAME TO alert;
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

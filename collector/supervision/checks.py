@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collector.workspaces.workspace import Workspaces
 
 
+_NO_VALUES = "there is no reference whose values could be the segments; name them here, or give a reference_path"
+
+
 @dataclass(frozen=True)
 class Checks:
     """Looks at configs with Evidently's help, and at the files that they name, which lie in ``base``."""
@@ -56,7 +59,23 @@ class Checks:
         for field, path in tables.items():
             if at_work.get(field) != path:
                 problems += await self.workers.check_table(path, field)
+        if not is_from_client and (known is None or _rows(config) != _rows(known)):
+            problems += await self._problems_of_rows(config, problems)
         return problems
+
+    async def _problems_of_rows(self, config: CollectorConfig, found: list[Problem]) -> list[Problem]:
+        """Return what is wrong with ``where`` and ``segments``; the reference is read if nothing was found of it."""
+        reference = config.reference_file(self.base)
+        if reference is None:
+            needs = config.segments is not None and config.segments.needs_reference and not config.is_posted
+            return [Problem(("segments", "values"), _NO_VALUES)] if needs else []
+        is_sound = all(problem.path[:1] != ("reference_path",) for problem in found)
+        is_asked = bool(config.where) or config.segments is not None
+        return await self.workers.check_rows(config, reference) if is_sound and is_asked else []
+
+
+def _rows(config: CollectorConfig) -> tuple[object, ...]:
+    return config.where, config.segments, config.reference_path
 
 
 def _snapshots(config: CollectorConfig) -> tuple[object, ...]:

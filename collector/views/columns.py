@@ -11,6 +11,7 @@ from collector.wording import lasting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from collector.status.segments import BySegment
     from collector.status.status import Status
     from collector.views.history import History
 
@@ -115,7 +116,8 @@ def _result(last: dict[str, Any], *, is_long: bool) -> Piece:
     """Tell tests and drift; where there is room for one only, tests, unless drift alone is bad."""
     if not last:
         return "-", "dim"
-    pieces = (_failed(last.get("failed_metrics", 0)), _tests(last.get("tests", {})), _drift(last))
+    segments = _segments(last.get("by_segment"))
+    pieces = (_failed(last.get("failed_metrics", 0)), _tests(last.get("tests", {})), _drift(last), segments)
     found = [piece for piece in pieces if piece is not None]
     if not found:
         return f"{short(last.get('rows', 0))} rows", ""
@@ -141,6 +143,12 @@ def _drift(last: dict[str, Any]) -> Piece | None:
         return None
     style = "red" if last.get("has_drift") else "green"
     return f"{last['drifted_columns']}/{last.get('columns', '?')} drifted", style
+
+
+def _segments(by_segment: BySegment | None) -> Piece | None:
+    if not by_segment or not by_segment["bad"]:
+        return None
+    return f"{len(by_segment['bad'])}/{len(by_segment['names'])} segments", "red"
 
 
 def _age(last: dict[str, Any], now: float) -> str:

@@ -18,6 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from collector.status.segments import count_segments
 from collector.status.status import State
 
 if TYPE_CHECKING:
@@ -273,6 +274,12 @@ _STATUS_GAUGES_BY: tuple[tuple[str, str, str, Callable[[Status], Mapping[str, fl
         "outcome",
         lambda status: status.last_snapshot.get("tests", {}),
     ),
+    (
+        "last_snapshot_segments",
+        "Segments of the last batch: good, bad, or skipped as too small for a report; not there without segments.",
+        "outcome",
+        lambda status: count_segments(status.last_snapshot.get("by_segment")),
+    ),
 )
 _COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...] = (
     (
@@ -296,6 +303,11 @@ _COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...
         "failed_metrics",
         "Metrics, tests, presets and descriptors that could not be computed, of all snapshots.",
         lambda counts: counts.failed_metrics,
+    ),
+    (
+        "failed_segments",
+        "Segments whose report failed, or whose snapshot was rejected, of all batches.",
+        lambda counts: counts.failed_segments,
     ),
     ("pipeline_restarts", "Pipelines that failed and were restarted.", lambda counts: counts.restarts),
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from collector.status.findings import said_of, trend_words
+from collector.status.segments import segment_words
 from collector.views.words import short
 from collector.wording import counted, lasting
 
@@ -71,12 +72,15 @@ def trouble_of(status: Status, now: float) -> str:
 def found_in(status: Status, now: float) -> str:
     """Say what is bad about a collector's last snapshot, since when, and whether it is worse than those before it."""
     last = status.last_snapshot
+    by_segment = last.get("by_segment")
+    of_segments = segment_words(by_segment, _MOST) if by_segment and by_segment["bad"] else ""
     if not last.get("is_bad"):
-        return ""
+        return of_segments
     since = last.get("bad_since")
     lasts = "bad" if since is None else f"bad for {lasting(now - since)}"
     trend = trend_words(last.get("trend", ""), last.get("trend_over", 0))
-    return f"{', '.join(filter(None, [lasts, trend]))}: {', '.join(said_of(last, _MOST))}"
+    said = filter(None, [*said_of(last, _MOST), of_segments])
+    return f"{', '.join(filter(None, [lasts, trend]))}: {', '.join(said)}"
 
 
 def waits_in(status: Status) -> str:

@@ -45,7 +45,8 @@ class Job(TypedDict):
     that the batch's rows are of), ``snapshot_path`` is where the body to deliver goes. ``additional_data`` has the
     paths of further parquet files, by the names that metrics ask for them. ``is_posted``: a client has posted the
     report, which is computed without the secrets of our environment. ``timestamp_column``: the window is that of the
-    events, as far as this column tells their times. What a job needn't have means what the config's field does that
+    events, as far as this column tells their times. ``where`` and ``segments`` are as in the config; ``segment`` is
+    the one that a report is of, empty for the whole. What a job needn't have means what the config's field does that
     isn't set: whoever compares with Evidently by hand writes the rest only.
     """
 
@@ -59,6 +60,9 @@ class Job(TypedDict):
     reference: str | None
     additional_data: NotRequired[dict[str, str]]
     cache_reference: bool
+    where: NotRequired[Json]
+    segments: NotRequired[Json | None]
+    segment: NotRequired[str]
     sample: Json | None
     cast: NotRequired[Cast]
     reuse_drift: bool
@@ -144,7 +148,9 @@ class Outcome(TypedDict):
     snapshot's file. ``window`` is that of the events, in Unix seconds, if they tell it. ``dataset_drift`` is
     Evidently's own word on the drift of the whole. ``failed_metrics`` counts what could not be computed: metrics,
     tests, presets, descriptors; ``exported`` has the values that the config asks for. The ``notes`` have a sentence on
-    each of what failed first, at most some fifty, and then on whatever else is to be known.
+    each of what failed first, at most some fifty, and then on whatever else is to be known. ``rows`` are the batch's;
+    where the report may be of fewer, ``matched_rows`` says of how many. The report of the whole has the ``segments``,
+    and the rows of those that are too small for a report, ``skipped_segments``.
     """
 
     ok: Literal[True]
@@ -165,6 +171,26 @@ class Outcome(TypedDict):
     datasets: list[DatasetFile]
     bytes: int
     checksum: int
+    matched_rows: NotRequired[int]
+    segments: NotRequired[list["SegmentOutcome | SegmentFailure"]]
+    skipped_segments: NotRequired[dict[str, int]]
+
+
+class SegmentOutcome(Outcome):
+    """What came of the report of a segment, whose snapshot is in the ``file`` beside that of the whole."""
+
+    segment: str
+    file: str
+
+
+class SegmentFailure(TypedDict):
+    """A segment whose report raised; ``traceback`` is for the operator's log."""
+
+    ok: Literal[False]
+    segment: str
+    matched_rows: int
+    error: str
+    traceback: str
 
 
 class Rehearsal(TypedDict):
@@ -200,6 +226,15 @@ class Damage(TypedDict):
     damaged: list[str]
 
 
+@final
+class NoRowsMatch(TypedDict):
+    """A batch of so many rows of which none meets the conditions: there is nothing to report, and nothing is wrong."""
+
+    ok: Literal[False]
+    rows_without_match: int
+    notes: list[str]
+
+
 class Place(TypedDict):
     """A project in a directory workspace; exactly one of ``project_id`` and ``project_name`` is given."""
 
@@ -214,5 +249,5 @@ class Delivery(Place):
 
     generation: Generation
     snapshot_path: str
-    batch_id: str
+    snapshot_id: str
     replaces: list[str]

@@ -20,14 +20,14 @@ import trio_parallel
 
 from collector.config.labels import LABELS
 from collector.disk.refusals import refusal
-from collector.errors import BadBody, EvaluationError, FilesDamaged, Problem, WorkerDied
+from collector.errors import BadBody, EvaluationError, FilesDamaged, NoRowsMatched, Problem, WorkerDied
 from collector.store.parts import UNWRITABLE
 from collector.store.records import Part
 from collector.workers.environment import names_of_secrets, names_of_service
 from collector.workers.process import call, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterator
+    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 
     from collector.config import CollectorConfig
     from collector.dashboard import Tab
@@ -40,7 +40,17 @@ if TYPE_CHECKING:
     from collector.store.records import Run
     from collector.store.tapping import Tapped
     from collector.workers import exchange
-    from collector.workers.exchange import Damage, Delivery, Failure, FalseAlarms, Job, Outcome, Place, Rehearsal
+    from collector.workers.exchange import (
+        Damage,
+        Delivery,
+        Failure,
+        FalseAlarms,
+        Job,
+        NoRowsMatch,
+        Outcome,
+        Place,
+        Rehearsal,
+    )
 
 _log = structlog.get_logger()
 
@@ -152,6 +162,12 @@ class Workers:
         """Return what is wrong with the parquet file that a config's ``field`` names: the reference, for one."""
         return [replace(one, path=field) for one in _problems(await self._check("check_reference", str(path)))]
 
+    async def check_rows(
+        self, config: CollectorConfig, reference: Path, private: Private | None = None
+    ) -> list[Problem]:
+        """Return what is wrong with a collector's ``where`` and ``segments``, by its reference, which is sound."""
+        return _problems(await self._check("check_rows", str(reference), *config.rows_wanted, private))
+
     async def generations_in(self, directory: Path) -> set[Generation]:
         """Return the generations whose snapshots lie in a workspace directory."""
         found: set[Generation] = await self._check("generations_in", directory)
@@ -178,10 +194,11 @@ class Workers:
     async def evaluate(self, job: Job) -> Outcome:
         """Compute a report and write its snapshot; return what came out, or raise EvaluationError.
 
-        Raises FilesDamaged if parts or the reference can't be read, StorageError if the snapshot can't be written.
+        Raises FilesDamaged if parts or the reference can't be read, NoRowsMatched if there is nothing to report,
+        StorageError if the snapshot can't be written.
         """
         try:
-            result: Outcome | Failure | Damage = await self._run(
+            result: Outcome | Failure | Damage | NoRowsMatch = await self._run(
                 self._context_for(job), self._unlimited, _EVALUATION + "evaluate", job
             )
         except OSError as error:
@@ -190,6 +207,8 @@ class Workers:
             return result
         if "damaged" in result:
             raise FilesDamaged(result["damaged"])
+        if "rows_without_match" in result:
+            raise NoRowsMatched(result["rows_without_match"], result["notes"])
         raise EvaluationError(result["error"], result["traceback"])
 
     async def write_to_directory(self, delivery: Delivery) -> str:
@@ -197,9 +216,9 @@ class Workers:
         limiter = self._directories[delivery["directory"]]  # one on a dead mount doesn't hold the others
         return str(await self._run(self._heavy, limiter, _EVALUATION + "write_to_directory", delivery))
 
-    async def tab_of(self, snapshot: Path, collector: str, columns_max: int, about: str) -> Tab:
+    async def tab_of(self, snapshot: Path, config: CollectorConfig, about: str, segments: Sequence[str]) -> Tab:
         """Return what a dashboard is to show, by a modern snapshot's file; see evaluation.dashboard."""
-        args = (str(snapshot), collector, columns_max, about)
+        args = (str(snapshot), config.id, config.columns_max, about, segments)
         tab: Tab = await self._run_within(TAB_TIMEOUT, self._light, self._parts, _DASHBOARD + "tab_of", *args)
         return tab
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import httpx
 
     from collector.config import CollectorConfig
-    from collector.store.records import Batch
     from collector.workers.exchange import DatasetFile
     from collector.workers.pool import Workers
     from collector.workspaces.http import Connections
+    from collector.workspaces.outgoing import Outgoing
     from collector.workspaces.progress import Progress
     from collector.workspaces.service import Projects
 
@@ -70,19 +70,19 @@ class Cloud(Service):
 
     # Datasets
 
-    async def _follow_modern(self, batch: Batch, progress: Progress, project: str, snapshot_id: str) -> None:
-        datasets = batch.outcome["datasets"]
+    async def _follow_modern(self, outgoing: Outgoing, progress: Progress, project: str, snapshot_id: str) -> None:
+        datasets = outgoing.datasets
         if datasets:
             await progress.keep(snapshot_id=snapshot_id)
         for dataset in datasets:
             await self._send_dataset(dataset, progress, project_id=project, snapshot_id=snapshot_id)
 
-    async def _precede_legacy(self, batch: Batch, snapshot: Path, progress: Progress, project: str) -> None:
-        for dataset in batch.outcome["datasets"]:
+    async def _precede_legacy(self, outgoing: Outgoing, progress: Progress, project: str) -> None:
+        for dataset in outgoing.datasets:
             await self._send_dataset(dataset, progress, project_id=project)
         if progress.datasets:
             try:
-                checksum = await self._workers.link_datasets(snapshot, dict(progress.datasets))
+                checksum = await self._workers.link_datasets(outgoing.path, dict(progress.datasets))
             except EvaluationError as error:
                 raise DeliveryError(str(error)) from error
             await progress.keep(checksum=checksum)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from collector.config import CollectorConfig
     from collector.dashboard import Tab
-    from collector.store.records import Batch
     from collector.workers.exchange import Delivery, Place
     from collector.workers.pool import Workers
+    from collector.workspaces.outgoing import Outgoing
     from collector.workspaces.progress import Progress
 
 _PATIENCE = 10.0
@@ -76,14 +76,14 @@ class Directory:
                 return other
         return None
 
-    async def deliver(self, batch: Batch, snapshot: Path, progress: Progress) -> None:  # noqa: ARG002
+    async def deliver(self, outgoing: Outgoing, progress: Progress) -> None:  # noqa: ARG002
         """Have a worker write the snapshot; raise DeliveryError if it couldn't."""
         delivery: Delivery = {
             **self._place,
-            "generation": batch.outcome["generation"],
-            "snapshot_path": str(snapshot),
-            "batch_id": batch.id,
-            "replaces": list(batch.replaces),
+            "generation": outgoing.generation,
+            "snapshot_path": str(outgoing.path),
+            "snapshot_id": outgoing.id,
+            "replaces": list(outgoing.replaces),
         }
         with self._translated():
             await self._workers.write_to_directory(delivery)

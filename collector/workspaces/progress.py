@@ -16,6 +16,7 @@ class Progress:
     While it ``is_doubtful``, the snapshot may be there or not: a try was cut off, by a fault or by our own end.
     It ``is_cleared`` once the snapshots that this one replaces have gone.
     ``checksum`` is that of the snapshot's file once it was rewritten on the way; its plots may have gone then.
+    ``is_done``: it needs no further try, though others of its batch do.
     """
 
     save: Callable[[dict[str, Any]], Awaitable[None]]
@@ -25,10 +26,15 @@ class Progress:
     checksum: int | None = None
     has_plots: bool = True
     is_cleared: bool = False
+    is_done: bool = False
 
     async def keep(self, **changes: Any) -> None:
         """Take changes over, and keep them."""
         for name, value in changes.items():
             setattr(self, name, value)
-        names = ("is_doubtful", "snapshot_id", "datasets", "checksum", "has_plots", "is_cleared")
-        await self.save({name: getattr(self, name) for name in names})
+        await self.save(self.as_kept())
+
+    def as_kept(self) -> dict[str, Any]:
+        """Return what is kept of it."""
+        names = ("is_doubtful", "snapshot_id", "datasets", "checksum", "has_plots", "is_cleared", "is_done")
+        return {name: getattr(self, name) for name in names}

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collector.config import CollectorConfig
     from collector.dashboard import Tab
     from collector.errors import Problem
-    from collector.store.records import Batch
     from collector.workspaces.http import Connections
+    from collector.workspaces.outgoing import Outgoing
     from collector.workspaces.progress import Progress
 
 T = TypeVar("T")
@@ -105,20 +105,20 @@ class Service:
         await trio.lowlevel.checkpoint()
         return []
 
-    async def deliver(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
+    async def deliver(self, outgoing: Outgoing, progress: Progress) -> None:
         """Send the snapshot, unless the service has it; raise DeliveryError if it may not have it."""
-        is_modern = batch.outcome["generation"] == "modern"
+        is_modern = outgoing.generation == "modern"
         send = self._send_modern if is_modern else self._send_legacy
         key = self._key(_MODERN_PROJECTS if is_modern else _LEGACY_PROJECTS)
         is_remembered = self._projects.has(key)
         try:
-            await self._remove_replaced(batch, progress)
-            await send(batch, snapshot, progress)
+            await self._remove_replaced(outgoing, progress)
+            await send(outgoing, progress)
         except DeliveryRefused:
             if not is_remembered:
                 raise
             self._projects.forget(key)  # it was found by its name, and may have been deleted since
-            await send(batch, snapshot, progress)
+            await send(outgoing, progress)
 
     async def show(self, tab: Tab, *, is_asked: bool) -> bool:
         """Put a collector's panels into its project's dashboard, by reading it, writing it, and reading it again."""
@@ -132,12 +132,12 @@ class Service:
                 raise DeliveryRefused(f"{self._config.shown_url}: {error}") from error
         return not placing.is_left_alone
 
-    async def _remove_replaced(self, batch: Batch, progress: Progress) -> None:
+    async def _remove_replaced(self, outgoing: Outgoing, progress: Progress) -> None:
         """Remove the snapshots of batches that this one replaces; once, as its own may have an id of theirs."""
-        if not batch.replaces or progress.is_cleared:
+        if not outgoing.replaces or progress.is_cleared:
             return
-        project = await self._project(_MODERN_PROJECTS if batch.outcome["generation"] == "modern" else _LEGACY_PROJECTS)
-        for snapshot_id in await self._find_snapshots(project, batch.replaces):
+        project = await self._project(_MODERN_PROJECTS if outgoing.generation == "modern" else _LEGACY_PROJECTS)
+        for snapshot_id in await self._find_snapshots(project, outgoing.replaces):
             response = await self._send("DELETE", f"/api/projects/{project}/{snapshot_id}")
             if response.status_code != _GONE:
                 raise_for(response, self._config)
@@ -145,14 +145,14 @@ class Service:
 
     # Of each generation
 
-    async def _send_modern(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
+    async def _send_modern(self, outgoing: Outgoing, progress: Progress) -> None:
         project = await self._project(_MODERN_PROJECTS)
         snapshot_id = progress.snapshot_id
         if snapshot_id is None and progress.is_doubtful:
-            snapshot_id = await self._find_snapshot(project, batch.id)
+            snapshot_id = await self._find_snapshot(project, outgoing)
         if snapshot_id is None:
-            snapshot_id = await self._post_modern(project, snapshot, progress)
-        await self._follow_modern(batch, progress, project, snapshot_id)
+            snapshot_id = await self._post_modern(project, outgoing.path, progress)
+        await self._follow_modern(outgoing, progress, project, snapshot_id)
 
     async def _post_modern(self, project: str, snapshot: Path, progress: Progress) -> str:
         """Send a snapshot, with a doubt on disk for as long as it isn't known whether the workspace has it."""
@@ -165,17 +165,17 @@ class Service:
             raise
         return (await read_as(_Sent, response, self._config)).snapshot_id
 
-    async def _follow_modern(self, batch: Batch, progress: Progress, project: str, snapshot_id: str) -> None:
+    async def _follow_modern(self, outgoing: Outgoing, progress: Progress, project: str, snapshot_id: str) -> None:
         """Send what follows a snapshot: nothing, to this kind of service."""
 
-    async def _send_legacy(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
+    async def _send_legacy(self, outgoing: Outgoing, progress: Progress) -> None:
         project = await self._project(_LEGACY_PROJECTS)
-        await self._precede_legacy(batch, snapshot, progress, project)
-        response = await self._post(f"/api/projects/{project}/snapshots", snapshot)
+        await self._precede_legacy(outgoing, progress, project)
+        response = await self._post(f"/api/projects/{project}/snapshots", outgoing.path)
         if response.content:  # Evidently's own has nothing to say; a web server that isn't one has a page
             await read_as(msgspec.Raw, response, self._config)
 
-    async def _precede_legacy(self, batch: Batch, snapshot: Path, progress: Progress, project: str) -> None:
+    async def _precede_legacy(self, outgoing: Outgoing, progress: Progress, project: str) -> None:
         """Send what a snapshot names: nothing, to this kind of service."""
 
     async def _post(self, path: str, snapshot: Path) -> httpx.Response:
@@ -207,12 +207,16 @@ class Service:
 
         return self._config.project_id or await self._projects.find(self._key(route), search)
 
-    async def _find_snapshot(self, project: str, batch_id: str) -> str | None:
-        return next(iter(await self._find_snapshots(project, [batch_id])), None)
+    async def _find_snapshot(self, project: str, outgoing: Outgoing) -> str | None:
+        listed = await self._listed(project)
+        return next((one.id for one in listed if outgoing.is_described_by(one.metadata or {})), None)
 
     async def _find_snapshots(self, project: str, batch_ids: Collection[str]) -> list[str]:
-        listed = await self._ask(list[_Listed], "GET", f"/api/projects/{project}/snapshots", is_listing=True)
+        listed = await self._listed(project)
         return [one.id for one in listed if (one.metadata or {}).get("batch_id") in batch_ids]
+
+    async def _listed(self, project: str) -> list[_Listed]:
+        return await self._ask(list[_Listed], "GET", f"/api/projects/{project}/snapshots", is_listing=True)
 
     # Requests
 

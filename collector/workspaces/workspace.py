@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collector.config import CollectorConfig
     from collector.dashboard import Tab
     from collector.errors import Problem
-    from collector.store.records import Batch
     from collector.workers.pool import Workers
+    from collector.workspaces.outgoing import Outgoing
     from collector.workspaces.progress import Progress
 
 
@@ -34,8 +34,8 @@ class Workspace(Protocol):
     async def problems(self, others: Iterable[CollectorConfig]) -> list[Problem]:
         """Return what would do harm where it leads, beside what is there and what other collectors put there."""
 
-    async def deliver(self, batch: Batch, snapshot: Path, progress: Progress) -> None:
-        """Put the snapshot of a batch into it; raise DeliveryError if it isn't there for sure."""
+    async def deliver(self, outgoing: Outgoing, progress: Progress) -> None:
+        """Put a snapshot into it; raise DeliveryError if it isn't there for sure."""
 
     async def show(self, tab: Tab, *, is_asked: bool) -> bool:
         """Put a collector's panels into the dashboard of its project, which has snapshots of it.

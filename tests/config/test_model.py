@@ -20,6 +20,7 @@ from collector.config import (
 from collector.config.masking import MASK
 from collector.config.model import MAX_ID_LENGTH, RESERVED_IDS, check_id
 from collector.config.private import PrivateColumns
+from collector.config.rows import Condition, Segments
 from collector.errors import ConfigError
 
 COMPAT = Path(__file__).parent.parent / "compat" / "configs"
@@ -365,6 +366,8 @@ def test_the_schema_knows_every_part():
         Sample.__name__,
         PrivateColumns.__name__,
         Labels.__name__,
+        Condition.__name__,
+        Segments.__name__,
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from collector.evaluation.dashboard import tab_of
 
-OWN = {"collector": "churn", "report": "main"}
+OWN = {"collector": "churn", "report": "main", "segment": ""}
 
 
 def result(metric, values=None, kind="SingleValue", **params):
@@ -168,3 +168,20 @@ def test_a_file_that_is_no_modern_snapshot_is_refused(tmp_path):
     (tmp_path / "legacy.json").write_text('{"id": "x", "suite": {}}', encoding="utf-8")
     with pytest.raises(ValueError, match="none of the modern kind"):
         tab_of(str(tmp_path / "legacy.json"), "churn", 12, "")
+
+
+def test_each_main_number_of_the_whole_gets_a_panel_with_a_series_for_each_segment(tmp_path):
+    path = tmp_path / "snapshot.json"
+    found = [result("RowCount"), result("Accuracy"), result("F1Score"), drift("age")]
+    path.write_text(json.dumps({"metric_results": dict(enumerate(found))}), encoding="utf-8")
+    panels = tab_of(str(path), "churn", 12, "", ["de", "other"])["panels"][1:]
+    assert [one["title"] for one in panels] == [
+        *("Rows per batch", "Quality of the classification"),
+        *("Rows per batch by segment", "Accuracy by segment", "F1 score by segment", "Drift by K-S p_value"),
+    ]
+    rows = panels[2]
+    assert [(one["legend"], one["metadata"]) for one in rows["values"]] == [
+        ("de", OWN | {"segment": "de"}),
+        ("other", OWN | {"segment": "other"}),
+    ]
+    assert all(one["metadata"] == OWN for panel in (*panels[:2], panels[5]) for one in panel["values"])

@@ -57,7 +57,7 @@ def deliver(generation, evaluate, iris, tmp_path, snapshots):
                 "project_name": project_name,
                 "collector": "main",
                 "snapshot_path": str(tmp_path / "snapshot.json"),
-                "batch_id": batch_id,
+                "snapshot_id": batch_id,
                 "replaces": list(replaces),
             }
         )
@@ -172,7 +172,7 @@ def test_a_batch_that_was_evaluated_again_takes_the_place_of_its_first_snapshot(
         "project_name": "again",
         "collector": "main",
         "snapshot_path": str(tmp_path / "snapshot.json"),
-        "batch_id": "018f0000-0000-7000-8000-000000000001",
+        "snapshot_id": "018f0000-0000-7000-8000-000000000001",
         "replaces": [],
     }
     for rows in (60, 50):

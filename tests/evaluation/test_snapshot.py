@@ -50,6 +50,7 @@ def test_the_file_is_the_body_that_evidently_ui_takes_and_shows(evaluate, modern
         "more": '["a", "b"]',  # a list would make the UI answer 500 here
         "collector": "main",
         "report": "main",
+        "segment": "",
         "drifted": ", ".join(one["column"] for one in outcome["findings"]["drift"] if one["is_drifted"]),
         "tests": f"{outcome['tests']['failed']} of {sum(outcome['tests'].values())} failed",
         "batch_id": "018f0000-0000-7000-8000-000000000001",

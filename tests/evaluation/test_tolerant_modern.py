@@ -352,7 +352,7 @@ def test_the_ui_opens_a_snapshot_with_failures(modern_ui, evaluate, tmp_path):
         "project_name": "failures",
         "collector": "main",
         "snapshot_path": str(tmp_path / "snapshot.json"),
-        "batch_id": "018f0000-0000-7000-8000-00000000000f",
+        "snapshot_id": "018f0000-0000-7000-8000-00000000000f",
     }
     project = f"/api/projects/{worker.write_to_directory(delivery)}"
     [listed] = modern_ui.wait_for(f"{project}/snapshots", lambda seen: len(seen) == 1)

@@ -185,8 +185,8 @@ async def test_doubt_stays_through_a_clear_no(world, autojump_clock):
 
 async def test_after_a_crash_between_sending_and_its_answer_the_next_try_looks_first(world):
     class Hangs(FakeWorkspace):
-        async def deliver(self, batch, snapshot, progress):
-            await super().deliver(batch, snapshot, progress)
+        async def deliver(self, outgoing, progress):
+            await super().deliver(outgoing, progress)
             await trio.sleep_forever()
 
     async with world() as w:

@@ -21,6 +21,7 @@ DIGESTS = {
     11: "e1ab278c039deeb8508fa4cd73b91a9ea6701c159039ba9642bec12f06a354e0",
     12: "ce9f5880158bd22d181a7176665eb010d35353d606a7f8b104b585c762599137",
     13: "88da25d173e94700f66c09a427de986f69795e4f7a7f9d066b1d44dbc08405d1",
+    14: "4dab7a21bcff41f99e0f6dc2a108345fd1e4208d818f13c46fcb505380adc1f8",
 }
 
 
@@ -118,3 +119,11 @@ def test_no_question_reads_the_whole_table(db, query):
     plan = " ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}"))
     assert "USING" in plan
     assert "SCAN" not in plan
+
+
+def test_how_rules_stood_before_segments_is_how_they_stand_with_the_whole():
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        upgrade(db, 0, 13)
+        db.execute("INSERT INTO alert VALUES ('rule', 'main', 1, 2, 'b1', 5.0, 0.0, 6.0, '{}')")
+        upgrade(db, 13, 14)
+        assert db.execute("SELECT * FROM alert").fetchall() == [("rule", "main", 1, 2, "b1", 5.0, 0.0, 6.0, "{}", "")]

@@ -28,6 +28,7 @@ SNAPSHOT = {
     "drifted_columns": 1,
     "columns": 4,
     "tests": {"passed": 2, "failed": 1},
+    "by_segment": {"names": ["de", "fr"], "skipped": ["other"], "bad": {"de": "1 of 2 tests failed"}},
 }
 BUSY = Status(
     "main",

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 import trio
 from worlds import FakeService, FakeWorkers, collector, outcome_of
 
-from collector.store.records import Batch
+from collector.workspaces.outgoing import Outgoing
 from collector.workspaces.progress import Progress
 from collector.workspaces.workspace import open_workspaces
 
@@ -44,12 +44,12 @@ async def delivering(snapshot, workers=None, replaces=()):
 
     async with open_workspaces(workers or FakeWorkers(), snapshot.parent) as workspaces:
 
-        async def deliver(config, generation="modern", *, is_doubtful=False, datasets=()):
+        async def deliver(config, generation="modern", *, is_doubtful=False, datasets=(), segment=""):
             outcome = outcome_of([], generation) | {"datasets": list(datasets)}
-            batch = Batch("batch-1", config.id, "evaluated", 0, 0, 0, outcome=outcome, replaces=replaces)
+            outgoing = Outgoing("batch-1", "batch-1", segment, snapshot, outcome, replaces)
             progress = Progress(keep, **(kept[-1] if kept else {"is_doubtful": is_doubtful}))
             workspace = opened.setdefault((repr(config), config.api_secret), workspaces.open_workspace(config))
-            await workspace.deliver(batch, snapshot, progress)
+            await workspace.deliver(outgoing, progress)
 
         deliver.kept = kept
         yield deliver

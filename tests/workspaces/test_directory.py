@@ -20,7 +20,7 @@ async def test_a_directory_is_written_by_a_worker(snapshot):
             "project_name": "project",
             "collector": "main",
             "snapshot_path": str(snapshot),
-            "batch_id": "batch-1",
+            "snapshot_id": "batch-1",
             "replaces": [],
         }
     ]

@@ -299,3 +299,15 @@ async def test_two_collectors_of_one_project_wait_for_each_other(service):
             nursery.start_soon(partial(workspace.show, tab, is_asked=False))
     assert len(held["panels"]) == 2
     assert [line.split()[0] for line in service.asked()] == ["GET", "POST", "GET"] * 2
+
+
+async def test_a_segment_is_looked_for_by_its_name_too(service, snapshot):
+    """The whole and the segments of a batch have its id in their metadata."""
+    whole, other = ({"id": name, "metadata": {"batch_id": "batch-1", "segment": name}} for name in ("", "fr"))
+    mine = {"id": "mine", "metadata": {"batch_id": "batch-1", "segment": "de"}}
+    for found, sent in (([whole, other], 1), ([whole, other, mine], 0)):
+        service.requests.clear()
+        service.answers[LIST] = (200, found, {})
+        async with delivering(snapshot) as deliver:
+            await deliver(to(service), is_doubtful=True, segment="de")
+        assert sum(request.method == "POST" for request in service.requests) == sent

@@ -91,11 +91,11 @@ class Admin:
         most = _number("rows", rows, 1, MAX_ROWS)
         return json_answer(await self._supervisor.newest_rows(collector_id, last, most))
 
-    async def snapshots(self, collector_id: str, limit: str | None) -> Answer:
-        """Tell what came of a collector's last batches, newest first, though the batches may be gone."""
+    async def snapshots(self, collector_id: str, limit: str | None, segment: str) -> Answer:
+        """Tell what came of a collector's last batches, or of a segment of them, newest first."""
         self._supervisor.pipeline(collector_id)
         most = SHOWN_SNAPSHOTS if limit is None else _number("limit", limit, 1, MAX_SHOWN_SNAPSHOTS)
-        found = await self._journal.snapshots(collector_id, most)
+        found = await self._journal.snapshots(collector_id, most, segment=segment)
         # A thousand may have some 10 MB.
         return await trio.to_thread.run_sync(lambda: json_answer([_told(one) for one in found]), limiter=self._threads)
 

@@ -195,7 +195,9 @@ def _add_batch_routes(app: QuartTrio, admin: Admin) -> None:
     @app.get("/<collector_id>/snapshots")
     async def get_snapshots(collector_id: str) -> Response:
         """Tell what came of the last batches, newest first, though the batches may be gone."""
-        return response_of(await admin.snapshots(collector_id, request.args.get("limit")))
+        return response_of(
+            await admin.snapshots(collector_id, request.args.get("limit"), request.args.get("segment", ""))
+        )
 
 
 def _add_tap(app: QuartTrio, admin: Admin, guard: Guard) -> None:

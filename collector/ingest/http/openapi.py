@@ -72,13 +72,21 @@ class LogEntry(BaseModel):
     window: list[str]
 
 
+class BySegment(BaseModel):
+    """The segments of a batch: those with a report, those that are too small for one, and why some are bad."""
+
+    names: list[str]
+    skipped: list[str]
+    bad: dict[str, str]
+
+
 class SnapshotTold(BaseModel):
     """What came of a batch; of a report that failed its error only, which is empty otherwise."""
 
     batch_id: str
     report: str
     segment: str
-    state: Literal["evaluated", "delivered", "rejected", "failed"]
+    state: Literal["evaluated", "delivered", "rejected", "failed", "empty"]
     rows: int
     window: list[str]
     made: str
@@ -95,6 +103,8 @@ class SnapshotTold(BaseModel):
     tests: dict[str, int] = {}
     failed_metrics: int = 0
     findings: dict[str, Any] = {}
+    matched_rows: int | None = None
+    by_segment: BySegment | None = None
 
 
 class Flushed(BaseModel):
@@ -215,6 +225,12 @@ _VERBOSE = {
 }
 
 
+_SEGMENT = {
+    "name": "segment",
+    "in": "query",
+    "description": "The segment that is told of, in the place of the whole.",
+    "schema": {"type": "string", "default": ""},
+}
 _LIMIT = {
     "name": "limit",
     "in": "query",
@@ -263,7 +279,7 @@ def _describe_tables(paths: dict[str, Any]) -> None:
     for route in ("data", "labels"):
         paths[f"/{{collector_id}}/{route}"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)
     paths["/{collector_id}/batches"]["post"]["parameters"] += _BATCH
-    paths["/{collector_id}/snapshots"]["get"]["parameters"].append(_LIMIT)
+    paths["/{collector_id}/snapshots"]["get"]["parameters"] += [_LIMIT, _SEGMENT]
 
 
 def _describe_texts(paths: dict[str, Any]) -> None:

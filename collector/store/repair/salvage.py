@@ -229,10 +229,12 @@ class _Salvage:
         if not _has_column(old, "alert", "said"):
             return
         names = "rule, collector, is_firing, bad, batch, since, lasted, told, said"
-        for _, *who, firing, bad, batch, since, lasted, told, said in readable_rows(old, "alert", names):
+        names += ", segment" if _has_column(old, "alert", "segment") else ", ''"
+        for _, *who, firing, bad, batch, since, lasted, told, said, segment in readable_rows(old, "alert", names):
             if all(isinstance(name, str) for name in (*who, batch)) and isinstance(lasted, float):
                 counts = (_number(firing), _number(bad), batch)
-                self._insert("alert", (*who, *counts, _time(since), lasted, _time(told), json.dumps(_object(said))))
+                times = (_time(since), lasted, _time(told))
+                self._insert("alert", (*who, *counts, *times, json.dumps(_object(said)), str(segment)))
         for seq, address, body, at in readable_rows(old, "alert_message", "address, body, at"):
             if isinstance(address, str) and _object(body):
                 self._insert("alert_message", (seq, address, body, _time(at)))

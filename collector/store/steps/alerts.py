@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 # Messages of one address that wait, the newest: an address that is away for long gets no more of the past than that.
 MAX_WAITING = 1_000
 
-_COLUMNS = "rule, collector, is_firing, bad, batch, since, lasted, told, said"
+_COLUMNS = "rule, collector, is_firing, bad, batch, since, lasted, told, said, segment"
 
 
-def read_state(db: sqlite3.Connection, rule: str, collector: str) -> AlertState:
-    """Return how a rule stands with a collector; one that is new is calm."""
+def read_state(db: sqlite3.Connection, rule: str, collector: str, segment: str = "") -> AlertState:
+    """Return how a rule stands with a collector, or with a segment of its rows; one that is new is calm."""
+    query = f"SELECT {_COLUMNS} FROM alert WHERE rule = ? AND collector = ? AND segment = ?"  # noqa: S608  (ours)
+    row = db.execute(query, (rule, collector, segment)).fetchone()
+    return AlertState(rule, collector, segment=segment) if row is None else _state(row)
+
+
+def read_all_of(db: sqlite3.Connection, rule: str, collector: str) -> list[AlertState]:
+    """Return how a rule stands with a collector, and with each segment that it has heard of."""
     query = f"SELECT {_COLUMNS} FROM alert WHERE rule = ? AND collector = ?"  # noqa: S608  (ours)
-    row = db.execute(query, (rule, collector)).fetchone()
-    return AlertState(rule, collector) if row is None else _state(row)
+    return [_state(row) for row in db.execute(query, (rule, collector))]
 
 
 def read_states(db: sqlite3.Connection) -> list[AlertState]:
@@ -32,10 +38,10 @@ def read_states(db: sqlite3.Connection) -> list[AlertState]:
 def put_state(db: sqlite3.Connection, state: AlertState) -> None:
     """Enter how a rule stands with a collector."""
     db.execute(
-        f"INSERT OR REPLACE INTO alert({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (ours)
+        f"INSERT OR REPLACE INTO alert({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (ours)
         (
             *(state.rule, state.collector, state.is_firing, state.bad, state.batch),
-            *(state.since, state.lasted, state.told, json.dumps(state.said)),
+            *(state.since, state.lasted, state.told, json.dumps(state.said), state.segment),
         ),
     )
 
@@ -90,5 +96,5 @@ def count_messages(db: sqlite3.Connection) -> dict[str, int]:
 
 
 def _state(row: tuple[Any, ...]) -> AlertState:
-    rule, collector, is_firing, bad, batch, since, lasted, told, said = row
-    return AlertState(rule, collector, bool(is_firing), bad, batch, since, lasted, told, json.loads(said))
+    rule, collector, is_firing, bad, batch, since, lasted, told, said, segment = row
+    return AlertState(rule, collector, bool(is_firing), bad, batch, since, lasted, told, json.loads(said), segment)

@@ -9,8 +9,9 @@ from collector.store.records import Snapshot
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
 
-    from collector.store.records import Batch, Verdict
+    from collector.store.records import Batch, SegmentMade, SnapshotState, Verdict
 
 _COLUMNS = (
     "seq, collector, batch, report, segment, state, rows, opened, sealed, made, delivered, number, "
@@ -28,44 +29,75 @@ _BRIEF = """json_object(
     'exported', json_array(json_extract(outcome, '$.exported[0]'), json_extract(outcome, '$.exported[1]')))"""
 # Those of the report that every batch has, of all its rows.
 _MAIN = "report = 'main' AND segment = ''"
+_MADE = "state NOT IN ('failed', 'empty')"
 
 
 def insert_made(db: sqlite3.Connection, batch: Batch, verdict: Verdict, now: float, kept: int) -> None:
     """Enter the snapshot that was made of a batch, in the place of what came of it before."""
-    number, bad_since = _before(db, batch)
-    since = (now if bad_since is None else bad_since) if verdict.is_bad else None
-    judged = (number + 1, verdict.bad_tests, verdict.drift_share, since)
-    _insert(db, batch, ("evaluated", now, *judged, json.dumps(verdict.told), ""), kept)
+    _insert_judged(db, batch, ("", batch.rows), verdict, now)
+    _let_go(db, batch, kept)
+
+
+def insert_segments(db: sqlite3.Connection, batch: Batch, segments: Iterable[SegmentMade], now: float) -> None:
+    """Enter what came of a batch's segments, in the place of what came of them before; those of before go."""
+    db.execute("DELETE FROM snapshot WHERE batch = ? AND segment <> ''", (batch.id,))
+    for one in segments:
+        if one.verdict is None:
+            _insert_without(db, batch, (one.name, one.rows), ("failed", now, one.error))
+        else:
+            _insert_judged(db, batch, (one.name, one.rows), one.verdict, now)
 
 
 def insert_failed(db: sqlite3.Connection, batch: Batch, error: str, now: float, kept: int) -> None:
     """Enter that a batch's report failed; what was bad before it is bad still."""
-    number, bad_since = _before(db, batch)
-    _insert(db, batch, ("failed", now, number, None, None, bad_since, "{}", error), kept)
+    _insert_without(db, batch, ("", batch.rows), ("failed", now, error))
+    _let_go(db, batch, kept)
+
+
+def insert_empty(db: sqlite3.Connection, batch: Batch, now: float, kept: int) -> None:
+    """Enter that a batch has no row to report; what was bad before it is bad still."""
+    _insert_without(db, batch, ("", batch.rows), ("empty", now, ""))
+    _let_go(db, batch, kept)
 
 
 def update_delivered(db: sqlite3.Connection, batch_id: str, now: float) -> None:
-    """Enter that a batch's snapshot is in its workspace."""
+    """Enter that a batch's snapshots are in its workspace, all that were on their way."""
     db.execute(
-        "UPDATE snapshot SET state = 'delivered', delivered = ?, error = '' WHERE batch = ?",
+        "UPDATE snapshot SET state = 'delivered', delivered = ?, error = '' WHERE batch = ? AND state = 'evaluated'",
         (now, batch_id),
     )
 
 
 def update_rejected(db: sqlite3.Connection, batch_id: str, error: str) -> None:
-    """Enter that a workspace will never take a batch's snapshot."""
+    """Enter that a workspace will never take a batch's snapshot; those of its segments aren't sent then."""
     db.execute(
-        "UPDATE snapshot SET state = 'rejected', error = ? WHERE batch = ?",
-        (error, batch_id),
+        "UPDATE snapshot SET state = 'rejected', error = ? WHERE batch = ? AND state = 'evaluated'", (error, batch_id)
     )
 
 
-def select_snapshots(db: sqlite3.Connection, collector: str, limit: int, *, with_failed: bool = True) -> list[Snapshot]:
-    """Return what came of a collector's last batches, newest first."""
-    which = _MAIN if with_failed else f"{_MAIN} AND state <> 'failed'"
+def update_segment(db: sqlite3.Connection, batch_id: str, segment: str, now: float, error: str) -> None:
+    """Enter that the snapshot of a segment, or of the whole, is in the workspace; or why it will never be."""
+    became: tuple[SnapshotState, float | None] = ("rejected", None) if error else ("delivered", now)
+    db.execute(
+        "UPDATE snapshot SET state = ?, delivered = ?, error = ? WHERE batch = ? AND segment = ?",
+        (*became, error, batch_id, segment),
+    )
+
+
+def select_segments(db: sqlite3.Connection, batch_id: str) -> list[Snapshot]:
+    """Return what came of a batch's segments, in their order."""
+    query = f"SELECT {_COLUMNS} FROM snapshot WHERE batch = ? AND segment <> '' ORDER BY seq"  # noqa: S608  (ours)
+    return [_snapshot(row) for row in db.execute(query, (batch_id,))]
+
+
+def select_snapshots(
+    db: sqlite3.Connection, collector: str, limit: int, *, with_failed: bool = True, segment: str = ""
+) -> list[Snapshot]:
+    """Return what came of a collector's last batches, or of a segment of them, newest first."""
+    which = "report = 'main' AND segment = ?" + ("" if with_failed else f" AND {_MADE}")
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM snapshot WHERE collector = ? AND {which} ORDER BY seq DESC LIMIT ?",  # noqa: S608  (ours)
-        (collector, limit),
+        (collector, segment, limit),
     )
     return [_snapshot(row) for row in rows]
 
@@ -79,34 +111,52 @@ def select_brief(db: sqlite3.Connection, collector: str, limit: int) -> list[Sna
     newest = select_snapshots(db, collector, 1, with_failed=False)
     columns = _COLUMNS.replace("outcome", _BRIEF)
     rows = db.execute(
-        f"SELECT {columns} FROM snapshot WHERE collector = ? AND {_MAIN} AND state <> 'failed' "  # noqa: S608  (ours)
+        f"SELECT {columns} FROM snapshot WHERE collector = ? AND {_MAIN} AND {_MADE} "  # noqa: S608  (ours)
         "ORDER BY seq DESC LIMIT ? OFFSET 1",
         (collector, limit - 1),
     )
     return [*newest, *(_snapshot(row) for row in rows)]
 
 
-def _before(db: sqlite3.Connection, batch: Batch) -> tuple[int, float | None]:
+def _before(db: sqlite3.Connection, batch: Batch, segment: str) -> tuple[int, float | None]:
     """Return how many snapshots were made before that of a batch, and since when they have been bad."""
     found = db.execute(
-        "SELECT number, bad_since FROM snapshot WHERE collector = ? AND report = ? AND segment = '' AND batch <> ? "
+        "SELECT number, bad_since FROM snapshot WHERE collector = ? AND report = ? AND segment = ? AND batch <> ? "
         "ORDER BY seq DESC LIMIT 1",
-        (batch.collector, batch.report, batch.id),
+        (batch.collector, batch.report, segment, batch.id),
     ).fetchone()
     return found or (0, None)
 
 
-def _insert(db: sqlite3.Connection, batch: Batch, values: tuple[Any, ...], kept: int) -> None:
+def _insert_judged(db: sqlite3.Connection, batch: Batch, of: tuple[str, int], verdict: Verdict, now: float) -> None:
+    number, bad_since = _before(db, batch, of[0])
+    since = (now if bad_since is None else bad_since) if verdict.is_bad else None
+    judged = (number + 1, verdict.bad_tests, verdict.drift_share, since)
+    _insert(db, batch, of, ("evaluated", now, *judged, json.dumps(verdict.told), ""))
+
+
+def _insert_without(
+    db: sqlite3.Connection, batch: Batch, of: tuple[str, int], became: tuple[SnapshotState, float, str]
+) -> None:
+    (state, now, error), (number, bad_since) = became, _before(db, batch, of[0])
+    _insert(db, batch, of, (state, now, number, None, None, bad_since, "{}", error))
+
+
+def _insert(db: sqlite3.Connection, batch: Batch, of: tuple[str, int], values: tuple[Any, ...]) -> None:
+    """Enter what came of a segment, given by its name and rows, or of the whole, whose name is empty."""
     db.execute(
-        "INSERT OR REPLACE INTO snapshot(collector, batch, report, rows, opened, sealed, state, made, number, "
-        "bad_tests, drift_share, bad_since, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (batch.collector, batch.id, batch.report, batch.rows, *batch.window, *values),
+        "INSERT OR REPLACE INTO snapshot(collector, batch, report, segment, rows, opened, sealed, state, made, number, "
+        "bad_tests, drift_share, bad_since, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (batch.collector, batch.id, batch.report, *of, *batch.window, *values),
     )
-    series = "collector = ? AND report = ? AND segment = ''"
+
+
+def _let_go(db: sqlite3.Connection, batch: Batch, kept: int) -> None:
+    """Let go of what came of a collector's oldest batches, with their segments."""
     db.execute(
-        f"DELETE FROM snapshot WHERE {series} AND seq <= "  # noqa: S608  (ours)
-        f"(SELECT seq FROM snapshot WHERE {series} ORDER BY seq DESC LIMIT 1 OFFSET ?)",
-        (batch.collector, batch.report, batch.collector, batch.report, kept),
+        "DELETE FROM snapshot WHERE collector = ? AND report = ? AND seq < (SELECT seq FROM snapshot "
+        "WHERE collector = ? AND report = ? AND segment = '' ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+        (batch.collector, batch.report, batch.collector, batch.report, kept - 1),
     )
 
 

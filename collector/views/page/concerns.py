@@ -23,6 +23,7 @@ KINDS = (
     "warned",
     "uncomputed",
     "drift",
+    "segments",
 )
 _BAD = frozenset({"disk", "config", "crashed", "misconfigured", "skipping", "failed", "tests"})
 

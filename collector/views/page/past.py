@@ -17,6 +17,7 @@ from collector.status.findings import (
     uncomputed_words,
     value_words,
 )
+from collector.status.segments import bad_words, segment_words
 from collector.views.page.plots import Point, Series
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ class Past:
             said.append((tests_words(tests), "bad" if self.bad_tests else "good"))
         if drift := drift_count_words(outcome):
             said.append((drift, "warn" if self.has_drift else "good" if drift.startswith("0 ") else "calm"))
+        if self.state == "empty":
+            said.append(("no row to report", "calm"))
+        if segments := segment_words(self.outcome.get("by_segment")).partition(":")[0]:
+            said.append((segments, "warn" if self.outcome["by_segment"]["bad"] else "good"))
         return said
 
     def details(self, most: int = _NAMED) -> list[tuple[str, str]]:
@@ -101,6 +106,7 @@ class Past:
             ("not computed", uncomputed_words(found, most)),
             ("failed", failed_test_words(found, most)),
             ("drifted", drift_words(found, most)),
+            ("segments", bad_words(self.outcome.get("by_segment"), most)),
         ]
         named = [one for one in told if one[1]]
         return named if named or self.tests or found["drift"] else [("", value_words(found, most))]

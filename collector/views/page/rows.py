@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from collector.status.findings import drift_count_words, tests_words, trend_words
+from collector.status.segments import segment_words
 from collector.views.columns import SIGNS
 from collector.views.page.concerns import KINDS, Concern
 from collector.views.page.past import bad_since, drift_series, value_series
@@ -136,6 +137,9 @@ def _of_data(collector_id: str, pasts: Sequence[Past]) -> list[Concern]:
         since = bad_since(pasts, lambda one: one.has_drift)
         what = drift_count_words(past.outcome)
         found.append(Concern("drift", collector_id, what, details.get("drifted", ""), "look at the snapshot", since))
+    if bad := (past.outcome.get("by_segment") or {}).get("bad"):
+        what, _, why = segment_words(past.outcome["by_segment"], len(bad)).partition(": ")
+        found.append(Concern("segments", collector_id, what, why, "look at the snapshots of these segments"))
     return found
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from collector.status.findings import has_drift
-from collector.store.records import Batch, Verdict
+from collector.store.records import Batch, SegmentMade, Verdict
 from collector.store.steps import snapshots
 
 KEPT = 5
@@ -136,3 +136,60 @@ def test_a_snapshot_is_of_the_window_of_its_events_where_that_is_known(db):
     batch = Batch("b", "main", "sealed", 1, 100.0, 200.0, start=10.0, end=20.0)
     snapshots.insert_made(db, batch, CALM, 300.0, KEPT)
     assert (told(db, "opened"), told(db, "sealed")) == ([10.0], [20.0])
+
+
+# Segments
+
+
+def segments(db, number, *made):
+    batch = Batch(f"main-{number}", "main", "sealed", number, 1.0, 2.0)
+    snapshots.insert_segments(db, batch, made, 100.0 + number)
+
+
+def of_segment(db, name, what):
+    return [getattr(one, what) for one in snapshots.select_snapshots(db, "main", 99, segment=name)]
+
+
+def test_each_segment_has_a_series_of_its_own_beside_that_of_the_whole(db):
+    for number, verdict in enumerate([BAD, BAD, CALM]):
+        make(db, number)
+        segments(db, number, SegmentMade("de", 10, verdict), SegmentMade("fr", 5, None, "no"))
+    assert (of_segment(db, "de", "bad_since"), of_segment(db, "de", "number")) == ([None, 100.0, 100.0], [3, 2, 1])
+    assert (of_segment(db, "fr", "state"), of_segment(db, "fr", "error")) == (["failed"] * 3, ["no"] * 3)
+    assert (of_segment(db, "de", "rows"), told(db, "rows")) == ([10] * 3, [2, 1, 0])
+    assert [one.segment for one in snapshots.select_segments(db, "main-1")] == ["de", "fr"]
+
+
+def test_what_came_of_segments_goes_with_their_batch(db):
+    for number in range(KEPT + 2):
+        make(db, number)
+        segments(db, number, SegmentMade("de" if number % 2 else "fr", 10, CALM))
+    kept = {one for name in ("de", "fr") for one in of_segment(db, name, "batch")}
+    assert kept == set(told(db, "batch"))
+
+
+def test_a_batch_that_is_evaluated_again_has_the_segments_that_it_has_then(db):
+    make(db, 1)
+    segments(db, 1, SegmentMade("de", 10, CALM), SegmentMade("fr", 10, CALM))
+    segments(db, 1, SegmentMade("de", 11, CALM))
+    assert (of_segment(db, "de", "rows"), of_segment(db, "fr", "rows")) == ([11], [])
+
+
+def test_each_snapshot_of_a_batch_is_delivered_by_itself(db):
+    make(db, 1)
+    segments(db, 1, SegmentMade("de", 10, CALM), SegmentMade("fr", 10, CALM), SegmentMade("it", 5, None, "no"))
+    snapshots.update_segment(db, "main-1", "", 200.0, "")
+    snapshots.update_segment(db, "main-1", "de", 201.0, "400")
+    assert (told(db, "state"), of_segment(db, "de", "error")) == (["delivered"], ["400"])
+    snapshots.update_delivered(db, "main-1", 300.0)
+    found = [of_segment(db, name, "state") for name in ("de", "fr", "it")]
+    assert (found, told(db, "delivered")) == ([["rejected"], ["delivered"], ["failed"]], [200.0])
+
+
+def test_a_batch_without_a_row_to_report_is_no_snapshot_and_changes_nothing_of_what_is_bad(db):
+    make(db, 1, BAD)
+    snapshots.insert_empty(db, Batch("main-2", "main", "sealed", 2, 1.0, 2.0), 102.0, KEPT)
+    make(db, 3, BAD)
+    assert told(db, "state") == ["evaluated", "empty", "evaluated"]
+    assert (told(db, "bad_since"), told(db, "number")) == ([101.0] * 3, [2, 1, 1])
+    assert [one.batch for one in snapshots.select_snapshots(db, "main", 9, with_failed=False)] == ["main-3", "main-1"]

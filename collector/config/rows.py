@@ -1,0 +1,112 @@
+"""Which rows of a batch a report is of: those that meet ``where``, and of these the segments that get one each."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+
+from collector.conditions import CONDITIONS
+from collector.config.value import Value, at_fields
+from collector.wording import json_kind
+
+# Each has a report of its own, and a series in panels.
+MAX_SEGMENTS = 50
+# The segment of all rows that are in no other.
+OTHER = "other"
+_MAX_TEXT = 200
+_MAX_ITEMS = 1_000
+
+
+def _comparable(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError(f"must be a number, a text, true or false, not {json_kind(value)}")  # noqa: TRY004  (pydantic takes it)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    if isinstance(value, str) and len(value) > _MAX_TEXT:
+        raise ValueError(f"must have at most {_MAX_TEXT} characters")
+    return value
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f'must be a number, or a time as "2026-01-31", not {json_kind(value)}')  # noqa: TRY004
+    return _comparable(value)
+
+
+# A union would put the names of its members into the path of a mistake.
+_Comparable = Annotated[
+    Any, AfterValidator(_comparable), WithJsonSchema({"type": ["number", "string", "boolean"], "maxLength": _MAX_TEXT})
+]
+_Ordered = Annotated[
+    Any, AfterValidator(_ordered), WithJsonSchema({"type": ["number", "string"], "maxLength": _MAX_TEXT})
+]
+_Listed = Annotated[list[_Comparable], Field(min_length=1, max_length=_MAX_ITEMS)]
+
+
+class Condition(Value):
+    """What a column's value has to meet, all of it, for a row to be taken; a missing value meets nothing."""
+
+    always_written: ClassVar[frozenset[str]] = frozenset()
+
+    gt: _Ordered = Field(default=None, description=CONDITIONS["gt"])
+    gte: _Ordered = Field(default=None, description=CONDITIONS["gte"])
+    lt: _Ordered = Field(default=None, description=CONDITIONS["lt"])
+    lte: _Ordered = Field(default=None, description=CONDITIONS["lte"])
+    eq: _Comparable = Field(default=None, description=CONDITIONS["eq"])
+    not_eq: _Comparable = Field(default=None, description=CONDITIONS["not_eq"])
+    is_in: _Listed = Field(default=[], description=CONDITIONS["is_in"])
+    not_in: _Listed = Field(default=[], description=CONDITIONS["not_in"])
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(f'says nothing; write a condition, as {{"gte": 18}}; known here: {", ".join(CONDITIONS)}')
+        return self
+
+
+class Segments(Value):
+    """Into which segments the rows of a batch are divided, by the values of a column; each gets a report of its own."""
+
+    always_written: ClassVar[frozenset[str]] = frozenset({"column"})
+
+    column: str = Field(min_length=1, max_length=_MAX_TEXT, description="The column that divides the rows.")
+    values: _Listed | None = Field(
+        default=None, description="Its values that are segments; null: the reference's most frequent ones."
+    )
+    edges: list[float] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_SEGMENTS - 1,
+        description="Instead of values, for numbers: [18, 65] makes 'below 18', '18 to 65' and '65 and more'.",
+    )
+    max: int = Field(
+        default=20, ge=1, le=MAX_SEGMENTS, description="How many of the reference's values, the rest being 'other'."
+    )
+    min_rows: int = Field(
+        default=100, ge=1, description="A segment with less rows, in the batch or the reference, gets no report."
+    )
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        given = self.model_fields_set
+        if self.values is not None and self.edges is not None:
+            raise at_fields("give values or edges, not both", "edges")
+        if "max" in given and (self.values is not None or self.edges is not None):
+            raise at_fields("is for values that are taken from the reference; leave it out", "max")
+        if self.values is not None and len(self.values) > MAX_SEGMENTS:
+            raise at_fields(f"at most {MAX_SEGMENTS} are taken, these are {len(self.values)}", "values")
+        if self.values is not None and {"", OTHER} & set(self.values):
+            raise at_fields(f"a segment can't be named '' or '{OTHER}', which is what the rest is called", "values")
+        if not all(low < high for low, high in pairwise(self.edges or ())):
+            raise at_fields("write them in order, each once, as in [18, 65]", "edges")
+        if not all(map(math.isfinite, self.edges or ())):
+            raise at_fields("must be finite numbers; what is below the first and above the last is counted", "edges")
+        return self
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether its values are those of the reference."""
+        return self.values is None and self.edges is None
