@@ -35,6 +35,7 @@ from collector.errors import ConfigError, Problem
 from collector.wording import json_kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from os import PathLike
 
     from collector.formats.private import Private
@@ -236,6 +237,20 @@ class CollectorConfig(InWorkspace, Value):
                 f"has a report that isn't {generation}, as the collector's own is; both go to one project", LABELS
             )
         return self
+
+    @model_validator(mode="after")
+    def _keeps_what_it_needs(self) -> Self:
+        for field, name in self._named_columns() if self.columns is not None else ():
+            if self.columns is not None and self.columns.drops(name):
+                raise at_fields(f"drops '{name}', which {field} names", "columns")
+        return self
+
+    def _named_columns(self) -> Iterator[tuple[str, str]]:
+        """Yield the columns that the collector itself needs, whatever its report asks for, by the fields' names."""
+        if self.timestamp_column is not None:
+            yield "timestamp_column", self.timestamp_column
+        for name in (self.labels.key, *self.labels.columns) if self.labels is not None else ():
+            yield "labels", name
 
     @field_validator("api_url")
     @classmethod

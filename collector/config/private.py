@@ -44,9 +44,13 @@ class PrivateColumns(Value):
         if self.keep is not None and self.drop:
             raise at_fields("is of no use beside keep: what isn't kept is dropped; leave one of the two out", "drop")
         for name in self.hash:
-            if name in self.drop or (self.keep is not None and name not in self.keep):
+            if self.drops(name):
                 raise at_fields(f"hashes '{name}', which isn't kept; take it out here, or keep it", "hash")
         return self
+
+    def drops(self, name: str) -> bool:
+        """Tell whether a column is dropped."""
+        return name in self.drop if self.keep is None else name not in self.keep
 
     def filled(self) -> Private:
         """Return what is to be done, with the salts filled in; raise ConfigError for those that aren't there."""

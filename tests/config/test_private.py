@@ -42,6 +42,13 @@ def test_what_does_not_agree_is_refused(columns, said):
     assert "salt" not in str(raised.value)
 
 
+@pytest.mark.parametrize("columns", [{"drop": ["ts"]}, {"keep": ["a"]}])
+def test_a_column_that_the_collector_needs_is_not_dropped(columns):
+    with pytest.raises(ConfigError, match="columns: drops 'ts', which timestamp_column names"):
+        collector_config("main", columns=columns, timestamp_column="ts")
+    assert collector_config("main", columns={"keep": ["a", "ts"]}, timestamp_column="ts")
+
+
 def test_salts_are_filled_in_and_one_that_the_environment_lacks_is_told(monkeypatch):
     service = CollectorServiceConfig(collectors={"main": config(**FIELDS)})
     assert service.private_of(service.collectors["main"]) == {

@@ -118,7 +118,7 @@ def test_a_collector_is_renamed_whole_or_not_at_all_by_a_kill_between_two_stages
         daemon.variables[VARIABLE] = point
         daemon.start()
         [old] = [one["id"] for one in daemon.client.status()["collectors"]]
-        with httpx.Client(base_url=daemon.url) as http:
+        with httpx.Client(base_url=daemon.url, timeout=PATIENCE) as http:
             for encode in (json_body, large_body):
                 post(http, ledger, old, 7, encode)
             with contextlib.suppress(httpx.TransportError):
@@ -181,7 +181,7 @@ def post_until_death(daemon, ledger, collector):
     except AssertionError:
         return  # its start went on with what the life before it left half-done, as far as to the point
     encode = itertools.cycle([json_body, large_body])
-    with httpx.Client(base_url=daemon.url) as http:
+    with httpx.Client(base_url=daemon.url, timeout=PATIENCE) as http:
 
         def is_dead():
             post(http, ledger, collector, 4, next(encode))
