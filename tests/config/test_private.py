@@ -47,6 +47,9 @@ def test_a_column_that_the_collector_needs_is_not_dropped(columns):
     with pytest.raises(ConfigError, match="columns: drops 'ts', which timestamp_column names"):
         collector_config("main", columns=columns, timestamp_column="ts")
     assert collector_config("main", columns={"keep": ["a", "ts"]}, timestamp_column="ts")
+    labels = {"key": "ts", "columns": ["b"], "report_config": {"metrics": ["DataDriftPreset"]}}
+    with pytest.raises(ConfigError, match=r"columns: drops '(ts|b)', which labels names"):
+        collector_config("main", columns=columns, labels=labels)
 
 
 def test_salts_are_filled_in_and_one_that_the_environment_lacks_is_told(monkeypatch):

@@ -137,6 +137,7 @@ class Receiving:
                 raw = await read_body(chunks, encoding, limit, timeout, place, charset=charset)
                 refuse_empty(raw)
                 format_, chunks = await self._without_private(format_, raw, private)
+                del raw  # it has no place beside what became of it
                 charset = ""
             with self._spool.open(format_, is_digested=is_digested) as file:
                 body = await read_body(chunks, encoding, limit, timeout, place, file, charset)

@@ -1,6 +1,8 @@
 import gzip
 import io
 import json
+import sqlite3
+from contextlib import closing
 from operator import attrgetter
 
 import pyarrow as pa
@@ -12,6 +14,7 @@ from fakes import collector_config
 
 from collector.config import CollectorServiceConfig
 from collector.errors import BodyTooLarge, BufferFull, NotReady, UnknownCollector
+from collector.formats.frames import decode_frames
 from collector.ingest.http.head import Head
 from collector.ingest.http.receiving import SMALL_BODY, Receiving
 from collector.ingest.intake import Intake
@@ -435,6 +438,21 @@ async def test_a_reference_has_its_columns_hashed_before_it_is_kept(private_serv
     [(_, frame)] = private_service.supervisor.references
     assert RAW not in everything_on_disk(private_service)
     assert set(frame.names) == {"email", "age"}
+
+
+async def test_labels_find_their_events_by_the_hash_of_their_key(private_service):
+    """From whatever format: an id is hashed by its canonical text."""
+    labels = {"key": "id", "columns": ["label"], "report_config": {"metrics": ["DataDriftPreset"]}}
+    config = collector_config("main", columns={"hash": {"id": "pepper"}}, labels=labels)
+    private_service.supervisor.config = private_service.supervisor.config.with_collector(config)
+    assert (await private_service.post("/main/data", b'{"id": [4711]}')).status_code == 201
+    csv = b"id,label\n4711,yes\n"
+    assert (await private_service.post("/main/labels", csv, content_type="text/csv")).status_code == 201
+    with closing(sqlite3.connect(private_service.data_dir.journal)) as db:
+        frames = db.execute("SELECT format, body FROM frame ORDER BY seq").fetchall()
+    events, kept = (decode_frames([frame]).to_pydict() for frame in frames)
+    assert (events["id"], kept["label"]) == (kept["id"], ["yes"])
+    assert b"4711" not in everything_on_disk(private_service)
 
 
 async def test_a_body_with_private_columns_has_to_find_room_in_memory(make_service):
