@@ -40,7 +40,7 @@ def tests(session: nox.Session, quart: str) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """What is marked as slow and left out above: what takes long and isn't about what users rely on."""
+    """What is marked as slow and left out above: more of what is shown there once, and pictures of the docs."""
     session.install(".[test]")
     session.run("pytest", "-m", "slow", *session.posargs)
 
@@ -50,7 +50,7 @@ def faults(session: nox.Session) -> None:
     """The fault suite in its long form, an hour; at its end stand the figures, a line for each promise."""
     session.install(".[test]")
     crashes = "tests/pipeline/test_pipeline_crashes.py"
-    session.run("pytest", "tests/integration/faults", crashes, "--faults=long", *session.posargs)
+    session.run("pytest", "tests/integration/faults", crashes, "--faults=long", "-m", "", *session.posargs)
 
 
 @nox.session

@@ -276,7 +276,7 @@ BOMBS = {
     "compressed": ("arrow", lambda: stream(pa.table({"a": zeros(40_000_000)}), compression="zstd")),
     "a dictionary": ("arrow", lambda: stream(pa.table({"a": dictionary(100_000)}))),
     "a dictionary in a list": ("arrow", lambda: stream(pa.table({"a": lists(dictionary(100_000))}))),
-    "views": ("arrow", lambda: stream(pa.table({"a": views(100_000)}))),
+    "views": ("arrow", lambda: stream(pa.table({"a": views(10_000)}))),
     "nulls": ("arrow", lambda: stream(pa.table({"a": pa.nulls(2**31 - 1)}))),
     "zeros in a row": ("parquet", lambda: parquet(pa.table({"a": lists(zeros(40_000_000))}))),
     "texts": ("parquet", lambda: parquet(pa.table({"a": dictionary(100_000)}), store_schema=False)),

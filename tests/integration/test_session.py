@@ -14,7 +14,7 @@ def tells_of_the_bad_edit(text):
     return re.search(r"rows_count \(line \d+, column \d+\): .*greater than 0", said)
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (160, 50)])
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), pytest.param(160, 50, marks=pytest.mark.slow)])
 def test_each_stage_of_the_session_is_on_the_screen(tmp_path, columns, lines):
     app = App([sys.executable, ROOT / "examples" / "session.py", "--pace", "0.5"], tmp_path, columns, lines)
     try:

@@ -25,7 +25,9 @@ def daemon(make_daemon):
     return make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}), evaluates=False).start()
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+@pytest.mark.parametrize(
+    "method", ["fork", *(pytest.param(one, marks=pytest.mark.slow) for one in ["forkserver", "spawn"])]
+)
 def test_processes_that_share_a_client_and_a_buffer_get_their_own_answers(
     daemon, ledger, audit, figures, is_long, method
 ):

@@ -93,8 +93,8 @@ def test_a_daemon_starts_with_what_is_sound_of_a_damaged_journal(
     ("name", "fault"),
     [
         ("journal.sqlite3-wal", Path.unlink),
-        ("journal.sqlite3-wal", lambda path: os.truncate(path, 0)),
-        ("journal.sqlite3", lambda path: os.truncate(path, 0)),
+        pytest.param("journal.sqlite3-wal", lambda path: os.truncate(path, 0), marks=pytest.mark.slow),
+        pytest.param("journal.sqlite3", lambda path: os.truncate(path, 0), marks=pytest.mark.slow),
     ],
     ids=["log removed", "log cut off", "journal cut off"],
 )

@@ -78,8 +78,8 @@ def is_traced(daemon):
     ("durability", "calls"),
     [
         ("process", SYNCS),
-        ("process", WRITES),
-        ("power", SYNCS),
+        pytest.param("process", WRITES, marks=pytest.mark.slow),
+        pytest.param("power", SYNCS, marks=pytest.mark.slow),
         ("power", WRITES),
     ],
 )

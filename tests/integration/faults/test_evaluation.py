@@ -22,7 +22,7 @@ NEEDY_DEFINITION = DEFINITION | {"categorical_columns": [NUMBER, "lacking"]}
 # the 300 MB that Evidently takes in the long form.
 TEXT, LARGE, BODIES = "x" * 800, 250_000, 4
 MAX_BYTES, OF_EVIDENTLY = 700_000_000, 300_000_000
-TIMEOUT = 6  # of a report
+TIMEOUT = 15  # of a report; where processors are short, it may take seconds
 
 
 def error_of(daemon, batch):

@@ -51,7 +51,11 @@ def launch(tmp_path, request):
     return start
 
 
-@pytest.mark.parametrize("options", [(), ("--log-format", "json", "--log-level", "debug")], ids=["text", "json"])
+@pytest.mark.parametrize(
+    "options",
+    [(), pytest.param(("--log-format", "json", "--log-level", "debug"), marks=pytest.mark.slow)],
+    ids=["text", "json"],
+)
 def test_a_pipe_that_nobody_reads_stops_nothing(launch, figures, options):
     """A POST hung for ever, /livez too, and SIGTERM wasn't heard."""
     process, client, reading = launch(*options)
