@@ -56,7 +56,7 @@ def without_private(format_: Format, body: bytes, private: Private, bounds: Boun
     try:
         return _of_table(format_, body, private, bounds) if reader is None else _of_json(reader(body, bounds), private)
     except BadBody as error:
-        if reader is not None or error.__cause__ is None:
+        if error.__cause__ is None or isinstance(error.__cause__, json.JSONDecodeError):  # tells a place, and no more
             raise
         raise _unreadable(format_) from None  # what others say of a body may quote it
     except (ValueError, TypeError, KeyError, NotImplementedError, ArithmeticError):

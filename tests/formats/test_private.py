@@ -179,12 +179,14 @@ def test_a_body_of_which_nothing_is_left_is_refused(format_):
         ("csv", b'id,email\n1,"ann@x.example'),
         ("arrow", b"ann@x.example"),
         ("json", b'{"email": "ann@x.example"'),
+        ("json", b'{"x": NaN, "email": 2663' + b"0" * 400 + b"}"),
     ],
 )
 def test_no_error_quotes_a_body(format_, body):
     with pytest.raises(BadBody) as raised:
         without_private(format_, body, private(email=SALT))
     assert "ann" not in str(raised.value)
+    assert "2663" not in str(raised.value)
     assert raised.value.__cause__ is None or "ann" not in str(raised.value.__cause__)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PLOT = (560, 120)
 _VALUES = 8
-_KINDS = {"CreateReport": "report", "UploadReport": "delivery"}
+_KINDS = {"CreateReport": "report", "UploadReport": "delivery", "SkipEvents": "events"}
 
 
 @dataclass(frozen=True)
