@@ -251,6 +251,10 @@ class CollectorConfig(InWorkspace, Value):
             yield "timestamp_column", self.timestamp_column
         for name in (self.labels.key, *self.labels.columns) if self.labels is not None else ():
             yield "labels", name
+        for name in self.where:
+            yield "where", name
+        if self.segments is not None:
+            yield "segments", self.segments.column
 
     @field_validator("api_url")
     @classmethod

@@ -112,6 +112,8 @@ def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
         selecting.look_at_parts(parts, casts)
         picks = selecting.picks(drawn.rows)
         table, merging = take_rows(parts, picks.places)
+    if drawn is not None:
+        table = apply(table, private)
     table, cast_notes = casts.cast(table.drop_columns([name for name in merging.failed if name in table.column_names]))
     if drawn is None and selecting is not None:
         selecting.look(table)

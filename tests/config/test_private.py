@@ -50,6 +50,9 @@ def test_a_column_that_the_collector_needs_is_not_dropped(columns):
     labels = {"key": "ts", "columns": ["b"], "report_config": {"metrics": ["DataDriftPreset"]}}
     with pytest.raises(ConfigError, match=r"columns: drops '(ts|b)', which labels names"):
         collector_config("main", columns=columns, labels=labels)
+    for others in ({"where": {"ts": {"eq": 1}}}, {"segments": {"column": "ts"}}):
+        with pytest.raises(ConfigError, match=f"columns: drops 'ts', which {next(iter(others))} names"):
+            collector_config("main", columns=columns, **others)
 
 
 def test_salts_are_filled_in_and_one_that_the_environment_lacks_is_told(monkeypatch):

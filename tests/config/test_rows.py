@@ -4,19 +4,14 @@ import pytest
 
 from collector.conditions import CONDITIONS
 from collector.config import CollectorConfig
-from collector.config.rows import OTHER, Condition, Segments
+from collector.config.rows import Condition, Segments
 from collector.errors import ConfigError
-from collector.evaluation import segments
 
 BASE = {"trigger": {"type": "RowsCountTrigger", "rows_count": 5}, "report_config": {}, "project_name": "p"}
 
 
 def test_where_has_the_conditions_of_tests_in_their_order():
     assert {name: field.description for name, field in Condition.model_fields.items()} == CONDITIONS
-
-
-def test_the_rest_has_one_name():
-    assert OTHER == segments.OTHER
 
 
 def test_what_is_written_is_what_was_said():
