@@ -91,7 +91,7 @@ class Alerting:
         alerts = self._config.alerts
         addresses = dict.fromkeys(address for alert in alerts for address in alert.to)
         with suppress(StorageError):  # that the disk refuses is told nevertheless
-            kept = {alert.key for alert in alerts}, {address_key(one) for one in addresses}
+            kept = {key for alert in alerts for key in alert.keys.values()}, {address_key(one) for one in addresses}
             if gone := await self._journal.alerts.keep_only(*kept):
                 _log.warning("messages of alerts to addresses that are no longer configured are dropped", messages=gone)
         clients = Clients()
@@ -166,7 +166,7 @@ class Alerting:
     async def _repeat(self) -> None:
         """Tell again of what goes on for long."""
         now, config = self._clocks.now(), self._config
-        alerts = {alert.key: alert for alert in config.alerts if alert.repeat is not None}
+        alerts = {key: alert for alert in config.alerts if alert.repeat is not None for key in alert.keys.values()}
 
         def repeat(db: sqlite3.Connection) -> list[Posted]:
             changes = []

@@ -75,7 +75,7 @@ def _verdicts(
 ) -> Iterator[tuple[AlertState, Verdict, Batch]]:
     """Yield what a rule makes of a change of a batch, and of each of its segments, beside how it stands with that."""
     if (verdict := verdict_of(alert, before, after)) is not None:
-        yield read_state(db, alert.key, after.collector), verdict, after
+        yield read_state(db, alert.keys[after.report], after.collector), verdict, after
     if is_news(before, after):
         yield from _verdicts_of_segments(db, alert, after)
 
@@ -88,8 +88,8 @@ def _verdicts_of_segments(
         known.add(segment.segment)
         if (verdict := verdict_of_segment(alert, segment)) is not None:
             own = replace(batch, rows=segment.rows, outcome=segment.outcome)
-            yield read_state(db, alert.key, batch.collector, segment.segment), verdict, own
+            yield read_state(db, alert.keys[batch.report], batch.collector, segment.segment), verdict, own
     if known or "segments" not in batch.outcome:  # else this batch couldn't be divided
-        for state in read_all_of(db, alert.key, batch.collector):
+        for state in read_all_of(db, alert.keys[batch.report], batch.collector):
             if state.bad and state.segment and state.segment not in known:
                 yield state, _NO_SEGMENT, replace(batch, outcome={})

@@ -32,13 +32,14 @@ def post_changes(
     one incident for a collector must not close it while another rule still fires.
     """
     collector = changes[0].state.collector
-    changed = {(change.alert.key, change.state.segment) for change in changes}
+    changed = {(change.state.rule, change.state.segment) for change in changes}
     lasting = [
         Change(alert, state)
         for alert in config.alerts
         if alert.is_about(collector)
-        for state in read_all_of(db, alert.key, collector)
-        if state.is_firing and (alert.key, state.segment) not in changed
+        for key in alert.keys.values()
+        for state in read_all_of(db, key, collector)
+        if state.is_firing and (key, state.segment) not in changed
     ]
     return [Posted(key, post(db, key, body, now)) for key, body in messages_of(changes, lasting, config, now)]
 

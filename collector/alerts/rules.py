@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from collector.config.labels import MAIN
 from collector.status.findings import (
     drift_count_words,
     drift_words,
@@ -141,13 +142,14 @@ def firing(states: Iterable[AlertState], config: CollectorServiceConfig) -> list
 
 def said_of_batch(batch: Batch, verdict: Verdict, segment: str = "") -> dict[str, str]:
     """Return all that is said of a batch, whichever rule it is said for; what isn't so is left out."""
-    who = f"{batch.collector}, segment '{segment}'" if segment else batch.collector
+    parts = {"report": "" if batch.report == MAIN else batch.report, "segment": segment}
+    who = ", ".join([batch.collector, *(f"{name} '{part}'" for name, part in parts.items() if part)])
     found = findings_of(batch.outcome)
     share = batch.outcome.get("drift_share")
     start, end = batch.window
     said = {
         "summary": f"{who}: {verdict.summary}",
-        "segment": segment,
+        **parts,
         "batch_id": batch.id,
         "rows": str(batch.rows),
         "window_start": iso(start),

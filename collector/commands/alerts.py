@@ -34,7 +34,7 @@ def list_alerts(config: CollectorServiceConfig, base: Path, now: float) -> Itera
     told = firing(states, config)
     for alert in config.alerts:
         yield _rule(alert)
-        own = [state for state in told if state.rule == alert.key]
+        own = [state for state in told if state.rule in alert.keys.values()]
         yield from (f"  firing for {lasting(now - state.since)}: {state.said.get('summary', '')}" for state in own)
         if not own:
             yield "  calm"

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model
 
 from collector.config.durations import Duration
 from collector.config.environment import filled, is_from_environment
+from collector.config.labels import LABELS, MAIN
 from collector.config.masking import MASK
 from collector.config.value import Value, at_fields
 from collector.errors import ConfigError, Problem
@@ -115,6 +116,11 @@ class Alert(Value):
     def key(self) -> str:
         """What is kept of it is kept under this: a rule that says something else begins anew."""
         return _digest(self.model_dump(exclude={"repeat", "resolved"}))
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """What stands for it with each report of a batch: one that is good ends nothing that another told."""
+        return {MAIN: self.key, LABELS: f"{self.key} {LABELS}"}
 
     @property
     def is_of_batches(self) -> bool:

@@ -257,7 +257,8 @@ class Supervisor:
         return config.model_copy(update={"reference_path": self._in_config(path)})
 
     async def _give_to_new_id(self, old: str, new: str, alerts: Iterable[Alert]) -> None:
-        await self._tools.journal.rename(old, new, {alert.renamed(new, old).key: alert.key for alert in alerts})
+        pairs = [(alert.renamed(new, old).keys, alert.keys) for alert in alerts]
+        await self._tools.journal.rename(old, new, {had[one]: keys[one] for had, keys in pairs for one in keys})
         reach("renamed")
         self.counts.rename(old, new)
         self.counts.rename(labels_of(old), labels_of(new))

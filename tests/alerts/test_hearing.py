@@ -110,3 +110,16 @@ def test_a_segment_whose_report_failed_is_told_by_the_rule_on_what_could_not_be_
     config = CollectorServiceConfig(alerts=(rule("metric_failed", HOOK), rule("batch_failed", HOOK)))
     listener = Hearing(lambda: config, lambda *_: None)
     assert hear(db, listener, 1, made("de", error="no")) == [("de", False, "main, segment 'de': its report failed: no")]
+
+
+def test_a_report_on_labels_that_is_good_ends_nothing_that_the_main_one_told(db, listener):
+    """It did, and the next batch told it anew."""
+    on_labels = replace(SEALED, id="l1", report="labels", source="b1")
+    good = replace(on_labels, state="evaluated", outcome=outcome_of([1]) | {"dataset_drift": False})
+    listener.hear(db, SEALED, EVALUATED, 5.0)
+    assert listener.hear(db, on_labels, good, 6.0) == ([], [])
+    bad = replace(good, id="l2", outcome=EVALUATED.outcome)
+    [change], _ = listener.hear(db, replace(on_labels, id="l2"), bad, 7.0)
+    assert change.state.said["summary"].startswith("main, report 'labels': ")
+    [(body,)] = db.execute("SELECT body FROM alert_message ORDER BY seq DESC LIMIT 1")
+    assert [one["labels"].get("report") for one in json.loads(body)["alerts"]] == ["labels", None]
