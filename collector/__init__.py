@@ -5,7 +5,8 @@ The map of the package. A line may import what stands below it, never what stand
     cli          ``evidently collector`` and its options
     daemon       puts all parts together in one nursery, starts and stops them in order
     commands     what the other commands do: check, init, send, logs, demo
-    ingest       sources of events: ``intake`` takes frames from any of them, ``http`` is the one there is
+    ingest       events that are sent to us: ``intake`` takes their frames, ``http`` is the one way there is
+    sources      events that we fetch: Kafka; beside ingest, and loaded only if the config has it
     views        what the operator sees: terminal, log lines, metrics
     supervision  keeps the pipelines running that the config asks for; checks and reloads it
     pipeline     one collector at work: wait for the trigger, seal, spill, evaluate, deliver
@@ -30,7 +31,8 @@ Where a new thing goes::
     a trigger                    config.triggers; sealing waits for whatever it says
     a media type                 formats.frames has the list, and a module of formats reads it
     a kind of workspace          a module of workspaces that keeps its protocol ``Workspace``
-    a second source of events    a module of ingest beside http; it hands frames to ``Intake``, under a ``Bulkhead``
+    another way to send events   a module of ingest beside http; it hands frames to ``Intake``, under a ``Bulkhead``
+    another log to fetch from    sources; it keeps ``pipeline.source.Source``, and its positions with its frames
     an alert                     ``alerts.rules``, heard in transactions of the journal; what lasts: ``alerts.lasting``
     a second report of a batch   pipeline.evaluating makes its job; store.steps.batches keeps what became of it
 

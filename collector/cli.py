@@ -447,6 +447,7 @@ def check(
     config_path: Annotated[
         Path, typer.Option(show_envvar=False, envvar=_ENV + "CONFIG_PATH", help="The JSON file with the collectors.")
     ] = DEFAULT_CONFIG_PATH,
+    is_offline: Annotated[bool, typer.Option("--offline", help="Don't ask the Kafka brokers.")] = False,
 ) -> None:
     """Check a config file whole, without starting anything.
 
@@ -464,12 +465,43 @@ def check(
     file = _load(config_path)
     config = file.config
     found = check_config(config, config_path.absolute().parent)
+    if config.kafka is not None and not is_offline:
+        from collector.sources.checking import find_problems
+
+        found.problems += find_problems(config)
     for sentence in found.untried:
         typer.echo(f"{config_path}: {sentence}", err=True)
     if found.problems:
         raise placed(ConfigError(found.problems, str(config_path)), file.body)
     names = ", ".join(config.collectors) or "none"
     typer.echo(f"{config_path}: all good; collectors: {names}")
+
+
+kafka = typer.Typer(cls=Group, no_args_is_help=True, help="Prepare Kafka for collectors that read from there.")
+app.add_typer(kafka, name="kafka")
+
+
+@kafka.command("init", cls=Command)
+def kafka_init(
+    config_path: Annotated[
+        Path, typer.Option(show_envvar=False, envvar=_ENV + "CONFIG_PATH", help="The JSON file with the brokers.")
+    ] = DEFAULT_CONFIG_PATH,
+) -> None:
+    """Create the topics that are the service's own, those that aren't there.
+
+    They are kafka.ownership_topic, empty and with 64 partitions, and
+    kafka.dead_letter_topic. The topics with events are yours to create.
+
+    [dim]$[/dim] evidently-collector kafka init
+    """
+    from collector.errors import ConfigError
+    from collector.sources.checking import make_topics
+
+    config = _load(config_path).config
+    if config.kafka is None:
+        raise ConfigError.at("isn't there; write it with bootstrap_servers", "kafka", source=str(config_path))
+    for topic in make_topics(config.kafka) or ["nothing: all topics are there"]:
+        typer.echo(f"created {topic}")
 
 
 @command()

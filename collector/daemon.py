@@ -34,10 +34,12 @@ from collector.ingest.intake import Intake
 from collector.ingest.labels import LabelsIntake
 from collector.ingest.room import Bodies
 from collector.ingest.spool import Spool
+from collector.pipeline.source import OnlyPosted
 from collector.pipeline.work import Tools
 from collector.status.counts import Counts
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
+from collector.supervision.bulkhead import Bulkhead
 from collector.supervision.supervisor import Supervisor
 from collector.views.metrics import Metrics
 from collector.waiting.clocks import Clocks
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from collector.config import CollectorServiceConfig, Limits
     from collector.config.config_file import ConfigFile
+    from collector.sources.group import Group
     from collector.store.data_dir import DataDir
     from collector.store.journal import Journal
     from collector.views.terminal import Terminal
@@ -117,9 +121,13 @@ async def _serve(  # noqa: PLR0913  (what serve has made of its arguments)
             trio.open_nursery() as nursery,
         ):
             await _remove_orphans(journal, data_dir)
-            tools = Tools(journal, data_dir, workers, workspaces, Clocks(), base, counts)
+            group = _group(config, lambda: supervisor.config.limits)
+            sources = group or OnlyPosted()
+            tools = Tools(journal, data_dir, workers, workspaces, Clocks(), base, counts, sources)
             nursery.start_soon(tools.clocks.watch)
             supervisor = Supervisor(file, tools)
+            if group is not None:
+                nursery.start_soon(Bulkhead(group, journal).run)
             nursery.start_soon(journal.tend_keys, lambda: supervisor.config.idempotency)
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.edits.watch)
@@ -151,6 +159,15 @@ class _Entrance:
     labels: Receiving
     guard: Guard
     draining: Draining
+
+
+def _group(config: CollectorServiceConfig, limits: Callable[[], Limits]) -> Group | None:
+    """Return this service's place among those that share the events of Kafka; None, and nothing loaded, without."""
+    if config.kafka is None:
+        return None
+    from collector.sources.group import Group
+
+    return Group(config.kafka, limits)
 
 
 def _receiving(supervisor: Supervisor, tools: Tools) -> tuple[Receiving, Receiving]:

@@ -127,6 +127,22 @@ class Forbidden(CollectorError):
     """A web page of another site made the request, or it calls the service by a name that isn't the service's."""
 
 
+class IsFetched(CollectorError):
+    """Events were sent to a collector that fetches its own."""
+
+    def __init__(self, collector_id: str) -> None:
+        super().__init__(f"'{collector_id}' takes its events from Kafka: produce them to its topics")
+
+
+class OwnedElsewhere(CollectorError):
+    """A collector is at work at another service of its group, at ``url`` if that is known."""
+
+    def __init__(self, collector_id: str, url: str) -> None:
+        at = f"at {url}" if url else "at another service of its group, or at none for a moment"
+        super().__init__(f"'{collector_id}' takes its events from Kafka, and is at work {at}")
+        self.url = url
+
+
 class BadBody(CollectorError):
     """A request's body isn't what its route accepts; sending it again can't help."""
 

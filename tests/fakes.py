@@ -13,7 +13,7 @@ from machine import PATIENCE
 
 from collector.config import CollectorConfig, CollectorServiceConfig
 from collector.config.following import followers_of
-from collector.errors import ConfigError, IsFollower, UnknownCollector
+from collector.errors import ConfigError, IsFetched, IsFollower, UnknownCollector
 from collector.status.counts import Counts
 from collector.status.status import ConfigState, ServiceStatus, Status
 from collector.supervision.edits import Changes
@@ -74,6 +74,8 @@ class FakeSupervisor:
         return FakePipeline(self.config.collectors[collector_id], self._journal, self.skipped)
 
     def takers(self, collector_id):
+        if self.pipeline(collector_id).config.kafka is not None:
+            raise IsFetched(collector_id)
         if leader := self.pipeline(collector_id).config.events_from:
             raise IsFollower(collector_id, leader)
         return followers_of(self.config.collectors).get(collector_id, ())

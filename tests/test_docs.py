@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from collector import cli
 from collector.config import Alert, CollectorConfig, CollectorServiceConfig, Idempotency, Limits, Retention, Storage
 from collector.config.alerts import LASTING, OF_BATCHES
+from collector.config.kafka import FromKafka, Kafka
 from collector.ingest.http.app import Handlers, make_app
 from collector.ingest.http.draining import Draining
 
@@ -58,6 +59,11 @@ def test_every_field_of_an_alert_and_each_of_its_conditions_stands_in_their_tabl
     fields = {field.alias or name: field.description for name, field in Alert.model_fields.items()}
     assert dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", told, re.MULTILINE)) == fields
     assert set(re.findall(r"^\| `(\w+)` \| when ", told, re.MULTILINE)) == {*OF_BATCHES, *LASTING}
+
+
+def test_every_field_of_kafka_stands_in_its_guide():
+    told = re.findall(r"^\| `(\w+)` \| ", GUIDES["kafka.md"], re.MULTILINE)
+    assert told == [*Kafka.model_fields, *FromKafka.model_fields]
 
 
 def section(title):
@@ -139,6 +145,10 @@ def test_every_field_has_every_field():
     assert of_collectors == set(CollectorConfig.model_fields)
     assert {name for alert in written["alerts"] for name in alert} == {
         field.alias or name for name, field in Alert.model_fields.items()
+    }
+    assert set(written["kafka"]) == set(Kafka.model_fields)
+    assert {name for one in written["collectors"].values() for name in one.get("kafka", {})} == {
+        *FromKafka.model_fields
     }
     assert set(written["limits"]) == set(Limits.model_fields)
     assert set(written["retention"]) == set(Retention.model_fields)

@@ -235,6 +235,7 @@ class FakeWorkspace:
         self.hold = None
         self.shown = []  # (collector, is_asked)
         self.show_failures = []
+        self.sweeps = 0
         self.show_hold = None
         self.is_a_persons = False  # the dashboard
         self.starting_time = self.posted_starting_time = 0.0
@@ -264,9 +265,15 @@ class FakeWorkspace:
                 await progress.keep(is_doubtful=False)
             raise error
         if not (was_doubtful and outgoing.id in dict(self.taken)):
-            self.taken.append((outgoing.id, json.loads(outgoing.path.read_text(encoding="utf-8"))))
+            async with progress.sending():
+                self.taken.append((outgoing.id, json.loads(outgoing.path.read_text(encoding="utf-8"))))
         if self.lost:
             raise self.lost.pop(0)
+
+    async def remove_twins(self):
+        await trio.lowlevel.checkpoint()
+        self.sweeps += 1
+        return 0
 
     async def show(self, tab, *, is_asked):
         await trio.lowlevel.checkpoint()

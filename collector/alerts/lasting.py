@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # How long something has lasted is written down so often: a restart tells of it so much later, and never earlier.
 WRITTEN_INTERVAL = 60.0
 
+# Of these no events come: one is taken out of the config, one is at work at another service.
+_NOT_HERE = ("retired", "standby")
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -64,7 +67,7 @@ class Lasting:
 
     def look(self, service: ServiceStatus, moment: Moment) -> tuple[list[AlertState], list[Change]]:
         """Return the states that are to be written down, and the changes among them that are to be told."""
-        statuses = [status for status in service.collectors if status.state != "retired"]
+        statuses = [status for status in service.collectors if status.state not in _NOT_HERE]
         visited = self._visited(statuses)
         states, changes = [], []
         for alert, status in self._pairs(statuses):

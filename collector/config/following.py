@@ -43,4 +43,6 @@ def _problem_of(key: str, leader: str, collectors: Mapping[str, CollectorConfig]
         return "a collector can't get its own events; name another, or leave it out"
     if (further := collectors[leader].events_from) is not None:
         return f"'{leader}' gets its own events from '{further}'; name a collector that events are sent to"
+    if collectors[leader].kafka is not None:
+        return f"'{leader}' takes its events from Kafka, which can't be followed; name one that events are sent to"
     return ""

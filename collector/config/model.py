@@ -22,6 +22,7 @@ from pydantic import (
 from collector.config.alerts import MAX_RULES, Alert, WebAddress, problems_of
 from collector.config.callers import Host, Origin
 from collector.config.following import following_problems
+from collector.config.kafka import FromKafka, Kafka
 from collector.config.labels import LABELS, Labels
 from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.masking import MASK, masked
@@ -53,6 +54,9 @@ MAX_ID_LENGTH = 128
 MAX_LENGTH = 4096
 # Of a collector, five times what any report of Evidently's has; each level takes two of Python's thousand frames.
 MAX_DEPTH = 100
+
+# What hasn't been shown to lose and double nothing where another service may go on with a collector at any moment.
+_NOT_WITH_KAFKA = ("events_from", "labels", "reference_from", "segments", "columns")
 
 _SEGMENT = re.compile(r"(?!\.\.?$)[\w.~-]*")
 
@@ -208,6 +212,10 @@ class CollectorConfig(InWorkspace, Value):
         description="Make a dashboard in the project at the first snapshot; null: but not in Evidently Cloud.",
     )
 
+    kafka: FromKafka | None = Field(
+        default=None, description="Take its events from topics of Apache Kafka instead of POSTs; see `kafka` above it."
+    )
+
     is_posted: bool = Field(
         default=False,
         description="Set by the service: a client named these paths, so they must lie in this file's directory; "
@@ -255,6 +263,19 @@ class CollectorConfig(InWorkspace, Value):
             yield "where", name
         if self.segments is not None:
             yield "segments", self.segments.column
+
+    @model_validator(mode="after")
+    def _goes_with_kafka(self) -> Self:
+        if self.kafka is None:
+            return self
+        if self.is_posted:
+            raise at_fields("only the config file may say it; write this collector there", "kafka")
+        for name in _NOT_WITH_KAFKA:
+            if getattr(self, name, None):
+                raise at_fields(
+                    f"a collector with '{name}' can't take its events from Kafka; leave out one of both", name
+                )
+        return self
 
     @field_validator("api_url")
     @classmethod
@@ -428,6 +449,9 @@ class CollectorServiceConfig(Value):
     limits: Limits = Field(default=Limits(), description="What the service takes.")
     idempotency: Idempotency = Field(default=Idempotency(), description="How long repeated requests are known.")
     retention: Retention = Field(default=Retention(), description="What is kept of delivered batches.")
+    kafka: Kafka | None = Field(
+        default=None, description="The Kafka that collectors with `kafka` take their events from."
+    )
     alerts: tuple[Alert, ...] = Field(
         default=(), max_length=MAX_RULES, description="Which changes are told to whom, without Prometheus."
     )
@@ -447,6 +471,22 @@ class CollectorServiceConfig(Value):
     @classmethod
     def _key_is_id(cls, collectors: dict[str, CollectorConfig]) -> dict[str, CollectorConfig]:
         return {key: config.model_copy(update={"id": key}) for key, config in collectors.items()}
+
+    @model_validator(mode="after")
+    def _topics_have_one_reader(self) -> Self:
+        readers: dict[str, str] = {}
+        for key, config in self.collectors.items():
+            for topic in config.kafka.topics if config.kafka is not None else ():
+                if self.kafka is None:
+                    message = 'says where its events are, and the file has no "kafka" with "bootstrap_servers"'
+                    raise at_fields(message, f"collectors.{key}.kafka")
+                if topic in {self.kafka.ownership_topic, self.kafka.dead_letter_topic}:
+                    raise at_fields(f"'{topic}' is the service's own topic", f"collectors.{key}.kafka.topics")
+                if topic in readers:
+                    message = f"'{topic}' is read by collector '{readers[topic]}'; a topic has one reader in a group"
+                    raise at_fields(message, f"collectors.{key}.kafka.topics")
+                readers[topic] = key
+        return self
 
     @classmethod
     def load_or_default(cls, path: str | PathLike[str]) -> Self:
@@ -481,6 +521,10 @@ class CollectorServiceConfig(Value):
                     look_up()
                 except ConfigError as error:
                     problems += [problem.under("collectors", key) for problem in error.problems]
+        try:
+            problems += [] if self.kafka is None else self.kafka.lacking()
+        except ConfigError as error:
+            problems += error.problems
         return problems + problems_of(self.alerts)
 
     def unused(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from collector.evaluation.result import Evaluated, Upload, first_drift
 from collector.evaluation.seen_drift import seeing_drift
 from collector.workers.exchange import Job
 
+_NAMESPACE = uuid.UUID("b0b1d5e3-97a4-5b9e-8c1f-6a0e2b7d4f15")
 _UPLOAD_URL = "/api/datasets/"
 
 
@@ -63,7 +65,10 @@ def _runnable(report: LegacyReport, job: Job, frames: Frames) -> Any:
         "tags": report.tags,
         "name": job["collector"],
     }
-    return TestSuite(tests=report.tests, **shared) if report.tests else Report(metrics=report.metrics, **shared)
+    made = TestSuite(tests=report.tests, **shared) if report.tests else Report(metrics=report.metrics, **shared)
+    # By chance it would be another each time: a batch that is evaluated again, anywhere, would be sent twice.
+    made.id = uuid.uuid5(_NAMESPACE, f"{job['batch_id']} {job.get('segment', '')}")
+    return made
 
 
 def _uploads(runnable: Any, done: Any) -> Iterator[Upload]:

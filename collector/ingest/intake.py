@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collector.errors import BadBody, BufferFull, CollectorError, NotReady, TooManyColumns
+from collector.errors import BadBody, BufferFull, CollectorError, IsFetched, NotReady, TooManyColumns
 from collector.fault_points import reach
 from collector.formats.bounds import Bounds
 from collector.formats.frames import check_frame
@@ -89,7 +89,7 @@ class Intake:
         return self._supervisor.config.limits
 
     def admit(self, collector_id: str) -> None:
-        """Raise UnknownCollector or IsFollower, or BufferFull or NotReady while too many events wait already."""
+        """Raise UnknownCollector, IsFetched, IsFollower; BufferFull or NotReady while too many events wait."""
         followers = self._supervisor.takers(collector_id)
         self._check_room(collector_id)
         for follower in followers:
@@ -102,7 +102,10 @@ class Intake:
 
         A follower takes whole batches too: those of the collector that it follows aren't its own.
         """
-        if self._supervisor.pipeline(collector_id).status().sealed >= MAX_WAITING:
+        pipeline = self._supervisor.pipeline(collector_id)
+        if pipeline.config.kafka is not None:
+            raise IsFetched(collector_id)
+        if pipeline.status().sealed >= MAX_WAITING:
             raise BufferFull(f"{MAX_WAITING} batches wait for their reports; nothing was kept, try again in a while")
         self._check_room(collector_id)
 

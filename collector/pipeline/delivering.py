@@ -74,7 +74,10 @@ class Delivering:
         """Deliver a batch's snapshots, one after the other; what was done is kept, so that none comes twice."""
         work, has_plots = self._work, True
         for outgoing in outgoing_of(batch, work.data_dir):
-            progress = Progress(partial(self._keep_progress, batch, outgoing.segment), **outgoing.progress)
+            save = partial(self._keep_progress, batch, outgoing.segment)
+            progress = Progress(save, work.source.sending, **outgoing.progress)
+            if work.source.is_inherited(batch.id):
+                progress.is_doubtful = True
             if not progress.is_done:
                 checksum = progress.checksum or outgoing.outcome.get("checksum")
                 if not await _in_thread(work.data_dir.is_snapshot_sound, outgoing.path, checksum):
@@ -85,6 +88,7 @@ class Delivering:
         reach("delivered")
         await work.tell(Delivered(batch, work.config.shown_url, has_plots=has_plots))
         work.data_dir.mark_delivered(await work.journal.finish(batch))
+        work.source.note_change()
         reach("finished")
         await work.count()
         work.delivered.ring()

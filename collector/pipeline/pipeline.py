@@ -59,17 +59,21 @@ class Pipeline:
         """Return how it stands."""
         journal, id_ = self._work.journal, self._work.id
         waiting = journal.waiting(id_)
-        return replace(
+        status = replace(
             self._work.status,
             rows_waiting=waiting.rows,
             rows_accepted=waiting.accepted + waiting.accepted_whole,
             bytes_buffered=journal.buffered_bytes(id_),
             rows_skipped=self._work.counts.skipped_rows,
         )
+        return self._work.source.shown(status)
 
     async def run(self) -> None:
         """Work until cancelled."""
         await self._work.recall()
+        await self._work.source.run(self._run_stages)
+
+    async def _run_stages(self) -> None:
         stages = (
             self._sealing,
             self._spilling,
@@ -90,6 +94,7 @@ class Pipeline:
 
     async def flush(self) -> Batch | None:
         """Seal what waits now, whatever the trigger says; None if nothing does."""
+        self._work.source.check_here()
         return await self._sealing.seal()
 
     async def take_whole(self, whole: Whole, frame: Frame) -> Taken:
@@ -102,6 +107,7 @@ class Pipeline:
 
     async def retry(self) -> list[Batch]:
         """Have all failed batches evaluated again, and return them."""
+        self._work.source.check_here()
         for batch in await self.failed():
             await take_back(self._work, batch)
         try:

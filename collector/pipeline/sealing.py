@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import uuid6
-
 from collector.config import CronTrigger
 from collector.fault_points import reach
 from collector.status.telling import Sealed
@@ -87,8 +85,11 @@ class Sealing:
 
     async def _cut(self, rows: float) -> Batch | None:
         try:
-            return await self._journal.seal(self._work.id, str(uuid6.uuid7()), rows, self._wait)
+            if self._work.source.is_full:
+                await self._work.source.wait_for_room()
+            return await self._journal.seal(self._work.id, self._work.source.name_batch, rows, self._wait)
         finally:
+            self._work.source.note_change()
             self._work.to_label.ring()
             self._work.to_evaluate.ring()  # a client that hangs up while it flushes may have sealed one nevertheless
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from collector.pipeline.source import OnlyPosted
 from collector.status.counts import Counts
 from collector.status.status import Status
 from collector.status.telling import Telling
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import CollectorConfig, CollectorServiceConfig
+    from collector.pipeline.source import Sources
     from collector.store.data_dir import DataDir
     from collector.store.journal import Journal
     from collector.waiting.clocks import Clocks
@@ -32,6 +34,7 @@ class Tools:
     clocks: Clocks
     base: Path
     counts: Counts = field(default_factory=Counts)
+    sources: Sources = field(default_factory=OnlyPosted)
 
 
 class Work:
@@ -58,6 +61,7 @@ class Work:
         self.tell, self.warn = self._telling.tell, self._telling.warn
         self.tell_skipped = self._telling.tell_skipped
         self.note, self.count, self.recall = self._telling.note, self._telling.count, self._telling.recall
+        self.source = tools.sources.source_of(self)
 
     @property
     def id(self) -> str:

@@ -7,7 +7,9 @@ from typing import Any, Literal, TypeVar
 
 _T = TypeVar("_T")
 
-State = Literal["starting", "waiting", "evaluating", "undelivered", "misconfigured", "crashed", "retired"]
+State = Literal[
+    "starting", "waiting", "evaluating", "undelivered", "misconfigured", "crashed", "retired", "standby", "restoring"
+]
 
 
 @dataclass(frozen=True)

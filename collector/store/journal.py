@@ -30,7 +30,18 @@ from collector.store.inspection import inspect
 from collector.store.labels import LabelBook
 from collector.store.opening import open_database
 from collector.store.records import Batch
-from collector.store.steps import alerts, batches, collectors, columns, frames, keys, labels, parts, snapshots
+from collector.store.steps import (
+    alerts,
+    batches,
+    collectors,
+    columns,
+    frames,
+    keys,
+    labels,
+    parts,
+    positions,
+    snapshots,
+)
 from collector.store.steps.whole import take_whole
 from collector.store.streams import collector_of, is_labels, labels_of
 from collector.store.tending import Tending
@@ -44,7 +55,22 @@ if TYPE_CHECKING:
     from collector.formats.frames import Frame
     from collector.store.alerts import Listener
     from collector.store.data_dir import DataDir
-    from collector.store.records import Cut, NewColumns, Part, Run, SegmentMade, Snapshot, State, Taken, Verdict, Whole
+    from collector.store.records import (
+        Cut,
+        Fetched,
+        NewColumns,
+        Offsets,
+        Part,
+        Reading,
+        Run,
+        SegmentMade,
+        Snapshot,
+        State,
+        Taken,
+        Verdict,
+        Whole,
+    )
+    from collector.store.steps.batches import Naming
     from collector.store.steps.keys import Key
     from collector.store.writer import Order
 
@@ -328,23 +354,65 @@ class Journal:
     # Batches
 
     async def seal(
-        self, collector: str, batch_id: str, rows: float = math.inf, wait: float | None = None
+        self,
+        collector: str,
+        named: str | Naming,
+        rows: float = math.inf,
+        wait: float | None = None,
+        at: float | None = None,
     ) -> Batch | None:
         """Make a batch of the oldest open rows: whole frames until there are at least ``rows``; by default all of them.
 
-        It waits for labels so many seconds; None: it waits for none.
-        Returns None, and makes none, if no row waits, or less than ``rows``.
+        It waits for labels so many seconds; None: it waits for none. ``at`` is when it is said to be sealed, by default
+        now. Returns None, and makes none, if no row waits, or less than ``rows``.
         """
-        now = time.time()
+        now = round(time.time(), 3) if at is None else at  # published as a text of milliseconds
 
         def seal(db: sqlite3.Connection) -> Cut:
-            cut = batches.seal(db, collector, batch_id, rows, now)
+            cut = batches.seal(db, collector, named, rows, now)
             if cut.rows and wait is not None:
-                labels.await_labels(db, batch_id, wait, now)
+                labels.await_labels(db, cut.batch, wait, now)
             return cut
 
         cut = await self._writer.execute(seal, self._waiting[collector].cut)
-        return Batch(batch_id, collector, "sealed", cut.rows, cut.opened, cut.sealed) if cut.rows else None
+        return Batch(cut.batch, collector, "sealed", cut.rows, cut.opened, cut.sealed) if cut.rows else None
+
+    # Events that are read from a log
+
+    async def keep_fetched(self, collector: str, fetched: Sequence[Fetched], reached: Offsets) -> None:
+        """Keep frames that were read from a log and how far they were read, both or none."""
+
+        def count(_: None) -> None:
+            for one in fetched:
+                self._count_frame((collector,), one.frame)
+
+        size = sum(len(one.frame.body) for one in fetched) + SMALL_STEP
+        await self._writer.execute(lambda db: positions.keep_fetched(db, collector, fetched, reached), count, size)
+
+    async def reading(self, collector: str) -> tuple[str, Reading | None]:
+        """Return what this journal is called, and how far a collector's events were read; None: they never were."""
+        return await self._writer.execute(
+            lambda db: (positions.read_writer(db), positions.read_positions(db, collector))
+        )
+
+    async def skip_open(self, collector: str) -> None:
+        """Let the open batch begin where reading stands: of what was before it, nothing is left to read."""
+        skip = "UPDATE position SET first = next WHERE collector = ?"
+        await self._writer.execute(lambda db: db.execute(skip, (collector,)))
+
+    async def begin_at(self, collector: str, offsets: Offsets) -> tuple[list[str], list[str]]:
+        """Drop a collector's undelivered events, which are to be read again, from these offsets.
+
+        Returns the paths of parts and the ids of batches that are gone: their files may be removed.
+        """
+
+        def count(done: tuple[list[str], list[str], int]) -> None:
+            self._waiting[collector].clear()
+            self._columns.pop(collector, None)
+            self._count_bytes(collector, -done[2])
+
+        paths, ids, _ = await self._writer.execute(lambda db: positions.begin_at(db, collector, offsets), count)
+        return paths, ids
 
     async def take_whole(self, whole: Whole, frame: Frame, wait: float | None = None) -> Taken:
         """Make a batch of a frame, sealed at once beside the open one, unless it is known; tell which it is.

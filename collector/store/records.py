@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from collector.formats.frames import Frame
+
 MAIN = "main"
 State = Literal["sealed", "evaluated", "delivered", "failed"]
 STATES: tuple[State, ...] = get_args(State)
@@ -222,6 +224,7 @@ class Cut:
     last: int
     opened: float
     sealed: float
+    batch: str = field(default="", compare=False)  # what it is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,43 @@ class NewColumns:
     cut: int
     oldest: int
     names: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A frame that was read from a partition of a log: where it begins there, and when its first event came."""
+
+    frame: Frame
+    topic: str
+    partition: int
+    first: int
+    received: float
+
+
+# Offsets by topic and partition.
+Offsets = dict[tuple[str, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A batch that isn't delivered, of events from a log: when it was sealed, and where it ends."""
+
+    sealed: float
+    ends: Offsets
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far a collector's events were read from a log: to ``next``.
+
+    The oldest of its ``batches``, those that aren't delivered, begins at ``base``; the open batch if there are none.
+    ``fired`` is when its trigger last did.
+    """
+
+    next: Offsets
+    base: Offsets
+    batches: tuple[Sealed, ...]
+    fired: float | None
 
 
 @dataclass(frozen=True, slots=True)

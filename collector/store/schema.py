@@ -245,6 +245,35 @@ INSERT INTO alert_by_segment SELECT *, '' FROM alert;
 DROP TABLE alert;
 ALTER TABLE alert_by_segment RENAME TO alert;
 """,
+    # Of events that are read from partitions of a log, frames and the position after them are kept together.
+    """
+CREATE TABLE position(
+    collector TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    first INTEGER NOT NULL,  -- where the open batch begins
+    next INTEGER NOT NULL,   -- what is read next
+    PRIMARY KEY(collector, topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE fetched(
+    seq INTEGER PRIMARY KEY, -- of a frame in the open batch
+    collector TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    first INTEGER NOT NULL   -- the offset that it begins with
+);
+CREATE TABLE batch_end(
+    batch TEXT NOT NULL,
+    collector TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    next INTEGER NOT NULL,
+    PRIMARY KEY(batch, topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE writer(id TEXT NOT NULL); -- what this journal is called in what its service publishes
+INSERT INTO writer VALUES (lower(hex(randomblob(6))));
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from collector.config import CollectorServiceConfig
 
 # What holds from the start to the end of the process.
-FIXED_FIELDS = ("data_dir", "durability", "evaluation_workers", "evaluation_max_bytes", "worker_environment")
+FIXED_FIELDS = ("data_dir", "durability", "evaluation_workers", "evaluation_max_bytes", "worker_environment", "kafka")
 
 
 @dataclass(frozen=True)

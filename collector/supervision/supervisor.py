@@ -19,6 +19,7 @@ from collector.errors import (
     CollectorError,
     ConfigConflict,
     ConfigError,
+    IsFetched,
     IsFollower,
     NotReady,
     StorageError,
@@ -97,8 +98,12 @@ class Supervisor:
         return self._running[collector_id].inside
 
     def takers(self, collector_id: str) -> tuple[CollectorConfig, ...]:
-        """Return who follows a collector to which events are sent; raise UnknownCollector, IsFollower, NotReady."""
-        self.pipeline(collector_id)
+        """Return who follows a collector to which events are sent.
+
+        Raises UnknownCollector, IsFetched, IsFollower, NotReady.
+        """
+        if self.pipeline(collector_id).config.kafka is not None:
+            raise IsFetched(collector_id)
         if collector_id in self._leaders:
             raise IsFollower(collector_id, self._leaders[collector_id])
         followers = self._followers.get(collector_id, ())
@@ -164,6 +169,7 @@ class Supervisor:
         """Add or replace a collector; its events stay. ``agree`` raises if the config that it has isn't as expected."""
 
         async def enter(nursery: trio.Nursery) -> None:
+            self._refuse_fetched(config.id)
             agree(self.config.collectors.get(config.id))
             if problems := self._following_problems(config):  # another may have been changed since it was checked
                 raise ConfigError(problems)
@@ -183,6 +189,7 @@ class Supervisor:
             agree(self.pipeline(collector_id).config)
             if followers := self._followers.get(collector_id):
                 raise ConfigConflict(_has_followers(collector_id, followers))
+            self._refuse_fetched(collector_id)
             await self._tools.journal.mark_forgotten(collector_id)
             try:
                 await self._save_and_apply(self.config.without_collector(collector_id), nursery)
@@ -204,6 +211,7 @@ class Supervisor:
             if old not in self._running and self._tools.journal.renamed_to(old) == new:
                 return self.pipeline(new).config
             agree(self.pipeline(old).config)
+            self._refuse_fetched(old)
             self._check_new_id(new)
             return await self._rename(old, new, nursery)
 
@@ -297,6 +305,7 @@ class Supervisor:
 
     async def set_reference(self, collector_id: str, frame: Frame) -> None:
         """Make the rows of a frame the reference of a collector, from its next batch on."""
+        self._refuse_fetched(collector_id)
         path = self._tools.data_dir.new_reference(collector_id)
         await self._tools.workers.write_reference(frame, path)
         try:
@@ -304,6 +313,15 @@ class Supervisor:
         except CollectorError:
             path.unlink()
             raise
+
+    def _refuse_fetched(self, collector_id: str) -> None:
+        """Refuse to change at this service what others of its group have in their config file too."""
+        known = self.config.collectors.get(collector_id)
+        if known is not None and known.kafka is not None:
+            raise ConfigConflict(
+                f"'{collector_id}' takes its events from Kafka, and may be at work at any service of its group: change "
+                "the config file of each"
+            )
 
     async def _use_reference(self, collector_id: str, path: Path, nursery: trio.Nursery) -> None:
         config = self.pipeline(collector_id).config

@@ -24,6 +24,8 @@ SIGNS = {
     "misconfigured": ("✖", "red"),
     "crashed": ("✖", "red"),
     "retired": ("◌", "dim"),
+    "standby": ("◌", "dim"),
+    "restoring": ("◐", "bold"),
 }
 GAP = 2
 _WIDE = 170

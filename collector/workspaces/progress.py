@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ class Progress:
 
     While it ``is_doubtful``, the snapshot may be there or not: a try was cut off, by a fault or by our own end.
     It ``is_cleared`` once the snapshots that this one replaces have gone.
+    What is sent is sent within ``sending``, which may say that the batch isn't ours to send: DeliveryError, or worse.
     ``checksum`` is that of the snapshot's file once it was rewritten on the way; its plots may have gone then.
     ``is_done``: it needs no further try, though others of its batch do.
     """
 
     save: Callable[[dict[str, Any]], Awaitable[None]]
+    sending: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     is_doubtful: bool = False
     snapshot_id: str | None = None
     datasets: dict[str, str] = field(default_factory=dict)

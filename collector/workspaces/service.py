@@ -120,6 +120,27 @@ class Service:
             self._projects.forget(key)  # it was found by its name, and may have been deleted since
             await send(outgoing, progress)
 
+    async def remove_twins(self) -> int:
+        """Remove all but the first of the snapshots that this collector has of one batch; return how many.
+
+        A legacy snapshot brings its own id, which is its batch's: there are none.
+        """
+        if self._config.report_config.generation == "legacy":
+            await trio.lowlevel.checkpoint()
+            return 0
+        project = await self._project(_MODERN_PROJECTS)
+        listed = await self._ask(list[_Listed], "GET", f"/api/projects/{project}/snapshots", is_listing=True)
+        seen, twins = set(), []
+        for one in sorted(listed, key=lambda one: one.id):  # which the service makes so that they sort by time
+            told = one.metadata or {}
+            if told.get("collector") != self._config.id or "batch_id" not in told:
+                continue
+            key = told["batch_id"], told.get("report"), told.get("segment")
+            twins += [one.id] if key in seen else []
+            seen.add(key)
+        await self._remove_snapshots(project, twins)
+        return len(twins)
+
     async def show(self, tab: Tab, *, is_asked: bool) -> bool:
         """Put a collector's panels into its project's dashboard, by reading it, writing it, and reading it again."""
         path = f"/api/v2/dashboards/{await self._project(_MODERN_PROJECTS)}"
@@ -137,11 +158,14 @@ class Service:
         if not outgoing.replaces or progress.is_cleared:
             return
         project = await self._project(_MODERN_PROJECTS if outgoing.generation == "modern" else _LEGACY_PROJECTS)
-        for snapshot_id in await self._find_snapshots(project, outgoing.replaces):
+        await self._remove_snapshots(project, await self._find_snapshots(project, outgoing.replaces))
+        await progress.keep(is_cleared=True)
+
+    async def _remove_snapshots(self, project: str, snapshot_ids: Iterable[str]) -> None:
+        for snapshot_id in snapshot_ids:
             response = await self._send("DELETE", f"/api/projects/{project}/{snapshot_id}")
             if response.status_code != _GONE:
                 raise_for(response, self._config)
-        await progress.keep(is_cleared=True)
 
     # Of each generation
 
@@ -158,7 +182,7 @@ class Service:
         """Send a snapshot, with a doubt on disk for as long as it isn't known whether the workspace has it."""
         await progress.keep(is_doubtful=True)
         try:
-            response = await self._post(f"/api/v2/snapshots/{project}", snapshot)
+            response = await self._post(f"/api/v2/snapshots/{project}", snapshot, progress)
         except DeliveryError as error:
             if not error.is_ambiguous:
                 await progress.keep(is_doubtful=False)
@@ -171,16 +195,17 @@ class Service:
     async def _send_legacy(self, outgoing: Outgoing, progress: Progress) -> None:
         project = await self._project(_LEGACY_PROJECTS)
         await self._precede_legacy(outgoing, progress, project)
-        response = await self._post(f"/api/projects/{project}/snapshots", outgoing.path)
+        response = await self._post(f"/api/projects/{project}/snapshots", outgoing.path, progress)
         if response.content:  # Evidently's own has nothing to say; a web server that isn't one has a page
             await read_as(msgspec.Raw, response, self._config)
 
     async def _precede_legacy(self, outgoing: Outgoing, progress: Progress, project: str) -> None:
         """Send what a snapshot names: nothing, to this kind of service."""
 
-    async def _post(self, path: str, snapshot: Path) -> httpx.Response:
+    async def _post(self, path: str, snapshot: Path, progress: Progress) -> httpx.Response:
         body = await trio.to_thread.run_sync(snapshot.read_bytes)
-        response = await self._send("POST", path, content=body, headers={"Content-Type": "application/json"})
+        async with progress.sending():
+            response = await self._send("POST", path, content=body, headers={"Content-Type": "application/json"})
         if response.status_code in {400, 422}:
             said = f"{self._config.shown_url} answered {response.status_code} to it"
             raise SnapshotRejected(f"{said}: {response.text[:300]}")

@@ -37,6 +37,12 @@ class Workspace(Protocol):
     async def deliver(self, outgoing: Outgoing, progress: Progress) -> None:
         """Put a snapshot into it; raise DeliveryError if it isn't there for sure."""
 
+    async def remove_twins(self) -> int:
+        """Remove what is there twice of a batch: the later of two that were sent under one id; return how many.
+
+        Raises DeliveryError if it can't be told.
+        """
+
     async def show(self, tab: Tab, *, is_asked: bool) -> bool:
         """Put a collector's panels into the dashboard of its project, which has snapshots of it.
 

@@ -359,6 +359,8 @@ def test_the_schema_knows_every_part():
         "RowsCountOrIntervalTrigger",
         "CronTrigger",
         Alert.__name__,
+        "Kafka",
+        "FromKafka",
         Storage.__name__,
         Limits.__name__,
         Idempotency.__name__,

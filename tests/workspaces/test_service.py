@@ -50,6 +50,20 @@ async def test_a_doubtful_snapshot_that_is_not_there_is_sent(service, snapshot):
     assert service.asked() == [f"{LIST[0]} {LIST[1]}", f"{SEND[0]} {SEND[1]}"]
 
 
+async def test_of_snapshots_of_one_batch_the_later_go(service):
+    def listed(id_, batch_id, **metadata):
+        return {"id": id_, "metadata": {"collector": "main", "batch_id": batch_id, "report": "main"} | metadata}
+
+    others = [listed("b7", "twice", collector="other"), listed("b8", "twice", segment="x"), {"id": "b9"}]
+    found = [listed("b3", "once"), listed("b5", "twice"), listed("b4", "twice"), listed("b6", "twice"), *others]
+    service.answers[LIST] = (200, found, {})
+    for gone in ("b5", "b6"):
+        service.answers["DELETE", f"/api/projects/{PROJECT}/{gone}"] = (200 if gone == "b5" else 404, None, {})
+    async with open_workspaces(FakeWorkers(), Path()) as workspaces:
+        assert await workspaces.open_workspace(to(service)).remove_twins() == 2
+    assert service.asked()[1:] == [f"DELETE /api/projects/{PROJECT}/{gone}" for gone in ("b5", "b6")]
+
+
 async def test_doubt_is_kept_before_anything_is_sent(service, snapshot, monkeypatch):
     asked = []
 

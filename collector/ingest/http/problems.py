@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 from wsgiref.handlers import format_date_time
@@ -22,6 +22,8 @@ _STATUSES: dict[type[errors.CollectorError], HTTPStatus] = {
     errors.ConfigChanged: HTTPStatus.PRECONDITION_FAILED,
     errors.NoDashboard: HTTPStatus.CONFLICT,
     errors.NoLabels: HTTPStatus.CONFLICT,
+    errors.IsFetched: HTTPStatus.CONFLICT,
+    errors.OwnedElsewhere: HTTPStatus.SERVICE_UNAVAILABLE,
     # Not 502: to clients that is a proxy's before a service that restarts, and they repeat the request.
     errors.DeliveryError: HTTPStatus.FAILED_DEPENDENCY,
     errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
@@ -82,7 +84,11 @@ def answer_for(error: errors.CollectorError, request: str) -> Answer:
         return problem_answer(status, _short(f"Validation failed for {request}: {error}"), extra=extra)
     if isinstance(error, errors.TooManyColumns):
         return problem_answer(status, _short(str(error)), new_columns=error.new_columns)
-    return problem_answer(status, _short(str(error)))
+    answer = problem_answer(status, _short(str(error)))
+    if isinstance(error, errors.OwnedElsewhere) and error.url:
+        headers = {**answer.headers, "Location": error.url + request.partition(" ")[2]}
+        return replace(answer, status=HTTPStatus.TEMPORARY_REDIRECT, headers=headers)
+    return answer
 
 
 def _short(text: str) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from collector.store.records import Batch, Cut
@@ -12,8 +15,6 @@ from collector.store.steps.parts import last_moved, select_parts
 from collector.store.steps.snapshots import update_delivered
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from collector.config import Retention
     from collector.store.records import State
 
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
 KEPT_BATCHES = 100
 
 
-def seal(db: sqlite3.Connection, collector: str, batch_id: str, rows: float, now: float) -> Cut:
+# Names a batch by what is cut off, in the transaction that does it.
+Naming = Callable[[sqlite3.Connection, str, Cut], str]
+
+
+def seal(db: sqlite3.Connection, collector: str, named: str | Naming, rows: float, now: float) -> Cut:
     """Make a batch of the oldest open rows, unless there are none, or too few."""
     cut = _find_cut(db, collector, rows, now)
     if cut.rows < rows < math.inf:
         return Cut(0, 0, 0, 0, 0, 0, 0)
     if cut.rows:
+        batch_id = named if isinstance(named, str) else named(db, collector, cut)
+        cut = replace(cut, batch=batch_id)
         open_rows = (batch_id, collector)
         db.execute("UPDATE part SET batch = ? WHERE collector = ? AND batch IS NULL", open_rows)
         db.execute(

@@ -80,6 +80,9 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
         "awaited",
         "label_part",
         "label_fate",
+        "position",
+        "fetched",
+        "batch_end",
     ):
         db.execute(f"DELETE FROM {table} WHERE collector IN (?, ?)", (collector, stream))  # noqa: S608  (names of ours)
     for one in (collector, stream):

@@ -16,6 +16,8 @@ STATUSES = {
     errors.BodyTooLarge("x"): 413,
     errors.KeyReused("x"): 422,
     errors.NoDashboard("x"): 409,
+    errors.IsFetched("main"): 409,
+    errors.OwnedElsewhere("main", ""): 503,
     errors.DeliveryRefused("x"): 424,
     errors.NotReady("x"): 503,
     errors.EvaluationError("x"): 503,
@@ -37,6 +39,12 @@ def test_each_error_has_its_status_and_the_keys_of_rfc_9457_and_of_the_original(
 def test_only_what_is_worth_asking_again_says_when(error, status):
     expected = str(RETRY_AFTER) if status in {503, 507} else None
     assert answer_for(error, "POST /main").headers.get("Retry-After") == expected
+
+
+def test_who_asks_a_service_that_has_not_the_collector_is_sent_to_the_one_that_has():
+    answer = answer_for(errors.OwnedElsewhere("main", "http://other:8001"), "POST /main/flush")
+    assert (answer.status, answer.headers["Location"]) == (307, "http://other:8001/main/flush")
+    assert json.loads(answer.body)["detail"].endswith("is at work at http://other:8001")
 
 
 def test_a_wrong_config_is_told_as_the_original_told_it():

@@ -32,6 +32,7 @@ OF_WHOLE = ["taken whole"]
 OF_LABELS = ["keys written", "keys entered", "marks written", "marks entered", "labels joined", "labels closed"]
 OF_LABELS += ["labels sorted out", "labels retired"]
 OF_RENAMING = ["renaming marked", "renaming saved", "renamed"]
+OF_KAFKA = ["taken over", "restored", "fetched", "published"]  # tried by test_kafka.py
 LOADING = 20  # more processor seconds than a new process takes to load Evidently
 PACKAGE = Path(collector.__file__).parent
 # One kill in so many waits until Evidently is loaded, so that it comes while snapshots are made and delivered.
@@ -76,7 +77,7 @@ def wait_for_snapshots(daemon, count):
 
 def test_every_fault_point_of_the_code_is_tried():
     found = {point for path in PACKAGE.rglob("*.py") for point in re.findall(r'reach\("([^"]+)"\)', path.read_text())}
-    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE, *OF_ALERTS, *OF_RENAMING, *OF_WHOLE, *OF_LABELS}
+    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE, *OF_ALERTS, *OF_RENAMING, *OF_WHOLE, *OF_LABELS, *OF_KAFKA}
 
 
 def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(

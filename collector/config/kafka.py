@@ -1,0 +1,127 @@
+"""Kafka as a source of events: the brokers, the group of collector services, and the topics of each collector."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, field_validator
+
+from collector.config.alerts import WebAddress
+from collector.config.environment import filled
+from collector.config.value import Value
+from collector.errors import Problem
+
+_MAX_LENGTH = 4096
+MAX_TOPICS = 100
+# What the service decides itself: otherwise events could be lost, or counted twice.
+_OURS = {
+    "bootstrap.servers": "write it as kafka.bootstrap_servers",
+    "metadata.broker.list": "write it as kafka.bootstrap_servers",
+    "group.id": "write it as kafka.group_id",
+    "group.instance.id": "a member that comes back may not be taken for the one that was there",
+    "enable.auto.commit": "offsets are committed when a snapshot is delivered",
+    "auto.commit.interval.ms": "offsets are committed when a snapshot is delivered",
+    "enable.auto.offset.store": "offsets are committed when a snapshot is delivered",
+    "partition.assignment.strategy": "collectors are spread by kafka.ownership_topic",
+    "auto.offset.reset": "write auto_offset_reset beside the topics of each collector",
+    "enable.partition.eof": "it tells when a batch of another member is read again",
+    "isolation.level": "rows of aborted transactions were never sent",
+    "transactional.id": "nothing is written in transactions",
+    "plugin.library.paths": "it would load code",
+}
+
+
+def _options(options: dict[str, str]) -> dict[str, str]:
+    for name in options:
+        if name in _OURS or name.startswith("enable.auto."):
+            why = _OURS.get(name, "offsets are committed when a snapshot is delivered")
+            raise ValueError(f"'{name}' can't be set here: {why}; take it out")
+    return options
+
+
+def _topic(name: str) -> str:
+    if not name or len(name) > 249 or name in {".", ".."} or not all(one.isalnum() or one in "._-" for one in name):
+        raise ValueError(f"'{name}' is no name of a topic; it has letters, digits, '.', '_' and '-', 249 at most")
+    return name
+
+
+def _some(topics: tuple[str, ...]) -> tuple[str, ...]:
+    if not topics:
+        raise ValueError('names no topic; write its topics, as in ["predictions"]')
+    return topics
+
+
+Topic = Annotated[str, AfterValidator(_topic)]
+
+
+class Kafka(Value):
+    """The brokers, and the group of services that share the collectors whose events come from there."""
+
+    always_written: ClassVar[frozenset[str]] = frozenset({"bootstrap_servers"})
+
+    bootstrap_servers: str = Field(
+        min_length=1, max_length=_MAX_LENGTH, description="Brokers to ask first, as in k1:9092,k2:9092."
+    )
+    group_id: str = Field(
+        default="evidently-collector",
+        min_length=1,
+        max_length=249,
+        description="The group that services form; they share the collectors, each of which is at one of them.",
+    )
+    ownership_topic: Topic = Field(
+        default="evidently-collector-tasks",
+        description="An empty topic whose partitions stand for shares of the work; never change their number.",
+    )
+    dead_letter_topic: Topic | None = Field(
+        default=None, description="Where messages go that are no events, with the reason in their headers; null: none."
+    )
+    errors_tolerance: Literal["none", "all"] = Field(
+        default="none",
+        description="What a message that is no event does: stop its collector, or be counted and left out.",
+    )
+    advertise_url: WebAddress | None = Field(
+        default=None, description="Where the other services and their clients reach this one."
+    )
+    librdkafka_options: Annotated[dict[str, str], AfterValidator(_options)] = Field(
+        default={},
+        repr=False,
+        max_length=200,
+        description="Further options of librdkafka, as security.protocol; ${NAME} is filled in.",
+    )
+
+    @field_validator("librdkafka_options", mode="before")
+    @classmethod
+    def _as_text(cls, options: object) -> object:
+        if not isinstance(options, dict):
+            return options
+        return {name: str(value).lower() if isinstance(value, bool) else value for name, value in options.items()}
+
+    def lacking(self) -> list[Problem]:
+        """Say what isn't installed; raise ConfigError for what the environment hasn't."""
+        self.filled_options()
+        if find_spec("confluent_kafka") is None:
+            return [Problem(("kafka",), "needs what pip install 'evidently-collector[kafka]' installs")]
+        return []
+
+    def filled_options(self) -> dict[str, str]:
+        """Return librdkafka's options with the environment's values; raise ConfigError if one isn't there."""
+        return {
+            name: filled(value, "kafka", "librdkafka_options", name) for name, value in self.librdkafka_options.items()
+        }
+
+
+class FromKafka(Value):
+    """Which topics a collector's events come from, and how to read them."""
+
+    always_written: ClassVar[frozenset[str]] = frozenset({"topics"})
+
+    topics: Annotated[tuple[Topic, ...], AfterValidator(_some)] = Field(
+        max_length=MAX_TOPICS, description="Topics whose messages are its events; no other's."
+    )
+    auto_offset_reset: Literal["earliest", "latest"] = Field(
+        default="earliest", description="Where to begin when nothing was ever read; never used after that."
+    )
+    value_format: Literal["json", "ndjson"] = Field(
+        default="json", description="A message's value: an object or a list of objects, or a line for each."
+    )

@@ -1,0 +1,133 @@
+"""Where a collector's events come from, as its pipeline asks it: whether they are its own, and how far they are let go.
+
+Events that are posted are here once they are answered for, and nobody else has them. Those that are fetched from a log
+may be another service's a moment later, and stay in the log until their snapshot is delivered.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+import uuid6
+
+from collector.errors import NotReady
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Awaitable, Callable
+
+    from collector.pipeline.work import Work
+    from collector.status.status import Status
+    from collector.store.records import Cut
+
+
+_UNREAD = "takes its events from Kafka, and the service was started without kafka in its config: restart it"
+
+
+class Source(Protocol):
+    """Where one collector's events come from."""
+
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have the collector work while its events are its own; runs until cancelled."""
+
+    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> str:
+        """Return the id of a batch that is being cut, in the transaction that does it."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further batch may be sealed for now."""
+
+    async def wait_for_room(self) -> None:
+        """Return once a further batch may be sealed."""
+
+    def note_change(self) -> None:
+        """Hear that a batch was sealed, delivered or given up."""
+
+    def sending(self) -> AbstractAsyncContextManager[None]:
+        """Hold the collector here while a snapshot is sent; raises DeliveryError if that can't be had for now."""
+
+    def is_inherited(self, batch_id: str) -> bool:
+        """Tell whether another may have delivered a batch already."""
+
+    def check_here(self) -> None:
+        """Raise what a client is answered if the collector isn't at work here."""
+
+    def shown(self, status: Status) -> Status:
+        """Return how the collector stands, with what the source has to say."""
+
+
+class Sources(Protocol):
+    """Tells where collectors' events come from."""
+
+    def source_of(self, work: Work) -> Source:
+        """Return the source of a collector's events, for its pipeline."""
+
+
+class Posted:
+    """Events that clients post."""
+
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Work until cancelled: what is here stays here."""
+        await work()
+
+    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> str:  # noqa: ARG002
+        """Return an id that sorts by time."""
+        return str(uuid6.uuid7())
+
+    @property
+    def is_full(self) -> bool:
+        """Never: there is no end of batches."""
+        return False
+
+    async def wait_for_room(self) -> None:
+        """Return at once."""
+        await trio.lowlevel.checkpoint()
+
+    def note_change(self) -> None:
+        """Do nothing: nobody else is to know."""
+
+    def sending(self) -> AbstractAsyncContextManager[None]:
+        """Do nothing: it goes nowhere."""
+        return nullcontext()
+
+    def is_inherited(self, batch_id: str) -> bool:  # noqa: ARG002
+        """Tell that there is nobody else."""
+        return False
+
+    def check_here(self) -> None:
+        """Do nothing: it is at work wherever it is in the config."""
+
+    def shown(self, status: Status) -> Status:
+        """Return the same."""
+        return status
+
+
+class _Unread(Posted):
+    """Events of a log that came into the config since the start."""
+
+    def __init__(self, collector_id: str) -> None:
+        self._id = collector_id
+
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:  # noqa: ARG002
+        """Do nothing until cancelled."""
+        await trio.sleep_forever()
+
+    def check_here(self) -> None:
+        """Raise NotReady."""
+        raise NotReady(f"'{self._id}' {_UNREAD}")
+
+    def shown(self, status: Status) -> Status:
+        """Say what is to be done."""
+        return replace(status, state="misconfigured", problems=(_UNREAD,))
+
+
+@dataclass(frozen=True)
+class OnlyPosted:
+    """The sources of a service that fetches no events."""
+
+    def source_of(self, work: Work) -> Source:
+        """Return the one source there is; none for events that are to be fetched."""
+        return Posted() if work.config.kafka is None else _Unread(work.id)

@@ -1,0 +1,133 @@
+"""Clients of Kafka: how librdkafka is set up for each, and what of it is used by the rest of the room."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from collector.errors import ConfigError
+from collector.sources.chain import Committed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from confluent_kafka import Consumer, Producer
+
+    from collector.config.kafka import Kafka
+# Of the group, which the consumer that reads is no member of.
+_OF_GROUPS = ("group.protocol", "group.remote.assignor", "session.timeout.ms", "heartbeat.interval.ms")
+_FETCHING: dict[str, str | int | bool] = {
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "isolation.level": "read_committed",
+    "fetch.wait.max.ms": 100,
+    "fetch.queue.backoff.ms": 10,  # a second, by default: a queue that is full would be filled once a second
+    "queued.max.messages.kbytes": 16_384,
+    "queued.min.messages": 10_000,
+}
+# Seconds for which brokers are waited for.
+ASKING_SECONDS = 5.0
+
+_log = logging.getLogger("collector.kafka")
+
+
+def shared_options(kafka: Kafka) -> dict[str, Any]:
+    """Return what all clients have in common; the operator's own options come last."""
+    return {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "client.id": "evidently-collector",
+        "socket.timeout.ms": 10_000,
+        "logger": _log,
+        **kafka.filled_options(),
+    }
+
+
+def ownership_options(kafka: Kafka) -> dict[str, Any]:
+    """Return the options of the consumer that is a member of the group."""
+    options = {**shared_options(kafka), "group.id": kafka.group_id, "enable.auto.commit": False}
+    if options.get("group.protocol", "classic") == "classic":
+        return {"session.timeout.ms": 10_000, **options, "partition.assignment.strategy": "cooperative-sticky"}
+    return options
+
+
+def reading_options(kafka: Kafka) -> dict[str, Any]:
+    """Return the options of the consumer that fetches; it names the group, as else it would need a right of its own."""
+    given = {name: value for name, value in shared_options(kafka).items() if name not in _OF_GROUPS}
+    return {**_FETCHING, **given, "group.id": kafka.group_id, "enable.auto.commit": False}
+
+
+def open_consumer(options: Mapping[str, Any]) -> Consumer:
+    """Make a consumer; raise ConfigError for options that librdkafka doesn't take."""
+    from confluent_kafka import Consumer, KafkaException
+
+    try:
+        return Consumer(dict(options))
+    except (KafkaException, TypeError, ValueError) as error:
+        raise _refused(error) from error
+
+
+def open_producer(kafka: Kafka) -> Producer:
+    """Make a producer whose messages are kept by all replicas, once each; raise ConfigError as open_consumer does."""
+    from confluent_kafka import KafkaException, Producer
+
+    given = {name: value for name, value in shared_options(kafka).items() if name not in _OF_GROUPS}
+    try:
+        return Producer({**given, "acks": "all", "enable.idempotence": True})
+    except (KafkaException, TypeError, ValueError) as error:
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> ConfigError:
+    first = error.args[0] if error.args else error
+    said = first.str() if hasattr(first, "str") else str(first)
+    return ConfigError.at(f"librdkafka refuses it: {said}", "kafka", "librdkafka_options")
+
+
+def to_partitions(offsets: Mapping[tuple[str, int], int]) -> list[Any]:
+    """Write offsets as librdkafka has them."""
+    from confluent_kafka import TopicPartition
+
+    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+
+
+def to_commit(offsets: Mapping[tuple[str, int], tuple[int, str]]) -> list[Any]:
+    """Write offsets with their metadata as librdkafka has them."""
+    from confluent_kafka import TopicPartition
+
+    return [TopicPartition(topic, partition, *told) for (topic, partition), told in offsets.items()]
+
+
+class Asking:
+    """What brokers are asked, in a thread that waits for them; each raises KafkaError's exception if they don't answer.
+
+    It is the reading consumer that asks: librdkafka lets several threads use it, and the group's thread never waits.
+    """
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    def partitions(self, topics: Iterable[str]) -> dict[str, int]:
+        """Return how many partitions topics have; 0 for one that isn't there."""
+        found = {}
+        for topic in topics:
+            told = self._consumer.list_topics(topic, timeout=ASKING_SECONDS).topics.get(topic)
+            found[topic] = 0 if told is None or told.error is not None else len(told.partitions)
+        return found
+
+    def committed(self, at: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Committed]:
+        """Return what the group has committed for partitions."""
+        from confluent_kafka import KafkaException
+
+        found = {}
+        for one in self._consumer.committed(to_partitions(dict.fromkeys(at, 0)), timeout=ASKING_SECONDS):
+            if one.error is not None:
+                raise KafkaException(one.error)
+            offset = one.offset if one.offset >= 0 else None
+            found[one.topic, one.partition] = Committed(offset, one.metadata or "")
+        return found
+
+    def ends(self, at: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
+        """Return the first and the next offset of partitions."""
+        return {
+            one: self._consumer.get_watermark_offsets(to_partitions({one: 0})[0], timeout=ASKING_SECONDS) for one in at
+        }

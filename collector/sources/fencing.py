@@ -1,0 +1,142 @@
+"""Fencing: a commit that the group takes proves that a collector was still ours when it was sent.
+
+A commit is refused unless it comes from a member of the group's present generation, and our thread sends none under a
+grant that is over. So whoever is about to deliver commits first, and delivers within a second of the moment before that
+commit was sent; by a clock that goes on while the machine sleeps or the process is stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+import trio
+
+from collector.errors import CollectorError, DeliveryError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from collector.sources.chain import Chain
+    from collector.sources.grants import Grant, Grants
+
+# Seconds for which a fence holds, and for which one is waited for before a delivery.
+FENCE_SECONDS = 1.0
+FENCE_PATIENCE = 5.0
+# Seconds to wait before a commit that was refused is sent again, by the name of the error. A rightful owner gets the
+# first three too, while the group settles; the others say that the callbacks will take the share from us.
+_PAUSES = {
+    "ILLEGAL_GENERATION": 0.1,
+    "STALE_MEMBER_EPOCH": 0.1,
+    "REBALANCE_IN_PROGRESS": 0.1,
+    "UNKNOWN_MEMBER_ID": 0.5,
+    "FENCED_INSTANCE_ID": 0.5,
+    "FENCED_MEMBER_EPOCH": 0.5,
+}
+_OTHER_PAUSE = 0.2
+# As often is it told that the brokers don't take commits.
+_TOLD_AFTER = 30.0
+
+_log = structlog.get_logger()
+
+
+class Lost(CollectorError):
+    """A collector is another service's now, or will be; what was begun here is theirs to end."""
+
+    def __init__(self) -> None:
+        super().__init__("the collector went to another service of the group")
+
+
+class Answer(Protocol):
+    """A commit that was ordered."""
+
+    async def wait(self) -> str:
+        """Return once the brokers answered: the name of the error, "" if it was taken; raise Lost if it wasn't sent."""
+
+
+class Commits(Protocol):
+    """Sends commits, each only while its grant holds."""
+
+    def order(self, grant: Grant, chain: Chain) -> Answer:
+        """Order that a chain be committed, and don't wait for it."""
+
+
+def boot_time() -> float:
+    """Return seconds by a clock that doesn't stand still while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Fencing:
+    """Commits what a collector's journal says, under one grant; ``read`` says it."""
+
+    def __init__(
+        self,
+        commits: Commits,
+        grants: Grants,
+        grant: Grant,
+        read: Callable[[], Awaitable[Chain]],
+        clock: Callable[[], float] = boot_time,
+    ) -> None:
+        self._commits = commits
+        self._grants = grants
+        self._grant = grant
+        self._read = read
+        self._clock = clock
+        self._one_at_a_time = trio.Lock()
+        self._unanswered: Answer | None = None
+
+    async def commit(self) -> float:
+        """Publish the chain as it is; return the time before the commit was sent that was taken. Raises Lost.
+
+        It is sent again until it is taken: at each time what then holds, so an old chain never replaces a new one.
+        """
+        began = told = self._clock()
+        async with self._one_at_a_time:
+            while True:
+                asked = self._clock()
+                error = await self._send()
+                if not self._grants.holds(self._grant):
+                    raise Lost
+                if not error:
+                    return asked
+                if self._clock() - told > _TOLD_AFTER:
+                    told = self._clock()
+                    _log.warning("the brokers take no commits", error=error, seconds=round(told - began))
+                await trio.sleep(_PAUSES.get(error, _OTHER_PAUSE))
+
+    async def _send(self) -> str:
+        """Send one commit and return what the brokers answer; one whose answer nobody waited for comes before it."""
+        if self._unanswered is not None:
+            await self._unanswered.wait()
+        chain = await self._read()
+        self._unanswered = self._commits.order(self._grant, chain)
+        error = await self._unanswered.wait()
+        self._unanswered = None
+        return error
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """Hold the collector while a snapshot is sent: it goes to no other service, for some seconds at most.
+
+        Raises Lost if it isn't ours, DeliveryError if the brokers don't say that it is.
+        """
+        fenced = -math.inf
+        with trio.move_on_after(FENCE_PATIENCE):
+            while self._clock() - fenced > FENCE_SECONDS:
+                fenced = await self.commit()
+        self._grants.begin_sending(self._grant)
+        try:
+            if not self._grants.holds(self._grant):
+                raise Lost
+            if self._clock() - fenced > FENCE_SECONDS:
+                raise DeliveryError(
+                    f"the Kafka brokers didn't confirm within {FENCE_PATIENCE:g} s that the collector is still here; "
+                    "it is tried again",
+                    is_ambiguous=True,
+                )
+            yield
+        finally:
+            self._grants.end_sending(self._grant)

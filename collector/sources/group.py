@@ -1,0 +1,183 @@
+"""The group: this service's two consumers of Kafka, and the collectors whose events come from there."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+import trio
+
+from collector.errors import ConfigError
+from collector.formats.bounds import Bounds
+from collector.sources.clients import (
+    Asking,
+    open_consumer,
+    ownership_options,
+    reading_options,
+    to_commit,
+    to_partitions,
+)
+from collector.sources.kafka import FromTopics
+from collector.sources.ownership import GroupEnded, Ownership, told_in
+from collector.sources.reading import Reading
+from collector.sources.rejecting import Rejecting
+from collector.status.status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from confluent_kafka import Consumer
+
+    from collector.config.kafka import Kafka
+    from collector.config.limits import Limits
+    from collector.pipeline.source import Source
+    from collector.pipeline.work import Work
+    from collector.sources.messages import Rejected
+
+T = TypeVar("T")
+
+# Seconds until brokers that didn't answer are asked again; between looks at who has what; and to leave the group.
+PAUSE = 2.0
+OWNERS_SECONDS = 15.0
+LEAVING_SECONDS = 3.0
+
+_log = structlog.get_logger()
+
+
+@dataclass
+class _Counts:
+    restarts: int = 0
+    twins_removed: int = 0
+
+
+class Group:
+    """The services that share collectors, as one of them is in it; it runs under a bulkhead."""
+
+    def __init__(self, config: Kafka, limits: Callable[[], Limits]) -> None:
+        self.config = config
+        self.counts = _Counts()
+        self.problem = ""
+        self.reading = Reading(lambda: _bounds(limits()), to_partitions)
+        self._rejecting = Rejecting(config)
+        self._ownership: Ownership | None = None
+        self._ready = trio.Event()
+        self._owners: dict[int, str] = {}
+        self._asking: Asking | None = None
+        self._threads = trio.CapacityLimiter(2)
+
+    def status(self) -> Status:
+        """Return what it is called where it fails."""
+        return Status("kafka", "waiting")
+
+    def source_of(self, work: Work) -> Source:
+        """Return the source of a collector's events, which are those of its topics."""
+        from collector.pipeline.source import Posted
+
+        return Posted() if work.config.kafka is None else FromTopics(work, work.config.kafka, self)
+
+    async def run(self) -> None:
+        """Be in the group until cancelled."""
+        try:
+            reader = open_consumer(reading_options(self.config))
+        except ConfigError as error:
+            self.problem = str(error)
+            raise
+        self._asking = Asking(reader)
+        try:
+            slots = await self._find_slots()
+            ownership = Ownership(self.config.ownership_topic, slots, self._about(), to_commit)
+            member = open_consumer({**ownership_options(self.config), "on_commit": ownership.on_commit})
+            self._ownership = ownership
+            self._ready.set()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(ownership.run, member)
+                    nursery.start_soon(self.reading.run, reader)
+                    nursery.start_soon(self._look_for_owners, ownership)
+            except* GroupEnded as ended:
+                self.problem = str(ended.exceptions[0])
+                raise
+            finally:
+                self._ready = trio.Event()
+                self._ownership = None
+                await _close(member, self._threads)
+                ownership.grants.take([grant.slot for grant in ownership.grants.held])
+                ownership.tell()
+        finally:
+            self._asking = None
+            await _close(reader, self.reading.limiter)
+
+    def _about(self) -> dict[str, str]:
+        return {"u": self.config.advertise_url or "", "h": socket.gethostname()}
+
+    async def _find_slots(self) -> int:
+        topic = self.config.ownership_topic
+        while True:
+            slots = (await self.ask(lambda brokers: brokers.partitions([topic])))[topic]
+            if slots:
+                self.problem = ""
+                return slots
+            self.problem = (
+                f"the brokers have no topic '{topic}'; 'evidently-collector kafka init' creates it, empty and with 64 "
+                "partitions"
+            )
+            await trio.sleep(PAUSE)
+
+    # What collectors ask
+
+    async def wait_ready(self) -> Ownership:
+        """Return this service's place in the group, once it is a member."""
+        while self._ownership is None:
+            await self._ready.wait()
+        return self._ownership
+
+    async def ask(self, question: Callable[[Asking], T]) -> T:
+        """Ask the brokers, until they answer."""
+        from confluent_kafka import KafkaException
+
+        while True:
+            try:
+                answer = await trio.to_thread.run_sync(self._ask, question, limiter=self._threads)
+            except KafkaException as error:
+                self.problem = (
+                    f"the Kafka brokers at {self.config.bootstrap_servers} don't answer: {error.args[0].str()}"
+                )
+                await trio.sleep(PAUSE)
+            else:
+                self.problem = ""
+                return answer
+
+    def _ask(self, question: Callable[[Asking], T]) -> T:
+        from confluent_kafka import KafkaError, KafkaException
+
+        if self._asking is None:
+            raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001  (so librdkafka calls it)
+        return question(self._asking)
+
+    async def reject(self, collector: str, rejected: Sequence[Rejected]) -> None:
+        """Take messages that are no events; return once the dead-letter topic has them."""
+        await self._rejecting.reject(collector, rejected)
+
+    def owner_of(self, collector: str) -> str:
+        """Return the address of the service at which a collector is at work; "" if it isn't known."""
+        return "" if self._ownership is None else self._owners.get(self._ownership.slot_of(collector), "")
+
+    async def _look_for_owners(self, ownership: Ownership) -> None:
+        topic = self.config.ownership_topic
+        at = [(topic, slot) for slot in range(ownership.slots)]
+        while True:
+            found = await self.ask(lambda brokers: brokers.committed(at))
+            self._owners = {slot: told_in(one.metadata).get("u", "") for (_, slot), one in found.items()}
+            await trio.sleep(OWNERS_SECONDS)
+
+
+def _bounds(limits: Limits) -> Bounds:
+    return Bounds(limits.max_body_bytes, limits.max_rows, limits.max_columns)
+
+
+async def _close(consumer: Consumer, limiter: trio.CapacityLimiter) -> None:
+    """Leave the group, so that others needn't wait for its session to end; not for long, as brokers may be away."""
+    with trio.move_on_after(LEAVING_SECONDS, shield=True):
+        await trio.to_thread.run_sync(consumer.close, abandon_on_cancel=True, limiter=limiter)

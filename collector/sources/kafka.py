@@ -1,0 +1,413 @@
+"""A collector's events from Kafka: taken over, read, let go of once they are delivered, and given up when they must be.
+
+It is at work here only under a grant. Whoever gets one begins where the last commit says: from its own journal, if that
+is what was committed last, else by reading again; batches that were published are cut where they were cut before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
+from itertools import chain as chained
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import trio
+
+from collector.errors import CollectorError, DeliveryError, OwnedElsewhere, StorageError
+from collector.fault_points import reach
+from collector.pipeline.asking import ask_workspace
+from collector.sources.chain import Chain
+from collector.sources.fencing import Fencing, Lost
+from collector.sources.messages import Run
+from collector.sources.ownership import begun_in
+from collector.sources.reading import Broken, End
+from collector.store.steps import positions
+from collector.waiting.bell import Bell
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Awaitable, Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from collector.config.kafka import FromKafka
+    from collector.pipeline.work import Work
+    from collector.sources.chain import Committed
+    from collector.sources.grants import Grant
+    from collector.sources.group import Group
+    from collector.sources.messages import Rejected
+    from collector.sources.ownership import Ownership
+    from collector.sources.reading import Item
+    from collector.status.status import State, Status
+    from collector.store.records import Cut, Offsets, Sealed
+
+# Brokers let offsets expire of topics that the group isn't subscribed to, counted from the last commit.
+TOUCH_SECONDS = 3600.0
+# Seconds between looks at whether topics have more partitions, or there is room again.
+LOOK_SECONDS = 60.0
+ROOM_SECONDS = 2.0
+# Until a service that was frozen is sure to know that the collector isn't its own any more; and between later looks.
+SWEEP_DELAY = 30.0
+SWEEP_SECONDS = 3600.0
+# Batches that are sealed until they are published: with them, the metadata may be longer than it is known to be.
+MAX_UNPUBLISHED = 5
+# Of the limits of undelivered bytes, at which reading goes on.
+RESUMED_AT = 0.8
+# A snapshot that is being sent is waited for when the collector goes.
+LEAVING_SECONDS = 10.0
+
+
+class Stuck(CollectorError):
+    """Events can't be read until a person does something; what was read goes on."""
+
+
+class FromTopics:
+    """One collector's events, from its topics."""
+
+    def __init__(self, work: Work, wanted: FromKafka, group: Group) -> None:
+        self.value_format = wanted.value_format
+        self._work = work
+        self._wanted = wanted
+        self._group = group
+        self._state: State | None = "standby"
+        self._problem = ""
+        self._items: deque[Item] = deque()
+        self._waiting = 0
+        self._came = Bell()
+        self._changed = Bell()
+        self._settled = trio.Event()
+        self._is_full = False
+        self._unpublished = 0  # batches that were sealed since the chain was read
+        self._inherited: frozenset[str] = frozenset()
+        self._fencing: Fencing | None = None
+        self._next: Offsets = {}
+
+    # What the pipeline asks
+
+    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> str:
+        """Name a batch by where it begins and ends, which is entered."""
+        self._unpublished += 1
+        return positions.name_batch(db, collector, cut)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another batch would be too much to publish."""
+        return self._is_full or self._unpublished >= MAX_UNPUBLISHED
+
+    async def wait_for_room(self) -> None:
+        """Return once another batch can be published."""
+        while self.is_full:
+            await self._settled.wait()
+
+    def note_change(self) -> None:
+        """Have what holds now published."""
+        self._changed.ring()
+        self._tell_settled()
+
+    def sending(self) -> AbstractAsyncContextManager[None]:
+        """Hold the collector here while a snapshot is sent."""
+        if self._fencing is None:
+            raise Lost
+        return self._fencing.sending()
+
+    def is_inherited(self, batch_id: str) -> bool:
+        """Tell whether a batch was published by whoever had the collector before."""
+        return batch_id in self._inherited
+
+    def check_here(self) -> None:
+        """Raise OwnedElsewhere unless the collector is at work here."""
+        if self._state is not None:
+            raise OwnedElsewhere(self._work.id, self._group.owner_of(self._work.id))
+
+    def shown(self, status: Status) -> Status:
+        """Return how the collector stands."""
+        problem = self._problem or self._group.problem
+        if problem:
+            return replace(status, state="misconfigured", problems=(*status.problems, problem))
+        return status if self._state is None else replace(status, state=self._state)
+
+    def _tell_settled(self) -> None:
+        self._settled.set()
+        self._settled = trio.Event()
+
+    # While it is ours
+
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have the collector work while it is ours; runs until cancelled."""
+        while True:
+            self._state = "standby"
+            ownership = await self._group.wait_ready()
+            grant = await ownership.wait_granted(ownership.slot_of(self._work.id))
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._leave_with, ownership, grant, nursery.cancel_scope)
+                    await self._own(ownership, grant, work, nursery)
+            except* Lost:
+                await ownership.wait_lost(grant)
+            finally:
+                self._state = "standby"
+                self._fencing = None
+                await self._stop_reading()
+
+    async def _leave_with(self, ownership: Ownership, grant: Grant, scope: trio.CancelScope) -> None:
+        """Stop all when the grant ends, but let a snapshot that is being sent arrive."""
+        await ownership.wait_lost(grant)
+        with trio.move_on_after(LEAVING_SECONDS):
+            await ownership.wait_sent(grant)
+        self._work.log.info("the collector goes to another service of the group")
+        scope.cancel()
+
+    async def _own(
+        self, ownership: Ownership, grant: Grant, work: Callable[[], Awaitable[None]], nursery: trio.Nursery
+    ) -> None:
+        self._state, self._problem = "restoring", ""
+        self._fencing = Fencing(ownership, ownership.grants, grant, self._read_chain)
+        try:
+            await self._take_over(ownership, grant)
+        except Stuck as error:
+            await self._stay_stuck(error)
+        self._work.log.info("the collector is at work here", batches=len(self._inherited))
+        self._state = None
+        nursery.start_soon(self._read)
+        nursery.start_soon(self._publish)
+        nursery.start_soon(self._find_partitions)
+        nursery.start_soon(self._sweep)
+        await work()
+
+    async def _stay_stuck(self, error: Stuck) -> None:
+        self._problem = str(error)
+        self._work.log.error("its events can't be read", error=str(error))
+        await trio.sleep_forever()
+
+    # Taking over
+
+    async def _take_over(self, ownership: Ownership, grant: Grant) -> None:
+        committed = await self._find_committed(ownership, grant)
+        published = Chain.read(committed)
+        writer, reading = await self._work.journal.reading(self._work.id)
+        mine = None if reading is None else Chain.of(reading, writer)
+        self._inherited = frozenset(published.ids(self._work.id))
+        is_mine = mine is not None and mine.writer == published.writer and mine.base.keys() == published.base.keys()
+        if reading is not None and mine is not None and is_mine and published.is_continued_by(mine):
+            self._next = dict(reading.next)
+        else:
+            await self._read_again(published)
+        await self._fence()
+        reach("taken over")
+        await self._group.reading.assign(self, self._next)
+
+    async def _fence(self) -> None:
+        if self._fencing is None:
+            raise Lost
+        await self._fencing.commit()
+
+    async def _find_committed(self, ownership: Ownership, grant: Grant) -> dict[tuple[str, int], Committed]:
+        """Return where the group stands with each partition; where it never was, that is where to begin."""
+        group, collector, topics = self._group, self._work.id, self._wanted.topics
+        counts = await group.ask(lambda brokers: brokers.partitions(topics))
+        if missing := [topic for topic, count in counts.items() if not count]:
+            raise Stuck(f"the brokers have no topic '{missing[0]}'; create it, or mend kafka.topics")
+        at = [(topic, partition) for topic, count in counts.items() for partition in range(count)]
+        slot = (group.config.ownership_topic, grant.slot)
+        committed = await group.ask(lambda brokers: brokers.committed([*at, slot]))
+        begun = begun_in(committed.pop(slot).metadata)
+        ownership.begun[grant.slot] |= begun
+        new = [one for one, told in committed.items() if told.offset is None]
+        if new and collector in begun and len(new) == len(committed):
+            raise Stuck(
+                "the offsets that were committed have expired or were deleted, and what was read is unknown; set them "
+                f"with kafka-consumer-groups --group {group.config.group_id} --reset-offsets, while no service runs"
+            )
+        if new:
+            ends = await group.ask(lambda brokers: brokers.ends(new))
+            is_latest = self._wanted.auto_offset_reset == "latest" and collector not in begun
+            for one in new:
+                committed[one] = replace(committed[one], offset=ends[one][is_latest])
+        ownership.begun[grant.slot].add(collector)
+        return committed
+
+    async def _read_again(self, published: Chain) -> None:
+        """Drop what is here, and read what was published and not delivered, batch by batch, cut as it was cut."""
+        work = self._work
+        work.data_dir.remove_batches(*await work.journal.begin_at(work.id, published.base))
+        if published.fired is not None:
+            await work.journal.set_clock(work.id, published.fired)
+        self._next = dict(published.base)
+        for batch_id, sealed in zip(published.ids(work.id), published.batches, strict=True):
+            await self._read_until(sealed)
+            batch = await work.journal.seal(work.id, self.name_batch, at=sealed.sealed)
+            if batch is None:
+                await work.journal.skip_open(work.id)
+            elif batch.id != batch_id:
+                work.log.warning("a batch of another service has other rows now", batch=batch.id, published=batch_id)
+            reach("restored")
+
+    async def _read_until(self, batch: Sealed) -> None:
+        """Read what a batch has of each partition, and no more."""
+        wanted = {at: self._next[at] for at, end in batch.ends.items() if self._next[at] < end}
+        await self._group.reading.assign(self, wanted)
+        while any(self._next[at] < batch.ends[at] for at in wanted):
+            await self._take(await self._item(), batch)
+        await self._stop_reading()
+
+    async def _stop_reading(self) -> None:
+        await self._group.reading.unassign(self)
+        self._items.clear()
+        self._waiting = 0
+
+    # Reading
+
+    def offer(self, item: Item) -> int:
+        """Take what was fetched; return how many messages wait."""
+        self._items.append(item)
+        self._waiting += len(item.pieces) if isinstance(item, Run) else 0
+        self._came.ring()
+        return self._waiting
+
+    async def _item(self) -> Item:
+        while not self._items:
+            await self._came.wait()
+        item = self._items.popleft()
+        self._waiting -= len(item.pieces) if isinstance(item, Run) else 0
+        return item
+
+    async def _read(self) -> None:
+        """Keep what is fetched; runs until cancelled."""
+        while True:
+            item = await self._item()
+            try:
+                await self._take(item)
+            except Stuck as error:
+                await self._group.reading.pause(self)
+                await self._stay_stuck(error)
+            if self._share() >= 1:
+                await self._group.reading.pause(self)
+                while self._share() > RESUMED_AT:
+                    with trio.move_on_after(ROOM_SECONDS):  # others may make room too
+                        await self._settled.wait()
+            if not self._items:
+                await self._group.reading.resume(self)
+
+    def _share(self) -> float:
+        """Return how much of the room for undelivered events is taken."""
+        limits, journal = self._work.service.limits, self._work.journal
+        return max(
+            journal.buffered_bytes(self._work.id) / limits.max_collector_bytes,
+            journal.buffered_bytes_in_all / limits.max_buffered_bytes,
+        )
+
+    async def _take(self, item: Item, batch: Sealed | None = None) -> None:
+        """Keep what was fetched; of a batch that is read again, what belongs to it."""
+        at = (item.topic, item.partition)
+        if isinstance(item, Broken):
+            self._take_trouble(item)
+        elif isinstance(item, End):
+            await self._move_to(at, item.offset if batch is None else min(item.offset, batch.ends[at]))
+        else:
+            if batch is not None:
+                item.until(batch.ends[at])
+                item.received = min(item.received, batch.sealed)
+            await self._keep(at, item)
+
+    async def _move_to(self, at: tuple[str, int], offset: int) -> None:
+        """Pass over what has no events: it was aborted, or compacted away."""
+        if offset > self._next[at]:
+            await self._work.journal.keep_fetched(self._work.id, (), {at: offset})
+            self._next[at] = offset
+
+    def _take_trouble(self, item: Broken) -> None:
+        where = f"{item.topic}, partition {item.partition}"
+        if item.is_gone:
+            raise Stuck(
+                f"{where}: offset {self._next[item.topic, item.partition]} isn't there any more: the topic's retention "
+                "has removed events that were not read; set the offset with kafka-consumer-groups --reset-offsets, "
+                "while no service runs"
+            )
+        self._problem = f"{where} can't be read: {item.error}"
+
+    async def _keep(self, at: tuple[str, int], run: Run) -> None:
+        self._problem = ""
+        begin = self._next[at]
+        run.pieces = [piece for piece in run.pieces if piece[0] >= begin]
+        run.rejected = [one for one in run.rejected if (one.message.offset() or 0) >= begin]
+        if run.rejected and self._group.config.errors_tolerance == "none":
+            await self._stop_before(at, run, run.rejected[0])
+        if run.rejected:
+            await self._group.reject(self._work.id, run.rejected)
+        await self._keep_run(at, run)
+
+    async def _keep_run(self, at: tuple[str, int], run: Run) -> None:
+        if run.next <= self._next[at]:
+            return
+        journal, work = self._work.journal, self._work
+        frames = list(run.frames(self.value_format, self._sizes()))
+        while True:
+            await journal.wait_until_sound()
+            try:
+                await journal.keep_fetched(work.id, frames, {at: run.next})
+                break
+            except StorageError:  # it is in ``trouble``, and the events are still where they were read
+                await trio.sleep(ROOM_SECONDS)
+        reach("fetched")
+        self._next[at] = run.next
+
+    def _sizes(self) -> Iterator[float]:
+        """Return how many rows each frame may have, so that a batch of so many rows has no more."""
+        rows = self._work.config.trigger.rows
+        if rows is None:
+            return repeat(math.inf)
+        waiting = self._work.journal.waiting(self._work.id).rows % rows
+        return chained([rows - waiting], repeat(rows))
+
+    async def _stop_before(self, at: tuple[str, int], run: Run, bad: Rejected) -> None:
+        offset = bad.message.offset() or 0
+        run.until(offset)
+        await self._keep_run(at, run)
+        raise Stuck(
+            f"{at[0]}, partition {at[1]}, offset {offset} is no event: {bad.told}; to leave such messages out, write "
+            '"errors_tolerance": "all" into kafka'
+        )
+
+    # Publishing
+
+    async def _read_chain(self) -> Chain:
+        writer, reading = await self._work.journal.reading(self._work.id)
+        if reading is None:
+            raise Lost
+        chain = Chain.of(reading, writer)
+        self._is_full, self._unpublished = chain.is_full, 0
+        self._tell_settled()
+        return chain
+
+    async def _publish(self) -> None:
+        """Publish what changes, and repeat it before it expires; runs until cancelled."""
+        while True:
+            with trio.move_on_after(TOUCH_SECONDS):
+                await self._changed.wait()
+            await self._fence()
+            reach("published")
+
+    async def _find_partitions(self) -> None:
+        """Read partitions that are added to the topics, from their beginning; runs until cancelled."""
+        while True:
+            await trio.sleep(LOOK_SECONDS)
+            counts = await self._group.ask(lambda brokers: brokers.partitions(self._wanted.topics))
+            at = [(topic, partition) for topic, count in counts.items() for partition in range(count)]
+            if new := {one: 0 for one in at if one not in self._next}:
+                await self._work.journal.keep_fetched(self._work.id, (), new)
+                self._next |= new
+                await self._fence()
+                await self._group.reading.assign(self, new)
+
+    async def _sweep(self) -> None:
+        """Remove what a service that was frozen sent when it was no longer its own; runs until cancelled."""
+        await trio.sleep(SWEEP_DELAY)
+        while True:
+            work = self._work
+            with suppress(DeliveryError):  # the workspace is away, and deliveries say so
+                if removed := await ask_workspace(work, work.workspace.remove_twins, "twins"):
+                    self._group.counts.twins_removed += removed
+                    work.log.warning("snapshots that were sent twice are removed from the workspace", snapshots=removed)
+            await trio.sleep(SWEEP_SECONDS)

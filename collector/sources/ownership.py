@@ -1,0 +1,229 @@
+"""Ownership: the consumer by which services share the collectors; one thread polls it and commits.
+
+It is subscribed to a topic without messages, whose partitions are the slots; a collector belongs to the slot that its
+id leads to, and is at the service which that slot is assigned to. Commits for the topics of events go by it too: the
+brokers ask whether who commits is a member of the group's present generation, not what is assigned to it.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import structlog
+import trio
+
+from collector.errors import CollectorError
+from collector.sources.chain import number_of
+from collector.sources.fencing import Lost
+from collector.sources.grants import Grants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from confluent_kafka import KafkaError, Message, TopicPartition
+
+    from collector.sources.chain import Chain
+    from collector.sources.grants import Grant
+
+# Seconds for which a poll waits, and a commit with it; and for which a revocation waits for a snapshot that is sent.
+POLL_SECONDS = 0.05
+SENT_PATIENCE = 10.0
+
+_log = structlog.get_logger()
+
+
+class GroupEnded(CollectorError):
+    """This service can't be in the group as it is; it is tried again."""
+
+
+class Consumer(Protocol):
+    """What is used of confluent_kafka.Consumer."""
+
+    def subscribe(self, topics: list[str], *, on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
+        """Join the group."""
+
+    def poll(self, timeout: float) -> Message | None:
+        """Serve callbacks, and return a message."""
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: Literal[True]) -> object:
+        """Commit offsets."""
+
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        """Accept partitions."""
+
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+        """Give partitions back."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+@dataclass
+class Order:
+    """A commit: sent under its grant or not at all."""
+
+    grant: Grant
+    number: int
+    offsets: list[TopicPartition]
+    done: trio.Event = field(default_factory=trio.Event)
+    error: str | None = None  # None: it wasn't sent, as its grant is over
+
+    async def wait(self) -> str:
+        """Return once the brokers answered: the name of the error, "" if it was taken; raise Lost if it wasn't sent."""
+        await self.done.wait()
+        if self.error is None:
+            raise Lost
+        return self.error
+
+
+class Ownership:
+    """This service's place in the group."""
+
+    def __init__(
+        self,
+        topic: str,
+        slots: int,
+        about: dict[str, str],
+        to_offsets: Callable[[dict[tuple[str, int], tuple[int, str]]], list[Any]],
+    ) -> None:
+        self.grants = Grants()
+        self.begun: defaultdict[int, set[str]] = defaultdict(set)
+        self._about = about
+        self._topic = topic
+        self.slots = slots
+        self._to_offsets = to_offsets
+        self._orders: deque[Order] = deque()
+        self._sent: dict[int, Order] = {}
+        self._answered: list[Order] = []
+        self._numbers = count(1)
+        self._changed = trio.Event()
+        self._limiter = trio.CapacityLimiter(1)
+        self.rebalances = 0
+        self.late_commits = 0  # which a grant that is over has ordered
+
+    def slot_of(self, collector: str) -> int:
+        """Return the slot of a collector, the same at each service."""
+        return zlib.crc32(collector.encode()) % self.slots
+
+    async def run(self, consumer: Consumer) -> None:
+        """Be a member of the group until cancelled."""
+        consumer.subscribe([self._topic], on_assign=self.on_assign, on_revoke=self.on_revoke, on_lost=self.on_lost)
+        while True:
+            await trio.to_thread.run_sync(self.turn, consumer, limiter=self._limiter)
+            self.tell()
+
+    async def wait_granted(self, slot: int) -> Grant:
+        """Return the grant of a slot, once there is one."""
+        while (grant := self.grants.of(slot)) is None:
+            await self._changed.wait()
+        return grant
+
+    async def wait_lost(self, grant: Grant) -> None:
+        """Return once a grant is over."""
+        while self.grants.holds(grant):
+            await self._changed.wait()
+
+    async def wait_sent(self, grant: Grant) -> None:
+        """Return once no snapshot is being sent under a grant."""
+        while self.grants.is_sending(grant):
+            await self._changed.wait()
+
+    def order(self, grant: Grant, chain: Chain) -> Order:
+        """Order that a chain be committed, and don't wait for it."""
+        number = next(self._numbers)
+        metadata = chain.metadata(number)
+        offsets = {at: (offset, metadata[at]) for at, offset in chain.base.items()}
+        # Whose offsets have to be there: without this, those that have expired would look like those of a beginning.
+        told = {"n": number, "c": sorted(self.begun[grant.slot]), **self._about}
+        offsets[self._topic, grant.slot] = (0, json.dumps(told, separators=(",", ":")))
+        order = Order(grant, number, self._to_offsets(offsets))
+        self._orders.append(order)
+        return order
+
+    # In the thread
+
+    def turn(self, consumer: Consumer) -> None:
+        """Poll once, then send what was ordered: nothing may come between a grant's check and its commit."""
+        message = consumer.poll(POLL_SECONDS)
+        if message is not None and (error := message.error()) is not None:
+            if error.fatal():
+                raise GroupEnded(f"the brokers let this service not be in the group: {error.str()}")
+            _log.warning("the Kafka group has trouble", error=error.str())
+        while self._orders:
+            self._send(consumer, self._orders.popleft())
+
+    def _send(self, consumer: Consumer, order: Order) -> None:
+        if not self.grants.holds(order.grant):
+            self.late_commits += 1
+            self._answered.append(order)
+            return
+        self._sent[order.number] = order
+        try:
+            consumer.commit(offsets=order.offsets, asynchronous=True)
+        except Exception as error:  # noqa: BLE001  (of librdkafka's own kind, which isn't imported here)
+            del self._sent[order.number]
+            order.error = _name_of(error)
+            self._answered.append(order)
+
+    def on_commit(self, error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
+        """Take the brokers' answer to a commit."""
+        order = next((self._sent.pop(n) for p in partitions if (n := number_of(p.metadata)) in self._sent), None)
+        if order is not None:
+            errors = [one for one in (error, *(p.error for p in partitions)) if one is not None]
+            order.error = errors[0].name() if errors else ""
+            self._answered.append(order)
+
+    def on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Take slots that are ours from now on."""
+        consumer.incremental_assign(partitions)
+        self.grants.give(one.partition for one in partitions)
+        self.rebalances += 1
+
+    def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Give slots back, once what is on its way to a workspace is there; commits are waited for by nobody."""
+        ended = self.grants.take(one.partition for one in partitions)
+        if not self.grants.wait_sent(ended, SENT_PATIENCE):
+            _log.warning("a collector goes to another service while its snapshot is being sent")
+        consumer.incremental_unassign(partitions)
+        self.rebalances += 1
+
+    def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Take down that slots are another's already."""
+        self.grants.take(one.partition for one in partitions)
+        consumer.incremental_unassign(partitions)
+        self.rebalances += 1
+
+    # On the event loop again
+
+    def tell(self) -> None:
+        """Tell those who wait what came of a turn."""
+        answered, self._answered = self._answered, []
+        for order in answered:
+            order.done.set()
+        self._changed.set()
+        self._changed = trio.Event()
+
+
+def begun_in(metadata: str) -> set[str]:
+    """Return the collectors of a slot that were begun, by the slot's own commit."""
+    return set(told_in(metadata).get("c", ()))
+
+
+def told_in(metadata: str) -> dict[str, Any]:
+    """Return what a slot's own commit tells; nothing if it isn't ours."""
+    try:
+        told = json.loads(metadata)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _name_of(error: Exception) -> str:
+    first = error.args[0] if error.args else None
+    name = getattr(first, "name", None)
+    return str(name()) if name is not None else type(error).__name__

@@ -1,0 +1,193 @@
+"""Reading: one consumer fetches the events of all collectors that are here, from where each says; it commits nothing.
+
+What it fetched is checked in its thread and put before the collector that it was assigned for; one that has much to do
+is paused. Partitions are assigned by hand: this consumer is in no group, though it must name one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+import trio
+
+from collector.sources.messages import Message, Run, ValueFormat, check_messages
+from collector.waiting.bell import Bell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from confluent_kafka import KafkaError
+
+    from collector.formats.bounds import Bounds
+    from collector.store.records import Offsets
+
+# Messages that are taken at a time, and seconds for which they are waited for: who stops us waits as long.
+MESSAGES = 500
+CONSUME_SECONDS = 0.1
+# Messages that wait for a collector, beyond which its partitions are paused.
+MAX_WAITING = 5_000
+
+_log = structlog.get_logger()
+
+
+class Consumer(Protocol):
+    """What is used of confluent_kafka.Consumer."""
+
+    def consume(self, num_messages: int, timeout: float) -> list[Any]:
+        """Return messages, and events that have an error."""
+
+    def incremental_assign(self, partitions: list[Any]) -> None:
+        """Fetch from further partitions."""
+
+    def incremental_unassign(self, partitions: list[Any]) -> None:
+        """Fetch from them no longer."""
+
+    def pause(self, partitions: list[Any]) -> None:
+        """Fetch no more for now."""
+
+    def resume(self, partitions: list[Any]) -> None:
+        """Fetch again."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """All of a partition was read, up to an offset."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A partition can't be read: its offset is gone, or we may not."""
+
+    topic: str
+    partition: int
+    error: str
+    is_gone: bool
+
+
+Item = Run | End | Broken
+
+
+class Taker(Protocol):
+    """Whom events are fetched for."""
+
+    value_format: ValueFormat
+
+    def offer(self, item: Item) -> int:
+        """Take what was fetched; return how many messages wait there."""
+
+
+class Reading:
+    """Fetches events."""
+
+    def __init__(self, bounds: Callable[[], Bounds], to_partitions: Callable[[Offsets], list[Any]]) -> None:
+        self._bounds = bounds
+        self._to_partitions = to_partitions
+        self.limiter = trio.CapacityLimiter(1)
+        self._takers: dict[tuple[str, int], Taker] = {}
+        self._paused: set[Taker] = set()
+        self._bell = Bell()
+        self._consumer: Consumer | None = None
+
+    async def run(self, consumer: Consumer) -> None:
+        """Fetch until cancelled."""
+        self._consumer = consumer
+        try:
+            while True:
+                if not self._takers:
+                    await self._bell.wait()
+                    continue
+                fetched = await trio.to_thread.run_sync(self._fetch, consumer, limiter=self.limiter)
+                for taker, item in fetched:
+                    if taker.offer(item) > MAX_WAITING and taker not in self._paused:
+                        await self.pause(taker)
+        finally:
+            self._consumer = None
+            self._takers = {}  # another, as a thread may look at this one
+            self._paused = set()
+
+    async def assign(self, taker: Taker, offsets: Offsets) -> None:
+        """Fetch for a taker from these offsets on. It is done when this returns, or is cancelled."""
+
+        def assign(consumer: Consumer) -> None:
+            consumer.incremental_assign(self._to_partitions(offsets))
+            self._takers.update(dict.fromkeys(offsets, taker))
+
+        await self._use(assign)
+        self._bell.ring()
+
+    async def unassign(self, taker: Taker) -> None:
+        """Fetch no longer for a taker; it is offered nothing more."""
+
+        def unassign(consumer: Consumer) -> None:
+            mine = self._partitions_of(taker)
+            if mine:
+                consumer.incremental_unassign(self._to_partitions(mine))
+            for at in mine:
+                self._takers.pop(at, None)
+
+        with trio.CancelScope(shield=True):  # a call into a library that asks nobody
+            await self._use(unassign)
+        self._paused.discard(taker)
+
+    async def pause(self, taker: Taker) -> None:
+        """Fetch no more for a taker for now."""
+        self._paused.add(taker)
+        await self._use(lambda consumer: consumer.pause(self._to_partitions(self._partitions_of(taker))))
+
+    async def resume(self, taker: Taker) -> None:
+        """Fetch for a taker again, if it is paused."""
+        if taker in self._paused:
+            self._paused.discard(taker)
+            await self._use(lambda consumer: consumer.resume(self._to_partitions(self._partitions_of(taker))))
+
+    def _partitions_of(self, taker: Taker) -> Offsets:
+        return {at: 0 for at, its in self._takers.items() if its is taker}
+
+    async def _use(self, call: Callable[[Consumer], None]) -> None:
+        """Call the consumer while nothing is fetched: what is fetched belongs to who is assigned at that time."""
+
+        def use() -> None:
+            if self._consumer is not None:  # it may have ended meanwhile
+                call(self._consumer)
+
+        await trio.to_thread.run_sync(use, limiter=self.limiter)
+
+    # In the thread
+
+    def _fetch(self, consumer: Consumer) -> list[tuple[Taker, Item]]:
+        """Return what has come, each with the one that it is for."""
+        runs: dict[tuple[str, int], list[Message]] = {}
+        others: list[tuple[tuple[str, int], Item]] = []
+        for message in consumer.consume(MESSAGES, CONSUME_SECONDS):
+            at = message.topic(), message.partition()
+            error = message.error()
+            if error is None:
+                runs.setdefault(at, []).append(message)
+            elif (item := _item_of(*at, message.offset(), error)) is not None:
+                others.append((at, item))
+        bounds, now = self._bounds(), time.time()
+        items: list[tuple[Taker, Item]] = []
+        for at, messages in runs.items():
+            if (taker := self._takers.get(at)) is not None:
+                items.append((taker, check_messages(messages, taker.value_format, bounds, now)))
+        items += [(taker, item) for at, item in others if (taker := self._takers.get(at)) is not None]
+        return items
+
+
+def _item_of(topic: str | None, partition: int | None, offset: int | None, error: KafkaError) -> Item | None:
+    if topic is None or partition is None:
+        _log.warning("Kafka has trouble", error=error.str())
+        return None
+    name = error.name()
+    if name == "_PARTITION_EOF":
+        return End(topic, partition, offset or 0)
+    if name in {"_AUTO_OFFSET_RESET", "OFFSET_OUT_OF_RANGE"}:
+        return Broken(topic, partition, error.str(), is_gone=True)
+    return Broken(topic, partition, error.str(), is_gone=False)

@@ -1,0 +1,126 @@
+"""Steps on positions: how far events were read from a log as Kafka's, and where each batch of them begins and ends."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+from collector.store.records import Fetched, Offsets, Reading, Sealed
+from collector.store.steps.frames import INSERT_FRAME, frame_row
+from collector.store.steps.parts import last_moved, sweep
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from collector.store.records import Cut
+
+_NAMESPACE = uuid.UUID("7e0b8a52-4f0e-5a5c-9b7c-0d8f3a1c6e24")
+_UNDELIVERED = "state IN ('sealed', 'evaluated')"
+
+
+def batch_id(collector: str, firsts: Offsets, ends: Offsets, sealed: float) -> str:
+    """Return the id of the batch that has these rows: whoever cuts it gives it the same.
+
+    A partition that it has no rows of doesn't count: it may have been added since.
+    """
+    rows = sorted((*at, firsts.get(at, end), end) for at, end in ends.items() if end != firsts.get(at, end))
+    return str(uuid.uuid5(_NAMESPACE, json.dumps([collector, rows, f"{sealed:.3f}"])))
+
+
+def keep_fetched(db: sqlite3.Connection, collector: str, fetched: Iterable[Fetched], positions: Offsets) -> None:
+    """Keep frames in the open batch, and how far they were read."""
+    for one in fetched:
+        db.execute(INSERT_FRAME, frame_row(collector, one.frame, one.received))
+        db.execute(
+            "INSERT INTO fetched VALUES (last_insert_rowid(), ?, ?, ?, ?)",
+            (collector, one.topic, one.partition, one.first),
+        )
+    for (topic, partition), next_ in positions.items():
+        db.execute(
+            "INSERT INTO position VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
+            (collector, topic, partition, next_, next_),
+        )
+
+
+def name_batch(db: sqlite3.Connection, collector: str, cut: Cut) -> str:
+    """Enter where the batch that is being cut begins and ends, and return its id."""
+    last = cut.last or last_moved(db, collector, None)
+    left = (
+        "SELECT fetched.seq, topic, partition, first FROM fetched JOIN frame ON frame.seq = fetched.seq "
+        "WHERE fetched.collector = ? AND frame.batch IS NULL AND fetched.seq > ?"
+    )
+    found = db.execute(
+        "SELECT topic, partition, first, COALESCE("  # noqa: S608  (ours)
+        f"(SELECT MIN(l.first) FROM ({left}) AS l "
+        "WHERE l.topic = position.topic AND l.partition = position.partition), next) FROM position WHERE collector = ?",
+        (collector, last, collector),
+    ).fetchall()
+    firsts = {(topic, partition): first for topic, partition, first, _ in found}
+    ends = {(topic, partition): end for topic, partition, _, end in found}
+    name = batch_id(collector, firsts, ends, cut.sealed)
+    db.execute(
+        f"DELETE FROM fetched WHERE collector = ? AND seq NOT IN (SELECT seq FROM ({left}))",  # noqa: S608  (ours)
+        (collector, collector, last),
+    )
+    for (topic, partition), end in ends.items():
+        at = (collector, topic, partition)
+        db.execute("INSERT INTO batch_end VALUES (?, ?, ?, ?, ?, ?)", (name, *at, firsts[topic, partition], end))
+        db.execute("UPDATE position SET first = ? WHERE collector = ? AND topic = ? AND partition = ?", (end, *at))
+    return name
+
+
+def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:
+    """Return how far a collector's events were read; None if they never were."""
+    # One whose report failed is left behind, even if it is tried again: the others have gone on.
+    db.execute(
+        f"DELETE FROM batch_end WHERE collector = ? AND batch NOT IN (SELECT id FROM batch WHERE {_UNDELIVERED})",  # noqa: S608  (ours)
+        (collector,),
+    )
+    rows = db.execute("SELECT topic, partition, first, next FROM position WHERE collector = ?", (collector,)).fetchall()
+    if not rows:
+        return None
+    base = {(topic, partition): first for topic, partition, first, _ in rows}
+    batches = []
+    found = db.execute(
+        "SELECT batch.id, sealed, topic, partition, first, next FROM batch "
+        "JOIN batch_end ON batch.id = batch_end.batch WHERE batch.collector = ? ORDER BY batch.rowid DESC",
+        (collector,),
+    )
+    ends: dict[str, Sealed] = {}
+    for id_, sealed, topic, partition, first, next_ in found:
+        if id_ not in ends:
+            ends[id_] = Sealed(sealed, {})
+            batches.append(ends[id_])
+        ends[id_].ends[topic, partition] = next_
+        base[topic, partition] = first
+    fired = db.execute("SELECT fired FROM clock WHERE collector = ?", (collector,)).fetchone()
+    next_offsets = {(topic, partition): next_ for topic, partition, _, next_ in rows}
+    return Reading(next_offsets, base, tuple(reversed(batches)), fired and float(fired[0]))
+
+
+def read_writer(db: sqlite3.Connection) -> str:
+    """Return what this journal is called in what is published."""
+    return str(db.execute("SELECT id FROM writer").fetchone()[0])
+
+
+def begin_at(db: sqlite3.Connection, collector: str, offsets: Offsets) -> tuple[list[str], list[str], int]:
+    """Drop what is kept of a collector's undelivered events, which are to be read again, from these offsets.
+
+    What was delivered or failed stays. Returns the paths of parts and the ids of batches that are gone, and the bytes.
+    """
+    while sweep(db, collector) is not None:
+        pass
+    gone = f"collector = ? AND (batch IS NULL OR batch IN (SELECT id FROM batch WHERE {_UNDELIVERED}))"  # noqa: S608  (ours)
+    parts = db.execute(f"SELECT path, size FROM part WHERE {gone}", (collector,)).fetchall()  # noqa: S608  (ours)
+    (size,) = db.execute(f"SELECT TOTAL(size) FROM frame WHERE {gone}", (collector,)).fetchone()  # noqa: S608  (ours)
+    ids = [id_ for (id_,) in db.execute(f"SELECT id FROM batch WHERE collector = ? AND {_UNDELIVERED}", (collector,))]  # noqa: S608  (ours)
+    for table in ("frame", "part"):
+        db.execute(f"DELETE FROM {table} WHERE {gone}", (collector,))  # noqa: S608  (ours)
+    db.executemany("DELETE FROM batch WHERE id = ?", [(id_,) for id_ in ids])
+    db.executemany("DELETE FROM snapshot WHERE batch = ?", [(id_,) for id_ in ids])
+    for table in ("position", "fetched", "batch_end", "open_columns"):
+        db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (ours)
+    keep_fetched(db, collector, (), offsets)
+    return [path for path, _ in parts], ids, int(size) + sum(part_size for _, part_size in parts)

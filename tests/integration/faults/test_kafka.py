@@ -1,0 +1,86 @@
+"""Promise 1 for events from Kafka: kill -9 at any moment, with the disk or without, loses no row and doubles none."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from machine import PATIENCE
+
+from collector.fault_points import VARIABLE
+
+from ..conftest import collector_config, rows_trigger, service_config, wait_until
+
+PROMISE = "1 kill -9, events from Kafka"
+SUMS = {"metrics": ["RowCount", {"type": "SumValue", "column": "n"}, {"type": "SumValue", "column": "square"}]}
+# Where it dies, and whether it starts again without its disk.
+LIVES = [
+    ("taken over", False),
+    ("fetched", False),
+    ("sealed", True),
+    ("published", True),  # so that the next has something to restore
+    ("restored", False),
+    ("delivered", True),
+    ("finished", False),
+]
+SHORT = LIVES[3:6]
+WITH_REPORT = {"delivered", "finished"}
+
+
+@pytest.fixture(scope="module")
+def brokers():
+    pytest.importorskip("confluent_kafka", reason="pip install 'evidently-collector[kafka]'")
+    from brokers import mock_brokers
+
+    with mock_brokers() as brokers:
+        yield brokers
+
+
+def config(brokers, name, rows=50):
+    kafka = brokers.config(name)
+    kafka["librdkafka_options"] = {"session.timeout.ms": "3500", "heartbeat.interval.ms": "300", "log_level": "0"}
+    brokers.make(name, kafka["ownership_topic"])
+    collectors = {"main": collector_config(rows_trigger(rows), SUMS, kafka={"topics": [name]})}
+    return service_config(collectors, kafka=kafka, evaluation_workers=1)
+
+
+def produce(brokers, topic, numbers):
+    for n in numbers:
+        brokers.put(topic, json.dumps({"n": n, "square": n * n}).encode(), n % 4)
+    brokers.flush()
+
+
+def values(snapshots):
+    """Return what the snapshots say of all rows together: how many, their sum, and that of their squares."""
+    found = [[one["value"] for one in snapshot["metric_results"].values()] for snapshot in snapshots]
+    return [sum(column) for column in zip(*found, strict=True)]
+
+
+def wait_for_rows(daemon, rows):
+    wait_until(lambda: sum(daemon.rows("main")) >= rows, f"{rows} rows: {daemon.log}")
+    return daemon.snapshots("main")
+
+
+def test_kills_between_any_two_stages_lose_no_row_and_double_none(make_daemon, brokers, is_long):
+    daemon = make_daemon(config(brokers, "kills"))
+    sent = 0
+    for point, is_wiped in LIVES if is_long else SHORT:
+        produce(brokers, "kills", range(sent, sent + 70))
+        sent += 70
+        daemon.evaluates, daemon.variables = point in WITH_REPORT, {VARIABLE: point}
+        daemon.launch()
+        try:
+            daemon.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"it never came to '{point}': {daemon.log}")
+        if is_wiped:
+            shutil.rmtree(daemon.data)
+    produce(brokers, "kills", range(sent, 500))
+    daemon.variables = {}
+    daemon.start()
+    snapshots = wait_for_rows(daemon, 500)
+    assert daemon.rows("main") == [50] * 10
+    assert values(snapshots) == [500, sum(range(500)), sum(n * n for n in range(500))]
+    assert daemon.status("main")["state"] == "waiting"
+    assert daemon.http.post("/main/data", json=[{"n": 1}]).status_code == 409
+    daemon.stop()

@@ -1,0 +1,193 @@
+"""Real consumers on a mock cluster; the journal is real, workers and workspace aren't."""
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+import pytest
+import trio
+from machine import PATIENCE
+from worlds import collector, open_world, rows_trigger
+
+from collector.config import CollectorServiceConfig, Limits
+from collector.config.kafka import Kafka
+from collector.errors import DeliveryError
+from collector.pipeline.pipeline import Pipeline
+from collector.sources.group import Group
+from collector.supervision.bulkhead import Bulkhead
+
+
+class Member:
+    """A service of a group, in this process."""
+
+    def __init__(self, world, kafka, nursery, workspace=None):
+        self.world = world
+        self.group = Group(kafka, Limits)
+        self.workspace = workspace or world.workspace
+        self.pipelines = {}
+        self.nursery = nursery
+        nursery.start_soon(Bulkhead(self.group, world.journal).run)
+
+    def start(self, topic, trigger=None, id_="main", **kafka):
+        config = collector(id_, trigger or rows_trigger(10), kafka={"topics": [topic]} | kafka)
+        tools = replace(self.world.tools, workspaces=self.workspace, sources=self.group)
+        self.pipelines[id_] = Pipeline(config, CollectorServiceConfig(), tools)
+        self.nursery.start_soon(self.pipelines[id_].run)
+
+
+@asynccontextmanager
+async def member(path, kafka, topic=None, workspace=None, **collector):
+    async with open_world(path) as world, trio.open_nursery() as nursery:
+        its = Member(world, kafka, nursery, workspace)
+        if topic is not None:
+            its.start(topic, **collector)
+        yield its
+        nursery.cancel_scope.cancel()
+
+
+async def until(check):
+    with trio.fail_after(PATIENCE):
+        while not check():  # noqa: ASYNC110  (of what librdkafka and brokers do)
+            await trio.sleep(0.02)
+
+
+def numbers(workspace):
+    return sorted(number for rows in workspace.rows for number in rows)
+
+
+@pytest.fixture
+def kafka(brokers, request):
+    """The ``kafka`` of a config whose group and topics are those of this test alone."""
+    name = request.node.name.removeprefix("test_")[:60].replace("[", "-").replace("]", "")
+    kafka = Kafka.parse(brokers.config(name))
+    brokers.make(name, kafka.ownership_topic)
+    return kafka
+
+
+async def test_messages_become_snapshots_of_exactly_so_many_rows(brokers, kafka, tmp_path):
+    topic = kafka.group_id
+    brokers.produce(topic, range(35))
+    async with member(tmp_path, kafka, topic) as its:
+        await until(lambda: len(its.workspace.rows) == 3)
+        brokers.produce(topic, range(35, 40))
+        await until(lambda: len(its.workspace.rows) == 4)
+    assert [len(rows) for rows in its.workspace.rows] == [10, 10, 10, 10]
+    assert numbers(its.workspace) == list(range(40))
+
+
+async def test_offsets_are_committed_up_to_what_is_delivered(brokers, kafka, tmp_path):
+    topic = kafka.group_id
+    brokers.produce(topic, range(25), partition=0)
+    async with member(tmp_path, kafka, topic) as its:
+        await until(lambda: len(its.workspace.rows) == 2)
+        await until(
+            lambda: brokers.committed(topic, topic)[0] is not None and brokers.committed(topic, topic)[0][0] == 20
+        )
+    assert [one[1]["b"] for one in brokers.committed(topic, topic)] == [[], [], [], []]
+
+
+async def test_who_comes_after_cuts_the_same_batches_and_delivers_each_once(brokers, kafka, tmp_path):
+    """The first seals and delivers nothing; the second has another disk."""
+    topic = kafka.group_id
+    brokers.produce(topic, range(25))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    async with member(tmp_path / "a", kafka, topic) as first:
+        first.workspace.surprises = [DeliveryError("away")] * 1000
+        await until(lambda: len((brokers.committed(topic, topic)[0] or (0, {"b": ()}))[1]["b"]) == 2)
+        sealed = [batch.id for batch in await first.world.journal.batches("main", "sealed", "evaluated")]
+    brokers.produce(topic, range(25, 30))
+    async with member(tmp_path / "b", kafka, topic) as second:
+        await until(lambda: len(second.workspace.rows) == 3)
+    assert [batch for batch, _ in second.workspace.taken][:2] == sealed
+    assert numbers(second.workspace) == list(range(30))
+    assert [is_doubtful for _, _, is_doubtful in second.workspace.tries] == [True, True, False]
+
+
+async def test_what_was_delivered_before_the_end_and_not_committed_is_found(brokers, kafka, tmp_path):
+    """Whoever comes after looks before it delivers an inherited batch."""
+    topic = kafka.group_id
+    brokers.produce(topic, range(10))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    async with member(tmp_path / "a", kafka, topic) as first:
+        first.workspace.lost = [DeliveryError("no answer", is_ambiguous=True)] * 1000
+        await until(lambda: first.workspace.taken)
+    async with member(tmp_path / "b", kafka, topic, workspace=first.workspace):
+        first.workspace.lost = []
+        await until(lambda: brokers.committed(topic, topic)[0][0] > 0)
+    assert numbers(first.workspace) == list(range(10))
+
+
+async def test_a_service_that_comes_back_goes_on_from_its_journal(brokers, kafka, tmp_path):
+    topic = kafka.group_id
+    brokers.produce(topic, range(15))
+    async with member(tmp_path, kafka, topic) as its:
+        await until(lambda: len(its.workspace.rows) == 1 and its.world.journal.waiting("main").rows == 5)
+    async with member(tmp_path, kafka, topic, workspace=its.workspace) as again:
+        before = again.world.journal.waiting("main").accepted
+        brokers.produce(topic, range(15, 20))
+        await until(lambda: len(its.workspace.rows) == 2)
+        assert again.world.journal.waiting("main").accepted - before == 5
+    assert numbers(its.workspace) == list(range(20))
+
+
+async def test_two_services_share_collectors_and_each_has_its_own_whole(brokers, kafka, tmp_path):
+    topics = [f"{kafka.group_id}-{number}" for number in range(6)]
+    brokers.make(*topics)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    async with AsyncExitStack() as stack:
+        members = []
+        for name in "ab":
+            its = await stack.enter_async_context(member(tmp_path / name, kafka))
+            for topic in topics:
+                its.start(topic, id_=topic)
+            members.append(its)
+        states = lambda its: [pipeline.status().state for pipeline in its.pipelines.values()]  # noqa: E731
+        await until(lambda: all("waiting" in states(its) and "standby" in states(its) for its in members))
+        for topic in topics:
+            brokers.produce(topic, range(10))
+        await until(lambda: sum(len(its.workspace.rows) for its in members) == len(topics))
+        assert all(len(rows) == 10 for its in members for rows in its.workspace.rows)
+        owned = [{id_ for id_, one in its.pipelines.items() if one.status().state != "standby"} for its in members]
+        assert sorted(owned[0] | owned[1]) == topics
+        assert not owned[0] & owned[1]
+
+
+async def test_a_message_that_is_no_event_stops_its_collector_and_is_named(brokers, kafka, tmp_path):
+    topic = kafka.group_id
+    brokers.produce(topic, range(12), partition=2)
+    brokers.put(topic, b"no event", partition=2)
+    brokers.flush()
+    async with member(tmp_path, kafka, topic) as its:
+        await until(lambda: its.pipelines["main"].status().state == "misconfigured")
+        [problem] = its.pipelines["main"].status().problems
+        assert f"{topic}, partition 2, offset 12 is no event: JSON is malformed" in problem
+        assert "errors_tolerance" in problem
+        await until(lambda: len(its.workspace.rows) == 1)  # what came before it goes on
+        assert its.world.journal.waiting("main").rows == 2
+
+
+async def test_messages_that_are_no_events_are_left_out_and_go_to_the_dead_letter_topic(brokers, kafka, tmp_path):
+    topic = kafka.group_id
+    brokers.make(f"{topic}-dead")
+    kafka = kafka.model_copy(update={"errors_tolerance": "all", "dead_letter_topic": f"{topic}-dead"})
+    for value in (b'{"n": 0}', b'{"n": 1', b'"n": 2}', None, b'[{"n": 3}, {"n": NaN}]', b"[]", b"7"):
+        brokers.put(topic, value)
+    brokers.flush()
+    async with member(tmp_path, kafka, topic, trigger=rows_trigger(3)) as its:
+        await until(lambda: its.workspace.rows)
+    assert its.workspace.rows[0][:2] == [0, 3]
+    dead = {message.value(): dict(message.headers()) for message in brokers.read(f"{topic}-dead", 3)}
+    assert sorted(dead) == [b'"n": 2}', b"7", b'{"n": 1']
+    headers = dead[b'{"n": 1']
+    assert headers["__connect.errors.offset"] == b"1"
+    assert headers["__connect.errors.connector.name"] == b"main"
+    assert b"JSON is malformed" in headers["__connect.errors.exception.message"]
+
+
+async def test_without_its_topic_a_collector_says_what_to_do(kafka, tmp_path):
+    async with member(tmp_path, kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:9"}), "any") as its:
+        await until(lambda: its.pipelines["main"].status().problems)
+        [problem] = its.pipelines["main"].status().problems
+        assert problem.startswith("the Kafka brokers at 127.0.0.1:9 don't answer")

@@ -1,0 +1,98 @@
+import pytest
+
+from collector.formats.frames import Frame
+from collector.store.records import Fetched, Reading, Sealed
+from collector.store.steps import batches, positions
+
+A, B = ("t", 0), ("t", 1)
+
+
+def fetched(first, rows=1, partition=0, received=100.0):
+    body = b"[" + b",".join([b'{"x":1}'] * rows) + b"]"
+    return Fetched(Frame("json", body, rows), "t", partition, first, received)
+
+
+def seal(db, rows=float("inf"), now=200.0):
+    return batches.seal(db, "main", positions.name_batch, rows, now)
+
+
+def test_what_was_never_read_has_no_position(db):
+    assert positions.read_positions(db, "main") is None
+
+
+def test_frames_and_the_position_after_them_are_kept_together(db):
+    positions.keep_fetched(db, "main", [fetched(0, 3), fetched(5, 2, partition=1)], {A: 3, B: 7})
+    assert positions.read_positions(db, "main") == Reading({A: 3, B: 7}, {A: 3, B: 7}, (), None)
+    assert db.execute("SELECT seq, partition, first FROM fetched").fetchall() == [(1, 0, 0), (2, 1, 5)]
+
+
+def test_a_batch_of_all_ends_where_reading_stands(db):
+    positions.keep_fetched(db, "main", [], {A: 0, B: 5})
+    positions.keep_fetched(db, "main", [fetched(0, 3), fetched(5, 2, partition=1)], {A: 4, B: 7})
+    cut = seal(db)
+    reading = positions.read_positions(db, "main")
+    assert reading == Reading({A: 4, B: 7}, {A: 0, B: 5}, (Sealed(200.0, {A: 4, B: 7}),), None)
+    assert cut.batch == positions.batch_id("main", {A: 0, B: 5}, {A: 4, B: 7}, 200.0)
+    assert db.execute("SELECT COUNT(*) FROM fetched").fetchone() == (0,)
+
+
+def test_a_batch_of_some_ends_where_the_next_frame_begins(db):
+    positions.keep_fetched(db, "main", [], {A: 0, B: 0})
+    positions.keep_fetched(db, "main", [fetched(0, 3), fetched(3, 2), fetched(0, 1, partition=1)], {A: 5, B: 1})
+    seal(db, rows=3)
+    reading = positions.read_positions(db, "main")
+    assert reading.batches == (Sealed(200.0, {A: 3, B: 0}),)
+    seal(db, now=300.0)
+    reading = positions.read_positions(db, "main")
+    assert reading.batches == (Sealed(200.0, {A: 3, B: 0}), Sealed(300.0, {A: 5, B: 1}))
+    assert reading.base == {A: 0, B: 0}
+
+
+def test_the_oldest_undelivered_batch_is_the_base(db):
+    positions.keep_fetched(db, "main", [], {A: 0})
+    for first in range(3):
+        positions.keep_fetched(db, "main", [fetched(first)], {A: first + 1})
+        seal(db, now=200.0 + first)
+    first = batches.select_batches(db, "main", ("sealed",))[0]
+    batches.finish(db, first, 300.0)
+    reading = positions.read_positions(db, "main")
+    assert reading.base == {A: 1}
+    assert reading.batches == (Sealed(201.0, {A: 2}), Sealed(202.0, {A: 3}))
+
+
+def test_a_failed_batch_that_is_tried_again_stays_behind(db):
+    """Its base would go back behind batches that were delivered meanwhile."""
+    positions.keep_fetched(db, "main", [], {A: 0})
+    positions.keep_fetched(db, "main", [fetched(0)], {A: 1})
+    seal(db)
+    db.execute("UPDATE batch SET state = 'failed'")
+    assert positions.read_positions(db, "main").base == {A: 1}
+    batches.retry(db, "main")
+    assert positions.read_positions(db, "main") == Reading({A: 1}, {A: 1}, (), None)
+
+
+def test_beginning_again_drops_what_is_undelivered_and_keeps_what_was_delivered_or_failed(db):
+    positions.keep_fetched(db, "main", [], {A: 0})
+    states = ("delivered", "failed", "sealed", "evaluated")
+    for first, state in enumerate(states):
+        positions.keep_fetched(db, "main", [fetched(first)], {A: first + 1})
+        db.execute("UPDATE batch SET state = ? WHERE id = ?", (state, seal(db, now=200.0 + first).batch))
+    positions.keep_fetched(db, "main", [fetched(4)], {A: 5})
+    paths, ids, size = positions.begin_at(db, "main", {A: 2, B: 0})
+    assert (paths, len(ids), size) == ([], 2, 3 * len(b'[{"x":1}]'))
+    assert [state for (state,) in db.execute("SELECT state FROM batch ORDER BY rowid")] == ["delivered", "failed"]
+    assert db.execute("SELECT COUNT(*) FROM frame").fetchone() == (2,)
+    assert positions.read_positions(db, "main") == Reading({A: 2, B: 0}, {A: 2, B: 0}, (), None)
+
+
+@pytest.mark.parametrize(
+    ("collector", "ends", "sealed"), [("other", {A: 3}, 1.0), ("main", {A: 4}, 1.0), ("main", {A: 3}, 1.001)]
+)
+def test_another_batch_has_another_id(collector, ends, sealed):
+    assert positions.batch_id(collector, {A: 1}, ends, sealed) != positions.batch_id("main", {A: 1}, {A: 3}, 1.0)
+
+
+def test_a_partition_without_rows_changes_no_id():
+    alone = positions.batch_id("main", {A: 1}, {A: 3}, 1.0)
+    assert positions.batch_id("main", {A: 1, B: 0}, {A: 3, B: 0}, 1.0) == alone
+    assert positions.batch_id("main", {A: 1}, {A: 3, B: 0}, 1.0) == alone
