@@ -27,6 +27,7 @@ from collector.store.records import SNAPSHOT_STATES, STATES
 from collector.store.steps.collectors import known_files
 from collector.store.steps.frames import has_frames
 from collector.store.steps.keys import key_of, read_secret
+from collector.store.streams import is_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,10 +73,12 @@ def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: D
         work.copy_others(old)
         work.copy_alerts(old)
         work.copy_snapshots(old)
+        work.copy_labels(old)
         work.skip_numbers(old)
     work.adopt_parts()
     work.set_bodies_aside()
     work.reconcile()
+    work.reconcile_labels()
     return work.done
 
 
@@ -258,6 +261,37 @@ class _Salvage:
                 counts = (_number(number), None if bad_tests is None else _number(bad_tests))
                 told = (_real(share), _real(since), json.dumps(_object(outcome)), str(error))
                 self._insert("snapshot", (seq, *who, state, _number(rows), *times, *counts, *told))
+
+    def copy_labels(self, old: sqlite3.Connection) -> None:
+        """Copy which batches wait for labels, and what became of labels; files of keys are made again."""
+        if not _has_column(old, "awaited", "cut"):
+            return
+        names = "batch, collector, rows, opened, since, wait, cut, closed, disputed, key, keys"
+        for _, batch, collector, rows, opened, since, wait, cut, closed, disputed, key, keys in readable_rows(
+            old, "awaited", names
+        ):
+            if not _is_id(batch) or not isinstance(collector, str) or not isinstance(wait, float):
+                continue
+            is_closed = isinstance(cut, int) and isinstance(key, str) and isinstance(keys, str)
+            values = (batch, collector, _number(rows), _time(opened), _time(since), wait)
+            ends = (cut, _time(closed), _number(disputed), key, keys) if is_closed else (None, None, 0, None, None)
+            self._insert("awaited", (*values, *ends, 0, 0, 0, 0, None))
+        for _, path, stream, last, since in readable_rows(old, "label_part", "path, collector, last_seq, since"):
+            if isinstance(path, str) and isinstance(stream, str) and isinstance(last, int):
+                self._insert("label_part", (path, stream, last, _time(since), 0.0))
+        for order in ("ASC", "DESC"):
+            select = f"SELECT collector, fate, rows FROM label_fate ORDER BY collector {order}, fate {order}"  # noqa: S608
+            for stream, fate, rows in _Scan(old, select):
+                self._insert("label_fate", (stream, fate, rows))
+
+    def reconcile_labels(self) -> None:
+        """Have the parts of labels be known as such, and no batch wait that is gone."""
+        self._db.execute("DELETE FROM label_part WHERE path NOT IN (SELECT path FROM part)")
+        known = {path for (path,) in self._db.execute("SELECT path FROM label_part")}
+        for path, stream, opened in self._db.execute("SELECT path, collector, opened FROM part").fetchall():
+            if path not in known and is_labels(stream) and (found := self._read_origin(path)) is not None:
+                self._insert("label_part", (path, stream, found[0].last, opened, 0.0))
+        self._db.execute("DELETE FROM awaited WHERE cut IS NULL AND batch NOT IN (SELECT id FROM batch)")
 
     def _take_columns(self, old: sqlite3.Connection) -> None:
         for _, *columns in readable_rows(old, "open_columns", "collector, cut, names"):

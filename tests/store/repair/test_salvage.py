@@ -36,6 +36,9 @@ TABLES = (
     "dashboard",
     *ALERTS,
     "renamed",
+    "awaited",
+    "label_part",
+    "label_fate",
 )
 
 
@@ -92,6 +95,32 @@ def all_of(db, table):
     return rows
 
 
+def test_batches_that_wait_have_their_keys_made_anew_and_parts_of_labels_are_known_again(data_dir, old):
+    trio.run(spill_labels, data_dir)
+    old.execute(
+        "INSERT INTO awaited VALUES ('b1', 'main', 2, 1.5, 2.5, 9.5, NULL, NULL, 0, 'id', 'labels/k', 2, 0, 4, 1, 'm')"
+    )
+    old.execute(
+        "INSERT INTO awaited(batch, collector, rows, opened, since, wait) VALUES ('gone', 'main', 2, 1, 2, 9.5)"
+    )
+    [(part,)] = old.execute("SELECT path FROM label_part").fetchall()
+    old.execute("DELETE FROM label_part")
+    _, tables = salvaged(data_dir, old)
+    [one] = tables["awaited"]
+    assert (one["batch"], one["since"], one["keys"], one["matched"], one["marks"]) == ("b1", 2.5, None, 0, None)
+    [label_part] = tables["label_part"]
+    assert (label_part["path"], label_part["collector"]) == (part, "main/labels")
+
+
+async def spill_labels(data_dir):
+    async with open_journal(data_dir) as journal:
+        await journal.append("main/labels", check_frame("json", b'{"id": 1}'))
+        run = await journal.next_run("main/labels", None, 1, 10**6)
+        name = data_dir.new_part()
+        written = write_part(str(data_dir.path), "main/labels", run.first, run.last, str(data_dir.path / name))
+        assert await journal.spill(run, Part(name, written.rows, written.size))
+
+
 def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
     old.execute("INSERT INTO clock VALUES ('main', 100.0)")
     old.execute("INSERT INTO log(collector, entry) VALUES ('main', '{\"a\": 1}')")
@@ -102,6 +131,14 @@ def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
     old.execute("INSERT INTO whole_batch VALUES ('main', X'00ff', 'w1', 1.5, 2.5)")
     old.execute("""UPDATE batch SET report = 'labels', source = 'b0', start = 1.5, "end" = 2.5, is_backfill = 1""")
     old.execute("UPDATE batch SET replaces = 'b7 b8'")
+    old.execute(
+        "INSERT INTO awaited(batch, collector, rows, opened, since, wait) VALUES ('b1', 'main', 2, 1.5, 2.5, 9.5)"
+    )
+    closed = "'b0', 'main', 2, 1.5, 2.5, 9.5, 7, 8.5, 1, 'id', 'labels/b0', 0, 0, 0, 0, NULL"
+    old.execute(f"INSERT INTO awaited VALUES ({closed})")
+    [path] = old.execute("SELECT path FROM part LIMIT 1").fetchone()
+    old.execute("INSERT INTO label_part VALUES (?, 'main/labels', 9, 3.5, 0.0)", (path,))
+    old.execute("INSERT INTO label_fate VALUES ('main/labels', 'used', 5)")
     insert_made(old, Batch("b1", "main", "sealed", 2, 1.0, 2.0), Verdict(1, 0.5, True, {"a": 1}), 3.0, 9)
     insert_failed(old, Batch("b0", "main", "sealed", 2, 1.0, 2.0), "no", 4.0, 9)
     done, tables = salvaged(data_dir, old)
