@@ -31,6 +31,7 @@ from collector.evaluation.segments import snapshot_id
 from collector.evaluation.selecting import Wish
 from collector.evaluation.snapshot import link_datasets, strip_widgets
 from collector.evaluation.uncomputed import PASSING, RAISED, NotComputedError
+from collector.evaluation.unlabelled import without_unlabelled
 from collector.formats.part_tables import Unreadable
 from collector.formats.private import Private, apply
 from collector.generation import generation_of
@@ -91,9 +92,9 @@ def evaluate(job: Job) -> Outcome | Failure | Damage | NoRowsMatch:
     try:
         with hushed():
             window = find_window(job)
-            job = window.of_job(job)
+            job, unlabelled = without_unlabelled(window.of_job(job))
             frames = _frames(job)
-            frames.notes.extend(window.notes)
+            frames.notes.extend([*window.notes, *unlabelled])
             outcome, files = _evaluate(job, frames)
     except PASSING:
         raise

@@ -60,4 +60,5 @@ def make_job(  # noqa: PLR0913  (a config, a batch, and where its files are)
         "is_posted": config.is_posted,
         "private": private,
         "labels": batch.outcome.get(LABELS),
+        "label_columns": list(config.labels.columns) if config.labels and batch.report == LABELS else None,
     }

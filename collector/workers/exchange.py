@@ -41,6 +41,8 @@ class Labelled(TypedDict):
 class Job(TypedDict):
     """One sealed batch to evaluate.
 
+    A reference that lacks any of ``label_columns`` can't be compared with rows that have them, and is left out.
+
     ``parts`` and ``reference`` are paths of parquet files, ``opened`` and ``sealed`` ISO 8601 times in UTC (the window
     that the batch's rows are of), ``snapshot_path`` is where the body to deliver goes. ``additional_data`` has the
     paths of further parquet files, by the names that metrics ask for them. ``is_posted``: a client has posted the
@@ -76,6 +78,7 @@ class Job(TypedDict):
     is_posted: NotRequired[bool]
     private: NotRequired[Private | None]
     labels: NotRequired[Labelled | None]
+    label_columns: NotRequired[list[str] | None]
 
 
 class DatasetFile(TypedDict):
