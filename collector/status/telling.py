@@ -387,7 +387,7 @@ class Telling:
                 counts.failed_segments += 1
             case PartsLost(_, rows):
                 counts.damaged_rows += rows
-            case Delivered(batch):
+            case Delivered(batch) if batch.report == MAIN:  # its rows come once, whatever reports there are of them
                 counts.delivered_rows += batch.rows
 
     def _show(self, event: Event) -> None:

@@ -73,6 +73,12 @@ def families(seen: Seen) -> Iterator[Metric]:
     for name, help_, label, of_status_by in _STATUS_GAUGES_BY:
         values = (((one.id, by), value) for one, _ in each for by, value in of_status_by(one).items())
         yield _gauge(name, help_, ["collector", label], values)
+    yield _counter(
+        "labels",
+        "Labels that were let go of, by what became of each; not there without labels in the config.",
+        ["collector", "fate"],
+        (((one.id, fate), rows) for one, _ in each if one.labels for fate, rows in one.labels["rows"].items()),
+    )
     for name, help_, label, of_counts_by in _COUNTERS_BY:
         values = (((one.id, by), value) for one, counts in each for by, value in list(of_counts_by(counts).items()))
         yield _counter(name, help_, ["collector", label], values)
@@ -198,6 +204,11 @@ def _last(name: str) -> Callable[[Status], float | None]:
     return lambda status: status.last_snapshot.get(name)
 
 
+def _of_labels(name: str) -> Callable[[Status], float | None]:
+    key = name.removesuffix("_timestamp_seconds")
+    return lambda status: (status.labels or {}).get(key)
+
+
 def _states(status: Status) -> Mapping[str, float]:
     return {state: state == status.state for state in get_args(State)}
 
@@ -259,6 +270,16 @@ _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = 
         "Share of columns that have drifted in the last snapshot, from 0 to 1.",
         _last("drift_share"),
     ),
+)
+_STATUS_GAUGES += tuple(
+    (f"labels_{name}", f"{help_}; not there without labels in the config.", _of_labels(name))
+    for name, help_ in (
+        ("waiting_batches", "Batches that wait for labels"),
+        ("waiting_rows", "Rows with a key in batches that wait for labels"),
+        ("labelled_rows", "Those of them for which there is a label by now"),
+        ("next_close_timestamp_seconds", "When the next batch that waits for labels is due, in Unix time"),
+        ("bytes", "Bytes of labels, and of delivered events that wait for theirs"),
+    )
 )
 _STATUS_GAUGES_BY: tuple[tuple[str, str, str, Callable[[Status], Mapping[str, float]]], ...] = (
     ("state", "1 for the state that the collector is in, 0 for each other.", "state", _states),

@@ -25,6 +25,7 @@ class FakeService:
         self.logs = [[]]
         self.polls = 0
         self.retries = []
+        self.what = set()  # data, labels
 
     @contextmanager
     def open(self, retries=0):
@@ -34,12 +35,13 @@ class FakeService:
     def status(self):
         return {"time": 1000.0, "collectors": self.collectors}
 
-    def send_body(self, collector_id, body, media_type, key):
+    def send_body(self, collector_id, body, media_type, key, what="data"):
         self.sendings += 1
         if error := self.trouble.get(self.sendings):
             raise error
         if len(body) > self.max_bytes:
             raise RequestRefused(413, "too large")
+        self.what.add(what)
         is_new = key not in self.kept
         self.kept.setdefault(key, (collector_id, media_type, body))
         return is_new

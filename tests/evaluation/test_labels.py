@@ -113,7 +113,7 @@ def test_ranking(joined, make_job, evaluate):
     strong = (wines.data["alcohol"] > 13).astype(int).tolist()
     labels = late(strong)
     task = {"ranking": [{"user_id": "user", "item_id": "item", "target": "target", "prediction": "prediction"}]}
-    outcome = evaluate(
+    evaluate(
         {"metrics": [{"type": "PrecisionTopK", "k": 5}]},
         [],
         parts=joined(predictions, labels),

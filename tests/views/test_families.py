@@ -43,6 +43,14 @@ BUSY = Status(
     outbox_since=80.0,
     failed=4,
     last_snapshot=SNAPSHOT,
+    labels={
+        "waiting_batches": 2,
+        "waiting_rows": 50,
+        "labelled_rows": 40,
+        "next_close": 130.0,
+        "bytes": 900,
+        "rows": {"used": 7, "late": 1},
+    },
 )
 
 
@@ -116,6 +124,10 @@ def test_values_are_those_of_the_status_and_the_counts():
         ("alerts_failed_total", ("https://hook.example/********",)): 2,
         ("alerts_dropped_total", ("https://hook.example/********",)): 1,
         ("alerts_waiting", ("https://hook.example/********",)): 4,
+        ("labels_waiting_rows", ("main",)): 50,
+        ("labels_labelled_rows", ("main",)): 40,
+        ("labels_next_close_timestamp_seconds", ("main",)): 130,
+        ("labels_total", ("main", "used")): 7,
         ("disk_free_bytes", ()): 10,
         ("undelivered_limit_bytes", ("service",)): Limits().max_buffered_bytes,
     }

@@ -10,6 +10,7 @@ from collector.views.page.drawing import clock, draw
 from collector.views.page.past import drift_series, failures_series, value_series
 from collector.views.page.plots import Point, Series, plot
 from collector.views.page.view import View
+from collector.wording import counted, lasting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,10 +51,25 @@ def detail_pieces(detail: Detail) -> dict[str, str]:
 def detail_view(frame: Frame, status: Status, pieces: Mapping[str, str]) -> View:
     """Show a collector in a frame, with what was drawn of its past."""
     row = frame.drawn[status.id].row
-    state = draw("state.html", row=row, status=status)
+    state = draw("state.html", row=row, status=status, labels=_labels(status, frame.now))
     tone = row.concerns[0].tone if row.concerns else "good"
     title, cells = f"{status.id} · Evidently collector", {"state": frame.cells[row.key]}
     return View(frame.number, frame.now, title, tone, {**pieces, "state": state}, cells)
+
+
+def _labels(status: Status, now: float) -> str:
+    """Say how far the batches have come that wait for labels; nothing without labels in the config."""
+    if status.labels is None:
+        return ""
+    batches, rows, labelled = (status.labels[name] for name in ("waiting_batches", "waiting_rows", "labelled_rows"))
+    told = [f"{fate} {count}" for fate, count in status.labels["rows"].items() if count]
+    if batches:
+        due = max(0.0, status.labels["next_close"] - now)
+        waiting = (
+            f"{labelled} of {rows} rows in {counted(batches, 'batch')} have one, the next closes in {lasting(due)}"
+        )
+        told.insert(0, waiting)
+    return "; ".join(told) or "no batch waits for any"
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:
