@@ -150,3 +150,9 @@ def test_a_bar_is_shown_on_a_terminal_only(events, monkeypatch):
     assert "10 rows" in shown[True]
     assert shown[True].endswith("\x1b[2K")  # the bar is gone when the end is told
     assert shown[False] == ""
+
+
+def test_labels_are_sent_as_labels_in_pieces_that_no_trigger_bounds(events):
+    service = FakeService(rows_needed=4)
+    assert send(Order(str(events), is_labels=True), service) == f"{events}: 10 rows sent to main"
+    assert (service.what, service.sendings) == ({"labels"}, 1)
