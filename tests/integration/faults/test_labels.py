@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from collector.evaluation.part_files import read_parts
 from collector.fault_points import VARIABLE
 
-from ..conftest import PATIENCE, WITHOUT_EVIDENTLY, collector_config, rows_trigger, service_config, wait_until
+from ..conftest import BY_TALLY, PATIENCE, collector_config, rows_trigger, service_config, wait_until
 
 PROMISE = "32 labels"
 REPORT = {"metrics": ["RowCount"]}
@@ -104,7 +104,7 @@ def live_until_death(daemon, traffic):
 
 
 def test_each_row_has_its_label_once_and_each_label_one_fate_whatever_is_killed(make_daemon, figures, rng, is_long):
-    daemon, traffic = make_daemon(config(LONG_WAIT), **WITHOUT_EVIDENTLY), Traffic(rng)
+    daemon, traffic = make_daemon(config(LONG_WAIT), evaluates=BY_TALLY), Traffic(rng)
     points = [point for point in [*WAITING, *OF_SPILLING] * 3 for _ in range(2)] if is_long else rng.sample(WAITING, 2)
     for point in points:
         daemon.variables[VARIABLE] = point
