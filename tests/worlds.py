@@ -163,6 +163,17 @@ class FakeWorkers:
         written = parts.write_part(str(directory), run.collector, run.first, run.last, str(target))
         return Part(name, written.rows, written.size)
 
+    async def write_windows(self, directory, run, target, name, windows):
+        await trio.lowlevel.checkpoint()
+        if self.part_failures:
+            raise self.part_failures.pop(0)
+        of_run = (run.collector, run.first, run.last)
+        folder = name.rpartition("/")[0]
+        return [
+            Part(f"{folder}/{Path(one.path).name}", one.rows, one.size, one.window, one.late)
+            for one in parts.write_windows(str(directory), of_run, str(target), windows)
+        ]
+
     async def index_batch(self, *args):
         return await self._on_labels(index_batch, *args)
 

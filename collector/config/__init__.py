@@ -7,6 +7,7 @@ from collector.config.model import CONFIG_PATH, CollectorConfig, CollectorServic
 from collector.config.report import ReportConfig
 from collector.config.triggers import (
     CronTrigger,
+    EventTimeTrigger,
     IntervalTrigger,
     RowsCountOrIntervalTrigger,
     RowsCountTrigger,
@@ -19,6 +20,7 @@ __all__ = [
     "CollectorConfig",
     "CollectorServiceConfig",
     "CronTrigger",
+    "EventTimeTrigger",
     "Idempotency",
     "IntervalTrigger",
     "Labels",

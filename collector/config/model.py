@@ -29,7 +29,7 @@ from collector.config.masking import MASK, masked
 from collector.config.private import PrivateColumns
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.rows import Condition, Segments
-from collector.config.triggers import Trigger
+from collector.config.triggers import EventTimeTrigger, Trigger
 from collector.config.value import Value, at_fields
 from collector.config.workspace import InWorkspace
 from collector.errors import ConfigError, Problem
@@ -275,6 +275,14 @@ class CollectorConfig(InWorkspace, Value):
                 raise at_fields(
                     f"a collector with '{name}' can't take its events from Kafka; leave out one of both", name
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _tells_times(self) -> Self:
+        if isinstance(self.trigger, EventTimeTrigger) and self.timestamp_column is None:
+            raise at_fields("field required, as EventTimeTrigger goes by the times of events", "timestamp_column")
+        if isinstance(self.trigger, EventTimeTrigger) and self.kafka is not None:
+            raise at_fields("EventTimeTrigger can't cut what comes from Kafka; take another trigger", "trigger")
         return self
 
     @field_validator("api_url")

@@ -9,12 +9,15 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from collector.config.durations import Duration
+from collector.config.periods import Periods, check_period, check_zone
 from collector.config.value import Value
 from collector.wording import did_you_mean
 
 ALIAS = "evidently:collector_trigger:"
 # Below it, a collector would do nothing but look whether rows have come, and keep the daemon from all else.
 MIN_INTERVAL = 0.1
+MIN_PERIOD = 60
 
 
 def _whole(value: object) -> object:
@@ -93,11 +96,7 @@ class CronTrigger(_Typed):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"no time zone '{name}'; write one as in Europe/Berlin") from error
-        return name
+        return check_zone(name)
 
     @field_validator("schedule")
     @classmethod
@@ -121,7 +120,41 @@ class CronTrigger(_Typed):
         return next(time.timestamp() for time in times if time.timestamp() > last)
 
 
-_TRIGGERS = (IntervalTrigger, RowsCountTrigger, RowsCountOrIntervalTrigger, CronTrigger)
+class EventTimeTrigger(_Typed):
+    """A batch is of a window of event time, and is due when the clock has passed its end by ``lateness``.
+
+    Rows of later windows wait for theirs. One that comes after its window was closed goes to the next, and is counted.
+    """
+
+    type: Literal["evidently:collector_trigger:EventTimeTrigger"] = "evidently:collector_trigger:EventTimeTrigger"
+    period: Duration = Field(description="The time that a batch is of: 1d, 7d (from Monday), 1h, 15m.")
+    lateness: Duration = Field(default=0, description="How long rows are waited for after a window's end.")
+    timezone: str = Field(default="UTC", description="The IANA time zone whose days and hours are meant.")
+    rows: ClassVar[None] = None
+
+    @field_validator("period")
+    @classmethod
+    def _parts_days(cls, seconds: float) -> float:
+        if seconds < MIN_PERIOD:
+            raise ValueError("is too short; windows have a minute at least")
+        return check_period(seconds)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        return check_zone(name)
+
+    @property
+    def periods(self) -> Periods:
+        """The windows."""
+        return Periods(int(self.period), self.timezone)
+
+    def next_time(self, last: float) -> float:
+        """Return the Unix time at which the window of a moment is closed."""
+        return self.periods.window_of(last)[1] + self.lateness
+
+
+_TRIGGERS = (IntervalTrigger, RowsCountTrigger, RowsCountOrIntervalTrigger, CronTrigger, EventTimeTrigger)
 # All that a trigger's type may be called: its bare name, its alias, and the original's class paths.
 SPELLINGS = {
     trigger.__name__: [
@@ -150,7 +183,7 @@ def _known_type(value: object) -> object:
 
 
 Trigger = Annotated[
-    IntervalTrigger | RowsCountTrigger | RowsCountOrIntervalTrigger | CronTrigger,
+    IntervalTrigger | RowsCountTrigger | RowsCountOrIntervalTrigger | CronTrigger | EventTimeTrigger,
     Field(discriminator="type"),
     BeforeValidator(_known_type),
 ]

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from collector.config import EventTimeTrigger
+from collector.pipeline.closing import Closing
 from collector.pipeline.delivering import Delivering
 from collector.pipeline.evaluating import Evaluating
 from collector.pipeline.failed import take_back
@@ -39,6 +41,7 @@ class Pipeline:
         self._work = Work(config, service, tools)
         self._sealing = Sealing(self._work)
         self._spilling = Spilling(self._work, self._sealing)
+        self._closing = Closing(self._work, self._spilling)
         self._evaluating = Evaluating(self._work, self._spilling)
         self._showing = Showing(self._work)
         self._delivering = Delivering(self._work, self._showing)
@@ -71,11 +74,13 @@ class Pipeline:
     async def run(self) -> None:
         """Work until cancelled."""
         await self._work.recall()
+        await self._closing.begin()
         await self._work.source.run(self._run_stages)
 
     async def _run_stages(self) -> None:
         stages = (
             self._sealing,
+            self._closing,
             self._spilling,
             self._evaluating,
             self._delivering,
@@ -93,8 +98,13 @@ class Pipeline:
                 nursery.start_soon(Labelling(self._work, self._spilling, self._sealing).run)
 
     async def flush(self) -> Batch | None:
-        """Seal what waits now, whatever the trigger says; None if nothing does."""
+        """Seal what waits now, whatever the trigger says; None if nothing does.
+
+        With windows of event time, each that has rows becomes a batch, and the newest is returned.
+        """
         self._work.source.check_here()
+        if isinstance(self.config.trigger, EventTimeTrigger):
+            return await self._closing.flush()
         return await self._sealing.seal()
 
     async def take_whole(self, whole: Whole, frame: Frame) -> Taken:

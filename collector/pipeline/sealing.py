@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from collector.config import CronTrigger
+from collector.config import CronTrigger, EventTimeTrigger
 from collector.fault_points import reach
 from collector.status.telling import Sealed
 
@@ -34,6 +34,8 @@ class Sealing:
         made up for once.
         """
         trigger, now, set_by = self._work.config.trigger, self._clocks.now(), self._clocks.set_by
+        if isinstance(trigger, EventTimeTrigger):  # its windows are closed elsewhere
+            return
         fired = await self._journal.clock(self._work.id, now, is_kept=trigger.next_time(now) is not None)
         fired = min(fired, now)  # the wall clock may have been set back while the service was down
         while True:
@@ -64,7 +66,7 @@ class Sealing:
         """Make a batch of a body, beside the open one, unless it is known; see Journal.take_whole."""
         work = self._work
         try:
-            taken = await self._journal.take_whole(whole, frame, self._wait)
+            taken = await self._journal.take_whole(whole, frame, self._work.labels_wait)
         finally:
             work.to_evaluate.ring()  # as in _cut
             work.to_label.ring()
@@ -77,17 +79,11 @@ class Sealing:
             work.log.info("batch sealed", batch=taken.batch, rows=frame.rows, is_backfill=whole.is_backfill)
         return taken
 
-    @property
-    def _wait(self) -> float | None:
-        """How long a new batch waits for labels; None: it waits for none."""
-        labels = self._work.config.labels
-        return None if labels is None else labels.wait
-
     async def _cut(self, rows: float) -> Batch | None:
         try:
             if self._work.source.is_full:
                 await self._work.source.wait_for_room()
-            return await self._journal.seal(self._work.id, self._work.source.name_batch, rows, self._wait)
+            return await self._journal.seal(self._work.id, self._work.source.name_batch, rows, self._work.labels_wait)
         finally:
             self._work.source.note_change()
             self._work.to_label.ring()

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from collector.config.triggers import CronTrigger, IntervalTrigger, RowsCountTrigger
+from collector.config.triggers import CronTrigger, EventTimeTrigger, IntervalTrigger, RowsCountTrigger
 from collector.errors import CollectorError, EvaluationError, NoDashboard
 from collector.pipeline.asking import ask_workspace
 from collector.pipeline.snapshots import segments_of
 from collector.status.telling import NotShown
 from collector.waiting.bell import Bell
+from collector.wording import lasting
 
 if TYPE_CHECKING:
     from collector.config import CollectorConfig
@@ -125,6 +126,8 @@ def _when(trigger: Trigger) -> str:
             return f"every {seconds:g} s"
         case RowsCountTrigger(rows_count=rows):
             return f"every {rows} rows"
+        case EventTimeTrigger(period=seconds, timezone=zone):
+            return f"for each {lasting(seconds)} of their time ({zone})"
         case CronTrigger(schedule=schedule, timezone=zone):
             return f"at {schedule} ({zone})"
         case _:

@@ -6,16 +6,23 @@ Those of labels move alike, when whoever looks after these says so.
 from __future__ import annotations
 
 import math
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import trio
 
+from collector.config import EventTimeTrigger
 from collector.errors import EvaluationError, StorageError
 from collector.fault_points import reach
+from collector.store.windowed import Windows
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
+
     from collector.pipeline.sealing import Sealing
     from collector.pipeline.work import Work
+    from collector.store.records import Part, Run
 
 
 class Spilling:
@@ -63,7 +70,7 @@ class Spilling:
             name = work.data_dir.new_part()
             target = work.data_dir.path / name
             try:
-                part = await work.tools.workers.write_part(work.data_dir.path, run, target, name)
+                made = await self._write(run, target, name, is_open=batch_id is None)
             except trio.TooSlowError as error:
                 if run.frames == 1:
                     raise EvaluationError(f"a frame of {run.rows} rows takes too long to be written") from error
@@ -73,13 +80,41 @@ class Spilling:
             self._most_rows *= 2
             reach("part written")
             try:
-                is_moved = await work.journal.spill(run, part)
+                is_moved = await work.journal.spill(run, *made)
             except StorageError:
-                target.unlink(missing_ok=True)  # the next try makes another, on a disk that may be full
+                self._remove(made)  # the next try makes others, on a disk that may be full
                 raise
             if is_moved:
-                work.tools.counts.of(self._stream).damaged_rows += run.rows - part.rows
+                lost = run.rows - sum(part.rows for part in made)
+                work.tools.counts.of(self._stream).damaged_rows += lost
+                self._note_late(sum(part.late for part in made))
             else:
-                target.unlink(missing_ok=True)  # one without rows was never made
+                self._remove(made)
             reach("spilled")
             return True
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Have no part made while the block lasts."""
+        async with self._one_at_a_time:
+            yield
+
+    async def _write(self, run: Run, target: Path, name: str, *, is_open: bool) -> list[Part]:
+        """Write the rows of a run to a part, or to one for each window that open ones are of."""
+        work, config = self._work, self._work.config
+        is_of_events = is_open and self._stream == work.id
+        if not (is_of_events and isinstance(config.trigger, EventTimeTrigger) and config.timestamp_column):
+            return [await work.tools.workers.write_part(work.data_dir.path, run, target, name)]
+        trigger = config.trigger
+        windows = Windows(config.timestamp_column, int(trigger.period), trigger.timezone, work.open_from)
+        return await work.tools.workers.write_windows(work.data_dir.path, run, target, name, windows)
+
+    def _note_late(self, rows: int) -> None:
+        if rows:
+            self._work.counts.late_rows += rows
+            self._work.log.warning("rows came after their window was closed; they are of the next", rows=rows)
+
+    def _remove(self, made: Iterable[Part]) -> None:
+        for part in made:
+            if part.rows:  # one without rows was never made
+                (self._work.data_dir.path / part.path).unlink(missing_ok=True)

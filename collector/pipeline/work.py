@@ -53,6 +53,7 @@ class Work:
         self.to_label = Bell()
         self.to_rehearse = Bell()
         self.delivered = Bell()
+        self.open_from = 0.0  # where it goes by event time: windows that begin before this are closed
         starting = Status(config.id, "starting", rows_needed=config.trigger.rows, events_from=config.events_from or "")
         self._telling = Telling(
             starting, self.counts, tools.journal, tools.clocks, lambda: self.service.storage.max_log_events
@@ -67,6 +68,12 @@ class Work:
     def id(self) -> str:
         """The collector's id."""
         return self.config.id
+
+    @property
+    def labels_wait(self) -> float | None:
+        """How long a new batch waits for labels; None: it waits for none."""
+        labels = self.config.labels
+        return None if labels is None else labels.wait
 
     @property
     def status(self) -> Status:

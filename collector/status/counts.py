@@ -66,6 +66,7 @@ class CollectorCounts:
 
     accepted_requests: int = 0
     accepted_bytes: int = 0
+    late_rows: int = 0
     skipped_rows: int = 0  # that passed it by, as it follows another and had no room
     refused_requests: Counter[str] = field(default_factory=lambda: zeros(REFUSALS))  # by reason
     lateness: Histogram = field(default_factory=lambda: Histogram(*_LATENESS_SECONDS))

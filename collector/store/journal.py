@@ -41,6 +41,7 @@ from collector.store.steps import (
     parts,
     positions,
     snapshots,
+    windows,
 )
 from collector.store.steps.whole import take_whole
 from collector.store.streams import collector_of, is_labels, labels_of
@@ -307,17 +308,18 @@ class Journal:
         except sqlite3.Error:  # the writer knows what to do about it, should it be no chance
             return await self._writer.execute(find)
 
-    async def spill(self, run: Run, part: Part) -> bool:
-        """Enter a part in the place of its frames; False, and nothing done, if a batch was sealed in their midst.
+    async def spill(self, run: Run, *made: Part) -> bool:
+        """Enter parts in the place of their frames; False, and nothing done, if a batch was sealed in their midst.
 
-        Rows that are in the frames and not in the part, as they were damaged, count no longer.
+        Rows that are in the frames and not in the parts, as they were damaged, count no longer.
         """
+        rows, size = sum(part.rows for part in made), sum(part.size for part in made)
 
         def count(moved: tuple[bool, str | None]) -> None:
             if moved[0]:
-                self._count_bytes(run.collector, part.size - run.size)
+                self._count_bytes(run.collector, size - run.size)
             if moved == (True, None):
-                self._waiting[run.collector].rows -= run.rows - part.rows
+                self._waiting[run.collector].rows -= run.rows - rows
                 self._waiting[run.collector].frames -= run.frames
                 self._waiting[run.collector].frame_rows -= run.rows
                 self._waiting[run.collector].frame_bytes -= run.size
@@ -325,9 +327,9 @@ class Journal:
         now = time.time()
 
         def move(db: sqlite3.Connection) -> tuple[bool, str | None]:
-            moved = parts.move_to_part(db, run, part)
+            moved = parts.move_to_part(db, run, *made)
             if moved[0]:
-                labels.enter_label_part(db, run, part, now)
+                labels.enter_label_part(db, run, made[0], now)
             return moved
 
         is_moved, _ = await self._writer.execute(move, count, SMALL_STEP)
@@ -437,6 +439,45 @@ class Journal:
             return taken
 
         return await self._writer.execute(take, count)
+
+    async def last_open_frame(self, collector: str) -> int:
+        """Return the number of the newest open frame that is in no part; 0 if there is none."""
+        return await self._writer.execute(lambda db: windows.last_open_frame(db, collector))
+
+    async def has_open_frames(self, collector: str, upto: int) -> bool:
+        """Tell whether open frames up to a number are in no part."""
+        return await self._writer.execute(lambda db: windows.has_open_frames(db, collector, upto))
+
+    async def open_windows(self, collector: str, first: float) -> list[float]:
+        """Return the starts of the windows of event time that have open parts; ``first`` is the first that is open."""
+        return await self._writer.execute(lambda db: windows.open_windows(db, collector, first))
+
+    async def seal_window(
+        self,
+        collector: str,
+        batch_id: str,
+        window: tuple[float, float],
+        open_from: tuple[float, float],
+        wait: float | None = None,
+    ) -> Batch | None:
+        """Make a batch of the open parts of a window; in the same step the windows open from another moment on.
+
+        ``open_from`` is that moment as it was, and as it is to be. The batch waits for labels so many seconds; None: it
+        waits for none. Returns None if the window has no rows.
+        """
+        now = time.time()
+
+        def seal(db: sqlite3.Connection) -> Cut:
+            cut = windows.seal_window(db, collector, batch_id, window, open_from, now)
+            if cut.rows and wait is not None:
+                labels.await_labels(db, batch_id, wait, now)
+            return cut
+
+        cut = await self._writer.execute(seal, self._waiting[collector].cut)
+        if not cut.rows:
+            return None
+        sealed = Batch(batch_id, collector, "sealed", cut.rows, cut.opened, cut.sealed)
+        return replace(sealed, start=window[0], end=window[1])
 
     async def batches(self, collector: str, *states: State) -> list[Batch]:
         """Return the batches in one of these states, in the order in which they were sealed."""

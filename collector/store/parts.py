@@ -15,7 +15,7 @@ from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from collector.disk.checksums import body_checksum, frame_checksum, stored_checksum
 from collector.disk.files import write_whole
@@ -25,15 +25,18 @@ from collector.formats.frames import decode_frames
 from collector.formats.sources import MARKED, ORIGIN
 from collector.store.connect import read_only
 from collector.store.data_dir import DataDir
+from collector.store.windowed import shares_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
 
     from collector.formats.frames import Format
+    from collector.store.windowed import Windows
 
 
+T = TypeVar("T")
 _NO_METADATA: Mapping[bytes, str] = MappingProxyType({})
 # What decoding and pyarrow raise for rows that have no place in parquet. OSError is the disk's.
 UNWRITABLE = (BadBody, ValueError, TypeError, NotImplementedError, ArithmeticError, KeyError)
@@ -50,12 +53,26 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowOrigin(Origin):
+    """The same of a part with rows of one window of event time; its frames have rows in others of the same ``run``."""
+
+    run: str = ""
+    window: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a run of frames; ``damaged`` are the files to which those went that can't be read."""
+    """What became of a run of frames; ``damaged`` are the files to which those went that can't be read.
+
+    With windows of event time, there is one for each: ``window`` is its start, and ``late`` rows are of earlier ones.
+    """
 
     rows: int
     size: int
     damaged: tuple[str, ...] = ()
+    path: str = ""
+    window: float | None = None
+    late: int = 0
 
 
 @dataclass(slots=True)  # frozen, it would take three times as long to make, which is felt with 10 000 of one row
@@ -102,17 +119,37 @@ def write_part(directory: str, collector: str, first: int, last: int, path: str)
     Frames that are damaged or can't be decoded are written to ``damaged`` in the data directory, each to a file of its
     own, and the rest to the part; without any rest there is no part.
     """
-    data_dir = DataDir(Path(directory))
-    with _open(data_dir) as db:
-        run = (collector, first, last)
-        try:
-            return _write_sound(db, data_dir, run, Path(path), frozenset())
-        except UNWRITABLE:
-            frames = (frame for _, frame in _read_frames(db, data_dir, run))
-            unfit = frozenset(frame.seq for frame in frames if frame.is_sound and not _is_fit(frame))
-            if not unfit:
-                raise
-            return _write_sound(db, data_dir, run, Path(path), unfit)
+    run = (collector, first, last)
+
+    def write_whole_run(sound: _Sound) -> Written:
+        if sound.table is None:
+            return Written(0, 0, sound.damaged)
+        origin = {ORIGIN: json.dumps(asdict(Origin(*run, sound.opened)))}
+        return Written(sound.table.num_rows, write(sound.table, Path(path), origin), sound.damaged)
+
+    return _write_sound(DataDir(Path(directory)), run, write_whole_run)
+
+
+def write_windows(directory: str, run: tuple[str, int, int], path: str, windows: Windows) -> list[Written]:
+    """Do the same with a part for each window of event time; their paths are like the one that is given.
+
+    ``run`` has the collector, and the numbers of the first and the last frame.
+    """
+    target = Path(path)
+
+    def write_each(sound: _Sound) -> list[Written]:
+        if sound.table is None:
+            return [Written(0, 0, sound.damaged)]
+        done = []
+        for number, share in enumerate(shares_of(sound.table, sound.came, windows)):
+            part = target.with_name(f"{target.stem}.{number}.parquet")
+            origin = WindowOrigin(*run, sound.opened, target.stem, share.start)
+            size = write(share.table, part, {ORIGIN: json.dumps(asdict(origin))})
+            damaged = () if number else sound.damaged
+            done.append(Written(share.table.num_rows, size, damaged, str(part), share.start, share.late))
+        return done
+
+    return _write_sound(DataDir(Path(directory)), run, write_each)
 
 
 def write_reference(format_: Format, body: bytes | Path, path: str) -> tuple[int, int]:
@@ -134,7 +171,8 @@ def read_origin(path: Path) -> tuple[Origin, int] | None:
 
     try:
         footer = pq.read_metadata(path)
-        return Origin(**json.loads((footer.metadata or {})[ORIGIN])), footer.num_rows
+        read = json.loads((footer.metadata or {})[ORIGIN])
+        return (WindowOrigin(**read) if "window" in read else Origin(**read)), footer.num_rows
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError):
         return None
 
@@ -147,28 +185,48 @@ def set_aside_frame(frame: Kept, data_dir: DataDir) -> Path:
     return path
 
 
-def _write_sound(
-    db: sqlite3.Connection, data_dir: DataDir, run: tuple[str, int, int], target: Path, unfit: frozenset[int]
-) -> Written:
+@dataclass(slots=True)
+class _Sound:
+    """The rows of a run that can be read, if there are any: when the first came, and how many came when."""
+
+    table: pa.Table | None
+    damaged: tuple[str, ...]
+    came: list[tuple[float, int]]
+
+    @property
+    def opened(self) -> float:
+        return min((at for at, _ in self.came), default=math.inf)
+
+
+def _write_sound(data_dir: DataDir, run: tuple[str, int, int], put: Callable[[_Sound], T]) -> T:
+    """Have the rows of a run written, but for frames that are unfit if they can't be all together."""
+    with _open(data_dir) as db:
+        try:
+            return put(_read_sound(db, data_dir, run, frozenset()))
+        except UNWRITABLE:
+            frames = (frame for _, frame in _read_frames(db, data_dir, run))
+            unfit = frozenset(frame.seq for frame in frames if frame.is_sound and not _is_fit(frame))
+            if not unfit:
+                raise
+            return put(_read_sound(db, data_dir, run, unfit))
+
+
+def _read_sound(db: sqlite3.Connection, data_dir: DataDir, run: tuple[str, int, int], unfit: frozenset[int]) -> _Sound:
     damaged: list[str] = []
-    opened = math.inf
+    came: list[tuple[float, int]] = []
 
     def sound() -> Iterator[tuple[Format, bytes]]:
-        nonlocal opened
         for received, frame in _read_frames(db, data_dir, run):
-            opened = min(opened, received)
             if frame.is_sound and frame.seq not in unfit:
+                came.append((received, frame.rows))
                 yield frame.format, frame.body
             else:
                 damaged.append(str(set_aside_frame(frame, data_dir)))
 
     frames = sound()
     first = next(frames, None)
-    if first is None:
-        return Written(0, 0, tuple(damaged))
-    table = decode_frames(chain([first], frames))
-    size = write(table, target, {ORIGIN: json.dumps(asdict(Origin(*run, opened)))})
-    return Written(table.num_rows, size, tuple(damaged))
+    table = None if first is None else decode_frames(chain([first], frames))
+    return _Sound(table, tuple(damaged), came)
 
 
 def _encode(table: pa.Table, file: IO[bytes], metadata: Mapping[bytes, str]) -> None:

@@ -19,11 +19,16 @@ SNAPSHOT_STATES: tuple[SnapshotState, ...] = get_args(SnapshotState)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A parquet file of rows, by its path in the data directory."""
+    """A parquet file of rows, by its path in the data directory.
+
+    Of a collector that goes by event time it has rows of one ``window``, by its start; some may have come too ``late``.
+    """
 
     path: str
     rows: int
     size: int
+    window: float | None = None
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,6 +274,9 @@ CREATE TABLE batch_end(
 CREATE TABLE writer(id TEXT NOT NULL); -- what this journal is called in what its service publishes
 INSERT INTO writer VALUES (lower(hex(randomblob(6))));
 """,
+    """
+ALTER TABLE part ADD COLUMN window REAL; -- when the window of event time begins that its rows are of
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

@@ -321,6 +321,11 @@ _COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...
         lambda counts: counts.damaged_rows,
     ),
     (
+        "late_rows",
+        "Rows that came after their window of event time was closed, and are of the next.",
+        lambda counts: counts.late_rows,
+    ),
+    (
         "failed_metrics",
         "Metrics, tests, presets and descriptors that could not be computed, of all snapshots.",
         lambda counts: counts.failed_metrics,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collector.store.parts import Written
     from collector.store.records import Run
     from collector.store.tapping import Tapped
+    from collector.store.windowed import Windows
     from collector.workers import exchange
     from collector.workers.exchange import (
         Damage,
@@ -246,17 +247,24 @@ class Workers:
         TooSlowError if it takes longer than a part may.
         """
         args = (str(directory), run.collector, run.first, run.last, str(target))
+        written: Written = await self._write("write_part", target, *args)
+        _tell_damaged(run, [written])
+        return Part(name, written.rows, written.size)
+
+    async def write_windows(self, directory: Path, run: Run, target: Path, name: str, windows: Windows) -> list[Part]:
+        """Write a run of frames to a parquet file for each window of event time, as ``write_part`` does to one."""
+        args = (str(directory), (run.collector, run.first, run.last), str(target), windows)
+        written: list[Written] = await self._write("write_windows", target, *args)
+        _tell_damaged(run, written)
+        folder = name.rpartition("/")[0]
+        return [Part(f"{folder}/{Path(one.path).name}", one.rows, one.size, one.window, one.late) for one in written]
+
+    async def _write(self, how: str, target: Path, *args: Any) -> Any:
         try:
             with _refusals(target):
-                written: Written = await self._run_within(
-                    PART_TIMEOUT, self._light, self._parts, _PARTS + "write_part", *args
-                )
+                return await self._run_within(PART_TIMEOUT, self._light, self._parts, _PARTS + how, *args)
         except UNWRITABLE as error:
             raise EvaluationError(f"rows can't be written to parquet: {error}", repr(error)) from error
-        if written.damaged:
-            lost = {"frames": len(written.damaged), "rows": run.rows - written.rows, "files": written.damaged}
-            _log.error("damaged frames were set aside; all other rows are kept", collector=run.collector, **lost)
-        return Part(name, written.rows, written.size)
 
     async def newest_rows(self, data_dir: Path, collector: str, after: int | None, rows: int) -> Tapped:
         """Return the newest rows of a collector; see tapping. Raises EvaluationError if they can't be had just now."""
@@ -450,6 +458,13 @@ def _refusals(target: Path) -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as error:
         raise refusal(error, target.parent) from error
+
+
+def _tell_damaged(run: Run, written: Sequence[Written]) -> None:
+    if files := [file for one in written for file in one.damaged]:
+        rows = run.rows - sum(one.rows for one in written)
+        told = "damaged frames were set aside; all other rows are kept"
+        _log.error(told, collector=run.collector, frames=len(files), rows=rows, files=files)
 
 
 def _starting_time(context: trio_parallel.WorkerContext) -> float:

@@ -358,6 +358,7 @@ def test_the_schema_knows_every_part():
         "RowsCountTrigger",
         "RowsCountOrIntervalTrigger",
         "CronTrigger",
+        "EventTimeTrigger",
         Alert.__name__,
         "Kafka",
         "FromKafka",
@@ -408,3 +409,12 @@ def test_a_password_in_an_address_and_a_providers_key_are_shown_masked():
     shown = collector_config(api_url="http://me:hunter3@host:8000/ui", report_config=report).masked()
     assert "hunter" not in json.dumps(shown)
     assert shown["api_url"] == f"http://me:{MASK}@host:8000/ui"
+
+
+def test_a_trigger_by_event_time_needs_the_column_that_tells_it():
+    trigger = {"trigger": {"type": "EventTimeTrigger", "period": "1d"}}
+    with pytest.raises(ConfigError) as refused:
+        CollectorConfig.parse(SOUND | trigger)
+    [problem] = refused.value.problems
+    assert (problem.path, "goes by the times of events" in problem.message) == (("timestamp_column",), True)
+    assert CollectorConfig.parse(SOUND | trigger | {"timestamp_column": "ts"}).trigger.period == 86_400

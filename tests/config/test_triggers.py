@@ -5,7 +5,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import TypeAdapter
 
-from collector.config import CronTrigger, IntervalTrigger, RowsCountOrIntervalTrigger, RowsCountTrigger, Trigger
+from collector.config import (
+    CronTrigger,
+    EventTimeTrigger,
+    IntervalTrigger,
+    RowsCountOrIntervalTrigger,
+    RowsCountTrigger,
+    Trigger,
+)
 from collector.errors import ConfigError
 
 BERLIN = "Europe/Berlin"
@@ -37,6 +44,27 @@ def test_a_rows_trigger_has_rows_and_no_time():
     assert RowsCountTrigger().rows == 1  # the original's default
 
 
+def test_a_window_of_event_time_is_due_when_its_end_and_its_lateness_have_passed():
+    trigger = EventTimeTrigger(period="1d", lateness="2h", timezone=BERLIN)
+    assert _shown(trigger.next_time(_unix("2024-03-31T00:00"))) == "2024-04-01T02:00:00+02:00"
+    assert (trigger.rows, trigger.period, EventTimeTrigger(period=3600).lateness) == (None, 86_400, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"period": "7h"}, "period: is no period; write whole days"),
+        ({"period": 30}, "period: is too short; windows have a minute at least"),
+        ({"period": "1 day"}, "period: is no duration"),
+        ({"period": "1d", "lateness": -1}, "lateness: must be greater than or equal to 0"),
+        ({"period": "1d", "timezone": "Mars"}, "timezone: no time zone 'Mars'"),
+        ({}, "period: field required"),
+    ],
+)
+def test_what_can_be_no_window_of_event_time_is_told(fields, said):
+    assert said in _problem(EventTimeTrigger, fields)
+
+
 def test_rows_or_interval_has_both():
     trigger = RowsCountOrIntervalTrigger(
         rows_count_trigger=RowsCountTrigger(rows_count=5), interval_trigger=IntervalTrigger(interval=60)
@@ -51,6 +79,7 @@ def test_rows_or_interval_has_both():
         ("RowsCountTrigger", {"rows_count": 1}),
         ("RowsCountOrIntervalTrigger", {"rows_count_trigger": {"rows_count": 1}, "interval_trigger": {"interval": 1}}),
         ("CronTrigger", {"schedule": "0 * * * *"}),
+        ("EventTimeTrigger", {"period": "1d"}),
     ],
 )
 @pytest.mark.parametrize("prefix", [ALIAS, "", "evidently.collector.config.", "evidently.legacy.collector.config."])

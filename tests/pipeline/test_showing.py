@@ -162,6 +162,7 @@ async def test_what_was_made_on_asking_is_not_made_again_by_itself(world):
         (rows_trigger(500), "every 500 rows"),
         ({"type": "IntervalTrigger", "interval": 60}, "every 60 s"),
         ({"type": "CronTrigger", "schedule": "0 9 * * *"}, "at 0 9 * * * (UTC)"),
+        ({"type": "EventTimeTrigger", "period": "1d"}, "for each 1d of their time (UTC)"),
         (
             {
                 "type": "RowsCountOrIntervalTrigger",
@@ -171,7 +172,7 @@ async def test_what_was_made_on_asking_is_not_made_again_by_itself(world):
             "every 5 rows or 60 s",
         ),
     ],
-    ids=["rows", "interval", "cron", "either"],
+    ids=["rows", "interval", "cron", "event time", "either"],
 )
 async def test_the_text_says_what_the_collector_is(world, monkeypatch, trigger, words):
     async with world() as w:
@@ -183,7 +184,7 @@ async def test_the_text_says_what_the_collector_is(world, monkeypatch, trigger, 
             return {"collector": "main", "panels": []}
 
         monkeypatch.setattr(w.workers, "tab_of", tab_of)
-        pipeline = w.pipeline(collector(trigger=trigger))
+        pipeline = w.pipeline(collector(trigger=trigger, timestamp_column="ts"))
         async with running(pipeline):
             await w.post(1)
             await pipeline.flush()

@@ -106,6 +106,7 @@ def test_values_are_those_of_the_status_and_the_counts():
         ("accepted_requests_total", ("main",)): 5,
         ("open_rows", ("main",)): 3,
         ("backfill_batches", ("main",)): 4,
+        ("late_rows_total", ("main",)): 0,
         ("undelivered_bytes", ("main",)): 500,
         ("trigger_next_timestamp_seconds", ("main",)): 120,
         ("outbox_oldest_timestamp_seconds", ("main",)): 80,

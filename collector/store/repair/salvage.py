@@ -22,7 +22,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from collector.store.parts import Kept, read_origin, set_aside_frame
+from collector.store.parts import Kept, WindowOrigin, read_origin, set_aside_frame
 from collector.store.records import SNAPSHOT_STATES, STATES
 from collector.store.steps.collectors import known_files
 from collector.store.steps.frames import has_frames
@@ -134,7 +134,7 @@ class _Salvage:
         self.done = Salvaged()
         self._db = db
         self._data_dir = data_dir
-        self._spilled: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._spilled: defaultdict[str, list[Origin]] = defaultdict(list)
         self._renamed: dict[str, tuple[str, int]] = {}
 
     def copy_renamed(self, old: sqlite3.Connection) -> None:
@@ -160,7 +160,7 @@ class _Salvage:
         """Note which frames were delivered: the journal may show them as they were before that."""
         for name in self._data_dir.delivered_parts():
             if found := self._read_origin(name):
-                self._spilled[found[0].collector].append((found[0].first, found[0].last))
+                self._spilled[found[0].collector].append(found[0])
 
     def copy_batches(self, old: sqlite3.Connection) -> None:
         names = "id, collector, state, rows, opened, sealed, attempts, outcome, error"
@@ -195,7 +195,7 @@ class _Salvage:
                 self._enter_part(path, batch_id, *known)
             elif isinstance(collector, str):  # what its file has is found out when it is evaluated
                 numbers = (_number(rows), _number(size), _number(first))
-                self._insert("part", (path, collector, batch_id, *numbers, _time(opened)))
+                self._insert("part", (path, collector, batch_id, *numbers, _time(opened), None))
 
     def copy_frames(self, old: sqlite3.Connection) -> None:
         checksum = "checksum" if _has_column(old, "frame", "checksum") else "NULL"
@@ -339,7 +339,7 @@ class _Salvage:
         """Let no new frame have a number that one had: a part stands for the frames between two numbers."""
         used = [seq for _, seq in _Scan(old, "SELECT rowid, seq FROM sqlite_sequence WHERE name = 'frame'")]
         used = [seq for seq in used if isinstance(seq, int) and seq < 2**53]  # one that is damaged may leave no more
-        used += [last for ranges in self._spilled.values() for _, last in ranges]
+        used += [origin.last for ranges in self._spilled.values() for origin in ranges]
         used += [seq for (seq,) in self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frame")]
         self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'frame'")
         self._db.execute("INSERT INTO sqlite_sequence(name, seq) VALUES ('frame', ?)", (max(used),))
@@ -404,9 +404,10 @@ class _Salvage:
                 (batch, origin.collector, rows, origin.opened, now, now),
             )
         size = (self._data_dir.path / path).stat().st_size
-        values = (path, origin.collector, batch, rows, size, origin.first, origin.opened)
+        window = origin.window if isinstance(origin, WindowOrigin) else None
+        values = (path, origin.collector, batch, rows, size, origin.first, origin.opened, window)
         if self._insert("part", values):
-            self._spilled[origin.collector].append((origin.first, origin.last))
+            self._spilled[origin.collector].append(origin)
             self.done.parts += 1
             self.done.rows += rows
 
@@ -423,13 +424,13 @@ class _Salvage:
     def _is_spilled(self, frame: Kept, batch: str | None) -> bool:
         """Tell whether a frame's rows are in a part already, or delivered: an older page may show it still."""
         return self._is_delivered(batch) or any(
-            first <= frame.seq <= last for first, last in self._spilled[frame.collector]
+            origin.first <= frame.seq <= origin.last for origin in self._spilled[frame.collector]
         )
 
     def _is_elsewhere(self, origin: Origin) -> bool:
         """Tell whether rows of a part are in another, or in frames."""
-        ranges = self._spilled[origin.collector]
-        return any(first <= origin.last and origin.first <= last for first, last in ranges) or has_frames(
+        others = (one for one in self._spilled[origin.collector] if not _are_of_one_run(one, origin))
+        return any(one.first <= origin.last and origin.first <= one.last for one in others) or has_frames(
             self._db, origin
         )
 
@@ -446,6 +447,11 @@ class _Salvage:
             return self._db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values).rowcount > 0  # noqa: S608
         except (sqlite3.IntegrityError, sqlite3.InterfaceError):
             return False
+
+
+def _are_of_one_run(one: Origin, other: Origin) -> bool:
+    """Tell whether two parts were made together of the same frames, each of the rows of another window."""
+    return isinstance(one, WindowOrigin) and isinstance(other, WindowOrigin) and one.run == other.run
 
 
 def _has_column(db: sqlite3.Connection, table: str, column: str) -> bool:

@@ -172,7 +172,7 @@ def close(
             ),
         )
         db.executemany(
-            "INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO part(path, collector, batch, rows, size, first_seq, opened) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
                 (part.path, made.collector, made.id, part.rows, part.size, number, made.opened)
                 for number, part in enumerate(joined)

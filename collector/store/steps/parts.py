@@ -76,11 +76,11 @@ def _oldest(
     return Run(collector, *found)
 
 
-def move_to_part(db: sqlite3.Connection, run: Run, part: Part) -> tuple[bool, str | None]:
-    """Put a part in the place of its frames, which are left to ``sweep``; tell if it was done, and whose batch it is.
+def move_to_part(db: sqlite3.Connection, run: Run, *made: Part) -> tuple[bool, str | None]:
+    """Put parts in the place of their frames, which are left to ``sweep``; tell if it was done, and in which batch.
 
-    Nothing is done if a batch was sealed in their midst: a part belongs to one batch. A part may have less rows than
-    its frames, or none, if some of them were damaged.
+    There is one, or one for each window of event time. Nothing is done if a batch was sealed in their midst: a part
+    belongs to one batch. Parts may have less rows than their frames, or none, if some of them were damaged.
     """
     # A batch is of all frames up to one, so that where the first and the last are in one, all are.
     ends = db.execute(
@@ -91,10 +91,11 @@ def move_to_part(db: sqlite3.Connection, run: Run, part: Part) -> tuple[bool, st
     [batch] = ends[0]
     if run.first <= last_moved(db, run.collector, batch):
         return False, None
-    if part.rows:
-        place = (part.path, run.collector, batch, part.rows, part.size, run.first, run.opened)
-        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?)", place)
-    db.execute("UPDATE batch SET rows = rows - ? WHERE id = ?", (run.rows - part.rows, batch))
+    for part in made:
+        if part.rows:
+            place = (part.path, run.collector, batch, part.rows, part.size, run.first, run.opened, part.window)
+            db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?, ?)", place)
+    db.execute("UPDATE batch SET rows = rows - ? WHERE id = ?", (run.rows - sum(part.rows for part in made), batch))
     db.execute("INSERT INTO moved VALUES (?, ?, ?, ?)", (run.collector, batch, run.first, run.last))
     return True, batch
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ from collector.fault_points import VARIABLE
 
 from ..conftest import collector_config, rows_trigger, service_config, wait_until
 from .conftest import numbered, wait_for_delivery
-from .ledger import Load, json_body, large_body, post
+from .ledger import Load, json_body, large_body, post, table
 
 PROMISE = "1 kill -9"
 LACKING = {"metrics": [{"type": "MinValue", "column": "no such column"}]}
@@ -31,6 +32,7 @@ OF_WHOLE = ["taken whole"]
 # Tried by test_labels.py.
 OF_LABELS = ["keys written", "keys entered", "marks written", "marks entered", "labels joined", "labels closed"]
 OF_LABELS += ["labels sorted out", "labels retired"]
+OF_WINDOWS = ["window closed"]
 OF_RENAMING = ["renaming marked", "renaming saved", "renamed"]
 OF_KAFKA = ["taken over", "restored", "fetched", "published"]  # tried by test_kafka.py
 LOADING = 20  # more processor seconds than a new process takes to load Evidently
@@ -77,7 +79,8 @@ def wait_for_snapshots(daemon, count):
 
 def test_every_fault_point_of_the_code_is_tried():
     found = {point for path in PACKAGE.rglob("*.py") for point in re.findall(r'reach\("([^"]+)"\)', path.read_text())}
-    assert found == {*EARLY, *WITH_REPORT, *OF_FAILURE, *OF_ALERTS, *OF_RENAMING, *OF_WHOLE, *OF_LABELS, *OF_KAFKA}
+    others = {*OF_FAILURE, *OF_ALERTS, *OF_RENAMING, *OF_WHOLE, *OF_LABELS, *OF_WINDOWS, *OF_KAFKA}
+    assert found == {*EARLY, *WITH_REPORT} | others
 
 
 def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
@@ -169,6 +172,45 @@ def test_a_whole_batch_is_one_batch_however_often_its_sender_is_cut_off(make_dae
         assert verdict.is_sound, (point, str(verdict))
     figures.take(verdict)
     figures.faults["whole batches cut off"] += len(bodies)
+
+
+def test_no_row_is_lost_or_doubled_by_a_kill_while_windows_of_event_time_are_closed(
+    make_daemon, ledger, audit, figures, is_long
+):
+    """Rows of three windows are there at each kill; a flush makes a batch of each."""
+    trigger = {"type": "EventTimeTrigger", "period": "1d"}
+    daemon = make_daemon(service_config({"main": numbered(trigger) | {"timestamp_column": "ts"}}, spill_rows=7))
+    daemon.evaluates = False
+    points = [*OF_WINDOWS, "part written", "moved", "spilled", *OF_WINDOWS]
+    for number, point in enumerate(points * 5 if is_long else points):
+        daemon.variables[VARIABLE] = "" if number == 0 else point
+        daemon.start()
+        with httpx.Client(base_url=daemon.url, timeout=PATIENCE) as http:
+            for _ in range(2):
+                post(http, ledger, "main", 4, timed_body)
+            with contextlib.suppress(httpx.TransportError):
+                http.post("/main/flush")
+        if number == 0:
+            daemon.kill()
+        assert daemon.process.wait(PATIENCE) == -signal.SIGKILL, daemon.log
+        verdict = audit(daemon)
+        assert verdict.is_sound, (point, str(verdict))
+    daemon.variables[VARIABLE] = ""
+    daemon.start()
+    daemon.client.flush("main")
+    assert daemon.status("main")["rows_waiting"] == 0
+    daemon.stop()
+    verdict = audit(daemon)
+    assert verdict.is_sound, str(verdict)
+    figures.take(verdict)
+    figures.faults["windows cut off"] += number
+
+
+def timed_body(label, rows):
+    """Make a body whose rows are of now, of tomorrow, and late."""
+    columns = table(label, rows).to_pydict()
+    columns["ts"] = [time.time() + (row % 3 - 1) * 80_000 for row in range(rows)]
+    return json.dumps(columns).encode(), "application/json"
 
 
 def send_whole(http, batch):

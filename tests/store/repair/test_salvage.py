@@ -1,6 +1,8 @@
 import json
 import sqlite3
+import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import trio
@@ -10,7 +12,7 @@ from collector.formats.frames import check_frame
 from collector.store.connect import make_journal
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
-from collector.store.parts import write_part
+from collector.store.parts import write_part, write_windows
 from collector.store.records import AlertState, Batch, Part, Verdict
 from collector.store.repair.salvage import readable_rows, salvage
 from collector.store.schema import upgrade
@@ -20,6 +22,7 @@ from collector.store.steps.collectors import rename
 from collector.store.steps.frames import INSERT_FRAME, frame_row
 from collector.store.steps.keys import keep_key, key_of, read_secret
 from collector.store.steps.snapshots import insert_failed, insert_made
+from collector.store.windowed import Windows
 
 PAGE = 4096
 ALERTS = ("alert", "alert_message")
@@ -34,6 +37,7 @@ TABLES = (
     "open_columns",
     "snapshot",
     "dashboard",
+    "whole_batch",
     *ALERTS,
     "renamed",
     "awaited",
@@ -342,3 +346,19 @@ def test_rows_on_all_sides_of_broken_pages_are_read_once_and_in_stretches(table,
 def test_a_table_that_is_gone_has_no_rows(table):
     with closing(sqlite3.connect(table)) as connection:
         assert list(readable_rows(connection, "nowhere", "text")) == []
+
+
+async def test_parts_that_were_made_together_for_several_windows_are_all_adopted(data_dir):
+    """They are of the same frames, and yet none has the rows of another."""
+    body = json.dumps({"n": [0, 1, 2], "ts": [0, time.time(), time.time() - 90_000]}).encode()
+    async with open_journal(data_dir) as journal:
+        await journal.append("main", check_frame("json", body))
+        run = await journal.next_run("main", None, 10, 10**6)
+        windows = Windows("ts", 3600, "UTC", time.time() - 100_000)
+        target = str(data_dir.path / data_dir.new_part())
+        written = write_windows(str(data_dir.path), ("main", run.first, run.last), target, windows)
+        made = [Part(f"parts/{Path(one.path).name}", one.rows, one.size, one.window) for one in written]
+        assert await journal.spill(run, *made)
+    done, tables = salvaged(data_dir, None)
+    assert (done.parts, done.rows, done.parts_set_aside) == (2, 3, 0)
+    assert [row["window"] for row in tables["part"]] == [one.window for one in written]
