@@ -178,7 +178,7 @@ async def test_the_text_says_what_the_collector_is(world, monkeypatch, trigger, 
     async with world() as w:
         told = []
 
-        async def tab_of(_snapshot, _collector, _columns_max, about):
+        async def tab_of(_snapshot, _config, about, _segments):
             await trio.lowlevel.checkpoint()
             told.append(about)
             return {"collector": "main", "panels": []}
