@@ -30,7 +30,7 @@ class Shortcut:
     places: tuple[str, ...]
     read: tuple[str, ...]
     digests: frozenset[str]
-    make: Callable[[_Function], _Function]
+    make: Callable[[Any], Any]
 
 
 @contextmanager

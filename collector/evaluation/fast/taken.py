@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from collector.evaluation.fast import drift, dump, figures, names
-from collector.evaluation.fast.known import standing_in
+from collector.evaluation.fast import choices, distances, distributions, drift, dump, figures, means, names, statistics
+from collector.evaluation.fast.known import Shortcut, standing_in
 
 
 @contextmanager
@@ -13,5 +13,12 @@ def shortcuts_taken(notes: list[str]) -> Iterator[None]:
 
     For one report at a time in a process: they stand in the place of Evidently's functions meanwhile.
     """
-    with standing_in([drift.of_a_report(), *figures.SHORTCUTS, *dump.SHORTCUTS, names.SHORTCUT], notes):
+    with standing_in(all_shortcuts(), notes):
         yield
+
+
+def all_shortcuts() -> list[Shortcut]:
+    """Return the shortcuts for one report; some have a memory, of it alone."""
+    of_this_report = (drift.of_a_report(), distributions.of_a_report(), means.of_a_report())
+    of_columns = (*choices.SHORTCUTS, distances.SHORTCUT, statistics.SHORTCUT)
+    return [*of_this_report, *of_columns, *figures.SHORTCUTS, *dump.SHORTCUTS, names.SHORTCUT]

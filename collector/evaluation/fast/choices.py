@@ -1,0 +1,52 @@
+"""Choosing by little what Evidently chooses by all values: the kind of a column, and the test of its drift."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from evidently.legacy.core import ColumnType
+
+from collector.evaluation.fast.known import Shortcut
+
+_KIND = "recognize_column_type_"
+_TEST = "evidently.legacy.calculations.stattests.registry:_get_default_stattest"
+_FEW = 5  # values, beyond which the tests for few aren't chosen
+_ENOUGH = 1001  # rows: beyond 1 000 of the reference, other tests are chosen
+
+
+def _kind(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Count no values for a column that is neither target nor prediction: its kind doesn't depend on them."""
+
+    def recognize(*, dataset: Any, column_name: str, columns: Any) -> Any:
+        special = columns.utility_columns
+        if column_name not in (special.target, special.prediction):
+            dataset = dataset.iloc[:0]
+        return original(dataset=dataset, column_name=column_name, columns=columns)
+
+    return recognize
+
+
+def _test(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Look at the first rows only, where they have more than a few values, or where how many there are is no matter."""
+
+    def choose(reference: Any, current: Any, kind: Any) -> Any:
+        heads = (reference.iloc[:_ENOUGH], current.iloc[:_ENOUGH])
+        if len(reference) >= _ENOUGH and (kind != ColumnType.Numerical or pd.concat(heads).nunique() > _FEW):
+            return original(*heads, kind)
+        return original(reference, current, kind)
+
+    return choose
+
+
+SHORTCUTS = (
+    Shortcut(
+        name="kinds of columns",
+        places=(f"evidently.legacy.calculations.data_drift:{_KIND}",),
+        read=(f"evidently.legacy.utils.data_operations:{_KIND}",),
+        digests=frozenset({"65f24208a8f80961"}),
+        make=_kind,
+    ),
+    Shortcut(
+        name="choices of tests", places=(_TEST,), read=(_TEST,), digests=frozenset({"2aa9ce800a650a33"}), make=_test
+    ),
+)
