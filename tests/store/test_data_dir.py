@@ -190,10 +190,10 @@ def test_a_damaged_reference_is_moved_only_if_it_is_our_own(data_dir, tmp_path):
 def test_a_snapshot_that_has_changed_is_not_sound(data_dir):
     data_dir.snapshot("b1").write_bytes(b"{}")
     checksum = zlib.crc32(b"{}")
-    assert data_dir.is_snapshot_sound("b1", checksum)
-    assert data_dir.is_snapshot_sound("b1", None)  # of an older version
+    assert data_dir.is_snapshot_sound(data_dir.snapshot("b1"), checksum)
+    assert data_dir.is_snapshot_sound(data_dir.snapshot("b1"), None)  # of an older version
     data_dir.snapshot("b1").write_bytes(b"{")
-    assert not data_dir.is_snapshot_sound("b1", checksum)
+    assert not data_dir.is_snapshot_sound(data_dir.snapshot("b1"), checksum)
 
 
 def test_references_that_were_never_finished_are_orphans_too(data_dir):
