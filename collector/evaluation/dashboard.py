@@ -15,6 +15,7 @@ from pathlib import Path
 from collector.dashboard import Json, Tab, marked
 
 _METRIC = "evidently:metric_v2:"
+_MAIN = "main"  # the report that a snapshot is of if it doesn't say so
 # Where a number stands in a result, and the labels that it has there.
 _NUMBERS: dict[str, dict[str, str]] = {
     "SingleValue": {},
@@ -80,20 +81,23 @@ def tab_of(path: str, collector: str, columns_max: int, about: str, segments: Se
     """Return the panels for a modern snapshot's file; ``about`` says what the collector is.
 
     A panel shows at most ``columns_max`` columns or labels. Numbers of the whole get a panel with a series for each of
-    the ``segments`` too. Raises ValueError for a file that is no modern snapshot.
+    the ``segments`` too. Of another report than the main one the panels are a collector's own beside those of that.
+    Raises ValueError for a file that is no modern snapshot.
     """
     body = json.loads(Path(path).read_bytes())
     if "metric_results" not in body:
         raise ValueError("the snapshot is none of the modern kind")
     panels = list(_panels(_results(body), columns_max))
     panels = sorted([*panels, *_by_segment(panels, segments)], key=_place)
-    shown = [_text(collector, about), *(_plot(panel, collector) for panel in panels)]
+    report = str(body.get("metadata", {}).get("report", _MAIN))
+    owner = collector if report == _MAIN else f"{collector}: {report}"
+    shown = [_text(owner, about), *(_plot(panel, collector, report) for panel in panels)]
     seen = Counter[str]()
     made = []
     for panel in shown:
         seen[panel["title"]] += 1  # two thresholds of one method make two panels of one title
-        made.append(marked(collector, f"{panel['title']} {seen[panel['title']]}", panel))
-    return {"collector": collector, "panels": made}
+        made.append(marked(owner, f"{panel['title']} {seen[panel['title']]}", panel))
+    return {"collector": owner, "panels": made}
 
 
 def _results(body: Json) -> list[_Result]:
@@ -226,9 +230,9 @@ def _text(collector: str, about: str) -> Json:
     return {"title": collector, "subtitle": about, "size": "full", "values": [], "plot_params": {"plot_type": "text"}}
 
 
-def _plot(panel: _Panel, collector: str) -> Json:
+def _plot(panel: _Panel, collector: str, report: str) -> Json:
     # Without all three, a UI mixes the snapshots of several collectors, of several reports of one, and of segments.
-    whole = {"collector": collector, "report": "main", "segment": ""}
+    whole = {"collector": collector, "report": report, "segment": ""}
     is_bar = panel.title in _BARS or panel.is_stacked
     kind = {"plot_type": "bar", "is_stacked": panel.is_stacked} if is_bar else {"plot_type": "line"}
     return {

@@ -25,7 +25,7 @@ from collector.waiting.backoff import Backoff
 from collector.workspaces.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from collector.pipeline.showing import Showing
@@ -44,9 +44,9 @@ _in_thread = trio.to_thread.run_sync
 class Delivering:
     """Delivers the snapshots of one collector."""
 
-    def __init__(self, work: Work, showing: Showing) -> None:
+    def __init__(self, work: Work, showings: Sequence[Showing]) -> None:
         self._work = work
-        self._showing = showing
+        self._showings = showings
 
     async def run(self) -> None:
         """Deliver what was evaluated, oldest first, and the past last; runs until cancelled."""
@@ -92,7 +92,8 @@ class Delivering:
         reach("finished")
         await work.count()
         work.delivered.ring()
-        await self._showing.look(batch)
+        for showing in self._showings:
+            await showing.look(batch)
 
     async def _deliver_one(self, batch: Batch, outgoing: Outgoing, progress: Progress) -> None:
         """Deliver one snapshot; what a workspace rejects of a segment costs only that."""

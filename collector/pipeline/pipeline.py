@@ -8,12 +8,15 @@ of what was delivered, and one looks after labels that come later, if there are 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
 
 from collector.config import EventTimeTrigger
+from collector.config.labels import LABELS
+from collector.errors import NoDashboard
 from collector.pipeline.closing import Closing
 from collector.pipeline.delivering import Delivering
 from collector.pipeline.evaluating import Evaluating
@@ -24,6 +27,7 @@ from collector.pipeline.showing import Showing
 from collector.pipeline.skipping import Skipping
 from collector.pipeline.spilling import Spilling
 from collector.pipeline.work import Work
+from collector.store.records import MAIN
 
 if TYPE_CHECKING:
     from collector.config import CollectorConfig, CollectorServiceConfig
@@ -43,8 +47,9 @@ class Pipeline:
         self._spilling = Spilling(self._work, self._sealing)
         self._closing = Closing(self._work, self._spilling)
         self._evaluating = Evaluating(self._work, self._spilling)
-        self._showing = Showing(self._work)
-        self._delivering = Delivering(self._work, self._showing)
+        reports = [MAIN] if config.labels is None else [MAIN, LABELS]
+        self._showings = [Showing(self._work, report) for report in reports]
+        self._delivering = Delivering(self._work, self._showings)
         self._rehearsing = Rehearsing(self._work)
         self._skipping = Skipping(self._work)
 
@@ -84,12 +89,13 @@ class Pipeline:
             self._spilling,
             self._evaluating,
             self._delivering,
-            self._showing,
             self._rehearsing,
         )
         async with trio.open_nursery() as nursery:
             for stage in stages:
                 nursery.start_soon(stage.run)
+            for showing in self._showings:
+                nursery.start_soon(showing.run)
             if self.config.events_from is not None and self.config.when_full == "skip":
                 nursery.start_soon(self._skipping.run)
             if self.config.labels is not None or self._work.id in self._work.journal.labels.collectors:
@@ -133,7 +139,12 @@ class Pipeline:
 
     async def show_dashboard(self) -> int:
         """Make its dashboard again, of the newest snapshot; return how many panels it has."""
-        return await self._showing.show_again()
+        first, *others = self._showings
+        panels = await first.show_again()
+        for showing in others:
+            with suppress(NoDashboard):  # no snapshot of it is kept, or there was none yet
+                panels += await showing.show_again()
+        return panels
 
     def take_config(self, config: CollectorConfig, service: CollectorServiceConfig) -> None:
         """Take a config that has the same but for its reference, from the next batch on; a report that runs goes on."""

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from collector.config.labels import LABELS
 from collector.config.triggers import CronTrigger, EventTimeTrigger, IntervalTrigger, RowsCountTrigger
 from collector.errors import CollectorError, EvaluationError, NoDashboard
 from collector.pipeline.asking import ask_workspace
 from collector.pipeline.snapshots import segments_of
 from collector.status.telling import NotShown
+from collector.store.records import MAIN
 from collector.waiting.bell import Bell
 from collector.wording import lasting
 
@@ -32,13 +34,16 @@ _NO_SNAPSHOT = (
 
 
 class Showing:
-    """Makes the dashboard of one collector; a failure is told, and tried again with the next snapshot."""
+    """Makes the dashboard of one report of a collector; a failure is told, and tried again with the next snapshot."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, report: str = MAIN) -> None:
         self._work = work
+        self._report = report
         self._place = f"{work.config.shown_url} {work.config.project_id or work.config.project_name}"
         if work.config.segments is not None:  # what shows the whole only would be one without them
             self._place += f" by {work.config.segments.column}"
+        if report != MAIN:
+            self._place += f" {report}"
         self._is_settled = work.config.why_no_dashboard() is not None
         self._found: tuple[Batch, Tab] | None = None
         self._bell = Bell()
@@ -47,7 +52,7 @@ class Showing:
 
     async def look(self, batch: Batch) -> None:
         """Read in a delivered snapshot what is to be shown, unless that was shown before; ``run`` shows it."""
-        if self._is_settled or self._making.locked():
+        if self._is_settled or self._making.locked() or batch.report != self._report:
             return
         if await self._work.journal.has_dashboard(self._work.id, self._place):
             self._is_settled = True
@@ -78,7 +83,8 @@ class Showing:
         if why := self._work.config.why_no_dashboard():
             raise NoDashboard(f"'{self._work.id}' gets no dashboard: {why}")
         batches = await self._work.journal.batches(self._work.id, "delivered")
-        batch = next((one for one in reversed(batches) if self._work.data_dir.snapshot(one.id).exists()), None)
+        mine = (one for one in reversed(batches) if one.report == self._report)
+        batch = next((one for one in mine if self._work.data_dir.snapshot(one.id).exists()), None)
         if batch is None:
             raise NoDashboard(_NO_SNAPSHOT)
         tab = await self._tab_of(batch)
@@ -88,7 +94,8 @@ class Showing:
     async def _tab_of(self, batch: Batch) -> Tab:
         config, snapshot = self._work.config, self._work.data_dir.snapshot(batch.id)
         try:
-            return await self._work.tools.workers.tab_of(snapshot, config, _about(config), segments_of(batch))
+            about = _about(config) if batch.report == MAIN else _about_labels(config)
+            return await self._work.tools.workers.tab_of(snapshot, config, about, segments_of(batch))
         except (OSError, ValueError, LookupError) as error:
             raise EvaluationError(f"its snapshot can't be read: {error}") from error
         except trio.TooSlowError as error:
@@ -111,13 +118,23 @@ class Showing:
 
 
 def _about(config: CollectorConfig) -> str:
-    names = [one if isinstance(one, str) else str(one.get("type", "")) for one in config.report_config.metrics]
-    metrics = ", ".join(dict.fromkeys(name.rpartition(":")[2] for name in names))
     measured = "" if config.reference_path is None else ", compared with its reference"
     return (
-        f"Collector '{config.id}' computes {metrics} over batches of its events, {_when(config.trigger)}{measured}. "
-        "Each point is a batch: click it for the report."
+        f"Collector '{config.id}' computes {_metrics(config)} over batches of its events, {_when(config.trigger)}"
+        f"{measured}. Each point is a batch: click it for the report."
     )
+
+
+def _about_labels(config: CollectorConfig) -> str:
+    return (
+        f"Collector '{config.id}' computes {_metrics(config.for_report(LABELS))} over the rows of each batch that have "
+        "their labels by now. Each point is a batch at the time of its events: click it for the report."
+    )
+
+
+def _metrics(config: CollectorConfig) -> str:
+    names = [one if isinstance(one, str) else str(one.get("type", "")) for one in config.report_config.metrics]
+    return ", ".join(dict.fromkeys(name.rpartition(":")[2] for name in names))
 
 
 def _when(trigger: Trigger) -> str:

@@ -18,9 +18,9 @@ def result(metric, values=None, kind="SingleValue", **params):
 
 @pytest.fixture
 def tab(tmp_path):
-    def make(*results, columns_max=12):
+    def make(*results, columns_max=12, **others):
         path = tmp_path / "snapshot.json"
-        path.write_text(json.dumps({"metric_results": dict(enumerate(results))}), encoding="utf-8")
+        path.write_text(json.dumps({"metric_results": dict(enumerate(results))} | others), encoding="utf-8")
         return tab_of(str(path), "churn", columns_max, "Collector 'churn' computes something.")
 
     return make
@@ -55,6 +55,13 @@ def test_every_series_is_of_this_collector_and_its_main_report(tab):
     """Without both a UI mixes collectors, and the reports of one."""
     made = tab(result("RowCount"), drift("age"), result("Accuracy"))
     assert [value["metadata"] for panel in made["panels"] for value in panel["values"]] == [OWN] * 3
+
+
+def test_panels_of_another_report_are_others_beside_those_of_the_main_one(tab):
+    main, made = tab(result("RowCount")), tab(result("RowCount"), metadata={"report": "labels"})
+    assert (main["collector"], made["collector"]) == ("churn", "churn: labels")
+    assert [value["metadata"] for panel in made["panels"] for value in panel["values"]] == [OWN | {"report": "labels"}]
+    assert {panel["id"] for panel in main["panels"]}.isdisjoint(panel["id"] for panel in made["panels"])
 
 
 def test_what_is_of_the_whole_batch_comes_first_and_drift_and_rows_before_all(shown):

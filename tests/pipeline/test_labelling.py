@@ -74,6 +74,21 @@ async def test_a_batch_whose_rows_all_have_labels_gets_its_second_snapshot_at_on
         assert metrics == [["DataDriftPreset"], ["RegressionPreset"]]
 
 
+async def test_each_report_has_panels_of_its_own_and_both_are_made_again_when_somebody_asks(world, autojump_clock):
+    service = CollectorServiceConfig(retention=Retention(batches=9))
+    async with world(autojump_clock) as w, running(pipeline := w.pipeline(config(), service)):
+        await events(w, 1, 2, 3, 4)
+        await trio.sleep(10)
+        await labels(w, 1, 2, 3, 4)
+        [made] = await closed(w)
+        await trio.sleep(10)
+        main = w.data_dir.snapshot(made.source)
+        assert [path for path, _ in w.workers.looked_at] == [main, w.data_dir.snapshot(made.id)]
+        assert len(w.workspace.shown) == 2
+        assert await pipeline.show_dashboard() == 4
+        assert [path for path, _ in w.workers.looked_at[2:]] == [main, w.data_dir.snapshot(made.id)]
+
+
 async def test_of_the_rest_no_more_is_waited_for_once_enough_have_come_or_it_is_due(world, autojump_clock):
     async with world(autojump_clock) as w, running(w.pipeline(config(min_share=0.75))):
         await events(w, 1, 2, 3, 4)
