@@ -53,6 +53,9 @@ class IdleWorkers:
     async def check_body(self, format_, path, bounds):
         return await trio.to_thread.run_sync(check_body, format_, path, bounds)
 
+    async def without_private(self, *_):
+        raise AssertionError
+
     async def check(self, config):  # noqa: ARG002  (as in Workers)
         await trio.lowlevel.checkpoint()
         return []

@@ -44,7 +44,7 @@ class Fused:
     """Stands before an object and burns a fuse before and after each call that does something."""
 
     WITHOUT = frozenset(
-        {"starting_time", "waiting", "wait_for_rows", "wait_for_spill", "rows", "reports", "slow_reports"}
+        {"starting_time", "waiting", "wait_for_rows", "wait_for_spill", "rows", "reports", "slow_reports", "labels"}
     )
 
     def __init__(self, target, fuse):
