@@ -259,6 +259,9 @@ class Labelling:
         now = self._clocks.now()
         closed = replace(one, cut=one.matched, closed=now, disputed=joined.disputed)
         made = None if main is None or not parts else _labelled(main, one, joined, now, by)
+        if made is not None and await work.journal.find_batch(made.id) is not None:  # its events were read again
+            work.data_dir.remove([part.path for part in parts])
+            made, parts = None, []
         is_closed = await self._book.close(closed, made, parts, paths)
         reach("labels closed")
         if not is_closed:

@@ -237,7 +237,7 @@ class FromTopics:
         self._next = dict(published.base)
         for batch_id, sealed in zip(published.ids(work.id), published.batches, strict=True):
             await self._read_until(sealed)
-            batch = await work.journal.seal(work.id, self.name_batch, at=sealed.sealed)
+            batch = await work.journal.seal(work.id, self.name_batch, wait=work.labels_wait, at=sealed.sealed)
             if batch is None:
                 await work.journal.skip_open(work.id)
             elif batch.id != batch_id:

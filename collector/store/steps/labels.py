@@ -27,9 +27,9 @@ _AWAITED = (
 
 
 def await_labels(db: sqlite3.Connection, batch_id: str, wait: float, now: float) -> None:
-    """Have a new batch wait for its labels."""
+    """Have a new batch wait for its labels; one that is read again from a log waits anew."""
     db.execute(
-        "INSERT INTO awaited(batch, collector, rows, opened, since, wait) "
+        "INSERT OR REPLACE INTO awaited(batch, collector, rows, opened, since, wait) "
         "SELECT id, collector, rows, opened, ?, ? FROM batch WHERE id = ?",
         (now, wait, batch_id),
     )
