@@ -248,6 +248,8 @@ class CollectorConfig(InWorkspace, Value):
 
     @model_validator(mode="after")
     def _keeps_what_it_needs(self) -> Self:
+        if self.columns is not None and self.kafka is not None:
+            raise at_fields("can't be used with kafka: drop or hash them before events get there", "columns")
         for field, name in self._named_columns() if self.columns is not None else ():
             if self.columns is not None and self.columns.drops(name):
                 raise at_fields(f"drops '{name}', which {field} names", "columns")

@@ -55,6 +55,11 @@ def test_a_column_that_the_collector_needs_is_not_dropped(columns):
             collector_config("main", columns=columns, **others)
 
 
+def test_events_from_kafka_are_kept_as_they_are_so_that_nothing_of_them_is_called_private():
+    with pytest.raises(ConfigError, match="columns: can't be used with kafka: drop or hash them before"):
+        collector_config("main", columns={"drop": ["a"]}, kafka={"topics": ["t"]})
+
+
 def test_salts_are_filled_in_and_one_that_the_environment_lacks_is_told(monkeypatch):
     service = CollectorServiceConfig(collectors={"main": config(**FIELDS)})
     assert service.private_of(service.collectors["main"]) == {
