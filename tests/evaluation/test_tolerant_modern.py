@@ -353,6 +353,7 @@ def test_the_ui_opens_a_snapshot_with_failures(modern_ui, evaluate, tmp_path):
         "collector": "main",
         "snapshot_path": str(tmp_path / "snapshot.json"),
         "snapshot_id": "018f0000-0000-7000-8000-00000000000f",
+        "replaces": [],
     }
     project = f"/api/projects/{worker.write_to_directory(delivery)}"
     [listed] = modern_ui.wait_for(f"{project}/snapshots", lambda seen: len(seen) == 1)

@@ -29,6 +29,7 @@ WITH_REPORT = ["snapshot written", "evaluated", "delivered", "finished"]
 OF_FAILURE = ["parts linked", "failed"]
 OF_ALERTS = ["alert posted", "alert sent"]  # tried by test_alerts.py
 OF_WHOLE = ["taken whole"]
+OF_SEGMENTS = ["segment delivered", "nothing to report"]  # tried by test_segments.py
 # Tried by test_labels.py.
 OF_LABELS = ["keys written", "keys entered", "marks written", "marks entered", "labels joined", "labels closed"]
 OF_LABELS += ["labels sorted out", "labels retired"]
@@ -79,7 +80,7 @@ def wait_for_snapshots(daemon, count):
 
 def test_every_fault_point_of_the_code_is_tried():
     found = {point for path in PACKAGE.rglob("*.py") for point in re.findall(r'reach\("([^"]+)"\)', path.read_text())}
-    others = {*OF_FAILURE, *OF_ALERTS, *OF_RENAMING, *OF_WHOLE, *OF_LABELS, *OF_WINDOWS, *OF_KAFKA}
+    others = {*OF_FAILURE, *OF_ALERTS, *OF_RENAMING, *OF_WHOLE, *OF_LABELS, *OF_WINDOWS, *OF_KAFKA, *OF_SEGMENTS}
     assert found == {*EARLY, *WITH_REPORT} | others
 
 

@@ -10,7 +10,7 @@ import traceback
 import zlib
 from pathlib import Path
 from types import ModuleType
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic.v1 import BaseModel, ValidationError
 
@@ -89,7 +89,29 @@ def evaluate(job):
         return {"ok": False, "damaged": error.paths}
     except KeyError as error:
         return {"ok": False, "error": f"no column {error}", "traceback": traceback.format_exc()}
+    if job.get("where"):  # nothing meets it here
+        return {"ok": False, "rows_without_match": rows, "notes": []}
     write_whole(Path(job["snapshot_path"]), body)
+    made = outcome_of(job, rows, body, tests)
+    return made if job.get("segments") is None else made | segments_of(job, made)
+
+
+def segments_of(job, made):
+    """File a snapshot for each value that the config names."""
+    whole, segments = Path(job["snapshot_path"]), []
+    body = json.loads(whole.read_bytes())
+    values = read_parts(job["parts"])[0][job["segments"]["column"]].to_pylist()
+    for name in job["segments"]["values"]:
+        path = whole.with_name(f"{whole.stem}.{name}.json")
+        rows = values.count(name)
+        encoded = json.dumps(body | {"metadata": body["metadata"] | {"segment": name, "matched_rows": rows}}).encode()
+        write_whole(path, encoded)
+        own = {"segment": name, "file": path.name, "matched_rows": rows, "checksum": zlib.crc32(encoded)}
+        segments.append(made | own | {"report_id": str(uuid5(UUID(job["batch_id"]), name))})
+    return {"segments": segments, "skipped_segments": {}}
+
+
+def outcome_of(job, rows, body, tests):
     failures = [one for those in tests for one in those]
     return {
         "ok": True,
