@@ -3,11 +3,22 @@
 import json
 
 import pandas as pd
+import pytest
 
-from .conftest import collector_config, interval_trigger, run_collector, service_config, wait_until
+from .conftest import UI_SECRET, collector_config, interval_trigger, run_collector, service_config, wait_until
 
 DRIFT = {"metrics": ["DataDriftPreset"], "include_tests": True}
 WITHOUT_TESTS = {"metrics": ["DataDriftPreset"]}
+REPORTS = {
+    "modern": None,
+    "legacy": {
+        "metrics": [{"type": "evidently:metric:DatasetSummaryMetric", "options": {}}],
+        "tests": [],
+        "options": {},
+        "metadata": {},
+        "tags": [],
+    },
+}
 ENDS = ["2024-03-02T00:00:00", "2024-03-03T00:00:00", "2024-03-04T00:00:00"]
 
 
@@ -59,3 +70,26 @@ def wait_for(daemon, count):
     daemon.wait_for_status("history", lambda one: not (one["sealed"] or one["outbox"]))
     found = [json.loads(path.read_bytes()) for path in files("workspace/*/snapshots/*.json")]
     return sorted(found, key=lambda one: one["timestamp"])
+
+
+@pytest.mark.parametrize("kind", ["modern", "legacy"])
+def test_a_batch_that_is_replaced_leaves_no_snapshot_in_a_real_service(daemon, request, iris, kind):
+    ui = request.getfixturevalue(f"{kind}_ui")
+    where = {"api_url": ui.url, "api_secret": UI_SECRET, "project_name": f"replaced {kind}"}
+    id_ = daemon.create(f"replaced-{kind}", trigger=interval_trigger(), report=REPORTS[kind], **where)
+    query = {"start": "2024-03-01", "end": "2024-03-02", "replace": "true"}
+
+    def send(rows):
+        body = iris.head(rows).to_csv(index=False).encode()
+        assert daemon.client.send_batch_body(id_, body, "text/csv", query)
+        daemon.wait_for_logs(id_, len(sent) + 1)
+        daemon.wait_for_status(id_, lambda one: not (one["sealed"] or one["outbox"]))
+        [project] = ui.projects(f"replaced {kind}")
+        [snapshot] = ui.list_snapshots(project)
+        assert snapshot["metadata"]["rows"] == str(rows)
+        sent.append(snapshot["metadata"]["batch_id"])
+
+    sent = []
+    for rows in (30, 40, 40):
+        send(rows)
+    assert sent[0] != sent[1] == sent[2]
