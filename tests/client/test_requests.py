@@ -92,6 +92,7 @@ EVERY_CLIENT = pytest.mark.parametrize("run", [run_blocking, run_on_trio, run_on
     [
         (lambda c: c.create_collector("a/b", {"x": 1}), "POST", "/a%2Fb", dict),
         (lambda c: c.send_data("main", FRAME), "POST", "/main/data", dict),
+        (lambda c: c.send_labels("main", FRAME), "POST", "/main/labels", dict),
         (
             lambda c: c.send_batch("main", FRAME, datetime(2026, 3, 1, tzinfo=UTC), "2026-03-02"),
             "POST",
