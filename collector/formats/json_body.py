@@ -167,7 +167,7 @@ def _count_event(body: bytes, bounds: Bounds) -> Counted | None:
         return None
     if not event or len(event) > bounds.max_columns or "specversion" in event:
         return None
-    if bounds.key and not keys.are_keys((event.get(bounds.key),)):
+    if bounds.key and not keys.is_key(event.get(bounds.key)):
         return None
     return (1, list(event)) if body.count(b'":') == len(event) and not has_spaced_name(body) else None
 

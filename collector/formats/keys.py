@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from collector.errors import BadBody
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     import pyarrow as pa
 
@@ -17,15 +17,32 @@ MAX_FLOAT = 2.0**53
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64
 
 
-def are_keys(values: Iterable[Any]) -> bool:
+def is_key(value: Any) -> bool:
+    """Tell whether a value of JSON is a key."""
+    kind = type(value)
+    if kind is str:
+        return bool(value)
+    if kind is int:
+        return bool(_MIN_INTEGER <= value < _MAX_INTEGER)
+    return kind is bool or bool(kind is float and math.isfinite(value) and abs(value) < MAX_FLOAT)
+
+
+def are_keys(values: Collection[Any]) -> bool:
     """Tell whether values of JSON are keys, all of them."""
-    return all(map(_is_key, values))
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return "" not in values
+    if kinds == {int}:
+        return bool(min(values) >= _MIN_INTEGER and max(values) < _MAX_INTEGER)
+    return all(map(is_key, values))
 
 
-def check_values(name: str, values: Iterable[Any]) -> None:
+def check_values(name: str, values: Collection[Any]) -> None:
     """Raise BadBody, naming the first row whose value of JSON can't be a key."""
+    if are_keys(values):
+        return
     for row, value in enumerate(values):
-        if not _is_key(value):
+        if not is_key(value):
             raise _no_key(name, row, "null" if value is None else repr(value)[:40])
 
 
@@ -51,15 +68,6 @@ def check_table(name: str, table: pa.Table) -> None:
 def lacking(name: str) -> BadBody:
     """Say that a body of labels has no column of their keys."""
     return BadBody(f"the body has no column '{name}', which is the key of the labels; send it beside them")
-
-
-def _is_key(value: Any) -> bool:
-    kind = type(value)
-    if kind is str:
-        return bool(value)
-    if kind is int:
-        return bool(_MIN_INTEGER <= value < _MAX_INTEGER)
-    return kind is bool or bool(kind is float and math.isfinite(value) and abs(value) < MAX_FLOAT)
 
 
 def _shown(value: pa.Scalar) -> str:
