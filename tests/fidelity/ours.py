@@ -25,7 +25,7 @@ def job_of(config, definition, part, reference, snapshot):
         "cache_reference": False,
         "sample": None,
         "cast": "untyped",
-        "fast_reports": True,
+        "reuse_drift": True,
         "opened": "2026-03-01T10:00:00+00:00",
         "sealed": "2026-03-01T11:00:00+00:00",
         "snapshot_path": snapshot,

@@ -1,0 +1,31 @@
+"""Reports: the processor time of a batch's report in a worker, beside Evidently alone on the same rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .bench import Bench
+from .figures import Row, at_most, spaced
+from .processes import Talking
+
+_LIMIT = "Report.run and its dump alone, in the same process in turn"
+_GOALS = {
+    ("modern", "DataDriftPreset", 1_000): 0.17,
+    ("modern", "DataSummaryPreset", 1_000): 0.18,
+    ("modern", "DataDriftPreset", 10_000): 0.18,
+    ("modern", "DataSummaryPreset", 10_000): 0.18,
+    ("modern", "DataDriftPreset", 100_000): 0.15,
+    ("modern", "DataSummaryPreset", 100_000): 0.2,
+    ("legacy", "DataDriftPreset", 1_000): 0.6,
+    ("legacy", "DataDriftPreset", 100_000): 0.35,
+}
+
+
+def measure(bench: Bench) -> None:
+    script = str(Path(__file__).with_name("in_turn.py"))
+    both = bench.start(Talking([script], bench.new_directory("reports"), "reports.log", talks=True))
+    for (generation, preset, rows), most in _GOALS.items():
+        name = f"{spaced(rows)} x 20 {preset}, {generation}, processor time"
+        row = Row("reports", name, "s", at_most(most, "limit"), _LIMIT)
+        for _ in bench.each_round(row):
+            row.add(**both.ask(generation=generation, preset=preset, rows=rows))
