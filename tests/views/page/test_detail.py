@@ -59,3 +59,17 @@ def test_nothing_that_others_wrote_is_markup():
     html = "".join(view.whole(piece) for piece in view.pieces)
     assert "<img" not in html
     assert html.count("&lt;img") > 10
+
+
+def test_it_says_how_many_rows_have_their_labels_when_the_next_batch_closes_and_what_became_of_labels():
+    labels = {
+        "waiting_batches": 2,
+        "waiting_rows": 50,
+        "labelled_rows": 40,
+        "next_close": NOON + 3600.0,
+        "bytes": 900,
+        "rows": {"used": 7, "late": 1, "unmatched": 0},
+    }
+    said = "40 of 50 rows in 2 batches have one, the next closes in 1h; used 7; late 1"
+    assert said in show(collector(labels=labels)).pieces["state"]
+    assert "<dt>labels</dt>" not in show(collector()).pieces["state"]
