@@ -58,6 +58,21 @@ def test_a_whole_batch_has_a_snapshot_of_its_window_beside_what_waits(daemon, ir
     assert daemon.status("whole")["rows_waiting"] == 3
 
 
+def test_rows_of_two_days_are_a_batch_for_each_though_they_come_together(daemon, iris):
+    trigger = {"type": "EventTimeTrigger", "period": "1d"}
+    daemon.create("days", trigger=trigger, timestamp_column="ts")
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    days = [noon, noon + timedelta(hours=12)]  # the second begins the next
+    daemon.client.send_data("days", iris.head(50).assign(ts=[days[number % 2].isoformat() for number in range(50)]))
+    midnight = noon + timedelta(hours=12)
+    assert daemon.status("days")["next_time"] == midnight.timestamp()
+    assert daemon.client.flush("days")["rows"] == 25
+    snapshots = sorted(daemon.wait_for_snapshots("days", 2), key=lambda one: one["timestamp"])
+    ends = [midnight.replace(tzinfo=None), midnight.replace(tzinfo=None) + timedelta(days=1)]
+    assert [datetime.fromisoformat(one["timestamp"]) for one in snapshots] == ends
+    assert daemon.rows("days") == [25, 25]
+
+
 def test_an_interval_fires_one_interval_after_the_start_and_not_for_nothing(daemon, iris):
     interval = 1.5
     before = time.time()
