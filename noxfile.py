@@ -61,6 +61,16 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def kafka(session: nox.Session) -> None:
+    """Three services under faults on mock brokers for minutes, and each thing taken away by which no row comes twice.
+
+    On Apache Kafka itself: ``python -m tests.kafka.chaos --folder DIR --seconds 120``, with Java 17 and Maven.
+    """
+    session.install(".[test]")
+    session.run("pytest", "tests/kafka", "-m", "slow", *session.posargs)
+
+
+@nox.session
 @nox.parametrize(("evidently", "pandas"), [("==0.7.17", "==2.2.*"), ("", "")], ids=["oldest", "newest"])
 def fidelity(session: nox.Session, evidently: str, pandas: str) -> None:
     """Every kind of column by every preset, ours beside Evidently called directly, over the oldest and newest of each.

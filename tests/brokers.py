@@ -23,8 +23,8 @@ class Brokers:
 
     def __init__(self, address):
         self.address = address
-        self._producer = Producer({"bootstrap.servers": address, "acks": "all", "log_level": 0, "linger.ms": 5})
-        self._numbers = {}
+        options = {"acks": "all", "enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 600_000}
+        self._producer = Producer({"bootstrap.servers": address, "log_level": 0, **options})
 
     def config(self, group, **options):
         """Make the ``kafka`` of a service's config, with topics of its own.
@@ -52,6 +52,10 @@ class Brokers:
     def put(self, topic, value, partition=0):
         """Hand over one message as it is; ``flush`` waits for it."""
         self._producer.produce(topic, value, partition=partition)
+
+    def serve(self, seconds):
+        """Let what was handed over be sent, for so long."""
+        self._producer.poll(seconds)
 
     def flush(self):
         assert self._producer.flush(SECONDS) == 0
