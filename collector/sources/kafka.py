@@ -231,11 +231,12 @@ class FromTopics:
     async def _read_again(self, published: Chain) -> None:
         """Drop what is here, and read what was published and not delivered, batch by batch, cut as it was cut."""
         work = self._work
-        work.data_dir.remove_batches(*await work.journal.begin_at(work.id, published.base))
+        ids = published.ids(work.id)
+        work.data_dir.remove_batches(*await work.journal.begin_at(work.id, published.base, ids))
         if published.fired is not None:
             await work.journal.set_clock(work.id, published.fired)
         self._next = dict(published.base)
-        for batch_id, sealed in zip(published.ids(work.id), published.batches, strict=True):
+        for batch_id, sealed in zip(ids, published.batches, strict=True):
             await self._read_until(sealed)
             batch = await work.journal.seal(work.id, self.name_batch, wait=work.labels_wait, at=sealed.sealed)
             if batch is None:

@@ -402,9 +402,10 @@ class Journal:
         skip = "UPDATE position SET first = next WHERE collector = ?"
         await self._writer.execute(lambda db: db.execute(skip, (collector,)))
 
-    async def begin_at(self, collector: str, offsets: Offsets) -> tuple[list[str], list[str]]:
+    async def begin_at(self, collector: str, offsets: Offsets, published: Sequence[str]) -> tuple[list[str], list[str]]:
         """Drop a collector's undelivered events, which are to be read again, from these offsets.
 
+        Batches that are ``published`` as undelivered come again, even if they were delivered here.
         Returns the paths of parts and the ids of batches that are gone: their files may be removed.
         """
 
@@ -413,7 +414,9 @@ class Journal:
             self._columns.pop(collector, None)
             self._count_bytes(collector, -done[2])
 
-        paths, ids, _ = await self._writer.execute(lambda db: positions.begin_at(db, collector, offsets), count)
+        paths, ids, _ = await self._writer.execute(
+            lambda db: positions.begin_at(db, collector, offsets, published), count
+        )
         return paths, ids
 
     async def take_whole(self, whole: Whole, frame: Frame, wait: float | None = None) -> Taken:

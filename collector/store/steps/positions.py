@@ -105,22 +105,40 @@ def read_writer(db: sqlite3.Connection) -> str:
     return str(db.execute("SELECT id FROM writer").fetchone()[0])
 
 
-def begin_at(db: sqlite3.Connection, collector: str, offsets: Offsets) -> tuple[list[str], list[str], int]:
+def begin_at(
+    db: sqlite3.Connection, collector: str, offsets: Offsets, published: Iterable[str] = ()
+) -> tuple[list[str], list[str], int]:
     """Drop what is kept of a collector's undelivered events, which are to be read again, from these offsets.
 
-    What was delivered or failed stays. Returns the paths of parts and the ids of batches that are gone, and the bytes.
+    What was delivered or failed stays, unless it is ``published`` as undelivered: then it comes again under the same
+    id. Returns the paths of parts and the ids of batches that are gone, and the undelivered bytes.
     """
     while sweep(db, collector) is not None:
         pass
-    gone = f"collector = ? AND (batch IS NULL OR batch IN (SELECT id FROM batch WHERE {_UNDELIVERED}))"  # noqa: S608  (ours)
-    parts = db.execute(f"SELECT path, size FROM part WHERE {gone}", (collector,)).fetchall()  # noqa: S608  (ours)
-    (size,) = db.execute(f"SELECT TOTAL(size) FROM frame WHERE {gone}", (collector,)).fetchone()  # noqa: S608  (ours)
-    ids = [id_ for (id_,) in db.execute(f"SELECT id FROM batch WHERE collector = ? AND {_UNDELIVERED}", (collector,))]  # noqa: S608  (ours)
+    again = json.dumps(list(published))
+    ids = [
+        id_
+        for (id_,) in db.execute(
+            f"SELECT id FROM batch WHERE collector = ? AND ({_UNDELIVERED} OR id IN (SELECT value FROM json_each(?)))",  # noqa: S608  (ours)
+            (collector, again),
+        )
+    ]
+    gone = "collector = ? AND (batch IS NULL OR batch IN (SELECT value FROM json_each(?)))"
+    of = (collector, json.dumps(ids))
+    delivered = "(SELECT id FROM batch WHERE state = 'delivered')"
+    parts = [path for (path,) in db.execute(f"SELECT path FROM part WHERE {gone}", of)]  # noqa: S608  (ours)
+    size = sum(
+        db.execute(
+            f"SELECT TOTAL(size) FROM {table} WHERE {gone} AND (batch IS NULL OR batch NOT IN {delivered})",  # noqa: S608  (ours)
+            of,
+        ).fetchone()[0]
+        for table in ("frame", "part")
+    )
     for table in ("frame", "part"):
-        db.execute(f"DELETE FROM {table} WHERE {gone}", (collector,))  # noqa: S608  (ours)
+        db.execute(f"DELETE FROM {table} WHERE {gone}", of)  # noqa: S608  (ours)
     db.executemany("DELETE FROM batch WHERE id = ?", [(id_,) for id_ in ids])
     db.executemany("DELETE FROM snapshot WHERE batch = ?", [(id_,) for id_ in ids])
     for table in ("position", "fetched", "batch_end", "open_columns"):
         db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (ours)
     keep_fetched(db, collector, (), offsets)
-    return [path for path, _ in parts], ids, int(size) + sum(part_size for _, part_size in parts)
+    return parts, ids, int(size)

@@ -85,6 +85,18 @@ def test_beginning_again_drops_what_is_undelivered_and_keeps_what_was_delivered_
     assert positions.read_positions(db, "main") == Reading({A: 2, B: 0}, {A: 2, B: 0}, (), None)
 
 
+def test_a_batch_that_is_published_as_undelivered_comes_again_though_it_was_delivered_here(db):
+    """Its delivery was never published; another had the collector since. It could not be sealed under its id again."""
+    positions.keep_fetched(db, "main", [], {A: 0})
+    positions.keep_fetched(db, "main", [fetched(0)], {A: 1})
+    first = seal(db).batch
+    db.execute("UPDATE batch SET state = 'delivered'")
+    paths, ids, size = positions.begin_at(db, "main", {A: 0}, [first, "another"])
+    assert (paths, ids, size) == ([], [first], 0)
+    positions.keep_fetched(db, "main", [fetched(0)], {A: 1})
+    assert seal(db).batch == first
+
+
 @pytest.mark.parametrize(
     ("collector", "ends", "sealed"), [("other", {A: 3}, 1.0), ("main", {A: 4}, 1.0), ("main", {A: 3}, 1.001)]
 )
