@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import events
 import evidently.legacy.metric_preset as legacy_presets
 import pandas as pd
 from evidently import Report, presets
@@ -25,7 +26,6 @@ from evidently.legacy.report import Report as LegacyReport
 from evidently.legacy.utils import NumpyEncoder
 
 from collector.evaluation import worker
-from tests.benchmarks import events
 
 
 @cache
