@@ -20,8 +20,11 @@ def place_of(column: "pd.Series[Any]") -> Hashable:
     arrow = getattr(values, "_pa_array", None)  # a text of pandas 3
     if arrow is None:
         return None
-    buffers = tuple((len(one), one.offset, *(part and part.address for part in one.buffers())) for one in arrow.chunks)
-    return (str(column.dtype), buffers)
+    return (str(column.dtype), tuple((len(one), one.offset, *map(_address, one.buffers())) for one in arrow.chunks))
+
+
+def _address(buffer: Any) -> int | None:
+    return None if buffer is None else buffer.address  # one of no bytes is falsy
 
 
 def _memory(values: Any) -> Hashable:
