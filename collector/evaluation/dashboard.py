@@ -80,15 +80,15 @@ class _Panel:
 def tab_of(path: str, collector: str, columns_max: int, about: str, segments: Sequence[str] = ()) -> Tab:
     """Return the panels for a modern snapshot's file; ``about`` says what the collector is.
 
-    A panel shows at most ``columns_max`` columns or labels. Numbers of the whole get a panel with a series for each of
-    the ``segments`` too. Of another report than the main one the panels are a collector's own beside those of that.
+    A panel shows at most ``columns_max`` columns or labels. What matters most of the whole gets a panel for each of as
+    many ``segments`` too. Of another report than the main one the panels are a collector's own beside those of that.
     Raises ValueError for a file that is no modern snapshot.
     """
     body = json.loads(Path(path).read_bytes())
     if "metric_results" not in body:
         raise ValueError("the snapshot is none of the modern kind")
-    panels = list(_panels(_results(body), columns_max))
-    panels = sorted([*panels, *_by_segment(panels, segments)], key=_place)
+    panels = sorted(_panels(_results(body), columns_max), key=_place)
+    panels = sorted([*panels, *_by_segment(panels, segments[:columns_max])], key=_place)
     report = str(body.get("metadata", {}).get("report", _MAIN))
     owner = collector if report == _MAIN else f"{collector}: {report}"
     shown = [_text(owner, about), *(_plot(panel, collector, report) for panel in panels)]
@@ -135,13 +135,16 @@ def _panels(results: Sequence[_Result], columns_max: int) -> Iterator[_Panel]:
         yield _Panel(title, tuple(sorted(series, key=lambda one: -len(one["metric_labels"]))))
 
 
-def _by_segment(panels: Iterable[_Panel], segments: Sequence[str]) -> Iterator[_Panel]:
-    """Return a panel for each main number of the whole, with a series for each segment."""
-    for panel in panels if segments else ():
-        if not panel.of_columns and (len(panel.series) == 1 or panel.title in _FIRST):
-            for series in panel.series:
-                made = tuple({**series, "legend": name, "metadata": {"segment": name}} for name in segments)
-                yield _Panel(f"{series['legend']} by segment", made, is_of_segments=True)
+def _by_segment(panels: Sequence[_Panel], segments: Sequence[str]) -> Iterator[_Panel]:
+    """Return the first panel of the whole that isn't a count of rows once more for each segment.
+
+    Not one with a series for each: a workspace directory takes all points of a metric for the first of its series.
+    """
+    of_whole = [panel for panel in panels if not panel.of_columns and panel.title not in _BARS]
+    for panel in of_whole[:1]:
+        for name in segments:
+            series = tuple({**one, "metadata": {"segment": name}} for one in panel.series)
+            yield _Panel(f"{panel.title}: {name}", series, is_of_segments=True)
 
 
 def _kind_of(alike: Iterable[_Result]) -> str:
