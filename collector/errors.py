@@ -280,6 +280,21 @@ class NoLabels(CollectorError):
         )
 
 
+class OwnershipLost(CollectorError):
+    """A collector is another service's now, or will be; what was begun here is theirs to end."""
+
+    def __init__(self) -> None:
+        super().__init__("the collector went to another service of the group")
+
+
+class SourceStuck(CollectorError):
+    """A collector's events can't be read until a person does something; what was read goes on."""
+
+
+class GroupEnded(CollectorError):
+    """This service can't be in its Kafka group as it is; it is tried again."""
+
+
 class RequestRefused(CollectorError):
     """To a client: the service said no; sending the same again can't help.
 

@@ -52,6 +52,7 @@ class Pipeline:
         self._delivering = Delivering(self._work, self._showings)
         self._rehearsing = Rehearsing(self._work)
         self._skipping = Skipping(self._work)
+        self._retrying = trio.Lock()
 
     @property
     def config(self) -> CollectorConfig:
@@ -124,12 +125,13 @@ class Pipeline:
     async def retry(self) -> list[Batch]:
         """Have all failed batches evaluated again, and return them."""
         self._work.source.check_here()
-        for batch in await self.failed():
-            await take_back(self._work, batch)
-        try:
-            batches = await self._work.journal.retry(self._work.id)
-        finally:
-            self._work.to_evaluate.ring()
+        async with self._retrying:  # what another takes back may be evaluated and gone before its parts are looked for
+            for batch in await self.failed():
+                await take_back(self._work, batch)
+            try:
+                batches = await self._work.journal.retry(self._work.id)
+            finally:
+                self._work.to_evaluate.ring()
         await self._work.count()
         return batches
 

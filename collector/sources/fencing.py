@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 import trio
 
-from collector.errors import CollectorError, DeliveryError
+from collector.errors import DeliveryError, OwnershipLost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -43,18 +43,14 @@ _TOLD_AFTER = 30.0
 _log = structlog.get_logger()
 
 
-class Lost(CollectorError):
-    """A collector is another service's now, or will be; what was begun here is theirs to end."""
-
-    def __init__(self) -> None:
-        super().__init__("the collector went to another service of the group")
-
-
 class Answer(Protocol):
     """A commit that was ordered."""
 
     async def wait(self) -> str:
-        """Return once the brokers answered: the name of the error, "" if it was taken; raise Lost if it wasn't sent."""
+        """Return once the brokers answered: the name of the error, "" if it was taken.
+
+        Raises OwnershipLost if it wasn't sent.
+        """
 
 
 class Commits(Protocol):
@@ -89,7 +85,7 @@ class Fencing:
         self._unanswered: Answer | None = None
 
     async def commit(self) -> float:
-        """Publish the chain as it is; return the time before the commit was sent that was taken. Raises Lost.
+        """Publish the chain as it is; return the time before the commit was sent that was taken. Raises OwnershipLost.
 
         It is sent again until it is taken: at each time what then holds, so an old chain never replaces a new one.
         """
@@ -99,7 +95,7 @@ class Fencing:
                 asked = self._clock()
                 error = await self._send()
                 if not self._grants.holds(self._grant):
-                    raise Lost
+                    raise OwnershipLost
                 if not error:
                     return asked
                 if self._clock() - told > _TOLD_AFTER:
@@ -121,7 +117,7 @@ class Fencing:
     async def sending(self) -> AsyncIterator[None]:
         """Hold the collector while a snapshot is sent: it goes to no other service, for some seconds at most.
 
-        Raises Lost if it isn't ours, DeliveryError if the brokers don't say that it is.
+        Raises OwnershipLost if it isn't ours, DeliveryError if the brokers don't say that it is.
         """
         fenced = -math.inf
         with trio.move_on_after(FENCE_PATIENCE):
@@ -130,7 +126,7 @@ class Fencing:
         self._grants.begin_sending(self._grant)
         try:
             if not self._grants.holds(self._grant):
-                raise Lost
+                raise OwnershipLost
             if self._clock() - fenced > FENCE_SECONDS:
                 raise DeliveryError(
                     f"the Kafka brokers didn't confirm within {FENCE_PATIENCE:g} s that the collector is still here; "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 import trio
 
-from collector.errors import ConfigError
+from collector.errors import ConfigError, GroupEnded
 from collector.formats.bounds import Bounds
 from collector.sources.clients import (
     Asking,
@@ -20,7 +20,7 @@ from collector.sources.clients import (
     to_partitions,
 )
 from collector.sources.kafka import FromTopics
-from collector.sources.ownership import GroupEnded, Ownership, told_in
+from collector.sources.ownership import Ownership, told_in
 from collector.sources.reading import Reading
 from collector.sources.rejecting import Rejecting
 from collector.status.status import Status

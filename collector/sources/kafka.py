@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from collector.errors import CollectorError, DeliveryError, OwnedElsewhere, StorageError
+from collector.errors import DeliveryError, OwnedElsewhere, OwnershipLost, SourceStuck, StorageError
 from collector.fault_points import reach
 from collector.pipeline.asking import ask_workspace
 from collector.sources.chain import Chain
-from collector.sources.fencing import Fencing, Lost
+from collector.sources.fencing import Fencing
 from collector.sources.messages import Run
 from collector.sources.ownership import begun_in
 from collector.sources.reading import Broken, End
@@ -57,10 +57,6 @@ MAX_UNPUBLISHED = 5
 RESUMED_AT = 0.8
 # A snapshot that is being sent is waited for when the collector goes.
 LEAVING_SECONDS = 10.0
-
-
-class Stuck(CollectorError):
-    """Events can't be read until a person does something; what was read goes on."""
 
 
 class FromTopics:
@@ -109,7 +105,7 @@ class FromTopics:
     def sending(self) -> AbstractAsyncContextManager[None]:
         """Hold the collector here while a snapshot is sent."""
         if self._fencing is None:
-            raise Lost
+            raise OwnershipLost
         return self._fencing.sending()
 
     def is_inherited(self, batch_id: str) -> bool:
@@ -144,7 +140,7 @@ class FromTopics:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._leave_with, ownership, grant, nursery.cancel_scope)
                     await self._own(ownership, grant, work, nursery)
-            except* Lost:
+            except* OwnershipLost:
                 await ownership.wait_lost(grant)
             finally:
                 self._state = "standby"
@@ -166,7 +162,7 @@ class FromTopics:
         self._fencing = Fencing(ownership, ownership.grants, grant, self._read_chain)
         try:
             await self._take_over(ownership, grant)
-        except Stuck as error:
+        except SourceStuck as error:
             await self._stay_stuck(error)
         self._work.log.info("the collector is at work here", batches=len(self._inherited))
         self._state = None
@@ -176,7 +172,7 @@ class FromTopics:
         nursery.start_soon(self._sweep)
         await work()
 
-    async def _stay_stuck(self, error: Stuck) -> None:
+    async def _stay_stuck(self, error: SourceStuck) -> None:
         self._problem = str(error)
         self._work.log.error("its events can't be read", error=str(error))
         await trio.sleep_forever()
@@ -200,7 +196,7 @@ class FromTopics:
 
     async def _fence(self) -> None:
         if self._fencing is None:
-            raise Lost
+            raise OwnershipLost
         await self._fencing.commit()
 
     async def _find_committed(self, ownership: Ownership, grant: Grant) -> dict[tuple[str, int], Committed]:
@@ -208,7 +204,7 @@ class FromTopics:
         group, collector, topics = self._group, self._work.id, self._wanted.topics
         counts = await group.ask(lambda brokers: brokers.partitions(topics))
         if missing := [topic for topic, count in counts.items() if not count]:
-            raise Stuck(f"the brokers have no topic '{missing[0]}'; create it, or mend kafka.topics")
+            raise SourceStuck(f"the brokers have no topic '{missing[0]}'; create it, or mend kafka.topics")
         at = [(topic, partition) for topic, count in counts.items() for partition in range(count)]
         slot = (group.config.ownership_topic, grant.slot)
         committed = await group.ask(lambda brokers: brokers.committed([*at, slot]))
@@ -216,7 +212,7 @@ class FromTopics:
         ownership.begun[grant.slot] |= begun
         new = [one for one, told in committed.items() if told.offset is None]
         if new and collector in begun and len(new) == len(committed):
-            raise Stuck(
+            raise SourceStuck(
                 "the offsets that were committed have expired or were deleted, and what was read is unknown; set them "
                 f"with kafka-consumer-groups --group {group.config.group_id} --reset-offsets, while no service runs"
             )
@@ -280,7 +276,7 @@ class FromTopics:
             item = await self._item()
             try:
                 await self._take(item)
-            except Stuck as error:
+            except SourceStuck as error:
                 await self._group.reading.pause(self)
                 await self._stay_stuck(error)
             if self._share() >= 1:
@@ -321,7 +317,7 @@ class FromTopics:
     def _take_trouble(self, item: Broken) -> None:
         where = f"{item.topic}, partition {item.partition}"
         if item.is_gone:
-            raise Stuck(
+            raise SourceStuck(
                 f"{where}: offset {self._next[item.topic, item.partition]} isn't there any more: the topic's retention "
                 "has removed events that were not read; set the offset with kafka-consumer-groups --reset-offsets, "
                 "while no service runs"
@@ -366,7 +362,7 @@ class FromTopics:
         offset = bad.message.offset() or 0
         run.until(offset)
         await self._keep_run(at, run)
-        raise Stuck(
+        raise SourceStuck(
             f"{at[0]}, partition {at[1]}, offset {offset} is no event: {bad.told}; to leave such messages out, write "
             '"errors_tolerance": "all" into kafka'
         )
@@ -376,7 +372,7 @@ class FromTopics:
     async def _read_chain(self) -> Chain:
         writer, reading = await self._work.journal.reading(self._work.id)
         if reading is None:
-            raise Lost
+            raise OwnershipLost
         chain = Chain.of(reading, writer)
         self._is_full, self._unpublished = chain.is_full, 0
         self._tell_settled()

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import structlog
 import trio
 
-from collector.errors import CollectorError
+from collector.errors import GroupEnded, OwnershipLost
 from collector.sources.chain import number_of
-from collector.sources.fencing import Lost
 from collector.sources.grants import Grants
 
 if TYPE_CHECKING:
@@ -35,10 +34,6 @@ POLL_SECONDS = 0.05
 SENT_PATIENCE = 10.0
 
 _log = structlog.get_logger()
-
-
-class GroupEnded(CollectorError):
-    """This service can't be in the group as it is; it is tried again."""
 
 
 class Consumer(Protocol):
@@ -74,10 +69,13 @@ class Order:
     error: str | None = None  # None: it wasn't sent, as its grant is over
 
     async def wait(self) -> str:
-        """Return once the brokers answered: the name of the error, "" if it was taken; raise Lost if it wasn't sent."""
+        """Return once the brokers answered: the name of the error, "" if it was taken.
+
+        Raises OwnershipLost if it wasn't sent.
+        """
         await self.done.wait()
         if self.error is None:
-            raise Lost
+            raise OwnershipLost
         return self.error
 
 

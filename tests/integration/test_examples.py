@@ -117,7 +117,7 @@ def test_the_demo_finds_the_drift_that_it_sends(tmp_path):
 def test_the_readmes_walk_through_runs_as_it_stands(tmp_path, daemon):
     """The first block makes a config file that the service takes; the second works against a running service."""
     settings = (ROOT / "configs" / "settings.md").read_text(encoding="utf-8")
-    first, second = re.findall(r"```python\n(.*?)```", settings, re.DOTALL)
+    _hash, first, second = re.findall(r"```python\n(.*?)```", settings, re.DOTALL)
     [third] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     told = {"reference": load_wine(as_frame=True).data[::2], "events": load_wine(as_frame=True).data[1::2]}
     second, third = (block.replace("http://localhost:8001", daemon.url) for block in (second, third))

@@ -1,9 +1,9 @@
 import pytest
 import trio
 
-from collector.errors import DeliveryError
+from collector.errors import DeliveryError, OwnershipLost
 from collector.sources.chain import Chain
-from collector.sources.fencing import FENCE_PATIENCE, Fencing, Lost
+from collector.sources.fencing import FENCE_PATIENCE, Fencing
 from collector.sources.grants import Grants
 
 
@@ -83,13 +83,13 @@ async def test_a_commit_of_who_is_no_member_is_sent_until_the_grant_ends(fencing
         await fencing.commit()
     assert patience.cancelled_caught
     grants.take([1])
-    with pytest.raises(Lost):
+    with pytest.raises(OwnershipLost):
         await fencing.commit()
 
 
 async def test_a_commit_that_is_taken_after_the_grant_ended_is_no_fence(fencing, answers, grants, autojump_clock):
     answers.then = lambda: (grants.take([1]), grants.give([1]))
-    with pytest.raises(Lost):
+    with pytest.raises(OwnershipLost):
         await fencing.commit()
 
 
@@ -136,6 +136,6 @@ async def test_a_commit_that_nobody_waits_for_any_longer_comes_before_the_next(f
 
 async def test_nothing_is_sent_for_a_collector_that_went(fencing, grants, autojump_clock):
     grants.take([1])
-    with pytest.raises(Lost):
+    with pytest.raises(OwnershipLost):
         async with fencing.sending():
             pytest.fail("it is another's")

@@ -3,8 +3,8 @@ import json
 import pytest
 import trio
 
+from collector.errors import OwnershipLost
 from collector.sources.chain import Chain
-from collector.sources.fencing import Lost
 from collector.sources.ownership import Ownership, begun_in, told_in
 
 from .fakes import FakeConsumer, to_commit
@@ -87,7 +87,7 @@ async def test_a_commit_of_a_grant_that_was_lost_and_came_back_in_one_poll_is_no
     order = ownership.order(granted(ownership, consumer), CHAIN)
     consumer.events.extend([("on_lost", [1]), ("on_assign", [1])])
     turn(ownership, consumer)
-    with pytest.raises(Lost):
+    with pytest.raises(OwnershipLost):
         await order.wait()
     turn(ownership, consumer)
     assert consumer.committed == []
