@@ -258,7 +258,7 @@ def draw(workspace: Path, picture: Path) -> None:
     """Take a picture of the dashboard as the Evidently UI shows it."""
     [project] = (path.parent.name for path in workspace.glob("*/metadata.json"))
     with running_ui(workspace) as url, TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        take_picture(f"{url}/projects/{project}", picture, (1280, 2600), Path(profile))
+        take_picture(f"{url}/projects/{project}", picture, (1280, 4700), Path(profile))
 
 
 def _options() -> argparse.Namespace:
