@@ -103,6 +103,9 @@ def _place_problems(config: CollectorConfig, known: CollectorConfig | None) -> I
         yield Problem(("api_url",), message)
     if (known is None or config.reference_path != known.reference_path) and _has_scheme(config.reference_path or ""):
         yield Problem(("reference_path",), f"'{config.reference_path}' is no path of a file{_BY_OPERATOR}")
+    if config.kafka is not None and (known is None or config.kafka != known.kafka):
+        message = "a client may name no topics: they would be read with the operator's rights"
+        yield Problem(("kafka",), message + _BY_OPERATOR)
 
 
 def _report_problems(config: CollectorConfig, known: CollectorConfig | None) -> Iterator[Problem]:

@@ -107,3 +107,10 @@ def test_another_trigger_alone_leaves_the_config_the_operators():
 def test_all_that_a_client_may_not_say_is_told_at_once():
     config = collector_config(api_url="s3://a", api_secret=MASK, report_config={"options": [{"api_url": "a"}]})
     assert keys_told(config) == ["api_secret", "api_url", "report_config.options.0.api_url"]
+
+
+def test_a_client_names_no_topics_but_those_that_the_operator_wrote():
+    """They would be read with the operator's rights, and their events sent where the client says."""
+    operators, clients = (collector_config(kafka={"topics": [name]}) for name in ("predictions", "payroll"))
+    assert keys_told(clients) == keys_told(clients, operators) == keys_told(clients, collector_config()) == ["kafka"]
+    assert as_meant(operators, operators).kafka == operators.kafka
