@@ -62,10 +62,15 @@ def make_workspace(root: Path) -> str:
     reference = events(0, 2000)
     for hour in range(1, 9):
         report = Report([DataDriftPreset(), ClassificationPreset(), RowCount(), DatasetMissingValueCount()])
-        told = {"collector": "churn", "report": "main", "rows": "500"}
+        told = {"collector": "churn", "report": "main", "segment": "", "rows": "500"}
         run = report.run(events(hour), reference, timestamp=FIRST + timedelta(hours=hour), metadata=told, name="churn")
         file.write_text(json.dumps(run.dump_dict(), cls=NumpyEncoder), encoding="utf-8")
-        batch = {"generation": "modern", "snapshot_path": str(file), "batch_id": str(uuid.UUID(int=hour))}
+        batch = {
+            "generation": "modern",
+            "snapshot_path": str(file),
+            "snapshot_id": str(uuid.UUID(int=hour)),
+            "replaces": [],
+        }
         project = write_snapshot(place | batch)
     write_dashboard(place, tab_of(str(file), "churn", 12, ABOUT), is_asked=False)
     return project
