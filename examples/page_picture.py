@@ -60,7 +60,7 @@ def snapshot(number: int, minutes: float, drifted: int, accuracy: float, failed:
 
 
 def past_of(collector_id: str) -> tuple[Past, ...]:
-    """Give a day of snapshots: calm ones, but for what has happened to fraud since morning."""
+    """Return a day of snapshots: calm ones, but for what has happened to fraud since morning."""
     made = []
     for number in range(30):
         wave = (number * 7 + len(collector_id)) % 5

@@ -212,7 +212,7 @@ class FakeService:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def batches(self):
-        """Give the numbers in the column ``n`` of each request that was taken."""
+        """Return the numbers in the column ``n`` of each request that was taken."""
         taken = [body for _, body, _, answer in self.requests if answer == 201]
         return [pa.ipc.open_stream(body).read_all()["n"].to_pylist() for body in taken]
 

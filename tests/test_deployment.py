@@ -36,7 +36,7 @@ def test_every_file_here_stands_in_the_docs():
 
 
 def options_in_the_environment():
-    """Give the names of the variables that the command line knows."""
+    """Return the names of the variables that the command line knows."""
     return {parameter.envvar for parameter in get_command(cli.app).params if parameter.envvar}
 
 
@@ -52,7 +52,7 @@ def test_every_variable_that_is_set_is_one_of_the_command(text):
 
 @pytest.fixture
 def unit(tmp_path):
-    """Give the unit with a program that is there, as verify asks for one."""
+    """Return the unit with a program that is there, as verify asks for one."""
     path = tmp_path / "evidently-collector.service"
     path.write_text(UNIT.replace("/opt/evidently-collector/bin/evidently-collector", sys.executable), encoding="utf-8")
     return path

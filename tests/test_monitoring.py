@@ -34,7 +34,7 @@ needs_promtool = pytest.mark.skipif(
 
 
 def dashboard_expressions():
-    """Give the queries of all panels and variables."""
+    """Return the queries of all panels and variables."""
     queries = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
     return queries + [one["definition"] for one in DASHBOARD["templating"]["list"] if "definition" in one]
 
@@ -43,7 +43,7 @@ EXPRESSIONS = [rule["expr"] for rule in RULES] + dashboard_expressions()
 
 
 def selectors(expression):
-    """Give the metrics in an expression that are ours, each with the labels that it is selected by."""
+    """Return the metrics in an expression that are ours, each with the labels that it is selected by."""
     found = re.findall(rf"\b{PREFIX}(\w+)(?:\{{([^}}]*)\}})?", expression)
     return [(_family(name), set(re.findall(r"(\w+)\s*(?:=~|!=|=|!~)", labels))) for name, labels in found]
 

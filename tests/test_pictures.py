@@ -11,7 +11,7 @@ NAMES = ["dark.svg", "light.svg", "narrow.svg"]
 
 
 def words_of(svg):
-    """Give what a picture says; where it puts each word is rich's affair, and differs between its versions."""
+    """Return what a picture says; where it puts each word is rich's affair, and differs between its versions."""
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
 
 

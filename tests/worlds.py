@@ -537,5 +537,5 @@ class FakeService:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """Give what opens a world; the clock has to be an argument of the test itself."""
+    """Return what opens a world; the clock has to be an argument of the test itself."""
     return lambda clock=None: open_world(tmp_path, monkeypatch, clock)

@@ -43,7 +43,7 @@ def sent(monkeypatch):
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """Give what runs a service with rules on the same directory again and again."""
+    """Return what runs a service with rules on the same directory again and again."""
 
     @asynccontextmanager
     async def run(clock, *alerts, collectors=None, **fields):

@@ -57,7 +57,7 @@ def _post_arrow(bench: Bench, service: Service, rows: int, connections: int) -> 
 
 
 def _post(bench: Bench, service: Service, request: bytes, rows: int, connections: int) -> float:
-    """Give the rows a second that a service takes."""
+    """Return the rows a second that a service takes."""
     path = _written(bench.directory / "request", request)
     run_script("load.py", service.port, connections, 0.3, path)  # warm
     claim_memory()

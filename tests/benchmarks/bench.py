@@ -91,5 +91,5 @@ class Bench:
         self.console.print("  ".join(cell for cell in cells(row) if cell), highlight=False)
 
     def seconds(self, full: float) -> float:
-        """Give the length of a load."""
+        """Return the length of a load."""
         return min(full, 1.0) if self.is_quick else full

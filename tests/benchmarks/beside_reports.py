@@ -48,7 +48,7 @@ def _p99_calm(bench: Bench, service: Service) -> float:
 
 
 def _p99_beside(bench: Bench, service: Service, probed: str) -> float:
-    """Give the p99 of POSTs to a collector from a report's trigger until it is delivered."""
+    """Return the p99 of POSTs to a collector from a report's trigger until it is delivered."""
     service.reset()
     _gather(service)
     before = _reports(service)

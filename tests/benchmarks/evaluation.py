@@ -62,7 +62,7 @@ def _start(bench: Bench, service: Ours | Original) -> Ours | Original:
 
 
 def evaluate_ours(ours: Ours | Original, ui: UI, project: str) -> float:
-    """Give the seconds from the order to evaluate what waits to a snapshot that is listed."""
+    """Return the seconds from the order to evaluate what waits to a snapshot that is listed."""
     ours.post(events.arrow_body(ROWS), events.ARROW)
     ours.wait_calm()
     before, begun = ui.snapshots(project), time.monotonic()
@@ -71,7 +71,7 @@ def evaluate_ours(ours: Ours | Original, ui: UI, project: str) -> float:
 
 
 def evaluate_original(original: Ours | Original, ui: UI, project: str) -> float:
-    """Give the seconds from the POST that its trigger waits for to a snapshot that is listed."""
+    """Return the seconds from the POST that its trigger waits for to a snapshot that is listed."""
     body = events.json_body(ROWS // _POSTS)
     original.reset()
     before = ui.snapshots(project)

@@ -91,14 +91,14 @@ def _with_collectors(bench: Bench, count: int) -> dict[str, float]:
 
 
 def _idle(ours: Ours) -> float:
-    """Give the percentage of a core that it takes with nothing to do but look, once for each collector."""
+    """Return the percentage of a core that it takes with nothing to do but look, once for each collector."""
     before = ours.cpu_seconds()
     time.sleep(_INTERVAL)
     return 100 * (ours.cpu_seconds() - before) / _INTERVAL
 
 
 def _lateness(ours: Ours, ids: list[str]) -> float:
-    """Give the mean lateness of the next trigger of each collector, all with a row."""
+    """Return the mean lateness of the next trigger of each collector, all with a row."""
     before, seconds = _late(ours)
     for one in ids:
         ours.post(events.json_body(1), collector_id=one)

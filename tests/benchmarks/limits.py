@@ -17,7 +17,7 @@ _CHECKED = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def seconds_each(work: Callable[[], object], seconds: float = 0.5) -> float:
-    """Give the mean time of a call, made as often as fits."""
+    """Return the mean time of a call, made as often as fits."""
     calls, begun = 0, time.perf_counter()
     while (taken := time.perf_counter() - begun) < seconds or not calls:
         work()
@@ -26,7 +26,7 @@ def seconds_each(work: Callable[[], object], seconds: float = 0.5) -> float:
 
 
 def parsing(body: bytes) -> dict[str, float]:
-    """Give the seconds that each way takes to parse a JSON body, alone."""
+    """Return the seconds that each way takes to parse a JSON body, alone."""
     ways: dict[str, Callable[[bytes], object]] = {
         "msgspec": _CHECKED.decode,
         "orjson": orjson.loads,
@@ -40,7 +40,7 @@ def reading_arrow(body: bytes) -> float:
 
 
 def appending(body: bytes, directory: Path) -> float:
-    """Give the seconds that appending a body to a file takes, alone; the file begins anew before it fills the disk."""
+    """Return the seconds that appending a body to a file takes; the file begins again before it fills the disk."""
     path = directory / "appended"
     with path.open("wb", buffering=0) as file:
 
@@ -56,7 +56,7 @@ def appending(body: bytes, directory: Path) -> float:
 
 
 def committing(body: bytes, directory: Path, together: int, *, is_power: bool = False) -> float:
-    """Give the seconds a row that parsing it and committing it to SQLite take, with so many in each commit."""
+    """Return the seconds a row that parsing it and committing it to SQLite take, with so many in each commit."""
     path = directory / "committed.sqlite"
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")

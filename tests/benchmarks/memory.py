@@ -61,7 +61,7 @@ def _memory_each(bench: Bench, service: Service, rows: int) -> float:
 
 
 def _longest_answer(bench: Bench, service: Ours | Original) -> float:
-    """Give the longest answer to POSTs on one connection, the next after the last, over some seconds."""
+    """Return the longest answer to POSTs on one connection, the next after the last, over some seconds."""
     request = events.request("/main/data", events.json_body(1))
     begun = time.monotonic()
     with Prober(bench, service, "turn", 0, request) as prober:

@@ -36,7 +36,7 @@ def measure(bench: Bench) -> None:
 
 
 def _longest(bench: Bench, service: Service, request: bytes, probe: bytes) -> tuple[float, float]:
-    """Give the longest answer to a probe every millisecond while a large body is posted, and before."""
+    """Return the longest answer to a probe every millisecond while a large body is posted, and before."""
     path = bench.directory / "request"
     path.write_bytes(request)
     with Prober(bench, service, "turn", 0.001, probe) as prober:

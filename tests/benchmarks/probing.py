@@ -40,7 +40,7 @@ class Probes:
         self._seen = seen
 
     def within(self, begun: float, ended: float) -> list[float]:
-        """Give the seconds of the answers to what was asked, or waited, in a span of time."""
+        """Return the seconds of the answers to what was asked, or waited, in a span of time."""
         return sorted(took for at, took, _ in self._seen if at + took >= begun and at < ended)
 
 

@@ -79,7 +79,7 @@ class Process:
         (self._files / "clear_refs").write_text("5", encoding="ascii")  # proc(5)
 
     def cpu_seconds(self, *, with_children: bool = False) -> float:
-        """Give the processor time that it took so far."""
+        """Return the processor time that it took so far."""
         pids = [str(self.pid), *(self._children() if with_children else ())]
         return sum(map(_cpu_seconds, pids))
 
@@ -162,7 +162,7 @@ def free_port() -> int:
 
 
 def _environment() -> dict[str, str]:
-    """Give the environment of a user who has compiled modules and wants no telemetry."""
+    """Return the environment of a user who has compiled modules and wants no telemetry."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("EVIDENTLY_COLLECTOR_")}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | {"PYTHONPATH": str(ROOT), "DO_NOT_TRACK": "1", "PYTHONWARNINGS": "ignore"}

@@ -19,7 +19,7 @@ def keys_told(config, known=None):
 
 
 def posted_back(known, **changed):
-    """Give a config that a client was shown, with what it changes in it."""
+    """Return a config that a client was shown, with what it changes in it."""
     return CollectorConfig.parse(known.masked() | changed)
 
 

@@ -42,7 +42,7 @@ def joined(tmp_path):
 
 
 def late(target, share=0.95):
-    """Give the labels of most rows, in another order."""
+    """Return the labels of most rows, in another order."""
     known = np.random.default_rng(0).permutation(len(target))[: round(share * len(target))]
     return pd.DataFrame({"request_id": [str(row) for row in known], "target": [target[row] for row in known]})
 

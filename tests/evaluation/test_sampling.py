@@ -108,7 +108,7 @@ def test_a_column_gets_the_type_that_it_has_in_the_whole_batch(tmp_path, values,
 
 
 def kind_of(column):
-    """Give a column's type; of categories, that of their values: which there are is the sample's own."""
+    """Return a column's type; of categories, that of their values: which there are is the sample's own."""
     return ("category", column.cat.categories.dtype) if hasattr(column, "cat") else column.dtype
 
 

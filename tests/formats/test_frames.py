@@ -218,7 +218,7 @@ def _tables(draw, columns=(*COLUMNS, WIDE)):
 
 
 def _modelled(values):
-    """Give what a column of JSON values is to come back as: itself if its values are of one kind, else text."""
+    """Return what a column of JSON values is to come back as: itself if its values are of one kind, else text."""
     values = [None if isinstance(value, float) and math.isnan(value) else value for value in values]
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) < 2 or kinds == {int, float}:

@@ -78,7 +78,7 @@ def _evidently(config):
 
 
 def _ours(body):
-    """Give a recorded answer as ours is: without the secret, and with a reference of ours where the original's was."""
+    """Return a recorded answer as ours: without the secret, and with a reference of ours where the original's was."""
     if not isinstance(body, dict):
         return body
     secret = {"api_secret": MASK} if body.get("api_secret") else {}

@@ -78,7 +78,7 @@ def environment(**variables):
 
 
 def stand_in(evaluates):
-    """Give the variables of a process that evaluates so."""
+    """Return the variables of a process that evaluates so."""
     if evaluates is True:
         return {}
     return {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / STAND_INS[evaluates]), str(ROOT)])}
@@ -186,7 +186,7 @@ class Daemon:
         return Path("/proc") / str(self.process.pid)
 
     def children(self):
-        """Give the process ids of its children, by their command lines."""
+        """Return the process ids of its children, by their command lines."""
         pids = [pid for file in self.process_files().glob("task/*/children") for pid in file.read_text().split()]
         return {int(pid): (Path("/proc") / pid / "cmdline").read_text().replace("\0", " ") for pid in pids}
 
@@ -206,7 +206,7 @@ class Daemon:
         return wait_until(lambda: [one for one in [self.status(collector_id)] if fits(one)], self.log, seconds)[0]
 
     def logs(self, collector_id, type_="UploadReport", *, ok=True):
-        """Give a collector's log entries of one kind, oldest first."""
+        """Return a collector's log entries of one kind, oldest first."""
         entries = reversed(self.client.get_logs(collector_id))
         return [entry for entry in entries if entry["type"] == type_ and entry["ok"] == ok]
 
@@ -233,7 +233,7 @@ class Daemon:
         return found
 
     def rows(self, collector_id):
-        """Give the rows of each snapshot of a collector."""
+        """Return the rows of each snapshot of a collector."""
         return [int(one["metadata"]["rows"]) for one in self.snapshots(collector_id)]
 
     def parts(self):
@@ -378,7 +378,7 @@ def free_port():
 
 @pytest.fixture(scope="session")
 def iris():
-    """Give the 150 flowers of scikit-learn's iris set: four numbers, and the species as a category's text."""
+    """Return the 150 flowers of scikit-learn's iris set: four numbers, and the species as a category's text."""
     bunch = load_iris(as_frame=True)
     frame = bunch.data.rename(columns=lambda name: name.removesuffix(" (cm)").replace(" ", "_"))
     return frame.assign(species=bunch.target_names[bunch.target])

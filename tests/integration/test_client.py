@@ -109,7 +109,7 @@ def kept(spilling):
 
 
 def plain(column):
-    """Give a column's values, whatever stands for a missing one as None."""
+    """Return a column's values, whatever stands for a missing one as None."""
     missing = column.isna()
     return [None if is_missing else value for value, is_missing in zip(column, missing, strict=True)]
 

@@ -97,7 +97,7 @@ class Cloud:
         return 200, jwt
 
     def caller(self, headers):
-        """Give the key or token behind a request, None for a stranger."""
+        """Return the key or token behind a request, None for a stranger."""
         if headers["Authorization"] == f"Bearer {KEY}":
             return KEY
         name, _, jwt = (headers["Cookie"] or "").partition("=")
@@ -131,7 +131,7 @@ class Cloud:
         return [self.caller(headers) for method, path, _, headers, _ in self.asked if part in path]
 
     def uploads(self):
-        """Give the uploads of datasets: path, query, and the fields and files of the form."""
+        """Return the uploads of datasets: path, query, and the fields and files of the form."""
         return [
             (path, query, *form(headers, body))
             for method, path, query, headers, body in self.asked

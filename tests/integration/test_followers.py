@@ -19,7 +19,7 @@ def hashed(text):
 
 
 def counts_of(daemon, collector):
-    """Give the rows by email of each snapshot of a collector."""
+    """Return the rows by email of each snapshot of a collector."""
     found = []
     for path in daemon.directory.glob("workspace/*/snapshots/*.json"):
         body = json.loads(path.read_text(encoding="utf-8"))

@@ -61,7 +61,7 @@ def status_of(answer):
 
 
 def refusal(answer):
-    """Give what an answer says is wrong with its request, which the client, and not the service, is to mend."""
+    """Return what an answer says is wrong with its request, which the client, and not the service, is to mend."""
     told = answer.json()
     assert 400 <= answer.status_code < 500, told
     return told["detail"]

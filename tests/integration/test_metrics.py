@@ -12,7 +12,7 @@ PREFIX = "evidently_collector_"
 
 
 def scrape(daemon):
-    """Give what a scrape tells: values by name and labels."""
+    """Return what a scrape tells: values by name and labels."""
     answer = daemon.http.get("/metrics").raise_for_status()
     found = [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
     return {(one.name.removeprefix(PREFIX), *one.labels.values()): one.value for one in found}

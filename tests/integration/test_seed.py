@@ -46,7 +46,7 @@ def reference(iris):
 
 @pytest.fixture(scope="module")
 def report(iris, reference):
-    """Give a report that has been run, as the seed says."""
+    """Return a report that has been run, as the seed says."""
     made = Report([DataDriftPreset()])
     made.run(iris.tail(60), reference)
     return made
@@ -54,7 +54,7 @@ def report(iris, reference):
 
 @pytest.fixture(scope="module")
 def config(report, modern_ui, project):
-    """Give the seed's ``CollectorConfig``, with the addresses of here."""
+    """Return the seed's ``CollectorConfig``, with the addresses of here."""
     return CollectorConfig(
         trigger=IntervalTrigger(interval=60 * 60),
         report_config=ReportConfig.from_report(report),

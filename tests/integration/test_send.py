@@ -39,7 +39,7 @@ def send(daemon, *arguments, **options):
 
 
 def kept(daemon):
-    """Give the rows that wait, once all are in parquet."""
+    """Return the rows that wait, once all are in parquet."""
     daemon.stop()
     return pa.concat_tables([read_table(str(path)) for path in sorted(daemon.data.glob("parts/*.parquet"))])
 
@@ -121,7 +121,7 @@ def test_a_large_file_takes_little_memory(quiet_daemon):
 
 
 def peak_of(process):
-    """Give the bytes of memory that a process has had at most; what wait4 tells counts those of its parent too."""
+    """Return the bytes of memory that a process has had at most; what wait4 tells counts those of its parent too."""
     status = Path("/proc") / str(process.pid) / "status"
     peak = 0
     while process.poll() is None:

@@ -55,7 +55,7 @@ async def spill(journal, data_dir, collector="main"):
 
 
 async def left_after_a_sync(data_dir, mock_clock, count):
-    """Give the files that are left once no more are than so many."""
+    """Return the files that are left once no more are than so many."""
     mock_clock.jump(SYNC_INTERVAL)
     for _ in range(1_000):
         await trio.to_thread.run_sync(time.sleep, 0.01)

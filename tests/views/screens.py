@@ -26,7 +26,7 @@ class Pty:
         self.screen.resize(lines, columns)
 
     def read(self):
-        """Give what was written since the last time, and show it."""
+        """Return what was written since the last time, and show it."""
         written = b""
         while True:
             try:
@@ -44,7 +44,7 @@ class Pty:
         return lines
 
     def scrolled(self):
-        """Give the lines that have left the screen at its top."""
+        """Return the lines that have left the screen at its top."""
         self.read()
         columns = range(self.screen.columns)
         return ["".join(line[column].data for column in columns).rstrip() for line in self.screen.history.top]

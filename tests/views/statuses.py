@@ -18,6 +18,6 @@ def service(*collectors, trouble="", error="", needs_restart=(), path="collector
 
 
 def later(status, seconds, **accepted):
-    """Give a status some seconds on, when collectors have accepted so many rows."""
+    """Return a status some seconds on, when collectors have accepted so many rows."""
     collectors = tuple(replace(one, rows_accepted=accepted.get(one.id, 0)) for one in status.collectors)
     return replace(status, time=status.time + seconds, collectors=collectors)

@@ -10,7 +10,7 @@ NARROW = 116  # room for all in their narrow form
 
 
 def cell(status, title, width=ALL, number=0):
-    """Give what stands under a title; ``number`` tells those without one apart."""
+    """Return what stands under a title; ``number`` tells those without one apart."""
     columns = [column for column in choose_columns(width, NOON, None) if column.title == title]
     return columns[number].show(status)[0]
 

@@ -74,7 +74,7 @@ def busy():
 
 
 def samples(of):
-    """Give what is scraped: values by name and labels, as they are written."""
+    """Return what is scraped: values by name and labels, as they are written."""
     text, _ = write(of, "")
     found = [sample for family in text_string_to_metric_families(text.decode()) for sample in family.samples]
     return {(one.name.removeprefix(PREFIX), tuple(sorted(one.labels.values()))): one.value for one in found}

@@ -35,7 +35,7 @@ def running_service():
 
 @asynccontextmanager
 async def delivering(snapshot, workers=None, replaces=()):
-    """Give what delivers the snapshot of a batch, going on from what was kept at the try before."""
+    """Return what delivers the snapshot of a batch, going on from what was kept at the try before."""
     kept, opened = [], {}
 
     async def keep(progress):

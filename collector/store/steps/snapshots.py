@@ -39,7 +39,7 @@ def insert_made(db: sqlite3.Connection, batch: Batch, verdict: Verdict, now: flo
 
 
 def insert_segments(db: sqlite3.Connection, batch: Batch, segments: Iterable[SegmentMade], now: float) -> None:
-    """Enter what came of a batch's segments, in the place of what came of them before; those of before go."""
+    """Enter what came of a batch's segments, in the place of what came of them before, which goes."""
     db.execute("DELETE FROM snapshot WHERE batch = ? AND segment <> ''", (batch.id,))
     for one in segments:
         if one.verdict is None:

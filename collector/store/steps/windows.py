@@ -10,7 +10,7 @@ from collector.store.steps.parts import last_moved
 if TYPE_CHECKING:
     import sqlite3
 
-# Parts of before the collector had windows are of the first that is open.
+# Parts that were made before the collector had windows belong to the first one that is open.
 _OPEN = "collector = ? AND batch IS NULL AND COALESCE(window, ?)"
 
 

@@ -401,7 +401,7 @@ async def private_service(open_service):
 
 
 def everything_on_disk(service):
-    """Give all that is in the data directory, as one piece."""
+    """Return all that is in the data directory, as one piece."""
     return b"".join(path.read_bytes() for path in sorted(service.data_dir.path.rglob("*")) if path.is_file())
 
 

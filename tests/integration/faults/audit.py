@@ -136,7 +136,7 @@ class Auditor:
         return Counter(read_parquet((self._data / path).read_bytes()))
 
     def _body(self, content):
-        """Give the body of a frame: what the journal has of it, or the file that it names."""
+        """Return the body of a frame: what the journal has of it, or the file that it names."""
         return (self._data / "bodies" / content).read_bytes() if isinstance(content, str) else content
 
     def _snapshot(self, path):

@@ -43,7 +43,7 @@ class Figures:
 
 @pytest.fixture
 def figures(request):
-    """Give the figures of the promise that the test's module names."""
+    """Return the figures of the promise that the test's module names."""
     return request.config.stash.setdefault(FIGURES, {}).setdefault(request.module.PROMISE, Figures())
 
 
@@ -120,5 +120,5 @@ def wait_for_delivery(daemon, collectors, seconds=PATIENCE):
 
 
 def percentile(seconds, percent):
-    """Give the value that so many percent of the others are at most."""
+    """Return the value that so many percent of the others are at most."""
     return sorted(seconds)[max(0, math.ceil(len(seconds) * percent / 100) - 1)]

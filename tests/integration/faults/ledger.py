@@ -53,7 +53,7 @@ class Ledger:
         return key
 
     def shares(self, key):
-        """Give the keys under which rows are kept: that of the collector, and those of its followers."""
+        """Return the keys under which rows are kept: that of the collector, and those of its followers."""
         collector, label = key
         return [(one, label) for one in (collector, *self.followers.get(collector, ()))]
 

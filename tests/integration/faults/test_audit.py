@@ -20,7 +20,7 @@ CREATE TABLE batch(id, state);
 
 @pytest.fixture
 def world(tmp_path):
-    """Give a data directory with a POST of two rows in the open batch, one in a failed, one in a delivered batch."""
+    """Return a data directory with a POST of two rows in the open batch, one in a failed, one in a delivered batch."""
     ledger = Ledger()
     keys = [ledger.begin("main", 2) for _ in range(3)]
     for key in keys:

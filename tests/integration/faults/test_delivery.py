@@ -164,7 +164,7 @@ def check_pauses(proxies):
 
 
 def in_order_of_arrival(ui, collector):
-    """Give the ids of a collector's batches in the order in which their snapshots came."""
+    """Return the ids of a collector's batches in the order in which their snapshots came."""
     paths = sorted(ui.directory.glob("*/snapshots/*.json"), key=lambda path: path.stat().st_mtime_ns)
     metadata = [json.loads(path.read_bytes())["metadata"] for path in paths]
     return [one["batch_id"] for one in metadata if one["collector"] == collector]

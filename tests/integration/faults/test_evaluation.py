@@ -137,7 +137,7 @@ def workers(daemon):
 
 
 def heavy_workers(daemon):
-    """Give the workers that have loaded Evidently, or what stands in its place."""
+    """Return the workers that have loaded Evidently, or what stands in its place."""
     return {pid for pid in workers(daemon) if is_heavy(Path("/proc") / str(pid))}
 
 

@@ -102,7 +102,7 @@ def first_due(daemon):
 
 
 def p99_within(seconds, load):
-    """Give the p99 of the POSTs of so many seconds from now."""
+    """Return the p99 of the POSTs of so many seconds from now."""
     begun = time.monotonic()
     time.sleep(seconds)
     return percentile([one.seconds for one in load.posts if one.begun >= begun], 99)
@@ -115,7 +115,7 @@ def read(daemon, query):
 
 
 def undelivered(daemon, until):
-    """Give the sound ones with a batch that was sealed until then and isn't delivered."""
+    """Return the sound ones with a batch that was sealed until then and isn't delivered."""
     batches = read(daemon, "SELECT collector, sealed, state FROM batch")
     return [name for name, sealed, state in batches if sealed < until and state != "delivered"]
 

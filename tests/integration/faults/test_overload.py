@@ -77,7 +77,7 @@ class Memory:
         self._thread.join()
 
     def thirds(self):
-        """Give the median of each third of the time, in bytes."""
+        """Return the median of each third of the time, in bytes."""
         size = len(self._seen) // 3
         return [statistics.median(self._seen[start : start + size]) for start in (0, size, 2 * size)]
 

@@ -16,7 +16,7 @@ OF_EACH_KIND = 10
 
 
 def posting(key, rows):
-    """Give a POST as it goes over the wire."""
+    """Return a POST as it goes over the wire."""
     body, content_type = json_body(key[1], rows)
     fields = {"Host": "x", "Content-Type": content_type, "Content-Length": len(body)}
     head = [f"POST /{key[0]}/data HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]

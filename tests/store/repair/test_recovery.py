@@ -184,7 +184,7 @@ async def test_whatever_is_damaged_it_opens_and_no_row_is_altered_or_there_twice
 
 
 async def killed(path, seed):
-    """Give a store whose journal has a log, as after a kill."""
+    """Return a store whose journal has a log, as after a kill."""
     store = Store(path, seed)
     with open_data_dir(store.path) as data_dir:
         async with open_journal(data_dir) as journal:
