@@ -1,30 +1,16 @@
 """Keys of labels as they come in: each row needs one, in every format, and who has none is told which row."""
 
-import io
 import json
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from bodies import arrow, parquet
 
 from collector.errors import BadBody
 from collector.formats.bounds import Bounds
 from collector.formats.frames import check_body, check_frame
 
 BOUNDS = Bounds(key="id")
-
-
-def arrow(table):
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def parquet(table):
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()
 
 
 def bodies(ids):

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from bodies import arrow, parquet
 
 from collector.errors import BadBody
 from collector.formats.frames import check_frame, decode_frames
@@ -31,19 +31,6 @@ def expected(text):
 def read(format_, body):
     check_frame(format_, body)
     return decode_frames([(format_, body)])
-
-
-def arrow(table):
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def parquet(table):
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()
 
 
 def as_json(rows):

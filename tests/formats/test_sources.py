@@ -3,19 +3,12 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from bodies import arrow
 
 from collector.evaluation.part_files import read_parts
 from collector.formats.apart import append
 from collector.formats.frames import decode_frames
 from collector.formats.sources import CSV, JSON, KEY, TEXT, TYPED, marked, marks_of_field, source_of
-
-
-def arrow(table):
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
-
 
 TYPED_BODY = ("arrow", arrow(pa.table({"a": [1]})))
 EVENTS_BODY = ("arrow", arrow(pa.table({"a": [1]}).replace_schema_metadata({KEY: b"json"})))
