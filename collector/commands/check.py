@@ -67,5 +67,5 @@ async def _rehearse(
         findings.untried.append(f"{config.id}: its report was not tried, as there is no reference to try it on")
         return []
     came_of = await rehearse(config, service, workers, base)
-    findings.untried += [f"{config.id}: {name} was not tried, as it asks a provider" for name in came_of["left_out"]]
+    findings.untried += [f"{config.id}: {told}" for told in came_of["left_out"]]
     return [Problem(("report_config",), told) for told in came_of["failed"]]

@@ -11,7 +11,7 @@ from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.value import Value, at_fields
 
 # What its report is called beside the "main" one, and its stream of bodies beside that of events.
-MAIN, LABELS = "main", "labels"
+MAIN, LABELS = REPORTS = "main", "labels"
 DAY = 86_400
 _MAX_COLUMNS = 100
 _Name = Annotated[str, Field(min_length=1, max_length=4096)]

@@ -23,7 +23,7 @@ from collector.config.alerts import MAX_RULES, Alert, WebAddress, problems_of
 from collector.config.callers import Host, Origin
 from collector.config.following import following_problems
 from collector.config.kafka import FromKafka, Kafka
-from collector.config.labels import LABELS, Labels
+from collector.config.labels import LABELS, MAIN, REPORTS, Labels
 from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.masking import MASK, masked
 from collector.config.private import PrivateColumns
@@ -36,7 +36,7 @@ from collector.errors import ConfigError, Problem
 from collector.wording import json_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from os import PathLike
 
     from collector.formats.private import Private
@@ -331,6 +331,11 @@ class CollectorConfig(InWorkspace, Value):
             return self
         own = {"report_config": self.labels.report_config, "data_definition": self.labels.data_definition}
         return self.model_copy(update=own)
+
+    @property
+    def reports(self) -> Sequence[str]:
+        """The names of its reports."""
+        return (MAIN,) if self.labels is None else REPORTS
 
     @property
     def rows_wanted(self) -> tuple[dict[str, Any], dict[str, Any] | None]:

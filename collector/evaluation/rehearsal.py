@@ -48,9 +48,10 @@ def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str]) -> Rehear
     """
     left_out = [one for one in failures if _ASKS in one.reason]
     failed = [one for one in failures if one not in left_out and not (left_out and _lacks(one, columns))]
+    titles = sorted({one.title for one in left_out})
     return {
         "failed": [one.replace("the batch", "the reference") for one in told_of(map(str, failed))],
-        "left_out": sorted({one.title for one in left_out}),
+        "left_out": [f"{title} was not tried, as it asks a provider" for title in titles],
     }
 
 

@@ -66,6 +66,8 @@ __all__ = [
     "write_to_directory",
 ]
 
+_NO_LABELS = "not tried, as the reference lacks columns of labels"
+
 
 def warm_up() -> dict[str, str]:
     """Do nothing but have been imported, which takes seconds; returns Evidently's version."""
@@ -156,6 +158,9 @@ def rehearse(job: Job) -> Rehearsal:
     """Evaluate a job's reference as if it were the batch, and return what can't be computed of it; nothing is kept."""
     try:
         with hushed(), staged(job) as on_reference:
+            _, lacking = without_unlabelled(on_reference)
+            if lacking:
+                return {"failed": [], "left_out": [_NO_LABELS]}
             frames = _frames(on_reference)
             done = _compute(on_reference, frames)
     except PASSING:

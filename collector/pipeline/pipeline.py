@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.config import EventTimeTrigger
-from collector.config.labels import LABELS
 from collector.errors import NoDashboard
 from collector.pipeline.closing import Closing
 from collector.pipeline.delivering import Delivering
@@ -27,7 +26,6 @@ from collector.pipeline.showing import Showing
 from collector.pipeline.skipping import Skipping
 from collector.pipeline.spilling import Spilling
 from collector.pipeline.work import Work
-from collector.store.records import MAIN
 
 if TYPE_CHECKING:
     from collector.config import CollectorConfig, CollectorServiceConfig
@@ -47,8 +45,7 @@ class Pipeline:
         self._spilling = Spilling(self._work, self._sealing)
         self._closing = Closing(self._work, self._spilling)
         self._evaluating = Evaluating(self._work, self._spilling)
-        reports = [MAIN] if config.labels is None else [MAIN, LABELS]
-        self._showings = [Showing(self._work, report) for report in reports]
+        self._showings = [Showing(self._work, report) for report in config.reports]
         self._delivering = Delivering(self._work, self._showings)
         self._rehearsing = Rehearsing(self._work)
         self._skipping = Skipping(self._work)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from collector.config.labels import LABELS
 from collector.errors import EvaluationError
 from collector.pipeline.jobs import make_job
 from collector.store.records import Batch
@@ -57,12 +58,25 @@ class Rehearsing:
 async def rehearse(
     config: CollectorConfig, service: CollectorServiceConfig, workers: Workers, base: Path, *, is_aside: bool = False
 ) -> Rehearsal:
-    """Return what a report can't compute even of its own reference, in sentences for people, and what wasn't tried."""
-    batch = Batch(_ID, config.id, "sealed", rows=0, opened=0, sealed=0)  # which its reference is taken for
-    try:
-        fast_reports, private = service.fast_reports, service.private_of(config)
-        job = make_job(config, base, batch, (), base, fast_reports=fast_reports, private=private)
-        came_of = await workers.rehearse(job, is_aside=is_aside)
-    except EvaluationError as error:
-        came_of = {"failed": [str(error)], "left_out": []}
-    return {**came_of, "failed": [f"computed over its own reference: {told}" for told in came_of["failed"]]}
+    """Return what reports can't compute even of their own reference, in sentences for people, and what wasn't tried."""
+    failed, left_out = [], []
+    for report in config.reports:
+        # Which its reference is taken for.
+        batch = Batch(_ID, config.id, "sealed", rows=0, opened=0, sealed=0, report=report)
+        try:
+            job = make_job(
+                config.for_report(report),
+                base,
+                batch,
+                (),
+                base,
+                fast_reports=service.fast_reports,
+                private=service.private_of(config),
+            )
+            came_of = await workers.rehearse(job, is_aside=is_aside)
+        except EvaluationError as error:
+            came_of = {"failed": [str(error)], "left_out": []}
+        which = "the labels' report: " if report == LABELS else ""
+        failed += [f"{which}computed over its own reference: {told}" for told in came_of["failed"]]
+        left_out += [f"{which}{told}" for told in came_of["left_out"]]
+    return {"failed": failed, "left_out": left_out}

@@ -29,7 +29,7 @@ from collector.store.identity import Identity
 from collector.store.inspection import inspect
 from collector.store.labels import LabelBook
 from collector.store.opening import open_database
-from collector.store.records import Batch
+from collector.store.records import MAIN, Batch
 from collector.store.steps import (
     alerts,
     batches,
@@ -572,12 +572,16 @@ class Journal:
         await self._change(batch, enter)
 
     async def snapshots(
-        self, collector: str, limit: int, *, with_failed: bool = True, segment: str = ""
+        self, collector: str, limit: int, *, with_failed: bool = True, report: str = MAIN, segment: str = ""
     ) -> list[Snapshot]:
         """Return what came of a collector's last batches, newest first, beyond those that are still there."""
-        return await self._writer.execute(
-            lambda db: snapshots.select_snapshots(db, collector, limit, with_failed=with_failed, segment=segment)
-        )
+
+        def select(db: sqlite3.Connection) -> list[Snapshot]:
+            return snapshots.select_snapshots(
+                db, collector, limit, with_failed=with_failed, report=report, segment=segment
+            )
+
+        return await self._writer.execute(select)
 
     async def look_back(self, collectors: list[str], limit: int, *, is_whole: bool) -> dict[str, list[Snapshot]]:
         """Return the last snapshots of collectors, newest first; unless ``is_whole``, as ``select_brief`` does.

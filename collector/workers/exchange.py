@@ -197,7 +197,7 @@ class SegmentFailure(TypedDict):
 
 
 class Rehearsal(TypedDict):
-    """What a report could not compute of its own reference, a sentence each, and what was not tried."""
+    """What a report could not compute of its own reference, and what was not tried, a sentence each."""
 
     failed: list[str]
     left_out: list[str]

@@ -95,12 +95,23 @@ def test_a_legacy_and_a_modern_collector_on_one_directory_are_told(found, tmp_pa
 
 
 def test_what_a_report_cannot_compute_of_its_own_reference_is_told(found, tmp_path):
-    found |= {"failed": ["ValueDrift of 'agee' could not be computed"], "left out": ["NegativityLLMEval"]}
+    found |= {"failed": ["ValueDrift of 'agee' could not be computed"], "left out": ["NegativityLLMEval was not tried"]}
     findings = check_config(config_of(a={"reference_path": "r.parquet"}), tmp_path)
     assert list(map(str, findings.problems)) == [
         "collectors.a.report_config: computed over its own reference: ValueDrift of 'agee' could not be computed"
     ]
-    assert findings.untried == ["a: NegativityLLMEval was not tried, as it asks a provider"]
+    assert findings.untried == ["a: NegativityLLMEval was not tried"]
+
+
+def test_the_report_of_labels_is_tried_too(found, tmp_path):
+    """check said "all good" of a labels report that asked for a column which nobody has."""
+    found |= {"failed": ["no 'agee'"]}
+    labels = {"key": "id", "columns": ["y"], "report_config": {"metrics": ["ClassificationPreset"]}}
+    told = map(str, check_config(config_of(a={"reference_path": "r.parquet", "labels": labels}), tmp_path).problems)
+    assert [one.partition(": ")[2] for one in told] == [
+        "computed over its own reference: no 'agee'",
+        "the labels' report: computed over its own reference: no 'agee'",
+    ]
 
 
 def test_a_report_without_a_reference_is_said_not_to_have_been_tried(found, tmp_path):

@@ -65,6 +65,14 @@ def test_a_provider_is_never_asked_and_that_is_said(rehearse, iris, monkeypatch)
     assert "Negativity" in done["left_out"][0]
 
 
+def test_a_report_of_labels_is_not_tried_on_a_reference_without_them(rehearse):
+    config = {"metrics": [{"type": "MeanValue", "column": "sepal_length"}, {"type": "MeanValue", "column": "agee"}]}
+    lacking = rehearse(config, label_columns=["bought"])
+    assert lacking == {"failed": [], "left_out": ["not tried, as the reference lacks columns of labels"]}
+    [failed] = rehearse(config, label_columns=["sepal_width"])["failed"]
+    assert "'agee'" in failed
+
+
 def test_a_large_reference_is_sampled(make_job, iris):
     large = iris.sample(ROWS * 3, replace=True, random_state=0, ignore_index=True)
     with staged(make_job({"metrics": ["RowCount"]}, large[:1], large)) as job:

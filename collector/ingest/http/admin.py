@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from collector.config import CollectorConfig
+from collector.config.labels import REPORTS
 from collector.config.model import check_id
 from collector.config.posted import as_meant
 from collector.errors import BadBody, ConfigConflict, ConfigError
@@ -91,11 +92,13 @@ class Admin:
         most = _number("rows", rows, 1, MAX_ROWS)
         return json_answer(await self._supervisor.newest_rows(collector_id, last, most))
 
-    async def snapshots(self, collector_id: str, limit: str | None, segment: str) -> Answer:
-        """Tell what came of a collector's last batches, or of a segment of them, newest first."""
+    async def snapshots(self, collector_id: str, limit: str | None, report: str, segment: str) -> Answer:
+        """Tell what came of a collector's last batches for a report, or of a segment of them, newest first."""
         self._supervisor.pipeline(collector_id)
+        if report not in REPORTS:
+            raise BadBody(f"'report' is one of {', '.join(REPORTS)}, not '{report[:100]}'")
         most = SHOWN_SNAPSHOTS if limit is None else _number("limit", limit, 1, MAX_SHOWN_SNAPSHOTS)
-        found = await self._journal.snapshots(collector_id, most, segment=segment)
+        found = await self._journal.snapshots(collector_id, most, report=report, segment=segment)
         # A thousand may have some 10 MB.
         return await trio.to_thread.run_sync(lambda: json_answer([_told(one) for one in found]), limiter=self._threads)
 

@@ -11,6 +11,7 @@ from quart import Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
+from collector.config.labels import MAIN
 from collector.errors import CollectorError
 from collector.ingest.http.door import ASK_FOR_BODY
 from collector.ingest.http.guard import SECRET_HEADER, Caller
@@ -195,9 +196,9 @@ def _add_batch_routes(app: QuartTrio, admin: Admin) -> None:
     @app.get("/<collector_id>/snapshots")
     async def get_snapshots(collector_id: str) -> Response:
         """Tell what came of the last batches, newest first, though the batches may be gone."""
-        return response_of(
-            await admin.snapshots(collector_id, request.args.get("limit"), request.args.get("segment", ""))
-        )
+        asked = request.args
+        of = (asked.get("report", MAIN), asked.get("segment", ""))
+        return response_of(await admin.snapshots(collector_id, asked.get("limit"), *of))
 
 
 def _add_tap(app: QuartTrio, admin: Admin, guard: Guard) -> None:

@@ -17,6 +17,7 @@ from quart_schema import (
 
 from collector import __version__
 from collector.config import CollectorConfig
+from collector.config.labels import MAIN, REPORTS
 from collector.formats.frames import FORMATS
 from collector.ingest.http.admin import MAX_SHOWN_SNAPSHOTS, SHOWN_SNAPSHOTS
 from collector.ingest.http.page.routes import PAGE_ROUTES
@@ -231,6 +232,12 @@ _SEGMENT = {
     "description": "The segment that is told of, in the place of the whole.",
     "schema": {"type": "string", "default": ""},
 }
+_REPORT = {
+    "name": "report",
+    "in": "query",
+    "description": "The report that is told of: of all rows, or of those that have labels.",
+    "schema": {"type": "string", "enum": list(REPORTS), "default": MAIN},
+}
 _LIMIT = {
     "name": "limit",
     "in": "query",
@@ -279,7 +286,7 @@ def _describe_tables(paths: dict[str, Any]) -> None:
     for route in ("data", "labels"):
         paths[f"/{{collector_id}}/{route}"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)
     paths["/{collector_id}/batches"]["post"]["parameters"] += _BATCH
-    paths["/{collector_id}/snapshots"]["get"]["parameters"] += [_LIMIT, _SEGMENT]
+    paths["/{collector_id}/snapshots"]["get"]["parameters"] += [_LIMIT, _REPORT, _SEGMENT]
 
 
 def _describe_texts(paths: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from collector.store.records import Snapshot
+from collector.store.records import MAIN, Snapshot
 
 if TYPE_CHECKING:
     import sqlite3
@@ -90,14 +90,20 @@ def select_segments(db: sqlite3.Connection, batch_id: str) -> list[Snapshot]:
     return [_snapshot(row) for row in db.execute(query, (batch_id,))]
 
 
-def select_snapshots(
-    db: sqlite3.Connection, collector: str, limit: int, *, with_failed: bool = True, segment: str = ""
+def select_snapshots(  # noqa: PLR0913  (which of them, each by its name)
+    db: sqlite3.Connection,
+    collector: str,
+    limit: int,
+    *,
+    with_failed: bool = True,
+    report: str = MAIN,
+    segment: str = "",
 ) -> list[Snapshot]:
-    """Return what came of a collector's last batches, or of a segment of them, newest first."""
-    which = "report = 'main' AND segment = ?" + ("" if with_failed else f" AND {_MADE}")
+    """Return what came of a collector's last batches for a report, or of a segment of them, newest first."""
+    which = "report = ? AND segment = ?" + ("" if with_failed else f" AND {_MADE}")
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM snapshot WHERE collector = ? AND {which} ORDER BY seq DESC LIMIT ?",  # noqa: S608  (ours)
-        (collector, segment, limit),
+        (collector, report, segment, limit),
     )
     return [_snapshot(row) for row in rows]
 

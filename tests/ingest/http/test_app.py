@@ -372,6 +372,17 @@ async def test_what_came_of_batches_is_told_newest_first_and_cut_where_it_is_ask
     assert (await service.http.get("/main/snapshots?limit=2")).json() == [failed, second]
 
 
+async def test_what_came_of_the_report_of_labels_is_told_by_itself(service):
+    outcome = outcome_of([1, 2])
+    for id_, report in (("b1", "main"), ("l1", "labels")):
+        batch = Batch(id_, "main", "sealed", 2, 0.0, 1.0, report=report)
+        await service.journal.keep_outcome(batch, outcome, verdict_of(outcome), 9)
+    for query, ids in (("", ["b1"]), ("?report=main", ["b1"]), ("?report=labels", ["l1"])):
+        assert [one["batch_id"] for one in (await service.http.get(f"/main/snapshots{query}")).json()] == ids
+    refused = await service.http.get("/main/snapshots?report=Label")
+    assert (refused.status_code, refused.json()["detail"]) == (400, "'report' is one of main, labels, not 'Label'")
+
+
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "²", "9" * 5000])
 async def test_a_limit_that_is_none_is_refused(service, limit):
     answer = await service.http.get("/main/snapshots", params={"limit": limit})
