@@ -82,6 +82,15 @@ class Brokers:
         finally:
             consumer.close()
 
+    def ends(self, topic, partitions=4):
+        """Return the next offset of each partition."""
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "any", "log_level": 0})
+        try:
+            at = [TopicPartition(topic, partition) for partition in range(partitions)]
+            return [consumer.get_watermark_offsets(one, timeout=SECONDS)[1] for one in at]
+        finally:
+            consumer.close()
+
 
 @contextmanager
 def mock_brokers():

@@ -1,8 +1,11 @@
-"""Apache Kafka for tests: KRaft brokers on loopback, fetched by Maven, started, waited for, killed and stopped."""
+"""Apache Kafka for tests: KRaft brokers on loopback, fetched by Maven, started, waited for, killed and stopped.
+
+Each has two listeners for clients: in plain text, where everyone may do everything, and by SASL over TLS, where USER
+may do what it was allowed to.
+"""
 
 import base64
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -10,9 +13,22 @@ import uuid
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import trustme
 from brokers import Brokers
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewPartitions,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
+from cryptography.hazmat.primitives import serialization
+from ending import process_group
 from machine import PATIENCE
 
 POM = Path(__file__).parent / "pom.xml"
@@ -22,7 +38,14 @@ SETTINGS = {
     "process.roles": "broker,controller",
     "controller.listener.names": "QUORUM",
     "inter.broker.listener.name": "INNER",
-    "listener.security.protocol.map": "CLIENT:PLAINTEXT,INNER:PLAINTEXT,QUORUM:PLAINTEXT",
+    "listener.security.protocol.map": "CLIENT:PLAINTEXT,SECURE:SASL_SSL,INNER:PLAINTEXT,QUORUM:PLAINTEXT",
+    "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+    "listener.name.secure.scram-sha-512.sasl.jaas.config": (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    ),
+    "listener.name.secure.ssl.keystore.type": "PEM",
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
     "num.partitions": 4,
     "auto.create.topics.enable": "false",
     "offsets.topic.num.partitions": 4,
@@ -34,6 +57,10 @@ SETTINGS = {
     "group.consumer.min.heartbeat.interval.ms": 100,
     "group.consumer.heartbeat.interval.ms": 500,
 }
+
+
+USER, PASSWORD = "collector", "only for tests"  # of the listener with SASL and TLS
+READ, WRITE = AclOperation.READ, AclOperation.WRITE
 
 
 def why_not():
@@ -50,27 +77,32 @@ def fetch(folder):
 
 
 class Apache(Brokers):
-    """Brokers of Apache Kafka, by their numbers."""
+    """Brokers of Apache Kafka, by their numbers; they are in a process group."""
 
-    def __init__(self, count, folder, jars, settings):
-        self.folder, self._jars = folder, jars
+    def __init__(self, count, folder, jars, group, settings):
+        self.folder, self._jars, self._group = folder, jars, group
         self._settings = SETTINGS | settings
         self.numbers = range(1, count + 1)
         with ExitStack() as stack:
-            held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3 * count)]
+            held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4 * count)]
             ports = [one.getsockname()[1] for one in held]
-        self._ports = {n: ports[3 * n - 3 : 3 * n] for n in self.numbers}  # for clients, each other, the quorum
+        # For clients in plain text, for those by SASL and TLS, for each other, and for the quorum.
+        self._ports = {n: ports[4 * n - 4 : 4 * n] for n in self.numbers}
+        self._cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a")
+        self._authority = folder / "ca.pem"
         self.processes = {}
         super().__init__(",".join(f"127.0.0.1:{self._ports[n][0]}" for n in self.numbers))
 
     def begin(self):
         """Format their disks, start all, and return once they are up."""
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a")
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self._authority)
+        mine = authority.issue_cert("127.0.0.1")
+        self._certify(mine.private_key_pem.bytes(), [one.bytes() for one in mine.cert_chain_pems])
         tools = []
         for n in self.numbers:
             self._file(n).write_text(self._properties(n))
-            command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._file(n)))
-            tools.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+            tools.append(self._format(n))
         for tool in tools:
             said, _ = tool.communicate(timeout=PATIENCE)
             assert tool.returncode == 0, said
@@ -78,57 +110,146 @@ class Apache(Brokers):
             self.start(n)
         self.wait_up()
 
-    def make(self, *topics, partitions=4):
-        copies = min(3, len(self.numbers))
-        admin = self._admin()  # what it is asked for ends with it
-        for future in admin.create_topics([NewTopic(one, partitions, copies) for one in topics]).values():
-            future.result(PATIENCE)
-
     def start(self, number):
         with (self.folder / f"{number}.log").open("ab") as log:
             command = self._java("kafka.Kafka", str(self._file(number)))
-            self.processes[number] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.processes[number] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=self._group
+            )
 
     def kill(self, number):
         self.processes[number].kill()
         self.processes[number].wait(PATIENCE)
 
+    def wipe(self, number):
+        """Lose the disk of a broker that is dead, and give it an empty one."""
+        shutil.rmtree(self.folder / f"disk-{number}")
+        assert self._format(number).wait(PATIENCE) == 0
+
     def signal(self, number, what):
         self.processes[number].send_signal(what)
 
     def wait_up(self):
-        """Return once all are in the metadata that one of them gives."""
+        """Return once all are in the metadata that one of them gives, and all copies are in step."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             for number, process in self.processes.items():
                 assert process.poll() is None, (self.folder / f"{number}.log").read_text()[-3000:]
-            try:
-                if set(self._admin().list_topics(timeout=2).brokers) == set(self.numbers):
-                    return
-            except KafkaException:
-                time.sleep(0.2)
+            if self.is_whole():
+                return
+            time.sleep(0.2)
         raise AssertionError(f"the brokers didn't come up; see {self.folder}")
 
     def is_whole(self):
-        """Tell whether each partition has all its copies in step: only then may another broker die."""
+        """Tell whether all are there, and each partition has its copies in step: only then may another die."""
         try:
-            topics = self._admin().list_topics(timeout=5).topics.values()
+            found = self._admin().list_topics(timeout=5)
         except KafkaException:
             return False
-        return all(len(one.isrs) == len(one.replicas) for topic in topics for one in topic.partitions.values())
+        partitions = [one for topic in found.topics.values() for one in topic.partitions.values()]
+        return set(found.brokers) == set(self.numbers) and all(len(one.isrs) == len(one.replicas) for one in partitions)
 
-    def stop(self):
-        for process in self.processes.values():
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-                process.wait(PATIENCE)
+    # What an operator does
+
+    def make(self, *topics, partitions=4, **settings):
+        copies = min(3, len(self.numbers))
+        settings = {name.replace("_", "."): value for name, value in settings.items()}
+        self._do("create_topics", [NewTopic(one, partitions, copies, config=settings) for one in topics])
+
+    def add_partitions(self, topic, partitions):
+        self._do("create_partitions", [NewPartitions(topic, partitions)])
+
+    def delete_before(self, topic, partition, offset):
+        """Delete the first messages of a partition, as retention does."""
+        self._do("delete_records", [TopicPartition(topic, partition, offset)])
+
+    def allow(self, operation, kind, name):
+        """Let USER do something with a topic or a group."""
+        allowed = AclBinding(*self._acl(kind, name), operation, AclPermissionType.ALLOW)
+        self._do("create_acls", [allowed])
+
+    def forbid(self, operation, kind, name):
+        """Take it away."""
+        self._do("delete_acls", [AclBindingFilter(*self._acl(kind, name), operation, AclPermissionType.ANY)])
+
+    def allow_service(self, kafka, topics):
+        """Let USER do what configs/kafka.md says that the service needs."""
+        self.allow(READ, "group", kafka["group_id"])
+        for topic in (kafka["ownership_topic"], *topics):
+            self.allow(READ, "topic", topic)
+
+    def secured(self, kafka):
+        """Make of a service's ``kafka`` one for the listener with SASL and TLS."""
+        secret = {
+            "security.protocol": "SASL_SSL",
+            "ssl.ca.location": str(self._authority),
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": USER,
+            "sasl.password": PASSWORD,
+        }
+        address = ",".join(f"127.0.0.1:{self._ports[n][1]}" for n in self.numbers)
+        return kafka | {"bootstrap_servers": address, "librdkafka_options": kafka["librdkafka_options"] | secret}
+
+    def consumer_groups(self, *arguments):
+        """Run ``kafka-consumer-groups`` and return what it prints."""
+        command = self._java("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", *arguments)
+        done = subprocess.run(
+            [*command, "--bootstrap-server", self.address],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    # What it sees
+
+    def leader(self, topic, partition):
+        return self._admin().list_topics(topic, timeout=PATIENCE).topics[topic].partitions[partition].leader
+
+    def coordinator(self, group):
+        """Return the number of the broker that a group's members and commits go to."""
+        [found] = self._do("describe_consumer_groups", [group])
+        return found.coordinator.id
+
+    def has_offsets(self, group):
+        """Tell whether anything is committed for a group."""
+        [found] = self._do("list_consumer_group_offsets", [ConsumerGroupTopicPartitions(group)])
+        return any(one.offset >= 0 for one in found.topic_partitions)
+
+    def _do(self, what, orders):
+        admin = self._admin()  # what it is asked for ends with it
+        return [future.result(PATIENCE) for future in getattr(admin, what)(orders).values()]
 
     def _admin(self):
         return AdminClient({"bootstrap.servers": self.address, "log_level": 0, "socket.timeout.ms": 5000})
 
+    @staticmethod
+    def _acl(kind, name):
+        return ResourceType[kind.upper()], name, ResourcePatternType.LITERAL, f"User:{USER}", "*"
+
+    # How it is run
+
     def _java(self, main, *arguments):
         return ["java", *JVM, "-cp", f"{self._jars}/*", main, *arguments]
+
+    def _format(self, number):
+        scram = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
+        options = ["-t", self._cluster, "-c", str(self._file(number)), "--add-scram", scram]
+        return subprocess.Popen(
+            self._java("kafka.tools.StorageTool", "format", *options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=self._group,
+        )
+
+    def _certify(self, key, chain):
+        """Write the brokers' certificate as Java takes it, whose keys are in PKCS 8."""
+        as_pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        key = serialization.load_pem_private_key(key, None).private_bytes(*as_pkcs8)
+        (self.folder / "keystore.pem").write_bytes(key + b"".join(chain))
 
     def _file(self, number):
         return self.folder / f"{number}.properties"
@@ -136,11 +257,12 @@ class Apache(Brokers):
     def _properties(self, number):
         count = len(self.numbers)
         copies, in_step = min(3, count), max(1, min(3, count) - 1)
-        client, inner, quorum = self._ports[number]
+        listeners = zip(("CLIENT", "SECURE", "INNER", "QUORUM"), self._ports[number], strict=True)
         values = {
             "node.id": number,
-            "controller.quorum.voters": ",".join(f"{n}@127.0.0.1:{self._ports[n][2]}" for n in self.numbers),
-            "listeners": f"CLIENT://127.0.0.1:{client},INNER://127.0.0.1:{inner},QUORUM://127.0.0.1:{quorum}",
+            "controller.quorum.voters": ",".join(f"{n}@127.0.0.1:{self._ports[n][3]}" for n in self.numbers),
+            "listeners": ",".join(f"{name}://127.0.0.1:{port}" for name, port in listeners),
+            "listener.name.secure.ssl.keystore.location": self.folder / "keystore.pem",
             "log.dirs": self.folder / f"disk-{number}",
             "default.replication.factor": copies,
             "min.insync.replicas": in_step,
@@ -156,9 +278,12 @@ class Apache(Brokers):
 def apache_brokers(count, folder, jars, **settings):
     """Run brokers while the block lasts."""
     folder.mkdir(parents=True, exist_ok=True)
-    brokers = Apache(count, folder, jars, settings)
-    try:
-        brokers.begin()
-        yield brokers
-    finally:
-        brokers.stop()
+    with process_group() as group:
+        brokers = Apache(count, folder, jars, group, {name.replace("_", "."): one for name, one in settings.items()})
+        try:
+            brokers.begin()
+            yield brokers
+        finally:
+            for process in brokers.processes.values():
+                process.kill()  # one that is stopped, too
+                process.wait(PATIENCE)

@@ -2,8 +2,9 @@
 
 By hand: ``python -m tests.kafka.chaos --seconds 120 --faults kill,wipe,stop,broker,freeze``; see its --help.
 Faults: kill (SIGKILL a service, start it again), wipe (its disk is lost too), stop (SIGSTOP a service for 2 to 9 s),
-broker (kill -9 a broker, start it again), freeze (SIGSTOP a broker for 1 to 6 s); fence, before: services stop
-themselves, with the answer to a fence unread, or after the fence and before the snapshot is sent.
+broker (kill -9 a broker, start it again), leader (the one that leads partition 0 of the first topic), disk (a broker
+comes back with an empty disk), freeze (SIGSTOP a broker for 1 to 6 s); fence, before: services stop themselves, with
+the answer to a fence unread, or after the fence and before the snapshot is sent.
 """
 
 import argparse
@@ -22,62 +23,81 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import PATIENCE  # noqa: E402  (it is run by hand too)
+from ending import process_group  # noqa: E402  (it is run by hand too)
+from machine import PATIENCE  # noqa: E402  (as above)
 
-TOPICS = [f"c{number}" for number in range(6)]
 FREEZES = ("fence", "before")
+OF_BROKERS = ("broker", "leader", "disk", "freeze")
 
 
 class Chaos:
     """Three services, what is done to them and to their brokers, and what came of it."""
 
-    def __init__(self, brokers, folder, *, faults, seed=1, rate=1000, without=(), options=None):
+    def __init__(self, brokers, folder, name="chaos", *, seed=1, rate=1000, without=(), freeze="", options=None):
         self.brokers, self.folder = brokers, folder
         self.random = random.Random(seed)
-        self.faults = [fault for fault in faults if fault not in FREEZES]
-        self.freeze = next((fault for fault in faults if fault in FREEZES), "")
-        self.rate, self.without = rate, list(without)
-        self.kafka = brokers.config("chaos", librdkafka_options={"log_level": "0", **(options or {})})
+        self.rate, self.without, self.freeze = rate, list(without), freeze
+        self.topics = [f"{name}-{number}" for number in range(6)]
+        kafka = brokers.config(name, librdkafka_options={"log_level": "0", **(options or {})})
+        self.kafka = dict.fromkeys("abc", kafka)  # of each service
         self.acts = Counter()
         self.members, self.later = {}, []  # what is to be done, and when
-        brokers.make(*TOPICS, self.kafka["ownership_topic"])
+        brokers.make(*self.topics, kafka["ownership_topic"])
 
     @contextmanager
     def running(self):
-        """Run services and the workspace while the block lasts."""
-        out = self.folder / "snapshots"
-        self.ui = subprocess.Popen([sys.executable, HERE / "ui.py", out, "0.05"], stdout=subprocess.PIPE, text=True)
-        self.url = f"http://127.0.0.1:{self.ui.stdout.readline().strip()}"
-        try:
-            for name in "abc":
-                self.start(name)
-            yield self
-        finally:
-            for process in (*self.members.values(), self.ui):
-                process.kill()
-                process.wait(PATIENCE)
-            self.ui.stdout.close()
+        """Run services and the workspace while the block lasts, which begins once each service has collectors."""
+        (self.folder / "snapshots").touch()
+        with process_group() as self.group:
+            program = [sys.executable, HERE / "ui.py", self.folder / "snapshots", "0.05"]
+            with (self.folder / "ui.log").open("ab") as log:
+                self.ui = subprocess.Popen(
+                    program, stdout=subprocess.PIPE, stderr=log, text=True, process_group=self.group
+                )
+            try:
+                self.url = f"http://127.0.0.1:{self.ui.stdout.readline().strip()}"
+                for name in self.kafka:
+                    self.start(name)
+                self.wait(self.is_shared, time.monotonic() + PATIENCE)
+                assert self.is_shared(), f"not each service got collectors; see {self.folder}"
+                yield self
+            finally:
+                for process in (*self.members.values(), self.ui):
+                    process.kill()
+                    process.wait(PATIENCE)
+                self.ui.stdout.close()
 
     def start(self, name):
-        options = {"kafka": self.kafka, "folder": str(self.folder / name), "topics": TOPICS, "workspace": self.url}
-        options |= {"without": self.without, "freeze": self.freeze if name != "a" else ""}  # one stays, to take over
+        options = {"kafka": self.kafka[name], "folder": str(self.folder / name), "topics": self.topics}
+        options |= {"workspace": self.url, "without": self.without}
+        options["freeze"] = self.freeze if name != "a" else ""  # one stays, to take over
         with (self.folder / f"{name}.log").open("ab") as log:
             command = [sys.executable, str(HERE / "member.py"), json.dumps(options)]
-            self.members[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+            self.members[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self.folder, process_group=self.group
+            )
 
-    def produce_under_faults(self, seconds):
-        """Produce while faults come, one every 1.5 to 6 s, then return how many were produced once all are well."""
-        begun, sent, strike = time.monotonic(), 0, time.monotonic() + 6
+    def by_chance(self, faults):
+        """Say when to do what: one of these faults every 1.5 to 6 s."""
+        at = 6.0
+        while faults:
+            yield at, self.random.choice(faults)
+            at += self.random.uniform(1.5, 6)
+
+    def produce(self, seconds, plan=()):
+        """Produce while faults come, each at its second, then return how many were produced once all are well."""
+        begun, sent, plan = time.monotonic(), 0, iter(plan)
+        strike, fault = next(plan, (seconds, ""))
         while (now := time.monotonic()) < begun + seconds:
             due = int((now - begun) * self.rate)
             for number in range(sent, due):
-                self.brokers.put(TOPICS[number % len(TOPICS)], b'{"n":%d}' % number, self.random.randrange(4))
+                self.brokers.put(self.topics[number % len(self.topics)], b'{"n":%d}' % number, self.random.randrange(4))
             sent = due
             self.brokers.serve(0.03)
             self.tend(now)
-            if self.faults and now > strike:
-                strike = now + self.random.uniform(1.5, 6)
-                self.strike(now)
+            if now > begun + strike:
+                self.strike(fault, now)
+                strike, fault = next(plan, (seconds, ""))
         while self.later:
             time.sleep(0.1)
             self.tend(time.monotonic())
@@ -99,53 +119,90 @@ class Chaos:
                 self.acts[f"ended by itself with {member.returncode}"] += 1
                 self.start(name)
 
-    def strike(self, now):
-        what = self.random.choice(self.faults)
-        if what in ("broker", "freeze"):
+    def strike(self, fault, now):
+        if fault in OF_BROKERS:
             if self.later or not self.brokers.is_whole():
                 return
-            number = self.random.choice([*self.brokers.numbers])
-            if what == "broker":
-                self.brokers.kill(number)
-                self.later.append((now + self.random.uniform(0.5, 6), self.brokers.start, number))
-            else:
-                self.brokers.signal(number, signal.SIGSTOP)
-                wake = now + self.random.uniform(1, 6)
-                self.later.append((wake, self.brokers.signal, number, signal.SIGCONT))
+            self.strike_broker(fault, now)
         else:
             name = self.random.choice(sorted(self.members))
             member = self.members[name]
             if any(act[1] is os.kill and act[2] == member.pid for act in self.later):
                 return
-            if what == "stop":
-                member.send_signal(signal.SIGSTOP)
-                self.later.append((now + self.random.uniform(2, 9), os.kill, member.pid, signal.SIGCONT))
-            else:
-                member.kill()
-                member.wait(PATIENCE)
-                if what == "wipe":
-                    shutil.rmtree(self.folder / name, ignore_errors=True)
-                self.start(name)
-        self.acts[what] += 1
+            self.strike_service(fault, name, now)
+        self.acts[fault] += 1
+
+    def strike_broker(self, fault, now):
+        brokers = self.brokers
+        number = brokers.leader(self.topics[0], 0) if fault == "leader" else self.random.choice([*brokers.numbers])
+        if fault == "freeze":
+            brokers.signal(number, signal.SIGSTOP)
+            self.later.append((now + self.random.uniform(1, 6), brokers.signal, number, signal.SIGCONT))
+            return
+        brokers.kill(number)
+        if fault == "disk":
+            brokers.wipe(number)
+        # Who lost its disk is away until the others know that it is.
+        self.later.append((now + (12 if fault == "disk" else self.random.uniform(0.5, 6)), brokers.start, number))
+
+    def strike_service(self, fault, name, now):
+        member = self.members[name]
+        if fault == "stop":
+            member.send_signal(signal.SIGSTOP)
+            self.later.append((now + self.random.uniform(2, 9), os.kill, member.pid, signal.SIGCONT))
+            return
+        member.kill()
+        member.wait(PATIENCE)
+        if fault == "wipe":
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.start(name)
 
     def settle(self, sent, seconds=PATIENCE):
-        """Wait until all that was produced is in a snapshot, and for the sweep of those that are there twice."""
+        """Return once all that was produced is in a snapshot, nobody has one to send, and who sent twice was swept up.
+
+        Or after so many seconds: what then is missing will never come.
+        """
         end = time.monotonic() + seconds
-        while time.monotonic() < end and len(self.tally()) < sent:
+        self.wait(lambda: not self.later and len(self.tally()) >= sent and self.is_committed(), end)
+        if "sweep" not in self.without:
+            # From here on only sweeps list snapshots; what was on its way when the first began is there by the second.
+            before = self.listed()
+            self.wait(lambda: all(self.listed()[topic] - before[topic] >= 2 for topic in self.topics), end)
+
+    def wait(self, condition, end):
+        while time.monotonic() < end and not condition():
             self.tend(time.monotonic())
             time.sleep(0.5)
-        time.sleep(8)
+
+    def is_shared(self):
+        return all("is at work here" in (self.folder / f"{name}.log").read_text() for name in self.kafka)
+
+    def is_committed(self):
+        """Tell whether the group has committed all that is in the topics."""
+        group = self.kafka["a"]["group_id"]
+        for topic in self.topics:
+            offsets = [0 if one is None else one[0] for one in self.brokers.committed(group, topic)]
+            if offsets != self.brokers.ends(topic):
+                return False
+        return True
+
+    def lines(self):
+        with (self.folder / "snapshots").open(encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
+
+    def listed(self):
+        """Count how often the snapshots of each collector were listed."""
+        return Counter(line["listed"] for line in self.lines() if "listed" in line)
 
     def tally(self):
         """Count how often each event is in a snapshot."""
         ids, of = Counter(), {}
-        with (self.folder / "snapshots").open(encoding="utf-8") as lines:
-            for line in map(json.loads, lines):
-                if "deleted" in line:
-                    ids.subtract(of[line["deleted"]])
-                else:
-                    of[line["id"]] = line["ids"]
-                    ids.update(line["ids"])
+        for line in self.lines():
+            if "deleted" in line:
+                ids.subtract(of[line["deleted"]])
+            elif "id" in line:
+                of[line["id"]] = line["ids"]
+                ids.update(line["ids"])
         return +ids
 
     def verdict(self, sent):
@@ -153,6 +210,21 @@ class Chaos:
         ids = self.tally()
         assert not set(ids) - set(range(sent)), "there are events that nobody produced"
         return sent - len(ids), sum(times > 1 for times in ids.values())
+
+
+def run(brokers, folder, faults, seconds, plan=None, **options):
+    """Have faults for so long, by a plan or by chance; print and return what came of it."""
+    freeze = next((fault for fault in faults if fault in FREEZES), "")
+    chaos = Chaos(brokers, folder, freeze=freeze, **options)
+    begun = time.monotonic()
+    with chaos.running():
+        by_chance = chaos.by_chance([fault for fault in faults if fault not in FREEZES])
+        sent = chaos.produce(seconds, plan or by_chance)
+        chaos.settle(sent)
+        missing, double = chaos.verdict(sent)
+    found = {"rows": sent, "missing": missing, "double": double, "acts": chaos.acts}
+    sys.stdout.write(json.dumps({**found, "seconds": round(time.monotonic() - begun)}) + "\n")
+    return found
 
 
 def main():
@@ -174,22 +246,9 @@ def main():
     options = {"group.protocol": "consumer"} if given.protocol == "consumer" else {"session.timeout.ms": "3000"}
     with apache_brokers(3, folder / "run", jars) as brokers:
         faults = [one for one in given.faults.split(",") if one]
-        chaos = Chaos(
-            brokers,
-            folder / "run",
-            faults=faults,
-            seed=given.seed,
-            rate=given.rate,
-            without=given.without,
-            options=options,
-        )
-        with chaos.running():
-            sent = chaos.produce_under_faults(given.seconds)
-            chaos.settle(sent, 120)
-            missing, double = chaos.verdict(sent)
-    found = {"rows": sent, "missing": missing, "double": double, "acts": chaos.acts}
-    sys.stdout.write(json.dumps(found) + "\n")
-    return 1 if missing or double else 0
+        more = {"seed": given.seed, "rate": given.rate, "without": given.without, "options": options}
+        found = run(brokers, folder / "run", faults, given.seconds, **more)
+    return 1 if found["missing"] or found["double"] else 0
 
 
 if __name__ == "__main__":

@@ -117,6 +117,7 @@ async def main():
                     topic,
                     either_trigger(300, 2),
                     kafka={"topics": [topic]},
+                    project_name=topic,
                     api_url=options["workspace"],
                     dashboard=False,
                 )

@@ -1,6 +1,7 @@
 """A stand-in for ``evidently ui``: it makes ids itself, is slow, and now and then loses the answer to what it kept.
 
-``python ui.py FILE LOSS`` prints its port; each snapshot that is kept, and each that is deleted, is a line of FILE.
+``python ui.py FILE LOSS`` prints its port; each snapshot that is kept, each that is deleted, and each list that was
+asked for, is a line of FILE. A project's id is its name.
 """
 
 import json
@@ -39,12 +40,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         snapshot = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not self.path.startswith("/api/v2/snapshots/"):
-            self.answer({"id": str(uuid.UUID(int=1))})
+            self.answer({"id": snapshot["name"]})
             return
         time.sleep(random.random() * 0.1)
         with lock:  # its ids sort by time, as Evidently's do
             id_ = str(uuid.UUID(int=int((time.monotonic() - started) * 1e6) << 40 | len(kept)))
-            kept[id_] = snapshot["metadata"]
+            kept[id_] = self.path.rpartition("/")[2], snapshot["metadata"]
             note({"id": id_, **snapshot})
         if random.random() < loss:
             self.close_connection = True
@@ -53,11 +54,14 @@ class Handler(BaseHTTPRequestHandler):
             self.answer({"snapshot_id": id_})
 
     def do_GET(self):
-        if self.path.startswith("/api/projects/search/"):
-            self.answer([{"id": str(uuid.UUID(int=1)), "name": self.path.rpartition("/")[2]}])
+        *_, what, last = self.path.split("/")
+        if what == "search":
+            self.answer([{"id": last, "name": last}])
             return
-        with lock:
-            self.answer([{"id": id_, "metadata": metadata} for id_, metadata in kept.items()])
+        with lock:  # the path is projects/PROJECT/snapshots
+            note({"listed": what})
+            found = [{"id": id_, "metadata": metadata} for id_, (its, metadata) in kept.items() if its == what]
+        self.answer(found)
 
     def do_DELETE(self):
         id_ = self.path.rpartition("/")[2]
