@@ -113,12 +113,13 @@ class History:
 
     def _parted(self, seconds: Any) -> Iterator[tuple[Window, Any]]:
         """Yield each window that some of these moments lie in, and which of them do."""
-        if not len(seconds):
-            return
-        windows = list(islice(self._periods.between(seconds.min(), seconds.max()), MAX_WINDOWS + 1))
-        numbers = np.searchsorted([start for start, _ in windows], seconds, side="right") - 1
-        for number in np.unique(numbers):
-            yield windows[number], np.flatnonzero(numbers == number)
+        order = np.argsort(seconds, kind="stable")
+        moments, begin = seconds[order], 0
+        while begin < len(moments):  # not each window between the first and the last: rows may be years apart
+            window = self._periods.window_of(moments[begin])
+            end = max(int(np.searchsorted(moments, window[1])), begin + 1)
+            yield window, np.sort(order[begin:end])
+            begin = end
 
     def _flush(self) -> None:
         assert self._kind is not None  # noqa: S101  (files were read)

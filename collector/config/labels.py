@@ -12,7 +12,7 @@ from collector.config.value import Value, at_fields
 
 # What its report is called beside the "main" one, and its stream of bodies beside that of events.
 MAIN, LABELS = REPORTS = "main", "labels"
-DAY = 86_400
+DEFAULT_WAIT = 7 * 86_400
 _MAX_COLUMNS = 100
 _Name = Annotated[str, Field(min_length=1, max_length=4096)]
 
@@ -37,7 +37,7 @@ class Labels(Value):
         default=None, max_length=MAX_ITEMS, description="Fields of evidently.DataDefinition, for this report."
     )
     wait: Annotated[Duration, AfterValidator(_long_enough)] = Field(
-        default=7 * DAY, description="How long a batch waits for its labels, and a label for its event."
+        default=DEFAULT_WAIT, description="How long a batch waits for its labels, and a label for its event."
     )
     min_share: float = Field(
         default=1.0, gt=0, le=1, description="The share of a batch's rows that need a label for it to wait no longer."

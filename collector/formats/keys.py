@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # From here on a float may stand for any of several integers.
 MAX_FLOAT = 2.0**53
+_PRIVATE = "a value"
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64
 
 
@@ -37,17 +38,17 @@ def are_keys(values: Collection[Any]) -> bool:
     return all(map(is_key, values))
 
 
-def check_values(name: str, values: Collection[Any]) -> None:
-    """Raise BadBody, naming the first row whose value of JSON can't be a key."""
+def check_values(name: str, values: Collection[Any], *, is_private: bool = False) -> None:
+    """Raise BadBody, naming the first row whose value of JSON can't be a key; one that is private isn't quoted."""
     if are_keys(values):
         return
     for row, value in enumerate(values):
         if not is_key(value):
-            raise _no_key(name, row, "null" if value is None else repr(value)[:40])
+            raise _no_key(name, row, _PRIVATE if is_private else "null" if value is None else repr(value)[:40])
 
 
-def check_table(name: str, table: pa.Table) -> None:
-    """Raise BadBody, naming the first row of a table that has no key."""
+def check_table(name: str, table: pa.Table, *, is_private: bool = False) -> None:
+    """Raise BadBody, naming the first row of a table that has no key; one that is private isn't quoted."""
     from collector.formats.canonical import canonical_texts, is_key_type
 
     number = table.schema.get_field_index(name)
@@ -61,7 +62,7 @@ def check_table(name: str, table: pa.Table) -> None:
         texts = canonical_texts(field, chunk)
         if texts.null_count:
             place = texts.is_null().index(True).as_py()
-            raise _no_key(name, row + place, _shown(chunk[place]))
+            raise _no_key(name, row + place, _PRIVATE if is_private else _shown(chunk[place]))
         row += len(chunk)
 
 

@@ -13,6 +13,7 @@ import hmac
 import json
 import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import orjson
@@ -21,6 +22,7 @@ from collector.errors import BadBody
 from collector.formats.bounds import NO_BOUNDS
 from collector.formats.hints import refuse_other_shapes
 from collector.formats.json_body import length, read_columns, read_lines, text_of
+from collector.formats.keys import check_table, check_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,11 +52,15 @@ class Private(TypedDict):
 def without_private(format_: Format, body: bytes, private: Private, bounds: Bounds = NO_BOUNDS) -> tuple[Format, bytes]:
     """Return a body in which private columns are dropped or hashed, and its format, which may be another.
 
+    Keys are looked at before they are hashed: what is none, as an empty text, would have a hash.
     Raises BadBody as check_frame does, but without a word of the body's, or if no column is left; BodyTooLarge.
     """
-    reader = _JSON_READERS.get(format_)
+    reader, key = _JSON_READERS.get(format_), bounds.key if bounds.key in private["hash"] else ""
+    bounds = replace(bounds, key="")
     try:
-        return _of_table(format_, body, private, bounds) if reader is None else _of_json(reader(body, bounds), private)
+        if reader is None:
+            return _of_table(format_, body, private, bounds, key)
+        return _of_json(reader(body, bounds), private, key)
     except BadBody as error:
         if error.__cause__ is None or isinstance(error.__cause__, json.JSONDecodeError):  # tells a place, and no more
             raise
@@ -70,7 +76,9 @@ def _unreadable(format_: Format) -> BadBody:
     )
 
 
-def _of_json(columns: Columns, private: Private) -> tuple[Format, bytes]:
+def _of_json(columns: Columns, private: Private, key: str) -> tuple[Format, bytes]:
+    if key in columns:
+        check_values(key, columns[key], is_private=True)
     kept = {name: values for name, values in columns.items() if _is_kept(name, private)}
     _check_left(length(columns), kept)
     for name in private["hash"].keys() & kept.keys():
@@ -90,10 +98,12 @@ def _as_json(columns: Columns) -> bytes:
     return body if is_finite else json.dumps(written).encode()
 
 
-def _of_table(format_: Format, body: bytes, private: Private, bounds: Bounds) -> tuple[Format, bytes]:
+def _of_table(format_: Format, body: bytes, private: Private, bounds: Bounds, key: str) -> tuple[Format, bytes]:
     from collector.formats.typed_body import read_table  # what it needs is nothing for the daemon's start
 
     table = read_table(format_, body, bounds)
+    if key in table.column_names:
+        check_table(key, table, is_private=True)
     left = apply(table, private)
     _check_left(table.num_rows, left.column_names)
     return _as_csv(left) if format_ == "csv" else ("arrow", _as_arrow(left))

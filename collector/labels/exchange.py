@@ -47,9 +47,10 @@ class Waiting(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """A batch that has its labels: its files of keys; one has those whose labels were disputed, if any were."""
+    """A batch that has its labels: its files of keys, of which column; one has those whose labels were disputed."""
 
     keys: str
+    column: str
     has_disputed: bool = False
 
 

@@ -32,22 +32,27 @@ def match(labels: Sequence[LabelFile], waiting: Sequence[Waiting], keying: Keyin
     return [_mark(batch, needles, keying.salt) for batch in waiting]
 
 
-def fates_of(label: LabelFile, in_time: Sequence[Closed], late: Sequence[str], keying: Keying) -> Fates:
+def fates_of(label: LabelFile, in_time: Sequence[Closed], late: Sequence[Closed], keying: Keying) -> Fates:
     """Tell what became of the labels of a part: those batches that they came in time for, and those they came late for.
 
+    A batch that had closed before the key became another is looked at by its own.
     Raises KeysSpoiled, FilesDamaged.
     """
+    own = {column: keying._replace(column=column) for column in {one.column for one in [*in_time, *late]}}
+    by_column = {column: label_numbers(label, its) for column, its in own.items()}
     numbers = label_numbers(label, keying)
     used, disputed, came_late = (np.zeros(len(numbers), np.bool_) for _ in range(3))
     for batch in in_time:
-        found = are_among(numbers, read_numbers(f"{batch.keys}.sorted", keying.salt))
+        mine, salt = by_column[batch.column], own[batch.column].salt
+        found = are_among(mine, read_numbers(f"{batch.keys}.sorted", salt))
         if batch.has_disputed:
-            is_disputed = are_among(numbers, read_numbers(f"{batch.keys}.disputed", keying.salt))
+            is_disputed = are_among(mine, read_numbers(f"{batch.keys}.disputed", salt))
             disputed |= found & is_disputed
             found &= ~is_disputed
         used |= found
-    for keys in late:
-        came_late |= are_among(numbers, read_numbers(f"{keys}.sorted", keying.salt))
+    for batch in late:
+        keys = read_numbers(f"{batch.keys}.sorted", own[batch.column].salt)
+        came_late |= are_among(by_column[batch.column], keys)
     disputed &= ~used
     came_late &= ~used & ~disputed
     counts = [int(np.count_nonzero(found)) for found in (used, came_late, disputed)]

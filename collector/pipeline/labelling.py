@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 import uuid
+from bisect import bisect_right
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from collector.config.labels import LABELS
+from collector.config.labels import DEFAULT_WAIT, LABELS
 from collector.errors import EvaluationError, FilesDamaged, KeysSpoiled, StorageError
 from collector.fault_points import reach
 from collector.labels.exchange import BatchFiles, Closed, Keying, LabelFile, Waiting, Wanted
@@ -50,6 +51,13 @@ LOOK_AGAIN = 60.0
 LEAST_PAUSE = 0.05
 
 
+class _Terms(NamedTuple):
+    """What labels are known by, and how long they are kept: by the config, or by that of before, if it has none now."""
+
+    key: str
+    wait: float
+
+
 class Labelling:
     """Looks after the labels of one collector."""
 
@@ -60,42 +68,46 @@ class Labelling:
         self._stream = labels_of(work.id)
         self._events = spilling
         self._spilling = Spilling(work, sealing, self._stream)
-        self._seed = 0
+        self._seed, self._terms = 0, _Terms("", DEFAULT_WAIT)
         self._not_before = 0.0
         self._set_by = self._clocks.set_by
 
     async def run(self) -> None:
         """Do what is due; runs until cancelled, or until no label is waited for any more."""
         labels, backoff = self._work.config.labels, Backoff()
+        self._seed = await self._book.seed()
+        self._terms = _terms_of(labels, (await self._look()).awaited)
         if labels is not None:
             self._book.collectors.add(self._work.id)
-            self._seed = await self._book.seed()
             self._not_before = self._clocks.now() + min(MAX_GRACE, GRACE_SHARE * labels.wait)
             await self._book.set_wait(self._work.id, labels.wait)
         while True:
             try:
-                outlook = await (self._let_go() if labels is None else self._step(labels))
+                outlook = await self._step(labels)
             except (EvaluationError, StorageError) as error:
                 self._work.log.warning("labels are looked at again in a while", error=str(error))
                 await trio.sleep(backoff.next())
                 continue
             backoff.reset()
             self._work.note(labels=_told(outlook, self._book.kept_bytes(self._work.id)))
-            if labels is None and not outlook.awaited:
+            if labels is None and outlook.is_over:
                 self._book.collectors.discard(self._work.id)
                 self._work.note(labels=None)
                 return
             await self._wait(outlook)
 
-    async def _step(self, labels: Labels) -> Outlook:
+    async def _step(self, labels: Labels | None) -> Outlook:
         """Do all that is due, and return what there is then."""
         await self._heed_clock()
         await self._spill(await self._look())
         try:
-            await self._index(labels)
-            await self._match(labels)
-            await self._close(labels)
-            await self._retire(labels)
+            if labels is None:
+                await self._let_go()
+            else:
+                await self._index(labels)
+                await self._match(labels)
+                await self._close(labels)
+            await self._retire()
         except KeysSpoiled as error:
             await self._mend(str(error))
         except FilesDamaged as error:
@@ -107,7 +119,7 @@ class Labelling:
 
     async def _wait(self, outlook: Outlook) -> None:
         """Wait until something may be due: more labels, another batch, or a time."""
-        now, wait = self._clocks.now(), self._wait_of(outlook)
+        now, wait = self._clocks.now(), self._terms.wait
         due = [max(one.due, self._not_before) for one in outlook.awaited if one.cut is None and one.state != "sealed"]
         due += [max(part.held, part.since + wait, now + 1) for part in outlook.parts]
         soonest = min(now + LOOK_AGAIN, self._spill_due(outlook), *due)
@@ -122,10 +134,6 @@ class Labelling:
                 nursery.start_soon(wait_for_labels)
                 await self._work.to_label.wait()
                 nursery.cancel_scope.cancel()
-
-    def _wait_of(self, outlook: Outlook) -> float:
-        labels = self._work.config.labels
-        return max((one.wait for one in outlook.awaited), default=0.0) if labels is None else labels.wait
 
     async def _heed_clock(self) -> None:
         """Move what is due with a wall clock that was set."""
@@ -155,8 +163,8 @@ class Labelling:
 
     # Keys and matches
 
-    def _keying(self, labels: Labels) -> Keying:
-        return Keying(labels.key, self._seed)
+    def _keying(self) -> Keying:
+        return Keying(self._terms.key, self._seed)
 
     def _path(self, name: str) -> str:
         return str(self._work.data_dir.path / name)
@@ -173,7 +181,7 @@ class Labelling:
                 pass
             paths = [part.path for part in await self._work.journal.parts(one.batch)]
             keys = self._work.data_dir.new_keys()
-            workers, keying = self._work.tools.workers, self._keying(labels)
+            workers, keying = self._work.tools.workers, self._keying()
             found = await workers.index_batch(list(map(self._path, paths)), keying, self._path(keys))
             reach("keys written")
             made = replace(one, key=labels.key, keys=keys, keyed=found.keyed, repeated=found.repeated)
@@ -187,18 +195,17 @@ class Labelling:
         outlook = await self._look()
         if not outlook.parts:
             return
-        last = outlook.parts[-1].last
+        last, firsts = outlook.parts[-1].last, [part.first for part in outlook.parts]
         groups: dict[tuple[LabelPart, ...], list[Awaited]] = {}
         for one in outlook.awaited:
             if one.cut is None and one.keys is not None and one.matched < last:
-                new = tuple(part for part in outlook.parts if part.first > one.matched and _is_for(part, one, labels))
+                later = outlook.parts[bisect_right(firsts, one.matched) :]  # thousands of batches may wait
+                new = tuple(part for part in later if _is_for(part, one, labels))
                 groups.setdefault(new, []).append(one)
         for parts, group in groups.items():
-            await self._match_together(labels, parts, group, last)
+            await self._match_together(parts, group, last)
 
-    async def _match_together(
-        self, labels: Labels, parts: Sequence[LabelPart], group: Sequence[Awaited], last: int
-    ) -> None:
+    async def _match_together(self, parts: Sequence[LabelPart], group: Sequence[Awaited], last: int) -> None:
         if not parts:  # all are too old for them
             await self._book.enter_matches([replace(one, matched=last) for one in group])
             return
@@ -207,7 +214,7 @@ class Labelling:
             Waiting(self._path(str(one.keys)), one.marks and self._path(one.marks), self._path(str(new.marks)))
             for one, new in zip(group, found, strict=True)
         ]
-        workers, keying = self._work.tools.workers, self._keying(labels)
+        workers, keying = self._work.tools.workers, self._keying()
         counts = await workers.match_labels(self._label_files(parts), waiting, keying)
         reach("marks written")
         await self._book.enter_matches([replace(one, labelled=count) for one, count in zip(found, counts, strict=True)])
@@ -250,7 +257,7 @@ class Labelling:
         joined = await work.tools.workers.join_labels(
             BatchFiles(list(map(self._path, paths)), self._path(one.keys)),
             self._label_files(used),
-            self._keying(labels),
+            self._keying(),
             Wanted(labels.columns, labels.on_duplicate),
             self._path(name),
         )
@@ -275,46 +282,47 @@ class Labelling:
 
     # Labels that are needed no more
 
-    async def _retire(self, labels: Labels) -> None:
+    async def _retire(self) -> None:
         """Let go of labels that are too old, once no batch that waits has use for them; count what became of each."""
         outlook, now = await self._look(), self._clocks.now()
         for part in outlook.parts:
-            until = part.since + labels.wait
+            until = part.since + self._terms.wait
             if part.held > now or until > now or (outlook.oldest_open or math.inf) <= until:
                 continue
             mine = [one for one in outlook.awaited if one.opened <= until]
             waiting = [one for one in mine if one.cut is None]
-            if any(one.key != labels.key or one.keys is None or one.matched < part.last for one in waiting):
+            if any(one.key != self._terms.key or one.keys is None or one.matched < part.last for one in waiting):
                 continue
-            if not await self._is_held(labels, part, waiting):
-                await self._sort_out(labels, part, [one for one in mine if one.cut is not None and one.keys])
-        await self._forget_closed(labels)
+            if not await self._is_held(part, waiting):
+                await self._sort_out(part, [one for one in mine if one.cut is not None and one.keys])
+        await self._forget_closed()
 
-    async def _is_held(self, labels: Labels, part: LabelPart, waiting: Sequence[Awaited]) -> bool:
+    async def _is_held(self, part: LabelPart, waiting: Sequence[Awaited]) -> bool:
         """Tell whether batches that wait need a part of labels; if so, until the last of them is due."""
         if not waiting:
             return False
         [file] = self._label_files([part])
         keys = [self._path(str(one.keys)) for one in waiting]
-        found = await self._work.tools.workers.labels_wanted_by(file, keys, self._keying(labels))
+        found = await self._work.tools.workers.labels_wanted_by(file, keys, self._keying())
         due = [one.due for one, is_wanted in zip(waiting, found, strict=True) if is_wanted]
         if due:
             await self._book.hold(part, max(*due, self._clocks.now() + 0.5))
         return bool(due)
 
-    async def _sort_out(self, labels: Labels, part: LabelPart, closed: Sequence[Awaited]) -> None:
-        in_time = [
-            Closed(self._path(str(one.keys)), bool(one.disputed)) for one in closed if part.last <= (one.cut or 0)
-        ]
-        late = [self._path(str(one.keys)) for one in closed if part.first > (one.cut or 0)]
+    async def _sort_out(self, part: LabelPart, closed: Sequence[Awaited]) -> None:
+        in_time = [self._closed(one) for one in closed if part.last <= (one.cut or 0)]
+        late = [self._closed(one) for one in closed if part.first > (one.cut or 0)]
         [file] = self._label_files([part])
-        fates = await self._work.tools.workers.fates_of(file, in_time, late, self._keying(labels))
+        fates = await self._work.tools.workers.fates_of(file, in_time, late, self._keying())
         reach("labels sorted out")
         await self._book.retire(self._work.id, part, fates._asdict())
         reach("labels retired")
         self._drop(part)
 
-    async def _forget_closed(self, labels: Labels) -> None:
+    def _closed(self, one: Awaited) -> Closed:
+        return Closed(self._path(str(one.keys)), str(one.key), bool(one.disputed))
+
+    async def _forget_closed(self) -> None:
         """Forget the keys of closed batches, once it is known what became of all labels that came for them.
 
         Those in time are told by their numbers and not by a clock: the service may have been down for long.
@@ -322,37 +330,29 @@ class Labelling:
         outlook, now = await self._look(), self._clocks.now()
         gone = []
         for one in outlook.awaited:
-            if one.cut is None or one.closed is None:
+            if one.cut is None or one.closed is None or (end := one.closed + 2 * one.wait) >= now:
                 continue
-            end = one.closed + 2 * one.wait
-            is_needed = any(part.first <= one.cut or part.since + labels.wait < end for part in outlook.parts)
+            is_needed = any(part.first <= one.cut or part.since + self._terms.wait < end for part in outlook.parts)
             comes_late = outlook.oldest_frame is not None and outlook.oldest_frame < one.closed + one.wait
-            if end < now and not is_needed and not comes_late:
+            if not is_needed and not comes_late:
                 gone.append(one)
         if gone:
             await self._book.forget_awaited([one.batch for one in gone])
             for one in gone:
                 self._remove(one.keys)
 
-    async def _let_go(self) -> Outlook:
-        """Let go of what waits for labels that the config doesn't have any more, once it is due."""
+    async def _let_go(self) -> None:
+        """Have batches wait no more that are due, as the config has no labels any more; it may get them back before."""
         outlook, now = await self._look(), self._clocks.now()
-        gone = [one for one in outlook.awaited if one.cut is not None or one.due <= now]
-        for one in gone:
+        dropped = [one for one in outlook.awaited if one.cut is None and one.due <= now]
+        if not dropped:
+            return
+        await self._book.forget_awaited([one.batch for one in dropped])
+        for one in dropped:
             self._remove(one.keys, one.marks)
-        dropped = [one for one in gone if one.cut is None]
-        if gone:
-            await self._book.forget_awaited([one.batch for one in gone])
-        if dropped:
-            rows = sum(one.rows for one in dropped)
-            told = "batches no longer wait for labels, as the config has none for them"
-            self._work.log.warning(told, batches=len(dropped), rows=rows)
-        if len(gone) == len(outlook.awaited) and (outlook.parts or outlook.oldest_frame is not None):
-            await self._spill_all()
-            for part in (await self._look()).parts:
-                await self._book.retire(self._work.id, part, {"unmatched": part.rows})
-                self._drop(part)
-        return await self._look()
+        rows = sum(one.rows for one in dropped)
+        told = "batches no longer wait for labels, as the config has none for them"
+        self._work.log.warning(told, batches=len(dropped), rows=rows)
 
     # Damage
 
@@ -400,6 +400,13 @@ class Labelling:
             self._work.data_dir.remove_keys(f"{keys}.{ending}" for ending in ("sorted", "rows", "disputed"))
         if marks is not None:
             self._work.data_dir.remove_keys([marks])
+
+
+def _terms_of(labels: Labels | None, awaited: Sequence[Awaited]) -> _Terms:
+    if labels is not None:
+        return _Terms(labels.key, labels.wait)
+    key = next((one.key for one in reversed(awaited) if one.key is not None), "")
+    return _Terms(key, max((one.wait for one in awaited), default=DEFAULT_WAIT))
 
 
 def _is_for(part: LabelPart, one: Awaited, labels: Labels) -> bool:

@@ -37,6 +37,11 @@ class Outlook:
     oldest_open: float | None
     waiting_bytes: int
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no label is kept, and none is waited for or may come late."""
+        return not self.awaited and not self.parts and self.oldest_frame is None
+
 
 class LabelBook:
     """Enters what becomes of labels; each method is one transaction.

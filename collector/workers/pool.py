@@ -341,7 +341,7 @@ class Workers:
         found: list[bool] = await self._run_for_labels("matching:wanted_by", label, batches, keying)
         return found
 
-    async def fates_of(self, label: LabelFile, in_time: list[Closed], late: list[str], keying: Keying) -> Fates:
+    async def fates_of(self, label: LabelFile, in_time: list[Closed], late: list[Closed], keying: Keying) -> Fates:
         """Tell what became of a part of labels. Raises FilesDamaged, KeysSpoiled."""
         found: Fates = await self._run_for_labels("matching:fates_of", label, in_time, late, keying)
         return found

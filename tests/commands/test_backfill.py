@@ -103,6 +103,15 @@ def test_rows_of_a_period_may_come_from_anywhere_and_memory_is_bounded(tmp_path,
     assert sum(map(len, sent(service).values())) == 24
 
 
+def test_rows_that_are_many_periods_apart_are_each_of_their_own(tmp_path):
+    """Of 40 years there are more hours than a backfill may have batches."""
+    service = FakeService()
+    moments = [datetime(1985, 5, 1, 7, 30, tzinfo=UTC), *times(2, timedelta(hours=1))]
+    backfill(order(write(tmp_path / "e.parquet", moments), period="1h"), service)
+    starts = [one.replace(minute=0, second=0, microsecond=0).isoformat() for one in moments]
+    assert sent(service) == {start: [number] for number, start in enumerate(starts)}
+
+
 def test_parquet_files_of_other_types_go_together(tmp_path):
     service = FakeService()
     one = write(tmp_path / "a.parquet", times(1))

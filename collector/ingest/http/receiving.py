@@ -25,6 +25,7 @@ from collector.store.records import Whole
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Mapping
 
+    from collector.formats.bounds import Bounds
     from collector.formats.frames import Format, Frame
     from collector.formats.private import Private
     from collector.ingest.http.head import Head
@@ -95,9 +96,10 @@ class Receiving:
         if len(body) > limit:
             raise too_large(limit)
         refuse_empty(body)
+        key = self.intake.key_of(collector_id)
         if private := self.intake.private(collector_id):
-            format_, body = without_private(format_, body, private, self.intake.bounds(format_))
-        frame = self.intake.check(format_, body, self.intake.key_of(collector_id))
+            format_, body = without_private(format_, body, private, self.intake.bounds(format_, key))
+        frame = self.intake.check(format_, body, key)
         return self.intake.order(collector_id, frame, head.idempotency_key)
 
     @staticmethod
@@ -136,15 +138,17 @@ class Receiving:
             if private := self.intake.private(collector_id):
                 raw = await read_body(chunks, encoding, limit, timeout, place, charset=charset)
                 refuse_empty(raw)
-                format_, chunks = await self._without_private(format_, raw, private)
+                bounds = self.intake.bounds(format_, self.intake.key_of(collector_id))
+                format_, chunks = await self._without_private(format_, raw, private, bounds)
                 del raw  # it has no place beside what became of it
                 charset = ""
             with self._spool.open(format_, is_digested=is_digested) as file:
                 body = await read_body(chunks, encoding, limit, timeout, place, file, charset)
                 yield await self._checked(format_, body, file, self.intake.key_of(collector_id))
 
-    async def _without_private(self, format_: Format, body: bytes, private: Private) -> tuple[Format, bytes]:
-        bounds = self.intake.bounds(format_)
+    async def _without_private(
+        self, format_: Format, body: bytes, private: Private, bounds: Bounds
+    ) -> tuple[Format, bytes]:
         if format_ not in TYPED_FORMATS and len(body) <= SMALL_BODY:
             return without_private(format_, body, private, bounds)
         return await self._spool.without_private(format_, body, private, bounds)
