@@ -13,6 +13,7 @@ import pytest
 from bodies import arrow, parquet
 
 from collector.errors import BadBody
+from collector.formats.bounds import Bounds
 from collector.formats.frames import check_frame, decode_frames
 from collector.formats.private import apply, without_private
 
@@ -122,6 +123,14 @@ def test_a_value_of_json_is_hashed_by_its_canonical_text(values, text):
 def test_a_value_that_knows_its_type_is_hashed_by_its_canonical_text(value, text):
     table = pa.table({"id": pa.array([value.as_py(), None], value.type)})
     assert apply(table, private(id=SALT))["id"].to_pylist() == [expected(text), None]
+
+
+@pytest.mark.parametrize("value", ["", [1], 1e300, None], ids=str)
+def test_what_is_no_key_is_refused_before_it_has_a_hash(value):
+    body = json.dumps({"id": ["ann", value]}).encode()
+    for format_, one in (("json", body), ("arrow", arrow(pa.table({"id": pa.array([value, value])})))):
+        with pytest.raises(BadBody, match=r"the key 'id' (of row [01] is a value, by which no event|is list)"):
+            without_private(format_, one, private(id=SALT), Bounds(key="id"))
 
 
 def test_missing_values_stay_missing():
