@@ -46,8 +46,9 @@ def test_each_label_has_one_fate(parts):
     closed, missed, other = parts.batch(ids([1, 2, 3])), parts.batch(ids([3, 4])), parts.batch(ids([9]))
     Path(f"{parts.batch(ids([2, 3])).keys}.sorted").rename(f"{closed.keys}.disputed")
     [label] = parts.labels(ids([1, 1, 2, 3, 4, 5, 9]))
-    in_time = [Closed(closed.keys, has_disputed=True), Closed(other.keys)]
-    assert fates_of(label, in_time, [missed.keys], KEYING) == Fates(used=3, disputed=2, late=1, unmatched=1)
+    in_time = [Closed(closed.keys, KEYING.column, has_disputed=True), Closed(other.keys, KEYING.column)]
+    late = [Closed(missed.keys, KEYING.column)]
+    assert fates_of(label, in_time, late, KEYING) == Fates(used=3, disputed=2, late=1, unmatched=1)
 
 
 def test_what_a_worker_raises_comes_out_of_its_process_whole():

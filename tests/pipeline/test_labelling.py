@@ -56,6 +56,10 @@ async def fates(world):
     return {fate: rows for fate, rows in (await world.journal.labels.look("main")).fates.items() if rows}
 
 
+async def is_over(world):
+    return (await world.journal.labels.look("main")).is_over
+
+
 async def test_a_batch_whose_rows_all_have_labels_gets_its_second_snapshot_at_once(world, autojump_clock):
     async with world(autojump_clock) as w, running(w.pipeline(config())):
         await events(w, 1, 2, 3, 4)
@@ -285,9 +289,49 @@ async def test_labels_that_were_taken_out_of_the_config_are_dropped_when_they_ar
         assert len((await w.journal.labels.look("main")).awaited) == 1
         async with running(w.pipeline(config().model_copy(update={"labels": None}))):
             await trio.sleep(WAIT)
-        left = await w.journal.labels.look("main")
-        assert (left.awaited, left.parts, await fates(w)) == ([], [], {"unmatched": 3})
+            await waited(w, lambda: is_over(w))
+        assert await fates(w) == {"unmatched": 3}
         assert not list(w.data_dir.path.glob("labels/*"))
+
+
+async def test_labels_that_are_taken_out_of_the_config_for_a_while_lose_none_that_came_before_their_events(
+    world, autojump_clock
+):
+    async with world(autojump_clock) as w:
+        async with running(w.pipeline(config())):
+            await labels(w, 1, 2, 3, 4)
+            await trio.sleep(WAIT / 10)
+        async with running(w.pipeline(config().model_copy(update={"labels": None}))):
+            await trio.sleep(WAIT / 2)
+        async with running(w.pipeline(config())):
+            await events(w, 1, 2, 3, 4)
+            assert [one.rows for one in await closed(w)] == [4]
+
+
+async def test_a_label_that_was_used_counts_as_that_though_the_config_has_no_labels_any_more(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        async with running(w.pipeline(config())):
+            await events(w, 1, 2, 3, 4)
+            await labels(w, 1, 2, 3, 4, 5)
+            await closed(w)
+        async with running(w.pipeline(config().model_copy(update={"labels": None}))):
+            await waited(w, lambda: is_over(w))
+        assert await fates(w) == {"used": 4, "unmatched": 1}
+        assert not list(w.data_dir.path.glob("labels/*"))
+
+
+async def test_a_label_that_was_used_by_another_key_counts_as_that_and_no_file_is_called_damaged(
+    world, autojump_clock, caplog
+):
+    async with world(autojump_clock) as w:
+        async with running(w.pipeline(config(key="n"))):
+            await events(w, 11, 12, 13, 14)
+            await post(w, "main/labels", [{"n": n, "id": 11 + n, "label": 1} for n in range(4)])
+            await closed(w)
+        async with running(w.pipeline(config())):
+            await trio.sleep(3 * WAIT)
+        assert await fates(w) == {"used": 4}
+        assert "damaged" not in caplog.text
 
 
 async def test_a_collector_without_labels_has_no_task_for_them(world, autojump_clock):
