@@ -16,24 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from collector import __version__
-from collector.commands.options import (
-    DEFAULT_URL,
-    CaFile,
-    CollectorId,
-    Command,
-    Group,
-    OneCollector,
-    Secret,
-    SecretFile,
-    Url,
-    read_secret,
-)
 from collector.commands.options import ENV as _ENV
+from collector.commands.options import CollectorId, Command, Group, OneCollector, SecretFile, asks_service, read_secret
 from collector.host.signals import raise_at_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from collector.commands.remote import Service
     from collector.config.config_file import ConfigFile
 
 # As in sysexits.h.
@@ -190,7 +180,9 @@ def init(
 
 
 @command()
+@asks_service
 def send(
+    service: Service,
     file: Annotated[str, typer.Argument(metavar="FILE", help="CSV, parquet, NDJSON or Arrow; - for standard input.")],
     collector_id: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="To which collector, if there are several.")
@@ -209,10 +201,6 @@ def send(
     is_labels: Annotated[
         bool, typer.Option("--labels", help="They are no events: with a key, they say what became known of some.")
     ] = False,
-    url: Url = DEFAULT_URL,
-    secret: Secret = None,
-    secret_file: SecretFile = None,
-    cafile: CaFile = None,
 ) -> None:
     """Send a file of events, of any size, one a row; or of their labels.
 
@@ -224,16 +212,17 @@ def send(
     [dim]$[/dim] evidently-collector send labels.csv --labels
     [dim]$[/dim] zcat events.json.gz | evidently-collector send - --format ndjson
     """
-    from collector.commands.remote import Service
     from collector.commands.send import Order
     from collector.commands.send import send as send_file
 
     order = Order(file, collector_id, format_, rows, first, is_again, is_labels)
-    typer.echo(send_file(order, Service(url, secret, secret_file, cafile)))
+    typer.echo(send_file(order, service))
 
 
 @command()
+@asks_service
 def backfill(
+    service: Service,
     collector_id: CollectorId,
     files: Annotated[
         list[str],
@@ -248,10 +237,6 @@ def backfill(
     is_replacement: Annotated[
         bool, typer.Option("--replace", help="Make the snapshots of these periods anew, as after a report changed.")
     ] = False,
-    url: Url = DEFAULT_URL,
-    secret: Secret = None,
-    secret_file: SecretFile = None,
-    cafile: CaFile = None,
 ) -> None:
     """Make snapshots of the past from files: one batch for each period.
 
@@ -264,28 +249,22 @@ def backfill(
     """
     from collector.commands.backfill import Order
     from collector.commands.backfill import backfill as make_history
-    from collector.commands.remote import Service
 
     order = Order(collector_id, files, column, period, timezone, is_dry, is_replacement)
-    for line in make_history(order, Service(url, secret, secret_file, cafile)):
+    for line in make_history(order, service):
         typer.echo(line)
 
 
 @command()
-def flush(
-    collector_id: OneCollector = None,
-    url: Url = DEFAULT_URL,
-    secret: Secret = None,
-    secret_file: SecretFile = None,
-    cafile: CaFile = None,
-) -> None:
+@asks_service
+def flush(service: Service, collector_id: OneCollector = None) -> None:
     """Seal what waits, and have it evaluated now, whatever the trigger says.
 
     [dim]$[/dim] evidently-collector flush churn
     """
-    from collector.commands.remote import Service, as_collectors_answer, choose_id
+    from collector.commands.remote import as_collectors_answer, choose_id
 
-    with Service(url, secret, secret_file, cafile).open() as client:
+    with service.open() as client:
         sealed = client.flush(choose_id(client, collector_id))
     with as_collectors_answer():
         batch = sealed["batch_id"]
@@ -293,13 +272,11 @@ def flush(
 
 
 @command()
+@asks_service
 def delete(
+    service: Service,
     collector_id: CollectorId,
     is_yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; remove it.")] = False,
-    url: Url = DEFAULT_URL,
-    secret: Secret = None,
-    secret_file: SecretFile = None,
-    cafile: CaFile = None,
 ) -> None:
     """Remove a collector, with all of its events that no snapshot has yet.
 
@@ -309,10 +286,9 @@ def delete(
     [dim]$[/dim] evidently-collector delete churn --yes
     """
     from collector.commands.outlook import what_goes
-    from collector.commands.remote import Service
     from collector.errors import CommandError
 
-    with Service(url, secret, secret_file, cafile).open() as client:
+    with service.open() as client:
         # One that was taken out of the config file has rows, too.
         found = next((one for one in client.status()["collectors"] if one["id"] == collector_id), None)
         going = "" if found is None else what_goes(found)
@@ -325,13 +301,11 @@ def delete(
 
 
 @command()
+@asks_service
 def rename(
+    service: Service,
     collector_id: CollectorId,
     new_id: Annotated[str, typer.Argument(metavar="NEW", help="The id that it is to have.")],
-    url: Url = DEFAULT_URL,
-    secret: Secret = None,
-    secret_file: SecretFile = None,
-    cafile: CaFile = None,
 ) -> None:
     """Give a collector another id; its events, batches, log and alerts go with it.
 
@@ -340,24 +314,20 @@ def rename(
 
     [dim]$[/dim] evidently-collector rename churn churn-2
     """
-    from collector.commands.remote import Service
-
-    with Service(url, secret, secret_file, cafile).open() as client:
+    with service.open() as client:
         client.rename_collector(collector_id, new_id)
     typer.echo(f"{collector_id} is {new_id} now; its senders are to send to {new_id}")
 
 
 @command()
+@asks_service
 def logs(
+    service: Service,
     collector_id: OneCollector = None,
     is_followed: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with new entries as they come, until Ctrl-C.")
     ] = False,
     is_json: Annotated[bool, typer.Option("--json", help="Print each entry as a line of JSON.")] = False,
-    url: Url = DEFAULT_URL,
-    secret: Secret = None,
-    secret_file: SecretFile = None,
-    cafile: CaFile = None,
 ) -> None:
     """Tell what became of a collector's last batches, oldest first.
 
@@ -367,22 +337,20 @@ def logs(
     from rich.console import Console
 
     from collector.commands.logs import show_logs
-    from collector.commands.remote import Service, choose_id
+    from collector.commands.remote import choose_id
 
-    with Service(url, secret, secret_file, cafile).open() as client:
+    with service.open() as client:
         show_logs(
             client, choose_id(client, collector_id), Console(highlight=False), is_followed=is_followed, is_json=is_json
         )
 
 
 @command()
+@asks_service
 def tap(
+    service: Service,
     collector_id: OneCollector = None,
     rows: Annotated[int, typer.Option(min=1, max=1000, help="At most so many of each half second.")] = 5,
-    url: Url = DEFAULT_URL,
-    secret: Secret = None,
-    secret_file: SecretFile = None,
-    cafile: CaFile = None,
 ) -> None:
     """Print events as they come, a few of each moment, until Ctrl-C; each is a line of JSON.
 
@@ -391,28 +359,23 @@ def tap(
     [dim]$[/dim] evidently-collector tap churn
     [dim]$[/dim] evidently-collector tap churn --rows 100 | jq .age
     """
-    from collector.commands.remote import Service, choose_id
+    from collector.commands.remote import choose_id
     from collector.commands.tap import tap as print_events
 
-    with Service(url, secret, secret_file, cafile).open() as client:
+    with service.open() as client:
         print_events(client, choose_id(client, collector_id), rows, sys.stdout)
 
 
 @command()
-def retry(
-    collector_id: OneCollector = None,
-    url: Url = DEFAULT_URL,
-    secret: Secret = None,
-    secret_file: SecretFile = None,
-    cafile: CaFile = None,
-) -> None:
+@asks_service
+def retry(service: Service, collector_id: OneCollector = None) -> None:
     """Have the batches of a collector evaluated again whose report failed, after a config fix or not.
 
     [dim]$[/dim] evidently-collector retry churn
     """
-    from collector.commands.remote import Service, as_collectors_answer, choose_id
+    from collector.commands.remote import as_collectors_answer, choose_id
 
-    with Service(url, secret, secret_file, cafile).open() as client:
+    with service.open() as client:
         batches = client.retry_failed(choose_id(client, collector_id))
     with as_collectors_answer():
         for batch in batches:
@@ -421,22 +384,17 @@ def retry(
 
 
 @command()
-def dashboard(
-    collector_id: OneCollector = None,
-    url: Url = DEFAULT_URL,
-    secret: Secret = None,
-    secret_file: SecretFile = None,
-    cafile: CaFile = None,
-) -> None:
+@asks_service
+def dashboard(service: Service, collector_id: OneCollector = None) -> None:
     """Make a collector's dashboard in the Evidently UI again, as of its newest snapshot.
 
     Panels of your own stay; those of the collector are replaced.
 
     [dim]$[/dim] evidently-collector dashboard churn
     """
-    from collector.commands.remote import Service, as_collectors_answer, choose_id
+    from collector.commands.remote import as_collectors_answer, choose_id
 
-    with Service(url, secret, secret_file, cafile).open() as client:
+    with service.open() as client:
         shown = client.show_dashboard(choose_id(client, collector_id))
     with as_collectors_answer():
         typer.echo(f"the dashboard has {shown['panels']} panels of {shown['id']}")
@@ -566,11 +524,9 @@ def demo(
 
 
 @command()
+@asks_service
 def status(
-    url: Url = DEFAULT_URL,
-    secret: Secret = None,
-    secret_file: SecretFile = None,
-    cafile: CaFile = None,
+    service: Service,
     is_watched: Annotated[
         bool, typer.Option("--watch", help="Go on until Ctrl-C, with rates and as the service changes.")
     ] = False,
@@ -585,13 +541,12 @@ def status(
     [dim]$[/dim] evidently-collector status
     [dim]$[/dim] evidently-collector status --url http://collector:8001 --watch
     """
-    from collector.commands.remote import Service
     from collector.views.showing import show_once, watch
 
-    with Service(url, secret, secret_file, cafile).open(retries=0) as client:
+    with service.open(retries=0) as client:
         if is_watched:
-            watch(client.status, url, is_json=is_json)
-        elif not show_once(client.status, url, is_json=is_json):
+            watch(client.status, service.url, is_json=is_json)
+        elif not show_once(client.status, service.url, is_json=is_json):
             sys.exit(1)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from collector.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from collector.commands.remote import Service
 
 ENV = "EVIDENTLY_COLLECTOR_"
 
@@ -19,15 +25,45 @@ CollectorId = Annotated[str, typer.Argument(metavar="ID", help="The collector's 
 OneCollector = Annotated[
     str | None, typer.Argument(metavar="ID", help="The collector's id; may be left out if there is only one.")
 ]
-Url = Annotated[str, _service_option(envvar=ENV + "URL", help="Where the service runs.")]
-Secret = Annotated[str | None, _service_option(envvar=ENV + "SECRET", help="The service's secret.")]
 SecretFile = Annotated[
     Path | None, _service_option(envvar=ENV + "SECRET_FILE", help="A file that holds the secret, and nothing else.")
 ]
-CaFile = Annotated[
-    str | None, _service_option(envvar=ENV + "CAFILE", help="The authority that vouches for the service, in PEM.")
-]
-DEFAULT_URL = "http://localhost:8001"
+
+
+def _of_service(
+    url: Annotated[str, _service_option(envvar=ENV + "URL", help="Where the service runs.")] = "http://localhost:8001",
+    secret: Annotated[str | None, _service_option(envvar=ENV + "SECRET", help="The service's secret.")] = None,
+    secret_file: SecretFile = None,
+    cafile: Annotated[
+        str | None,
+        _service_option(envvar=ENV + "CAFILE", help="The authority that vouches for the service, in PEM."),
+    ] = None,
+) -> Service:
+    from collector.commands.remote import Service
+
+    return Service(url, secret, secret_file, cafile)
+
+
+def asks_service(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where the service is; the command gets what they say as its ``service``."""
+    own, asked = _parameters(command), _parameters(_of_service)
+    del own["service"]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(_of_service(**{name: given.pop(name) for name in asked}), **given)
+
+    # What Typer makes options of.
+    shown = [*own.values(), *asked.values()]
+    vars(run)["__signature__"] = Signature([one.replace(kind=Parameter.KEYWORD_ONLY) for one in shown])
+    run.__annotations__ = {one.name: one.annotation for one in shown}
+    return run
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
+    # Service isn't loaded yet, as httpx would be with it.
+    types = get_type_hints(function, localns={"Service": object}, include_extras=True)
+    return {one.name: one.replace(annotation=types[one.name]) for one in signature(function).parameters.values()}
 
 
 def read_secret(secret: str | None, path: Path | None) -> str | None:
