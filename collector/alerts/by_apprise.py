@@ -7,19 +7,17 @@ without what may be a token.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
 from collector.alerts.messages import is_firing, text_of
 from collector.config.alerts import without_address
 from collector.errors import AlertRefused, AlertUnsent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Seconds for one try; its thread is left to itself then.
 TIMEOUT = 60.0

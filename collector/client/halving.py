@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from collector.errors import CollectorError, RequestRefused
-
-if TYPE_CHECKING:
-    from typing import Self
 
 # Of a size that was refused, what is tried next time: a half, and as much more as equal halves differ.
 _WORTH_TRYING = 0.6

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from collector.client.connecting import AT_ONCE, checked_url, way_to
 from collector.client.requests import RETRIES, TIMEOUT, Conversations
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-    from typing import Self
 
 # An httpx client, and a semaphore, of either kind.
 H = TypeVar("H")

@@ -12,7 +12,8 @@ import re
 import uuid
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -22,9 +23,6 @@ from collector.client.connecting import secret_header
 from collector.client.halving import Halving, Passage
 from collector.errors import RequestRefused, ServiceUnavailable, UnreadableAnswer
 from collector.web.answers import AS_IS, json_of, reason_of
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 T = TypeVar("T")
 # What bodies of rows are: the end of the path that they go to.

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from collector.errors import CommandError
 from collector.formats.csv_body import QUOTED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO
 
 BLOCK_BYTES = 4 * 2**20
 MAX_ROW_BYTES = 64 * 2**20

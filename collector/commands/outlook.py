@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from collector.commands.remote import as_collectors_answer
 from collector.wording import counted, lasting
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def outlook(status: dict[str, Any], collector: dict[str, Any]) -> list[str]:

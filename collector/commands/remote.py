@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -12,10 +14,6 @@ from collector.client import CollectorClient
 from collector.client.connecting import checked_url
 from collector.commands.options import read_secret
 from collector.errors import CommandError, ConfigError, RequestRefused, ServiceUnavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # A service that is just being started has 3 s to come; who mistyped its address waits no longer than that.
 RETRIES = 4

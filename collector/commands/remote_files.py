@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 from pyarrow import fs
@@ -14,9 +15,6 @@ from pyarrow import fs
 from collector.commands.sources import Source, format_of
 from collector.errors import CommandError
 from collector.wording import first_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 

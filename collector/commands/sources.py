@@ -8,16 +8,14 @@ import shutil
 import sys
 import tempfile
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, cast
 
 import zstandard
 
 from collector.errors import CommandError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FileFormat = Literal["csv", "parquet", "ndjson", "json", "arrow"]
 

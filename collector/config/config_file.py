@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 from collector.config.files import placed, read_bytes
 from collector.config.following import followers_of
@@ -10,9 +11,6 @@ from collector.config.model import CollectorServiceConfig
 from collector.config.text import has_member, with_member, with_new_key, without_member
 from collector.disk.files import write_whole
 from collector.errors import ConfigConflict, ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class ConfigFile:

@@ -6,12 +6,9 @@ It is ISA-L's, several times as fast as zlib's and the same.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from isal.isal_zlib import crc32
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _CHUNK = 1024 * 1024
 # Of a frame whose body is in a file: it is that of the body's own.

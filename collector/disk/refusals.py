@@ -5,13 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from collector.disk.files import write_scratch
 from collector.errors import OutOfFiles, StorageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import types
 
 from collector.formats.json_body import text_of
 from collector.formats.kinds import is_binary
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from decimal import Decimal
 
 # Integers up to this are all floats too.
 EXACT_IN_FLOAT = 2**53

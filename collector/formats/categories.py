@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
 from collector.formats.kinds import is_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # The names of all columns of categories; and of those that aren't of text, the values.
 NAMES = b"collector.categories"

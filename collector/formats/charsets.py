@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from collector.errors import BadBody
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _PARAMETER = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 _UTF_8 = {"utf-8", "ascii"}

@@ -8,13 +8,11 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from collector.errors import BadBody
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _RECORDS = 'send it as records, [{"age": 41}, …], or as columns, {"age": [41, …]}'
 _NDJSON = "Content-Type: application/x-ndjson"

@@ -6,17 +6,15 @@ Each spelling says which values are plainly of its kind, and no more is read int
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.formats.as_text import EXACT_IN_FLOAT
 from collector.formats.sources import CSV, marks_of_field
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Column: TypeAlias = pa.ChunkedArray
 Kind = Literal["text", "integer", "float", "boolean", "time", "list"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 from collector.status.findings import is_bad, said_of
 from collector.wording import counted, listed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Findings of each kind that are named of a segment.
 _MOST = 3

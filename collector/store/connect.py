@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from collector.store.schema import FORMAT_VERSION, upgrade
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # A worker reads frames within this, or a checkpoint is tried another time.
 BUSY_TIMEOUT = 5.0

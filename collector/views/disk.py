@@ -5,12 +5,9 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import trio
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # A disk that doesn't answer is left out: the rest is told all the more.
 DISK_PATIENCE = 2.0

@@ -7,12 +7,10 @@ the count is told as soon as there is room.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, Any, TextIO
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, TextIO
 
 # What waits for its reader; more is dropped.
 MAX_PENDING_BYTES = 1_000_000

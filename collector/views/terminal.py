@@ -13,10 +13,8 @@ import re
 import select
 import time
 from collections import deque
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Sequence
+from typing import TextIO
 
 # Between these two the terminal shows nothing new; those that don't know them ignore them.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import structlog
 import trio
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _log = structlog.get_logger()
 

@@ -6,14 +6,12 @@ httpcore reads them for as long as they come, and h11 takes some 30 us for each,
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+import ssl
+from collections.abc import Iterable
+from typing import Any
 
 import httpcore
 import httpx
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterable
 
 MAX_INTERIM = 100
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")

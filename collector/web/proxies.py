@@ -9,16 +9,14 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from collector.errors import BadEnvironment
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Of a proxy that is named without one, as in curl.
 _PORTS = {"http": 1080, "https": 443, "socks5": 1080, "socks5h": 1080}

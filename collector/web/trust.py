@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from collector.errors import BadEnvironment
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def trusted(environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:

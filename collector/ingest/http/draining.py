@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import trio
 
 from collector.errors import NotReady
 from collector.ingest.http.probes import Check
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
-
-    # Asks a client for the body that it holds back.
-    Ask = Callable[[], Awaitable[None]]
+# Asks a client for the body that it holds back.
+Ask = Callable[[], Awaitable[None]]
 
 # A body that is still on its way then is refused, so that its client hears why before its connection is cut.
 BODY_GRACE = 1.0

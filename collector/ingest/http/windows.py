@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from collector.config.periods import DAY
 from collector.errors import BadBody
 from collector.status.telling import iso
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Of an offset in a query that wasn't encoded: there "+" means a space.
 _SPACE_FOR_PLUS = re.compile(r"(T.*) (\d\d:?\d\d)$")

@@ -23,12 +23,9 @@ from __future__ import annotations
 import struct
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from collector.store.connect import index_of, log_of, read_only
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _PAGE = 4096
 _HEADER = struct.Struct(">8I")  # magic, version, page size, number, two salts, two checksums

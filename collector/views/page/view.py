@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup, escape
 
 from collector.wording import lasting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # What goes on by itself isn't in a piece's HTML, or each would change each second: ages, and the cells of counters.
 _AGE = re.compile(r'<time data-ago="([\d.]+)"[^>]*>(?=</time>)')
