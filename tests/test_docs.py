@@ -119,6 +119,26 @@ def test_every_command_that_a_document_shows_is_one(path):
             assert done.exit_code == 0, f"{line}: {done.output}"
 
 
+SHOWN = [
+    pytest.param(block, id=f"{path.name}-{at}")
+    for path in DOCUMENTS
+    for at, block in enumerate(re.findall(r"```json\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL))
+]
+WHOLE = {"trigger": {"type": "RowsCountTrigger"}, "report_config": {"metrics": ["RowCount"]}, "project_name": "Main"}
+
+
+@pytest.mark.parametrize("block", SHOWN)
+def test_every_piece_of_a_config_that_a_document_shows_is_taken(block, tmp_path):
+    fields = json.loads((block if block.startswith("{") else f"{{{block}}}").replace(", …}", "}"))
+    if "metrics" in fields:
+        fields = {"report_config": fields}
+    if not fields.keys() & {"collectors", "alerts"}:
+        fields = {"collectors": {"main": fields}}
+    fields["collectors"] = {name: WHOLE | one for name, one in fields.get("collectors", {}).items()}
+    (tmp_path / "config.json").write_text(json.dumps(fields), encoding="utf-8")
+    assert CollectorServiceConfig.load(tmp_path / "config.json").collectors.keys() == fields["collectors"].keys()
+
+
 def test_every_promise_that_faults_are_made_against_names_its_test():
     tests = (ROOT / "tests" / "integration" / "faults").glob("test_*.py")
     proofs = {path.name for path in tests if "\nPROMISE = " in path.read_text(encoding="utf-8")}
