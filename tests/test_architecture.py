@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 HEAVY = ("evidently", "pandas", "pyarrow", "sklearn")
 
@@ -41,12 +39,10 @@ def test_importing_the_package_imports_nothing_else():
     assert modules_after("import collector") == {"collector"}
 
 
-@pytest.mark.parametrize(
-    "module", ["daemon", "commands.check", "cli", "ingest.http.app", "supervision.supervisor", "store.parts"]
-)
-def test_the_daemon_imports_nothing_heavy(module):
+def test_the_daemon_imports_nothing_heavy():
     """DESIGN: Evidently costs 6 to 13 s and 275 MiB, and lives in workers only; a scrape waits for what it needs."""
-    loaded = packages_after(f"import collector.{module}")
+    modules = ["daemon", "commands.check", "cli", "ingest.http.app", "supervision.supervisor", "store.parts"]
+    loaded = packages_after("; ".join(f"import collector.{module}" for module in modules))
     assert "collector" in loaded
     assert loaded.isdisjoint({*HEAVY, "prometheus_client"})
 
@@ -67,11 +63,11 @@ def test_the_configuration_does_not_import_what_serves():
     assert packages_after("import collector.config").isdisjoint({*HEAVY, "trio", "quart", "httpx"})
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check", "--help"], ["send", "--help"]])
-def test_help_is_quick(arguments):
+def test_help_is_quick():
     """It loads none of what makes the service slow to start."""
-    statement = f"from collector.cli import app\ntry: app({arguments!r})\nexcept SystemExit: pass"
-    loaded = packages_after(statement)
+    asked = [["--help"], ["--version"], ["check", "--help"], ["send", "--help"]]
+    statement = "".join(f"try: app({arguments!r})\nexcept SystemExit: pass\n" for arguments in asked)
+    loaded = packages_after(f"from collector.cli import app\n{statement}")
     assert "typer" in loaded
     assert loaded.isdisjoint({*HEAVY, "trio", "quart", "quart_trio", "hypercorn", "httpx"})
 

@@ -18,9 +18,18 @@ SMALL = [
 ]
 
 
-# The drift of text takes 10 s; a quicker way to compute it is compared in tests/evaluation/test_reuse.py.
+# A value of each kind of trouble, by each way to compute it; the others are what nox -s slow is for.
+QUICK = {
+    ("integers", "floats", "drift"),
+    ("integers", "missing", "summary"),
+    ("integers", "only in the batch", "drift"),
+    ("integers", "text", "legacy drift tests"),
+    ("text", "integers", "summary"),
+    ("times", "iso times", "drift"),
+}
+# The drift of text takes 10 s; a quicker way to compute it is compared in tests/evaluation/fast/test_distances.py.
 PIECE = [
-    (*pair, preset)
+    pytest.param(*pair, preset, marks=() if (*pair, preset) in QUICK else pytest.mark.slow)
     for pair in SMALL
     for preset in ("drift", "summary", "legacy drift tests")
     if (pair[0], preset) != ("text", "drift")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 
@@ -94,22 +95,26 @@ def follow_until(directory, arguments, variables, word):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "options",
     [
-        [],
-        ["--reference", "reference.csv", "--target", "target", "--prediction", "guess"],
-        ["--reference", "reference.csv", "--preset", "DataSummaryPreset", "--trigger", "cron:0 9 * * * Europe/Berlin"],
+        "--reference reference.csv --target target --prediction guess",
+        pytest.param("", marks=pytest.mark.slow),
+        pytest.param(
+            "--reference reference.csv --preset DataSummaryPreset --trigger 'cron:0 9 * * * Europe/Berlin'",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
-def test_what_init_writes_passes_check(own_data, arguments):
+def test_what_init_writes_passes_check(own_data, options):
     reference = pd.read_csv(own_data / "reference.csv")
     reference.assign(target=reference.index % 2, guess=reference.index % 3 // 2).to_csv(own_data / "reference.csv")
-    done = run_collector("init", "--yes", *arguments, cwd=own_data)
+    done = run_collector("init", "--yes", *shlex.split(options), cwd=own_data)
     assert done.returncode == 0, done.stderr
     checked = run_collector("check", cwd=own_data)
     assert (checked.returncode, "all good" in checked.stdout) == (0, True), checked.stderr
 
 
+@pytest.mark.slow  # that the config is one, and of which presets, is shown without a service
 def test_what_init_proposes_for_labels_runs(own_data):
     """Target and prediction make a report of quality; the events carry both."""
     rows = pd.read_csv(own_data / "reference.csv").assign(guess=1)

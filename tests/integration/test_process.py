@@ -255,6 +255,7 @@ def test_check_finds_all_that_is_wrong_and_starts_nothing(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["collector_config.json"]
 
 
+@pytest.mark.slow  # as is done in test_newcomer.py, of what init writes
 def test_check_lets_a_good_config_pass(tmp_path, iris):
     iris.to_parquet(tmp_path / "reference.parquet")
     good = collector_config(report={"metrics": ["DataDriftPreset"]}, reference_path="reference.parquet")

@@ -191,20 +191,21 @@ def test_a_workspace_that_says_no_is_explained(daemon, modern_ui, to_ui, others,
     assert said in entry["error"]
 
 
-@pytest.mark.parametrize("form", ["path", "url"])
-def test_a_directory_workspace_is_seen_by_a_running_ui(make_daemon, watching_ui, form, iris):
-    """It stands in the config file: a client may name none outside the file's directory."""
-    url = str(watching_ui.directory) if form == "path" else watching_ui.directory.as_uri()
-    named = collector_config(api_url=url, project_name=f"dropped by {form}")
-    daemon = make_daemon(service_config({"main": named})).start()
-    for rows in (2, 3):
-        daemon.client.send_data("main", iris.head(rows))
-    daemon.wait_for_logs("main", 2)
-    [project] = wait_until(lambda: watching_ui.projects(f"dropped by {form}"))
-    wait_until(lambda: len(watching_ui.list_snapshots(project)) == 2, "both snapshots")
-    assert {one["metadata"]["rows"] for one in watching_ui.list_snapshots(project)} == {"2", "3"}
+def test_a_directory_workspace_is_seen_by_a_running_ui(make_daemon, watching_ui, iris):
+    """It stands in the config file, as a path or an address: a client may name none outside the file's directory."""
+    forms = {"path": str(watching_ui.directory), "url": watching_ui.directory.as_uri()}
+    named = {name: collector_config(api_url=url, project_name=f"dropped by {name}") for name, url in forms.items()}
+    daemon = make_daemon(service_config(named, evaluation_workers=1)).start()
+    for form in forms:
+        for rows in (2, 3):
+            daemon.client.send_data(form, iris.head(rows))
+        daemon.wait_for_logs(form, 2)
+        [project] = wait_until(lambda form=form: watching_ui.projects(f"dropped by {form}"))
+        wait_until(lambda project=project: len(watching_ui.list_snapshots(project)) == 2, "both snapshots")
+        assert {one["metadata"]["rows"] for one in watching_ui.list_snapshots(project)} == {"2", "3"}
 
 
+@pytest.mark.slow  # faults/test_delivery.py has one that is down, among others, with a shelf in the place of the UI
 def test_a_snapshot_waits_for_a_service_that_is_down_and_arrives_once(daemon, tmp_path, iris):
     port = free_port()
     daemon.create("waits-for-ui", api_url=f"http://127.0.0.1:{port}", project_name="waits-for-ui")
@@ -258,6 +259,7 @@ def test_a_lost_answer_does_not_double_a_legacy_snapshot(daemon, legacy_ui, make
     assert [one[3] for one in proxy.seen if "snapshots" in one[1]] == ["lose", 201]
 
 
+@pytest.mark.slow  # likewise
 def test_a_lost_answer_followed_by_a_crash_does_not_double_a_snapshot(make_daemon, modern_ui, make_proxy, iris):
     """The daemon is killed after the service took the snapshot and before it knew."""
     is_lossy = True

@@ -91,7 +91,9 @@ CLIENTS = {
 }
 
 
-@pytest.mark.parametrize("client", ["blocking", "trio", pytest.param("asyncio", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "client", ["blocking", *(pytest.param(one, marks=pytest.mark.slow) for one in ("trio", "asyncio"))]
+)
 def test_a_client_whose_answers_are_lost_while_the_daemon_is_killed_and_stopped_sends_its_rows_once(
     daemon, make_proxy, ledger, audit, figures, client
 ):

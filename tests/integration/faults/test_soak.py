@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from ..conftest import BY_TALLY, PATIENCE, UI, interval_trigger, rows_trigger, service_config, wait_until
 from .audit import Auditor
 from .conftest import numbered, wait_for_delivery
@@ -213,6 +215,7 @@ def tell(soaks, figures, more_slack):
     return risen
 
 
+@pytest.mark.slow  # each of its faults has a test of its own, and ten seconds show no leak
 def test_a_steady_load_with_a_fault_a_minute_loses_no_row_and_leaves_nothing_behind(
     make_daemon, make_proxy, figures, rng, tmp_path, request
 ):
