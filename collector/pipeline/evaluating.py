@@ -13,10 +13,10 @@ import trio
 from collector.config.labels import LABELS
 from collector.errors import EvaluationError, FilesDamaged, NoRowsMatched, Problem
 from collector.fault_points import reach
-from collector.pipeline.failed import set_aside
+from collector.pipeline.failed import drop_damaged, set_aside
 from collector.pipeline.jobs import make_job
 from collector.pipeline.snapshots import kept_outcome
-from collector.status.telling import Empty, Evaluated, EvaluationFailed, PartsLost, SegmentFailed
+from collector.status.telling import Empty, Evaluated, EvaluationFailed, SegmentFailed
 from collector.status.verdict import made_segments, verdict_of
 from collector.store.records import live_first
 
@@ -190,19 +190,11 @@ class Evaluating:
 
     async def _take_damage(self, batch: Batch, error: FilesDamaged) -> None:
         """Set the damaged parts aside; the batch is evaluated with what is left. A damaged reference is waited for."""
-        work, damaged = self._work, {Path(path) for path in error.paths}
-        self._checked -= damaged
-        mine = [part for part in await work.journal.parts(batch.id) if work.data_dir.path / part.path in damaged]
-        for part in mine:
-            work.data_dir.set_aside(work.data_dir.path / part.path, "part")
-        left = await work.journal.drop_parts(batch, [part.path for part in mine])
-        if not mine:
-            return
-        lost = PartsLost(left, batch.rows - left.rows, [part.path for part in mine])
-        await work.tell(lost)
-        if not left.rows:
-            await set_aside(work, left, lost.error)
-            await work.count()
+        self._checked -= set(map(Path, error.paths))
+        lost = await drop_damaged(self._work, batch, error.paths)
+        if lost is not None and not lost.batch.rows:
+            await set_aside(self._work, lost.batch, lost.error)
+            await self._work.count()
 
     async def _take_failure(self, batch: Batch, error: Exception) -> None:
         work, timeout = self._work, self._work.service.evaluation_timeout

@@ -1,4 +1,7 @@
-"""Failed batches: kept in a folder of their own beside what went wrong, until somebody has them evaluated again."""
+"""Failed batches: kept in a folder of their own beside what went wrong, until somebody has them evaluated again.
+
+One whose files are damaged goes on with what is left of it.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,11 @@ import trio
 
 from collector.disk.files import link_or_copy
 from collector.fault_points import reach
+from collector.status.telling import PartsLost
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from collector.pipeline.work import Work
     from collector.store.records import Batch
 
@@ -30,6 +36,20 @@ async def take_back(work: Work, batch: Batch) -> None:
     """Take the parts of a batch that is to be retried back to the others; its folder goes."""
     await _move_parts(work, batch, "parts")
     work.data_dir.remove_failed(batch.id)
+
+
+async def drop_damaged(work: Work, batch: Batch, damaged: Collection[str]) -> PartsLost | None:
+    """Set a batch's damaged parts aside, and tell of it; return None if it has none of them."""
+    whole = {str(work.data_dir.path / part.path): part.path for part in await work.journal.parts(batch.id)}
+    paths = [whole[path] for path in damaged if path in whole]
+    if not paths:
+        return None
+    for path in paths:
+        work.data_dir.set_aside(work.data_dir.path / path, "part")
+    left = await work.journal.drop_parts(batch, paths)
+    lost = PartsLost(left, batch.rows - left.rows, paths)
+    await work.tell(lost)
+    return lost
 
 
 async def _move_parts(work: Work, batch: Batch, folder: str) -> None:

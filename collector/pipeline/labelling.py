@@ -20,8 +20,9 @@ from collector.config.labels import DEFAULT_WAIT, LABELS
 from collector.errors import EvaluationError, FilesDamaged, KeysSpoiled, StorageError
 from collector.fault_points import reach
 from collector.labels.exchange import BatchFiles, Closed, Keying, LabelFile, Waiting, Wanted
+from collector.pipeline.failed import drop_damaged
 from collector.pipeline.spilling import Spilling
-from collector.status.telling import LabelsClosed, PartsLost
+from collector.status.telling import LabelsClosed
 from collector.store.records import Batch, Part
 from collector.store.steps.labels import numbers_of
 from collector.store.streams import labels_of
@@ -381,14 +382,9 @@ class Labelling:
                 work.data_dir.remove_keys([numbers_of(part.path)])
                 work.log.error("labels are lost: their file is damaged, and set aside", rows=part.rows, file=part.path)
         for one in outlook.awaited:
-            paths = [part.path for part in await work.journal.parts(one.batch) if self._path(part.path) in damaged]
             main = await work.journal.find_batch(one.batch)
-            if not paths or main is None:
-                continue
-            for path in paths:
-                work.data_dir.set_aside(work.data_dir.path / path, "part")
-            left = await work.journal.drop_parts(main, paths)
-            await work.tell(PartsLost(left, main.rows - left.rows, paths))
+            if main is not None:
+                await drop_damaged(work, main, damaged)
         work.to_label.ring()
 
     def _drop(self, part: LabelPart) -> None:
