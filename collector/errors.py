@@ -295,6 +295,10 @@ class GroupEnded(CollectorError):
     """This service can't be in its Kafka group as it is; it is tried again."""
 
 
+class OldProtocol(GroupEnded):
+    """The brokers don't know the group protocol of Kafka 4; the older one is left."""
+
+
 class RequestRefused(CollectorError):
     """To a client: the service said no; sending the same again can't help.
 

@@ -160,6 +160,9 @@ MATTERS = {
     "Bug": ({'http_requests_total{route="/",method="GET",status="500"}': "1x780"}, 5),
     "TestsFailed": ({'last_snapshot_tests{collector="main",outcome="failed"}': "1x780"}, 5),
     "Drift": ({'last_snapshot_drifted_ratio{collector="main"}': "0.5x780"}, 5),
+    "KafkaNowhere": ({'state{collector="main",state="standby"}': "1x780"}, 10),
+    "KafkaBehind": ({'kafka_consumer_lag{collector="main",topic="t",partition="0"}': "2000+10x780"}, 60),
+    "KafkaConfigsDiffer": ({'kafka_config_mismatch{collector="main"}': "1x780"}, 20),
     "ValueJumped": ({'metric_value{collector="main",metric="MAE",column="",label="mean"}': "9x780"}, 5),
     "MissingValues": (
         {'metric_value{collector="main",metric="MissingValueCount",column="age",label="share"}': "0.2x780"},

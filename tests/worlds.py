@@ -17,7 +17,7 @@ import trio
 
 from collector.config import CollectorConfig, CollectorServiceConfig, Retention
 from collector.errors import EvaluationError, Problem
-from collector.formats.frames import Frame
+from collector.formats.frames import Frame, check_body
 from collector.labels.indexing import index_batch
 from collector.labels.joining import join
 from collector.labels.matching import fates_of, match, wanted_by
@@ -74,6 +74,9 @@ class FakeWorkers:
         self.hold = None  # an event: evaluations wait for it
         self.labels_work = []  # what was done for labels, by name
         self.label_failures = []
+
+    async def check_body(self, format_, body, bounds):
+        return await trio.to_thread.run_sync(check_body, format_, body, bounds)
 
     async def check(self, config):  # noqa: ARG002  (as in Workers)
         await trio.lowlevel.checkpoint()

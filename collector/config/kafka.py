@@ -122,6 +122,7 @@ class FromKafka(Value):
     auto_offset_reset: Literal["earliest", "latest"] = Field(
         default="earliest", description="Where to begin when nothing was ever read; never used after that."
     )
-    value_format: Literal["json", "ndjson"] = Field(
-        default="json", description="A message's value: an object or a list of objects, or a line for each."
+    value_format: Literal["json", "ndjson", "arrow"] = Field(
+        default="json",
+        description="A message's value: an object or a list of objects, a line for each, or an Arrow IPC stream.",
     )

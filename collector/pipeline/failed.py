@@ -27,6 +27,7 @@ async def set_aside(work: Work, batch: Batch, error: str, detail: str = "", **ch
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / "error.txt").write_text(f"{error}\n\n{detail}".rstrip() + "\n", encoding="utf-8")
     await _move_parts(work, batch, f"failed/{batch.id}")
+    await work.source.give_up(batch, error)
     await work.journal.keep_failure(batch, work.service.retention.snapshots, error=error, **changes)
     work.source.note_change()
     reach("failed")

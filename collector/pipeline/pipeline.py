@@ -149,5 +149,6 @@ class Pipeline:
         """Take a config that has the same but for its reference, from the next batch on; a report that runs goes on."""
         self._work.config, self._work.service = config, service
         self._work.note(warnings=())
+        self._work.source.note_change()
         self._work.to_evaluate.ring()
         self._work.to_rehearse.ring()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from collector.pipeline.work import Work
     from collector.status.status import Status
-    from collector.store.records import Cut
+    from collector.store.records import Batch, Cut
 
 
 _UNREAD = "takes its events from Kafka, and the service was started without kafka in its config: restart it"
@@ -45,6 +45,9 @@ class Source(Protocol):
 
     def note_change(self) -> None:
         """Hear that a batch was sealed, delivered or given up."""
+
+    async def give_up(self, batch: Batch, error: str) -> None:
+        """Hear that a batch will never be a snapshot, before it counts as failed."""
 
     def sending(self) -> AbstractAsyncContextManager[None]:
         """Hold the collector here while a snapshot is sent; raises DeliveryError if that can't be had for now."""
@@ -88,6 +91,10 @@ class Posted:
 
     def note_change(self) -> None:
         """Do nothing: nobody else is to know."""
+
+    async def give_up(self, batch: Batch, error: str) -> None:  # noqa: ARG002
+        """Return at once: its rows are kept here."""
+        await trio.lowlevel.checkpoint()
 
     def sending(self) -> AbstractAsyncContextManager[None]:
         """Do nothing: it goes nowhere."""

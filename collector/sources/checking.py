@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+import time
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -12,6 +13,8 @@ from collector.errors import CommandError, ConfigError, Problem
 from collector.sources.clients import (
     ASKING_SECONDS,
     Asking,
+    is_protocol_ours,
+    lacks_protocol,
     open_consumer,
     ownership_options,
     reading_options,
@@ -19,14 +22,18 @@ from collector.sources.clients import (
     to_commit,
     to_partitions,
 )
+from collector.wording import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
+    from confluent_kafka import Consumer
     from confluent_kafka.admin import AdminClient
 
     from collector.config import CollectorServiceConfig
     from collector.config.kafka import Kafka
+    from collector.config.triggers import Trigger
 
 T = TypeVar("T")
 SLOTS = 64
@@ -42,8 +49,13 @@ class _Brokers:
     """What is asked for the length of a check."""
 
     kafka: Kafka
-    asking: Asking
+    consumer: Consumer
     admin: AdminClient
+
+    @property
+    def asking(self) -> Asking:
+        """What may be asked through the consumer."""
+        return Asking(self.consumer)
 
 
 def find_problems(config: CollectorServiceConfig) -> list[Problem]:
@@ -58,8 +70,9 @@ def find_problems(config: CollectorServiceConfig) -> list[Problem]:
     except ConfigError as error:
         return list(error.problems)
     try:
-        brokers = _Brokers(config.kafka, Asking(consumer), AdminClient(_plain(shared_options(config.kafka))))
-        return [*_topic_problems(config, brokers), *_broker_problems(brokers), *_commit_problems(brokers)]
+        brokers = _Brokers(config.kafka, consumer, AdminClient(_plain(shared_options(config.kafka))))
+        asked = (_topic_problems(config, brokers), _reading_problems(config, brokers), _writing_problems(brokers))
+        return [*chain(*asked, _broker_problems(brokers), _group_problems(brokers), _commit_problems(brokers))]
     except KafkaException as error:
         where = config.kafka.bootstrap_servers
         return [Problem(("kafka", "bootstrap_servers"), f"the brokers at {where} don't answer: {error.args[0].str()}")]
@@ -101,22 +114,99 @@ def _topic_problems(config: CollectorServiceConfig, brokers: _Brokers) -> Iterat
     own = {("kafka", "ownership_topic"): kafka.ownership_topic}
     if kafka.dead_letter_topic is not None:
         own["kafka", "dead_letter_topic"] = kafka.dead_letter_topic
-    for path, topic in own.items():
+    for own_path, topic in own.items():
         if not brokers.asking.partitions([topic])[topic]:
-            yield Problem(path, f"the brokers have no topic '{topic}'; 'evidently-collector kafka init' creates it")
+            message = (
+                f"the brokers have no topic '{topic}', or none for us; 'evidently-collector kafka init' creates it"
+            )
+            yield Problem(own_path, message)
+    for key, topic in _topics_of(config):
+        path = _where(key)
+        if not brokers.asking.partitions([topic])[topic]:
+            yield Problem(path, f"the brokers have no topic '{topic}', or none that this user may see")
+            continue
+        settings = _settings(brokers.admin, "topic", topic)
+        if "compact" in settings.get("cleanup.policy", ""):
+            message = f"topic '{topic}' is compacted: events with equal keys would be lost before they are read"
+            yield Problem(path, message)
+        kept, needed = float(settings.get("retention.ms", -1)) / 1000, 2 * _interval(config.collectors[key].trigger)
+        if 0 <= kept < needed:
+            message = (
+                f"topic '{topic}' keeps messages for {lasting(kept)}, and a batch may take {lasting(needed / 2)}: "
+            )
+            yield Problem(path, message + f"set its retention.ms to {needed * 1000:.0f} or more")
+
+
+def _topics_of(config: CollectorServiceConfig) -> Iterator[tuple[str, str]]:
     for key, collector in config.collectors.items():
         for topic in collector.kafka.topics if collector.kafka is not None else ():
-            if not brokers.asking.partitions([topic])[topic]:
-                yield Problem(("collectors", key, "kafka", "topics"), f"the brokers have no topic '{topic}'")
-            elif _setting(brokers.admin, "topic", topic, "cleanup.policy") == "compact":
-                message = f"topic '{topic}' is compacted: events with equal keys would be lost before they are read"
-                yield Problem(("collectors", key, "kafka", "topics"), message)
+            yield key, topic
+
+
+def _where(collector: str) -> tuple[str, ...]:
+    return "collectors", collector, "kafka", "topics"
+
+
+def _interval(trigger: Trigger) -> float:
+    """Return how many seconds lie between two times of a trigger; 0 if only rows make it due."""
+    first = trigger.next_time(time.time())
+    second = None if first is None else trigger.next_time(first)
+    return 0.0 if first is None or second is None else second - first
+
+
+def _reading_problems(config: CollectorServiceConfig, brokers: _Brokers) -> Iterator[Problem]:
+    """Try whether the topics can be read, each partition at its end."""
+    from confluent_kafka import OFFSET_END
+
+    keys = {topic: key for key, topic in _topics_of(config)}
+    counts = brokers.asking.partitions(keys)
+    unread = {(topic, partition) for topic, count in counts.items() for partition in range(count)}
+    brokers.consumer.assign(to_partitions(dict.fromkeys(unread, OFFSET_END)))
+    end, refused = time.monotonic() + ASKING_SECONDS, {}
+    while unread and time.monotonic() < end:
+        for message in brokers.consumer.consume(500, 0.1):
+            error = message.error()
+            if error is not None and error.name() != "_PARTITION_EOF" and message.topic() in keys:
+                refused[message.topic()] = error.str()
+            unread.discard((message.topic(), message.partition()))
+    brokers.consumer.unassign()
+    for topic, said in refused.items():
+        yield Problem(_where(keys[topic]), f"topic '{topic}' can't be read: {said}")
+
+
+def _writing_problems(brokers: _Brokers) -> Iterator[Problem]:
+    """Ask whether we may write where we have to; nothing is written."""
+    from confluent_kafka import TopicCollection
+    from confluent_kafka.admin import AclOperation
+
+    topic = brokers.kafka.dead_letter_topic
+    if topic is None or not brokers.asking.partitions([topic])[topic]:
+        return
+    [future] = brokers.admin.describe_topics(
+        TopicCollection([topic]), include_authorized_operations=True, request_timeout=ASKING_SECONDS
+    ).values()
+    told = _answer(future)
+    if told is not None and told.authorized_operations and AclOperation.WRITE not in told.authorized_operations:
+        yield Problem(("kafka", "dead_letter_topic"), f"this user may not write to topic '{topic}'")
+
+
+def _group_problems(brokers: _Brokers) -> Iterator[Problem]:
+    """Count who shares the work: a service without a share does nothing."""
+    kafka = brokers.kafka
+    slots = brokers.asking.partitions([kafka.ownership_topic])[kafka.ownership_topic]
+    [future] = brokers.admin.describe_consumer_groups([kafka.group_id], request_timeout=ASKING_SECONDS).values()
+    told = _answer(future)
+    if told is not None and len(told.members) > slots > 0:
+        message = f"{len(told.members)} services share {slots} partitions of '{kafka.ownership_topic}', and some have "
+        yield Problem(
+            ("kafka", "ownership_topic"), message + "nothing to do; name a new topic with more, while all stop"
+        )
 
 
 def _broker_problems(brokers: _Brokers) -> Iterator[Problem]:
     """Offsets that nobody commits for so long expire, and with them what is published."""
     node = str(next(iter(brokers.admin.list_topics(timeout=ASKING_SECONDS).brokers)))
-    minutes = _setting(brokers.admin, "broker", node, "offsets.retention.minutes")
+    minutes = _settings(brokers.admin, "broker", node).get("offsets.retention.minutes")
     if minutes is not None and int(minutes) * 60 < _DAY:
         message = f"the brokers forget offsets after {minutes} minutes; set offsets.retention.minutes to 1440 or more"
         yield Problem(("kafka",), message)
@@ -143,12 +233,19 @@ def _commit_problems(brokers: _Brokers) -> Iterator[Problem]:
             yield Problem(("kafka", "bootstrap_servers"), message)
 
 
-def _keeps_metadata(kafka: Kafka, group: str) -> bool:
-    member = open_consumer({**ownership_options(kafka), "group.id": group})
+def _keeps_metadata(kafka: Kafka, group: str, *, is_old: bool = False) -> bool:
+    from confluent_kafka import KafkaException
+
+    member = open_consumer({**ownership_options(kafka, is_old=is_old), "group.id": group})
     try:
         member.subscribe([kafka.ownership_topic])
         for _ in range(int(_JOIN_SECONDS / 0.1)):
-            member.poll(0.1)
+            message = member.poll(0.1)
+            error = None if message is None else message.error()
+            if error is not None and error.name() == "_FATAL":
+                if lacks_protocol(error) and is_protocol_ours(kafka) and not is_old:
+                    return _keeps_metadata(kafka, group, is_old=True)
+                raise KafkaException(error)
             if member.assignment():
                 break
         at = (kafka.ownership_topic, 0)
@@ -159,14 +256,14 @@ def _keeps_metadata(kafka: Kafka, group: str) -> bool:
         member.close()
 
 
-def _setting(admin: AdminClient, kind: str, name: str, setting: str) -> str | None:
-    """Return a setting of a topic or a broker; None if we may not know."""
+def _settings(admin: AdminClient, kind: str, name: str) -> dict[str, str]:
+    """Return the settings of a topic or a broker; none if we may not know."""
     from confluent_kafka.admin import ConfigResource, ResourceType
 
     resource = ConfigResource(ResourceType[kind.upper()], name)
     [future] = admin.describe_configs([resource], request_timeout=ASKING_SECONDS).values()
     found: dict[str, Any] | None = _answer(future)
-    return None if found is None or setting not in found else str(found[setting].value)
+    return {} if found is None else {setting: str(one.value) for setting, one in found.items()}
 
 
 def _answer(future: Future[T]) -> T | None:

@@ -11,11 +11,14 @@ from collector.sources.chain import Committed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from confluent_kafka import Consumer, Producer
+    from confluent_kafka import Consumer, KafkaError, Producer
 
     from collector.config.kafka import Kafka
+_PROTOCOL = "group.protocol"
+# Who sets one of these means the older protocol: by the newer one, the brokers say how long a session is.
+_OF_CLASSIC = frozenset({"session.timeout.ms", "heartbeat.interval.ms"})
 # Of the group, which the consumer that reads is no member of.
-_OF_GROUPS = ("group.protocol", "group.remote.assignor", "session.timeout.ms", "heartbeat.interval.ms")
+_OF_GROUPS = frozenset({_PROTOCOL, "group.remote.assignor", *_OF_CLASSIC})
 _FETCHING: dict[str, str | int | bool] = {
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
@@ -42,10 +45,20 @@ def shared_options(kafka: Kafka) -> dict[str, Any]:
     }
 
 
-def ownership_options(kafka: Kafka) -> dict[str, Any]:
-    """Return the options of the consumer that is a member of the group."""
-    options = {**shared_options(kafka), "group.id": kafka.group_id, "enable.auto.commit": False}
-    if options.get("group.protocol", "classic") == "classic":
+def is_protocol_ours(kafka: Kafka) -> bool:
+    """Tell whether the group's protocol is ours to choose, as the operator's options don't say it."""
+    return not {_PROTOCOL, *_OF_CLASSIC} & kafka.librdkafka_options.keys()
+
+
+def ownership_options(kafka: Kafka, *, is_old: bool = False) -> dict[str, Any]:
+    """Return the options of the consumer that is a member of the group.
+
+    It is by the protocol of Kafka 4, unless the brokers or the operator's options are of the older one.
+    """
+    protocol = "consumer" if is_protocol_ours(kafka) and not is_old else "classic"
+    group = {_PROTOCOL: protocol, "group.id": kafka.group_id, "enable.auto.commit": False}
+    options = {**group, **shared_options(kafka)}
+    if options[_PROTOCOL] == "classic":
         return {"session.timeout.ms": 10_000, **options, "partition.assignment.strategy": "cooperative-sticky"}
     return options
 
@@ -54,6 +67,14 @@ def reading_options(kafka: Kafka) -> dict[str, Any]:
     """Return the options of the consumer that fetches; it names the group, as else it would need a right of its own."""
     given = {name: value for name, value in shared_options(kafka).items() if name not in _OF_GROUPS}
     return {**_FETCHING, **given, "group.id": kafka.group_id, "enable.auto.commit": False}
+
+
+def lacks_protocol(error: KafkaError) -> bool:
+    """Tell whether a fatal error says that the brokers don't offer the group protocol of Kafka 4; its code doesn't."""
+    from confluent_kafka import KafkaError
+
+    said = (KafkaError(code).str() for code in (KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE))  # noqa: SLF001  (so librdkafka calls it)
+    return any(one in error.str() for one in said)
 
 
 def open_consumer(options: Mapping[str, Any]) -> Consumer:
@@ -124,6 +145,18 @@ class Asking:
                 raise KafkaException(one.error)
             offset = one.offset if one.offset >= 0 else None
             found[one.topic, one.partition] = Committed(offset, one.metadata or "")
+        return found
+
+    def nexts(self, at: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Return the next offset of partitions, those of each broker in one question."""
+        from confluent_kafka import OFFSET_END, KafkaException
+
+        found = {}
+        wanted = to_partitions(dict.fromkeys(at, OFFSET_END))
+        for one in self._consumer.offsets_for_times(wanted, timeout=ASKING_SECONDS):
+            if one.error is not None:
+                raise KafkaException(one.error)
+            found[one.topic, one.partition] = one.offset
         return found
 
     def ends(self, at: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:

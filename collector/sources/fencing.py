@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import structlog
 import trio
@@ -37,8 +37,11 @@ _PAUSES = {
     "FENCED_MEMBER_EPOCH": 0.5,
 }
 _OTHER_PAUSE = 0.2
+_FENCED = frozenset({"UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID", "FENCED_MEMBER_EPOCH"})
 # As often is it told that the brokers don't take commits.
 _TOLD_AFTER = 30.0
+
+Outcome = Literal["ok", "fenced", "failed"]
 
 _log = structlog.get_logger()
 
@@ -66,21 +69,23 @@ def boot_time() -> float:
 
 
 class Fencing:
-    """Commits what a collector's journal says, under one grant; ``read`` says it."""
+    """Commits what a collector's journal says, under one grant; ``read`` says it, ``count`` hears what came of each."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (whom it asks, and whom it tells)
         self,
         commits: Commits,
         grants: Grants,
         grant: Grant,
         read: Callable[[], Awaitable[Chain]],
         clock: Callable[[], float] = boot_time,
+        count: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self._commits = commits
         self._grants = grants
         self._grant = grant
         self._read = read
         self._clock = clock
+        self._count = count
         self._one_at_a_time = trio.Lock()
         self._unanswered: Answer | None = None
 
@@ -109,8 +114,13 @@ class Fencing:
             await self._unanswered.wait()
         chain = await self._read()
         self._unanswered = self._commits.order(self._grant, chain)
-        error = await self._unanswered.wait()
+        try:
+            error = await self._unanswered.wait()
+        except OwnershipLost:
+            self._count("fenced")
+            raise
         self._unanswered = None
+        self._count("ok" if not error else "fenced" if error in _FENCED else "failed")
         return error
 
     @asynccontextmanager

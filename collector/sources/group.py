@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 import trio
 
-from collector.errors import ConfigError, GroupEnded
+from collector.errors import ConfigError, GroupEnded, OldProtocol
 from collector.formats.bounds import Bounds
 from collector.sources.clients import (
     Asking,
+    is_protocol_ours,
     open_consumer,
     ownership_options,
     reading_options,
@@ -20,7 +21,8 @@ from collector.sources.clients import (
     to_partitions,
 )
 from collector.sources.kafka import FromTopics
-from collector.sources.ownership import Ownership, told_in
+from collector.sources.owners import Owners
+from collector.sources.ownership import Ownership
 from collector.sources.reading import Reading
 from collector.sources.rejecting import Rejecting
 from collector.status.status import Status
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collector.pipeline.source import Source
     from collector.pipeline.work import Work
     from collector.sources.messages import Rejected
+    from collector.store.records import Batch, Range
 
 T = TypeVar("T")
 
@@ -49,7 +52,6 @@ _log = structlog.get_logger()
 @dataclass
 class _Counts:
     restarts: int = 0
-    twins_removed: int = 0
 
 
 class Group:
@@ -59,13 +61,20 @@ class Group:
         self.config = config
         self.counts = _Counts()
         self.problem = ""
-        self.reading = Reading(lambda: _bounds(limits()), to_partitions)
+        self._limits = limits
+        self.reading = Reading(self.bounds, to_partitions)
         self._rejecting = Rejecting(config)
         self._ownership: Ownership | None = None
         self._ready = trio.Event()
-        self._owners: dict[int, str] = {}
+        self._owners = Owners()
         self._asking: Asking | None = None
         self._threads = trio.CapacityLimiter(2)
+        self._is_old = False  # whether the brokers don't know the group protocol of Kafka 4
+
+    def bounds(self) -> Bounds:
+        """Return what a message may have at most."""
+        limits = self._limits()
+        return Bounds(limits.max_body_bytes, limits.max_rows, limits.max_columns)
 
     def status(self) -> Status:
         """Return what it is called where it fails."""
@@ -88,7 +97,8 @@ class Group:
         try:
             slots = await self._find_slots()
             ownership = Ownership(self.config.ownership_topic, slots, self._about(), to_commit)
-            member = open_consumer({**ownership_options(self.config), "on_commit": ownership.on_commit})
+            options = ownership_options(self.config, is_old=self._is_old)
+            member = open_consumer({**options, "on_commit": ownership.on_commit})
             self._ownership = ownership
             self._ready.set()
             try:
@@ -96,6 +106,12 @@ class Group:
                     nursery.start_soon(ownership.run, member)
                     nursery.start_soon(self.reading.run, reader)
                     nursery.start_soon(self._look_for_owners, ownership)
+            except* OldProtocol as ended:
+                self._is_old = is_protocol_ours(self.config)
+                if not self._is_old:
+                    self.problem = str(ended.exceptions[0])
+                    raise
+                _log.info("the brokers don't offer the group protocol of Kafka 4; the service joins by the older one")
             except* GroupEnded as ended:
                 self.problem = str(ended.exceptions[0])
                 raise
@@ -103,8 +119,7 @@ class Group:
                 self._ready = trio.Event()
                 self._ownership = None
                 await _close(member, self._threads)
-                ownership.grants.take([grant.slot for grant in ownership.grants.held])
-                ownership.tell()
+                ownership.end()
         finally:
             self._asking = None
             await _close(reader, self.reading.limiter)
@@ -156,25 +171,29 @@ class Group:
             raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001  (so librdkafka calls it)
         return question(self._asking)
 
-    async def reject(self, collector: str, rejected: Sequence[Rejected]) -> None:
-        """Take messages that are no events; return once the dead-letter topic has them."""
-        await self._rejecting.reject(collector, rejected)
+    async def reject(self, collector: str, rejected: Sequence[Rejected]) -> int:
+        """Take messages that are no events; return how many the dead-letter topic has of them."""
+        return await self._rejecting.reject(collector, rejected)
+
+    async def give_up(self, batch: Batch, ranges: Sequence[Range], error: str) -> int:
+        """Tell the dead-letter topic of a batch whose report failed; return how many messages it got."""
+        return await self._rejecting.give_up(batch, ranges, error)
 
     def owner_of(self, collector: str) -> str:
         """Return the address of the service at which a collector is at work; "" if it isn't known."""
-        return "" if self._ownership is None else self._owners.get(self._ownership.slot_of(collector), "")
+        return "" if self._ownership is None else self._owners.url_of(self._ownership.slot_of(collector))
+
+    def mismatch(self, collector: str, digest: str) -> str:
+        """Say what is odd about a collector's config at the service that has it; "" if nothing is."""
+        return "" if self._ownership is None else self._owners.mismatch(collector, digest, self._ownership)
 
     async def _look_for_owners(self, ownership: Ownership) -> None:
         topic = self.config.ownership_topic
         at = [(topic, slot) for slot in range(ownership.slots)]
         while True:
             found = await self.ask(lambda brokers: brokers.committed(at))
-            self._owners = {slot: told_in(one.metadata).get("u", "") for (_, slot), one in found.items()}
+            self._owners.note((slot, one) for (_, slot), one in found.items())
             await trio.sleep(OWNERS_SECONDS)
-
-
-def _bounds(limits: Limits) -> Bounds:
-    return Bounds(limits.max_body_bytes, limits.max_rows, limits.max_columns)
 
 
 async def _close(consumer: Consumer, limiter: trio.CapacityLimiter) -> None:

@@ -10,20 +10,30 @@ import math
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain as chained
 from itertools import repeat
 from typing import TYPE_CHECKING
 
 import trio
 
-from collector.errors import DeliveryError, OwnedElsewhere, OwnershipLost, SourceStuck, StorageError
+from collector.errors import (
+    DeliveryError,
+    EvaluationError,
+    NotReady,
+    OwnedElsewhere,
+    OwnershipLost,
+    SourceStuck,
+    StorageError,
+)
 from collector.fault_points import reach
 from collector.pipeline.asking import ask_workspace
 from collector.sources.chain import Chain
 from collector.sources.fencing import Fencing
-from collector.sources.messages import Run
-from collector.sources.ownership import begun_in
+from collector.sources.messages import Run, check_tables
+from collector.sources.owners import begun_in, digest_of
 from collector.sources.reading import Broken, End
+from collector.status.counts import KafkaCounts
 from collector.store.steps import positions
 from collector.waiting.bell import Bell
 
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from collector.config.kafka import FromKafka
+    from collector.formats.bounds import Counted
     from collector.pipeline.work import Work
     from collector.sources.chain import Committed
     from collector.sources.grants import Grant
@@ -41,12 +52,13 @@ if TYPE_CHECKING:
     from collector.sources.ownership import Ownership
     from collector.sources.reading import Item
     from collector.status.status import State, Status
-    from collector.store.records import Cut, Offsets, Sealed
+    from collector.store.records import Batch, Cut, Offsets, Sealed
 
 # Brokers let offsets expire of topics that the group isn't subscribed to, counted from the last commit.
 TOUCH_SECONDS = 3600.0
-# Seconds between looks at whether topics have more partitions, or there is room again.
+# Seconds between looks at whether topics have more partitions, how far they go, or there is room again.
 LOOK_SECONDS = 60.0
+LAG_SECONDS = 10.0
 ROOM_SECONDS = 2.0
 # Until a service that was frozen is sure to know that the collector isn't its own any more; and between later looks.
 SWEEP_DELAY = 30.0
@@ -79,6 +91,8 @@ class FromTopics:
         self._inherited: frozenset[str] = frozenset()
         self._fencing: Fencing | None = None
         self._next: Offsets = {}
+        self._digested: tuple[object, str] = (None, "")
+        self._counts = work.counts.kafka = work.counts.kafka or KafkaCounts()
 
     # What the pipeline asks
 
@@ -102,6 +116,11 @@ class FromTopics:
         self._changed.ring()
         self._tell_settled()
 
+    async def give_up(self, batch: Batch, error: str) -> None:
+        """Tell the dead-letter topic where the events are of which there will be no snapshot."""
+        ranges = await self._work.journal.ranges(batch.id)
+        self._counts.dead_letters += await self._group.give_up(batch, ranges, error)
+
     def sending(self) -> AbstractAsyncContextManager[None]:
         """Hold the collector here while a snapshot is sent."""
         if self._fencing is None:
@@ -119,10 +138,22 @@ class FromTopics:
 
     def shown(self, status: Status) -> Status:
         """Return how the collector stands."""
+        is_here, lag, id_ = self._state is None, self._counts.lag, self._work.id
+        told = {
+            "lag": sum(lag.values()) if lag else None,
+            "owner": "" if is_here else self._group.owner_of(id_),
+            "mismatch": self._group.mismatch(id_, self._digest()),
+        }
+        status = replace(status, kafka=told)
         problem = self._problem or self._group.problem
         if problem:
             return replace(status, state="misconfigured", problems=(*status.problems, problem))
         return status if self._state is None else replace(status, state=self._state)
+
+    def _digest(self) -> str:
+        if self._digested[0] is not self._work.config:
+            self._digested = self._work.config, digest_of(self._work.config)
+        return self._digested[1]
 
     def _tell_settled(self) -> None:
         self._settled.set()
@@ -135,7 +166,10 @@ class FromTopics:
         while True:
             self._state = "standby"
             ownership = await self._group.wait_ready()
-            grant = await ownership.wait_granted(ownership.slot_of(self._work.id))
+            try:
+                grant = await ownership.wait_granted(ownership.slot_of(self._work.id))
+            except OwnershipLost:  # the service joins the group again
+                continue
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._leave_with, ownership, grant, nursery.cancel_scope)
@@ -145,6 +179,9 @@ class FromTopics:
             finally:
                 self._state = "standby"
                 self._fencing = None
+                self._counts.lag = {}
+                if self._work.id in ownership.begun[grant.slot]:
+                    ownership.begun[grant.slot][self._work.id] = ""
                 await self._stop_reading()
 
     async def _leave_with(self, ownership: Ownership, grant: Grant, scope: trio.CancelScope) -> None:
@@ -159,14 +196,17 @@ class FromTopics:
         self, ownership: Ownership, grant: Grant, work: Callable[[], Awaitable[None]], nursery: trio.Nursery
     ) -> None:
         self._state, self._problem = "restoring", ""
-        self._fencing = Fencing(ownership, ownership.grants, grant, self._read_chain)
+        read = partial(self._read_chain, ownership.begun[grant.slot])
+        self._fencing = Fencing(ownership, ownership.grants, grant, read, count=self._count_commit)
         try:
             await self._take_over(ownership, grant)
         except SourceStuck as error:
             await self._stay_stuck(error)
         self._work.log.info("the collector is at work here", batches=len(self._inherited))
         self._state = None
+        self._counts.takeovers += 1
         nursery.start_soon(self._read)
+        nursery.start_soon(self._measure_lag)
         nursery.start_soon(self._publish)
         nursery.start_soon(self._find_partitions)
         nursery.start_soon(self._sweep)
@@ -209,7 +249,8 @@ class FromTopics:
         slot = (group.config.ownership_topic, grant.slot)
         committed = await group.ask(lambda brokers: brokers.committed([*at, slot]))
         begun = begun_in(committed.pop(slot).metadata)
-        ownership.begun[grant.slot] |= begun
+        for known in begun:
+            ownership.begun[grant.slot].setdefault(known, "")
         new = [one for one, told in committed.items() if told.offset is None]
         if new and collector in begun and len(new) == len(committed):
             raise SourceStuck(
@@ -221,7 +262,7 @@ class FromTopics:
             is_latest = self._wanted.auto_offset_reset == "latest" and collector not in begun
             for one in new:
                 committed[one] = replace(committed[one], offset=ends[one][is_latest])
-        ownership.begun[grant.slot].add(collector)
+        ownership.begun[grant.slot][collector] = self._digest()
         return committed
 
     async def _read_again(self, published: Chain) -> None:
@@ -259,7 +300,7 @@ class FromTopics:
     def offer(self, item: Item) -> int:
         """Take what was fetched; return how many messages wait."""
         self._items.append(item)
-        self._waiting += len(item.pieces) if isinstance(item, Run) else 0
+        self._waiting += item.messages if isinstance(item, Run) else 0
         self._came.ring()
         return self._waiting
 
@@ -267,7 +308,7 @@ class FromTopics:
         while not self._items:
             await self._came.wait()
         item = self._items.popleft()
-        self._waiting -= len(item.pieces) if isinstance(item, Run) else 0
+        self._waiting -= item.messages if isinstance(item, Run) else 0
         return item
 
     async def _read(self) -> None:
@@ -306,6 +347,7 @@ class FromTopics:
             if batch is not None:
                 item.until(batch.ends[at])
                 item.received = min(item.received, batch.sealed)
+                self._counts.reread_rows += item.rows
             await self._keep(at, item)
 
     async def _move_to(self, at: tuple[str, int], offset: int) -> None:
@@ -326,14 +368,27 @@ class FromTopics:
 
     async def _keep(self, at: tuple[str, int], run: Run) -> None:
         self._problem = ""
-        begin = self._next[at]
-        run.pieces = [piece for piece in run.pieces if piece[0] >= begin]
-        run.rejected = [one for one in run.rejected if (one.message.offset() or 0) >= begin]
+        run.begin_at(self._next[at])
+        if run.unchecked:
+            await check_tables(run, self._check_table)
         if run.rejected and self._group.config.errors_tolerance == "none":
             await self._stop_before(at, run, run.rejected[0])
         if run.rejected:
-            await self._group.reject(self._work.id, run.rejected)
+            self._counts.dead_letters += await self._group.reject(self._work.id, run.rejected)
+            self._counts.rejected.update(one.reason for one in run.rejected)
         await self._keep_run(at, run)
+
+    async def _check_table(self, body: bytes) -> Counted:
+        """Check a message where it may end the process; where none can be started, it is tried again."""
+        while True:
+            try:
+                counted = await self._work.tools.workers.check_body("arrow", body, self._group.bounds())
+            except (NotReady, EvaluationError) as error:
+                self._problem = f"messages can't be checked: {error}"
+                await trio.sleep(ROOM_SECONDS)
+            else:
+                self._problem = ""
+                return counted
 
     async def _keep_run(self, at: tuple[str, int], run: Run) -> None:
         if run.next <= self._next[at]:
@@ -369,7 +424,11 @@ class FromTopics:
 
     # Publishing
 
-    async def _read_chain(self) -> Chain:
+    def _count_commit(self, outcome: str) -> None:
+        self._counts.commits[outcome] += 1
+
+    async def _read_chain(self, begun: dict[str, str]) -> Chain:
+        begun[self._work.id] = self._digest()
         writer, reading = await self._work.journal.reading(self._work.id)
         if reading is None:
             raise OwnershipLost
@@ -385,6 +444,14 @@ class FromTopics:
                 await self._changed.wait()
             await self._fence()
             reach("published")
+
+    async def _measure_lag(self) -> None:
+        """Find out how much there is to be read; runs until cancelled."""
+        while True:
+            at = list(self._next)
+            ends = await self._group.ask(lambda brokers: brokers.nexts(at))  # noqa: B023  (it is asked at once)
+            self._counts.lag = {one: max(0, end - self._next[one]) for one, end in ends.items()}
+            await trio.sleep(LAG_SECONDS)
 
     async def _find_partitions(self) -> None:
         """Read partitions that are added to the topics, from their beginning; runs until cancelled."""
@@ -405,6 +472,6 @@ class FromTopics:
             work = self._work
             with suppress(DeliveryError):  # the workspace is away, and deliveries say so
                 if removed := await ask_workspace(work, work.workspace.remove_twins, "twins"):
-                    self._group.counts.twins_removed += removed
+                    self._counts.twins_removed += removed
                     work.log.warning("snapshots that were sent twice are removed from the workspace", snapshots=removed)
             await trio.sleep(SWEEP_SECONDS)

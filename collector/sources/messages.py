@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from collector.errors import BadBody, CollectorError
+from collector.errors import BadBody, BodyTooLarge, CollectorError
 from collector.formats.frames import Frame, check_frame
 from collector.store.records import Fetched
 
 if TYPE_CHECKING:
-    from collector.formats.bounds import Bounds
+    from collector.formats.bounds import Bounds, Counted
 
-ValueFormat = Literal["json", "ndjson"]
+ValueFormat = Literal["json", "ndjson", "arrow"]
 
 # Whole and no more: two halves of an object, each in a message of its own, would make a sound list together.
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -45,7 +45,10 @@ class Rejected:
 
 @dataclass(slots=True)
 class Run:
-    """Messages of one partition that follow each other, checked; ``next`` is what comes after them."""
+    """Messages of one partition that follow each other; ``next`` is what comes after them.
+
+    All are checked but the ``unchecked``, which only a process of its own may read; see ``check_tables``.
+    """
 
     topic: str
     partition: int
@@ -54,7 +57,13 @@ class Run:
     names: set[str] = field(default_factory=set)
     received: float = 0.0
     rejected: list[Rejected] = field(default_factory=list)
+    unchecked: list[Message] = field(default_factory=list)
     tombstones: int = 0
+
+    @property
+    def messages(self) -> int:
+        """How many messages may become events."""
+        return len(self.pieces) + len(self.unchecked)
 
     @property
     def rows(self) -> int:
@@ -63,6 +72,9 @@ class Run:
 
     def frames(self, value_format: ValueFormat, sizes: Iterator[float]) -> Iterator[Fetched]:
         """Make frames of at most so many rows each, where messages end."""
+        if value_format == "arrow":
+            yield from (self._frame(value_format, [piece], piece[2]) for piece in self.pieces)
+            return
         pieces: list[tuple[int, bytes, int]] = []
         limit, rows = next(sizes), 0
         for piece in self.pieces:
@@ -82,9 +94,17 @@ class Run:
 
     def until(self, end: int) -> None:
         """Leave out what comes from an offset on; it is read again by whoever needs it."""
-        self.pieces = [piece for piece in self.pieces if piece[0] < end]
-        self.rejected = [one for one in self.rejected if (one.message.offset() or 0) < end]
+        self._keep(0, end)
         self.next = min(self.next, end)
+
+    def begin_at(self, begin: int) -> None:
+        """Leave out what comes before an offset: it is here already."""
+        self._keep(begin, self.next)
+
+    def _keep(self, begin: int, end: int) -> None:
+        self.pieces = [piece for piece in self.pieces if begin <= piece[0] < end]
+        self.rejected = [one for one in self.rejected if begin <= (one.message.offset() or 0) < end]
+        self.unchecked = [one for one in self.unchecked if begin <= (one.offset() or 0) < end]
 
 
 def check_messages(messages: list[Message], value_format: ValueFormat, bounds: Bounds, now: float) -> Run:
@@ -100,6 +120,9 @@ def check_messages(messages: list[Message], value_format: ValueFormat, bounds: B
         if value is None:  # of a compacted topic: its key is gone
             run.tombstones += 1
             continue
+        if value_format == "arrow":
+            run.unchecked.append(message)
+            continue
         try:
             body, rows, names = _PIECES[value_format](value, bounds)
         except CollectorError as error:
@@ -111,6 +134,20 @@ def check_messages(messages: list[Message], value_format: ValueFormat, bounds: B
     if run.pieces and value_format == "json":
         _check_together(run, pieced, bounds)
     return run
+
+
+async def check_tables(run: Run, check: Callable[[bytes], Awaitable[Counted]]) -> None:
+    """Check what wasn't, one message after the other."""
+    for message in run.unchecked:
+        value = message.value() or b""
+        try:
+            rows, names = await check(value)
+        except (BadBody, BodyTooLarge) as error:
+            run.rejected.append(Rejected(message, _reason(error), str(error)))
+        else:
+            run.names.update(names)
+            run.pieces += [(message.offset() or 0, value, rows)] if rows else []
+    run.unchecked = []
 
 
 def _check_together(run: Run, pieced: list[tuple[Message, bytes, int]], bounds: Bounds) -> None:
@@ -156,7 +193,7 @@ def _lines_piece(value: bytes, bounds: Bounds) -> tuple[bytes, int, Collection[s
     return value.strip(), frame.rows, frame.names
 
 
-_PIECES: dict[ValueFormat, _Piece] = {"json": _json_piece, "ndjson": _lines_piece}
+_PIECES: dict[str, _Piece] = {"json": _json_piece, "ndjson": _lines_piece}
 
 
 def _reason(error: CollectorError) -> str:

@@ -8,6 +8,7 @@ brokers ask whether who commits is a member of the group's present generation, n
 from __future__ import annotations
 
 import json
+import uuid
 import zlib
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import structlog
 import trio
 
-from collector.errors import GroupEnded, OwnershipLost
+from collector.errors import GroupEnded, OldProtocol, OwnershipLost
 from collector.sources.chain import number_of
+from collector.sources.clients import lacks_protocol
 from collector.sources.grants import Grants
 
 if TYPE_CHECKING:
@@ -90,7 +92,9 @@ class Ownership:
         to_offsets: Callable[[dict[tuple[str, int], tuple[int, str]]], list[Any]],
     ) -> None:
         self.grants = Grants()
-        self.begun: defaultdict[int, set[str]] = defaultdict(set)
+        self.id = uuid.uuid4().hex[:8]  # of this place in the group, among those of the other services
+        # By slot, the collectors that were ever read, each with its config's digest if it is at work here.
+        self.begun: defaultdict[int, dict[str, str]] = defaultdict(dict)
         self._about = about
         self._topic = topic
         self.slots = slots
@@ -101,7 +105,7 @@ class Ownership:
         self._numbers = count(1)
         self._changed = trio.Event()
         self._limiter = trio.CapacityLimiter(1)
-        self.rebalances = 0
+        self._has_ended = False
         self.late_commits = 0  # which a grant that is over has ordered
 
     def slot_of(self, collector: str) -> int:
@@ -116,8 +120,10 @@ class Ownership:
             self.tell()
 
     async def wait_granted(self, slot: int) -> Grant:
-        """Return the grant of a slot, once there is one."""
+        """Return the grant of a slot, once there is one; raise OwnershipLost once there will be none."""
         while (grant := self.grants.of(slot)) is None:
+            if self._has_ended:
+                raise OwnershipLost
             await self._changed.wait()
         return grant
 
@@ -137,7 +143,7 @@ class Ownership:
         metadata = chain.metadata(number)
         offsets = {at: (offset, metadata[at]) for at, offset in chain.base.items()}
         # Whose offsets have to be there: without this, those that have expired would look like those of a beginning.
-        told = {"n": number, "c": sorted(self.begun[grant.slot]), **self._about}
+        told = {"n": number, "i": self.id, "c": self.begun[grant.slot], **self._about}
         offsets[self._topic, grant.slot] = (0, json.dumps(told, separators=(",", ":")))
         order = Order(grant, number, self._to_offsets(offsets))
         self._orders.append(order)
@@ -149,8 +155,9 @@ class Ownership:
         """Poll once, then send what was ordered: nothing may come between a grant's check and its commit."""
         message = consumer.poll(POLL_SECONDS)
         if message is not None and (error := message.error()) is not None:
-            if error.fatal():
-                raise GroupEnded(f"the brokers let this service not be in the group: {error.str()}")
+            if error.name() == "_FATAL":
+                kind = OldProtocol if lacks_protocol(error) else GroupEnded
+                raise kind(f"the brokers let this service not be in the group: {error.str()}")
             _log.warning("the Kafka group has trouble", error=error.str())
         while self._orders:
             self._send(consumer, self._orders.popleft())
@@ -180,7 +187,6 @@ class Ownership:
         """Take slots that are ours from now on."""
         consumer.incremental_assign(partitions)
         self.grants.give(one.partition for one in partitions)
-        self.rebalances += 1
 
     def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Give slots back, once what is on its way to a workspace is there; commits are waited for by nobody."""
@@ -188,13 +194,11 @@ class Ownership:
         if not self.grants.wait_sent(ended, SENT_PATIENCE):
             _log.warning("a collector goes to another service while its snapshot is being sent")
         consumer.incremental_unassign(partitions)
-        self.rebalances += 1
 
     def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Take down that slots are another's already."""
         self.grants.take(one.partition for one in partitions)
         consumer.incremental_unassign(partitions)
-        self.rebalances += 1
 
     # On the event loop again
 
@@ -206,19 +210,11 @@ class Ownership:
         self._changed.set()
         self._changed = trio.Event()
 
-
-def begun_in(metadata: str) -> set[str]:
-    """Return the collectors of a slot that were begun, by the slot's own commit."""
-    return set(told_in(metadata).get("c", ()))
-
-
-def told_in(metadata: str) -> dict[str, Any]:
-    """Return what a slot's own commit tells; nothing if it isn't ours."""
-    try:
-        told = json.loads(metadata)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
+    def end(self) -> None:
+        """Tell all who wait that this service isn't in the group any more, as this place in it."""
+        self._has_ended = True
+        self.grants.take([grant.slot for grant in self.grants.held])
+        self.tell()
 
 
 def _name_of(error: Exception) -> str:

@@ -35,6 +35,8 @@ REFUSALS = (
 NOBODYS_REFUSALS = ("unknown_collector", "unauthorized", "forbidden", "not_ready")
 EVALUATIONS = ("ok", "empty", "raised", "too_slow", "worker_failed", "damaged")
 DELIVERIES = ("ok", "failed", "refused", "rejected", "too_large")
+KAFKA_COMMITS = ("ok", "fenced", "failed")
+KAFKA_REJECTIONS = ("not_a_table", "too_large")
 
 
 class Histogram:
@@ -61,6 +63,19 @@ def zeros(names: Iterable[str]) -> Counter[str]:
 
 
 @dataclass(slots=True)
+class KafkaCounts:
+    """What is counted of a collector whose events come from Kafka, at this service."""
+
+    lag: dict[tuple[str, int], int] = field(default_factory=dict)  # messages not read, by topic and partition
+    takeovers: int = 0
+    commits: Counter[str] = field(default_factory=lambda: zeros(KAFKA_COMMITS))  # by outcome
+    rejected: Counter[str] = field(default_factory=lambda: zeros(KAFKA_REJECTIONS))  # messages left out, by reason
+    dead_letters: int = 0
+    reread_rows: int = 0
+    twins_removed: int = 0
+
+
+@dataclass(slots=True)
 class CollectorCounts:
     """What is counted of one collector; it outlives its pipeline, as that is restarted when its config changes."""
 
@@ -81,6 +96,7 @@ class CollectorCounts:
     failed_segments: int = 0  # whose report raised, or whose snapshot was rejected
     damaged_rows: int = 0
     restarts: int = 0
+    kafka: KafkaCounts | None = None
 
 
 @dataclass(slots=True)

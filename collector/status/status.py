@@ -19,6 +19,8 @@ class Status:
     Rows are accepted (counted since the start), wait in the open batch, and are buffered until they are delivered.
     One that gets its events from another is passed by while it has no room, if its config says so.
     ``backfill`` says how many batches of the past are on their way, of those that are sealed or in the outbox.
+    ``kafka``, where its events come from there, has ``lag``, the messages that were not read yet (null: not known),
+    ``owner``, the address of the service at which it is at work, and ``mismatch``, what is odd about that one's config.
     ``problems`` keep batches from being evaluated; ``warnings`` are of what a report will fail at, and keep nothing.
     """
 
@@ -46,6 +48,7 @@ class Status:
     last_error: str = ""
     last_snapshot: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, Any] | None = None
+    kafka: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         NewColumns,
         Offsets,
         Part,
+        Range,
         Reading,
         Run,
         SegmentMade,
@@ -396,6 +397,10 @@ class Journal:
         return await self._writer.execute(
             lambda db: (positions.read_writer(db), positions.read_positions(db, collector))
         )
+
+    async def ranges(self, batch: str) -> list[Range]:
+        """Return where the events of a batch are in the log that they were read from."""
+        return await self._writer.execute(lambda db: positions.batch_ranges(db, batch))
 
     async def skip_open(self, collector: str) -> None:
         """Let the open batch begin where reading stands: of what was before it, nothing is left to read."""

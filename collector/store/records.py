@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -257,6 +257,15 @@ class Fetched:
 
 # Offsets by topic and partition.
 Offsets = dict[tuple[str, int], int]
+
+
+class Range(NamedTuple):
+    """Where events are in a log: from ``first`` on, to before ``end``."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from collector.config import Limits
-    from collector.status.counts import AlertCounts, CollectorCounts, Counts, Histogram
+    from collector.status.counts import AlertCounts, CollectorCounts, Counts, Histogram, KafkaCounts
     from collector.status.status import ServiceStatus, Status
     from collector.views.disk import Disk
 
@@ -82,6 +82,7 @@ def families(seen: Seen) -> Iterator[Metric]:
     for name, help_, label, of_counts_by in _COUNTERS_BY:
         values = (((one.id, by), value) for one, counts in each for by, value in list(of_counts_by(counts).items()))
         yield _counter(name, help_, ["collector", label], values)
+    yield from _of_kafka([(one.id, counts.kafka) for one, counts in each if one.kafka and counts.kafka], each)
     for name, help_, of_counts_histogram in _HISTOGRAMS:
         histograms = (((one.id,), of_counts_histogram(counts)) for one, counts in each)
         yield _histogram(name, help_, ["collector"], histograms)
@@ -155,6 +156,25 @@ def _of_service(seen: Seen) -> Iterator[Metric]:
         ["reason"],
         (((reason,), count) for reason, count in list(seen.workers_ended.items())),
     )
+
+
+def _of_kafka(
+    each: Sequence[tuple[str, KafkaCounts]], statuses: Iterable[tuple[Status, CollectorCounts]]
+) -> Iterator[Metric]:
+    """Make the metrics of collectors whose events come from Kafka, as this service has them."""
+    yield _gauge(
+        "kafka_consumer_lag",
+        "Messages of a partition that were not read yet, looked at every 10 s by the service that has the collector.",
+        ["collector", "topic", "partition"],
+        (((id_, topic, str(number)), lag) for id_, counts in each for (topic, number), lag in list(counts.lag.items())),
+    )
+    mismatches = (((one.id,), bool(one.kafka["mismatch"])) for one, _ in statuses if one.kafka)
+    yield _gauge("kafka_config_mismatch", _MISMATCH, ["collector"], mismatches)
+    for name, help_, of_counts in _KAFKA_COUNTERS:
+        yield _counter(name, help_, ["collector"], (((id_,), of_counts(counts)) for id_, counts in each))
+    for name, help_, label, of_counts_by in _KAFKA_COUNTERS_BY:
+        values = (((id_, by), value) for id_, counts in each for by, value in of_counts_by(counts).items())
+        yield _counter(name, help_, ["collector", label], values)
 
 
 def _of_alerts(counts: Counts) -> Iterator[Metric]:
@@ -357,6 +377,41 @@ _HISTOGRAMS: tuple[tuple[str, str, Callable[[CollectorCounts], Histogram]], ...]
         "delivery_duration_seconds",
         "Time that a try to deliver a snapshot took, whatever came of it.",
         lambda counts: counts.delivery,
+    ),
+)
+
+
+_MISMATCH = "1 while the service that has the collector has another config of it than this one, or none, else 0."
+_KAFKA_COUNTERS: tuple[tuple[str, str, Callable[[KafkaCounts], float]], ...] = (
+    ("kafka_takeovers", "Times that this service took the collector over.", lambda counts: counts.takeovers),
+    (
+        "kafka_reread_rows",
+        "Rows of batches that were read again, as the service that had sealed them is gone.",
+        lambda counts: counts.reread_rows,
+    ),
+    (
+        "kafka_twins_removed",
+        "Snapshots that were sent twice by a service that was frozen, and removed from the workspace.",
+        lambda counts: counts.twins_removed,
+    ),
+    (
+        "kafka_dead_letters",
+        "Messages that were put into kafka.dead_letter_topic.",
+        lambda counts: counts.dead_letters,
+    ),
+)
+_KAFKA_COUNTERS_BY: tuple[tuple[str, str, str, Callable[[KafkaCounts], Mapping[str, float]]], ...] = (
+    (
+        "kafka_commits",
+        "Commits of offsets: taken (ok), refused as the collector is another's now (fenced), or tried again (failed).",
+        "outcome",
+        lambda counts: counts.commits,
+    ),
+    (
+        "kafka_rejected_messages",
+        "Messages that are no events and were left out.",
+        "reason",
+        lambda counts: counts.rejected,
     ),
 )
 

@@ -21,7 +21,7 @@ _WORST_FIRST = ("crashed", "misconfigured", "undelivered")
 class Trouble:
     """One thing that is wrong with a collector: what, since when if that is known, why, and what to do."""
 
-    kind: Literal["misconfigured", "crashed", "undelivered", "skipping", "failed", "error", "warned"]
+    kind: Literal["misconfigured", "crashed", "undelivered", "skipping", "failed", "error", "warned", "mismatch"]
     what: str
     why: str = ""
     todo: str = ""
@@ -57,6 +57,9 @@ def troubles_of(status: Status) -> list[Trouble]:
         more = f", and {len(status.warnings) - 1} more" if len(status.warnings) > 1 else ""
         what = "a part of its report will fail on each batch"
         found.append(Trouble("warned", what, f"{status.warnings[0]}{more}", "mend its report_config"))
+    if status.kafka and status.kafka["mismatch"]:
+        todo = "give each service of the group the same config file"
+        found.append(Trouble("mismatch", "the services' configs differ", status.kafka["mismatch"], todo))
     if status.failed:
         todo = f"once mended: evidently collector retry {status.id}"
         found.append(Trouble("failed", f"{counted(status.failed, 'batch')} failed", todo=todo))

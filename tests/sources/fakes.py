@@ -7,14 +7,20 @@ from dataclasses import dataclass
 class FakeError:
     """Has what is used of KafkaError."""
 
-    def __init__(self, name):
-        self._name = name
+    def __init__(self, name, said=""):
+        self._name, self._said = name, said or f"said {name}"
 
     def name(self):
         return self._name
 
     def str(self):
-        return f"said {self._name}"
+        return self._said
+
+    def fatal(self):
+        return False  # of what a poll returns, also when it is
+
+    def error(self):  # a message that is nothing else
+        return self
 
 
 @dataclass
@@ -48,6 +54,7 @@ class FakeConsumer:
         self.holding = False
         self.refuses = deque()  # raised by the next commits
         self.unanswered = []
+        self.messages = deque()  # returned by the next polls
 
     def subscribe(self, topics, **callbacks):
         self.topics, self.callbacks = topics, callbacks
@@ -63,6 +70,7 @@ class FakeConsumer:
                 if not error:
                     self.committed.append(offsets)
                 self.ownership.on_commit(FakeError(error) if error else None, offsets)
+        return self.messages.popleft() if self.messages else None
 
     def commit(self, *, offsets, asynchronous):
         assert asynchronous, "a commit that blocks has no time-out"

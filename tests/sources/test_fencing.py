@@ -139,3 +139,15 @@ async def test_nothing_is_sent_for_a_collector_that_went(fencing, grants, autoju
     with pytest.raises(OwnershipLost):
         async with fencing.sending():
             pytest.fail("it is another's")
+
+
+async def test_what_came_of_each_commit_is_counted(grants, answers, chains, autojump_clock):
+    counted = []
+
+    async def read():
+        await trio.lowlevel.checkpoint()
+        return chains[-1]
+
+    answers.answers = ["REBALANCE_IN_PROGRESS", "UNKNOWN_MEMBER_ID", ""]
+    await Fencing(answers, grants, grants.of(1), read, trio.current_time, counted.append).commit()
+    assert counted == ["failed", "fenced", "ok"]

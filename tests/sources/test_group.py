@@ -1,18 +1,23 @@
 """Real consumers on a mock cluster; the journal is real, workers and workspace aren't."""
 
+import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 import trio
+from bodies import arrow
 from machine import PATIENCE
 from worlds import collector, open_world, rows_trigger
 
 from collector.config import CollectorServiceConfig, Limits
 from collector.config.kafka import Kafka
-from collector.errors import DeliveryError
+from collector.errors import DeliveryError, EvaluationError, OldProtocol
 from collector.pipeline.pipeline import Pipeline
+from collector.sources.clients import ownership_options
 from collector.sources.group import Group
+from collector.sources.ownership import Ownership
 from collector.supervision.bulkhead import Bulkhead
 
 
@@ -184,6 +189,79 @@ async def test_messages_that_are_no_events_are_left_out_and_go_to_the_dead_lette
     assert headers["__connect.errors.offset"] == b"1"
     assert headers["__connect.errors.connector.name"] == b"main"
     assert b"JSON is malformed" in headers["__connect.errors.exception.message"]
+
+
+async def test_tables_of_arrow_become_rows_and_what_is_none_is_named(brokers, kafka, tmp_path):
+    topic = kafka.group_id
+    kafka = kafka.model_copy(update={"errors_tolerance": "all"})
+    for value in (arrow(pa.table({"n": [0, 1, 2]})), b"no table", arrow(pa.table({"n": [3]})), None):
+        brokers.put(topic, value)
+    brokers.flush()
+    async with member(tmp_path, kafka, topic, trigger=rows_trigger(4), value_format="arrow") as its:
+        await until(lambda: its.workspace.rows)
+        assert its.pipelines["main"].counts.kafka.rejected == {"not_a_table": 1, "too_large": 0}
+    assert its.workspace.rows == [[0, 1, 2, 3]]
+
+
+async def test_the_dead_letter_topic_is_told_where_the_events_are_of_a_report_that_failed(brokers, kafka, tmp_path):
+    topic = kafka.group_id
+    brokers.make(f"{topic}-dead")
+    kafka = kafka.model_copy(update={"dead_letter_topic": f"{topic}-dead"})
+    async with member(tmp_path, kafka) as its:
+        its.world.workers.failures = [EvaluationError("no such column", "a traceback")]
+        its.start(topic, trigger=rows_trigger(20))
+        brokers.produce(topic, range(20), partition=1)
+        [letter] = await trio.to_thread.run_sync(brokers.read, f"{topic}-dead", 1)
+        await until(lambda: its.pipelines["main"].status().failed == 1)
+        [failed] = await its.pipelines["main"].failed()
+        brokers.produce(topic, range(20, 40), partition=1)  # the others go on
+        await until(lambda: its.workspace.rows)
+        assert its.pipelines["main"].counts.kafka.dead_letters == 1
+    where = {"topic": topic, "partition": 1, "first": 0, "end": 20}
+    told = {"collector": "main", "batch_id": failed.id, "error": "no such column", **where}
+    assert json.loads(letter.value()) == told
+    assert dict(letter.headers())["__connect.errors.exception.message"] == b"no such column"
+
+
+async def test_the_status_says_how_much_is_not_read_yet(brokers, kafka, tmp_path, monkeypatch):
+    monkeypatch.setattr("collector.sources.kafka.LAG_SECONDS", 0.05)
+    topic = kafka.group_id
+    async with member(tmp_path, kafka, topic, trigger=rows_trigger(10**6)) as its:
+        pipeline = its.pipelines["main"]
+        lag = lambda: pipeline.status().kafka["lag"]  # noqa: E731
+        assert lag() is None  # nothing is known while it isn't at work
+        await until(lambda: lag() == 0)
+        await its.group.reading.pause(pipeline._work.source)  # noqa: SLF001  (as with no room)
+        brokers.produce(topic, range(12))
+        await until(lambda: lag() == 12)
+        await its.group.reading.resume(pipeline._work.source)  # noqa: SLF001
+        await until(lambda: lag() == 0)
+        assert pipeline.counts.kafka.takeovers == 1
+        assert pipeline.counts.kafka.commits["ok"] > 0
+
+
+async def test_brokers_without_the_newer_protocol_are_joined_by_the_older_one(brokers, kafka, tmp_path, monkeypatch):
+    """The mock cluster knows both, and there is no way to take one from it."""
+    kafka = kafka.model_copy(update={"librdkafka_options": {"log_level": "0"}})
+    joined, subscribe = [], Ownership.run
+
+    async def run(ownership, consumer):
+        joined.append(consumer)
+        if len(joined) == 1:
+            raise OldProtocol("ConsumerGroupHeartbeat isn't supported")
+        await subscribe(ownership, consumer)
+
+    protocols = []
+    monkeypatch.setattr(Ownership, "run", run)
+    monkeypatch.setattr(
+        "collector.sources.group.ownership_options",
+        lambda config, *, is_old: protocols.append(is_old) or ownership_options(config, is_old=is_old),
+    )
+    async with member(tmp_path, kafka, kafka.group_id) as its:
+        brokers.produce(kafka.group_id, range(10))
+        await until(lambda: its.workspace.rows)
+    assert protocols == [False, True]
+    assert its.group.problem == ""
 
 
 async def test_without_its_topic_a_collector_says_what_to_do(kafka, tmp_path):

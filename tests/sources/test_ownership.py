@@ -3,11 +3,11 @@ import json
 import pytest
 import trio
 
-from collector.errors import OwnershipLost
+from collector.errors import GroupEnded, OldProtocol, OwnershipLost
 from collector.sources.chain import Chain
-from collector.sources.ownership import Ownership, begun_in, told_in
+from collector.sources.ownership import Ownership
 
-from .fakes import FakeConsumer, to_commit
+from .fakes import FakeConsumer, FakeError, to_commit
 
 CHAIN = Chain({("t", 0): 7})
 
@@ -55,14 +55,12 @@ async def test_a_commit_is_done_once_the_brokers_have_answered(ownership, consum
 
 async def test_each_commit_names_the_collectors_that_were_begun_in_its_slot(ownership, consumer):
     grant = granted(ownership, consumer)
-    ownership.begun[1] |= {"b", "a"}
+    ownership.begun[1] |= {"b": "", "a": "1f"}
     ownership.order(grant, CHAIN)
     turn(ownership, consumer)
     turn(ownership, consumer)
-    metadata = consumer.committed[0][1].metadata
-    assert begun_in(metadata) == {"a", "b"}
-    assert told_in(metadata)["u"] == "http://me:8001"
-    assert (begun_in("no JSON"), begun_in("[]"), begun_in("")) == (set(), set(), set())
+    told = json.loads(consumer.committed[0][1].metadata)
+    assert told == {"n": 1, "i": ownership.id, "c": {"b": "", "a": "1f"}, "u": "http://me:8001"}
 
 
 async def test_answers_find_their_commits_whatever_their_order(ownership, consumer):
@@ -138,3 +136,40 @@ async def test_a_service_is_a_member_until_it_is_cancelled(ownership, consumer):
         assert await ownership.order(grant, CHAIN).wait() == ""
         nursery.cancel_scope.cancel()
     assert json.loads(consumer.committed[0][0].metadata)["b"] == []
+
+
+# As brokers without it, and others, were seen to say it.
+NO_PROTOCOL = "Fatal error: Broker: API version not supported: ConsumerGroupHeartbeat fatal error"
+NO_FEATURE = "Fatal error: Local: Required feature not supported by broker"
+FULL = "Fatal error: Broker: Consumer group has reached maximum number of members"
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [(NO_PROTOCOL, OldProtocol), (NO_FEATURE, OldProtocol), (FULL, GroupEnded)],
+    ids=["old", "older", "full"],
+)
+def test_brokers_that_do_not_know_the_newer_protocol_are_told_from_those_that_refuse(ownership, consumer, said, error):
+    consumer.messages.append(FakeError("_FATAL", said))
+    with pytest.raises(GroupEnded) as raised:
+        turn(ownership, consumer)
+    assert type(raised.value) is error
+    assert said in str(raised.value)
+
+
+def test_trouble_that_passes_is_no_end(ownership, consumer):
+    consumer.messages.append(FakeError("_ALL_BROKERS_DOWN"))
+    turn(ownership, consumer)
+
+
+async def test_who_waits_for_a_grant_is_told_when_the_service_left_the_group(ownership):
+    """It would wait for ever on a place that is given up, and its collector be on standby for ever."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait():
+            with pytest.raises(OwnershipLost):
+                await ownership.wait_granted(1)
+
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        ownership.end()

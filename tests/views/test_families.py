@@ -12,7 +12,17 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.config import Limits
-from collector.status.counts import DELIVERIES, EVALUATIONS, REFUSALS, AlertCounts, Answered, Counts, zeros
+from collector.status.counts import (
+    DELIVERIES,
+    EVALUATIONS,
+    KAFKA_REJECTIONS,
+    REFUSALS,
+    AlertCounts,
+    Answered,
+    Counts,
+    KafkaCounts,
+    zeros,
+)
 from collector.status.status import ConfigState, ServiceStatus, State, Status
 from collector.views.disk import Disk
 from collector.views.families import DAMAGED_KINDS, PREFIX, Seen, families, write
@@ -51,6 +61,7 @@ BUSY = Status(
         "bytes": 900,
         "rows": {"used": 7, "late": 1},
     },
+    kafka={"lag": 12, "owner": "", "mismatch": "its config isn't the one here"},
 )
 
 
@@ -69,6 +80,8 @@ def busy():
     mine.tests.update(SNAPSHOT["tests"])
     mine.lateness.observe(0.3)
     mine.exported = [{"metric": "MAE", "column": "age", "label": "mean", "value": 60.0}]
+    mine.kafka = KafkaCounts({("t", 0): 5, ("t", 1): 7}, takeovers=2, dead_letters=3)
+    mine.kafka.commits["fenced"] = 4
     counts.alerts["https://hook.example/********"] = AlertCounts(sent=3, failed=2, dropped=1, waiting=4)
     return replace(seen(BUSY, counts=counts, disk=Disk(10, 20, Counter(part=2))), dropped_keys={"main": 7.5, "gone": 1})
 
@@ -94,7 +107,7 @@ def test_the_docs_have_every_metric_and_no_other():
     assert documented() == made
 
 
-@pytest.mark.parametrize("words", [REFUSALS, EVALUATIONS, DELIVERIES])
+@pytest.mark.parametrize("words", [REFUSALS, EVALUATIONS, DELIVERIES, KAFKA_REJECTIONS])
 def test_the_docs_have_every_reason_and_outcome(words):
     assert ", ".join(f"`{word}`" for word in words) in DOCS
 
@@ -117,6 +130,12 @@ def test_values_are_those_of_the_status_and_the_counts():
         ("last_snapshot_drifted_ratio", ("main",)): 0.25,
         ("last_snapshot_tests", ("failed", "main")): 1,
         ("tests_total", ("main", "passed")): 2,
+        ("kafka_consumer_lag", ("1", "main", "t")): 7,
+        ("kafka_config_mismatch", ("main",)): 1,
+        ("kafka_takeovers_total", ("main",)): 2,
+        ("kafka_dead_letters_total", ("main",)): 3,
+        ("kafka_commits_total", ("fenced", "main")): 4,
+        ("kafka_commits_total", ("main", "ok")): 0,
         ("pipeline_restarts_total", ("main",)): 1,
         ("http_requests_total", ("/{id}/data", "201", "POST")): 5,
         ("idempotency_dropped_key_age_seconds", ("main",)): 7.5,

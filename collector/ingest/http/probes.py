@@ -54,6 +54,7 @@ class Probes:
             Check("room", f"{limit} bytes are undelivered, as many as may wait; events are refused" if is_full else ""),
             Check("config", _config_trouble(status.config, is_trusted=is_trusted)),
             Check("collectors", _collectors_trouble(status.collectors, is_trusted=is_trusted)),
+            *kafka_checks(status.collectors, is_trusted=is_trusted),
             *([Check("access", self._exposure)] if self._exposure else []),
         ]
 
@@ -67,6 +68,13 @@ def health_answer(route: str, word: str, checks: list[Check], *, is_verbose: boo
         text = "".join(f"{line}\n" for line in (*map(str, checks), end))
         return Answer(200, text.encode(), _TEXT) if refusal is None else _in_words(refusal, text)
     return json_answer({"status": word}) if refusal is None else refusal
+
+
+def kafka_checks(collectors: Sequence[Status], *, is_trusted: bool) -> list[Check]:
+    """Tell whether the services of the group agree; nothing without collectors whose events come from Kafka."""
+    told = [f"{one.id}: {one.kafka['mismatch']}" for one in collectors if one.kafka and one.kafka["mismatch"]]
+    trouble = "; ".join(told) if is_trusted or not told else _WITHHELD
+    return [Check("kafka", trouble)] if any(one.kafka for one in collectors) else []
 
 
 def _in_words(refusal: Answer, text: str) -> Answer:

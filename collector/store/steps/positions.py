@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
-from collector.store.records import Fetched, Offsets, Reading, Sealed
+from collector.store.records import Fetched, Offsets, Range, Reading, Sealed
 from collector.store.steps.frames import INSERT_FRAME, frame_row
 from collector.store.steps.parts import last_moved, sweep
 
@@ -98,6 +98,12 @@ def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:
     fired = db.execute("SELECT fired FROM clock WHERE collector = ?", (collector,)).fetchone()
     next_offsets = {(topic, partition): next_ for topic, partition, _, next_ in rows}
     return Reading(next_offsets, base, tuple(reversed(batches)), fired and float(fired[0]))
+
+
+def batch_ranges(db: sqlite3.Connection, batch: str) -> list[Range]:
+    """Return where the events of a batch are, that isn't left behind yet."""
+    found = "SELECT topic, partition, first, next FROM batch_end WHERE batch = ? AND first < next"
+    return [Range(*one) for one in db.execute(found, (batch,))]
 
 
 def read_writer(db: sqlite3.Connection) -> str:

@@ -21,6 +21,7 @@ KINDS = (
     "error",
     "tests",
     "warned",
+    "mismatch",
     "uncomputed",
     "drift",
     "segments",

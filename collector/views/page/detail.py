@@ -51,7 +51,7 @@ def detail_pieces(detail: Detail) -> dict[str, str]:
 def detail_view(frame: Frame, status: Status, pieces: Mapping[str, str]) -> View:
     """Show a collector in a frame, with what was drawn of its past."""
     row = frame.drawn[status.id].row
-    state = draw("state.html", row=row, status=status, labels=_labels(status, frame.now))
+    state = draw("state.html", row=row, status=status, labels=_labels(status, frame.now), kafka=_kafka(status))
     tone = row.concerns[0].tone if row.concerns else "good"
     title, cells = f"{status.id} · Evidently collector", {"state": frame.cells[row.key]}
     return View(frame.number, frame.now, title, tone, {**pieces, "state": state}, cells)
@@ -70,6 +70,16 @@ def _labels(status: Status, now: float) -> str:
         )
         told.insert(0, waiting)
     return "; ".join(told) or "no batch waits for any"
+
+
+def _kafka(status: Status) -> str:
+    """Say where a collector is at work whose events come from Kafka, and how far it has read."""
+    told = status.kafka
+    if told is None:
+        return ""
+    if status.state == "standby":
+        return f"at work at {told['owner'] or 'another service of the group'}"
+    return "" if told["lag"] is None else f"{counted(told['lag'], 'message')} not read yet"
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-from collector.ingest.http.probes import Check, health_answer
+from collector.ingest.http.probes import Check, health_answer, kafka_checks
+from collector.status.status import Status
 
 SOUND = Check("disk", is_vital=True)
 WARNED = Check("config", "the last edit isn't in force")
@@ -26,3 +27,13 @@ def test_each_check_is_a_line_for_who_asks():
     assert (status, headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
     assert body == "[+]disk ok\n[!]config: the last edit isn't in force\nreadyz check passed\n"
     assert told(FAILED, is_verbose=True)[1].splitlines()[-1] == "readyz check failed"
+
+
+def test_services_whose_configs_of_a_collector_differ_are_told_to_who_may_know():
+    kafka = {"lag": None, "owner": "", "mismatch": "its config at b, where it is at work, isn't the one here"}
+    collectors = [Status("main", "standby", kafka=kafka), Status("sound", "waiting", kafka=kafka | {"mismatch": ""})]
+    [check] = kafka_checks(collectors, is_trusted=True)
+    assert str(check) == "[!]kafka: main: its config at b, where it is at work, isn't the one here"
+    assert "b" not in kafka_checks(collectors, is_trusted=False)[0].trouble.split()
+    assert [str(one) for one in kafka_checks(collectors[1:], is_trusted=True)] == ["[+]kafka ok"]
+    assert kafka_checks([Status("posted", "waiting")], is_trusted=True) == []

@@ -1,3 +1,5 @@
+import pytest
+
 from collector.store.records import Batch
 from collector.views.history import History
 from collector.views.page.detail import Detail, detail_pieces, detail_view
@@ -73,3 +75,16 @@ def test_it_says_how_many_rows_have_their_labels_when_the_next_batch_closes_and_
     said = "40 of 50 rows in 2 batches have one, the next closes in 1h; used 7; late 1"
     assert said in show(collector(labels=labels)).pieces["state"]
     assert "<dt>labels</dt>" not in show(collector()).pieces["state"]
+
+
+@pytest.mark.parametrize(
+    ("state", "kafka", "said"),
+    [
+        ("waiting", {"lag": 12, "owner": ""}, "<dd>12 messages not read yet</dd>"),
+        ("standby", {"lag": None, "owner": "http://b:8001"}, "<dd>at work at http://b:8001</dd>"),
+        ("standby", {"lag": None, "owner": ""}, "<dd>at work at another service of the group</dd>"),
+    ],
+)
+def test_it_says_where_a_collector_is_whose_events_come_from_kafka_and_how_far_it_has_read(state, kafka, said):
+    assert said in show(collector(state=state, kafka=kafka | {"mismatch": ""})).pieces["state"]
+    assert "<dt>Kafka</dt>" not in show(collector()).pieces["state"]

@@ -1,0 +1,72 @@
+"""Owners: which service has which collector, and whether its config of it is ours; told by the slots' own commits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from collector.config import CollectorConfig
+    from collector.sources.chain import Committed
+    from collector.sources.ownership import Ownership
+
+# For so long a collector may be at work nowhere before that is told.
+LACKING_SECONDS = 60.0
+
+
+def digest_of(config: CollectorConfig) -> str:
+    """Return what tells a collector's config from another's; secrets are no part of it."""
+    shown = json.dumps(config.masked(), sort_keys=True, default=str)
+    return hashlib.sha256(shown.encode()).hexdigest()[:12]
+
+
+def begun_in(metadata: str) -> set[str]:
+    """Return the collectors of a slot that were begun, by the slot's own commit."""
+    return set(_told_in(metadata).get("c", ()))
+
+
+class Owners:
+    """What the services of the group tell of themselves."""
+
+    def __init__(self) -> None:
+        self._told: dict[int, dict[str, Any]] = {}
+        self._lacking_since: dict[str, float] = {}
+
+    def note(self, found: Iterable[tuple[int, Committed]]) -> None:
+        """Take what is committed for the slots."""
+        self._told = {slot: _told_in(one.metadata) for slot, one in found}
+
+    def url_of(self, slot: int) -> str:
+        """Return the address of the service that had a slot last; "" if it isn't known."""
+        return str(self._told.get(slot, {}).get("u", ""))
+
+    def mismatch(self, collector: str, digest: str, ownership: Ownership) -> str:
+        """Say what is odd about a collector's config at the service that has it; "" if nothing is, or it is here."""
+        slot = ownership.slot_of(collector)
+        told = self._told.get(slot)
+        if told is None or ownership.grants.of(slot) is not None:
+            self._lacking_since.pop(collector, None)
+            return ""
+        begun = told.get("c")
+        theirs = begun.get(collector) if isinstance(begun, dict) and told.get("i") != ownership.id else None
+        if not theirs:
+            since = self._lacking_since.setdefault(collector, trio.current_time())
+            is_told = trio.current_time() - since > LACKING_SECONDS
+            return "no service has it at work: it may not be in the config file of each" if is_told else ""
+        self._lacking_since.pop(collector, None)
+        where = self.url_of(slot) or told.get("h", "another service")
+        return "" if theirs == digest else f"its config at {where}, where it is at work, isn't the one here"
+
+
+def _told_in(metadata: str) -> dict[str, Any]:
+    """Return what a slot's own commit tells; nothing if it isn't ours."""
+    try:
+        told = json.loads(metadata)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
