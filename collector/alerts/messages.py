@@ -76,7 +76,7 @@ def alert_of(change: Change, config: CollectorServiceConfig, now: float) -> Json
     if state.collector:
         labels["collector"] = state.collector
         labels |= {name: state.said[name] for name in ("report", "segment") if name in state.said}
-        collector = config.collectors.get(state.collector)
+        collector = config.find(state.collector)
         if ui := links.to_project(None if collector is None else collector.project_id):
             annotations["ui_url"] = ui
     return {

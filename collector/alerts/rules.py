@@ -137,7 +137,7 @@ def counted(
 
 def firing(states: Iterable[AlertState], config: CollectorServiceConfig) -> list[AlertState]:
     """Return those that fire, but of collectors that were taken out of the config: nothing comes of these any more."""
-    return [one for one in states if one.is_firing and (not one.collector or one.collector in config.collectors)]
+    return [one for one in states if one.is_firing and (not one.collector or config.find(one.collector) is not None)]
 
 
 def said_of_batch(batch: Batch, verdict: Verdict, segment: str = "") -> dict[str, str]:

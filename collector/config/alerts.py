@@ -17,6 +17,7 @@ from collector.config.durations import Duration
 from collector.config.environment import filled, is_from_environment
 from collector.config.labels import LABELS, MAIN
 from collector.config.masking import MASK
+from collector.config.tasks import whole_of
 from collector.config.value import Value, at_fields
 from collector.errors import ConfigError, Problem
 
@@ -131,7 +132,8 @@ class Alert(Value):
         """Tell whether it is about a collector; the service itself is ``""``."""
         if self.when == "disk" or not collector_id:
             return self.when == "disk" and not collector_id
-        return any(collector_id == pattern or fnmatchcase(collector_id, pattern) for pattern in self.collectors)
+        ids = {collector_id, whole_of(collector_id)}  # a task is a part of a collector
+        return any(id_ == pattern or fnmatchcase(id_, pattern) for id_ in ids for pattern in self.collectors)
 
     def renamed(self, old: str, new: str) -> Self:
         """Return the rule with a collector's new id where it names the old one; patterns stay as they are."""

@@ -14,6 +14,7 @@ from collector.errors import Problem
 
 _MAX_LENGTH = 4096
 MAX_TOPICS = 100
+MAX_TASKS = 64
 # What the service decides itself: otherwise events could be lost, or counted twice.
 _OURS = {
     "bootstrap.servers": "write it as kafka.bootstrap_servers",
@@ -125,4 +126,10 @@ class FromKafka(Value):
     value_format: Literal["json", "ndjson", "arrow"] = Field(
         default="json",
         description="A message's value: an object or a list of objects, a line for each, or an Arrow IPC stream.",
+    )
+    tasks_max: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_TASKS,
+        description="Parts in which it is spread over the services, each with its own partitions and batches.",
     )

@@ -29,6 +29,7 @@ from collector.config.masking import MASK, masked
 from collector.config.private import PrivateColumns
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.rows import Condition, Segments
+from collector.config.tasks import task_ids, whole_of
 from collector.config.triggers import EventTimeTrigger, Trigger
 from collector.config.value import Value, at_fields
 from collector.config.workspace import InWorkspace
@@ -56,7 +57,7 @@ MAX_LENGTH = 4096
 MAX_DEPTH = 100
 
 # What hasn't been shown to lose and double nothing where another service may go on with a collector at any moment.
-_NOT_WITH_KAFKA = ("events_from", "labels", "reference_from", "segments", "columns")
+_NOT_WITH_KAFKA = ("events_from", "labels", "reference_from", "input", "segments", "columns")
 
 _SEGMENT = re.compile(r"(?!\.\.?$)[\w.~-]*")
 
@@ -400,6 +401,10 @@ class CollectorConfig(InWorkspace, Value):
         return shown | {"api_url": self.shown_url}
 
 
+def _tasks(config: CollectorConfig) -> list[str]:
+    return task_ids(config.id, 1 if config.kafka is None else config.kafka.tasks_max)
+
+
 def _is_deeper(value: object, depth: int) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return any(depth == 0 or _is_deeper(one, depth - 1) for one in inner)
@@ -501,7 +506,26 @@ class CollectorServiceConfig(Value):
                     message = f"'{topic}' is read by collector '{readers[topic]}'; a topic has one reader in a group"
                     raise at_fields(message, f"collectors.{key}.kafka.topics")
                 readers[topic] = key
+            for task in _tasks(config)[1:]:
+                if task in self.collectors:
+                    raise at_fields(f"'{task}' is a collector already; give that another id", f"collectors.{key}.kafka")
         return self
+
+    def find(self, collector_id: str) -> CollectorConfig | None:
+        """Return the config of a collector, or of one of the tasks in which it is at work."""
+        found = self.collectors.get(collector_id)
+        whole = self.collectors.get(whole_of(collector_id)) if found is None else None
+        if whole is None or collector_id not in _tasks(whole):
+            return found
+        return whole.model_copy(update={"id": collector_id})
+
+    def at_work(self) -> dict[str, CollectorConfig]:
+        """Return the config of each pipeline: of a collector, or of each of its tasks."""
+        return {
+            task: one if task == key else one.model_copy(update={"id": task})
+            for key, one in self.collectors.items()
+            for task in _tasks(one)
+        }
 
     @classmethod
     def load_or_default(cls, path: str | PathLike[str]) -> Self:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import trio
 
 from collector.config.labels import LABELS
+from collector.config.tasks import whole_of
 from collector.errors import EvaluationError, FilesDamaged, NoRowsMatched, Problem
 from collector.fault_points import reach
 from collector.pipeline.failed import drop_damaged, set_aside
@@ -110,7 +111,7 @@ class Evaluating:
     def _earlier(self) -> Iterable[CollectorConfig]:
         """Return those before this one in the config, who go on where two can't go together."""
         collectors = self._work.service.collectors
-        return (collectors[key] for key in takewhile(lambda key: key != self._work.id, collectors))
+        return (collectors[key] for key in takewhile(lambda key: key != whole_of(self._work.id), collectors))
 
     async def _wait_for_room(self) -> None:
         while self._work.status.outbox >= MAX_OUTBOX:

@@ -2,10 +2,10 @@
 
 Each partition's commit says where the oldest such batch begins, its offset, and in its metadata where each batch ends::
 
-    {"n": 17, "w": "8c1f…", "f": 1764262000.5, "b": [[1764262000.5, 4711], …]}
+    {"n": 17, "w": "8c1f…", "f": 1764262000.5, "b": [[1764262000.5, 4711], …], "t": 3}
 
 ``n`` tells commits apart, ``w`` is the data directory that has the rows, ``f`` when the trigger last fired, ``b`` the
-batches: when each was sealed, and its end in this partition.
+batches: when each was sealed, and its end in this partition; ``t`` how many tasks share the topics, if it isn't one.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ class Chain:
     batches: tuple[Sealed, ...] = ()
     fired: float | None = None
     writer: str = ""
+    tasks: int = 1
 
     @classmethod
-    def of(cls, reading: Reading, writer: str) -> Chain:
+    def of(cls, reading: Reading, writer: str, tasks: int = 1) -> Chain:
         """Make the chain of what a journal has."""
-        return cls(reading.base, reading.batches, reading.fired, writer)
+        return cls(reading.base, reading.batches, reading.fired, writer, tasks)
 
     @classmethod
     def read(cls, committed: Mapping[tuple[str, int], Committed]) -> Chain:
@@ -69,15 +70,17 @@ class Chain:
             batches.append(Sealed(sealed, reached))
         writers = {head["w"] for head in told.values()}
         fired = [head["f"] for head in told.values() if head["f"] is not None]
-        return cls(base, tuple(batches), max(fired, default=None), writers.pop() if len(writers) == 1 else "")
+        tasks = {head["t"] for head in told.values() if head["b"]}
+        writer = writers.pop() if len(writers) == 1 else ""
+        return cls(base, tuple(batches), max(fired, default=None), writer, max(tasks, default=1))
 
     def metadata(self, number: int) -> dict[tuple[str, int], str]:
         """Write the metadata of each partition's commit."""
-        fired = None if self.fired is None else round(self.fired, 3)
+        head = {"n": number, "w": self.writer, "f": None if self.fired is None else round(self.fired, 3)}
+        tail = {} if self.tasks == 1 else {"t": self.tasks}
         return {
             at: json.dumps(
-                {"n": number, "w": self.writer, "f": fired, "b": [[one.sealed, one.ends[at]] for one in self.batches]},
-                separators=(",", ":"),
+                {**head, "b": [[one.sealed, one.ends[at]] for one in self.batches], **tail}, separators=(",", ":")
             )
             for at in self.base
         }
@@ -116,7 +119,7 @@ def number_of(metadata: str | None) -> int | None:
 
 def _read(metadata: str) -> dict[str, Any]:
     """Read metadata; anything that isn't ours says nothing."""
-    nothing: dict[str, Any] = {"n": None, "w": "", "f": None, "b": []}
+    nothing: dict[str, Any] = {"n": None, "w": "", "f": None, "b": [], "t": 1}
     try:
         found = json.loads(metadata)
     except ValueError:

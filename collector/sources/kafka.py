@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from collector.config.tasks import number_of
 from collector.errors import (
     DeliveryError,
     EvaluationError,
@@ -78,6 +79,7 @@ class FromTopics:
         self.value_format = wanted.value_format
         self._work = work
         self._wanted = wanted
+        self._task = number_of(work.id)
         self._group = group
         self._state: State | None = "standby"
         self._problem = ""
@@ -222,8 +224,13 @@ class FromTopics:
     async def _take_over(self, ownership: Ownership, grant: Grant) -> None:
         committed = await self._find_committed(ownership, grant)
         published = Chain.read(committed)
+        if published.batches and published.tasks != self._wanted.tasks_max:
+            raise SourceStuck(
+                f"kafka.tasks_max was {published.tasks} when batches were sealed that are not delivered yet; set it "
+                "back until none is left, then change it while all services are stopped"
+            )
         writer, reading = await self._work.journal.reading(self._work.id)
-        mine = None if reading is None else Chain.of(reading, writer)
+        mine = None if reading is None else Chain.of(reading, writer, self._wanted.tasks_max)
         self._inherited = frozenset(published.ids(self._work.id))
         is_mine = mine is not None and mine.writer == published.writer and mine.base.keys() == published.base.keys()
         if reading is not None and mine is not None and is_mine and published.is_continued_by(mine):
@@ -245,7 +252,9 @@ class FromTopics:
         counts = await group.ask(lambda brokers: brokers.partitions(topics))
         if missing := [topic for topic, count in counts.items() if not count]:
             raise SourceStuck(f"the brokers have no topic '{missing[0]}'; create it, or mend kafka.topics")
-        at = [(topic, partition) for topic, count in counts.items() for partition in range(count)]
+        at = self._share_of(counts)
+        if not at:
+            raise SourceStuck("kafka.tasks_max is more than its topics have partitions, and this task has none")
         slot = (group.config.ownership_topic, grant.slot)
         committed = await group.ask(lambda brokers: brokers.committed([*at, slot]))
         begun = begun_in(committed.pop(slot).metadata)
@@ -264,6 +273,11 @@ class FromTopics:
                 committed[one] = replace(committed[one], offset=ends[one][is_latest])
         ownership.begun[grant.slot][collector] = self._digest()
         return committed
+
+    def _share_of(self, counts: dict[str, int]) -> list[tuple[str, int]]:
+        """Return the partitions that are this task's."""
+        tasks = self._wanted.tasks_max
+        return [(topic, one) for topic, count in counts.items() for one in range(count) if one % tasks == self._task]
 
     async def _read_again(self, published: Chain) -> None:
         """Drop what is here, and read what was published and not delivered, batch by batch, cut as it was cut."""
@@ -432,7 +446,7 @@ class FromTopics:
         writer, reading = await self._work.journal.reading(self._work.id)
         if reading is None:
             raise OwnershipLost
-        chain = Chain.of(reading, writer)
+        chain = Chain.of(reading, writer, self._wanted.tasks_max)
         self._is_full, self._unpublished = chain.is_full, 0
         self._tell_settled()
         return chain
@@ -458,7 +472,7 @@ class FromTopics:
         while True:
             await trio.sleep(LOOK_SECONDS)
             counts = await self._group.ask(lambda brokers: brokers.partitions(self._wanted.topics))
-            at = [(topic, partition) for topic, count in counts.items() for partition in range(count)]
+            at = self._share_of(counts)
             if new := {one: 0 for one in at if one not in self._next}:
                 await self._work.journal.keep_fetched(self._work.id, (), new)
                 self._next |= new

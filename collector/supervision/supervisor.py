@@ -316,7 +316,7 @@ class Supervisor:
 
     def _refuse_fetched(self, collector_id: str) -> None:
         """Refuse to change at this service what others of its group have in their config file too."""
-        known = self.config.collectors.get(collector_id)
+        known = self.config.find(collector_id)
         if known is not None and known.kafka is not None:
             raise ConfigConflict(
                 f"'{collector_id}' takes its events from Kafka, and may be at work at any service of its group: change "
@@ -353,14 +353,15 @@ class Supervisor:
     async def _apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
         """Stop what is gone or changed, start what is new or changed, leave the rest alone."""
         await self._apply_alerts(config, nursery)
+        at_work = config.at_work()
         for collector_id, running in self._running.items():
-            wanted, had = config.collectors.get(collector_id), running.inside.config
+            wanted, had = at_work.get(collector_id), running.inside.config
             if wanted is not None and _differs_in_reference_only(wanted, had):
                 running.inside.take_config(wanted, config)
             else:
                 await running.stop()
         started = {}
-        for collector_id, wanted in config.collectors.items():
+        for collector_id, wanted in at_work.items():
             if collector_id in self._running and not self._running[collector_id].is_stopped:
                 started[collector_id] = self._running[collector_id]
             else:

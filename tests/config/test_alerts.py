@@ -55,6 +55,8 @@ def test_rules_are_written_as_they_are_read():
         ("drift", ["churn*"], "Churn-eu", False),
         ("drift", ["a", "b"], "b", True),
         ("drift", ["a[1]"], "a[1]", True),
+        ("drift", ["a"], "a~task2", True),  # a task of it
+        ("drift", ["a"], "ab~task2", False),
         ("drift", ["*"], "", False),
         ("disk", None, "", True),
         ("disk", None, "churn", False),

@@ -98,3 +98,21 @@ def test_a_collector_that_reads_gets_no_events_from_another_and_none_gets_its(mo
     )
     [problem] = following.problems()
     assert str(problem).startswith("collectors.b.events_from: 'a' takes its events from Kafka, which can't be followed")
+
+
+def in_tasks(**others):
+    collectors = {"a": COLLECTOR | {"kafka": {"topics": ["t"], "tasks_max": 3}}} | others
+    return {"kafka": {"bootstrap_servers": "k:1"}, "collectors": collectors}
+
+
+def test_a_collector_in_tasks_is_at_work_as_several_with_one_config():
+    config = CollectorServiceConfig.parse(in_tasks(b=COLLECTOR))
+    assert list(config.at_work()) == ["a", "a~task1", "a~task2", "b"]
+    assert [one.id for one in config.at_work().values()] == list(config.at_work())
+    assert config.find("a~task2") == config.at_work()["a~task2"]
+    assert [config.find(id_) for id_ in ("a~task3", "b~task1", "c")] == [None] * 3
+
+
+def test_a_task_has_the_id_of_no_collector():
+    [problem] = problems(CollectorServiceConfig, **in_tasks(**{"a~task1": COLLECTOR}))
+    assert problem == "collectors.a.kafka: 'a~task1' is a collector already; give that another id"

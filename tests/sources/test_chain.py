@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,13 @@ def test_metadata_is_small_and_tells_its_number():
     text = TWO.metadata(17)[A]
     assert text == '{"n":17,"w":"me","f":160.5,"b":[[100.5,20],[160.5,25]]}'
     assert number_of(text) == 17
+
+
+def test_it_tells_how_many_tasks_share_the_topics_if_its_batches_are_of_several():
+    several = replace(TWO, tasks=3)
+    assert several.metadata(17)[A].endswith('],"t":3}')
+    assert Chain.read(committed(several)) == several
+    assert Chain.read(committed(replace(several, batches=()))).tasks == 1  # anybody may cut what comes
 
 
 @pytest.mark.parametrize("text", ["", None, "[]", "no JSON", '{"n": "x"}', '{"offset": 3}'])

@@ -13,6 +13,7 @@ from worlds import collector, open_world, rows_trigger
 
 from collector.config import CollectorServiceConfig, Limits
 from collector.config.kafka import Kafka
+from collector.config.tasks import task_ids
 from collector.errors import DeliveryError, EvaluationError, OldProtocol
 from collector.pipeline.pipeline import Pipeline
 from collector.sources.clients import ownership_options
@@ -189,6 +190,38 @@ async def test_messages_that_are_no_events_are_left_out_and_go_to_the_dead_lette
     assert headers["__connect.errors.offset"] == b"1"
     assert headers["__connect.errors.connector.name"] == b"main"
     assert b"JSON is malformed" in headers["__connect.errors.exception.message"]
+
+
+async def test_tasks_of_a_collector_have_its_partitions_between_them_and_batches_of_their_own(brokers, kafka, tmp_path):
+    topic = kafka.group_id
+    async with member(tmp_path, kafka) as its:
+        for id_ in task_ids("main", 3):
+            its.start(topic, rows_trigger(5), id_, tasks_max=3)
+        for partition in range(4):
+            brokers.produce(topic, range(10 * partition, 10 * partition + 5), partition)
+        await until(lambda: len(its.workspace.rows) == 4)
+        batches = {id_: await its.world.journal.batches(id_, "delivered") for id_ in its.pipelines}
+        assert {id_: len(found) for id_, found in batches.items()} == {"main": 2, "main~task1": 1, "main~task2": 1}
+        brokers.make(f"{topic}-small")  # its four partitions are too few for a fifth task
+        its.start(f"{topic}-small", id_="small~task4", tasks_max=5)
+        await until(lambda: its.pipelines["small~task4"].status().problems)
+        assert "this task has none" in its.pipelines["small~task4"].status().problems[0]
+    assert sorted(map(sorted, its.workspace.rows)) == [list(range(n, n + 5)) for n in (0, 10, 20, 30)]
+
+
+async def test_other_tasks_do_not_take_over_batches_that_are_not_delivered(brokers, kafka, tmp_path):
+    """They would cut them otherwise, under other ids, and what was delivered already would come twice."""
+    topic = kafka.group_id
+    brokers.produce(topic, range(10))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    async with member(tmp_path / "a", kafka, topic) as first:
+        first.workspace.surprises = [DeliveryError("away")] * 1000
+        await until(lambda: (brokers.committed(topic, topic)[0] or (0, {"b": ()}))[1]["b"])
+    async with member(tmp_path / "b", kafka, topic, tasks_max=2) as second:
+        await until(lambda: second.pipelines["main"].status().problems)
+        assert "kafka.tasks_max was 1 when batches were sealed" in second.pipelines["main"].status().problems[0]
+    assert second.workspace.rows == []
 
 
 async def test_tables_of_arrow_become_rows_and_what_is_none_is_named(brokers, kafka, tmp_path):

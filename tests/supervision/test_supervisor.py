@@ -600,3 +600,17 @@ async def test_a_pipeline_that_the_disk_refuses_is_begun_again_as_soon_as_there_
         await settled()
         assert (w.workspace.rows, supervisor.status("a").state) == ([[0]], "waiting")
         nursery.cancel_scope.cancel()
+
+
+async def test_each_task_of_a_collector_is_at_work_and_none_is_changed_by_clients(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        kafka = {"bootstrap_servers": "k:1"}
+        wanted = collector("a", kafka={"topics": ["t"], "tasks_max": 2})
+        supervisor = await start(nursery, w, service(wanted, collector("b"), kafka=kafka))
+        assert [status.id for status in supervisor.service_status().collectors] == ["a", "a~task1", "b"]
+        with pytest.raises(ConfigConflict):
+            await supervisor.put(collector("a~task1"))
+        with pytest.raises(ConfigConflict):
+            await supervisor.delete("a~task1")
+        assert list(saved(w)) == ["a", "b"]
+        nursery.cancel_scope.cancel()
