@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from collector.formats.merging import Merging
 from collector.formats.part_tables import Unreadable, batches_of, kept, open_part, reading
+from collector.formats.private import Private, apply
 from collector.workers.exchange import Problem
 
 T = TypeVar("T")
@@ -31,15 +32,15 @@ def read_parts(paths: Sequence[str]) -> tuple[pa.Table, Merging]:
     return pa.concat_tables(map(merging.merge, tables)).unify_dictionaries(), merging
 
 
-def read_pieces(paths: Sequence[str]) -> tuple[Iterator[pa.Table], Merging]:
-    """Return the rows of ``read_parts`` in pieces that are small, of its columns and types.
+def read_pieces(paths: Sequence[str], private: Private | None = None) -> tuple[Iterator[pa.Table], Merging]:
+    """Return the rows of ``read_parts`` in pieces that are small, of its columns and types but for ``private`` ones.
 
     Raises Unreadable with all that can't be read: at once if it is a file's footer, else when they have been gone
     through. Then all is known that is to be said of columns.
     """
     merging = Merging(_of_each(paths, _schemas))
     batches = _of_each(paths, partial(batches_of, rows=_PIECE_ROWS))
-    return (merging.merge(kept(pa.Table.from_batches([batch]))) for batch in batches), merging
+    return (apply(merging.merge(kept(pa.Table.from_batches([batch]))), private) for batch in batches), merging
 
 
 def read_column(paths: Sequence[str], name: str) -> Iterator[tuple[pa.Field | None, pa.ChunkedArray]]:

@@ -107,13 +107,11 @@ def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
     if drawn is None:
         casts.look(table, is_whole=True)
     elif selecting is None:
-        table, merging = draw(parts, drawn, rows, casts)
+        table, merging = draw(parts, drawn, rows, casts, private)
     else:
-        selecting.look_at_parts(parts, casts)
+        selecting.look_at_parts(parts, casts, private)
         picks = selecting.picks(drawn.rows)
-        table, merging = take_rows(parts, picks.places)
-    if drawn is not None:
-        table = apply(table, private)
+        table, merging = take_rows(parts, picks.places, private)
     table, cast_notes = casts.cast(table.drop_columns([name for name in merging.failed if name in table.column_names]))
     if drawn is None and selecting is not None:
         selecting.look(table)

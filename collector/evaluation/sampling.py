@@ -11,6 +11,7 @@ import pyarrow as pa
 from collector.evaluation.casts import Casts
 from collector.evaluation.part_files import read_pieces
 from collector.formats.merging import Merging
+from collector.formats.private import Private
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,15 @@ class Sample:
         return cls(rows, zlib.crc32(batch_id.encode()))
 
 
-def draw(paths: Sequence[str], sample: Sample, total: int, casts: Casts) -> tuple[pa.Table, Merging]:
+def draw(
+    paths: Sequence[str], sample: Sample, total: int, casts: Casts, private: Private | None = None
+) -> tuple[pa.Table, Merging]:
     """Draw a sample of the parts' ``total`` rows uniformly, in their order; returns what is to be said of columns too.
 
     ``casts`` looks at all rows: a text that is no number keeps a column text whether or not it is in the sample.
     Raises Unreadable with all parts that can't be read.
     """
-    pieces, merging = read_pieces(paths)
+    pieces, merging = read_pieces(paths, private)
     looked_at = _looked_at(pieces, casts)
     return pa.concat_tables(_taken(looked_at, chosen_of(sample, total))).unify_dictionaries(), merging
 
@@ -56,7 +59,7 @@ def _taken(pieces: Iterator[pa.Table], chosen: Any) -> Iterator[pa.Table]:
         start += len(piece)
 
 
-def take_rows(paths: Sequence[str], places: Any) -> tuple[pa.Table, Merging]:
+def take_rows(paths: Sequence[str], places: Any, private: Private | None = None) -> tuple[pa.Table, Merging]:
     """Take some of the parts' rows, given where they are, in their order."""
-    pieces, merging = read_pieces(paths)
+    pieces, merging = read_pieces(paths, private)
     return pa.concat_tables(_taken(pieces, places)).unify_dictionaries(), merging

@@ -13,6 +13,7 @@ from collector.evaluation.matching import columns_of_frame, columns_of_table, ro
 from collector.evaluation.part_files import read_pieces
 from collector.evaluation.sampling import Sample, chosen_of
 from collector.evaluation.segments import OTHER, Codes, Division, Undivided, codes_in, division_of, snapshot_id
+from collector.formats.private import Private
 from collector.wording import listed
 from collector.workers.exchange import Json
 
@@ -135,12 +136,12 @@ class Selecting:
             else:
                 self._codes.append(codes[places])
 
-    def look_at_parts(self, paths: Sequence[str], casts: Casts) -> None:
+    def look_at_parts(self, paths: Sequence[str], casts: Casts, private: Private | None = None) -> None:
         """Take the rows of parts into account, a piece at a time; ``casts`` looks at all of them first."""
-        pieces, _ = read_pieces(paths)
+        pieces, _ = read_pieces(paths, private)
         for piece in pieces:
             casts.look(piece)
-        pieces, _ = read_pieces(paths)
+        pieces, _ = read_pieces(paths, private)
         for piece in pieces:
             columns = [name for name in self.wish.columns if name in piece.column_names]
             self.look(casts.cast(piece.select(columns))[0])

@@ -115,6 +115,7 @@ def apply(table: pa.Table, private: Private | None) -> pa.Table:
         return table
     import pyarrow as pa
 
+    from collector.formats.kinds import is_text
     from collector.formats.sources import CSV, LIST, TEXT, marks_of_field, metadata_of
 
     kept = table.select([name for name in table.column_names if _is_kept(name, private)])
@@ -124,8 +125,9 @@ def apply(table: pa.Table, private: Private | None) -> pa.Table:
             continue
         marks = marks_of_field(field)
         metadata = metadata_of((marks - LIST) | (TEXT if marks >= CSV else frozenset()))
-        column = pa.array(_hashed_column(field, kept.column(number), salt), pa.string())
-        kept = kept.set_column(number, pa.field(field.name, pa.string(), metadata=metadata), column)
+        kind = field.type if is_text(field.type) else pa.string()  # that of a piece which is hashed already
+        column = pa.array(_hashed_column(field, kept.column(number), salt), kind)
+        kept = kept.set_column(number, pa.field(field.name, kind, metadata=metadata), column)
     return kept
 
 

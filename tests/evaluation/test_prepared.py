@@ -12,6 +12,7 @@ from pandas.testing import assert_frame_equal
 
 from collector.evaluation import prepared as frames
 from collector.evaluation.sampling import Sample
+from collector.evaluation.selecting import Wish
 from collector.evaluation.uncomputed import reason_of
 from collector.formats.frames import decode_frames
 from collector.formats.private import apply
@@ -242,3 +243,24 @@ def test_private_columns_of_files_are_dropped_or_hashed_as_those_of_events_are(t
     raw = prepare([part], reference, cache=True, config=[])
     assert raw.reference["id"].tolist() == [1, 2]  # what is kept in memory is of one salt
     assert prepare([reference], reference, cache=True, config=[], private=PRIVATE).current.equals(made.reference)
+
+
+def test_private_columns_of_rows_that_came_before_the_config_said_so_are_hashed_in_a_sample_too(tmp_path):
+    """Also where rows are chosen by them: segments are those of the reference's hashes."""
+    rows = pa.table({"id": ["a", "b"] * 4, "name": ["Ann", "Bob"] * 4, "age": range(8)})
+    rows = rows.set_column(0, "id", rows["id"].cast(pa.large_string()))
+    paths = [str(tmp_path / f"{number}.parquet") for number in range(2)]
+    pq.write_table(rows, paths[0])
+    pq.write_table(apply(rows, PRIVATE), paths[1])
+    wish = Wish(
+        "018f0000-0000-7000-8000-00000000000b",
+        {},
+        {"column": "id", "values": None, "edges": None, "max": 20, "min_rows": 3},
+    )
+    for chosen in (None, wish):
+        told = []
+        for sample in (None, Sample(6, 1)):
+            made = frames.prepare(paths, paths[0], cache=False, config=[], private=PRIVATE, sample=sample, wish=chosen)
+            assert set(made.current["id"]) == {apply(rows, PRIVATE)["id"][row].as_py() for row in (0, 1)}
+            told.append((made.notes, [(one.name, one.rows) for one in made.segments]))
+        assert told[0] == told[1]
