@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from collector.client.arrow import ARROW
 from collector.commands.history import History
 from collector.commands.remote import as_collectors_answer, choose_collector
 from collector.commands.remote_files import find_sources
@@ -92,7 +93,8 @@ class _Sending:
             is_new = self._client.send_batch_body(self._collector_id, body.body, body.media_type, query)
         except RequestRefused as error:
             day = _shown(body.window[0], self._order.timezone)
-            hint = "take a shorter --period, or raise limits.max_typed_body_bytes" if error.status == 413 else _AGAIN
+            limit = "max_typed_body_bytes" if body.media_type == ARROW else "max_body_bytes"
+            hint = f"take a shorter --period, or raise limits.{limit}" if error.status == 413 else _AGAIN
             raise CommandError(f"the batch of {day}, {counted(body.rows, 'row')}: {error.detail}", hint) from error
         self._new += is_new
         self._known += not is_new

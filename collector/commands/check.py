@@ -48,7 +48,8 @@ async def _check(config: CollectorServiceConfig, base: Path) -> Findings:
     ):
         checks = Checks(workers, workspaces, base, base / config.data_dir)
         for collector_id, collector in config.collectors.items():
-            found = await checks.find_problems(collector, config.collectors.values())
+            private = config.private_of(collector)
+            found = await checks.find_problems(collector, config.collectors.values(), private=private)
             if not found:
                 with trio.move_on_after(config.evaluation_timeout) as patience:
                     found = await _rehearse(collector, workers, base, findings, config)

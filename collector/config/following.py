@@ -32,6 +32,10 @@ def following_problems(collectors: Mapping[str, CollectorConfig]) -> list[Proble
         if config.events_from is not None and config.columns is not None:
             message = f"its events come as '{config.events_from}' keeps them; write them there"
             found.append(Problem(("collectors", key, "columns"), message))
+        leader = collectors.get(config.events_from or "")
+        if leader is not None and leader.columns is not None:
+            asked = config.asks_for_hidden(leader.columns, f"`columns` of '{config.events_from}'")
+            found += [Problem(("collectors", key, field), message) for field, message in asked]
     return found
 
 

@@ -251,10 +251,23 @@ class CollectorConfig(InWorkspace, Value):
     def _keeps_what_it_needs(self) -> Self:
         if self.columns is not None and self.kafka is not None:
             raise at_fields("can't be used with kafka: drop or hash them before events get there", "columns")
-        for field, name in self._named_columns() if self.columns is not None else ():
-            if self.columns is not None and self.columns.drops(name):
-                raise at_fields(f"drops '{name}', which {field} names", "columns")
+        for field, message in self.asks_for_hidden(self.columns) if self.columns is not None else ():
+            raise at_fields(message, field)
         return self
+
+    def asks_for_hidden(self, columns: PrivateColumns, whose: str = "`columns`") -> Iterator[tuple[str, str]]:
+        """Yield the fields that ask of columns what is dropped or hashed, and why that can't be."""
+        for field, name in self._named_columns():
+            if columns.drops(name):
+                yield field, f"names '{name}', which {whose} drops"
+        if self.timestamp_column in columns.hash:
+            yield "timestamp_column", f"names '{self.timestamp_column}', which {whose} hashes: no time is left of it"
+        hashed = 'hashes: write the hash of a value, as "hmac:…", in its place'
+        for name, condition in self.where.items():
+            if name in columns.hash and not condition.fits_hashes:
+                yield "where", f"compares '{name}', which {whose} {hashed}, with eq, not_eq, is_in or not_in"
+        if self.segments is not None and self.segments.column in columns.hash and not self.segments.fits_hashes:
+            yield "segments", f"divides '{self.segments.column}', which {whose} {hashed}, without edges"
 
     def _named_columns(self) -> Iterator[tuple[str, str]]:
         """Yield the columns that the collector itself needs, whatever its report asks for, by the fields' names."""

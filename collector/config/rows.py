@@ -36,6 +36,12 @@ def _ordered(value: Any) -> Any:
     return _comparable(value)
 
 
+def _is_hash(value: Any) -> bool:
+    from collector.formats.private import is_hash  # what it needs is nothing for those who have none
+
+    return isinstance(value, str) and is_hash(value)
+
+
 # A union would put the names of its members into the path of a mistake.
 _Comparable = Annotated[
     Any, AfterValidator(_comparable), WithJsonSchema({"type": ["number", "string", "boolean"], "maxLength": _MAX_TEXT})
@@ -65,6 +71,13 @@ class Condition(Value):
         if not self.model_fields_set:
             raise ValueError(f'says nothing; write a condition, as {{"gte": 18}}; known here: {", ".join(CONDITIONS)}')
         return self
+
+    @property
+    def fits_hashes(self) -> bool:
+        """Whether hashes in the place of a column's values can meet it."""
+        values = [getattr(self, name) for name in ("eq", "not_eq") if name in self.model_fields_set]
+        is_ordered = bool(self.model_fields_set & {"gt", "gte", "lt", "lte"})
+        return not is_ordered and all(map(_is_hash, [*values, *self.is_in, *self.not_in]))
 
 
 class Segments(Value):
@@ -105,6 +118,11 @@ class Segments(Value):
         if not all(map(math.isfinite, self.edges or ())):
             raise at_fields("must be finite numbers; what is below the first and above the last is counted", "edges")
         return self
+
+    @property
+    def fits_hashes(self) -> bool:
+        """Whether it can divide a column that has hashes in the place of its values."""
+        return self.edges is None and all(map(_is_hash, self.values or ()))
 
     @property
     def needs_reference(self) -> bool:

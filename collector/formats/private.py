@@ -138,6 +138,11 @@ def hashed(text: bytes, salt: bytes) -> str:
     return _PREFIX + hmac.digest(salt, text, "sha256").hex()[:_DIGITS]
 
 
+def is_hash(text: str) -> bool:
+    """Tell whether a text stands for a value."""
+    return _HASHED.fullmatch(text.encode()) is not None
+
+
 def _is_kept(name: str, private: Private) -> bool:
     return name not in private["drop"] and (private["keep"] is None or name in private["keep"])
 

@@ -59,7 +59,7 @@ class Delivering:
                     await self._work.to_deliver.wait()
                 continue
             try:
-                await self._deliver(batch)
+                is_delivered = await self._deliver(batch)
             except SnapshotRejected as error:
                 await self._take_rejection(batch, error)
             except DeliveryError as error:
@@ -68,10 +68,16 @@ class Delivering:
                 pause = REFUSED_INTERVAL if isinstance(error, DeliveryRefused) else backoff.next()
                 await trio.sleep(max(pause, error.retry_after))
             else:
-                backoff.reset()
+                if is_delivered:
+                    backoff.reset()
+                else:  # a disk that spoils what it is given would have reports computed without end
+                    await trio.sleep(backoff.next())
 
-    async def _deliver(self, batch: Batch) -> None:
-        """Deliver a batch's snapshots, one after the other; what was done is kept, so that none comes twice."""
+    async def _deliver(self, batch: Batch) -> bool:
+        """Deliver a batch's snapshots, one after the other; what was done is kept, so that none comes twice.
+
+        False if one is spoiled: the batch is evaluated again.
+        """
         work, has_plots = self._work, True
         for outgoing in outgoing_of(batch, work.data_dir):
             save = partial(self._keep_progress, batch, outgoing.segment)
@@ -82,7 +88,7 @@ class Delivering:
                 checksum = progress.checksum or outgoing.outcome.get("checksum")
                 if not await _in_thread(work.data_dir.is_snapshot_sound, outgoing.path, checksum):
                     await self._evaluate_again(batch, outgoing.path)
-                    return
+                    return False
                 await self._deliver_one(batch, outgoing, progress)
             has_plots = has_plots and progress.has_plots
         reach("delivered")
@@ -94,6 +100,7 @@ class Delivering:
         work.delivered.ring()
         for showing in self._showings:
             await showing.look(batch)
+        return True
 
     async def _deliver_one(self, batch: Batch, outgoing: Outgoing, progress: Progress) -> None:
         """Deliver one snapshot; what a workspace rejects of a segment costs only that."""

@@ -9,7 +9,6 @@ again: what a step has made counts once the journal knows of it, and files of ke
 from __future__ import annotations
 
 import math
-import uuid
 from bisect import bisect_right
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,7 +22,7 @@ from collector.labels.exchange import BatchFiles, Closed, Keying, LabelFile, Wai
 from collector.pipeline.failed import drop_damaged
 from collector.pipeline.spilling import Spilling
 from collector.status.telling import LabelsClosed
-from collector.store.records import Batch, Part
+from collector.store.records import Batch, Part, labelled_id
 from collector.store.steps.labels import numbers_of
 from collector.store.streams import labels_of
 from collector.waiting.backoff import Backoff
@@ -422,8 +421,7 @@ def _labelled(main: Batch, one: Awaited, joined: Joined, now: float, by: ClosedB
         "replaced": joined.replaced,
         "disputed": joined.disputed,
     }
-    id_ = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{main.id}/{LABELS}"))
-    batch = Batch(id_, main.collector, "sealed", rows, main.opened, now, outcome={LABELS: told})
+    batch = Batch(labelled_id(main.id), main.collector, "sealed", rows, main.opened, now, outcome={LABELS: told})
     return replace(batch, report=LABELS, source=main.id, start=start, end=end, is_backfill=main.is_backfill)
 
 

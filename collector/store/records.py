@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from collector.config.labels import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +67,11 @@ class Batch:
             self.opened if self.start is None else self.start,
             self.sealed if self.end is None else self.end,
         )
+
+
+def labelled_id(batch_id: str) -> str:
+    """Return the id of the batch that is made of the rows of another that have labels."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{batch_id}/{LABELS}"))
 
 
 def live_first(batches: Iterable[Batch]) -> Batch | None:

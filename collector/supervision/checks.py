@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from collector.config import CollectorConfig
+    from collector.formats.private import Private
     from collector.workers.pool import Workers
     from collector.workspaces.workspace import Workspaces
 
@@ -34,11 +35,13 @@ class Checks:
         others: Iterable[CollectorConfig],
         *,
         known: CollectorConfig | None = None,
+        private: Private | None = None,
         is_from_client: bool = False,
     ) -> list[Problem]:
         """Return all that is wrong with a collector's report, workspace and reference, beside the ``others``.
 
-        What is as in ``known``, a config that is at work already, isn't checked again, but for a client, which waits
+        ``private`` is what is done to the columns of its reference. What is as in ``known``, a config that is at work
+        already, isn't checked again, but for a client, which waits
         for the answer. From a client, the reference isn't read: clients send it afterwards, and the original's name an
         absolute path, which the status tells of; unless it is the operator's, which is in use.
         """
@@ -60,10 +63,12 @@ class Checks:
             if at_work.get(field) != path:
                 problems += await self.workers.check_table(path, field)
         if not is_from_client and (known is None or _rows(config) != _rows(known)):
-            problems += await self._problems_of_rows(config, problems)
+            problems += await self._problems_of_rows(config, private, problems)
         return problems
 
-    async def _problems_of_rows(self, config: CollectorConfig, found: list[Problem]) -> list[Problem]:
+    async def _problems_of_rows(
+        self, config: CollectorConfig, private: Private | None, found: list[Problem]
+    ) -> list[Problem]:
         """Return what is wrong with ``where`` and ``segments``; the reference is read if nothing was found of it."""
         reference = config.reference_file(self.base)
         if reference is None:
@@ -71,11 +76,11 @@ class Checks:
             return [Problem(("segments", "values"), _NO_VALUES)] if needs else []
         is_sound = all(problem.path[:1] != ("reference_path",) for problem in found)
         is_asked = bool(config.where) or config.segments is not None
-        return await self.workers.check_rows(config, reference) if is_sound and is_asked else []
+        return await self.workers.check_rows(config, reference, private) if is_sound and is_asked else []
 
 
 def _rows(config: CollectorConfig) -> tuple[object, ...]:
-    return config.where, config.segments, config.reference_path
+    return config.where, config.segments, config.reference_path, config.columns
 
 
 def _snapshots(config: CollectorConfig) -> tuple[object, ...]:

@@ -93,12 +93,14 @@ class Reload:
 
     async def _check(self, edited: CollectorServiceConfig, body: bytes) -> None:
         running = self._running()
-        wanted = merge(edited, self._file.config, running).collectors
+        merged = merge(edited, self._file.config, running)
+        wanted = merged.collectors
         problems = following_problems(wanted)  # clients may have changed others meanwhile
         for key, config in wanted.items():
             known = running.collectors.get(key)
             if config != known:
-                found = await self._checks.find_problems(config, wanted.values(), known=known)
+                private = merged.private_of(config)
+                found = await self._checks.find_problems(config, wanted.values(), known=known, private=private)
                 problems += [problem.under("collectors", key) for problem in found]
         if edited.alerts != running.alerts:
             from collector.alerts.checking import find_problems

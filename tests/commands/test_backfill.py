@@ -183,6 +183,13 @@ def test_it_waits_while_many_batches_wait_for_their_reports(tmp_path, monkeypatc
     assert (len(pauses), len(service.batches)) == (2, 1)
 
 
+@pytest.mark.parametrize(("name", "limit"), [("e.csv", "max_body_bytes"), ("e.parquet", "max_typed_body_bytes")])
+def test_what_is_too_large_is_told_with_the_limit_of_its_format(tmp_path, name, limit):
+    with pytest.raises(CommandError) as stopped:
+        backfill(order(write(tmp_path / name, times(1))), FakeService(trouble={1: RequestRefused(413, "too large")}))
+    assert stopped.value.hint == f"take a shorter --period, or raise limits.{limit}"
+
+
 def test_it_doesnt_wait_for_reports_that_cant_be_made(tmp_path):
     service = FakeService()
     service.collectors[0] |= {"sealed": MOST_WAITING, "problems": ["no file reference.parquet"]}

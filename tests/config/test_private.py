@@ -44,15 +44,46 @@ def test_what_does_not_agree_is_refused(columns, said):
 
 @pytest.mark.parametrize("columns", [{"drop": ["ts"]}, {"keep": ["a"]}])
 def test_a_column_that_the_collector_needs_is_not_dropped(columns):
-    with pytest.raises(ConfigError, match="columns: drops 'ts', which timestamp_column names"):
+    with pytest.raises(ConfigError, match="timestamp_column: names 'ts', which `columns` drops"):
         collector_config("main", columns=columns, timestamp_column="ts")
     assert collector_config("main", columns={"keep": ["a", "ts"]}, timestamp_column="ts")
     labels = {"key": "ts", "columns": ["b"], "report_config": {"metrics": ["DataDriftPreset"]}}
-    with pytest.raises(ConfigError, match=r"columns: drops '(ts|b)', which labels names"):
+    with pytest.raises(ConfigError, match=r"labels: names '(ts|b)', which `columns` drops"):
         collector_config("main", columns=columns, labels=labels)
     for others in ({"where": {"ts": {"eq": 1}}}, {"segments": {"column": "ts"}}):
-        with pytest.raises(ConfigError, match=f"columns: drops 'ts', which {next(iter(others))} names"):
+        with pytest.raises(ConfigError, match=f"{next(iter(others))}: names 'ts', which `columns` drops"):
             collector_config("main", columns=columns, **others)
+
+
+HASH = "hmac:" + 32 * "0"
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ({"timestamp_column": "a"}, "timestamp_column: names 'a', which `columns` hashes: no time is left of it"),
+        ({"where": {"a": {"gte": 18}}}, "where: compares 'a', which `columns` hashes: write the hash of a value"),
+        ({"where": {"a": {"is_in": [HASH, "de"]}}}, "where: compares 'a', which `columns` hashes"),
+        ({"where": {"a": {"not_eq": 3}}}, "where: compares 'a', which `columns` hashes"),
+        ({"segments": {"column": "a", "edges": [1]}}, "segments: divides 'a', which `columns` hashes"),
+        ({"segments": {"column": "a", "values": ["de"]}}, "segments: divides 'a', which `columns` hashes"),
+    ],
+    ids=["time", "order", "list", "value", "edges", "segments"],
+)
+def test_what_is_hashed_is_asked_for_by_its_hash_also_by_followers(others, said):
+    columns = {"hash": {"a": "salt"}}
+    with pytest.raises(ConfigError) as raised:
+        collector_config("main", columns=columns, **others)
+    assert said in str(raised.value)
+    leader, follower = collector_config("main", columns=columns), collector_config("f", events_from="main", **others)
+    [problem] = CollectorServiceConfig(collectors={"main": leader, "f": follower}).problems()
+    assert str(problem).startswith("collectors.f." + said.replace("`columns`", "`columns` of 'main'")[:60])
+
+
+def test_a_hash_may_stand_for_the_value_that_is_asked_for():
+    where = {"a": {"eq": HASH, "is_in": [HASH]}}
+    for segments in ({"column": "a", "values": [HASH]}, {"column": "a"}):
+        assert collector_config("main", columns={"hash": {"a": "salt"}}, where=where, segments=segments)
 
 
 def test_events_from_kafka_are_kept_as_they_are_so_that_nothing_of_them_is_called_private():

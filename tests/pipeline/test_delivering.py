@@ -251,6 +251,15 @@ async def test_until_delivery_parts_and_snapshot_are_kept(world):
             assert len(list((w.data_dir.path / "snapshots").iterdir())) == 1
 
 
+async def test_where_each_snapshot_is_spoiled_reports_are_computed_ever_more_seldom(world, autojump_clock):
+    async with world(autojump_clock) as w:
+        w.workers.outcome = {"checksum": zlib.crc32(b"another")}
+        async with running(w.pipeline(collector(trigger=rows_trigger(1)))):
+            await w.post(1)
+            await trio.sleep(600)
+        assert 8 <= len(w.workers.evaluated) <= 30
+
+
 async def test_a_snapshot_that_changed_on_disk_is_set_aside_and_its_batch_evaluated_again(world, autojump_clock):
     async with world(autojump_clock) as w:
         w.workers.outcome = {"checksum": zlib.crc32(b"[0]")}

@@ -18,7 +18,7 @@ from worlds import (
 )
 
 from collector.config import CollectorServiceConfig
-from collector.store.records import Whole
+from collector.store.records import Whole, labelled_id
 
 
 async def test_rows_trigger_counts_rows_and_not_posts(world):
@@ -107,7 +107,7 @@ async def test_a_whole_batch_is_replaced_with_its_files(world):
         assert w.data_dir.snapshot(new.batch).exists()
         assert part not in w.data_dir.parts()
         [batch] = await w.journal.batches("main", "delivered")
-        assert (batch.id, batch.replaces, batch.rows) == (new.batch, (old.batch,), 2)
+        assert (batch.id, batch.replaces, batch.rows) == (new.batch, (old.batch, labelled_id(old.batch)), 2)
 
 
 async def test_a_failed_batch_that_is_replaced_leaves_nothing_behind(world):

@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from collector.errors import NotReady
-from collector.store.records import Replaced, Taken
+from collector.store.records import Replaced, Taken, labelled_id
 from collector.store.steps.batches import find_batch
 from collector.store.steps.frames import INSERT_FRAME, frame_row
 from collector.store.steps.parts import select_parts
@@ -64,10 +64,9 @@ def _of_window(db: sqlite3.Connection, whole: Whole) -> list[str]:
 
 
 def _drop_all(db: sqlite3.Connection, batch_id: str) -> list[Replaced]:
-    """Let go of a batch that is replaced, and of what was made of its rows, as of those that have labels."""
-    made = db.execute("SELECT id FROM batch WHERE source = ?", (batch_id,)).fetchall()
+    """Let go of a batch that is replaced, and of that of its rows that have labels, which may be gone by now."""
     db.execute("DELETE FROM awaited WHERE batch = ?", (batch_id,))
-    return [_drop(db, one) for one in (batch_id, *(id_ for (id_,) in made))]
+    return [_drop(db, one) for one in (batch_id, labelled_id(batch_id))]
 
 
 def _drop(db: sqlite3.Connection, batch_id: str) -> Replaced:

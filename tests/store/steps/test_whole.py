@@ -5,7 +5,7 @@ from disks import insert_frames
 
 from collector.errors import NotReady
 from collector.formats.frames import check_frame
-from collector.store.records import Part, Run, Whole
+from collector.store.records import Part, Run, Whole, labelled_id
 from collector.store.steps import batches, parts, whole
 
 FRAME = check_frame("json", b'{"n": [1, 2]}')
@@ -79,11 +79,23 @@ def test_a_replacement_comes_in_the_place_of_all_of_its_window(db):
     taken = take(db, "d", is_replacement=True)
     assert [(one.batch, one.paths, one.size) for one in taken.replaced] == [
         ("b-a", ("parts/b-a.parquet",), 0),
+        (labelled_id("b-a"), (), 0),
         ("b-b", ("parts/b-b.parquet",), 0),
+        (labelled_id("b-b"), (), 0),
     ]
     assert ids(db) == ["b-c", "b-d"]
-    assert batches.find_batch(db, "b-d").replaces == ("b-a", "b-b")
+    assert batches.find_batch(db, "b-d").replaces == ("b-a", labelled_id("b-a"), "b-b", labelled_id("b-b"))
     assert take(db, "a").is_new
+
+
+def test_a_report_of_labels_is_replaced_though_its_batch_is_gone_long_since(db):
+    """What was delivered is kept for a while only; its snapshot is in the workspace nevertheless."""
+    take(db, "a")
+    deliver(db, "b-a")
+    db.execute("DELETE FROM part")
+    db.execute("DELETE FROM batch")
+    take(db, "b", is_replacement=True)
+    assert batches.find_batch(db, "b-b").replaces == ("b-a", labelled_id("b-a"))
 
 
 def test_the_same_body_replaces_itself_under_its_id(db):
@@ -91,14 +103,14 @@ def test_the_same_body_replaces_itself_under_its_id(db):
     deliver(db, "b-a")
     taken = take(db, "a", is_replacement=True)
     assert (taken.batch, taken.is_new, batches.find_batch(db, "b-a").state) == ("b-a", True, "sealed")
-    assert batches.find_batch(db, "b-a").replaces == ("b-a",)
+    assert batches.find_batch(db, "b-a").replaces == ("b-a", labelled_id("b-a"))
 
 
 def test_bytes_of_a_failed_batch_that_is_replaced_wait_no_longer(db):
     take(db, "a")
     deliver(db, "b-a")
     db.execute("UPDATE batch SET state = 'failed'")
-    [replaced] = take(db, "b", is_replacement=True).replaced
+    replaced, _ = take(db, "b", is_replacement=True).replaced
     assert (replaced.batch, replaced.size) == ("b-a", 50)
 
 
