@@ -210,12 +210,16 @@ class FilesDamaged(EvaluationError):
 
 
 class NoRowsMatched(CollectorError):
-    """No row of a batch meets its collector's ``where``: there is nothing to report, and nothing is wrong."""
+    """There is nothing to report of a batch, and nothing is wrong: no row meets its collector's ``where``.
 
-    def __init__(self, rows: int, notes: list[str]) -> None:
-        super().__init__(f"none of {rows} rows meets `where`")
+    Or, if it says ``why``, all of its report needs a reference, and there is none yet.
+    """
+
+    def __init__(self, rows: int, notes: list[str], why: str = "") -> None:
+        super().__init__(why or f"none of {rows} rows meets `where`")
         self.rows = rows
         self.notes = notes
+        self.why = why
 
 
 class KeysSpoiled(CollectorError):

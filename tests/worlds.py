@@ -25,6 +25,7 @@ from collector.pipeline.pipeline import Pipeline
 from collector.pipeline.work import Tools
 from collector.store import parts
 from collector.store.data_dir import DataDir, open_data_dir
+from collector.store.fetching import fetch
 from collector.store.journal import Journal, open_journal
 from collector.store.records import Part
 from collector.waiting.clocks import Clocks
@@ -74,6 +75,10 @@ class FakeWorkers:
         self.hold = None  # an event: evaluations wait for it
         self.labels_work = []  # what was done for labels, by name
         self.label_failures = []
+        self.made = []  # references: of how many parts, and with how many rows
+        self.making_failures = []
+        self.compared = []  # the numbers of the rows of each reference that a batch was compared with; None: of none
+        self.fetched = []  # what was known of each reference that was looked at in a store
 
     async def check_body(self, format_, body, bounds):
         return await trio.to_thread.run_sync(check_body, format_, body, bounds)
@@ -107,6 +112,7 @@ class FakeWorkers:
         if self.failures:
             raise self.failures.pop(0)
         numbers = [n for part in job["parts"] for n in pq.read_table(part)["n"].to_pylist()]
+        self.compared.append(numbers_in(job["reference"]))
         fill(Path(job["snapshot_path"]), json.dumps(numbers))
         made = outcome_of(numbers, self.generation, job["batch_id"]) | self.outcome
         if self.segments:
@@ -199,9 +205,26 @@ class FakeWorkers:
             raise self.label_failures.pop(0)
         return work(*args)
 
+    async def make_reference(self, paths, rows, target, private):
+        await trio.lowlevel.checkpoint()
+        self.made.append((len(paths), rows))
+        if self.making_failures:
+            raise self.making_failures.pop(0)
+        parts.make_reference(paths, rows, str(target), private)
+
+    async def fetch_reference(self, address, data_dir, known, private):
+        await trio.lowlevel.checkpoint()
+        self.fetched.append(known)
+        return fetch(address, str(data_dir), known, private)
+
     async def write_reference(self, frame, target):
         await trio.lowlevel.checkpoint()
         parts.write_reference(frame.format, frame.body, str(target))
+
+
+def numbers_in(path):
+    """Return the numbers of the rows of a parquet file; None if there is none."""
+    return pq.read_table(path)["n"].to_pylist() if path is not None and Path(path).exists() else None
 
 
 def outcome_of(numbers, generation="modern", report_id="report"):

@@ -64,8 +64,9 @@ async def _rehearse(
     config: CollectorConfig, workers: Workers, base: Path, findings: Findings, service: CollectorServiceConfig
 ) -> list[Problem]:
     """Return what a report can't compute even of its own reference, and note what isn't tried."""
-    if config.reference_path is None:
-        findings.untried.append(f"{config.id}: its report was not tried, as there is no reference to try it on")
+    if config.reference_file(base) is None:
+        lacking = "its reference is in a store" if config.remote_reference else "there is no reference to try it on"
+        findings.untried.append(f"{config.id}: its report was not tried, as {lacking}")
         return []
     came_of = await rehearse(config, service, workers, base)
     findings.untried += [f"{config.id}: {told}" for told in came_of["left_out"]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
@@ -14,9 +13,8 @@ from pyarrow import fs
 
 from collector.commands.sources import Source, format_of
 from collector.errors import CommandError
+from collector.formats.addresses import is_address, open_store
 from collector.wording import first_line
-
-_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
 class _Stored(Source):
@@ -46,7 +44,7 @@ class _Stored(Source):
 
 def find_sources(names: Sequence[str]) -> list[Source]:
     """Return the files that are named, of a directory all that hold events; raise CommandError if there are none."""
-    return [source for name in names for source in (_stored(name) if _ADDRESS.match(name) else _local(name))]
+    return [source for name in names for source in (_stored(name) if is_address(name) else _local(name))]
 
 
 def _local(name: str) -> list[Source]:
@@ -62,7 +60,7 @@ def _local(name: str) -> list[Source]:
 
 def _stored(address: str) -> list[Source]:
     try:
-        files, where = fs.FileSystem.from_uri(address)
+        files, where = open_store(address)
         info = files.get_file_info(where)
         if info.type == fs.FileType.Directory:
             found = files.get_file_info(fs.FileSelector(where, recursive=True))

@@ -27,6 +27,7 @@ from collector.config.labels import LABELS, MAIN, REPORTS, Labels
 from collector.config.limits import Idempotency, Limits, Retention, Storage
 from collector.config.masking import MASK, masked
 from collector.config.private import PrivateColumns
+from collector.config.reference_from import ReferenceFrom
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.rows import Condition, Segments
 from collector.config.tasks import task_ids, whole_of
@@ -34,6 +35,7 @@ from collector.config.triggers import EventTimeTrigger, Trigger
 from collector.config.value import Value, at_fields
 from collector.config.workspace import InWorkspace
 from collector.errors import ConfigError, Problem
+from collector.formats.addresses import is_address
 from collector.wording import json_kind
 
 if TYPE_CHECKING:
@@ -118,7 +120,12 @@ class CollectorConfig(InWorkspace, Value):
     trigger: Trigger = Field(description="Defines when to create a new snapshot from the current batch.")
     report_config: ReportConfig = Field(description="The contents of the snapshot computed for each batch.")
     reference_path: str | None = Field(
-        default=None, max_length=MAX_LENGTH, description="Local path to a parquet file with the reference dataset."
+        default=None,
+        max_length=MAX_LENGTH,
+        description="Path of a parquet file with the reference dataset, or its address as s3://bucket/file.parquet.",
+    )
+    reference_from: ReferenceFrom | None = Field(
+        default=None, description="While there is no reference_path: which of its own rows become the reference."
     )
     events_from: str | None = Field(
         default=None,
@@ -325,6 +332,13 @@ class CollectorConfig(InWorkspace, Value):
             raise ValueError("has a NUL in it, which no path and no address may have")
         return path
 
+    @field_validator("reference_path")
+    @classmethod
+    def _no_keys(cls, path: str | None) -> str | None:
+        if path is not None and is_address(path) and "@" in path.split("://", 1)[1].split("/", 1)[0]:
+            raise ValueError("has keys in it, which clients would see; put them into the environment of the service")
+        return path
+
     @field_validator("additional_data")
     @classmethod
     def _no_nul_in_any(cls, paths: dict[str, str]) -> dict[str, str]:
@@ -358,8 +372,17 @@ class CollectorConfig(InWorkspace, Value):
         return where, None if self.segments is None else dict(self.segments)
 
     def reference_file(self, base: Path) -> Path | None:
-        """Return the reference's path; a relative one starts at ``base``."""
-        return None if self.reference_path is None else base / self.reference_path
+        """Return the reference's path, if it is a file of this machine; a relative one starts at ``base``."""
+        return None if self.reference_path is None or self.remote_reference else base / self.reference_path
+
+    @property
+    def remote_reference(self) -> str | None:
+        """The address of its reference, if that is in a store."""
+        return self.reference_path if self.reference_path and is_address(self.reference_path) else None
+
+    def compared_with(self, reference: Path, **changes: Any) -> Self:
+        """Return the config with another reference."""
+        return self.model_copy(update={"reference_path": str(reference), **changes})
 
     def additional_files(self, base: Path) -> dict[str, Path]:
         """Return the paths of ``additional_data`` by name; relative ones start at ``base``."""
@@ -381,6 +404,8 @@ class CollectorConfig(InWorkspace, Value):
             for field, path in self.tables(base).items()
             if not any(_is_inside(path, place) for place in tables_may_be)
         ]
+        if self.remote_reference:
+            problems.append(Problem(("reference_path",), _OUTSIDE.format(self.remote_reference, base)))
         directory = self.workspace_directory(base)
         if directory is not None and (not _is_inside(directory, base) or _is_inside(directory, data_dir)):
             problems.append(Problem(("api_url",), _OUTSIDE.format(directory, base)))

@@ -4,32 +4,19 @@ What becomes of columns whose types differ is said in ``formats.merging``.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import pyarrow as pa
 
 from collector.formats.merging import Merging
-from collector.formats.part_tables import Unreadable, batches_of, kept, open_part, reading
+from collector.formats.part_tables import Unreadable, batches_of, kept, of_each, open_part, read_parts, reading
 from collector.formats.private import Private, apply
 from collector.workers.exchange import Problem
 
-T = TypeVar("T")
-
 _MAGIC = b"PAR1"
 _PIECE_ROWS = 20_000
-
-
-def read_parts(paths: Sequence[str]) -> tuple[pa.Table, Merging]:
-    """Append the parts in their order; return what is to be said of columns too.
-
-    Raises Unreadable with all that can't be read.
-    """
-    tables = list(_of_each(paths, _tables))
-    merging = Merging(table.schema for table in tables)
-    return pa.concat_tables(map(merging.merge, tables)).unify_dictionaries(), merging
 
 
 def read_pieces(paths: Sequence[str], private: Private | None = None) -> tuple[Iterator[pa.Table], Merging]:
@@ -38,8 +25,8 @@ def read_pieces(paths: Sequence[str], private: Private | None = None) -> tuple[I
     Raises Unreadable with all that can't be read: at once if it is a file's footer, else when they have been gone
     through. Then all is known that is to be said of columns.
     """
-    merging = Merging(_of_each(paths, _schemas))
-    batches = _of_each(paths, partial(batches_of, rows=_PIECE_ROWS))
+    merging = Merging(of_each(paths, _schemas))
+    batches = of_each(paths, partial(batches_of, rows=_PIECE_ROWS))
     return (apply(merging.merge(kept(pa.Table.from_batches([batch]))), private) for batch in batches), merging
 
 
@@ -58,7 +45,7 @@ def read_column(paths: Sequence[str], name: str) -> Iterator[tuple[pa.Field | No
         for batch in batches_of(path, _PIECE_ROWS, [name]):
             yield schema.field(name), pa.chunked_array([batch.column(0)])
 
-    return _of_each(paths, read)
+    return of_each(paths, read)
 
 
 def count_rows(paths: Sequence[str]) -> int:
@@ -88,24 +75,6 @@ def check_reference(path: str) -> list[Problem]:
     if rows == 0:
         return _about_reference(f"{path} has no rows; a report wants at least one")
     return []
-
-
-def _of_each(paths: Sequence[str], read: Callable[[str], Iterator[T]]) -> Iterator[T]:
-    """Yield what is read of each file; raise Unreadable, once all are gone through, with those that can't be."""
-    unreadable = []
-    for path in paths:
-        try:
-            yield from read(path)
-        except Unreadable as error:
-            unreadable += error.paths
-    if unreadable:
-        raise Unreadable(unreadable)
-
-
-def _tables(path: str) -> Iterator[pa.Table]:
-    with reading(path):
-        table = open_part(path).read()
-    yield kept(table)
 
 
 def _schemas(path: str) -> Iterator[pa.Schema]:

@@ -13,11 +13,20 @@ from collector.evaluation.cache import REFERENCES
 from collector.evaluation.casts import Casts
 from collector.evaluation.notes import of_sides
 from collector.evaluation.pandas_columns import FAILED, to_frame
-from collector.evaluation.part_files import count_rows, read_parts, read_table
+from collector.evaluation.part_files import count_rows, read_table
 from collector.evaluation.sampling import Sample, draw, take_rows
-from collector.evaluation.selecting import Picked, Picks, ReferenceRows, Selecting, Wish, matching_reference, taken
+from collector.evaluation.selecting import (
+    Picked,
+    Picks,
+    ReferenceRows,
+    Selecting,
+    Wish,
+    matching_places,
+    matching_reference,
+    taken,
+)
 from collector.formats.merging import Merging
-from collector.formats.part_tables import Unreadable
+from collector.formats.part_tables import Unreadable, read_parts
 from collector.formats.private import Private, apply
 from collector.workers.exchange import Cast
 
@@ -157,6 +166,8 @@ class _Made:
 def _matching(known: Frame | None, key: Hashable, wish: Wish) -> _Compared:
     if known is None or not wish.where:
         return _Compared(known, key)
+    if wish.least_reference_rows and len(matching_places(wish, known)) < wish.least_reference_rows:
+        return _Compared(None, None)
     return _kept(None if key is None else (key, json.dumps(wish.where)), lambda: matching_reference(wish, known))
 
 

@@ -22,11 +22,12 @@ Places = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Wish:
-    """What a collector's config says of the rows of a batch."""
+    """What a collector's config says of the rows of a batch, and how many a reference has at least (0: no matter)."""
 
     batch_id: str
     where: Json
     segments: Json | None
+    least_reference_rows: int = 0
 
     @property
     def columns(self) -> list[str]:
@@ -91,10 +92,15 @@ def matching_reference(wish: Wish, reference: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a reference that meet ``where``; raise ValueError if none does."""
     if not wish.where:
         return reference
-    places = np.flatnonzero(rows_matching(wish.where, columns_of_frame(reference), len(reference)))
+    places = matching_places(wish, reference)
     if not len(places):
         raise ValueError("no row of the reference meets `where`")
     return taken(reference, places)
+
+
+def matching_places(wish: Wish, reference: pd.DataFrame) -> Places:
+    """Return where the rows of a reference are that meet ``where``."""
+    return np.flatnonzero(rows_matching(wish.where, columns_of_frame(reference), len(reference)))
 
 
 def taken(frame: pd.DataFrame, places: Places) -> pd.DataFrame:

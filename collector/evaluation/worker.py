@@ -12,6 +12,7 @@ import pandas as pd
 from collector.dashboard import Tab
 from collector.disk.files import write_whole
 from collector.evaluation import datasets, directory, legacy, modern, notes, row_checks, snapshot
+from collector.evaluation.awaited import without_awaited
 from collector.evaluation.chance import false_alarms
 from collector.evaluation.check import problems_of, read_config
 from collector.evaluation.directory import generations_in
@@ -97,6 +98,9 @@ def evaluate(job: Job) -> Outcome | Failure | Damage | NoRowsMatch:
             job, unlabelled = without_unlabelled(window.of_job(job))
             frames = _frames(job)
             frames.notes.extend([*window.notes, *unlabelled])
+            least = job.get("least_reference_rows")
+            if least and job["reference"] is not None and frames.reference is None:
+                job = {**job, "awaits_reference": f"less than {least} rows of the reference meet `where`"}
             outcome, files = _evaluate(job, frames)
     except PASSING:
         raise
@@ -104,8 +108,12 @@ def evaluate(job: Job) -> Outcome | Failure | Damage | NoRowsMatch:
         return {"ok": False, "damaged": error.paths}
     except NoRows as error:
         return {"ok": False, "rows_without_match": error.rows, "notes": error.notes}
+    except NotComputedError as error:
+        if why := job.get("awaits_reference"):
+            return {"ok": False, "rows_without_match": frames.rows, "notes": frames.notes, "why": why}
+        return _failure(error)
     except RAISED as error:
-        return {"ok": False, "error": _said(error), "traceback": traceback.format_exc()}
+        return _failure(error)
     _write(files)
     if window.bounds is not None:
         outcome["window"] = list(window.bounds)
@@ -113,6 +121,10 @@ def evaluate(job: Job) -> Outcome | Failure | Damage | NoRowsMatch:
         outcome["segments"] = [_of_segment(job, frames, segment) for segment in frames.segments]
         outcome["skipped_segments"] = dict(frames.skipped)
     return outcome
+
+
+def _failure(error: BaseException) -> Failure:
+    return {"ok": False, "error": _said(error), "traceback": traceback.format_exc()}
 
 
 def _of_segment(job: Job, frames: Frames, segment: Segment) -> SegmentOutcome | SegmentFailure:
@@ -181,6 +193,8 @@ def count_false_alarms(job: Job, rows: int, draws: int) -> FalseAlarms | None:
 def _evaluate(job: Job, frames: Frames) -> tuple[Outcome, dict[str, bytes]]:
     """Compute, and give the files that are to be written, by their paths; the snapshot last."""
     done = _compute(job, frames)
+    if why := job.get("awaits_reference"):
+        done = without_awaited(done, frames.notes, why)
     uploads = datasets.encode(done.uploads, job["snapshot_path"]) if job["save_datasets"] else []
     outcome: Outcome = {
         "ok": True,
@@ -218,6 +232,7 @@ def _evaluate(job: Job, frames: Frames) -> tuple[Outcome, dict[str, bytes]]:
 
 def _frames(job: Job) -> Frames:
     where, segments, sample = job.get("where", {}), job.get("segments"), job.get("sample")
+    least = job.get("least_reference_rows", 0)
     frames = prepare(
         job["parts"],
         job["reference"],
@@ -226,7 +241,7 @@ def _frames(job: Job) -> Frames:
         sample=None if sample is None else Sample.of(sample["rows"], job["batch_id"]),
         cast=job.get("cast", "untyped"),
         private=job.get("private"),
-        wish=Wish(job["batch_id"], where, segments) if where or segments is not None else None,
+        wish=Wish(job["batch_id"], where, segments, least) if where or segments is not None else None,
     )
     additional = {name: _further(path, job) for name, path in job.get("additional_data", {}).items()}
     return replace(frames, additional=additional)

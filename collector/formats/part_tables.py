@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collector.formats.categories import pandas_categories, restored, restored_by_pandas
+from collector.formats.merging import Merging
 from collector.formats.sources import JSON, MARKED, ORIGIN, marked
 from collector.formats.typed_body import INDEX_COLUMN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
 
 
 class Unreadable(Exception):
@@ -52,6 +55,34 @@ def batches_of(path: str, rows: int, columns: list[str] | None = None) -> Iterat
         if batch is None:
             return
         yield batch
+
+
+def read_parts(paths: Sequence[str]) -> tuple[pa.Table, Merging]:
+    """Append the parts in their order; return what is to be said of columns too.
+
+    Raises Unreadable with all that can't be read.
+    """
+    tables = list(of_each(paths, _tables))
+    merging = Merging(table.schema for table in tables)
+    return pa.concat_tables(map(merging.merge, tables)).unify_dictionaries(), merging
+
+
+def of_each(paths: Sequence[str], read: Callable[[str], Iterator[T]]) -> Iterator[T]:
+    """Yield what is read of each file; raise Unreadable, once all are gone through, with those that can't be."""
+    unreadable = []
+    for path in paths:
+        try:
+            yield from read(path)
+        except Unreadable as error:
+            unreadable += error.paths
+    if unreadable:
+        raise Unreadable(unreadable)
+
+
+def _tables(path: str) -> Iterator[pa.Table]:
+    with reading(path):
+        table = open_part(path).read()
+    yield kept(table)
 
 
 def kept(table: pa.Table) -> pa.Table:

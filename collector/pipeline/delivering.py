@@ -128,7 +128,8 @@ class Delivering:
     async def _prune(self) -> None:
         """Remove what is no longer to be kept of delivered batches."""
         work = self._work
-        work.data_dir.remove_batches(*await work.journal.prune(work.id, work.service.retention))
+        rule = None if work.config.reference_path else work.config.reference_from
+        work.data_dir.remove_batches(*await work.journal.prune(work.id, work.service.retention, rule))
 
     async def _send(self, batch: Batch, outgoing: Outgoing, progress: Progress) -> None:
         """Try once, and count it."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from collector.config import CollectorConfig
+    from collector.pipeline.referring import Compared, Referring
     from collector.pipeline.spilling import Spilling
     from collector.pipeline.work import Work
     from collector.status.status import State
@@ -42,8 +43,9 @@ REFERENCE_INTERVAL = 10.0
 class Evaluating:
     """Evaluates the batches of one collector, those of now before those of the past."""
 
-    def __init__(self, work: Work, spilling: Spilling) -> None:
+    def __init__(self, work: Work, spilling: Spilling, referring: Referring) -> None:
         self._work = work
+        self._referring = referring
         self._spilling = spilling
         self._checked: set[Path] = set()  # sound tables
         self._checked_rows: tuple[object, ...] | None = None  # the reference, and what is asked of its rows
@@ -89,7 +91,8 @@ class Evaluating:
         config, base = self._work.config, self._work.tools.base
         if problems := config.outside(base, self._work.data_dir.path):
             return problems
-        problems = []
+        problems = await self._referring.look()
+        config = self._referring.config
         if not is_report_checked:
             problems += await workers.check(config)
             problems += await self._work.workspace.problems(self._earlier())
@@ -125,13 +128,14 @@ class Evaluating:
         try:
             while await self._spilling.spill(batch.id):
                 pass
+            compared = await self._referring.compared(batch)
             # What others take of the workers' time doesn't count; who took too long waits in a lane of its own.
             async with (
                 workers.backfills if batch.is_backfill else nullcontext(),
                 workers.slow_reports if self._took_too_long else workers.reports,
             ):
                 started = clock()
-                job = await self._job(batch)
+                job = await self._job(batch, compared)
                 is_posted = self._work.config.is_posted
                 starting_time = workers.posted_starting_time if is_posted else workers.starting_time
                 with trio.fail_after(self._work.service.evaluation_timeout + starting_time):
@@ -151,15 +155,13 @@ class Evaluating:
             await self._take_outcome(batch, outcome, clock() - started)
         self._work.to_label.ring()
 
-    async def _job(self, batch: Batch) -> Job:
-        config, data_dir = self._work.config, self._work.data_dir
+    async def _job(self, batch: Batch, compared: Compared) -> Job:
+        data_dir, base, service = self._work.data_dir, self._work.tools.base, self._work.service
         parts = [data_dir.path / part.path for part in await self._work.journal.parts(batch.id)]
-        config = config.for_report(batch.report)
-        snapshot, service = data_dir.snapshot(batch.id), self._work.service
+        config, snapshot = compared.config.for_report(batch.report), data_dir.snapshot(batch.id)
         fast_reports, private = service.fast_reports, service.private_of(config)
-        return make_job(
-            config, self._work.tools.base, batch, parts, snapshot, fast_reports=fast_reports, private=private
-        )
+        job = make_job(config, base, batch, parts, snapshot, fast_reports=fast_reports, private=private)
+        return {**job, "awaits_reference": compared.lacking, "least_reference_rows": compared.least_rows}
 
     # What came of it
 
@@ -185,13 +187,14 @@ class Evaluating:
         work = self._work
         work.data_dir.mark_delivered(await work.journal.keep_empty(batch, work.service.retention.snapshots))
         reach("nothing to report")
-        await work.tell(Empty(batch, error.notes))
+        await work.tell(Empty(batch, error.why, error.notes))
         await work.count()
         work.to_deliver.ring()
 
     async def _take_damage(self, batch: Batch, error: FilesDamaged) -> None:
         """Set the damaged parts aside; the batch is evaluated with what is left. A damaged reference is waited for."""
         self._checked -= set(map(Path, error.paths))
+        self._referring.take_damage(error.paths)
         lost = await drop_damaged(self._work, batch, error.paths)
         if lost is not None and not lost.batch.rows:
             await set_aside(self._work, lost.batch, lost.error)

@@ -20,6 +20,7 @@ from collector.pipeline.closing import Closing
 from collector.pipeline.delivering import Delivering
 from collector.pipeline.evaluating import Evaluating
 from collector.pipeline.failed import take_back
+from collector.pipeline.referring import Referring
 from collector.pipeline.rehearsing import Rehearsing
 from collector.pipeline.sealing import Sealing
 from collector.pipeline.showing import Showing
@@ -44,10 +45,11 @@ class Pipeline:
         self._sealing = Sealing(self._work)
         self._spilling = Spilling(self._work, self._sealing)
         self._closing = Closing(self._work, self._spilling)
-        self._evaluating = Evaluating(self._work, self._spilling)
+        self._referring = Referring(self._work)
+        self._evaluating = Evaluating(self._work, self._spilling, self._referring)
         self._showings = [Showing(self._work, report) for report in config.reports]
         self._delivering = Delivering(self._work, self._showings)
-        self._rehearsing = Rehearsing(self._work)
+        self._rehearsing = Rehearsing(self._work, self._referring)
         self._skipping = Skipping(self._work)
         self._retrying = trio.Lock()
 

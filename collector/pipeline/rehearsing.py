@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collector.config import CollectorConfig, CollectorServiceConfig
+    from collector.pipeline.referring import Referring
     from collector.pipeline.work import Work
     from collector.workers.exchange import Rehearsal
     from collector.workers.pool import Workers
@@ -30,8 +31,9 @@ class Rehearsing:
     It is a warning and no more: real batches never wait for it, and it ends with the pipeline.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, referring: Referring) -> None:
         self._work = work
+        self._referring = referring
         self._rehearsed: str | None = None  # the reference
 
     async def run(self) -> None:
@@ -39,9 +41,9 @@ class Rehearsing:
         while True:
             await self._work.to_rehearse.wait()
             await trio.sleep(QUIET)
-            is_sound = not self._work.status.problems
-            if is_sound and self._work.config.reference_path not in {None, self._rehearsed}:
-                await self._rehearse(self._work.config)
+            is_sound, config = not self._work.status.problems, self._referring.config
+            if is_sound and config.reference_path not in {None, self._rehearsed}:
+                await self._rehearse(config)
 
     async def _rehearse(self, config: CollectorConfig) -> None:
         work, workers = self._work, self._work.tools.workers
@@ -51,7 +53,7 @@ class Rehearsing:
                 came_of = await rehearse(config, work.service, workers, work.tools.base, is_aside=True)
         if patience.cancelled_caught:
             work.log.info("the report was not tried over its own reference: that takes too long")
-        elif config.reference_path == work.config.reference_path:
+        elif config.reference_path == self._referring.config.reference_path:
             await work.warn(came_of["failed"])
 
 

@@ -49,6 +49,7 @@ class Status:
     last_snapshot: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, Any] | None = None
     kafka: dict[str, Any] | None = None
+    reference: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -73,10 +73,17 @@ class EvaluationFailed:
 
 @dataclass(frozen=True)
 class Empty:
-    """No row of a batch meets ``where``: it has no report, and counts as delivered; the ``notes`` may say why."""
+    """There is nothing to report of a batch, as no row meets ``where``, or ``why`` else: it counts as delivered."""
 
     batch: Batch
+    why: str
     notes: Sequence[str]
+
+    @property
+    def said(self) -> str:
+        """What became of it."""
+        why = self.why or "no row meets the collector's `where`"
+        return f"{why}: there is no report of this batch"
 
 
 @dataclass(frozen=True)
@@ -157,7 +164,6 @@ class NotShown:
     error: str
 
 
-_EMPTY = "no row meets the collector's `where`: there is no report of this batch"
 _NOT_WHOLE = "a part of the report fails on its own reference, and will fail on each batch too"
 _WITHOUT_PLOTS = (
     "Sent without its plots, as the workspace takes no larger snapshot (413). All values and tests are there."
@@ -280,8 +286,9 @@ class Telling:
                 )
             case EvaluationFailed(batch) | PartsLost(batch):
                 entry = self._entry("CreateReport", batch, {}, f"Error running report: {event.error}", notes=[])
-            case Empty(batch, said):
-                entry = self._entry("CreateReport", batch, {"matched_rows": 0}, notes=[f"{_EMPTY}.", *said])
+            case Empty(batch, notes=said):
+                matched = {} if event.why else {"matched_rows": 0}
+                entry = self._entry("CreateReport", batch, matched, notes=[f"{event.said}.", *said])
             case SegmentFailed(batch, segment, error, is_rejected):
                 type_, what = ("UploadReport", "saving snapshot") if is_rejected else ("CreateReport", "running report")
                 entry = self._entry(type_, batch, {}, f"Error {what}: {error}", segment=segment)
@@ -327,8 +334,8 @@ class Telling:
             case EvaluationFailed(batch, error, _, is_final):
                 kept, again = "report failed; its batch is kept under failed", "report failed; it is tried once more"
                 log.error(kept if is_final else again, rows=batch.rows, error=error)
-            case Empty(batch, notes):
-                log.info(_EMPTY, rows=batch.rows)
+            case Empty(batch, notes=notes):
+                log.info(event.said, rows=batch.rows)
                 self._log_notes(log, notes)
             case SegmentFailed(_, segment, error):
                 log.error(event.said, segment=segment, error=error)

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import stat
+import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 KEPT_REFERENCES = 2
+_REFERENCES = "references"
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class DataDir:
         return f"{LABELS}/{uuid6.uuid7()}"
 
     def remove_keys(self, names: Iterable[str]) -> None:
-        """Remove files of keys, those that are there."""
+        """Remove files of keys, or others that can be made again, those that are there."""
         for name in names:
             (self.path / name).unlink(missing_ok=True)
 
@@ -131,6 +133,15 @@ class DataDir:
         for path in mine[: max(0, len(mine) - kept)]:
             if path != spared:
                 path.unlink(missing_ok=True)
+
+    def made_reference(self, source: str, version: str) -> str:
+        """Name the file of a reference that the service makes: the same of the same."""
+        return f"{_REFERENCES}/made-{uuid.uuid5(uuid.NAMESPACE_URL, f'{source} {version}')}.parquet"
+
+    def remove_stray_references(self, known: set[str]) -> None:
+        """Remove references that were made and that the journal doesn't know."""
+        found = {_relative(path, self.path) for path in (self.path / _REFERENCES).glob("made-*.parquet")}
+        self.remove_keys(found - known)
 
     def mark_delivered(self, parts: list[str]) -> None:
         """Have the parts themselves say that they were delivered, by being read-only, should the journal be lost."""

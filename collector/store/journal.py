@@ -30,6 +30,7 @@ from collector.store.inspection import inspect
 from collector.store.labels import LabelBook
 from collector.store.opening import open_database
 from collector.store.records import MAIN, Batch
+from collector.store.references import ReferenceBook
 from collector.store.steps import (
     alerts,
     batches,
@@ -40,6 +41,7 @@ from collector.store.steps import (
     labels,
     parts,
     positions,
+    references,
     snapshots,
     windows,
 )
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from collector.config import Retention
+    from collector.config.reference_from import ReferenceFrom
     from collector.formats.frames import Frame
     from collector.store.alerts import Listener
     from collector.store.data_dir import DataDir
@@ -168,6 +171,7 @@ class Journal:
         self._listener: Listener | None = None
         self.alerts = AlertBook(writer)
         self.labels = LabelBook(connection, data_dir, writer, self.buffered_bytes, self._count_bytes)
+        self.references = ReferenceBook(writer)
         self._renamed = collectors.read_renamed(connection)
         self._waiting: defaultdict[str, Waiting] = defaultdict(Waiting)
         self._buffered: defaultdict[str, int] = defaultdict(int)
@@ -621,13 +625,21 @@ class Journal:
         paths, _ = await self._change(batch, finish, lambda done: self._count_bytes(batch.collector, -done[1]))
         return paths
 
-    async def prune(self, collector: str, retention: Retention) -> tuple[list[str], list[str]]:
+    async def prune(
+        self, collector: str, retention: Retention, rule: ReferenceFrom | None = None
+    ) -> tuple[list[str], list[str]]:
         """Let go of the oldest delivered batches of a collector, beyond what is to be kept of them.
 
-        Returns the paths of their parts and their ids: these parts and snapshots may then be removed.
+        Those of which a reference is made by a ``rule`` stay. Returns the paths of their parts and their ids: these
+        parts and snapshots may then be removed.
         """
         now = time.time()
-        return await self._writer.execute(lambda db: batches.prune(db, collector, retention, now))
+
+        def prune(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
+            needed = set() if rule is None else references.needed_batches(db, collector, rule)
+            return batches.prune(db, collector, retention, now, needed)
+
+        return await self._writer.execute(prune)
 
     def listen(self, listener: Listener | None) -> None:
         """Have ``listener`` hear of each change of a batch from now on; None: nobody."""

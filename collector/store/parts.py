@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from collector.disk.checksums import body_checksum, frame_checksum, stored_checksum
 from collector.disk.files import write_whole
 from collector.disk.refusals import is_damage
-from collector.errors import BadBody
+from collector.errors import BadBody, FilesDamaged
 from collector.formats.frames import decode_frames
 from collector.formats.sources import MARKED, ORIGIN
 from collector.store.connect import read_only
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from collector.formats.frames import Format
+    from collector.formats.private import Private
     from collector.store.windowed import Windows
 
 
@@ -156,6 +157,19 @@ def write_reference(format_: Format, body: bytes | Path, path: str) -> tuple[int
     """Write the rows of a body, or of the file that has it, to a parquet file; return rows and bytes."""
     table = decode_frames([(format_, body.read_bytes() if isinstance(body, Path) else body)])
     return table.num_rows, write(table, Path(path))
+
+
+def make_reference(parts: list[str], rows: int, path: str, private: Private | None) -> None:
+    """Write the first so many rows of parts to a parquet file; raise FilesDamaged with all that can't be read."""
+    from collector.formats.part_tables import Unreadable, read_parts  # what they need is nothing for the daemon
+    from collector.formats.private import apply
+
+    try:
+        table, merging = read_parts(parts)
+    except Unreadable as error:
+        raise FilesDamaged(error.paths) from error
+    whole = table.drop_columns(list(merging.failed)).slice(0, rows)
+    write(apply(whole, private), Path(path))  # rows that came before the config said so
 
 
 def write(table: pa.Table, target: Path, metadata: Mapping[bytes, str] = _NO_METADATA) -> int:

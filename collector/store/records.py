@@ -214,6 +214,21 @@ class LabelPart:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeReference:
+    """A file to compare with that the service has made, by its path in the data directory.
+
+    Its rows are those that ``source`` says, an address perhaps; ``since`` is when it was made. One that ``is_kept``
+    can't be made again.
+    """
+
+    path: str
+    source: str
+    rows: int
+    since: float
+    is_kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Frames that follow each other and are to become one part."""
 

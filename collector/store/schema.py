@@ -277,6 +277,15 @@ INSERT INTO writer VALUES (lower(hex(randomblob(6))));
     """
 ALTER TABLE part ADD COLUMN window REAL; -- when the window of event time begins that its rows are of
 """,
+    # Files to compare with that the service has made, or fetched.
+    """
+CREATE TABLE reference(
+    collector TEXT NOT NULL,
+    report TEXT NOT NULL,
+    made TEXT NOT NULL,      -- what is known of it, as JSON
+    UNIQUE(collector, report)
+);
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

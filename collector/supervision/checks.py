@@ -62,6 +62,9 @@ class Checks:
         for field, path in tables.items():
             if at_work.get(field) != path:
                 problems += await self.workers.check_table(path, field)
+        address = config.remote_reference
+        if address is not None and not is_from_client and (known is None or known.remote_reference != address):
+            problems += await self.workers.check_address(address)
         if not is_from_client and (known is None or _rows(config) != _rows(known)):
             problems += await self._problems_of_rows(config, private, problems)
         return problems
@@ -71,6 +74,8 @@ class Checks:
     ) -> list[Problem]:
         """Return what is wrong with ``where`` and ``segments``; the reference is read if nothing was found of it."""
         reference = config.reference_file(self.base)
+        if config.remote_reference or (reference is None and config.reference_from is not None):
+            return []  # it is looked at when it is here
         if reference is None:
             needs = config.segments is not None and config.segments.needs_reference and not config.is_posted
             return [Problem(("segments", "values"), _NO_VALUES)] if needs else []

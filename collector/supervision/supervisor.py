@@ -281,9 +281,10 @@ class Supervisor:
                 await self._tools.journal.unmark_renamed(old)
 
     async def _forget(self, collector_id: str) -> int:
-        keys = await self._tools.journal.labels.known_files(collector_id)
-        rows, parts, batches = await self._tools.journal.forget(collector_id)
-        self._tools.data_dir.remove_keys(keys)
+        journal = self._tools.journal
+        files = await journal.labels.known_files(collector_id) | await journal.references.known_files(collector_id)
+        rows, parts, batches = await journal.forget(collector_id)
+        self._tools.data_dir.remove_keys(files)
         self.counts.forget(collector_id)
         self.counts.forget(labels_of(collector_id))
         self._tools.data_dir.remove_batches(parts, batches)
@@ -402,4 +403,5 @@ def _has_followers(collector_id: str, followers: tuple[CollectorConfig, ...]) ->
 
 
 def _differs_in_reference_only(wanted: CollectorConfig, had: CollectorConfig) -> bool:
-    return wanted.model_copy(update={"reference_path": had.reference_path}) == had
+    reference = {"reference_path": had.reference_path, "reference_from": had.reference_from}
+    return wanted.model_copy(update=reference) == had

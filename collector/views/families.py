@@ -291,6 +291,13 @@ _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = 
         _last("drift_share"),
     ),
 )
+_STATUS_GAUGES += (
+    (
+        "reference_rows",
+        "Rows of the reference that was made of earlier rows or copied from a store; not there for any other.",
+        lambda status: (status.reference or {}).get("rows"),
+    ),
+)
 _STATUS_GAUGES += tuple(
     (f"labels_{name}", f"{help_}; not there without labels in the config.", _of_labels(name))
     for name, help_ in (

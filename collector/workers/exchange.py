@@ -48,8 +48,10 @@ class Job(TypedDict):
     paths of further parquet files, by the names that metrics ask for them. ``is_posted``: a client has posted the
     report, which is computed without the secrets of our environment. ``timestamp_column``: the window is that of the
     events, as far as this column tells their times. ``where`` and ``segments`` are as in the config; ``segment`` is
-    the one that a report is of, empty for the whole. What a job needn't have means what the config's field does that
-    isn't set: whoever compares with Evidently by hand writes the rest only.
+    the one that a report is of, empty for the whole. ``awaits_reference``: why there is no reference yet, so that what
+    needs one isn't wrong; of less than ``least_reference_rows`` that meet ``where`` there is none either. What a job
+    needn't have means what the config's field does that isn't set: whoever compares with Evidently by hand writes the
+    rest only.
     """
 
     collector: str
@@ -77,6 +79,8 @@ class Job(TypedDict):
     save_datasets: bool
     is_posted: NotRequired[bool]
     private: NotRequired[Private | None]
+    awaits_reference: NotRequired[str]
+    least_reference_rows: NotRequired[int]
     labels: NotRequired[Labelled | None]
     label_columns: NotRequired[list[str] | None]
 
@@ -231,11 +235,15 @@ class Damage(TypedDict):
 
 @final
 class NoRowsMatch(TypedDict):
-    """A batch of so many rows of which none meets the conditions: there is nothing to report, and nothing is wrong."""
+    """A batch of so many rows of which none meets the conditions: there is nothing to report, and nothing is wrong.
+
+    Or, if it says ``why``, all of the report needs a reference, and there is none yet.
+    """
 
     ok: Literal[False]
     rows_without_match: int
     notes: list[str]
+    why: NotRequired[str]
 
 
 class Place(TypedDict):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collector.formats.private import Private
     from collector.generation import Generation
     from collector.labels.exchange import BatchFiles, Closed, Fates, Indexed, Joined, Keying, LabelFile, Waiting, Wanted
+    from collector.store.fetching import Fetched
     from collector.store.parts import Written
     from collector.store.records import Run
     from collector.store.tapping import Tapped
@@ -65,6 +66,8 @@ LOADING_TIMEOUT = 600.0
 PART_TIMEOUT = 60.0
 BODY_TIMEOUT = 10.0
 TAB_TIMEOUT = 10.0
+# A reference of 1 GB takes a minute to come from afar.
+FETCH_TIMEOUT = 300.0
 BODY_BYTES_PER_SECOND = 1_000_000
 _TRIES = 2
 _GRACE_PERIOD = 0.05
@@ -79,6 +82,7 @@ IDLE_TIMEOUT = 10.0
 LABELS_IDLE_TIMEOUT = 60.0
 _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
+_FETCHING = "collector.store.fetching:"
 _DASHBOARD = "collector.evaluation.dashboard:"
 _CHECK_BODY = "collector.formats.frames:check_body"
 _WITHOUT_PRIVATE = "collector.formats.private:without_private"
@@ -121,6 +125,7 @@ class Workers:
         self._looks = trio.CapacityLimiter(1)
         self._writes = trio.CapacityLimiter(1)
         self._joins = trio.CapacityLimiter(1)
+        self._references = trio.CapacityLimiter(1)
         self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self.evidently_version = ""
         self.ended = Counter(dict.fromkeys(ENDS, 0))  # processes that the next call has to begin anew, by reason
@@ -209,7 +214,7 @@ class Workers:
         if "damaged" in result:
             raise FilesDamaged(result["damaged"])
         if "rows_without_match" in result:
-            raise NoRowsMatched(result["rows_without_match"], result["notes"])
+            raise NoRowsMatched(result["rows_without_match"], result["notes"], result.get("why", ""))
         raise EvaluationError(result["error"], result["traceback"])
 
     async def write_to_directory(self, delivery: Delivery) -> str:
@@ -318,6 +323,40 @@ class Workers:
                 await self._run_within(PART_TIMEOUT, self._light, self._parts, _PARTS + "write_reference", *args)
         except trio.TooSlowError as error:
             raise EvaluationError(f"the reference could not be written in {PART_TIMEOUT:.0f} s; try again") from error
+
+    async def make_reference(self, parts: list[str], rows: int, target: Path, private: Private | None) -> None:
+        """Write the first so many rows of parts to a parquet file. Raises FilesDamaged."""
+        args = (_PARTS + "make_reference", parts, rows, str(target), private)
+        async with self._references:  # a process of its own, should it take long: parts mustn't wait for it
+            try:
+                with _refusals(target):
+                    await self._run(self._light, self._unlimited, *args)
+            except UNWRITABLE as error:
+                raise EvaluationError(f"the reference can't be made: {error}", repr(error)) from error
+
+    async def fetch_reference(
+        self, address: str, data_dir: Path, known: str, private: Private | None
+    ) -> Fetched | None:
+        """Copy a reference from a store; see fetching. Raises EvaluationError if it can't be had in time."""
+        args = (_FETCHING + "fetch", address, str(data_dir), known, private)
+        try:
+            async with self._references:
+                with _refusals(data_dir / "references"), trio.fail_after(FETCH_TIMEOUT):
+                    fetched: Fetched | None = await self._run(self._heavy, self._unlimited, *args)
+        except trio.TooSlowError as error:
+            raise EvaluationError(f"{address} can't be read in {FETCH_TIMEOUT:g} s") from error
+        return fetched
+
+    async def check_address(self, address: str) -> list[Problem]:
+        """Return what is wrong with a reference in a store."""
+        try:
+            with trio.fail_after(CHECK_TIMEOUT):
+                await self._run(self._heavy, self._quick, _FETCHING + "count_rows", address)
+        except EvaluationError as error:
+            return [Problem(("reference_path",), str(error))]
+        except trio.TooSlowError:
+            return [Problem(("reference_path",), f"{address} can't be read in {CHECK_TIMEOUT:g} s")]
+        return []
 
     async def index_batch(self, parts: list[str], keying: Keying, keys: str) -> Indexed:
         """Write the files of a batch's keys; see labels.indexing. Raises FilesDamaged."""

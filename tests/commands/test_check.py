@@ -29,6 +29,10 @@ class FakeWorkers:
         await trio.lowlevel.checkpoint()
         return [Problem(field, text) for text in self._found.get(path, [])]
 
+    async def check_address(self, address):
+        await trio.lowlevel.checkpoint()
+        return [Problem(("reference_path",), text) for text in self._found.get(address, [])]
+
     async def generations_in(self, directory):
         await trio.lowlevel.checkpoint()
         return self._found.get(directory, set())
@@ -92,6 +96,25 @@ def test_a_legacy_and_a_modern_collector_on_one_directory_are_told(found, tmp_pa
     )
     told = [str(problem) for problem in check_config(config, tmp_path).problems]
     assert any("collectors.legacy.api_url" in one and "give this collector another directory" in one for one in told)
+
+
+def test_a_reference_in_a_store_is_opened_and_not_tried(found, tmp_path):
+    config = config_of(a={"reference_path": "s3://bucket/a.parquet"})
+    findings = check_config(config, tmp_path)
+    assert (findings.problems, findings.untried) == (
+        [],
+        ["a: its report was not tried, as its reference is in a store"],
+    )
+    found["s3://bucket/a.parquet"] = ["s3://bucket/a.parquet can't be read: no such bucket"]
+    [problem] = check_config(config, tmp_path).problems
+    assert str(problem).startswith("collectors.a.reference_path: s3://bucket/a.parquet can't be read")
+
+
+def test_segments_may_be_of_a_reference_that_is_not_there_yet(found, tmp_path):
+    segments = {"column": "country"}
+    assert len(check_config(config_of(a={"segments": segments}), tmp_path).problems) == 1
+    made = {"segments": segments, "reference_from": {"first_rows": 10}}
+    assert check_config(config_of(a=made), tmp_path).problems == []
 
 
 def test_what_a_report_cannot_compute_of_its_own_reference_is_told(found, tmp_path):

@@ -197,6 +197,7 @@ def test_a_dashboard_of_a_legacy_report_is_told_as_unused():
         ({"project_id": "a?b=c"}, "project_id: is no project's id"),
         ({"project_id": "a\r\nb"}, "project_id: is no project's id"),
         ({"reference_path": "a\0b"}, "reference_path: has a NUL in it"),
+        ({"reference_path": "s3://key:secret@bucket/a.parquet"}, "reference_path: has keys in it"),
         ({"additional_data": {"current_train_data": "a\0b"}}, "additional_data: has a NUL in it"),
         ({"reference_path": "x/" * 5000}, "reference_path: "),
         ({"api_url": ""}, "api_url: "),
@@ -382,6 +383,8 @@ def test_the_schema_knows_every_part():
     [
         ({"reference_path": "/etc/passwd"}, ("reference_path",)),
         ({"reference_path": "../reference.parquet"}, ("reference_path",)),
+        ({"reference_path": "s3://bucket/reference.parquet"}, ("reference_path",)),
+        ({"reference_path": "file:///etc/passwd"}, ("reference_path",)),
         ({"reference_path": "elsewhere/reference.parquet"}, ("reference_path",)),  # a symbolic link to the outside
         ({"api_url": "/srv/workspace"}, ("api_url",)),
         ({"api_url": "file:///srv/workspace"}, ("api_url",)),
@@ -396,6 +399,14 @@ def test_a_client_names_no_path_outside_the_configs_directory(tmp_path, named, f
     places = (tmp_path / "base", tmp_path / "base" / "data")
     assert config.outside(*places) == []
     assert [problem.path for problem in config.model_copy(update={"is_posted": True}).outside(*places)] == [field]
+
+
+def test_a_reference_in_a_store_is_no_file_of_this_machine():
+    config = collector_config(reference_path="s3://bucket/a.parquet")
+    assert (config.remote_reference, config.reference_file(Path("/base"))) == ("s3://bucket/a.parquet", None)
+    copied = config.compared_with(Path("/data/a.parquet"), cache_reference=False)
+    assert (copied.remote_reference, copied.reference_file(Path("/base"))) == (None, Path("/data/a.parquet"))
+    assert not copied.cache_reference
 
 
 @pytest.mark.parametrize("reference", ["reference.parquet", "sub/reference.parquet", "data/references/a.parquet"])

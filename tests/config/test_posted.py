@@ -57,6 +57,8 @@ def test_a_client_names_nothing_with_a_scheme_in_a_report(report, key):
         ({"api_url": "s3://bucket"}, "api_url"),
         ({"reference_path": "s3://bucket/reference.parquet"}, "reference_path"),
         ({"reference_path": "file:reference.parquet"}, "reference_path"),
+        ({"reference_path": "file:///etc/reference.parquet"}, "reference_path"),
+        ({"reference_path": "gs://bucket/reference.parquet"}, "reference_path"),
         ({"additional_data": {"train": "s3://bucket/train"}}, "additional_data.train"),
         ({"data_definition": {"id_column": "s3://bucket/a"}}, "data_definition.id_column"),
         ({"column_mapping": {"target": "FILE:///etc/passwd"}}, "column_mapping.target"),

@@ -55,6 +55,8 @@ class Fused:
         attribute = getattr(self._target, name)
         if name in self.WITHOUT:
             return attribute
+        if name == "references":
+            return Fused(attribute, self._fuse)
 
         async def call(*args, **kwargs):
             self._fuse.burn()

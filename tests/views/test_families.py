@@ -53,6 +53,7 @@ BUSY = Status(
     outbox_since=80.0,
     failed=4,
     last_snapshot=SNAPSHOT,
+    reference={"from": "the first 500 rows", "rows": 500, "since": 20.0},
     labels={
         "waiting_batches": 2,
         "waiting_rows": 50,

@@ -42,7 +42,7 @@ _MAX_MISSES = 500
 _ID = re.compile(r"[\w-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]+")
 _PATH = re.compile(r"(?:parts|failed/(?P<batch>[\w-]{1,64}))/[\w.-]+")
-_TEXTS = {"forgotten": "collector", "dashboard": "collector, place"}
+_TEXTS = {"forgotten": "collector", "dashboard": "collector, place", "reference": "collector, report, made"}
 # The workspace may have the snapshot of a batch of which nothing else is known: it is looked for before it is sent.
 _DOUBTFUL = json.dumps({"progress": {"is_doubtful": True}})
 

@@ -6,7 +6,7 @@ import json
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -108,8 +108,13 @@ def finish(db: sqlite3.Connection, batch: Batch, now: float) -> tuple[list[str],
     return [part.path for part in parts], sum(part.size for part in parts) if done.rowcount else 0
 
 
-def prune(db: sqlite3.Connection, collector: str, retention: Retention, now: float) -> tuple[list[str], list[str]]:
-    """Let go of the parts of delivered batches, the oldest, beyond what is to be kept; return their paths and ids."""
+def prune(
+    db: sqlite3.Connection, collector: str, retention: Retention, now: float, needed: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Let go of the parts of delivered batches, the oldest, beyond what is to be kept; return their paths and ids.
+
+    Those that are ``needed`` stay.
+    """
     oldest = -math.inf if retention.seconds is None else now - retention.seconds
     size = 0
     paths, ids = [], []
@@ -118,7 +123,8 @@ def prune(db: sqlite3.Connection, collector: str, retention: Retention, now: flo
         parts = select_parts(db, id_)
         size += sum(part.size for part in parts)
         number[report] += 1
-        if number[report] > retention.batches or size > retention.max_bytes or delivered < oldest:
+        is_beyond = number[report] > retention.batches or size > retention.max_bytes or delivered < oldest
+        if is_beyond and id_ not in needed:
             paths += [part.path for part in parts]
             ids.append(id_)
     db.executemany("DELETE FROM part WHERE batch = ?", [(id_,) for id_ in ids])

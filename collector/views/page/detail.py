@@ -51,7 +51,8 @@ def detail_pieces(detail: Detail) -> dict[str, str]:
 def detail_view(frame: Frame, status: Status, pieces: Mapping[str, str]) -> View:
     """Show a collector in a frame, with what was drawn of its past."""
     row = frame.drawn[status.id].row
-    state = draw("state.html", row=row, status=status, labels=_labels(status, frame.now), kafka=_kafka(status))
+    told = {"labels": _labels(status, frame.now), "kafka": _kafka(status), "reference": _reference(status, frame.now)}
+    state = draw("state.html", row=row, status=status, **told)
     tone = row.concerns[0].tone if row.concerns else "good"
     title, cells = f"{status.id} · Evidently collector", {"state": frame.cells[row.key]}
     return View(frame.number, frame.now, title, tone, {**pieces, "state": state}, cells)
@@ -80,6 +81,16 @@ def _kafka(status: Status) -> str:
     if status.state == "standby":
         return f"at work at {told['owner'] or 'another service of the group'}"
     return "" if told["lag"] is None else f"{counted(told['lag'], 'message')} not read yet"
+
+
+def _reference(status: Status, now: float) -> str:
+    """Say what reports are compared with; nothing if that is a file that somebody gave."""
+    if status.reference is None:
+        return ""
+    source, rows = status.reference["from"], status.reference["rows"]
+    if "needs" in status.reference:
+        return f"none yet: of {source}, {rows} of {status.reference['needs']} rows are there"
+    return f"{source}: {counted(rows, 'row')}, made {lasting(now - status.reference['since'])} ago"
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:

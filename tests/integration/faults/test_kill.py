@@ -34,6 +34,7 @@ OF_SEGMENTS = ["segment delivered", "nothing to report"]  # tried by test_segmen
 OF_LABELS = ["keys written", "keys entered", "marks written", "marks entered", "labels joined", "labels closed"]
 OF_LABELS += ["labels sorted out", "labels retired"]
 OF_WINDOWS = ["window closed"]
+OF_REFERENCES = ["reference written", "reference entered"]  # tried by test_references.py
 OF_RENAMING = ["renaming marked", "renaming saved", "renamed"]
 OF_KAFKA = ["taken over", "restored", "fetched", "published"]  # tried by test_kafka.py
 LOADING = 20  # more processor seconds than a new process takes to load Evidently
@@ -81,6 +82,7 @@ def wait_for_snapshots(daemon, count):
 def test_every_fault_point_of_the_code_is_tried():
     found = {point for path in PACKAGE.rglob("*.py") for point in re.findall(r'reach\("([^"]+)"\)', path.read_text())}
     others = {*OF_FAILURE, *OF_ALERTS, *OF_RENAMING, *OF_WHOLE, *OF_LABELS, *OF_WINDOWS, *OF_KAFKA, *OF_SEGMENTS}
+    others |= {*OF_REFERENCES}
     assert found == {*EARLY, *WITH_REPORT} | others
 
 

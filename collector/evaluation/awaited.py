@@ -1,0 +1,36 @@
+"""A reference that isn't there yet: what needs one is left out of what came of a report, and nothing is wrong."""
+
+from dataclasses import replace
+
+from collector.evaluation.result import Evaluated
+from collector.wording import listed
+
+
+def without_awaited(done: Evaluated, notes: list[str], why: str) -> Evaluated:
+    """Return what came of a report without what could not be computed for want of a reference; that goes to the notes.
+
+    Evidently says so in the reason, in several ways.
+    """
+    awaited = [one for one in done.failures if _wants_reference(one.reason)]
+    found = done.findings
+    errors = [one for one in found["failed_tests"] if one["status"] == "error" and _wants_reference(one["said"])]
+    left = f"; without it: {listed([one.title for one in awaited])}" if awaited else ""
+    notes.append(f"{why[0].upper()}{why[1:]}{left}.")
+    tests = dict(done.tests)
+    if errors:
+        tests["error"] -= len(errors)
+        tests["skipped"] += len(errors)
+    return replace(
+        done,
+        failures=[one for one in done.failures if one not in awaited],
+        tests=tests,
+        findings={
+            **found,
+            "failed_tests": [one for one in found["failed_tests"] if one not in errors],
+            "not_computed": [one for one in found["not_computed"] if not _wants_reference(one["reason"])],
+        },
+    )
+
+
+def _wants_reference(reason: str) -> bool:
+    return "reference" in reason.lower()
