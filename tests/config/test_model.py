@@ -372,6 +372,7 @@ def test_the_schema_knows_every_part():
         Labels.__name__,
         Condition.__name__,
         Segments.__name__,
+        "ReferenceFrom",
     }
 
 
