@@ -14,6 +14,7 @@ from collector.client import CollectorClient
 from collector.client.connecting import checked_url
 from collector.commands.options import read_secret
 from collector.errors import CommandError, ConfigError, RequestRefused, ServiceUnavailable
+from collector.wording import listed
 
 # A service that is just being started has 3 s to come; who mistyped its address waits no longer than that.
 RETRIES = 4
@@ -70,11 +71,7 @@ def choose_collector(status: dict[str, Any], collector_id: str | None) -> dict[s
     if not collectors:
         raise CommandError("the service has no collector yet", "'evidently-collector init' writes a config with one")
     said = "the service has several collectors" if collector_id is None else f"it has no collector '{collector_id}'"
-    raise CommandError(said, f"name one with --id: {_listed(list(collectors))}")
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    raise CommandError(said, f"name one with --id: {listed(list(collectors), 10)}")
 
 
 @contextmanager

@@ -8,7 +8,6 @@ commit was sent; by a clock that goes on while the machine sleeps or the process
 from __future__ import annotations
 
 import math
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -16,6 +15,7 @@ import structlog
 import trio
 
 from collector.errors import DeliveryError, OwnershipLost
+from collector.waiting.clocks import boot_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -61,11 +61,6 @@ class Commits(Protocol):
 
     def order(self, grant: Grant, chain: Chain) -> Answer:
         """Order that a chain be committed, and don't wait for it."""
-
-
-def boot_time() -> float:
-    """Return seconds by a clock that doesn't stand still while the machine sleeps."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Fencing:

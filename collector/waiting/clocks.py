@@ -21,7 +21,8 @@ INTERVAL = 1.0
 TOLERANCE = 0.5
 
 
-def _passed() -> float:
+def boot_time() -> float:
+    """Return seconds by a clock that doesn't stand still while the machine sleeps."""
     # macOS has no CLOCK_BOOTTIME; its monotonic clock goes on in sleep, as Linux's doesn't.
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
@@ -32,7 +33,7 @@ class Clocks:
     ``changes`` counts how often a wait for a wall time has become wrong, as the clock was set or the machine suspended.
     """
 
-    def __init__(self, now: Callable[[], float] = time.time, passed: Callable[[], float] = _passed) -> None:
+    def __init__(self, now: Callable[[], float] = time.time, passed: Callable[[], float] = boot_time) -> None:
         self.now = now
         self.set_by = 0.0
         self.changes = 0

@@ -82,7 +82,7 @@ def test_the_only_collector_at_work_needs_no_name():
         ([], None, "no collector yet", "init"),
         (["a", "b"], None, "several", "--id: a, b"),
         (["a"], "b", "no collector 'b'", "--id: a"),
-        ([f"c{number}" for number in range(12)], None, "several", "c9 and 2 more"),
+        ([f"c{number}" for number in range(12)], None, "several", "c9, and 2 more"),
     ],
 )
 def test_which_collectors_there_are_is_said_when_none_is_meant(ids, chosen, says, hint):
