@@ -121,10 +121,10 @@ def test_a_bad_line_is_named_and_those_before_it_are_kept(quiet_daemon):
 
 
 def test_a_large_file_takes_little_memory(quiet_daemon):
-    """More than twice the rows take the same memory: what is read ahead is a few pieces."""
+    """Three times the rows take the same memory: what is read ahead is a few pieces."""
     line = ",".join(["0.123456789"] * 20) + "\n"
     peaks = []
-    for times in (5, 12):
+    for times in (5, 15):
         path = quiet_daemon.directory / f"events-{times}.csv"
         path.write_text(",".join(f"c{number}" for number in range(20)) + "\n" + line * 30_000 * times, encoding="utf-8")
         peaks.append(peak_of(subprocess.Popen(sending(quiet_daemon, "large", path), env=environment())))
