@@ -100,7 +100,7 @@ class History:
         self.untimed += int((~is_told).sum())
         rows = np.flatnonzero(is_told)
         seconds = np.asarray(moments.drop_null()) / MICROSECONDS
-        for window, chosen in self._parted(seconds):
+        for window, chosen in self._periods.parted(seconds):
             self.rows[window] += len(chosen)
             if is_kept:
                 piece, size = kind.pick(block, rows[chosen])
@@ -110,16 +110,6 @@ class History:
             raise CommandError(f"the files have more than {MAX_WINDOWS:,} periods", "take a longer --period")
         if self._held_bytes > _HELD_BYTES:
             self._flush()
-
-    def _parted(self, seconds: Any) -> Iterator[tuple[Window, Any]]:
-        """Yield each window that some of these moments lie in, and which of them do."""
-        order = np.argsort(seconds, kind="stable")
-        moments, begin = seconds[order], 0
-        while begin < len(moments):  # not each window between the first and the last: rows may be years apart
-            window = self._periods.window_of(moments[begin])
-            end = max(int(np.searchsorted(moments, window[1])), begin + 1)
-            yield window, np.sort(order[begin:end])
-            begin = end
 
     def _flush(self) -> None:
         assert self._kind is not None  # noqa: S101  (files were read)

@@ -12,7 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:  # not for the daemon, which does without
+    import numpy as np
+    from numpy.typing import NDArray
 
 DAY = 86_400
 _HOUR = 3_600
@@ -59,12 +64,20 @@ class Periods:
         number = bisect_right(starts, moment)
         return starts[number - 1], starts[number]
 
-    def between(self, first: float, last: float) -> Iterator[tuple[int, int]]:
-        """Yield the windows from that of one moment to that of another, in their order."""
-        window = self.window_of(first)
-        while window[0] <= last:
-            yield window
-            window = self.window_of(window[1])
+    def parted(self, moments: NDArray[np.float64]) -> Iterator[tuple[tuple[int, int], NDArray[np.int64]]]:
+        """Yield each window that some of these moments lie in, in their order, and which of them do.
+
+        Not each window between the first and the last: they may be years apart.
+        """
+        order = moments.argsort(kind="stable")
+        moments, begin = moments[order], 0
+        while begin < len(moments):
+            window = self.window_of(moments[begin])
+            end = max(int(moments.searchsorted(window[1])), begin + 1)
+            rows = order[begin:end]
+            rows.sort()
+            yield window, rows
+            begin = end
 
     def _midnight(self, day: int) -> int:
         return _moment(self.timezone, day, 0)

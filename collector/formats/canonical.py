@@ -43,6 +43,16 @@ def is_key_type(kind: pa.DataType) -> bool:
     return not (types.is_nested(kind) or types.is_interval(kind))
 
 
+def are_all_keys(values: pa.Array) -> bool:
+    """Tell without their texts that all values are keys, as they mostly are; False says nothing."""
+    if values.null_count:
+        return False
+    if types.is_integer(values.type):
+        return True
+    is_plain = types.is_string(values.type) or types.is_large_string(values.type)
+    return is_plain and not pc.any(pc.equal(pc.binary_length(values), 0)).as_py()
+
+
 def _texts(values: pa.Array) -> pa.Array:
     kind = values.type
     if isinstance(kind, pa.BaseExtensionType):

@@ -49,7 +49,7 @@ def check_values(name: str, values: Collection[Any], *, is_private: bool = False
 
 def check_table(name: str, table: pa.Table, *, is_private: bool = False) -> None:
     """Raise BadBody, naming the first row of a table that has no key; one that is private isn't quoted."""
-    from collector.formats.canonical import canonical_texts, is_key_type
+    from collector.formats.canonical import are_all_keys, canonical_texts, is_key_type
 
     number = table.schema.get_field_index(name)
     if number < 0:
@@ -59,8 +59,8 @@ def check_table(name: str, table: pa.Table, *, is_private: bool = False) -> None
         raise BadBody(f"the key '{name}' is {field.type}; a key is a number, a text, bytes, a date or a time")
     row = 0
     for chunk in table.column(number).chunks:
-        texts = canonical_texts(field, chunk)
-        if texts.null_count:
+        texts = None if are_all_keys(chunk) else canonical_texts(field, chunk)
+        if texts is not None and texts.null_count:
             place = texts.is_null().index(True).as_py()
             raise _no_key(name, row + place, _PRIVATE if is_private else _shown(chunk[place]))
         row += len(chunk)

@@ -136,12 +136,24 @@ def _choose(labels: _Labels, on_duplicate: OnDuplicate) -> tuple[_Chosen, int, N
 
 def _differ(values: pa.Table, order: Rows, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> Flags:
     """Tell of which keys the labels aren't all the same, whatever types they came in."""
-    merged = Merging([values.schema]).merge(values)
-    result = np.zeros(len(begins), np.bool_)
-    for place in np.flatnonzero(ends > begins).tolist():
-        rows = merged.take(pa.array(order[begins[place] : ends[place] + 1])).to_pylist()
-        result[place] = any(repr(row) != repr(rows[0]) for row in rows)
+    first = np.repeat(begins, ends - begins + 1)
+    differs = np.zeros(len(order), np.bool_)
+    for column in Merging([values.schema]).merge(values).columns:
+        codes = _codes_of(column)[order]
+        differs |= codes != codes[first]
+    result: Flags = np.logical_or.reduceat(differs, begins)
     return result
+
+
+def _codes_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return a number for each value, the same for the same ones; a missing value is one, too."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_nested(column.type):
+        column = pa.chunked_array([[repr(value) for value in column.to_pylist()]], pa.large_string())
+    encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
+    codes: NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False)
+    return codes
 
 
 def _pair(known: Numbers, rows: Rows, chosen: _Chosen) -> _Pairs:

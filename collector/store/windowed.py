@@ -48,13 +48,9 @@ def shares_of(table: pa.Table, came: Sequence[tuple[float, int]], windows: Windo
     moments = _moments(table, arrived, windows.column)
     periods = Periods(windows.seconds, windows.timezone)
     first, _ = periods.window_of(windows.open_from)
-    starts = [start for start, _ in periods.between(first, max(first, moments.max()))]
-    numbers = np.maximum(np.searchsorted(starts, moments, side="right") - 1, 0)
-    is_late = moments < first
-    for number in np.unique(numbers):
-        rows = np.flatnonzero(numbers == number)
+    for (start, _), rows in periods.parted(np.maximum(moments, first)):
         taken = table if len(rows) == table.num_rows else table.take(rows)
-        yield Share(starts[number], int(is_late[rows].sum()), taken)
+        yield Share(start, int((moments[rows] < first).sum()), taken)
 
 
 def _moments(table: pa.Table, arrived: Any, column: str) -> Any:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from collector.config.periods import DAY, Periods, check_period, check_zone
@@ -13,6 +14,11 @@ HOUR = 3600
 
 def at(text: str, zone: str = BERLIN) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
+
+
+def of_day(periods: Periods, day: str) -> list[tuple[int, int]]:
+    minutes = np.arange(at(f"{day}T00:00"), at(f"{day}T23:59"), 60.0)
+    return [window for window, _ in periods.parted(minutes)]
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-28", 24), ("2026-03-29", 23), ("2026-10-25", 25)])
@@ -28,13 +34,13 @@ def test_seven_days_begin_on_a_monday():
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
 def test_an_hour_is_an_hour_when_clocks_change(day, hours):
-    windows = list(Periods(HOUR, BERLIN).between(at(f"{day}T00:00"), at(f"{day}T23:59")))
+    windows = of_day(Periods(HOUR, BERLIN), day)
     assert len(windows) == hours
     assert {end - start for start, end in windows} == {HOUR}
 
 
 def test_longer_periods_go_by_the_wall_clock():
-    windows = list(Periods(6 * HOUR, BERLIN).between(at("2026-10-25T00:00"), at("2026-10-25T23:59")))
+    windows = of_day(Periods(6 * HOUR, BERLIN), "2026-10-25")
     assert [start for start, _ in windows] == [at(f"2026-10-25T{hour:02}:00") for hour in (0, 6, 12, 18)]
     assert [(end - start) // HOUR for start, end in windows] == [7, 6, 6, 6]
 
@@ -53,6 +59,13 @@ def test_windows_follow_each_other_without_a_gap(zone, seconds):
             assert start <= moment < end
             assert before is None or (start, end) == before or start == before[1], (moment, before)
             before = start, end
+
+
+def test_moments_are_parted_in_any_order_and_however_far_apart():
+    periods, moments = Periods(HOUR), np.array([at(f"{year}-05-01T07:30", "UTC") for year in (2026, 1985, 2026)]) + 0.5
+    parted = [(start, rows.tolist()) for (start, _), rows in periods.parted(moments)]
+    assert parted == [(at("1985-05-01T07:00", "UTC"), [1]), (at("2026-05-01T07:00", "UTC"), [0, 2])]
+    assert list(periods.parted(moments[:0])) == []
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 7, 7 * HOUR, DAY + HOUR, 1.5 * DAY, -DAY])

@@ -110,6 +110,18 @@ def test_what_gave_way_and_what_is_disputed_is_counted(parts):
     assert [one["id"] for one in rows(joined)] == [1]
 
 
+@pytest.mark.parametrize("values", [[None, 1], [[1], [2]], ["a", None], [{"a": 1}, {"a": 2}], [1.5, 2]], ids=repr)
+def test_labels_of_a_key_are_disputed_if_they_differ_and_not_if_they_are_the_same(parts, values):
+    batch = parts.batch([{"id": number} for number in range(4)])
+    one, other = values
+    labels = parts.labels(
+        [{"id": number, "label": one} for number in range(3)] + [{"id": 3, "label": other}],
+        [{"id": 0, "label": one}, {"id": 1, "label": other}, {"id": 3, "label": other}, {"id": 0, "label": one}],
+    )
+    joined = parts.join(batch, labels, "drop")
+    assert (joined.replaced, joined.disputed) == (4, 1)
+
+
 def test_a_batch_without_the_key_and_labels_for_others_join_nothing(parts):
     assert parts.join(parts.batch([{"n": 1}]), parts.labels([{"id": 1, "label": 1}])).parts == []
     assert parts.join(parts.batch([{"id": 2}]), parts.labels([{"id": 1, "label": 1}])).parts == []
