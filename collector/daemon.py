@@ -174,7 +174,7 @@ def _receiving(supervisor: Supervisor, tools: Tools) -> tuple[Receiving, Receivi
     """Return what receives events, and what receives labels; they share the room for bodies."""
     is_synced = supervisor.config.durability == "power"
     workers = tools.workers
-    spool = Spool(tools.data_dir, tools.journal, workers.check_body, workers.without_private, is_synced=is_synced)
+    spool = Spool(tools.journal, workers.check_body, workers.without_private, is_synced=is_synced)
     bodies = Bodies()
     intakes = (Intake(supervisor, tools.journal, spool), LabelsIntake(supervisor, tools.journal, spool))
     events, labels = (Receiving(intake, spool, bodies) for intake in intakes)

@@ -50,8 +50,8 @@ class IdleWorkers:
         if self.warm_up_error is not None:
             raise self.warm_up_error
 
-    async def check_body(self, format_, path, bounds):
-        return await trio.to_thread.run_sync(check_body, format_, path, bounds)
+    async def check_body(self, format_, body, bounds):
+        return await trio.to_thread.run_sync(check_body, format_, body, bounds)
 
     async def without_private(self, *_):
         raise AssertionError

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from collector.formats.bounded_memory import bounded_memory
 from collector.formats.bounds import NO_BOUNDS, Bounds, Counted
 from collector.formats.json_body import Columns, count_lines, count_rows, read_columns, read_lines
 from collector.formats.json_rows import read_together
+from collector.formats.stored import StoredBody
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,24 +36,6 @@ FORMATS: dict[str, Format] = {
 TYPED_FORMATS = frozenset({"arrow", "parquet"})
 _JSON_READERS: dict[str, Callable[..., Columns]] = {"json": read_columns, "ndjson": read_lines}
 _JSON_COUNTERS: dict[str, Callable[..., Counted]] = {"json": count_rows, "ndjson": count_lines}
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBody:
-    """A body that is in a file; ``checksum`` is its CRC-32, ``digest`` its SHA-256 if it was asked for."""
-
-    path: Path
-    size: int
-    checksum: int
-    digest: str
-
-    @property
-    def name(self) -> str:
-        """What the journal calls it."""
-        return self.path.name
-
-    def __len__(self) -> int:
-        return self.size
 
 
 @dataclass(slots=True)
@@ -81,8 +63,8 @@ def check_frame(format_: Format, body: bytes, bounds: Bounds = NO_BOUNDS) -> Fra
     return Frame(format_, body, *(_count_table(format_, body, bounds) if counter is None else counter(body, bounds)))
 
 
-def check_body(format_: Format, body: bytes | Path, bounds: Bounds) -> Counted:
-    """Check a body, or the file that has it, as check_frame does; count its rows and name its columns.
+def check_body(format_: Format, body: bytes | StoredBody, bounds: Bounds) -> Counted:
+    """Check a body, wherever it is, as check_frame does; count its rows and name its columns.
 
     One that isn't what it says may end the process: it is for a process that does nothing else.
     """
@@ -90,10 +72,10 @@ def check_body(format_: Format, body: bytes | Path, bounds: Bounds) -> Counted:
 
     if format_ in TYPED_FORMATS:
         with bounded_memory(bounds):
-            if isinstance(body, Path):
+            if isinstance(body, StoredBody):
                 return _count_mapped(format_, body, bounds)
             return _count_table(format_, body, bounds)
-    body = body.read_bytes() if isinstance(body, Path) else body
+    body = body.read() if isinstance(body, StoredBody) else body
     counted = count_plain_rows(body, bounds) if format_ == "json" else None
     if counted is not None:
         return counted
@@ -101,12 +83,13 @@ def check_body(format_: Format, body: bytes | Path, bounds: Bounds) -> Counted:
     return frame.rows, frame.names
 
 
-def _count_mapped(format_: Format, path: Path, bounds: Bounds) -> Counted:
+def _count_mapped(format_: Format, body: StoredBody, bounds: Bounds) -> Counted:
     """Count a body where the system has it, without a copy."""
     import pyarrow as pa
 
-    with pa.memory_map(str(path)) as file:
-        return _count_table(format_, file.read_buffer(), bounds)
+    with pa.memory_map(str(body.path)) as file:
+        file.seek(body.start)
+        return _count_table(format_, file.read_buffer(body.size), bounds)
 
 
 def _count_table(format_: Format, body: bytes | pa.Buffer, bounds: Bounds) -> Counted:

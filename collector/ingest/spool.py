@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.errors import StorageError
-from collector.formats.frames import Frame, StoredBody
-from collector.store.body_files import BodyFile
+from collector.fault_points import reach
+from collector.formats.frames import Frame
+from collector.formats.stored import StoredBody
+from collector.store.body_files import BodyWriter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from pathlib import Path
 
     from collector.formats.bounds import Bounds, Counted
     from collector.formats.frames import Format
     from collector.formats.private import Private
-    from collector.store.data_dir import DataDir
     from collector.store.journal import Journal
 
-    # Counts the rows of a body, or of one in a file, and names its columns; raises what check_frame does.
-    Check = Callable[[Format, bytes | Path, Bounds], Awaitable[Counted]]
+    # Counts the rows of a body, wherever it is, and names its columns; raises what check_frame does.
+    Check = Callable[[Format, bytes | StoredBody, Bounds], Awaitable[Counted]]
     # Drops or hashes columns of a body, in a process of its own; see formats.private.
     WithoutPrivate = Callable[[Format, bytes, Private, Bounds], Awaitable[tuple[Format, bytes]]]
 
@@ -35,34 +35,29 @@ if TYPE_CHECKING:
 class Spool:
     """Where bodies are until the journal has them."""
 
-    def __init__(
-        self, data_dir: DataDir, journal: Journal, check: Check, without_private: WithoutPrivate, *, is_synced: bool
-    ) -> None:
-        self._data_dir = data_dir
+    def __init__(self, journal: Journal, check: Check, without_private: WithoutPrivate, *, is_synced: bool) -> None:
         self._journal = journal
         self._check = check
         self.without_private = without_private
         self._is_synced = is_synced
         self._threads = trio.CapacityLimiter(4)
-        self._kept: set[str] = set()
+        self._kept: set[str] = set()  # places of bodies
         self._is_counting = False
 
     @contextmanager
-    def open(self, format_: Format, *, is_digested: bool) -> Iterator[BodyFile]:
-        """Return a file for a body, which is made with its first byte, and removed unless the journal ``keep``s it."""
-        file = BodyFile(self._data_dir.new_body(format_), self._threads, is_digested=is_digested)
+    def open(self, format_: Format, *, is_digested: bool) -> Iterator[BodyWriter]:
+        """Return what writes a body to a file, in which nothing of it stays unless the journal is to ``keep`` it."""
+        writer = BodyWriter(self._journal.body_files, format_, self._threads, is_digested=is_digested)
         try:
-            yield file
+            yield writer
         except StorageError as error:
             self._journal.note(error)
             raise
         finally:
-            if file.path.name in self._kept:
-                self._kept.remove(file.path.name)
-            else:
-                file.discard()
+            writer.end(is_kept=writer.place in self._kept)
+            self._kept.discard(writer.place)
 
-    async def check(self, file: BodyFile, rest: bytes, format_: Format, bounds: Bounds) -> Frame:
+    async def check(self, file: BodyWriter, rest: bytes, format_: Format, bounds: Bounds) -> Frame:
         """Make sure that a body which is in a file, but for its rest, is a table, and return it as a frame."""
         if format_ != "json" or file.is_begun or self._is_counting:
             body, counted = await file.finish(rest, is_synced=self._is_synced)
@@ -73,21 +68,22 @@ class Spool:
                 body, counted = await file.finish(rest, is_synced=self._is_synced, then=count)
             finally:
                 self._is_counting = False
-        return Frame(format_, body, *(await self._check(format_, file.path, bounds) if counted is None else counted))
+        reach("body written")
+        return Frame(format_, body, *(await self._check(format_, body, bounds) if counted is None else counted))
 
     async def check_typed(self, format_: Format, body: bytes, bounds: Bounds) -> Frame:
         """Check a body that stays in memory where it may end the process: who reads Arrow trusts what it says."""
         return Frame(format_, body, *await self._check(format_, body, bounds))
 
     def keep(self, frame: Frame) -> None:
-        """Leave a frame's file to the journal, which may have it even if who gave it was cancelled meanwhile."""
+        """Leave a frame's body in its file: the journal may have it even if who gave it was cancelled meanwhile."""
         if isinstance(frame.body, StoredBody):
-            self._kept.add(frame.body.name)
+            self._kept.add(frame.body.place)
 
     def drop(self, frame: Frame) -> None:
-        """Have a frame's file removed: the journal has it not."""
+        """Have a frame's body removed from its file: the journal has it not."""
         if isinstance(frame.body, StoredBody):
-            self._kept.discard(frame.body.name)
+            self._kept.discard(frame.body.place)
 
 
 def _count_plain_rows(body: bytes, bounds: Bounds) -> Counted | None:

@@ -1,8 +1,12 @@
-"""Body files: bodies too large for the journal, each a file beside it, whose name stands there in the body's place.
+"""Body files: bodies too large for the journal, one behind the other in files beside it; it has their places.
 
-A file is written several times as fast as a blob of SQLite's, and by several threads at once. It is written before the
-transaction that names it, and removed once the transaction that lets go of it is on the disk. A file that no row names
-was left by a crash between the two, and goes at the next start.
+A file is written several times as fast as a blob of SQLite's, and by several threads at once. To make one, sync it and
+remove it takes as long as to write 460 kB, so a file isn't made for each body: it is lent to one body after the other
+until it is synced, for a second or so. Each of several bodies that come in at once has a file for itself, so that none
+waits for another; of one that isn't kept nothing stays.
+
+A body is written before the transaction that has its place. A file is removed once the transaction that lets go of the
+last body in it is on the disk; one that no row names was left by a crash, and goes at the next start.
 """
 
 from __future__ import annotations
@@ -18,29 +22,120 @@ import trio
 from collector.disk.checksums import body_checksum
 from collector.disk.files import PRIVATE, sync_directory, sync_file, write_whole
 from collector.disk.refusals import refusal
-from collector.formats.frames import StoredBody
+from collector.formats.stored import StoredBody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from collector.formats.frames import Format
+    from collector.store.data_dir import DataDir
 
 T = TypeVar("T")
 
+# A file that has as many takes no more: what is in parts already takes room as long as anything in it isn't.
+MAX_BYTES = 64 * 1024 * 1024
+# Where a body may begin: who reads Arrow looks at numbers where they are.
+_ALIGNED = 64
 
-class BodyFile:
-    """A file into which a body is written as it comes in."""
 
-    def __init__(self, path: Path, threads: trio.CapacityLimiter, *, is_digested: bool) -> None:
+class BodyFiles:
+    """The files into which bodies may be written."""
+
+    def __init__(self, data_dir: DataDir) -> None:
+        self._data_dir = data_dir
+        self._free: list[_File] = []
+        self._lent: list[_File] = []
+
+    def lend(self, format_: Format) -> _File:
+        """Return a file for a body of a format, until it is given back."""
+        file = next((file for file in self._free if file.format == format_), None)
+        if file is None:
+            file = _File(self._data_dir.new_body_file(format_), format_)
+        else:
+            self._free.remove(file)
+        self._lent.append(file)
+        return file
+
+    def take_back(self, file: _File, *, is_kept: bool) -> None:
+        """Have a file back; what its body has written is removed unless it ``is_kept``."""
+        self._lent.remove(file)
+        if is_kept:
+            file.end = file.position = _aligned(file.position)
+        else:
+            file.cut()
+        if file.is_sound and 0 < file.end < MAX_BYTES:
+            self._free.append(file)
+        else:
+            file.close()
+
+    def close_free(self) -> None:
+        """Have no body written into any file that isn't lent now."""
+        for file in self._free:
+            file.close()
+        self._free.clear()
+
+    def lent(self, names: Iterable[str]) -> set[str]:
+        """Return those of these files into which bodies are being written."""
+        return {file.path.name for file in self._lent}.intersection(names)
+
+
+class _File:
+    """A file that has bodies up to its ``end``, and is written at its ``position``."""
+
+    def __init__(self, path: Path, format_: Format) -> None:
         self.path = path
+        self.format = format_
+        self.end = self.position = 0
+        self.is_sound = True
+        self._descriptor = -1
+
+    def write(self, data: bytes) -> None:
+        if self._descriptor < 0:
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self._descriptor, rest, self.position)
+            self.position += written
+            rest = rest[written:]
+
+    def sync(self) -> None:
+        os.fsync(self._descriptor)
+        if not self.end:
+            sync_directory(self.path.parent)
+
+    def cut(self) -> None:
+        """Remove what is behind the end, or the file if nothing is before it."""
+        self.position = self.end
+        if not self.end:
+            self.path.unlink(missing_ok=True)
+            return
+        try:
+            os.ftruncate(self._descriptor, self.end)
+        except OSError:
+            self.is_sound = False  # it goes with the file
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+
+class BodyWriter:
+    """Writes a body into a file as it comes in."""
+
+    def __init__(self, files: BodyFiles, format_: Format, threads: trio.CapacityLimiter, *, is_digested: bool) -> None:
+        self._files = files
+        self._format = format_
         self._threads = threads
         self._digest = hashlib.sha256() if is_digested else None
-        self._descriptor: int | None = None
-        self._size = self._checksum = 0
+        self._file: _File | None = None
+        self._checksum = 0
+        self.place = ""  # as soon as it is finished
 
     @property
     def is_begun(self) -> bool:
-        """Whether anything of the body is in it."""
-        return self._descriptor is not None
+        """Whether anything of the body is in a file."""
+        return self._file is not None
 
     async def write(self, data: bytes) -> None:
         """Write what comes next; raise StorageError if the disk refuses."""
@@ -53,56 +148,72 @@ class BodyFile:
 
         Returns what came of ``then`` as well, which is called in the same thread.
         """
-        result = await self._in_thread(self._finish, data, is_synced, then)
-        digest = "" if self._digest is None else self._digest.hexdigest()
-        return StoredBody(self.path, self._size, self._checksum, digest), result
+        body, result = await self._in_thread(self._finish, data, is_synced, then)
+        self.place = body.place
+        return body, result
 
-    def discard(self) -> None:
-        """Remove it, whatever is in it."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-        self.path.unlink(missing_ok=True)
+    def end(self, *, is_kept: bool) -> None:
+        """Give the file to others; nothing of the body stays in it unless it ``is_kept``."""
+        if self._file is not None:
+            self._files.take_back(self._file, is_kept=is_kept)
+            self._file = None
 
     async def _in_thread(self, run: Callable[..., T], *args: Any) -> T:
+        if self._file is None:
+            self._file = self._files.lend(self._format)
+        file = self._file
         try:
-            return await trio.to_thread.run_sync(run, *args, limiter=self._threads)
+            return await trio.to_thread.run_sync(run, file, *args, limiter=self._threads)
         except OSError as error:
-            raise refusal(error, self.path.parent) from error
+            file.is_sound = False  # what a disk does with it after that is not to be known
+            raise refusal(error, file.path.parent) from error
 
-    def _write(self, data: bytes) -> None:
-        if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
-        self._size += len(data)
+    def _write(self, file: _File, data: bytes) -> None:
+        file.write(data)
         self._checksum = body_checksum(data, self._checksum)
         if self._digest is not None:
             self._digest.update(data)
 
-    def _finish(self, data: bytes, is_synced: bool, then: Callable[[], T] | None) -> T | None:  # noqa: FBT001  (run_sync takes no names)
-        self._write(data)
-        assert self._descriptor is not None  # noqa: S101  (it was written)
+    def _finish(
+        self,
+        file: _File,
+        data: bytes,
+        is_synced: bool,  # noqa: FBT001  (run_sync takes no names)
+        then: Callable[[], T] | None,
+    ) -> tuple[StoredBody, T | None]:
+        self._write(file, data)
         if is_synced:
-            os.fsync(self._descriptor)
-            sync_directory(self.path.parent)
-        os.close(self._descriptor)
-        self._descriptor = None
-        return None if then is None else then()
+            file.sync()
+        digest = "" if self._digest is None else self._digest.hexdigest()
+        body = StoredBody(file.path, file.end, file.position - file.end, self._checksum, digest)
+        return body, None if then is None else then()
 
 
-def write_body_again(path: Path) -> None:
-    """Write a file whose fsync failed to another place of the disk, and have it there; one that is gone is a part.
+def _aligned(position: int) -> int:
+    return -(-position // _ALIGNED) * _ALIGNED
+
+
+def unknown_stretches(path: Path, known: Iterable[StoredBody]) -> list[StoredBody]:
+    """Return what a file has beside the bodies that are known: bodies as well, one behind the other."""
+    found, end = [], 0
+    for body in [*sorted(known, key=lambda body: body.start), StoredBody(path, path.stat().st_size, 0)]:
+        if body.start - end > 0:
+            found.append(StoredBody(path, end, body.start - end))
+        end = max(end, _aligned(body.start + body.size))
+    return found
+
+
+def write_file_again(path: Path) -> None:
+    """Write a file whose fsync failed to another place of the disk, and have it there; one that is gone is in parts.
 
     A second fsync would prove nothing, as the kernel takes the pages for written; should they have been lost, the
-    body's checksum tells when its part is made.
+    bodies' checksums tell when their parts are made.
     """
     with suppress(FileNotFoundError), path.open("rb") as old:
         write_whole(path, lambda new: shutil.copyfileobj(old, new))
 
 
-def sync_body(path: Path) -> None:
-    """Have a file on the disk; one that is gone has become a part, which is."""
+def sync_body_file(path: Path) -> None:
+    """Have a file on the disk; one that is gone is in parts, which are."""
     with suppress(FileNotFoundError):
         sync_file(path)

@@ -19,9 +19,12 @@ import uuid6
 from collector.config.labels import LABELS
 from collector.disk.checksums import file_checksum
 from collector.errors import DataDirError
+from collector.formats.stored import body_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from collector.formats.stored import StoredBody
 
 _log = structlog.get_logger()
 
@@ -95,25 +98,29 @@ class DataDir:
         found = {f"{LABELS}/{path.name}" for path in (self.path / LABELS).glob("*")}
         self.remove_keys(found - known)
 
-    def body(self, name: str) -> Path:
-        """Where a body is that is too large for the journal."""
+    def body(self, place: str) -> StoredBody:
+        """Return a body that is too large for the journal; raise as body_at does."""
+        return body_at(place, self.path / "bodies")
+
+    def body_file(self, name: str) -> Path:
+        """Where a file of such bodies is."""
         return self.path / "bodies" / Path(name).name
 
-    def bodies(self) -> list[Path]:
-        """Return the files of all such bodies."""
+    def body_files(self) -> list[Path]:
+        """Return all files of such bodies."""
         return sorted((self.path / "bodies").glob("*"))
 
-    def new_body(self, format_: str) -> Path:
-        """Where such a body goes; the name says what it is."""
-        return self.body(f"{uuid6.uuid7()}.{format_}")
+    def new_body_file(self, format_: str) -> Path:
+        """Where a new one goes; the name says of which format they are."""
+        return self.body_file(f"{uuid6.uuid7()}.{format_}")
 
-    def remove_bodies(self, names: list[str]) -> None:
-        """Remove bodies that the journal has let go of; one that can't be goes at the next start."""
+    def remove_body_files(self, names: Iterable[str]) -> None:
+        """Remove files of bodies that the journal has let go of; one that can't be goes at the next start."""
         for name in names:
             try:
-                self.body(name).unlink(missing_ok=True)
+                self.body_file(name).unlink(missing_ok=True)
             except OSError as error:
-                _log.warning("a body that is needed no more can't be removed", body=name, error=str(error))
+                _log.warning("a file of bodies that are needed no more can't be removed", body=name, error=str(error))
 
     def snapshot(self, batch_id: str) -> Path:
         """Where the snapshot of a batch waits for delivery."""
@@ -191,7 +198,7 @@ class DataDir:
         """Remove what a crash left behind: files that the journal doesn't know; return their paths."""
         orphans = [
             *(path for path in (self.path / "parts").iterdir() if f"parts/{path.name}" not in parts),
-            *(path for path in self.bodies() if path.name not in bodies),
+            *(path for path in self.body_files() if path.name not in bodies),
             *self.path.glob("*.tmp"),
             *(path for path in (self.path / "failed").glob("*/*.parquet") if _relative(path, self.path) not in parts),
             *(self.path / "references").glob("*.tmp"),

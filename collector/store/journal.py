@@ -22,8 +22,9 @@ from collector.config import Idempotency
 from collector.disk.health import Health
 from collector.errors import DataDirError, StorageError
 from collector.fault_points import reach
-from collector.formats.frames import StoredBody
+from collector.formats.stored import StoredBody
 from collector.store.alerts import AlertBook
+from collector.store.body_files import BodyFiles
 from collector.store.connect import read_only
 from collector.store.identity import Identity
 from collector.store.inspection import inspect
@@ -162,6 +163,7 @@ class Journal:
         self._writer = writer
         self._health = health
         self._unsynced = unsynced
+        self.body_files = unsynced.body_files
         self._reading = trio.CapacityLimiter(1)
         self._looking_back = trio.CapacityLimiter(1)
         self._unswept = parts.unswept(connection)
@@ -255,7 +257,7 @@ class Journal:
     def _count_frame(self, takers: Sequence[str], frame: Frame) -> None:
         size = len(frame.body)
         if isinstance(frame.body, StoredBody):
-            self._unsynced.add_body(frame.body.name)
+            self._unsynced.add_body(frame.body.path.name)
         for taker in takers:
             self._waiting[taker].add(frame.rows, size)
             self._count_bytes(taker, size)
@@ -355,7 +357,7 @@ class Journal:
                 bodies = await self._writer.execute(lambda db: parts.sweep(db, collector), size=SMALL_STEP)
                 if bodies is None:
                     return
-                self._unsynced.add_unneeded(bodies)
+                self._unsynced.add_left(bodies)
                 reach("swept")
 
     # Batches
@@ -440,7 +442,7 @@ class Journal:
             if not taken.is_new:
                 return
             if isinstance(frame.body, StoredBody):
-                self._unsynced.add_body(frame.body.name)
+                self._unsynced.add_body(frame.body.path.name)
             self._waiting[whole.collector].accepted_whole += frame.rows
             self._count_bytes(whole.collector, len(frame.body) - sum(one.size for one in taken.replaced))
 
@@ -741,7 +743,7 @@ class Journal:
                 self._count_bytes(stream, -self._buffered[stream])
 
         rows, paths, ids, bodies = await self._writer.execute(lambda db: collectors.forget(db, collector), count)
-        self._unsynced.add_unneeded(bodies)
+        self._unsynced.add_left(bodies)
         return rows, paths, ids
 
     async def mark_renamed(self, old: str, new: str) -> None:
@@ -821,7 +823,7 @@ async def open_journal(
 
     Raises DataDirError if the file is no journal, or one of a newer format.
     """
-    health, unsynced = Health(), Unsynced()
+    health, unsynced = Health(), Unsynced(BodyFiles(data_dir))
     opened = await _in_thread(open_database, data_dir, durability)  # in minutes, if it is recovered
     with Identity(data_dir) as identity, closing(opened) as connection:
         writer = Writer(connection, data_dir, health, unsynced)
@@ -840,6 +842,7 @@ async def open_journal(
                 raise
             raise broken from None
         finally:
+            unsynced.body_files.close_free()
             writer.look_last(identity)
 
 

@@ -52,7 +52,7 @@ def _why_broken(data_dir: DataDir) -> str:
     if data_dir.journal_mark.exists():
         return "it was found broken while it was used"
     if not path.exists() or path.stat().st_size == 0:
-        has_rows = any((data_dir.path / "parts").glob("*.parquet")) or data_dir.bodies()
+        has_rows = any((data_dir.path / "parts").glob("*.parquet")) or data_dir.body_files()
         return "it is gone" if has_rows else ""
     try:
         if has_damaged_log(path):

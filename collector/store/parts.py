@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from collector.formats.frames import Format
     from collector.formats.private import Private
+    from collector.formats.stored import StoredBody
     from collector.store.windowed import Windows
 
 
@@ -86,7 +87,7 @@ class Kept:
     rows: int
     body: Any  # bytes, unless it is damaged
     checksum: int | None
-    file: str | None = None  # that has its body
+    place: str | None = None  # of its body, if that is in a file
 
     @property
     def is_sound(self) -> bool:
@@ -94,7 +95,7 @@ class Kept:
         if not isinstance(self.body, bytes):
             return False
         of = (self.collector, self.format, self.rows)
-        if self.file is not None:
+        if self.place is not None:
             return self.checksum == stored_checksum(*of, body_checksum(self.body))
         return self.checksum in {None, frame_checksum(*of, self.body)}
 
@@ -103,8 +104,8 @@ class Kept:
         if not isinstance(self.body, str):
             return self
         try:
-            return replace(self, body=data_dir.body(self.body).read_bytes(), file=self.body)
-        except OSError:
+            return replace(self, body=data_dir.body(self.body).read(), place=self.body)
+        except (OSError, ValueError):
             return self
 
 
@@ -153,9 +154,9 @@ def write_windows(directory: str, run: tuple[str, int, int], path: str, windows:
     return _write_sound(DataDir(Path(directory)), run, write_each)
 
 
-def write_reference(format_: Format, body: bytes | Path, path: str) -> tuple[int, int]:
-    """Write the rows of a body, or of the file that has it, to a parquet file; return rows and bytes."""
-    table = decode_frames([(format_, body.read_bytes() if isinstance(body, Path) else body)])
+def write_reference(format_: Format, body: bytes | StoredBody, path: str) -> tuple[int, int]:
+    """Write the rows of a body, wherever it is, to a parquet file; return rows and bytes."""
+    table = decode_frames([(format_, body if isinstance(body, bytes) else body.read())])
     return table.num_rows, write(table, Path(path))
 
 

@@ -62,7 +62,7 @@ CREATE TABLE forgotten(collector TEXT PRIMARY KEY); -- what is to be dropped, wh
     """
 DROP INDEX frame_by_batch;
 CREATE INDEX frame_by_batch ON frame(collector, batch, seq, rows, size, received);
--- A body that is text is the name of the file in bodies/ that has it.
+-- A body that is text says which file in bodies/ has it, and since format 18 where.
 CREATE INDEX frame_by_file ON frame(body) WHERE typeof(body) = 'text';
 """,
     # To remove the frames of a part takes 40 ms: the part stands for them at once, and they go a few at a time.
@@ -285,6 +285,9 @@ CREATE TABLE reference(
     made TEXT NOT NULL,      -- what is known of it, as JSON
     UNIQUE(collector, report)
 );
+""",
+    # Nothing is changed, but an older release would take the place of a body in a file for a file's name.
+    """
 """,
 )
 

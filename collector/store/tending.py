@@ -17,9 +17,13 @@ import trio
 from collector.disk.files import sync_directory, write_scratch
 from collector.disk.refusals import refusal
 from collector.errors import StorageError
-from collector.store.body_files import sync_body, write_body_again
+from collector.fault_points import reach
+from collector.store.body_files import sync_body_file, write_file_again
 from collector.store.identity import database_bytes
 from collector.store.schema import FORMAT_VERSION
+from collector.store.steps.frames import unneeded
+from collector.store.unsynced import Bodies
+from collector.store.writer import SMALL_STEP
 
 if TYPE_CHECKING:
     from collector.disk.health import Health
@@ -50,6 +54,7 @@ class Tending:
         self._health = health
         self._unsynced = unsynced
         self._identity = identity
+        self._body_files = unsynced.body_files
 
     async def run(self) -> None:
         """Do what is due, until cancelled; raises DataDirError if a worker found the journal broken."""
@@ -109,14 +114,32 @@ class Tending:
     async def _sync(self) -> None:
         bodies = self._unsynced.take()
         try:
-            await trio.to_thread.run_sync(_sync_all, self._data_dir, bodies.new, self._identity)
-            await trio.to_thread.run_sync(self._data_dir.remove_bodies, bodies.unneeded)
+            unneeded = await self._find_unneeded(bodies)
+            await trio.to_thread.run_sync(_sync_all, self._data_dir, bodies.new - unneeded, self._identity)
+            reach("synced")
+            await trio.to_thread.run_sync(self._data_dir.remove_body_files, unneeded)
             await self._writer.use(self._give_back)
+        except StorageError:  # it is in ``trouble``
+            self._unsynced.put_back(bodies)
         except OSError as error:
             self._unsynced.put_back(bodies)
             self._health.note(refusal(error, self._data_dir.path), is_losing=True)
         except sqlite3.Error as error:
             self._writer.told(error)
+
+    async def _find_unneeded(self, bodies: Bodies) -> set[str]:
+        """Return the body files that may go once all commits up to now are on the disk; no body comes into them.
+
+        Of those that are lent it is asked again: what they get is named by a commit yet to come.
+        """
+        self._body_files.close_free()
+        lent = self._body_files.lent(bodies.left)
+        if lent:
+            self._unsynced.put_back(Bodies(left=lent))
+        asked = bodies.left - lent
+        if not asked:
+            return asked
+        return await self._writer.execute(lambda db: unneeded(db, asked), size=SMALL_STEP)
 
     def _give_back(self, db: sqlite3.Connection) -> None:
         """Give back room that the journal doesn't need.
@@ -140,7 +163,7 @@ class Tending:
             await trio.to_thread.run_sync(write_scratch, self._data_dir.path)
             if self._health.is_losing:
                 await self._writer.use(partial(_write_again, self._identity))
-                await trio.to_thread.run_sync(_write_all_again, self._data_dir, self._unsynced.new_bodies())
+                await self._write_bodies_again()
             await self._writer.execute(lambda db: db.execute(f"PRAGMA user_version = {FORMAT_VERSION}"))
         except (OSError, sqlite3.Error) as error:
             self._health.note(refusal(error, self._data_dir.path))
@@ -149,18 +172,26 @@ class Tending:
         else:
             self._health.clear()
 
+    async def _write_bodies_again(self) -> None:
+        """Write body files again; one that a body is being written into would get the rest of it in its old place."""
+        self._body_files.close_free()
+        files = self._unsynced.new_files()
+        if self._body_files.lent(files):
+            raise StorageError("a body is being written; it is tried again")
+        await trio.to_thread.run_sync(_write_all_again, self._data_dir, files)
 
-def _sync_all(data_dir: DataDir, bodies: list[str], identity: Identity) -> None:
+
+def _sync_all(data_dir: DataDir, bodies: set[str], identity: Identity) -> None:
     for name in bodies:
-        sync_body(data_dir.body(name))
+        sync_body_file(data_dir.body_file(name))
     if bodies:
         sync_directory(data_dir.path / "bodies")
     identity.sync()
 
 
-def _write_all_again(data_dir: DataDir, bodies: list[str]) -> None:
+def _write_all_again(data_dir: DataDir, bodies: set[str]) -> None:
     for name in bodies:
-        write_body_again(data_dir.body(name))
+        write_file_again(data_dir.body_file(name))
     if bodies:
         sync_directory(data_dir.path / "bodies")
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import trio
+
+if TYPE_CHECKING:
+    from collector.store.body_files import BodyFiles
 
 # Of the log, which is then moved into the file.
 LONG_LOG = 64 * 1024 * 1024
@@ -12,16 +16,17 @@ LONG_LOG = 64 * 1024 * 1024
 
 @dataclass(slots=True)
 class Bodies:
-    """Names of body files: those to be synced, and those that the last commits let go of."""
+    """Names of body files: those to be synced, and those in which the last commits let go of bodies."""
 
-    new: list[str] = field(default_factory=list)
-    unneeded: list[str] = field(default_factory=list)
+    new: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
 
 
 class Unsynced:
-    """Commits that are in the log alone, and the body files that they name or let go of."""
+    """Commits that are in the log alone, and the body files that have to do with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, body_files: BodyFiles) -> None:
+        self.body_files = body_files
         self.has_commits = False
         self._bodies = Bodies()
         self._log_bytes = 0
@@ -35,31 +40,27 @@ class Unsynced:
             self._log_is_long.set()
 
     def add_body(self, name: str) -> None:
-        """Note a body file that a commit names."""
-        self._bodies.new.append(name)
+        """Note the file of a body that a commit names."""
+        self._bodies.new.add(name)
 
-    def add_unneeded(self, names: list[str]) -> None:
-        """Note body files that a commit let go of: a power cut may still undo it."""
-        self._bodies.unneeded += names
+    def add_left(self, names: set[str]) -> None:
+        """Note the files of bodies that a commit let go of, which may be needed no more."""
+        self._bodies.left |= names
 
     def take(self) -> Bodies:
-        """Return the bodies that are to be synced or removed, and count from nothing again.
-
-        One that is let go of is in a part, which is on the disk: it needs no sync.
-        """
+        """Return the files that are to be synced, or looked at, and count from nothing again."""
         taken, self._bodies, self.has_commits = self._bodies, Bodies(), False
-        gone = frozenset(taken.unneeded)
-        return Bodies([name for name in taken.new if name not in gone], taken.unneeded)
+        return taken
 
     def put_back(self, taken: Bodies) -> None:
-        """Note bodies and commits again, as their sync failed."""
+        """Note files and commits again: their sync failed, or it was too early."""
         self.has_commits = True
-        self._bodies.new += taken.new
-        self._bodies.unneeded += taken.unneeded
+        self._bodies.new |= taken.new
+        self._bodies.left |= taken.left
 
-    def new_bodies(self) -> list[str]:
+    def new_files(self) -> set[str]:
         """Return the names of the body files that aren't synced."""
-        return list(self._bodies.new)
+        return set(self._bodies.new)
 
     async def wait_for_long_log(self) -> None:
         """Return once the log is long."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collector.formats.bounds import Bounds, Counted
     from collector.formats.frames import Format, Frame
     from collector.formats.private import Private
+    from collector.formats.stored import StoredBody
     from collector.generation import Generation
     from collector.labels.exchange import BatchFiles, Closed, Fates, Indexed, Joined, Keying, LabelFile, Waiting, Wanted
     from collector.store.fetching import Fetched
@@ -280,7 +281,7 @@ class Workers:
             raise EvaluationError("the events can't be looked at just now; ask again in a moment") from error
         return found
 
-    async def check_body(self, format_: Format, body: bytes | Path, bounds: Bounds) -> Counted:
+    async def check_body(self, format_: Format, body: bytes | StoredBody, bounds: Bounds) -> Counted:
         """Check a body, or one that is in a file: count its rows, and name its columns.
 
         Raises BadBody, also for one by which the process ends, or BodyTooLarge.
@@ -295,9 +296,8 @@ class Workers:
         made: tuple[Format, bytes] = await self._read_body(_WITHOUT_PRIVATE, format_, body, private, bounds)
         return made
 
-    async def _read_body(self, name: str, format_: Format, body: bytes | Path, *args: Any) -> Any:
-        size = len(body) if isinstance(body, bytes) else (await trio.Path(body).stat()).st_size
-        seconds = BODY_TIMEOUT + size / BODY_BYTES_PER_SECOND
+    async def _read_body(self, name: str, format_: Format, body: bytes | StoredBody, *args: Any) -> Any:
+        seconds = BODY_TIMEOUT + len(body) / BODY_BYTES_PER_SECOND
         try:
             return await self._try_body(seconds, name, format_, body, *args)
         except WorkerDied:  # it may have been killed by somebody
@@ -316,8 +316,7 @@ class Workers:
 
     async def write_reference(self, frame: Frame, target: Path) -> None:
         """Write the rows of a frame to a parquet file."""
-        body = frame.body if isinstance(frame.body, bytes) else frame.body.path
-        args = (frame.format, body, str(target))
+        args = (frame.format, frame.body, str(target))
         try:
             with _refusals(target):
                 await self._run_within(PART_TIMEOUT, self._light, self._parts, _PARTS + "write_reference", *args)

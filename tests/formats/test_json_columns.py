@@ -10,6 +10,7 @@ from collector.formats.bounds import NO_BOUNDS, Bounds
 from collector.formats.frames import check_body, decode_frames
 from collector.formats.json_body import count_rows
 from collector.formats.json_columns import count_plain_rows
+from collector.formats.stored import StoredBody
 
 _NAMES = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"]), min_size=0, max_size=6)
 _KEYS = _NAMES | st.text("0123456789 :,", min_size=0, max_size=20)
@@ -144,5 +145,5 @@ def test_what_is_over_the_limits_is_left_to_who_refuses_it(bounds):
 @pytest.mark.parametrize("body", [b'{"a": [1, 2]}', b'[{"a": 1}, {"a": 2}]'])
 def test_a_body_in_a_file_is_counted_either_way(tmp_path, body):
     path = tmp_path / "body"
-    path.write_bytes(body)
-    assert check_body("json", path, NO_BOUNDS) == (2, ["a"])
+    path.write_bytes(b"behind" + body + b"before")
+    assert check_body("json", StoredBody(path, 6, len(body)), NO_BOUNDS) == (2, ["a"])

@@ -61,7 +61,7 @@ class Service:
         self.supervisor = supervisor
         self.draining = WatchedDraining()
         self.data_dir = data_dir
-        spool = Spool(data_dir, journal, self._check, self._without_private, is_synced=False)
+        spool = Spool(journal, self._check, self._without_private, is_synced=False)
         self.intake = Intake(supervisor, journal, spool)
         self.receiving, self.guard = Receiving(self.intake, spool), self._guard(secret)
         self.labels = Receiving(LabelsIntake(supervisor, journal, spool), spool)
@@ -104,8 +104,8 @@ class Service:
         return httpx.AsyncClient(base_url=url, timeout=PATIENCE, verify=False)
 
     @staticmethod
-    async def _check(format_, path, bounds):
-        return await trio.to_thread.run_sync(check_body, format_, path, bounds)
+    async def _check(format_, body, bounds):
+        return await trio.to_thread.run_sync(check_body, format_, body, bounds)
 
     @staticmethod
     async def _without_private(*args):

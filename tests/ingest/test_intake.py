@@ -27,8 +27,8 @@ from collector.store.journal import open_journal
 ROW = b'{"a": {"0": 1}}'
 
 
-async def _check(format_, path, bounds):
-    return await trio.to_thread.run_sync(check_body, format_, path, bounds)
+async def _check(format_, body, bounds):
+    return await trio.to_thread.run_sync(check_body, format_, body, bounds)
 
 
 @asynccontextmanager
@@ -55,7 +55,7 @@ def intake_of(journal, followers=(), **limits):
     config = CollectorServiceConfig.parse({"limits": limits}).with_collector(collector_config())
     for name, when_full in dict(followers).items():
         config = config.with_collector(collector_config(name, events_from="main", when_full=when_full))
-    spool = Spool(journal.data_dir, journal, _check, None, is_synced=False)
+    spool = Spool(journal, _check, None, is_synced=False)
     return Intake(FakeSupervisor(journal, config), journal, spool)
 
 

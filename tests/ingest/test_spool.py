@@ -2,15 +2,17 @@
 
 import gzip
 import json
+import time
 
 import pyarrow as pa
 import pytest
 import trio
+from machine import PATIENCE
 
 from collector.errors import StorageError
 from collector.ingest.intake import Pending
 from collector.ingest.room import MAX_HELD, MAX_WRITE
-from collector.store.body_files import BodyFile
+from collector.store.body_files import BodyWriter
 
 ROWS = 60_000
 LARGE = json.dumps({"a": list(range(ROWS))}).encode()
@@ -32,11 +34,52 @@ async def pieces(body):
 
 
 @pytest.mark.parametrize("body", [LARGE, KEYED], ids=["lists", "keyed"])
-async def test_a_large_body_is_a_file_of_its_own(open_service, body):
+async def test_a_large_body_is_in_a_file(open_service, body):
     async with open_service() as service:
         assert (await service.post("/main/data", body)).status_code == 201
-        [path] = service.data_dir.bodies()
+        [path] = service.data_dir.body_files()
         assert (path.read_bytes(), service.rows()) == (body, ROWS)
+
+
+async def test_one_behind_the_other_and_nothing_of_those_between_them_that_are_refused(open_service):
+    """What Arrow's numbers are read from isn't the beginning of the file then."""
+    typed = {"content_type": "application/vnd.apache.arrow.stream"}
+    async with open_service() as service:
+        for body, status in ((arrow(), 201), (arrow()[:-100_000], 400), (arrow(), 201)):
+            assert (await service.post("/main/data", body, **typed)).status_code == status
+        [path] = service.data_dir.body_files()
+        found, size = path.read_bytes(), len(arrow())
+        assert (found[:size], found[-size:], service.rows()) == (arrow(), arrow(), 20 * ROWS)
+        assert len(found) < 2 * size + 64
+
+
+async def test_of_two_that_come_in_at_once_none_waits_for_the_other(open_service):
+    """Each has a file for itself; that of the slower is cut back when its client leaves."""
+    async with open_service() as service:
+        await service.post("/main/data", LARGE)
+        [path] = service.data_dir.body_files()
+        before = path.stat().st_size
+
+        async def slowly():
+            yield b'{"a": [' + b"1, " * MAX_WRITE
+            await trio.sleep_forever()
+
+        async def post_slowly():
+            await service.http.post("/main/data", content=slowly())
+
+        async def wait_until(is_so):
+            with trio.fail_after(PATIENCE):
+                while not is_so():
+                    await trio.to_thread.run_sync(time.sleep, 0.01)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(post_slowly)
+            await wait_until(lambda: path.stat().st_size > before)
+            assert (await service.post("/main/data", KEYED)).status_code == 201
+            nursery.cancel_scope.cancel()
+        await wait_until(lambda: path.stat().st_size - before in range(-1, 64))
+        assert path.read_bytes().strip(bytes(1)) == LARGE
+        assert len(service.data_dir.body_files()) == 2
 
 
 @pytest.mark.parametrize("body", [LARGE, KEYED[: MAX_WRITE // 2].rpartition(b",")[0] + b"}}"])
@@ -51,20 +94,21 @@ async def test_a_small_one_is_in_the_journal(open_service):
     async with open_service() as service:
         body = json.dumps({"a": [0] * (MAX_HELD // 4)}).encode()
         assert (await service.post("/main/data", body)).status_code == 201
-        assert (service.data_dir.bodies(), service.rows()) == ([], MAX_HELD // 4)
+        assert (service.data_dir.body_files(), service.rows()) == ([], MAX_HELD // 4)
 
 
 async def test_its_length_need_not_be_known_and_it_may_be_compressed(open_service):
     async with open_service() as service:
         assert (await service.http.post("/main/data", content=pieces(LARGE))).status_code == 201
         assert (await service.post("/main/data", gzip.compress(LARGE), content_encoding="gzip")).status_code == 201
-        assert [path.read_bytes() for path in service.data_dir.bodies()] == [LARGE, LARGE]
+        [path] = service.data_dir.body_files()
+        assert path.read_bytes().replace(bytes(1), b"") == LARGE * 2
 
 
 async def test_of_an_arrow_body_little_is_in_memory(open_front_door, monkeypatch):
     written = []
-    write = BodyFile._write  # noqa: SLF001  (it is what is watched)
-    monkeypatch.setattr(BodyFile, "_write", lambda file, data: written.append(len(data)) or write(file, data))
+    write = BodyWriter._write  # noqa: SLF001  (it is what is watched)
+    monkeypatch.setattr(BodyWriter, "_write", lambda of, file, data: written.append(len(data)) or write(of, file, data))
     async with open_front_door() as service:
         answer = await service.post("/main/data", arrow(), content_type="application/vnd.apache.arrow.stream")
         assert (answer.status_code, service.rows()) == (201, 10 * ROWS)
@@ -76,14 +120,14 @@ async def test_of_an_arrow_body_little_is_in_memory(open_front_door, monkeypatch
 async def test_one_that_is_no_table_leaves_nothing(open_service, body):
     async with open_service() as service:
         assert (await service.post("/main/data", body)).status_code == 400
-        assert (service.data_dir.bodies(), service.rows()) == ([], 0)
+        assert (service.data_dir.body_files(), service.rows()) == ([], 0)
 
 
 @pytest.mark.parametrize("body", [b'{"a": []}', b"[]"])
 async def test_one_without_rows_leaves_nothing(open_service, body):
     async with open_service() as service:
         assert (await service.post("/main/data", body[:-1] + b" " * MAX_HELD + body[-1:])).status_code == 201
-        assert (service.data_dir.bodies(), service.rows()) == ([], 0)
+        assert (service.data_dir.body_files(), service.rows()) == ([], 0)
 
 
 async def test_one_that_is_too_large_leaves_nothing(open_service):
@@ -91,7 +135,7 @@ async def test_one_that_is_too_large_leaves_nothing(open_service):
         assert (await service.post("/main/data", LARGE)).status_code == 413
     async with open_service(limits={"max_body_bytes": len(LARGE) - 1}) as service:
         assert (await service.http.post("/main/data", content=pieces(LARGE))).status_code == 413
-        assert service.data_dir.bodies() == []
+        assert service.data_dir.body_files() == []
 
 
 async def test_one_that_comes_again_under_its_key_is_kept_once(open_service):
@@ -100,7 +144,7 @@ async def test_one_that_comes_again_under_its_key_is_kept_once(open_service):
             answer = await service.post("/main/data", LARGE, idempotency_key="k")
             assert (answer.status_code, "idempotent-replayed" in answer.headers) == (201, not is_new)
         assert (await service.post("/main/data", KEYED, idempotency_key="k")).status_code == 422
-        assert (len(service.data_dir.bodies()), service.rows()) == (1, ROWS)
+        assert (len(service.data_dir.body_files()), service.rows()) == (1, ROWS)
 
 
 async def test_one_that_the_journal_refuses_leaves_nothing(open_service, monkeypatch):
@@ -110,7 +154,7 @@ async def test_one_that_the_journal_refuses_leaves_nothing(open_service, monkeyp
     async with open_service() as service:
         monkeypatch.setattr(service.journal, "order_append", refuse)
         assert (await service.post("/main/data", LARGE)).status_code == 507
-        assert service.data_dir.bodies() == []
+        assert service.data_dir.body_files() == []
 
 
 async def test_one_that_the_disk_refuses_makes_it_unready(open_service):
@@ -137,7 +181,7 @@ async def test_a_request_that_is_cancelled_while_it_is_committed_keeps_its_file(
             await begun.wait()
             await service.journal.wait_for_rows("main", ROWS)
             nursery.cancel_scope.cancel()
-        [path] = service.data_dir.bodies()
+        [path] = service.data_dir.body_files()
         assert path.read_bytes() == LARGE
 
 
@@ -145,4 +189,4 @@ async def test_a_reference_may_be_large_too(open_service):
     async with open_service() as service:
         assert (await service.post("/main/reference", LARGE)).status_code == 201
         [(_, frame)] = service.supervisor.references
-        assert (frame.rows, service.data_dir.bodies()) == (ROWS, [])
+        assert (frame.rows, service.data_dir.body_files()) == (ROWS, [])

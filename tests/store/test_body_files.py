@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import os
+import sqlite3
 import stat
 import time
 import zlib
@@ -9,16 +11,22 @@ import pyarrow.parquet as pq
 import pytest
 import structlog
 import trio
+from machine import PATIENCE
 
+from collector.disk.checksums import stored_checksum
 from collector.errors import StorageError
-from collector.formats.frames import Frame, StoredBody
-from collector.store.body_files import BodyFile, sync_body
+from collector.formats.frames import Frame
+from collector.formats.stored import StoredBody
+from collector.store import body_files
+from collector.store.body_files import BodyFiles, BodyWriter, sync_body_file
 from collector.store.connect import make_journal
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
 from collector.store.parts import write_part
 from collector.store.records import Part
 from collector.store.repair.salvage import salvage
+from collector.store.schema import upgrade
+from collector.store.steps.frames import INSERT_FRAME
 from collector.store.tending import SYNC_INTERVAL
 
 BODY = b'{"a": [1, 2, 3]}'
@@ -36,13 +44,29 @@ async def journal(data_dir):
         yield opened
 
 
-def body_file(data_dir, *, is_digested=False):
-    return BodyFile(data_dir.new_body("json"), trio.CapacityLimiter(1), is_digested=is_digested)
+@pytest.fixture
+def files(data_dir):
+    return BodyFiles(data_dir)
 
 
-async def stored(data_dir, body=BODY, rows=3):
-    kept, _ = await body_file(data_dir).finish(body, is_synced=False)
-    return Frame("json", kept, rows)
+def writer_of(files, *, is_digested=False):
+    return BodyWriter(files, "json", trio.CapacityLimiter(1), is_digested=is_digested)
+
+
+async def stored(files, body=BODY, rows=3, *, is_kept=True):
+    """Write a body to a file and give that back."""
+    writer = writer_of(files)
+    written, _ = await writer.finish(body, is_synced=False)
+    writer.end(is_kept=is_kept)
+    return Frame("json", written, rows)
+
+
+async def stored_alone(files):
+    """Write a body to a file that no other has."""
+    files.close_free()
+    frame = await stored(files)
+    files.close_free()
+    return frame
 
 
 async def spill(journal, data_dir, collector="main"):
@@ -59,59 +83,114 @@ async def left_after_a_sync(data_dir, mock_clock, count):
     mock_clock.jump(SYNC_INTERVAL)
     for _ in range(1_000):
         await trio.to_thread.run_sync(time.sleep, 0.01)
-        if len(data_dir.bodies()) == count:
+        if len(data_dir.body_files()) == count:
             break
-    return data_dir.bodies()
+    return data_dir.body_files()
 
 
-async def test_a_file_has_all_that_was_written(data_dir):
-    file = body_file(data_dir, is_digested=True)
-    await file.write(BODY[:4])
-    body, found = await file.finish(BODY[4:], is_synced=False, then=file.path.read_bytes)
-    assert found == BODY
-    assert body == StoredBody(file.path, len(BODY), zlib.crc32(BODY), hashlib.sha256(BODY).hexdigest())
-    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+async def test_a_file_has_all_that_was_written(files):
+    writer = writer_of(files, is_digested=True)
+    await writer.write(BODY[:4])
+    body, found = await writer.finish(BODY[4:], is_synced=False, then=lambda: "found")
+    assert found == "found"
+    assert body == StoredBody(body.path, 0, len(BODY), zlib.crc32(BODY), hashlib.sha256(BODY).hexdigest())
+    assert (body.read(), writer.place, stat.S_IMODE(body.path.stat().st_mode)) == (BODY, body.place, 0o600)
+
+
+async def test_a_file_takes_one_body_behind_the_other(files):
+    first, second = await stored(files), await stored(files, BODY * 2)
+    assert (second.body.path, second.body.start % 64, second.body.read()) == (first.body.path, 0, BODY * 2)
+    assert first.body.read() == BODY
+
+
+async def test_bodies_that_come_at_once_or_in_another_format_have_files_of_their_own(files, data_dir):
+    one, other = writer_of(files), writer_of(files)
+    for writer in (one, other, BodyWriter(files, "arrow", trio.CapacityLimiter(1), is_digested=False)):
+        await writer.write(BODY)
+    assert len(data_dir.body_files()) == 3
 
 
 @pytest.mark.parametrize("is_synced", [False, True])
-async def test_a_file_is_on_the_disk_if_it_is_to_be(data_dir, monkeypatch, is_synced):
+async def test_a_body_is_on_the_disk_if_it_is_to_be(files, monkeypatch, is_synced):
+    """And its file's name, with the first."""
     synced = []
     monkeypatch.setattr(os, "fsync", lambda opened: synced.append(stat.S_ISDIR(os.fstat(opened).st_mode)))
-    await body_file(data_dir).finish(BODY, is_synced=is_synced)
-    assert synced == ([False, True] if is_synced else [])
+    for _ in range(2):
+        writer = writer_of(files)
+        await writer.finish(BODY, is_synced=is_synced)
+        writer.end(is_kept=True)
+    assert synced == ([False, True, False] if is_synced else [])
 
 
-async def test_a_file_that_is_not_wanted_leaves_nothing(data_dir):
-    file = body_file(data_dir)
-    file.discard()
-    await file.write(BODY)
-    file.discard()
-    assert data_dir.bodies() == []
+async def test_of_a_body_that_is_not_kept_nothing_stays(files, data_dir):
+    writer_of(files).end(is_kept=False)
+    await stored(files, is_kept=False)
+    assert data_dir.body_files() == []
+    first = await stored(files)
+    await stored(files, BODY * 5, is_kept=False)
+    second = await stored(files)
+    assert second.body.start == second.body.path.stat().st_size - len(BODY) == 64
+    assert first.body.read() == second.body.read() == BODY
 
 
-async def test_what_the_disk_refuses_is_told_as_that(data_dir):
+async def test_what_the_disk_refuses_is_told_as_that(files, data_dir):
     (data_dir.path / "bodies").rmdir()
     with pytest.raises(StorageError, match="see the system's log"):
-        await body_file(data_dir).write(BODY)
+        await writer_of(files).write(BODY)
 
 
-def test_a_file_that_has_become_a_part_needs_no_syncing(data_dir):
-    sync_body(data_dir.new_body("json"))
+@pytest.mark.parametrize("call", ["pwrite", "fsync"])
+async def test_a_file_that_the_disk_refuses_keeps_what_it_has_and_gets_no_more(files, monkeypatch, call):
+    """What came of a write that failed isn't to be known; the next body is answered for by another file."""
+    first = await stored(files)
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    writer = writer_of(files)
+    await writer.write(BODY)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        with pytest.raises(StorageError, match="the disk is full"):
+            await writer.finish(BODY, is_synced=True)
+        writer.end(is_kept=False)
+    assert (first.body.read(), first.body.path.stat().st_size) == (BODY, 64)
+    assert (await stored(files)).body.path != first.body.path
+
+
+async def test_a_file_that_has_many_bytes_gets_no_more(files, monkeypatch):
+    monkeypatch.setattr(body_files, "MAX_BYTES", 65)
+    places = [(await stored(files)).body for _ in range(3)]
+    assert [body.start for body in places] == [0, 64, 0]
+
+
+async def test_a_file_that_is_lent_is_not_closed_and_is_told(files):
+    frame = await stored(files)
+    writer = writer_of(files)
+    await writer.write(BODY)
+    files.close_free()
+    assert files.lent([frame.body.path.name, "other"]) == {frame.body.path.name}
+    writer.end(is_kept=True)
+    assert files.lent([frame.body.path.name]) == set()
+
+
+def test_a_file_that_has_become_parts_needs_no_syncing(data_dir):
+    sync_body_file(data_dir.new_body_file("json"))
 
 
 async def test_a_frame_in_a_file_becomes_rows_of_a_part_and_the_file_goes(journal, data_dir, mock_clock):
     """It stays until the disk has that it isn't needed: after a power cut, the journal of before names it."""
     await journal.append("main", Frame("json", b'{"a": [0]}', 1))
-    await journal.append("main", frame := await stored(data_dir))
+    await journal.append("main", frame := await stored(journal.body_files))
     name, written = await spill(journal, data_dir)
     assert pq.read_table(data_dir.path / name).to_pydict() == {"a": [0, 1, 2, 3]}
-    assert (written.damaged, data_dir.bodies(), journal.waiting("main").rows) == ((), [frame.body.path], 4)
+    assert (written.damaged, data_dir.body_files(), journal.waiting("main").rows) == ((), [frame.body.path], 4)
     assert await left_after_a_sync(data_dir, mock_clock, 0) == []
 
 
 async def test_it_counts_as_any_other_also_after_a_restart(data_dir):
     async with open_journal(data_dir) as journal:
-        await journal.append("main", await stored(data_dir))
+        await journal.append("main", await stored(journal.body_files))
         counted = journal.waiting("main").rows, journal.buffered_bytes("main")
     async with open_journal(data_dir) as journal:
         assert (journal.waiting("main").rows, journal.buffered_bytes("main")) == counted == (3, len(BODY))
@@ -119,7 +198,7 @@ async def test_it_counts_as_any_other_also_after_a_restart(data_dir):
 
 @pytest.mark.parametrize("damage", [b'{"a": [1, 2, 4]}', b"", None], ids=["changed", "empty", "gone"])
 async def test_a_damaged_file_is_set_aside_and_the_rest_goes_on(journal, data_dir, damage):
-    frame = await stored(data_dir)
+    frame = await stored(journal.body_files)
     await journal.append("main", frame)
     await journal.append("main", Frame("json", b'{"a": [0]}', 1))
     frame.body.path.unlink()
@@ -131,17 +210,20 @@ async def test_a_damaged_file_is_set_aside_and_the_rest_goes_on(journal, data_di
 
 
 async def test_the_journal_knows_its_files_and_the_others_are_orphans(journal, data_dir):
-    known, orphan = await stored(data_dir), await stored(data_dir)
+    known, orphan = await stored_alone(journal.body_files), await stored_alone(journal.body_files)
     await journal.append("main", known)
     assert data_dir.remove_orphans(*await journal.known_files()) == [orphan.body.path]
-    assert data_dir.bodies() == [known.body.path]
+    assert data_dir.body_files() == [known.body.path]
 
 
 async def test_a_collector_that_is_forgotten_takes_its_files_along(journal, data_dir, mock_clock):
-    await journal.append("main", await stored(data_dir))
-    await journal.append("other", other := await stored(data_dir))
-    assert (await journal.forget("main"))[0] == 3
-    assert await left_after_a_sync(data_dir, mock_clock, 1) == [other.body.path]
+    for collector in ("main", "other"):
+        await journal.append(collector, await stored_alone(journal.body_files))
+    await journal.append("main", await stored(journal.body_files))
+    await journal.append("other", other := await stored(journal.body_files))
+    assert (await journal.forget("main"))[0] == 6
+    left = await left_after_a_sync(data_dir, mock_clock, 2)
+    assert (left[1], other.body.read()) == (other.body.path, BODY)
 
 
 async def append_to(journal, frame, *followers):
@@ -149,8 +231,66 @@ async def append_to(journal, frame, *followers):
     assert await journal.order_append("main", frame, followers=followers).wait()
 
 
+async def test_a_file_that_an_older_format_made_for_one_body_becomes_rows_too_and_goes(data_dir, mock_clock):
+    with closing(sqlite3.connect(data_dir.journal)) as old:
+        upgrade(old, 0, 16)
+        data_dir.body_file("1.json").write_bytes(BODY)
+        checksum = stored_checksum("main", "json", 3, zlib.crc32(BODY))
+        frame = ("main", "json", 3, len(BODY), 1.0, "1.json", checksum)
+        old.execute(INSERT_FRAME, frame)
+        old.commit()
+    async with open_journal(data_dir) as journal:
+        assert await journal.known_files() == (set(), set(), {"1.json"})
+        name, _ = await spill(journal, data_dir)
+        assert pq.read_table(data_dir.path / name).to_pydict() == {"a": [1, 2, 3]}
+        assert await left_after_a_sync(data_dir, mock_clock, 0) == []
+
+
+@pytest.fixture
+def sync(monkeypatch, mock_clock):
+    """Have what is committed synced, and return once it is; what goes then may not have gone."""
+    synced = []
+    monkeypatch.setattr("collector.store.tending.reach", synced.append)
+
+    async def sync():
+        before = len(synced)
+        mock_clock.jump(SYNC_INTERVAL)
+        with trio.fail_after(PATIENCE):
+            while len(synced) == before:
+                await trio.to_thread.run_sync(time.sleep, 0.01)
+
+    return sync
+
+
+async def test_a_file_into_which_a_body_is_written_stays_though_all_in_it_are_parts(
+    journal, data_dir, sync, mock_clock
+):
+    """It is looked at again each second, and goes when its body isn't kept."""
+    await journal.append("main", frame := await stored(journal.body_files))
+    writer = writer_of(journal.body_files)
+    await writer.finish(BODY, is_synced=False)
+    await spill(journal, data_dir)
+    for _ in range(3):
+        await sync()
+    assert data_dir.body_files() == [frame.body.path]
+    writer.end(is_kept=False)
+    assert await left_after_a_sync(data_dir, mock_clock, 0) == []
+
+
+async def test_a_file_whose_body_waits_for_its_transaction_stays_though_all_else_in_it_are_parts(
+    journal, data_dir, sync
+):
+    """As that of a request whose client has gone since."""
+    await journal.append("main", await stored(journal.body_files))
+    await spill(journal, data_dir)
+    journal.order_append("main", frame := await stored(journal.body_files))
+    for _ in range(2):
+        await sync()
+    assert (journal.waiting("main").frames, frame.body.read()) == (1, BODY)
+
+
 async def test_those_who_share_a_file_have_their_rows_of_it_and_it_goes_with_the_last(journal, data_dir, mock_clock):
-    await append_to(journal, await stored(data_dir), "f", "g")
+    await append_to(journal, await stored(journal.body_files), "f", "g")
     for collector in ("f", "main", "g"):
         name, _ = await spill(journal, data_dir, collector)
         assert pq.read_table(data_dir.path / name).to_pydict() == {"a": [1, 2, 3]}
@@ -159,26 +299,26 @@ async def test_those_who_share_a_file_have_their_rows_of_it_and_it_goes_with_the
 
 async def test_a_broken_journal_gives_back_the_rows_of_all_who_share_a_file(data_dir):
     async with open_journal(data_dir) as journal:
-        await append_to(journal, frame := await stored(data_dir), "f")
+        await append_to(journal, frame := await stored(journal.body_files), "f")
     with closing(make_journal(data_dir.path / "old")) as old, closing(make_journal(data_dir.path / "new")) as new:
         old.execute("ATTACH ? AS broken", (str(data_dir.journal),))
         old.execute("INSERT INTO frame SELECT * FROM broken.frame")
         old.commit()
         assert salvage(old, new, data_dir).rows == 6
         found = new.execute("SELECT collector, body FROM frame ORDER BY collector").fetchall()
-        assert found == [("f", frame.body.name), ("main", frame.body.name)]
-    assert data_dir.bodies() == [frame.body.path]
+        assert found == [("f", frame.body.place), ("main", frame.body.place)]
+    assert data_dir.body_files() == [frame.body.path]
 
 
 async def test_a_file_that_can_not_be_removed_is_told_and_stops_nothing(journal, data_dir, mock_clock):
-    await journal.append("main", frame := await stored(data_dir))
-    await journal.append("main", await stored(data_dir))
+    await journal.append("main", frame := await stored_alone(journal.body_files))
+    await journal.append("main", await stored(journal.body_files))
     await spill(journal, data_dir)
     frame.body.path.unlink()
     frame.body.path.mkdir()
     with structlog.testing.capture_logs() as logs:
         assert await left_after_a_sync(data_dir, mock_clock, 1) == [frame.body.path]
-    assert [log["body"] for log in logs] == [frame.body.name]
+    assert [log["body"] for log in logs] == [frame.body.path.name]
     await journal.append("main", Frame("json", BODY, 3))
 
 
@@ -186,33 +326,38 @@ async def test_files_are_on_the_disk_a_second_later_but_for_those_that_are_parts
     journal, data_dir, monkeypatch, mock_clock
 ):
     synced = []
-    monkeypatch.setattr("collector.store.tending.sync_body", synced.append)
-    await journal.append("main", await stored(data_dir))
+    monkeypatch.setattr("collector.store.tending.sync_body_file", synced.append)
+    await journal.append("main", await stored_alone(journal.body_files))
     await spill(journal, data_dir)
-    await journal.append("main", frame := await stored(data_dir))
+    await journal.append("main", frame := await stored(journal.body_files))
     assert await left_after_a_sync(data_dir, mock_clock, 1) == synced == [frame.body.path]
 
 
 async def test_of_a_broken_journal_frames_in_files_are_kept_and_files_of_none_set_aside(data_dir):
     async with open_journal(data_dir) as journal:
-        await journal.append("main", kept := await stored(data_dir))
-        await journal.append("main", changed := await stored(data_dir))
-    lost = await stored(data_dir)
+        gone = await stored(journal.body_files)
+        await journal.append("main", kept := await stored(journal.body_files))
+        await stored(journal.body_files)
+        await journal.append("main", changed := await stored_alone(journal.body_files))
+        lost = await stored_alone(journal.body_files)
     changed.body.path.write_bytes(b"{}")
     with closing(make_journal(data_dir.path / "old")) as old, closing(make_journal(data_dir.path / "new")) as new:
         old.execute("ATTACH ? AS broken", (str(data_dir.journal),))
         old.execute("INSERT INTO frame SELECT * FROM broken.frame")
         old.commit()
         done = salvage(old, new, data_dir)
-        assert new.execute("SELECT rows, body FROM frame").fetchall() == [(3, kept.body.name)]
-    assert (done.frames, done.rows, done.frames_set_aside) == (1, 3, 3)
-    aside = sorted(path.name for path in data_dir.damaged("").iterdir())
-    assert {f"frame-{changed.body.name}", f"frame-{lost.body.name}"} < set(aside)
+        assert new.execute("SELECT rows, body FROM frame").fetchall() == [(3, kept.body.place)]
+    assert (done.frames, done.rows, done.frames_set_aside) == (1, 3, 5)
+    aside = {path.name: path.read_bytes().strip(bytes(1)) for path in data_dir.damaged("").iterdir()}
+    expected = {f"frame-{start}-{gone.body.path.name}": BODY for start in (0, 128)}
+    expected |= {f"frame-{changed.body.path.name}": b"{}", f"frame-{lost.body.path.name}": BODY}
+    assert expected.items() <= aside.items()
+    assert data_dir.body_files() == [kept.body.path]
 
 
 async def test_without_any_journal_its_files_are_set_aside(data_dir):
-    lost = await stored(data_dir)
+    lost = await stored_alone(BodyFiles(data_dir))
     async with open_journal(data_dir) as journal:
         assert journal.waiting("main").rows == 0
-    assert data_dir.damaged(f"frame-{lost.body.name}").read_bytes() == BODY
-    assert data_dir.bodies() == []
+    assert data_dir.damaged(f"frame-{lost.body.path.name}").read_bytes() == BODY
+    assert data_dir.body_files() == []

@@ -22,6 +22,7 @@ from collector.config import Idempotency, Retention
 from collector.disk.health import Health
 from collector.errors import JournalBroken, KeyReused, StorageError
 from collector.formats.frames import Frame, check_frame
+from collector.store.body_files import BodyFiles
 from collector.store.data_dir import DataDir
 from collector.store.journal import KEYS_INTERVAL, Journal, open_journal
 from collector.store.parts import write_part
@@ -706,7 +707,8 @@ async def test_a_seal_ordered_while_a_forgetting_waits_is_counted_right(path):
 def _unwritten(connection, path):
     """Make a journal whose orders wait until its writer runs."""
     health = Health()
-    data_dir, unsynced = DataDir(path.parent), Unsynced()
+    data_dir = DataDir(path.parent)
+    unsynced = Unsynced(BodyFiles(data_dir))
     writer = Writer(connection, data_dir, health, unsynced)
     return Journal(connection, data_dir, writer, health, unsynced), writer
 

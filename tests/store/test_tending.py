@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from collector.formats.frames import Frame
 from collector.store import tending
-from collector.store.body_files import BodyFile
+from collector.store.body_files import BodyWriter
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
 from collector.store.records import Part
@@ -29,6 +29,13 @@ def data_dir(tmp_path):
         yield opened
 
 
+async def written(journal):
+    writer = BodyWriter(journal.body_files, "json", trio.CapacityLimiter(1), is_digested=False)
+    body, _ = await writer.finish(BODY, is_synced=False)
+    writer.end(is_kept=True)
+    return body
+
+
 async def test_a_body_whose_fsync_fails_is_written_anew(data_dir, monkeypatch):
     """As the journal is: by a second fsync nothing would be known of the pages that the first could not write."""
     monkeypatch.setattr(tending, "SYNC_INTERVAL", 0.01)
@@ -42,8 +49,7 @@ async def test_a_body_whose_fsync_fails_is_written_anew(data_dir, monkeypatch):
         fsync(descriptor)
 
     async with open_journal(data_dir) as journal:
-        file = BodyFile(data_dir.new_body("json"), trio.CapacityLimiter(1), is_digested=False)
-        body, _ = await file.finish(BODY, is_synced=False)
+        body = await written(journal)
         before = body.path.stat()
         monkeypatch.setattr(os, "fsync", fail)
         await journal.append("main", Frame("json", body, 3))
@@ -54,7 +60,7 @@ async def test_a_body_whose_fsync_fails_is_written_anew(data_dir, monkeypatch):
             is_well.set()
             await journal.wait_until_sound()
     after = body.path.stat()
-    assert (body.path.read_bytes(), after.st_mode, data_dir.bodies()) == (BODY, before.st_mode, [body.path])
+    assert (body.path.read_bytes(), after.st_mode, data_dir.body_files()) == (BODY, before.st_mode, [body.path])
     assert after.st_ino != before.st_ino
 
 

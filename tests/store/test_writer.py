@@ -12,6 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from collector.disk.health import Health
 from collector.errors import JournalBroken, StorageError
 from collector.store import writer as writers
+from collector.store.body_files import BodyFiles
 from collector.store.data_dir import DataDir
 from collector.store.unsynced import Unsynced
 from collector.store.writer import MAX_QUICK_BYTES, SLOW_COMMIT, Writer
@@ -21,7 +22,7 @@ class World:
     """A writer of a table of numbers, its connection's statements, and the thread of each order."""
 
     def __init__(self, connection, data_dir):
-        self.health, self.unsynced, self.data_dir = Health(), Unsynced(), data_dir
+        self.health, self.unsynced, self.data_dir = Health(), Unsynced(BodyFiles(data_dir)), data_dir
         self.statements, self.threads = [], []
         self.connection = connection
         connection.execute("CREATE TABLE number(value UNIQUE)")

@@ -13,6 +13,7 @@ from worlds import collector, frame_of
 
 from collector.errors import BadBody, EvaluationError, FilesDamaged, Problem, StorageError
 from collector.formats.bounds import NO_BOUNDS
+from collector.formats.stored import StoredBody
 from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
 from collector.workers import pool as module
@@ -258,13 +259,13 @@ def stop_all():
 
 async def test_a_body_is_checked_though_the_process_that_checks_them_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "BODY_TIMEOUT", 5)
-    path = tmp_path / "body"
-    path.write_text('{"a": [1, 2]}', encoding="utf-8")
+    body = StoredBody(tmp_path / "body", 0, 13)
+    body.path.write_text('{"a": [1, 2]}', encoding="utf-8")
     async with open_workers(1, MEMORY) as workers:
-        assert await workers.check_body("json", path, NO_BOUNDS) == (2, ["a"])
+        assert await workers.check_body("json", body, NO_BOUNDS) == (2, ["a"])
         stop_all()
         with trio.fail_after(PATIENCE):
-            assert await workers.check_body("json", path, NO_BOUNDS) == (2, ["a"])
+            assert await workers.check_body("json", body, NO_BOUNDS) == (2, ["a"])
         assert workers.ended["cut_off"] == 1
 
 
@@ -273,7 +274,7 @@ async def test_a_body_whose_check_never_ends_is_not_kept_and_may_come_again(tmp_
     os.mkfifo(tmp_path / "body")
     async with open_workers(1, MEMORY) as workers:
         with pytest.raises(EvaluationError, match="could not be checked in 0 s; nothing was kept, try again"):
-            await workers.check_body("json", tmp_path / "body", NO_BOUNDS)
+            await workers.check_body("json", StoredBody(tmp_path / "body", 0, 1), NO_BOUNDS)
 
 
 async def test_a_body_by_which_the_process_ends_is_refused_and_the_next_is_checked(monkeypatch):

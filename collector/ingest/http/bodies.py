@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterator
 
     from collector.ingest.room import Place
-    from collector.store.body_files import BodyFile
+    from collector.store.body_files import BodyWriter
 
 
 _SMALL_PIECE = 1024
@@ -46,14 +46,14 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
     limit: int,
     timeout: float,  # noqa: ASYNC109  (it is of the config, and stands in the answer)
     place: Place,
-    file: BodyFile | None = None,
+    file: BodyWriter | None = None,
     charset: str = "",
 ) -> bytes:
     """Read a whole body of at most ``limit`` bytes and within ``timeout`` seconds into its place.
 
     It is decompressed, and if it is text of a charset, made UTF-8.
 
-    One that is here whole has been announced, and isn't encoded. One of more than ``MAX_WRITE`` goes into the file, if
+    One that is here whole has been announced, and isn't encoded. One of more than ``MAX_WRITE`` goes into a file, if
     there is one: all but its last piece, which is returned.
 
     Raises BodyTooLarge, BodyTooSlow, NotReady, or BadBody for an encoding that we don't know or that is broken.

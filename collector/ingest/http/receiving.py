@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collector.ingest.http.windows import Asked
     from collector.ingest.intake import Intake, Pending
     from collector.ingest.spool import Spool
-    from collector.store.body_files import BodyFile
+    from collector.store.body_files import BodyWriter
 
 # Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
 SMALL_BODY = 64 * 2**10
@@ -125,7 +125,7 @@ class Receiving:
     async def open_frame(
         self, collector_id: str, head: Head, chunks: bytes | AsyncIterable[bytes], *, is_digested: bool = False
     ) -> AsyncIterator[Frame]:
-        """Read and check the rows of a body; a large one is in a file, which is gone after the context if not kept.
+        """Read and check the rows of a body; a large one is in a file, where nothing of it stays if it isn't kept.
 
         Where a collector has private columns, the body stays in memory until they are dropped or hashed.
         """
@@ -153,7 +153,7 @@ class Receiving:
             return without_private(format_, body, private, bounds)
         return await self._spool.without_private(format_, body, private, bounds)
 
-    async def _checked(self, format_: Format, body: bytes, file: BodyFile, key: str) -> Frame:
+    async def _checked(self, format_: Format, body: bytes, file: BodyWriter, key: str) -> Frame:
         bounds = self.intake.bounds(format_, key)
         if file.is_begun or len(body) > MAX_HELD:
             return await self._spool.check(file, body, format_, bounds)

@@ -22,16 +22,19 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from collector.disk.files import write_whole
+from collector.formats.stored import file_of
+from collector.store.body_files import unknown_stretches
 from collector.store.parts import Kept, WindowOrigin, read_origin, set_aside_frame
 from collector.store.records import SNAPSHOT_STATES, STATES
-from collector.store.steps.collectors import known_files
-from collector.store.steps.frames import has_frames
+from collector.store.steps.frames import body_places, has_frames
 from collector.store.steps.keys import key_of, read_secret
 from collector.store.streams import is_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from collector.formats.stored import StoredBody
     from collector.store.data_dir import DataDir
     from collector.store.parts import Origin
 
@@ -360,10 +363,16 @@ class _Salvage:
                 self.done.rows_set_aside += found[1] if found else 0
 
     def set_bodies_aside(self) -> None:
-        """Put bodies aside that no frame names: whose they are is lost, or their rows are in a part."""
-        *_, known = known_files(self._db)
-        for path in self._data_dir.bodies():
-            if path.name not in known and self._data_dir.set_aside(path, "frame"):
+        """Put bodies aside that no frame has: whose they are is lost, or their rows are in a part."""
+        known: defaultdict[str, list[StoredBody]] = defaultdict(list)
+        for place in body_places(self._db):
+            known[file_of(place)].append(self._data_dir.body(place))
+        for path in self._data_dir.body_files():
+            if path.name not in known:
+                self.done.frames_set_aside += self._data_dir.set_aside(path, "frame") is not None
+                continue
+            for between in unknown_stretches(path, known[path.name]):
+                write_whole(self._data_dir.damaged(f"frame-{between.start}-{path.name}"), between.read())
                 self.done.frames_set_aside += 1
 
     def reconcile(self) -> None:
@@ -412,7 +421,7 @@ class _Salvage:
             self.done.rows += rows
 
     def _enter_frame(self, frame: Kept, batch: str | None, received: float) -> None:
-        stored = frame.file or frame.body
+        stored = frame.place or frame.body
         values = (frame.collector, batch, frame.format, frame.rows, len(frame.body), received, stored)
         known = self._db.execute("SELECT collector, body FROM frame WHERE seq = ?", (frame.seq,)).fetchone()
         if known == (frame.collector, stored):

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from collector.disk.checksums import STORED_SIZE, moved_checksum
-from collector.store.steps.frames import IN_FILE, body_files, unneeded
+from collector.formats.stored import file_of
+from collector.store.steps.frames import IN_FILE, body_files, body_places
 from collector.store.steps.keys import forget_keys
 from collector.store.steps.labels import has_stream
 from collector.store.steps.parts import sweep
@@ -48,13 +49,13 @@ def select_logs(db: sqlite3.Connection, collector: str) -> list[dict[str, Any]]:
     return [json.loads(entry) for (entry,) in rows]
 
 
-def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list[str], list[str]]:
+def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list[str], set[str]]:
     """Drop all that belongs to a collector.
 
-    Returns its undelivered rows, the paths of its parts, its batches' ids, the names of the body files that go with it.
+    Returns its undelivered rows, the paths of its parts, its batches' ids, the names of the files of its bodies.
     """
     stream = labels_of(collector)
-    bodies = [name for one in (collector, stream) for name in body_files(db, one, 0, 2**62)]
+    bodies = body_files(db, collector, 0, 2**62) | body_files(db, stream, 0, 2**62)
     for one in (collector, stream):
         while sweep(db, one) is not None:
             pass  # their rows are in parts, and counted there
@@ -88,7 +89,7 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
         db.execute(f"DELETE FROM {table} WHERE collector IN (?, ?)", (collector, stream))  # noqa: S608  (names of ours)
     for one in (collector, stream):
         forget_keys(db, one)
-    return int(rows), paths, batches, unneeded(db, bodies)
+    return int(rows), paths, batches, bodies
 
 
 def read_renamed(db: sqlite3.Connection) -> dict[str, str]:
@@ -141,5 +142,4 @@ def known_files(db: sqlite3.Connection) -> tuple[set[str], set[str], set[str]]:
         "SELECT id FROM batch WHERE state = 'evaluated' "
         "OR (state = 'delivered' AND EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id))"
     )
-    bodies = db.execute(f"SELECT body FROM frame WHERE {IN_FILE}")  # noqa: S608  (ours)
-    return parts, {id_ for (id_,) in snapshots}, {name for (name,) in bodies}
+    return parts, {id_ for (id_,) in snapshots}, set(map(file_of, body_places(db)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from collector.disk.checksums import frame_checksum, stored_checksum
+from collector.formats.stored import file_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,24 +25,29 @@ def frame_row(collector: str, frame: Frame, now: float) -> tuple[Any, ...]:
         stored: bytes | str = body
         checksum = frame_checksum(*of, body)
     else:
-        stored, checksum = body.name, stored_checksum(*of, body.checksum)
+        stored, checksum = body.place, stored_checksum(*of, body.checksum)
     return (*of, len(body), now, stored, checksum)
 
 
-def body_files(db: sqlite3.Connection, collector: str, first: int, last: int) -> list[str]:
+def body_files(db: sqlite3.Connection, collector: str, first: int, last: int) -> set[str]:
     """Name the files that have bodies of a collector's frames with numbers from ``first`` to ``last``.
 
-    Those that follow the collector share them: ``unneeded`` names those that nobody has any more.
+    There are bodies of others in them, and followers share a body: ``unneeded`` names those that nobody has any more.
     """
     # By the other index it would look at the body of each.
     query = f"SELECT body FROM frame INDEXED BY frame_by_file WHERE {IN_FILE} AND collector = ? AND seq BETWEEN ? AND ?"  # noqa: S608  (ours)
-    return [name for (name,) in db.execute(query, (collector, first, last))]
+    return {file_of(place) for (place,) in db.execute(query, (collector, first, last))}
 
 
-def unneeded(db: sqlite3.Connection, names: list[str]) -> list[str]:
-    """Return those of these files that no frame names."""
-    query = f"SELECT 1 FROM frame WHERE {IN_FILE} AND body = ?"  # noqa: S608  (ours)
-    return [name for name in names if db.execute(query, (name,)).fetchone() is None]
+def unneeded(db: sqlite3.Connection, names: set[str]) -> set[str]:
+    """Return those of these files in which no frame has its body."""
+    query = f"SELECT 1 FROM frame WHERE {IN_FILE} AND (body = ? OR (body > ? AND body < ?))"  # noqa: S608  (ours)
+    return {name for name in names if db.execute(query, (name, f"{name}:", f"{name};")).fetchone() is None}
+
+
+def body_places(db: sqlite3.Connection) -> list[str]:
+    """Return the places of all bodies that are in files."""
+    return [place for (place,) in db.execute(f"SELECT DISTINCT body FROM frame WHERE {IN_FILE}")]  # noqa: S608  (ours)
 
 
 def count_frames(db: sqlite3.Connection) -> list[tuple[str, str | None, int, int, int]]:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from collector.store.records import Part, Run
-from collector.store.steps.frames import body_files, unneeded
+from collector.store.steps.frames import body_files
 
 if TYPE_CHECKING:
     import sqlite3
@@ -106,8 +106,8 @@ def last_moved(db: sqlite3.Connection, collector: str, batch: str | None) -> int
     return int(db.execute(query, (collector, batch)).fetchone()[0])
 
 
-def sweep(db: sqlite3.Connection, collector: str) -> list[str] | None:
-    """Remove a few frames of a collector that are in a part; name the files that go too, None if none was left."""
+def sweep(db: sqlite3.Connection, collector: str) -> set[str] | None:
+    """Remove a few frames of a collector that are in a part; name the files of their bodies, None if none was left."""
     moved = db.execute(
         "SELECT rowid, batch, first_seq, last_seq FROM moved WHERE collector = ? ORDER BY rowid", (collector,)
     ).fetchone()
@@ -118,13 +118,13 @@ def sweep(db: sqlite3.Connection, collector: str) -> list[str] | None:
     if run is None or run.last == last:
         db.execute("DELETE FROM moved WHERE rowid = ?", (rowid,))
     if run is None:
-        return []
+        return set()
     bodies = body_files(db, collector, run.first, run.last)
     db.execute(
         "DELETE FROM frame WHERE collector = ? AND batch IS ? AND seq BETWEEN ? AND ?",
         (collector, batch, run.first, run.last),
     )
-    return unneeded(db, bodies)
+    return bodies
 
 
 def unswept(db: sqlite3.Connection) -> list[str]:

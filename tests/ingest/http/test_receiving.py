@@ -383,7 +383,7 @@ async def test_what_is_sent_to_a_follower_is_answered_409_and_what_is_sent_to_it
         assert (await service.post("/main/data", body)).status_code == 201
         assert (service.rows(), service.rows("follower")) == (number, number)
     assert service.supervisor.counts.of("follower").refused_requests["is_follower"] == 2
-    assert len(service.data_dir.bodies()) == 1
+    assert len(service.data_dir.body_files()) == 1
 
 
 # Private columns

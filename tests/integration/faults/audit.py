@@ -136,8 +136,13 @@ class Auditor:
         return Counter(read_parquet((self._data / path).read_bytes()))
 
     def _body(self, content):
-        """Return the body of a frame: what the journal has of it, or the file that it names."""
-        return (self._data / "bodies" / content).read_bytes() if isinstance(content, str) else content
+        """Return the body of a frame: what the journal has of it, or the place that it names."""
+        if not isinstance(content, str):
+            return content
+        name, start, size = content.split(":")
+        with (self._data / "bodies" / name).open("rb") as file:
+            file.seek(int(start))
+            return file.read(int(size))
 
     def _snapshot(self, path):
         """Read a batch's id and its rows from a snapshot, but for those that are known already and didn't change."""

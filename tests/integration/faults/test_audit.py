@@ -68,8 +68,9 @@ def test_it_finds_each_row_where_it_is(world):
 def test_a_body_in_a_file_is_looked_for_there(world):
     directory, _, keys = world
     (directory / "bodies").mkdir()
-    (directory / "bodies" / "1.json").write_bytes(json_body(keys[0][1], 2)[0])
-    execute(directory, "UPDATE frame SET body = '1.json'")
+    body = json_body(keys[0][1], 2)[0]
+    (directory / "bodies" / "1.json").write_bytes(b"before" + body + b"behind")
+    execute(directory, f"UPDATE frame SET body = '1.json:6:{len(body)}'")
     assert judge(world).is_sound
 
 

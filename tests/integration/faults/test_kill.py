@@ -24,7 +24,7 @@ from .ledger import Load, json_body, large_body, post, table
 PROMISE = "1 kill -9"
 LACKING = {"metrics": [{"type": "MinValue", "column": "no such column"}]}
 # Where a kill comes: before anything needs Evidently, after it, and in a batch whose report raises.
-EARLY = ["accepted", "sealed", "part written", "moved", "swept", "spilled"]
+EARLY = ["body written", "accepted", "sealed", "part written", "moved", "swept", "spilled", "synced"]
 WITH_REPORT = ["snapshot written", "evaluated", "delivered", "finished"]
 OF_FAILURE = ["parts linked", "failed"]
 OF_ALERTS = ["alert posted", "alert sent"]  # tried by test_alerts.py

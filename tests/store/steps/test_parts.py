@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from disks import insert_frames
 
-from collector.formats.frames import Frame, StoredBody
+from collector.formats.frames import Frame
+from collector.formats.stored import StoredBody
 from collector.store.records import Cut, Part, Run
 from collector.store.steps import batches, collectors, frames, parts
 
@@ -34,21 +35,20 @@ def test_frames_that_are_in_a_part_go_a_few_at_a_time(db, monkeypatch, most, max
     assert (parts.unswept(db), _sweep(db), parts.unswept(db)) == (["main"], left, [])
 
 
-def test_a_file_that_frames_of_several_share_goes_with_the_last_of_them(db):
-    """Whether its rows become a part or its collector is forgotten."""
-    frame = Frame("json", StoredBody(Path("shared.json"), 10, 0, ""), 1)
-    for collector in ("main", "f", "g"):
+def test_a_file_is_unneeded_once_no_frame_of_anybody_has_its_body_in_it(db):
+    """Whether their rows become a part or their collector is forgotten; beside it, a file that has one body alone."""
+    path = Path("1.json")
+    for collector, start in (("main", 0), ("f", 0), ("g", 64)):
+        frame = Frame("json", StoredBody(path, start, 10), 1)
         db.execute(frames.INSERT_FRAME, frames.frame_row(collector, frame, 100.0))
-    went = []
+    db.execute("INSERT INTO frame(collector, format, rows, size, received, body) VALUES ('old', '', 1, 1, 0, '1.js')")
+    left = []
     for number, collector in enumerate(("main", "f"), start=1):
         parts.move_to_part(db, Run(collector, number, number, 1, 1, 10, 100.0), Part(collector, 1, 50))
-        went.append(parts.sweep(db, collector))
-    assert (went, collectors.forget(db, "g")[3]) == ([[], []], ["shared.json"])
-    db.execute(frames.INSERT_FRAME, frames.frame_row("main", frame, 100.0))
-    db.execute(frames.INSERT_FRAME, frames.frame_row("f", frame, 100.0))
-    assert collectors.forget(db, "f")[3] == []
-    parts.move_to_part(db, Run("main", 4, 4, 1, 1, 10, 100.0), Part("p", 1, 50))
-    assert parts.sweep(db, "main") == ["shared.json"]
+        left.append((parts.sweep(db, collector), frames.unneeded(db, {"1.json", "1.js"})))
+    assert left == [({"1.json"}, set())] * 2
+    assert (collectors.forget(db, "g")[3], frames.unneeded(db, {"1.json", "1.js"})) == ({"1.json"}, {"1.json"})
+    assert (collectors.forget(db, "old")[3], frames.unneeded(db, {"1.js"})) == ({"1.js"}, {"1.js"})
 
 
 def test_frames_that_are_in_a_part_are_no_frames(db):
