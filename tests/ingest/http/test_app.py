@@ -321,7 +321,7 @@ async def test_a_body_with_a_window_is_a_batch_of_its_own_however_often_it_comes
     batches = await service.journal.batches("main", "sealed")
     assert [batch.id for batch in batches] == [answer.json()["batch_id"] for answer in (first, other)]
     assert service.rows() == 1
-    assert len(service.data_dir.body_files()) == (2 if len(body) > 1024 else 0)
+    assert len(service.data_dir.body_files()) == (1 if len(body) > 1024 else 0)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ def test_what_a_collector_has_goes_with_it_and_another_keeps_all(db):
         assert parts.move_to_part(db, run, Part(f"parts/{name}", 2, 50)) == (True, None)
         collectors.insert_log(db, name, {"type": "sealed"}, 10)
         collectors.read_clock(db, name, 1.0, is_kept=True)
-    assert collectors.forget(db, "main") == (5, ["parts/main"], [], [])
+    assert collectors.forget(db, "main") == (5, ["parts/main"], [], set())
     assert collectors.known_files(db) == ({"parts/other"}, set(), set())
     assert (collectors.select_logs(db, "main"), collectors.select_logs(db, "other")) == ([], [{"type": "sealed"}])
     assert collectors.read_clock(db, "other", 2.0, is_kept=True) == 1.0
