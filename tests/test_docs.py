@@ -13,6 +13,7 @@ from collector import cli
 from collector.config import Alert, CollectorConfig, CollectorServiceConfig, Idempotency, Limits, Retention, Storage
 from collector.config.alerts import LASTING, OF_BATCHES
 from collector.config.kafka import FromKafka, Kafka
+from collector.config.senders import KServe
 from collector.ingest.http.app import Handlers, make_app
 from collector.ingest.http.draining import Draining
 
@@ -64,6 +65,13 @@ def test_every_field_of_an_alert_and_each_of_its_conditions_stands_in_their_tabl
 def test_every_field_of_kafka_stands_in_its_guide():
     told = re.findall(r"^\| `(\w+)` \| ", GUIDES["kafka.md"], re.MULTILINE)
     assert told == [*Kafka.model_fields, *FromKafka.model_fields]
+
+
+def test_every_field_of_kserve_stands_with_its_default_in_its_guide():
+    told = re.findall(r"^\| `(\w+)` \| .* \| ([^|]+) \|$", GUIDES["kserve.md"], re.MULTILINE)
+    assert [name for name, _ in told] == list(KServe.model_fields)
+    assert dict(told)["pair"] == f'`"{KServe().pair}"`'
+    assert dict(told)["wait"] == f"`{KServe().wait:g}`"
 
 
 def section(title):

@@ -29,9 +29,10 @@ def following_problems(collectors: Mapping[str, CollectorConfig]) -> list[Proble
     for key, config in collectors.items():
         if config.events_from is not None and (message := _problem_of(key, config.events_from, collectors)):
             found.append(Problem(("collectors", key, "events_from"), message))
-        if config.events_from is not None and config.columns is not None:
-            message = f"its events come as '{config.events_from}' keeps them; write them there"
-            found.append(Problem(("collectors", key, "columns"), message))
+        for field in ("columns", "input"):
+            if config.events_from is not None and getattr(config, field) is not None:
+                message = f"its events come as '{config.events_from}' keeps them; write this there"
+                found.append(Problem(("collectors", key, field), message))
         leader = collectors.get(config.events_from or "")
         if leader is not None and leader.columns is not None:
             asked = config.asks_for_hidden(leader.columns, f"`columns` of '{config.events_from}'")

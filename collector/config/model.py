@@ -30,6 +30,7 @@ from collector.config.private import PrivateColumns
 from collector.config.reference_from import ReferenceFrom
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.rows import Condition, Segments
+from collector.config.senders import Input
 from collector.config.tasks import task_ids, whole_of
 from collector.config.triggers import EventTimeTrigger, Trigger
 from collector.config.value import Value, at_fields
@@ -220,6 +221,9 @@ class CollectorConfig(InWorkspace, Value):
         description="Make a dashboard in the project at the first snapshot; null: but not in Evidently Cloud.",
     )
 
+    input: Input | None = Field(
+        default=None, description="What it takes beside tables: the requests and responses that a model server logs."
+    )
     kafka: FromKafka | None = Field(
         default=None, description="Take its events from topics of Apache Kafka instead of POSTs; see `kafka` above it."
     )
@@ -286,6 +290,8 @@ class CollectorConfig(InWorkspace, Value):
             yield "where", name
         if self.segments is not None:
             yield "segments", self.segments.column
+        for _, name in self.input.kserve.names() if self.input is not None else ():
+            yield "input", name
 
     @model_validator(mode="after")
     def _goes_with_kafka(self) -> Self:

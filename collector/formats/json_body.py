@@ -321,3 +321,8 @@ def _check_cells(rows: int, columns: int) -> None:
 def length(columns: Columns) -> int:
     """Return how many rows columns have."""
     return len(next(iter(columns.values()), ()))
+
+
+def are_finite(columns: Columns) -> bool:
+    """Tell whether no value is an infinity, for which orjson writes null."""
+    return not any(type(one) is float and math.isinf(one) for values in columns.values() for one in values)

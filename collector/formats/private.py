@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import math
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -21,7 +20,7 @@ import orjson
 from collector.errors import BadBody
 from collector.formats.bounds import NO_BOUNDS
 from collector.formats.hints import refuse_other_shapes
-from collector.formats.json_body import length, read_columns, read_lines, text_of
+from collector.formats.json_body import are_finite, length, read_columns, read_lines, text_of
 from collector.formats.keys import check_table, check_values
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def without_private(format_: Format, body: bytes, private: Private, bounds: Boun
     try:
         if reader is None:
             return _of_table(format_, body, private, bounds, key)
-        return _of_json(reader(body, bounds), private, key)
+        return "json", _as_json(private_columns(reader(body, bounds), private, key))
     except BadBody as error:
         if error.__cause__ is None or isinstance(error.__cause__, json.JSONDecodeError):  # tells a place, and no more
             raise
@@ -76,14 +75,18 @@ def _unreadable(format_: Format) -> BadBody:
     )
 
 
-def _of_json(columns: Columns, private: Private, key: str) -> tuple[Format, bytes]:
+def private_columns(columns: Columns, private: Private, key: str = "") -> Columns:
+    """Return columns of JSON in which private ones are dropped or hashed; raise BadBody if none is left.
+
+    ``key`` names the one whose values have to be keys, if any has to.
+    """
     if key in columns:
         check_values(key, columns[key], is_private=True)
     kept = {name: values for name, values in columns.items() if _is_kept(name, private)}
     _check_left(length(columns), kept)
     for name in private["hash"].keys() & kept.keys():
         kept[name] = _hashed_values(kept[name], private["hash"][name])
-    return "json", _as_json(kept)
+    return kept
 
 
 def _as_json(columns: Columns) -> bytes:
@@ -92,10 +95,7 @@ def _as_json(columns: Columns) -> bytes:
         refuse_other_shapes(columns)
     except BadBody:  # as its columns have such names; records are never taken for anything else
         written = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    body = orjson.dumps(written)
-    # orjson writes null for an infinity, too.
-    is_finite = not any(type(one) is float and math.isinf(one) for values in columns.values() for one in values)
-    return body if is_finite else json.dumps(written).encode()
+    return orjson.dumps(written) if are_finite(columns) else json.dumps(written).encode()
 
 
 def _of_table(format_: Format, body: bytes, private: Private, bounds: Bounds, key: str) -> tuple[Format, bytes]:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collector.ingest.spool import Spool
     from collector.pipeline.pipeline import Pipeline
     from collector.status.counts import Counts
+    from collector.store.halves import Kept
     from collector.store.journal import Journal
-    from collector.store.records import NewColumns, Taken, Whole
+    from collector.store.records import Logged, NewColumns, Taken, Whole
     from collector.store.writer import Order
     from collector.supervision.supervisor import Supervisor
 
@@ -97,6 +98,10 @@ class Intake:
                 whose = f"the events of '{follower.id}', which gets these too,"
                 raise BufferFull(_FULL.format(self.limits.max_collector_bytes, whose))
 
+    def config(self, collector_id: str) -> CollectorConfig:
+        """Return a collector's config; raise UnknownCollector."""
+        return self._supervisor.pipeline(collector_id).config
+
     def admit_whole(self, collector_id: str) -> None:
         """Raise UnknownCollector, or BufferFull or NotReady while too much waits already for another whole batch.
 
@@ -151,10 +156,37 @@ class Intake:
         pending = self._order(collector_id, frame, key, taking, passed)
         if new is not None:
             self._order_columns(collector_id, names, new)
-        for follower in taking:
-            if (its_new := self._open_columns(follower).admit(names, limit)) is not None:
-                self._order_columns(follower, names, its_new)
+        if taking:
+            self._order_columns_of(taking, names)
         return pending
+
+    def order_logged(self, collector_id: str, logged: Sequence[Logged], size: int, left_out: int) -> Order[list[Kept]]:
+        """Order that what a model server has logged be kept, all of it or nothing, and don't wait for it.
+
+        It came in a body of so many bytes, beside so much that the config leaves out.
+        Raises UnknownCollector, TooManyColumns; its order BadBody, if a request and its response don't fit.
+        """
+        followers, limit = self._supervisor.takers(collector_id), self.limits.max_columns
+        # A half's columns count from now on: whose batch it will be in isn't known.
+        names = dict.fromkeys(name for one in logged if one.stream == collector_id for name in one.names)
+        taking, passed = self._told_apart(followers, names) if followers and names else ((), ())
+        new = self._open_columns(collector_id).admit(names, limit) if names else None
+
+        def tell(fates: Collection[str], rows: int) -> None:
+            for pipeline, why in passed if rows else ():
+                pipeline.note_skipped(rows, why)
+            counts = self._supervisor.counts.of(collector_id)
+            counts.accepted_requests += 1
+            counts.accepted_bytes += size
+            counts.logged["left_out"] += left_out
+            counts.logged.update(fates)
+            reach("accepted")
+
+        order = self._journal.halves.order(logged, self._supervisor.config.idempotency, taking, tell)
+        if new is not None:
+            self._order_columns(collector_id, names, new)
+        self._order_columns_of(taking, names)
+        return order
 
     def _order(
         self,
@@ -199,6 +231,11 @@ class Intake:
 
     def _check_columns(self, follower: str, names: Collection[str]) -> None:
         self._open_columns(follower).check(names, self.limits.max_columns, f"'{follower}' gets these rows too, and its")
+
+    def _order_columns_of(self, followers: Sequence[str], names: Collection[str]) -> None:
+        for follower in followers:
+            if (new := self._open_columns(follower).admit(names, self.limits.max_columns)) is not None:
+                self._order_columns(follower, names, new)
 
     def _order_columns(self, collector_id: str, names: Collection[str], new: NewColumns) -> None:
         columns = self._open_columns(collector_id)

@@ -74,6 +74,8 @@ class Pipeline:
             bytes_buffered=journal.buffered_bytes(id_),
             rows_skipped=self._work.counts.skipped_rows,
         )
+        if self.config.input is not None:
+            status = replace(status, logged={"halves": journal.halves.waiting(id_), **self._work.counts.logged})
         return self._work.source.shown(status)
 
     async def run(self) -> None:
@@ -102,6 +104,10 @@ class Pipeline:
                 from collector.pipeline.labelling import Labelling
 
                 nursery.start_soon(Labelling(self._work, self._spilling, self._sealing).run)
+            if self.config.input is not None or self._work.journal.halves.waiting(self._work.id):
+                from collector.pipeline.expiring import Expiring
+
+                nursery.start_soon(Expiring(self._work).run)
 
     async def flush(self) -> Batch | None:
         """Seal what waits now, whatever the trigger says; None if nothing does.

@@ -34,6 +34,8 @@ REFUSALS = (
 )
 NOBODYS_REFUSALS = ("unknown_collector", "unauthorized", "forbidden", "not_ready")
 EVALUATIONS = ("ok", "empty", "raised", "too_slow", "worker_failed", "damaged")
+# What became of what a model server has logged: ``waiting`` is a half, ``kept`` an event.
+LOGGED = ("kept", "waiting", "label", "repeated", "left_out", "expired")
 DELIVERIES = ("ok", "failed", "refused", "rejected", "too_large")
 KAFKA_COMMITS = ("ok", "fenced", "failed")
 KAFKA_REJECTIONS = ("not_a_table", "too_large")
@@ -82,6 +84,7 @@ class CollectorCounts:
     accepted_requests: int = 0
     accepted_bytes: int = 0
     late_rows: int = 0
+    logged: Counter[str] = field(default_factory=lambda: zeros(LOGGED))
     skipped_rows: int = 0  # that passed it by, as it follows another and had no room
     refused_requests: Counter[str] = field(default_factory=lambda: zeros(REFUSALS))  # by reason
     lateness: Histogram = field(default_factory=lambda: Histogram(*_LATENESS_SECONDS))

@@ -21,6 +21,7 @@ class Status:
     ``backfill`` says how many batches of the past are on their way, of those that are sealed or in the outbox.
     ``kafka``, where its events come from there, has ``lag``, the messages that were not read yet (null: not known),
     ``owner``, the address of the service at which it is at work, and ``mismatch``, what is odd about that one's config.
+    ``logged`` is what became of what a model server has logged, and how many ``halves`` wait for the other.
     ``problems`` keep batches from being evaluated; ``warnings`` are of what a report will fail at, and keep nothing.
     """
 
@@ -48,6 +49,7 @@ class Status:
     last_error: str = ""
     last_snapshot: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, Any] | None = None
+    logged: dict[str, int] | None = None
     kafka: dict[str, Any] | None = None
     reference: dict[str, Any] | None = None
 

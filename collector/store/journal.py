@@ -26,6 +26,7 @@ from collector.formats.stored import StoredBody
 from collector.store.alerts import AlertBook
 from collector.store.body_files import BodyFiles
 from collector.store.connect import read_only
+from collector.store.halves import Books, HalfBook
 from collector.store.identity import Identity
 from collector.store.inspection import inspect
 from collector.store.labels import LabelBook
@@ -186,6 +187,8 @@ class Journal:
             self._count_bytes(collector, size)
             if batch is None:
                 self._waiting[collector].rows += rows
+        books = Books(self._count_frame, self._count_bytes, self._dropped_keys)
+        self.halves = HalfBook(connection, writer, self._secret, books)
 
     # Frames in
 
@@ -737,6 +740,7 @@ class Journal:
         def count(_: object) -> None:
             self._columns.pop(collector, None)
             self.labels.forget(collector)
+            self.halves.forget(collector)
             for stream in (collector, labels_of(collector)):
                 self._waiting[stream].clear()
                 self._dropped_keys.pop(stream, None)
@@ -770,6 +774,7 @@ class Journal:
             if names is not None:
                 self._columns[new] = names
             self._columns.pop(old, None)
+            self.halves.rename(old, new)
             for ours, theirs in ((old, new), (labels_of(old), labels_of(new))):
                 self._waiting[theirs].add_all(self._waiting[ours])
                 self._waiting[ours].clear()

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from collector.config.labels import LABELS
+from collector.formats.frames import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from collector.formats.frames import Frame
 
 MAIN = "main"
 State = Literal["sealed", "evaluated", "delivered", "failed"]
@@ -276,6 +275,32 @@ class Fetched:
     partition: int
     first: int
     received: float
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What a model server has logged, as columns in JSON: an event, labels, or a half of an event.
+
+    ``stream`` is whose it is, ``key`` what it is known by if it comes again. Both halves of an event have the same
+    ``pair``; what is whole has none.
+    """
+
+    stream: str
+    key: str
+    body: bytes
+    rows: int
+    names: tuple[str, ...]
+    pair: str = ""
+    is_request: bool = False
+
+    @property
+    def frame(self) -> Frame:
+        """It as a frame."""
+        return Frame("json", self.body, self.rows, self.names)
+
+
+# What became of something that was logged: ``waiting`` is a half whose other hasn't come.
+Fate = Literal["kept", "waiting", "label", "repeated"]
 
 
 # Offsets by topic and partition.

@@ -289,6 +289,22 @@ CREATE TABLE reference(
     # Nothing is changed, but an older release would take the place of a body in a file for a file's name.
     """
 """,
+    # A model server logs a request and its response by themselves; together they are one event.
+    """
+CREATE TABLE half(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    collector TEXT NOT NULL,
+    pair BLOB NOT NULL,      -- the hash of what both halves are known by
+    is_request INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    names TEXT NOT NULL,     -- of its columns, as JSON
+    body BLOB NOT NULL,      -- its columns, as JSON
+    checksum INTEGER NOT NULL,
+    UNIQUE(collector, pair, is_request)
+);
+CREATE INDEX half_by_collector ON half(collector, seq, size);
+""",
 )
 
 FORMAT_VERSION = len(STEPS)

@@ -18,6 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from collector.status.counts import LOGGED
 from collector.status.segments import count_segments
 from collector.status.status import State
 
@@ -78,6 +79,13 @@ def families(seen: Seen) -> Iterator[Metric]:
         "Labels that were let go of, by what became of each; not there without labels in the config.",
         ["collector", "fate"],
         (((one.id, fate), rows) for one, _ in each if one.labels for fate, rows in one.labels["rows"].items()),
+    )
+    yield _counter(
+        "logged",
+        "Requests, responses and feedback that a model server has logged, by what became of each; not there without "
+        "input in the config.",
+        ["collector", "outcome"],
+        (((one.id, name), (one.logged or {}).get(name)) for one, _ in each for name in LOGGED),
     )
     for name, help_, label, of_counts_by in _COUNTERS_BY:
         values = (((one.id, by), value) for one, counts in each for by, value in list(of_counts_by(counts).items()))
@@ -278,6 +286,11 @@ _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = 
         _last("time"),
     ),
     ("last_snapshot_rows", "Rows of the last snapshot.", _last("rows")),
+    (
+        "waiting_halves",
+        "Requests that wait for their response, and responses for their request; not there without input.",
+        lambda status: (status.logged or {}).get("halves"),
+    ),
     (
         "last_snapshot_failed_metrics",
         "Metrics, tests, presets and descriptors of the last snapshot that could not be computed.",

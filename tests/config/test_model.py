@@ -363,6 +363,8 @@ def test_the_schema_knows_every_part():
         Alert.__name__,
         "Kafka",
         "FromKafka",
+        "Input",
+        "KServe",
         Storage.__name__,
         Limits.__name__,
         Idempotency.__name__,

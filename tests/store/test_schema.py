@@ -26,6 +26,7 @@ DIGESTS = {
     16: "e8d0488f5073bb9c394fee30f8a6b633454739b9a78f9b04c73167581eb6b083",
     17: "b7da3d854d0c03bd380e9b910d9097f8d2538db096d525100933b4082c6be8ae",
     18: "b7da3d854d0c03bd380e9b910d9097f8d2538db096d525100933b4082c6be8ae",
+    19: "ba064120c4375ca9bd7f4dcc425a5a2d2c1737de7bd2a9b2230ca18059214343",
 }
 
 
@@ -117,6 +118,8 @@ def test_what_came_of_the_batches_of_an_older_journal_stays_known():
         "SELECT digest FROM idempotency_key WHERE slice IN (SELECT id FROM idempotency_slice WHERE collector = 'm')",
         "SELECT MAX(id) FROM idempotency_slice WHERE collector = 'main'",
         "SELECT id FROM idempotency_slice WHERE collector IS NULL LIMIT 1",
+        "SELECT body FROM half WHERE collector = 'm' AND pair = 'p' AND is_request = 1",
+        "SELECT seq FROM half WHERE collector = 'm' AND seq <= 9 ORDER BY seq LIMIT 2",
     ],
 )
 def test_no_question_reads_the_whole_table(db, query):

@@ -16,6 +16,7 @@ from collector.status.counts import (
     DELIVERIES,
     EVALUATIONS,
     KAFKA_REJECTIONS,
+    LOGGED,
     REFUSALS,
     AlertCounts,
     Answered,
@@ -62,6 +63,7 @@ BUSY = Status(
         "bytes": 900,
         "rows": {"used": 7, "late": 1},
     },
+    logged={"halves": 6, **zeros(LOGGED), "kept": 5, "expired": 2},
     kafka={"lag": 12, "owner": "", "mismatch": "its config isn't the one here"},
 )
 
@@ -108,7 +110,7 @@ def test_the_docs_have_every_metric_and_no_other():
     assert documented() == made
 
 
-@pytest.mark.parametrize("words", [REFUSALS, EVALUATIONS, DELIVERIES, KAFKA_REJECTIONS])
+@pytest.mark.parametrize("words", [REFUSALS, EVALUATIONS, DELIVERIES, KAFKA_REJECTIONS, LOGGED])
 def test_the_docs_have_every_reason_and_outcome(words):
     assert ", ".join(f"`{word}`" for word in words) in DOCS
 
@@ -145,6 +147,10 @@ def test_values_are_those_of_the_status_and_the_counts():
         ("alerts_failed_total", ("https://hook.example/********",)): 2,
         ("alerts_dropped_total", ("https://hook.example/********",)): 1,
         ("alerts_waiting", ("https://hook.example/********",)): 4,
+        ("waiting_halves", ("main",)): 6,
+        ("logged_total", ("kept", "main")): 5,
+        ("logged_total", ("expired", "main")): 2,
+        ("logged_total", ("main", "repeated")): 0,
         ("labels_waiting_rows", ("main",)): 50,
         ("labels_labelled_rows", ("main",)): 40,
         ("labels_next_close_timestamp_seconds", ("main",)): 130,

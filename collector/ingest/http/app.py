@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from collector.config.labels import MAIN
 from collector.errors import CollectorError
+from collector.ingest.http.cloud_events import is_cloud_event, receive_cloud_events, refuse_as_config
 from collector.ingest.http.door import ASK_FOR_BODY
 from collector.ingest.http.guard import SECRET_HEADER, Caller
 from collector.ingest.http.head import Head
@@ -68,7 +69,7 @@ def make_app(handlers: Handlers) -> QuartTrio:
     _add_collector_routes(app, handlers.admin, handlers.draining)
     _add_batch_routes(app, handlers.admin)
     _add_tap(app, handlers.admin, handlers.guard)
-    _add_data(app, handlers.receiving, handlers.draining)
+    _add_data(app, handlers.receiving, handlers.labels, handlers.draining)
     _add_labels(app, handlers.labels, handlers.draining)
     add_pages(app, handlers.pages, lambda: (_head(), _body(handlers.draining)))
     _add_guard(app, handlers)
@@ -144,6 +145,7 @@ def _add_collector_routes(app: QuartTrio, admin: Admin, draining: Draining) -> N
     @app.post("/<collector_id>")
     async def create_collector(collector_id: str) -> Response:
         """Add or replace a collector; its events stay."""
+        refuse_as_config(collector_id, _headers())
         return response_of(await admin.put_config(collector_id, _head(), _body(draining)))
 
     @app.get("/<collector_id>")
@@ -209,10 +211,14 @@ def _add_tap(app: QuartTrio, admin: Admin, guard: Guard) -> None:
         return response_of(await admin.tap(collector_id, request.args.get("after", ""), request.args.get("rows", "10")))
 
 
-def _add_data(app: QuartTrio, receiving: Receiving, draining: Draining) -> None:
+def _add_data(app: QuartTrio, receiving: Receiving, labels: Receiving, draining: Draining) -> None:
     @app.post("/<collector_id>/data")
     async def send_data(collector_id: str) -> Response:
-        """Send events; they are durable when the answer comes."""
+        """Send events, or CloudEvents of a model server; they are durable when the answer comes."""
+        headers = _headers()
+        if is_cloud_event(headers):
+            came = (collector_id, headers, _head(), _body(draining))
+            return response_of(await receive_cloud_events(receiving, labels, *came))
         return response_of(await receiving.receive_data(collector_id, _head(), _body(draining)))
 
     @app.post("/<collector_id>/batches")
@@ -319,6 +325,10 @@ def _options() -> Answer:
 
 def _allow(methods: Any) -> dict[str, str]:
     return {"Allow": ", ".join(sorted(set(methods) - {"HEAD"}))} if methods else {}
+
+
+def _headers() -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 def _head() -> Head:

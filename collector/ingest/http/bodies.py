@@ -115,6 +115,17 @@ def small_decompressed(body: bytes, encoding: str, limit: int) -> bytes | None:
     return whole
 
 
+def gunzipped(body: bytes, limit: int) -> bytes:
+    """Return a body decompressed that begins as gzip does; raise BadBody if it is none, BodyTooLarge."""
+    decompressor, whole = _Gzip(), bytearray()
+    for piece in decompressor.feed(body):
+        whole += piece
+        if len(whole) > limit:
+            raise too_large(limit)
+    decompressor.close()
+    return bytes(whole)
+
+
 def too_large(limit: int) -> BodyTooLarge:
     """Return what a body is refused with that is over its limit."""
     return BodyTooLarge(f"Request Entity Too Large: the limit is {limit} bytes; send the rows in several requests")

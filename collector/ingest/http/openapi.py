@@ -20,6 +20,7 @@ from collector.config import CollectorConfig
 from collector.config.labels import MAIN, REPORTS
 from collector.formats.frames import FORMATS
 from collector.ingest.http.admin import MAX_SHOWN_SNAPSHOTS, SHOWN_SNAPSHOTS
+from collector.ingest.http.cloud_events import BATCH, ONE
 from collector.ingest.http.page.routes import PAGE_ROUTES
 from collector.ingest.http.probes import OPEN_ROUTES
 from collector.status.status import ServiceStatus
@@ -167,7 +168,7 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "delete_collector": {200: Dropped, **dict.fromkeys((404, 405, 409, 412, 507), Problem)},
     "rename_collector": {200: CollectorConfig, **dict.fromkeys((400, 404, 408, 409, 412, 413, 507), Problem)},
     "tap": {200: Tapped, **dict.fromkeys((400, 404), Problem)},
-    "send_data": {201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 422, 429, 507), Problem)},
+    "send_data": {200: Kept, 201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 422, 429, 507), Problem)},
     "send_batch": {
         200: BatchTaken,
         201: BatchTaken,
@@ -188,6 +189,7 @@ _TABLES = {
     "application/json": {"schema": {"example": {"age": {"0": 41, "1": 37}}}},
     **{media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in FORMATS},
 }
+_CLOUD_EVENTS = {media_type: {"schema": {"type": "object"}} for media_type in (ONE, BATCH)}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -283,6 +285,7 @@ def _describe_tables(paths: dict[str, Any]) -> None:
     """Say what quart-schema has no words for: bodies of several media types, and a header."""
     for route in ("data", "labels", "batches", "reference"):
         paths[f"/{{collector_id}}/{route}"]["post"]["requestBody"] = {"required": True, "content": _TABLES}
+    paths["/{collector_id}/data"]["post"]["requestBody"]["content"] = _TABLES | _CLOUD_EVENTS
     for route in ("data", "labels"):
         paths[f"/{{collector_id}}/{route}"]["post"]["parameters"].append(_IDEMPOTENCY_KEY)
     paths["/{collector_id}/batches"]["post"]["parameters"] += _BATCH

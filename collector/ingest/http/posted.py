@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import httptools
 
+from collector.ingest.http.cloud_events import is_cloud_event
 from collector.ingest.http.guard import SECRET_HEADER, is_plain_host
 from collector.ingest.http.head import Head
 
@@ -126,6 +127,7 @@ class _Reading:
             and (self._is_old or "host" in headers)
             and len(headers) == self._lines
             and _OF_PAGES.isdisjoint(headers)
+            and not is_cloud_event(headers)
             and headers.get("expect", "100-continue").lower() == "100-continue"
             and self._options() <= _CONNECTION
             and self._tells_its_end()

@@ -51,7 +51,7 @@ class Receiving:
         self.intake = intake
         self._spool = spool
         self._bodies = bodies or Bodies()
-        self._threads = trio.CapacityLimiter(4)
+        self.threads = trio.CapacityLimiter(4)
 
     def max_bytes(self, head: Head) -> int:
         """Return the limit for the body of a request."""
@@ -162,7 +162,7 @@ class Receiving:
             return await self._spool.check_typed(format_, body, bounds)
         if len(body) <= SMALL_BODY:
             return self.intake.check(format_, body, key)
-        return await trio.to_thread.run_sync(self.intake.check, format_, body, key, limiter=self._threads)
+        return await trio.to_thread.run_sync(self.intake.check, format_, body, key, limiter=self.threads)
 
 
 def _whole(collector_id: str, frame: Frame, asked: Asked) -> Whole:

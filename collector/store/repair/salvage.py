@@ -226,10 +226,10 @@ class _Salvage:
             self._copy_text_keys(old)
         for table, columns in _TEXTS.items():
             self._take_texts(old, table, columns)
-        if _has_column(old, "open_columns", "names"):
-            self._take_columns(old)
-        if _has_column(old, "whole_batch", "digest"):
-            self._take_whole(old)
+        takers = {"open_columns": self._take_columns, "whole_batch": self._take_whole, "half": self._take_halves}
+        for table, take in takers.items():
+            if _has_column(old, table, "collector"):
+                take(old)
 
     def copy_alerts(self, old: sqlite3.Connection) -> None:
         if not _has_column(old, "alert", "said"):
@@ -305,6 +305,13 @@ class _Salvage:
         for _, *known in readable_rows(old, "whole_batch", 'collector, digest, id, start, "end"'):
             if [type(value) for value in known] == [str, bytes, str, float, float]:
                 self._insert("whole_batch", tuple(known))
+
+    def _take_halves(self, old: sqlite3.Connection) -> None:
+        """Copy halves of events; one that was joined since expires, as its other half is known to have come."""
+        names = "collector, pair, is_request, rows, size, names, body, checksum"
+        for seq, *half in readable_rows(old, "half", names):
+            if [type(value) for value in half] == [str, bytes, int, int, int, str, bytes, int]:
+                self._insert("half", (seq, *half))
 
     def _copy_keys(self, old: sqlite3.Connection) -> None:
         """Copy idempotency keys, and the secret that they are hashed with: without it they are nobody's."""

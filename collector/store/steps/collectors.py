@@ -85,6 +85,7 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
         "fetched",
         "batch_end",
         "reference",
+        "half",
     ):
         db.execute(f"DELETE FROM {table} WHERE collector IN (?, ?)", (collector, stream))  # noqa: S608  (names of ours)
     for one in (collector, stream):

@@ -52,6 +52,7 @@ def detail_view(frame: Frame, status: Status, pieces: Mapping[str, str]) -> View
     """Show a collector in a frame, with what was drawn of its past."""
     row = frame.drawn[status.id].row
     told = {"labels": _labels(status, frame.now), "kafka": _kafka(status), "reference": _reference(status, frame.now)}
+    told["logged"] = _logged(status)
     state = draw("state.html", row=row, status=status, **told)
     tone = row.concerns[0].tone if row.concerns else "good"
     title, cells = f"{status.id} · Evidently collector", {"state": frame.cells[row.key]}
@@ -71,6 +72,15 @@ def _labels(status: Status, now: float) -> str:
         )
         told.insert(0, waiting)
     return "; ".join(told) or "no batch waits for any"
+
+
+def _logged(status: Status) -> str:
+    """Say what became of what a model server has logged; nothing without it in the config."""
+    if status.logged is None:
+        return ""
+    halves, made, expired = (status.logged.get(name, 0) for name in ("halves", "kept", "expired"))
+    told = f"{counted(made, 'event')} made; a request or response waits for the other: {halves}"
+    return f"{told}; none came for {expired}" if expired else told
 
 
 def _kafka(status: Status) -> str:

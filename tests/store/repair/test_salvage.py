@@ -13,14 +13,15 @@ from collector.store.connect import make_journal
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
 from collector.store.parts import write_part, write_windows
-from collector.store.records import AlertState, Batch, Part, Verdict
+from collector.store.records import AlertState, Batch, Logged, Part, Verdict
 from collector.store.repair.salvage import readable_rows, salvage
 from collector.store.schema import upgrade
+from collector.store.steps import halves
 from collector.store.steps.alerts import post as post_message
 from collector.store.steps.alerts import put_state
 from collector.store.steps.collectors import rename
 from collector.store.steps.frames import INSERT_FRAME, frame_row
-from collector.store.steps.keys import keep_key, key_of, read_secret
+from collector.store.steps.keys import keep_key, key_hash, key_of, read_secret
 from collector.store.steps.snapshots import insert_failed, insert_made
 from collector.store.windowed import Windows
 
@@ -43,6 +44,7 @@ TABLES = (
     "awaited",
     "label_part",
     "label_fate",
+    "half",
 )
 
 
@@ -315,6 +317,17 @@ def test_alerts_stand_as_they_stood_and_what_is_damaged_of_them_is_left_out(data
     old.execute("UPDATE alert SET lasted = 'x' WHERE collector = 'other'")
     _, after = salvaged(data_dir, old)
     assert {table: after[table] for table in ALERTS} == {table: rows[:1] for table, rows in before.items()}
+
+
+def test_halves_wait_as_they_waited_and_become_the_events_that_they_would_have_become(data_dir, old):
+    request = Logged("main", "a", b'{"n":[1]}', 1, ("n",), "pair", is_request=True)
+    pair = key_hash(read_secret(old), request.pair)
+    halves.keep(old, request, pair)
+    halves.keep(old, request, b"damaged")
+    old.execute("UPDATE half SET rows = 'x' WHERE pair = ?", (b"damaged",))
+    _, tables = salvaged(data_dir, old)
+    [half] = tables["half"]
+    assert (half["collector"], half["pair"], half["body"]) == ("main", pair, request.body)
 
 
 @pytest.fixture

@@ -86,6 +86,14 @@ def test_it_says_how_many_rows_have_their_labels_when_the_next_batch_closes_and_
     assert "<dt>labels</dt>" not in show(collector()).pieces["state"]
 
 
+def test_it_says_how_many_events_were_made_of_what_was_logged_and_how_many_halves_wait():
+    logged = {"halves": 2, "kept": 5, "waiting": 7, "expired": 0}
+    said = "5 events made; a request or response waits for the other: 2"
+    assert f"<dd>{said}</dd>" in show(collector(logged=logged)).pieces["state"]
+    assert f"<dd>{said}; none came for 3</dd>" in show(collector(logged=logged | {"expired": 3})).pieces["state"]
+    assert "<dt>logged</dt>" not in show(collector()).pieces["state"]
+
+
 @pytest.mark.parametrize(
     ("state", "kafka", "said"),
     [

@@ -1,0 +1,72 @@
+"""Senders: model servers that log requests and responses as CloudEvents, and how those become events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from collector.config.durations import Duration
+from collector.config.value import Value, at_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The column that has the id of a request, by which its labels are found.
+REQUEST_ID = "request_id"
+_MAX_COLUMNS = 10_000
+_Name = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+def _some(seconds: float) -> float:
+    if seconds <= 0:
+        raise ValueError("must be more than 0 s; it is how long a request waits for its response, as in 60 or '5m'")
+    return seconds
+
+
+class KServe(Value):
+    """Requests and responses that KServe or Seldon logs: which become events, and what their columns are called."""
+
+    always_written: ClassVar[frozenset[str]] = frozenset()
+
+    features: tuple[_Name, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=_MAX_COLUMNS,
+        description="The columns of a request, in its order, or those that are taken by their names; null: all.",
+    )
+    prediction: _Name | tuple[_Name, ...] | None = Field(
+        default=None, description="The column of a response, or its columns as in features; null: as it names them."
+    )
+    pair: Literal["all", "request", "response"] = Field(
+        default="all", description="An event is a request with its response, or one of the two alone."
+    )
+    wait: Annotated[Duration, AfterValidator(_some)] = Field(
+        default=60, description="How long a request waits for its response, and a response for its request."
+    )
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield the columns that it names, each after the field that names it."""
+        for name in self.features or ():
+            yield "features", name
+        for name in (self.prediction,) if isinstance(self.prediction, str) else self.prediction or ():
+            yield "prediction", name
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        known = {REQUEST_ID}
+        for field, name in self.names():
+            if name == REQUEST_ID:
+                raise at_fields(f"names '{name}', which is the column of the request's id; choose another", field)
+            if name in known:
+                raise at_fields(f"names '{name}', which is named twice; each column needs a name of its own", field)
+            known.add(name)
+        return self
+
+
+class Input(Value):
+    """What a collector takes beside tables: CloudEvents of a model server."""
+
+    always_written: ClassVar[frozenset[str]] = frozenset({"kserve"})
+
+    kserve: KServe = Field(description="Requests and responses that KServe or Seldon logs.")

@@ -1,0 +1,125 @@
+"""CloudEvents: what a model server has logged, as it comes over HTTP, with headers, as JSON or as a list of JSON."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
+
+from collector.errors import BadBody
+from collector.formats.json_body import loads
+from collector.ingest.http.bodies import gunzipped
+from collector.ingest.http.cloud_events import BATCH, ONE, PREFIX, media_type_of
+from collector.ingest.kserve.payloads import read_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Kind = Literal["request", "response", "feedback"]
+_KINDS: dict[str, Kind] = {
+    "org.kubeflow.serving.inference.request": "request",
+    "org.kubeflow.serving.inference.response": "response",
+    "io.seldon.serving.inference.request": "request",
+    "io.seldon.serving.inference.response": "response",
+    "io.seldon.serving.inference.feedback": "feedback",
+    "io.seldon.serving.feedback": "feedback",
+}
+_JSON_LENGTH = "Inference-Header-Content-Length"
+MAX_ID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that was logged: ``id`` is its own, ``request`` that of the request, which its response has too.
+
+    ``model`` is which of several it was, where that is told. ``payload`` is its JSON, and the bytes of tensors behind
+    that; None if nothing says that there are any.
+    """
+
+    id: str
+    request: str
+    kind: Kind
+    time: str
+    model: str
+    payload: tuple[Any, bytes | None]
+
+
+def read_events(headers: Mapping[str, str], body: bytes, limit: int) -> Iterator[Event]:
+    """Yield the events of a request, the names of whose headers are in small letters.
+
+    Raises BadBody for what is none that a model server logs, BodyTooLarge.
+    """
+    media_type = media_type_of(headers)
+    if media_type == ONE:
+        yield _of_json(loads(_plain(body, limit)), limit)
+    elif media_type == BATCH:
+        listed = loads(_plain(body, limit))
+        if not isinstance(listed, list):
+            raise BadBody("a batch of CloudEvents is a list")
+        for number, one in enumerate(listed):
+            try:
+                yield _of_json(one, limit)
+            except BadBody as error:
+                raise BadBody(f"event {number} of the batch: {error}") from error
+    else:
+        # HTTP headers have no other characters: RFC 9110, 5.5, and CloudEvents' binding to HTTP, 3.1.3.2.
+        attributes = {
+            name.removeprefix(PREFIX): unquote(value) for name, value in headers.items() if name.startswith(PREFIX)
+        }
+        yield _event(attributes, _plain(body, limit), headers.get(_JSON_LENGTH.lower()))
+
+
+def _of_json(data: object, limit: int) -> Event:
+    if not isinstance(data, dict):
+        raise BadBody("a CloudEvent in JSON is an object")
+    attributes = {name: value for name, value in data.items() if isinstance(value, str)}
+    encoded = data.get("data_base64")
+    if encoded is None:
+        return _event(attributes, data.get("data"), None)
+    try:
+        return _event(attributes, _plain(base64.b64decode(encoded, validate=True), limit), None)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise BadBody("'data_base64' isn't base64") from error
+
+
+def _event(attributes: Mapping[str, str], data: Any, json_length: str | None) -> Event:
+    """Make an event of its attributes and its data, which are bytes or what JSON has."""
+    kind = _KINDS.get(attributes.get("type", ""))
+    if kind is None:
+        raise BadBody(
+            f"the type of the CloudEvent is {attributes.get('type', '')[:200]!r}; taken are {', '.join(sorted(_KINDS))}"
+        )
+    id_ = attributes.get("id", "")
+    if not id_:
+        raise BadBody("the CloudEvent has no id (Ce-Id), by which a request and its response are found")
+    # Seldon gives each message an id of its own, and names the request beside it.
+    request = attributes.get("requestid") or id_
+    if max(len(id_), len(request)) > MAX_ID:
+        raise BadBody(f"the id of the CloudEvent has more than {MAX_ID} characters")
+    if isinstance(data, str):
+        data = data.encode()
+    length = json_length or (_told_length(attributes.get("metadata", "")) if kind == "request" else None)
+    if length is not None and not (length.isascii() and length.isdecimal() and len(length) < 16):
+        raise BadBody(f"{_JSON_LENGTH} isn't a number of bytes")
+    payload = read_payload(data, None if length is None else int(length)) if isinstance(data, bytes) else (data, None)
+    model = attributes.get("modelid", "") if attributes.get("requestid") else ""
+    return Event(id_, request, kind, attributes.get("time", ""), model, payload)
+
+
+def _told_length(metadata: str) -> str | None:
+    """Return what KServe's logger tells of the header of a request, if it is to."""
+    if _JSON_LENGTH not in metadata:
+        return None
+    try:
+        [length] = json.loads(metadata)[_JSON_LENGTH]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadBody(f'Ce-Metadata can\'t be read; it is JSON as {{"{_JSON_LENGTH}": ["123"]}}') from error
+    return str(length)
+
+
+def _plain(body: bytes, limit: int) -> bytes:
+    """Decompress what a model server had compressed for its client, which no header tells of here."""
+    return gunzipped(body, limit) if body.startswith(b"\x1f\x8b") else body
