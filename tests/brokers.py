@@ -24,6 +24,8 @@ class Brokers:
     def __init__(self, address):
         self.address = address
         options = {"acks": "all", "enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 600_000}
+        # A broker that hangs is left for the next one sooner than after a minute.
+        options |= {"request.timeout.ms": 5000, "socket.timeout.ms": 10_000}
         self._producer = Producer({"bootstrap.servers": address, "log_level": 0, **options})
 
     def config(self, group, **options):
@@ -49,9 +51,9 @@ class Brokers:
             self.put(topic, json.dumps({"n": number}).encode(), number % 4 if partition is None else partition)
         self.flush()
 
-    def put(self, topic, value, partition=0):
+    def put(self, topic, value, partition=0, key=None):
         """Hand over one message as it is; ``flush`` waits for it."""
-        self._producer.produce(topic, value, partition=partition)
+        self._producer.produce(topic, value, key, partition=partition)
 
     def serve(self, seconds):
         """Let what was handed over be sent, for so long."""
@@ -68,6 +70,19 @@ class Brokers:
             found = []
             while len(found) < messages:
                 found += consumer.consume(messages - len(found), SECONDS)
+            return found
+        finally:
+            consumer.close()
+
+    def count(self, topic, partition=0):
+        """Count the messages of a partition that are there."""
+        options = {"enable.partition.eof": True, "auto.offset.reset": "earliest", "log_level": 0}
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "any", **options})
+        try:
+            consumer.assign([TopicPartition(topic, partition, 0)])
+            found = 0
+            while (message := consumer.poll(SECONDS)) is not None and message.error() is None:
+                found += 1
             return found
         finally:
             consumer.close()

@@ -48,8 +48,9 @@ class Chain:
 
     @classmethod
     def of(cls, reading: Reading, writer: str, tasks: int = 1) -> Chain:
-        """Make the chain of what a journal has."""
-        return cls(reading.base, reading.batches, reading.fired, writer, tasks)
+        """Make the chain of what a journal has; a batch has no rows of a partition that was added after it."""
+        batches = tuple(Sealed(one.sealed, {**reading.base, **one.ends}) for one in reading.batches)
+        return cls(reading.base, batches, reading.fired, writer, tasks)
 
     @classmethod
     def read(cls, committed: Mapping[tuple[str, int], Committed]) -> Chain:

@@ -369,6 +369,12 @@ class FromTopics:
         if offset > self._next[at]:
             await self._work.journal.keep_fetched(self._work.id, (), {at: offset})
             self._next[at] = offset
+            self._note_passed()
+
+    def _note_passed(self) -> None:
+        """Have it published that there was no event, unless some wait: else it would be shown as lag for an hour."""
+        if not self._work.journal.waiting(self._work.id).rows:
+            self._changed.ring()
 
     def _take_trouble(self, item: Broken) -> None:
         where = f"{item.topic}, partition {item.partition}"
@@ -418,6 +424,8 @@ class FromTopics:
                 await trio.sleep(ROOM_SECONDS)
         reach("fetched")
         self._next[at] = run.next
+        if not frames:
+            self._note_passed()
 
     def _sizes(self) -> Iterator[float]:
         """Return how many rows each frame may have, so that a batch of so many rows has no more."""

@@ -158,6 +158,8 @@ class Apache(Brokers):
 
     def add_partitions(self, topic, partitions):
         self._do("create_partitions", [NewPartitions(topic, partitions)])
+        while len(self._producer.list_topics(topic, timeout=PATIENCE).topics[topic].partitions) < partitions:
+            time.sleep(0.1)
 
     def delete_before(self, topic, partition, offset):
         """Delete the first messages of a partition, as retention does."""

@@ -60,6 +60,14 @@ def test_the_chain_of_a_journal_is_what_it_has_read():
     assert Chain.of(reading, "me") == TWO
 
 
+def test_a_partition_that_is_added_while_batches_are_published_is_published_with_them():
+    """No commit could be made until they were delivered."""
+    reading = Reading({A: 30, B: 9, ("t", 2): 3}, TWO.base | {("t", 2): 0}, TWO.batches, 160.5)
+    chain = Chain.of(reading, "me")
+    assert Chain.read(committed(chain)) == chain
+    assert chain.ids("main") == TWO.ids("main")
+
+
 def without_first(chain):
     return Chain(chain.batches[0].ends, chain.batches[1:], chain.fired, chain.writer)
 

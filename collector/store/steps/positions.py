@@ -78,6 +78,14 @@ def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:
         f"DELETE FROM batch_end WHERE collector = ? AND batch NOT IN (SELECT id FROM batch WHERE {_UNDELIVERED})",  # noqa: S608  (ours)
         (collector,),
     )
+    # Nor has anybody to read again what had no events: aborted ones, ends of transactions, values that are gone.
+    db.execute(
+        "UPDATE position SET first = next WHERE collector = :c AND first < next "  # noqa: S608  (ours)
+        "AND NOT EXISTS (SELECT 1 FROM frame WHERE collector = :c AND batch IS NULL) "
+        "AND NOT EXISTS (SELECT 1 FROM part WHERE collector = :c AND batch IS NULL) "
+        f"AND NOT EXISTS (SELECT 1 FROM batch WHERE collector = :c AND {_UNDELIVERED})",
+        {"c": collector},
+    )
     rows = db.execute("SELECT topic, partition, first, next FROM position WHERE collector = ?", (collector,)).fetchall()
     if not rows:
         return None

@@ -60,6 +60,25 @@ def test_the_oldest_undelivered_batch_is_the_base(db):
     assert reading.batches == (Sealed(201.0, {A: 2}), Sealed(202.0, {A: 3}))
 
 
+def test_what_had_no_event_is_left_behind_once_nothing_is_undelivered(db):
+    """The end of a transaction that came last was lag for an hour."""
+    bases = []
+
+    def read(fetched, reached):
+        positions.keep_fetched(db, "main", fetched, {A: reached})
+        bases.append(positions.read_positions(db, "main").base[A])
+
+    read([], 0)
+    read([], 5)
+    read([fetched(5)], 6)
+    read([], 9)
+    seal(db)
+    read([], 12)
+    batches.finish(db, batches.select_batches(db, "main", ("sealed",))[0], 300.0)
+    read([], 12)
+    assert bases == [0, 5, 5, 5, 5, 12]
+
+
 def test_a_failed_batch_that_is_tried_again_stays_behind(db):
     """Its base would go back behind batches that were delivered meanwhile."""
     positions.keep_fetched(db, "main", [], {A: 0})
