@@ -225,7 +225,7 @@ def _evaluate(job: Job, frames: Frames) -> tuple[Outcome, dict[str, bytes]]:
         outcome["exported"] = exported(done.findings["values"], export, reference, config)
     snapshot.tell_apart(done.body, outcome)
     encoded = snapshot.encode(done.body)
-    snapshot.refuse_unloadable(encoded, generation_of(job["report_config"]))
+    snapshot.refuse_unloadable(snapshot.outline(done.body), generation_of(job["report_config"]))
     outcome["bytes"], outcome["checksum"] = len(encoded), zlib.crc32(encoded)
     return outcome, {described["path"]: body for described, body in uploads} | {job["snapshot_path"]: encoded}
 

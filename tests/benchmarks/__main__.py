@@ -26,7 +26,7 @@ from .table import make_table
 # Those that share the same two services stand first, and together.
 SHARING = ("single_rows", "batches", "pauses", "clients")
 QUICK = (*SHARING, "starting", "gathering")
-GROUPS = (*QUICK, "memory", "reports", "evaluation", "beside_reports", "growth")
+GROUPS = (*QUICK, "memory", "reports", "many_reports", "evaluation", "beside_reports", "growth")
 
 
 def main(

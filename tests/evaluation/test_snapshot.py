@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from evidently.core.report import Snapshot
+from evidently.legacy.model.widget import AdditionalGraphInfo, BaseWidgetInfo
 
 from collector.evaluation import snapshot, worker
 
@@ -157,8 +158,18 @@ def test_what_evidently_could_not_load_again_is_refused(generation, body):
         snapshot.refuse_unloadable(encoded, generation)
 
 
+def test_an_outline_leaves_out_what_widgets_show_and_nothing_else():
+    inner = BaseWidgetInfo(type="x", title="t", size=1, id="i", params={"data": [1.5]})
+    graph = AdditionalGraphInfo(id="g", params={"kept": 1})
+    outer = inner.copy(update={"widgets": [inner], "additionalGraphs": [graph]})
+    told = json.loads(snapshot.encode({"widgets": [outer]}))
+    for one in (told["widgets"][0], told["widgets"][0]["widgets"][0]):
+        one["params"] = {}
+    assert json.loads(snapshot.outline({"widgets": [outer]})) == told
+
+
 def test_a_report_whose_snapshot_could_not_be_loaded_again_fails(make_job, iris, monkeypatch, tmp_path):
-    monkeypatch.setattr(snapshot, "encode", lambda _: b'{"report": null}')
+    monkeypatch.setattr(snapshot, "outline", lambda _: b'{"report": null}')
     outcome = worker.evaluate(make_job(MODERN_DRIFT, iris[:60], iris[60:]))
     assert (outcome["ok"], "can't load the snapshot" in outcome["error"]) == (False, True)
     assert not (tmp_path / "snapshot.json").exists()

@@ -11,6 +11,7 @@ from collector.evaluation.fast.known import Shortcut
 _KIND = "recognize_column_type_"
 _TEST = "evidently.legacy.calculations.stattests.registry:_get_default_stattest"
 _FEW = 5  # values, beyond which the tests for few aren't chosen
+_HEAD = 50  # rows, in which a column has more than a few values or is likely to have a few in all
 _ENOUGH = 1001  # rows: beyond 1 000 of the reference, other tests are chosen
 
 
@@ -28,9 +29,16 @@ def _kind(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _test(original: Callable[..., Any]) -> Callable[..., Any]:
     """Look at the first rows only, where they have more than a few values, or where how many there are is no matter."""
+    chosen: dict[Any, Any] = {}
 
     def choose(reference: Any, current: Any, kind: Any) -> Any:
         heads = (reference.iloc[:_ENOUGH], current.iloc[:_ENOUGH])
+        is_sure = object not in (reference.dtype, current.dtype)  # else there may be values that can't be counted
+        if is_sure and reference.iloc[:_HEAD].nunique() > _FEW:
+            key = (kind, len(reference) >= _ENOUGH)
+            if key not in chosen:
+                chosen[key] = original(*heads, kind)
+            return chosen[key]
         if len(reference) >= _ENOUGH and (kind != ColumnType.Numerical or pd.concat(heads).nunique() > _FEW):
             return original(*heads, kind)
         return original(reference, current, kind)

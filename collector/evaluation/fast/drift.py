@@ -15,7 +15,7 @@ from evidently.legacy.core import ColumnType
 from collector.evaluation.fast.known import Shortcut
 
 _CALCULATION = "evidently.legacy.calculations.data_drift:get_one_column_drift"
-_DIGESTS = frozenset({"9c38fe46deda38b5", "4f5cc1cd5021e03e"})  # of Evidently 0.7.17 to 0.7.20, and to 0.7.23
+_DIGESTS = frozenset({"ee7d1a94812a56dc", "eb7f4b5c90d326cc"})  # of Evidently 0.7.17 to 0.7.20, and to 0.7.23
 _UNSEEDED = {"empirical_mmd"}  # draws anew each time
 
 
@@ -24,10 +24,17 @@ def of_a_report() -> Shortcut:
     return Shortcut(
         name="drift",
         places=(_CALCULATION, "evidently.metrics.column_statistics:get_one_column_drift"),
-        read=(_CALCULATION,),
+        read=(_CALCULATION, "evidently.metrics.column_statistics:ValueDriftCalculation.calculate"),
         digests=_DIGESTS,
         make=_Drift,
     )
+
+
+def is_computed_alike(test: Any) -> bool:
+    """Tell whether a test of drift, or each of a dictionary, gives the same of the same columns at any time."""
+    if isinstance(test, dict):
+        return all(map(is_computed_alike, test.values()))
+    return test is None or (isinstance(test, str) and test not in _UNSEEDED)
 
 
 class _Drift:
@@ -43,10 +50,10 @@ class _Drift:
         key = self._key(given)
         if key is None:
             return self._original(**given)
-        if given["column_type"] == ColumnType.Numerical and given["num_correlations"] is None:
-            given["num_correlations"] = _correlations(given)
         if key in self._results:
             return _with_correlations(self._results[key], given)
+        if given["column_type"] == ColumnType.Numerical and given["num_correlations"] is None:
+            given["num_correlations"] = _correlations(given)
         self._held += [given["current_data"], given["reference_data"]]
         self._results[key] = self._original(**_narrow(given))
         return self._results[key]
@@ -61,7 +68,7 @@ class _Drift:
         if name in (special.target, special.prediction) or not all(name in frame for frame in frames):
             return None
         test = options.get_feature_stattest_func(name, kind.value)
-        if test in _UNSEEDED or not (test is None or isinstance(test, str)):
+        if not is_computed_alike(test):
             return None
         threshold, bins = options.get_threshold(name, kind.value), repr((options.nbinsx, options.xbins))
         cleaned = tuple(self._is_as_cleaned(given, number) for number in (0, 1))
@@ -105,8 +112,8 @@ def _correlations(given: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _with_correlations(result: Any, given: dict[str, Any]) -> Any:
-    """Return a result with the correlations among the columns of this call."""
-    if given["column_type"] != ColumnType.Numerical:
+    """Return a result with the correlations among the columns of this call; who gives none shows none."""
+    if given["column_type"] != ColumnType.Numerical or given["num_correlations"] is None:
         return result
     own = {
         side: getattr(result, side).copy(update={"correlations": among[given["column_name"]].to_dict()})

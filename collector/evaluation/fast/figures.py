@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import plotly.io
+from evidently.legacy.metric_results import HistogramData
 
 from collector.evaluation.fast.known import Shortcut
 
@@ -30,6 +31,7 @@ _AROUND = (
     "evidently.legacy.renderers.html_widgets:plotly_figure",
     "_plotly_utils.basevalidators:DataArrayValidator.validate_coerce",
 )
+_HISTOGRAM = "evidently.legacy.metric_results:HistogramData.from_distribution"
 _MAX_EXAMPLES = 200  # some 30 kB each
 
 
@@ -64,9 +66,19 @@ class ByExample:
         self._examples: dict[Any, _Example | None] = {}
 
     def __call__(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what stands in the function's place."""
+        """Return what stands in the function's place for one report, in which a figure may be drawn again."""
+        drawn: dict[Any, tuple[_Drawn, _Given]] = {}
 
         def draw(**given: Any) -> Any:
+            key = _identity(given)
+            if key in drawn:
+                return drawn[key][0]
+            figure = fill(given)
+            if isinstance(figure, _Drawn):
+                drawn[key] = (figure, given)  # what is named by its place must keep it
+            return figure
+
+        def fill(given: _Given) -> Any:
             content = self._content_of(given)
             if content is None:
                 return original(**given)
@@ -89,6 +101,11 @@ class ByExample:
             is_same = False
         self._examples[key] = _without_arrays(example) if is_same else None
         return figure
+
+
+def _identity(given: _Given) -> Any:
+    held = (HistogramData, dict)
+    return tuple((name, id(one) if isinstance(one, held) else repr(one)) for name, one in given.items())
 
 
 def _without_arrays(example: _Example) -> _Example:
@@ -160,7 +177,27 @@ def _of_means(given: _Given) -> _Content | None:
     return _Content(arrays, title, words | {"name": name})
 
 
+def _series_once(original: Any) -> Any:
+    """Make the series of a histogram once in a report: those of one distribution are shown twice."""
+    made: dict[Any, tuple[Any, Any]] = {}
+
+    def from_distribution(cls: Any, dist: Any, name: str | None = None) -> Any:
+        key = (cls, id(dist), name)
+        if key not in made:
+            made[key] = (original.__func__(cls, dist, name), dist)
+        return made[key][0]
+
+    return classmethod(from_distribution)
+
+
 SHORTCUTS = (
+    Shortcut(
+        name="histograms",
+        places=(_HISTOGRAM,),
+        read=(_HISTOGRAM, *_AROUND),
+        digests=frozenset({"00993516f982c32f"}),
+        make=_series_once,
+    ),
     Shortcut(
         name="plots of distributions",
         places=(f"{_STATISTICS}plot_distr_with_perc_button", f"{_TABLE}plot_distr_with_perc_button"),

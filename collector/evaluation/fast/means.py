@@ -26,6 +26,7 @@ def of_a_report() -> Shortcut:
 
 def _parting_once(original: Callable[..., Any]) -> Callable[..., Any]:
     bins: dict[int, Any] = {}
+    parted: dict[int, Any] = {}  # these hold their frames
 
     def prepare(frame: Any, column: Any, time: Any, *args: Any) -> Any:
         index = frame.index
@@ -35,6 +36,11 @@ def _parting_once(original: Callable[..., Any]) -> Callable[..., Any]:
         rows = len(frame)
         if rows not in bins:
             bins[rows] = pd.cut(pd.Series(np.arange(rows)), bins=_BINS, labels=False).rename("per")
-        return frame[column].groupby(bins[rows]).agg(["mean", "std"]).reset_index(), None
+        if id(frame) not in parted:
+            parted[id(frame)] = frame.groupby(bins[rows])
+        values = parted[id(frame)][column]
+        if not isinstance(getattr(frame[column], "dtype", None), np.dtype):
+            return values.agg(["mean", "std"]).reset_index(), None
+        return pd.DataFrame({"mean": values.mean(), "std": values.std()}).reset_index(), None
 
     return prepare

@@ -3,7 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from collector.evaluation.fast import choices, distances, distributions, drift, dump, figures, means, names, statistics
+from collector.evaluation.fast import (
+    choices,
+    distances,
+    distributions,
+    drift,
+    dump,
+    figures,
+    means,
+    names,
+    statistics,
+    tables,
+)
 from collector.evaluation.fast.known import Shortcut, standing_in
 
 
@@ -19,6 +30,6 @@ def shortcuts_taken(notes: list[str]) -> Iterator[None]:
 
 def all_shortcuts() -> list[Shortcut]:
     """Return the shortcuts for one report; some have a memory, of it alone."""
-    of_this_report = (drift.of_a_report(), distributions.of_a_report(), means.of_a_report())
+    of_this_report = (tables.of_a_report(), drift.of_a_report(), distributions.of_a_report(), means.of_a_report())
     of_columns = (*choices.SHORTCUTS, distances.SHORTCUT, statistics.SHORTCUT)
     return [*of_this_report, *of_columns, *figures.SHORTCUTS, *dump.SHORTCUTS, names.SHORTCUT]

@@ -4,7 +4,7 @@ import evidently.metrics.column_statistics as statistics
 import numpy as np
 import pandas as pd
 import pytest
-from evidently.legacy.metric_results import HistogramData
+from evidently.legacy.metric_results import Distribution, HistogramData
 from evidently.legacy.options import ColorOptions
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,3 +121,19 @@ def test_what_is_kept_of_examples_is_bounded(monkeypatch):
     for name in "abcde":
         draw(hist_curr=side, color_options=ColorOptions(), to_json=False, xaxis_name=name)
         assert len(by_example._examples) <= 2  # noqa: SLF001
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_figure_that_a_report_shows_twice_is_filled_once():
+    distribution = Distribution(x=[1, 2, 3], y=[4, 5])
+    others = Distribution(x=[1, 2, 3], y=[7, 5])
+    with standing_in(figures.SHORTCUTS, []):
+        series = HistogramData.from_distribution(distribution)
+        assert HistogramData.from_distribution(distribution) is series
+        draw_histogram(series)  # by plotly, if it is the first of its kind
+        drawn = draw_histogram(series)
+        assert draw_histogram(series) is drawn
+        for other in (draw_histogram(HistogramData.from_distribution(others)), draw_histogram(series, yaxis_name="n")):
+            assert other is not drawn
+    with standing_in(figures.SHORTCUTS, []):
+        assert draw_histogram(series) is not drawn
