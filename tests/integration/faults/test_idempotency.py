@@ -119,7 +119,7 @@ def test_a_client_whose_answers_are_lost_while_the_daemon_is_killed_and_stopped_
 def test_each_event_of_a_buffer_is_kept_once_though_the_daemon_is_killed_amid_sending(
     daemon, ledger, audit, figures, is_long
 ):
-    kills = 20 if is_long else 3
+    kills = 20 if is_long else 1
     with CollectorClient(daemon.url) as client, client.buffered("main", max_rows=20, max_delay=0.01) as events:
         for _ in range(kills):
             sent = events.sent

@@ -7,6 +7,7 @@ import sqlite3
 import time
 
 import pyarrow.parquet as pq
+import pytest
 from machine import slowness
 
 from ..conftest import interval_trigger, rows_trigger, service_config, wait_until
@@ -26,6 +27,7 @@ MAX_LATENESS = 2.0  # seconds; on a quiet machine it is a few hundredths
 EARLY = 0.1  # for a wall clock that runs a little slower than the one that is waited by
 
 
+@pytest.mark.slow  # it measures; that trouble stops no other is shown in ../test_isolation.py, ../test_workspaces.py
 def test_triggers_and_posts_do_not_notice_the_trouble_of_other_collectors(make_daemon, ledger, audit, figures, is_long):
     calm_seconds, troubled_seconds = (30, 60) if is_long else (5, 8)
     with socket.create_server(("127.0.0.1", 0)) as black_hole:  # it takes connections and never answers

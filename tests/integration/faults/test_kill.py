@@ -46,7 +46,7 @@ LATE = 10
 def test_no_acknowledged_row_is_lost_or_doubled_by_kills_at_random_moments(
     make_daemon, ledger, audit, figures, rng, is_long
 ):
-    kills = 200 if is_long else 6
+    kills = 200 if is_long else 3
     collectors = {name: numbered(rows_trigger(rows)) for name, rows in [("small", 20), ("large", 60)]}
     follower = {"follower": numbered(rows_trigger(45), events_from="small")}
     ledger.followers["small"] = ("follower",)

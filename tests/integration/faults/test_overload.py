@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import pytest
 from machine import slowness
 
 from ..conftest import NEVER, PATIENCE, rows_trigger, service_config, wait_until
@@ -26,6 +27,7 @@ BODY = 5_000  # bytes of a POST's rows, more or less
 OF_EACH, IN_ALL = 50_000, 120_000
 
 
+@pytest.mark.slow  # it measures; that who is full refuses, and recovers, is shown below
 def test_ten_times_the_load_leaves_memory_flat_and_loses_nothing_and_it_recovers(
     make_daemon, ledger, audit, figures, is_long
 ):

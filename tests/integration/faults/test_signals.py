@@ -54,7 +54,7 @@ def assert_ends_clean(process):
 
 def test_a_signal_at_any_moment_of_the_start_ends_it_clean(launch, figures, is_long, pytestconfig):
     moments = random.Random(pytestconfig.option.seed)
-    for _ in range(50 if is_long else 5):
+    for _ in range(50 if is_long else 3):
         process = launch()
         time.sleep(moments.uniform(0, START))
         process.send_signal(moments.choice([signal.SIGINT, signal.SIGTERM]))
@@ -64,7 +64,7 @@ def test_a_signal_at_any_moment_of_the_start_ends_it_clean(launch, figures, is_l
 
 def test_a_second_signal_at_any_moment_of_the_stop_ends_it_clean(launch, figures, is_long, pytestconfig):
     moments = random.Random(pytestconfig.option.seed)
-    for _ in range(50 if is_long else 3):
+    for _ in range(50 if is_long else 2):
         process = launch()
         while b"ready" not in process.stderr.readline():
             assert process.poll() is None
