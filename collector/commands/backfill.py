@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from collector.client.arrow import ARROW
 from collector.commands.history import History
+from collector.commands.progress import open_bar
 from collector.commands.remote import as_collectors_answer, choose_collector
 from collector.commands.remote_files import find_sources
 from collector.config.durations import seconds_of
@@ -21,10 +22,11 @@ from collector.errors import CommandError, RequestRefused, ServiceUnavailable
 from collector.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from collector.client import CollectorClient
     from collector.commands.history import Body, Window
+    from collector.commands.progress import Show
     from collector.commands.remote import Service
     from collector.commands.sources import Source
 
@@ -57,7 +59,7 @@ def backfill(order: Order, service: Service) -> list[str]:
         collector_id = str(choose_collector(client.status(), order.collector_id)["id"])
     now = time.time()
     sources = find_sources(order.files)
-    with TemporaryDirectory(prefix="backfill-") as scratch, _progress() as progress:
+    with TemporaryDirectory(prefix="backfill-") as scratch, open_bar() as progress:
         history = History(order.column, periods, now + DAY, Path(scratch))
         _read(history, sources, progress, is_kept=not order.is_dry)
         windows = [window for window in sorted(history.rows) if window[1] <= now]
@@ -82,7 +84,7 @@ class _Sending:
         self._order = order
         self._new = self._known = self._rows = 0
 
-    def send(self, body: Body, progress: Callable[[float | None, str], None]) -> None:
+    def send(self, body: Body, progress: Show) -> None:
         """Send the rows of a window once the service has room."""
         self._wait(progress)
         start, end = (datetime.fromtimestamp(at, UTC).isoformat() for at in body.window)
@@ -100,7 +102,7 @@ class _Sending:
         self._known += not is_new
         self._rows += body.rows * is_new
 
-    def _wait(self, progress: Callable[[float | None, str], None]) -> None:
+    def _wait(self, progress: Show) -> None:
         while True:
             status = choose_collector(self._client.status(), self._collector_id)
             with as_collectors_answer():
@@ -133,9 +135,7 @@ def _periods_of(order: Order) -> Periods:
         raise CommandError(f"{option}: {error}") from error
 
 
-def _read(
-    history: History, sources: Sequence[Source], progress: Callable[[float | None, str], None], *, is_kept: bool
-) -> None:
+def _read(history: History, sources: Sequence[Source], progress: Show, *, is_kept: bool) -> None:
     for number, source in enumerate(sources):
         for _ in history.read(source, is_kept=is_kept):
             done = None if source.done is None else (number + source.done) / len(sources)
@@ -174,22 +174,3 @@ def _told_if_stopped() -> Iterator[None]:
         raise CommandError(f"stopped: {error}", _AGAIN.removeprefix("then ")) from error
     except KeyboardInterrupt as error:
         raise CommandError("stopped", _AGAIN.removeprefix("then "), exit_code=130) from error
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[float | None, str], None]]:
-    """Show a bar on a terminal, and nothing elsewhere; None leaves it where it is."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns: list[Any] = [TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()]
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("reading", total=1.0)
-
-        def show(done: float | None, told: str) -> None:
-            bar.update(task, completed=done, description=told)
-
-        yield show

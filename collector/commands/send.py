@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from collector.client.halving import Halving, Passage
 from collector.commands.outlook import outlook
 from collector.commands.pieces import read_pieces
+from collector.commands.progress import open_bar
 from collector.commands.remote import as_collectors_answer, choose_collector
 from collector.commands.sources import open_source
 from collector.errors import CommandError, RequestRefused, ServiceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from collector.client import CollectorClient
     from collector.client.requests import What
@@ -68,10 +69,12 @@ def send(order: Order, service: Service) -> str:
         rows = order.rows or min(MAX_ROWS, wanted or MAX_ROWS)
     with open_source(order.file, order.format) as source, service.open(RETRIES) as client:
         sending = _Sending(client, collector["id"], source, order)
-        with sending.told_if_stopped(), _progress(source) as show:
+        with sending.told_if_stopped(), open_bar() as show:
             for piece in read_pieces(source, rows, order.first):
                 sending.send(piece)
-                show(sending.sent)
+                sent = sending.sent
+                done = source.done if source.rows is None else (sent.next - 1) / max(source.rows, 1)
+                show(done, f"{Path(source.name).name}: {_rows(sent.rows)}")
     told = _told(sending.sent, source.name, collector["id"])
     if order.is_labels:
         return told
@@ -148,29 +151,3 @@ def _told(sent: Sent, name: str, collector_id: str) -> str:
 
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
-
-
-@contextmanager
-def _progress(source: Source) -> Iterator[Callable[[Sent], None]]:
-    """Show a bar on a terminal, and nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    told = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[told]}"),
-    )
-    with Progress(
-        *told, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(Path(source.name).name, total=None, told="reading")
-
-        def show(sent: Sent) -> None:
-            done = source.done if source.rows is None else (sent.next - 1) / max(source.rows, 1)
-            total = None if done is None else 1.0
-            bar.update(task, completed=done or 0, total=total, told=f"{_rows(sent.rows)}")
-
-        yield show
