@@ -128,6 +128,7 @@ async def _serve(  # noqa: PLR0913  (what serve has made of its arguments)
             supervisor = Supervisor(file, tools)
             if group is not None:
                 nursery.start_soon(Bulkhead(group, journal).run)
+                nursery.start_soon(Bulkhead(group.gateway, journal).run)
             nursery.start_soon(journal.tend_keys, lambda: supervisor.config.idempotency)
             await nursery.start(supervisor.run)
             nursery.start_soon(supervisor.edits.watch)

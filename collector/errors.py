@@ -131,7 +131,10 @@ class IsFetched(CollectorError):
     """Events were sent to a collector that fetches its own."""
 
     def __init__(self, collector_id: str) -> None:
-        super().__init__(f"'{collector_id}' takes its events from Kafka: produce them to its topics")
+        super().__init__(
+            f"'{collector_id}' takes its events from Kafka: produce them to its topics, or name one of these as "
+            "'gateway_topic' in its config, and what is posted goes there"
+        )
 
 
 class OwnedElsewhere(CollectorError):

@@ -21,10 +21,28 @@ from collector.supervision.edits import Changes
 REFERENCE = "references/main.parquet"  # where a fake supervisor says that it put one
 
 
+class FakeGateway:
+    """Takes events to a log once a test lets it, or refuses them; they are written down."""
+
+    topic = "t"
+
+    def __init__(self):
+        self.passed = []
+        self.error = None
+        self.gate = trio.Event()
+
+    async def pass_on(self, format_, body):
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        self.passed.append((format_, body))
+
+
 class FakePipeline:
     """A pipeline that waits for ever: it seals when it is told to, and evaluates nothing."""
 
     sealed = 0
+    gateway = None
 
     def __init__(self, config, journal, skipped):
         self.config = config
@@ -62,6 +80,7 @@ class FakeSupervisor:
     def __init__(self, journal, config=None, find_problems=lambda _: []):
         self.config = config or CollectorServiceConfig()
         self.references = []
+        self.gateways = {}
         self.skipped = []  # (follower, rows, why)
         self.edit_error = None
         self.counts = Counts()
@@ -71,7 +90,9 @@ class FakeSupervisor:
     def pipeline(self, collector_id):
         if collector_id not in self.config.collectors:
             raise UnknownCollector(collector_id)
-        return FakePipeline(self.config.collectors[collector_id], self._journal, self.skipped)
+        pipeline = FakePipeline(self.config.collectors[collector_id], self._journal, self.skipped)
+        pipeline.gateway = self.gateways.get(collector_id)
+        return pipeline
 
     def takers(self, collector_id):
         if self.pipeline(collector_id).config.kafka is not None:

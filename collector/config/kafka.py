@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector.config.alerts import WebAddress
 from collector.config.environment import filled
-from collector.config.value import Value
+from collector.config.value import Value, at_fields
 from collector.errors import Problem
 
 _MAX_LENGTH = 4096
@@ -133,3 +133,12 @@ class FromKafka(Value):
         le=MAX_TASKS,
         description="Parts in which it is spread over the services, each with its own partitions and batches.",
     )
+    gateway_topic: Topic | None = Field(
+        default=None, description="Which of its topics events are produced to that are posted; null: they are refused."
+    )
+
+    @model_validator(mode="after")
+    def _reads_what_is_posted(self) -> Self:
+        if self.gateway_topic is not None and self.gateway_topic not in self.topics:
+            raise at_fields("is none of its topics, and what is produced there would not be read", "gateway_topic")
+        return self

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collector.formats.private import Private
     from collector.ingest.spool import Spool
     from collector.pipeline.pipeline import Pipeline
+    from collector.pipeline.source import Gateway
     from collector.status.counts import Counts
     from collector.store.halves import Kept
     from collector.store.journal import Journal
@@ -101,6 +102,19 @@ class Intake:
     def config(self, collector_id: str) -> CollectorConfig:
         """Return a collector's config; raise UnknownCollector."""
         return self._supervisor.pipeline(collector_id).config
+
+    def gateway(self, collector_id: str) -> Gateway | None:
+        """Return the way of posted events to where a collector fetches its events from; None: they are kept here.
+
+        Raises UnknownCollector.
+        """
+        return self._supervisor.pipeline(collector_id).gateway
+
+    def count_passed(self, collector_id: str, size: int) -> None:
+        """Count events that were passed on."""
+        counts = self._supervisor.counts.of(collector_id)
+        counts.accepted_requests += 1
+        counts.accepted_bytes += size
 
     def admit_whole(self, collector_id: str) -> None:
         """Raise UnknownCollector, or BufferFull or NotReady while too much waits already for another whole batch.

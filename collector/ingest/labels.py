@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 class LabelsIntake(Intake):
     """Takes frames of labels in."""
 
+    def gateway(self, collector_id: str) -> None:
+        """Return nothing: labels are kept here, and one whose events are fetched takes none."""
+
     def admit(self, collector_id: str) -> None:
         """Raise UnknownCollector, NoLabels if it takes none, or BufferFull while too many wait already."""
         self._labels(collector_id)

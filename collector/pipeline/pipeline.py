@@ -31,6 +31,7 @@ from collector.pipeline.work import Work
 if TYPE_CHECKING:
     from collector.config import CollectorConfig, CollectorServiceConfig
     from collector.formats.frames import Frame
+    from collector.pipeline.source import Gateway
     from collector.pipeline.work import Tools
     from collector.status.counts import CollectorCounts
     from collector.status.status import Status
@@ -57,6 +58,11 @@ class Pipeline:
     def config(self) -> CollectorConfig:
         """What it was asked for."""
         return self._work.config
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """The way of posted events to where it fetches its events from; None for one that takes them itself."""
+        return self._work.source.gateway
 
     @property
     def counts(self) -> CollectorCounts:

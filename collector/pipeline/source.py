@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Awaitable, Callable
 
+    from collector.formats.frames import Format
     from collector.pipeline.work import Work
     from collector.status.status import Status
     from collector.store.records import Batch, Cut
@@ -27,8 +28,24 @@ if TYPE_CHECKING:
 _UNREAD = "takes its events from Kafka, and the service was started without kafka in its config: restart it"
 
 
+class Gateway(Protocol):
+    """The way of posted events to where a collector fetches its events from."""
+
+    topic: str
+
+    async def pass_on(self, format_: Format, body: bytes) -> None:
+        """Have the rows of a body kept there; return once they are, all of them.
+
+        Raises BadBody, BadMediaType, BodyTooLarge, NotReady.
+        """
+
+
 class Source(Protocol):
     """Where one collector's events come from."""
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """The way of posted events to where they are fetched from; None if there is none."""
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have the collector work while its events are its own; runs until cancelled."""
@@ -71,6 +88,8 @@ class Sources(Protocol):
 
 class Posted:
     """Events that clients post."""
+
+    gateway: Gateway | None = None
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Work until cancelled: what is here stays here."""

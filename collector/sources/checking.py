@@ -71,7 +71,11 @@ def find_problems(config: CollectorServiceConfig) -> list[Problem]:
         return list(error.problems)
     try:
         brokers = _Brokers(config.kafka, consumer, AdminClient(_plain(shared_options(config.kafka))))
-        asked = (_topic_problems(config, brokers), _reading_problems(config, brokers), _writing_problems(brokers))
+        asked = (
+            _topic_problems(config, brokers),
+            _reading_problems(config, brokers),
+            _writing_problems(config, brokers),
+        )
         return [*chain(*asked, _broker_problems(brokers), _group_problems(brokers), _commit_problems(brokers))]
     except KafkaException as error:
         where = config.kafka.bootstrap_servers
@@ -174,20 +178,28 @@ def _reading_problems(config: CollectorServiceConfig, brokers: _Brokers) -> Iter
         yield Problem(_where(keys[topic]), f"topic '{topic}' can't be read: {said}")
 
 
-def _writing_problems(brokers: _Brokers) -> Iterator[Problem]:
+def _writing_problems(config: CollectorServiceConfig, brokers: _Brokers) -> Iterator[Problem]:
     """Ask whether we may write where we have to; nothing is written."""
+    if (topic := brokers.kafka.dead_letter_topic) is not None and not _may_write(brokers, topic):
+        yield Problem(("kafka", "dead_letter_topic"), f"this user may not write to topic '{topic}'")
+    for key, collector in config.collectors.items():
+        topic = None if collector.kafka is None else collector.kafka.gateway_topic
+        if topic is not None and not _may_write(brokers, topic):
+            yield Problem(("collectors", key, "kafka", "gateway_topic"), f"this user may not write to topic '{topic}'")
+
+
+def _may_write(brokers: _Brokers, topic: str) -> bool:
+    """Tell whether we may write to a topic, as far as the brokers say."""
     from confluent_kafka import TopicCollection
     from confluent_kafka.admin import AclOperation
 
-    topic = brokers.kafka.dead_letter_topic
-    if topic is None or not brokers.asking.partitions([topic])[topic]:
-        return
+    if not brokers.asking.partitions([topic])[topic]:
+        return True
     [future] = brokers.admin.describe_topics(
         TopicCollection([topic]), include_authorized_operations=True, request_timeout=ASKING_SECONDS
     ).values()
     told = _answer(future)
-    if told is not None and told.authorized_operations and AclOperation.WRITE not in told.authorized_operations:
-        yield Problem(("kafka", "dead_letter_topic"), f"this user may not write to topic '{topic}'")
+    return told is None or not told.authorized_operations or AclOperation.WRITE in told.authorized_operations
 
 
 def _group_problems(brokers: _Brokers) -> Iterator[Problem]:

@@ -87,13 +87,13 @@ def open_consumer(options: Mapping[str, Any]) -> Consumer:
         raise _refused(error) from error
 
 
-def open_producer(kafka: Kafka) -> Producer:
+def open_producer(kafka: Kafka, defaults: Mapping[str, Any] | None = None) -> Producer:
     """Make a producer whose messages are kept by all replicas, once each; raise ConfigError as open_consumer does."""
     from confluent_kafka import KafkaException, Producer
 
     given = {name: value for name, value in shared_options(kafka).items() if name not in _OF_GROUPS}
     try:
-        return Producer({**given, "acks": "all", "enable.idempotence": True})
+        return Producer({**(defaults or {}), **given, "acks": "all", "enable.idempotence": True})
     except (KafkaException, TypeError, ValueError) as error:
         raise _refused(error) from error
 

@@ -20,6 +20,7 @@ from collector.sources.clients import (
     to_commit,
     to_partitions,
 )
+from collector.sources.gateway import Gateway
 from collector.sources.kafka import FromTopics
 from collector.sources.owners import Owners
 from collector.sources.ownership import Ownership
@@ -63,6 +64,7 @@ class Group:
         self.problem = ""
         self._limits = limits
         self.reading = Reading(self.bounds, to_partitions)
+        self.gateway = Gateway(config)
         self._rejecting = Rejecting(config)
         self._ownership: Ownership | None = None
         self._ready = trio.Event()

@@ -31,6 +31,7 @@ from collector.fault_points import reach
 from collector.pipeline.asking import ask_workspace
 from collector.sources.chain import Chain
 from collector.sources.fencing import Fencing
+from collector.sources.gateway import ToTopic
 from collector.sources.messages import Run, check_tables
 from collector.sources.owners import begun_in, digest_of
 from collector.sources.reading import Broken, End
@@ -80,6 +81,10 @@ class FromTopics:
         self._work = work
         self._wanted = wanted
         self._task = number_of(work.id)
+        self.gateway: ToTopic | None = None
+        if wanted.gateway_topic is not None:
+            check = work.tools.workers.check_body
+            self.gateway = ToTopic(group.gateway, wanted.gateway_topic, wanted.value_format, group.bounds, check)
         self._group = group
         self._state: State | None = "standby"
         self._problem = ""
@@ -144,6 +149,7 @@ class FromTopics:
         told = {
             "lag": sum(lag.values()) if lag else None,
             "owner": "" if is_here else self._group.owner_of(id_),
+            "gateway": self._wanted.gateway_topic or "",
             "mismatch": self._group.mismatch(id_, self._digest()),
         }
         status = replace(status, kafka=told)

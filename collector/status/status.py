@@ -20,7 +20,8 @@ class Status:
     One that gets its events from another is passed by while it has no room, if its config says so.
     ``backfill`` says how many batches of the past are on their way, of those that are sealed or in the outbox.
     ``kafka``, where its events come from there, has ``lag``, the messages that were not read yet (null: not known),
-    ``owner``, the address of the service at which it is at work, and ``mismatch``, what is odd about that one's config.
+    ``owner``, the address of the service at which it is at work, ``mismatch``, what is odd about that one's config, and
+    ``gateway``, the topic to which posted events go.
     ``logged`` is what became of what a model server has logged, and how many ``halves`` wait for the other.
     ``problems`` keep batches from being evaluated; ``warnings`` are of what a report will fail at, and keep nothing.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from collector.errors import BadBody, BodyTooLarge, CollectorError
+from collector.errors import BadBody, BodyTooLarge, CollectorError, IsFetched
 from collector.ingest.http.bodies import small_decompressed
 from collector.ingest.http.chunks import Chunked, Counted
 from collector.ingest.http.problems import CLOSE, Answer, answer_for, problem_answer
@@ -81,12 +81,17 @@ class FrontDoor:
         except Exception as error:  # noqa: BLE001  (told apart below)
             return self._refuse(posted, error)
 
-    def begin(self, posted: Posted, body: bytes) -> Pending | Answer:
-        """Order that the events of a small body be kept; an answer says why not."""
+    def begin(self, posted: Posted, body: bytes) -> Pending | Answer | None:
+        """Order that the events of a small body be kept; an answer says why not, None that ``answer`` has to do it."""
         self._draining.enter()
         try:
             self._admit(posted)
             return self._receiving[posted.what].begin(posted.collector_id, posted.head, body)
+        except IsFetched as error:
+            if not self._receiving[posted.what].waits(posted.collector_id):
+                return self._refuse(posted, error)
+            self._draining.leave()
+            return None
         except Exception as error:  # noqa: BLE001  (told apart below)
             return self._refuse(posted, error)
 

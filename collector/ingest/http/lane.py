@@ -160,8 +160,12 @@ class Lane:
                 self._let_go(place, Left(data))
                 continue
             began = time.perf_counter()
+            pending = front_door.begin(posted, body)
+            if pending is None:
+                self._let_go(place, Left(data))
+                continue
             place.connection.idle_since = None
-            requests.append(_Request(place, posted, front_door.begin(posted, body), began))
+            requests.append(_Request(place, posted, pending, began))
             size += len(data)
             if size > _MAX_BYTES:
                 break

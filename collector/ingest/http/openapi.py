@@ -168,7 +168,7 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "delete_collector": {200: Dropped, **dict.fromkeys((404, 405, 409, 412, 507), Problem)},
     "rename_collector": {200: CollectorConfig, **dict.fromkeys((400, 404, 408, 409, 412, 413, 507), Problem)},
     "tap": {200: Tapped, **dict.fromkeys((400, 404), Problem)},
-    "send_data": {200: Kept, 201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 422, 429, 507), Problem)},
+    "send_data": {200: Kept, 201: Kept, **dict.fromkeys((400, 404, 408, 409, 413, 415, 422, 429, 507), Problem)},
     "send_batch": {
         200: BatchTaken,
         201: BatchTaken,

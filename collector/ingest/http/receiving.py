@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collector.ingest.http.windows import Asked
     from collector.ingest.intake import Intake, Pending
     from collector.ingest.spool import Spool
+    from collector.pipeline.source import Gateway
     from collector.store.body_files import BodyWriter
 
 # Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
@@ -59,6 +60,8 @@ class Receiving:
 
     async def receive_data(self, collector_id: str, head: Head, chunks: bytes | AsyncIterable[bytes]) -> Answer:
         """Keep the rows of a body, which is here whole or comes in; answer once they are durable."""
+        if (gateway := self.intake.gateway(collector_id)) is not None:
+            return await self._pass_on(gateway, collector_id, head, chunks)
         if isinstance(chunks, bytes) and is_small(head, len(chunks)):
             pending = self.begin(collector_id, head, chunks)
             await pending.wait_done()
@@ -69,6 +72,24 @@ class Receiving:
             if not self.intake.commit():
                 await pending.wait_done()
             return self.finish(pending)
+
+    async def _pass_on(
+        self, gateway: Gateway, collector_id: str, head: Head, chunks: bytes | AsyncIterable[bytes]
+    ) -> Answer:
+        """Have the rows of a body kept where the collector fetches its events from; answer once they are."""
+        head.check_key()
+        limits, format_ = self.intake.limits, format_of(head.content_type)
+        limit, charset = max_bytes(limits, format_), _charset_of(head, format_)
+        with self._bodies.admit(limits, announced_length(head.content_length, limit)) as place:
+            body = await read_body(chunks, head.content_encoding, limit, limits.body_timeout, place, charset=charset)
+            refuse_empty(body)
+            await gateway.pass_on(format_, body)
+        self.intake.count_passed(collector_id, len(body))
+        return ACCEPTED
+
+    def waits(self, collector_id: str) -> bool:
+        """Tell whether a collector's events take their time to be kept, as they are passed on."""
+        return self.intake.gateway(collector_id) is not None
 
     async def receive_batch(
         self, collector_id: str, head: Head, chunks: AsyncIterable[bytes], query: Mapping[str, str]

@@ -88,9 +88,12 @@ def _kafka(status: Status) -> str:
     told = status.kafka
     if told is None:
         return ""
+    posted = f"what is posted goes to topic {told['gateway']}" if told.get("gateway") else ""
     if status.state == "standby":
-        return f"at work at {told['owner'] or 'another service of the group'}"
-    return "" if told["lag"] is None else f"{counted(told['lag'], 'message')} not read yet"
+        where = f"at work at {told['owner'] or 'another service of the group'}"
+    else:
+        where = "" if told["lag"] is None else f"{counted(told['lag'], 'message')} not read yet"
+    return "; ".join(filter(None, (where, posted)))
 
 
 def _reference(status: Status, now: float) -> str:

@@ -2,7 +2,7 @@ import gzip
 import io
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from operator import attrgetter
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import trio
 import zstandard
-from fakes import collector_config
+from fakes import FakeGateway, collector_config
 
 from collector.config import CollectorServiceConfig
 from collector.errors import BodyTooLarge, BufferFull, NotReady, UnknownCollector
@@ -471,3 +471,78 @@ async def test_a_body_with_private_columns_has_to_find_room_in_memory(make_servi
 
         async with service.receiving.open_frame("main", Head(), chunks()) as frame:
             assert frame.rows == 6000
+
+
+@asynccontextmanager
+async def passing_on(open_service):
+    """Open a service with a collector whose events are fetched, and posted through a gateway, and another."""
+    async with open_service(collectors=("main", "other")) as service:
+        fetched = collector_config("main", kafka={"topics": ["t"], "gateway_topic": "t"})
+        service.supervisor.config = service.supervisor.config.with_collector(fetched)
+        service.gateway = service.supervisor.gateways["main"] = FakeGateway()
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (ROW, {}),
+        (gzip.compress(ROW), {"Content_Encoding": "gzip"}),
+        (b'{"a": "%b"}' % bytes(b"x" * SMALL_BODY), {}),
+        ('[{"a": "\u00e9"}]'.encode("latin-1"), {"Content_Type": "application/json; charset=latin-1"}),
+        (_stream(), {"Content_Type": "application/vnd.apache.arrow.stream"}),
+    ],
+    ids=["small", "gzip", "large", "charset", "arrow"],
+)
+async def test_events_for_a_gateway_are_answered_once_they_are_passed_on_and_nothing_is_kept_here(
+    open_service, body, headers
+):
+    async with passing_on(open_service) as service:
+        service.gateway.gate.set()
+        answer = await service.post("/main/data", body, **headers)
+        assert (answer.status_code, answer.json()) == (201, {})
+        [(format_, passed)] = service.gateway.passed
+        plain = gzip.decompress(body) if "Content_Encoding" in headers else body
+        plain = plain.decode("latin-1").encode() if "charset" in headers.get("Content_Type", "") else plain
+        assert (format_, passed) == ("arrow" if passed == _stream() else "json", plain)
+        assert service.rows() == 0
+        assert service.supervisor.counts.of("main").accepted_requests == 1
+
+
+async def test_a_gateway_without_its_brokers_is_answered_503_and_counted(open_service):
+    async with passing_on(open_service) as service:
+        service.gateway.gate.set()
+        service.gateway.error = NotReady("the Kafka brokers don't confirm the events")
+        answer = await service.post("/main/data", ROW)
+        assert _detail(answer, 503) == "the Kafka brokers don't confirm the events"
+        assert int(answer.headers["Retry-After"]) > 0
+        assert service.supervisor.counts.of("main").refused_requests["not_ready"] == 1
+
+
+@pytest.mark.parametrize(("body", "status"), [(b" ", 400), (b"x" * 101, 413)], ids=["empty", "large"])
+async def test_a_gateway_gets_nothing_that_is_empty_or_over_the_limit(open_service, body, status):
+    async with passing_on(open_service) as service:
+        limits = service.supervisor.config.limits.model_copy(update={"max_body_bytes": 100})
+        service.supervisor.config = service.supervisor.config.model_copy(update={"limits": limits})
+        service.gateway.gate.set()
+        _detail(await service.post("/main/data", body), status)
+        assert service.gateway.passed == []
+
+
+async def test_who_waits_for_brokers_holds_up_nobody(open_service):
+    """The front door answers small POSTs together: one that takes long mustn't be among them."""
+    async with passing_on(open_service) as service, trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(service.post, "/main/data", ROW)
+        for _ in range(3):
+            assert (await service.post("/other/data", ROW)).status_code == 201
+        assert service.rows("other") == 3
+        assert service.gateway.passed == []
+        service.gateway.gate.set()
+    assert len(service.gateway.passed) == 3
+
+
+async def test_without_a_gateway_events_that_are_fetched_are_refused(open_service):
+    async with passing_on(open_service) as service:
+        service.supervisor.gateways.clear()
+        assert "'gateway_topic'" in _detail(await service.post("/main/data", ROW), 409)

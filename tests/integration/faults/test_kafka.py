@@ -9,7 +9,7 @@ from machine import PATIENCE
 
 from collector.fault_points import VARIABLE
 
-from ..conftest import collector_config, rows_trigger, service_config, wait_until
+from ..conftest import BY_TALLY, collector_config, rows_trigger, service_config, wait_until
 
 PROMISE = "1 kill -9, events from Kafka"
 SUMS = {"metrics": ["RowCount", {"type": "SumValue", "column": "n"}, {"type": "SumValue", "column": "square"}]}
@@ -83,4 +83,33 @@ def test_kills_between_any_two_stages_lose_no_row_and_double_none(make_daemon, b
     assert values(snapshots) == [500, sum(range(500)), sum(n * n for n in range(500))]
     assert daemon.status("main")["state"] == "waiting"
     assert daemon.http.post("/main/data", json=[{"n": 1}]).status_code == 409
+    daemon.stop()
+
+
+def test_what_is_posted_to_a_gateway_is_in_a_snapshot_and_503_while_there_are_no_brokers(make_daemon):
+    """Brokers of its own, as they end."""
+    pytest.importorskip("confluent_kafka", reason="pip install 'evidently-collector[kafka]'")
+    from brokers import mock_brokers
+
+    with mock_brokers() as brokers:
+        wanted = config(brokers, "gateway", rows=60)
+        wanted["kafka"]["librdkafka_options"] |= {"message.timeout.ms": "1500"}
+        wanted["collectors"]["main"]["kafka"]["gateway_topic"] = "gateway"
+        daemon = make_daemon(wanted, evaluates=BY_TALLY)
+        daemon.start()
+        for n in range(30):
+            answer = daemon.http.post("/main/data", json=[{"n": n, "square": n * n}, {"n": 30 + n, "square": 0}])
+            assert answer.status_code == 201
+        wait_for_rows(daemon, 60)
+        assert daemon.rows("main") == [60]
+        assert (
+            daemon.http.post("/main/data", content=b"n\n1\n", headers={"Content-Type": "text/csv"}).status_code == 415
+        )
+        assert daemon.status("main")["kafka"]["gateway"] == "gateway"
+        metrics = daemon.http.get("/metrics").text
+        assert 'evidently_collector_kafka_takeovers_total{collector="main"} 1.0' in metrics
+    answer = daemon.http.post("/main/data", json=[{"n": 1}])
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "the Kafka brokers don't confirm the events" in answer.json()["detail"]
+    assert daemon.http.get("/readyz").status_code == 200
     daemon.stop()

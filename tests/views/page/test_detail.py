@@ -99,6 +99,7 @@ def test_it_says_how_many_events_were_made_of_what_was_logged_and_how_many_halve
     [
         ("waiting", {"lag": 12, "owner": ""}, "<dd>12 messages not read yet</dd>"),
         ("standby", {"lag": None, "owner": "http://b:8001"}, "<dd>at work at http://b:8001</dd>"),
+        ("waiting", {"lag": 1, "owner": "", "gateway": "t"}, "1 message not read yet; what is posted goes to topic t<"),
         ("standby", {"lag": None, "owner": ""}, "<dd>at work at another service of the group</dd>"),
     ],
 )
