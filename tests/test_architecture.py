@@ -47,6 +47,17 @@ def test_the_daemon_imports_nothing_heavy():
     assert loaded.isdisjoint({*HEAVY, "prometheus_client"})
 
 
+def test_without_kafka_in_the_config_nothing_of_it_is_imported():
+    """Its config and its gateway are known to all who answer, and what they stand for to none."""
+    made = "CollectorServiceConfig.parse({'collectors': {}}).problems()"
+    loaded = modules_after(
+        "import collector.daemon as d, collector.commands.check, collector.ingest.http.app, collector.views.families\n"
+        f"from collector.config import CollectorServiceConfig\n{made}\nd._group(CollectorServiceConfig(), None)"
+    )
+    assert "collector.config.kafka" in loaded
+    assert [name for name in loaded if name.startswith(("collector.sources", "confluent_kafka"))] == []
+
+
 def test_events_are_accepted_before_what_answers_all_else_is_imported():
     """Quart and what comes with it take a third of a start, rich an eighth."""
     loaded = packages_after("import collector.cli, collector.views.logs, collector.daemon")
