@@ -48,16 +48,26 @@ class Closing:
         self._clocks = work.tools.clocks
 
     async def begin(self) -> None:
-        """Find out which windows are open: those after the last that was closed."""
+        """Find out which windows are open: those after the last that was closed.
+
+        Another trigger, or another period or zone, may have cut elsewhere: what it left counts to the window of this
+        one in which it begins.
+        """
         trigger = self._work.config.trigger
         if not isinstance(trigger, EventTimeTrigger):
             return
         now = self._clocks.now()
         first, _ = trigger.periods.window_of(now - trigger.lateness)
-        open_from = await self._work.journal.clock(self._work.id, first)
-        if open_from > now + DAY:  # the clock was set back since
-            open_from = float(first)
-            await self._work.journal.set_clock(self._work.id, open_from)
+        journal, id_ = self._work.journal, self._work.id
+        kept = await journal.clock(id_, first)
+        if kept > now + DAY:  # the clock was set back since
+            kept = first
+        open_from = float(trigger.periods.window_of(kept)[0])
+        await journal.set_clock(id_, open_from)
+        for start in await journal.open_windows(id_, open_from):
+            whole, _ = trigger.periods.window_of(start)
+            if whole != start:
+                await journal.move_window(id_, start, whole)
         self._work.open_from = open_from
 
     async def run(self) -> None:

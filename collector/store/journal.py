@@ -469,6 +469,10 @@ class Journal:
         """Return the starts of the windows of event time that have open parts; ``first`` is the first that is open."""
         return await self._writer.execute(lambda db: windows.open_windows(db, collector, first))
 
+    async def move_window(self, collector: str, start: float, to: float) -> None:
+        """Have the open parts of a window be of another."""
+        await self._writer.execute(lambda db: windows.move_window(db, collector, start, to))
+
     async def seal_window(
         self,
         collector: str,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pyarrow.parquet as pq
 import pytest
 import trio
-from worlds import EPOCH, collector, rows_trigger, running, settled
+from worlds import EPOCH, collector, interval_trigger, rows_trigger, running, settled
 
 from collector.config import CollectorServiceConfig
 from collector.config.periods import DAY
@@ -146,6 +146,24 @@ async def test_rows_that_wait_go_with_a_change_of_the_trigger(world, autojump_cl
             await post(w, 0.5)
             await settled()
             assert w.workspace.rows[1] == [2, 3]
+
+
+async def test_rows_that_wait_in_shorter_windows_are_of_the_longer_ones_that_the_trigger_has_now(world, autojump_clock):
+    """Also what another trigger left, whose clock stands in the middle of a window."""
+    async with world(autojump_clock) as w:
+        async with running(w.pipeline(collector(trigger=interval_trigger(9999)), SPILLED)):
+            await post(w, 0.5)
+            await settled()
+        async with running(w.pipeline(windowed(), SPILLED)):
+            await post(w, 0.9, 1.5, 2.5, 3.5)
+            await settled()
+        async with running(w.pipeline(windowed(period="15m"), SPILLED)):
+            await post(w, 1.1)
+            await until(4.5)
+            assert (w.workspace.rows, await windows_of(w)) == (
+                [[0, 1], [2, 3, 4, 5]],
+                [(-2, 1), (1, 4)],
+            )  # from 22:00, and from 22:15
 
 
 async def test_rows_that_cant_be_written_keep_windows_open_until_they_can(world, autojump_clock):

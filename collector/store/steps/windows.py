@@ -32,6 +32,13 @@ def open_windows(db: sqlite3.Connection, collector: str, first: float) -> list[f
     return [start for (start,) in db.execute(query, (first, collector))]
 
 
+def move_window(db: sqlite3.Connection, collector: str, start: float, to: float) -> None:
+    """Have the open parts of a window be of another."""
+    db.execute(
+        "UPDATE part SET window = ? WHERE collector = ? AND batch IS NULL AND window = ?", (to, collector, start)
+    )
+
+
 def seal_window(  # noqa: PLR0913  (all of them differ from call to call)
     db: sqlite3.Connection,
     collector: str,
