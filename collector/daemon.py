@@ -137,7 +137,7 @@ async def _serve(  # noqa: PLR0913  (what serve has made of its arguments)
             orders.accept(partial(nursery.start_soon, _reload, supervisor))
             # Events are accepted from here on.
             await _open_rest(door, supervisor, tools, entrance)
-            nursery.start_soon(_warm_up, workers)
+            nursery.start_soon(_warm_up, workers, lambda: len(supervisor.config.collectors))
             if options.terminal is not None:
                 from collector.views.live import show_live
 
@@ -342,7 +342,7 @@ async def _remove_orphans(journal: Journal, data_dir: DataDir) -> None:
         _log.info("removed files that a crash left half-made; their rows are safe", files=len(orphans))
 
 
-async def _warm_up(workers: Workers) -> None:
+async def _warm_up(workers: Workers, collectors: Callable[[], int]) -> None:
     """Load what the first unusual request, large body and snapshot will need, once events are accepted."""
     for name in (
         "collector.ingest.http.http11",
@@ -358,3 +358,5 @@ async def _warm_up(workers: Workers) -> None:
         _log.error("no worker process can be started; events are kept meanwhile", error=str(error))
     else:
         _log.info("evidently is warm", version=workers.evidently_version)
+        if collectors() > 1:  # else there is one report at a time
+            await workers.warm_up_second()

@@ -50,6 +50,9 @@ class IdleWorkers:
         if self.warm_up_error is not None:
             raise self.warm_up_error
 
+    async def warm_up_second(self):
+        await trio.lowlevel.checkpoint()
+
     async def check_body(self, format_, body, bounds):
         return await trio.to_thread.run_sync(check_body, format_, body, bounds)
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sqlite3
 from collections import Counter, defaultdict
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing import resource_tracker
@@ -152,6 +152,23 @@ class Workers:
         await self._run(self._light, self._parts, _PARTS + "warm_up")
         versions = await self._run(self._heavy, self._quick, _EVALUATION + "warm_up")
         self.evidently_version = versions["evidently"]
+
+    async def warm_up_second(self) -> None:
+        """Have a second process load Evidently if there may be two: the next report that finds the first busy has it.
+
+        It takes the place of a report meanwhile, so that none begins a third.
+        """
+        if self.reports.total_tokens < 2:
+            return
+        async with self.reports, trio.open_nursery() as nursery:
+            there = self._heavy.statistics()
+            if there.idle_workers + there.running_workers < 2:
+                for _ in range(there.idle_workers + 1):  # those that are idle answer at once
+                    nursery.start_soon(self._warm_up_one)
+
+    async def _warm_up_one(self) -> None:
+        with suppress(EvaluationError):  # a report that needs it says so
+            await self._run(self._heavy, self._unlimited, _EVALUATION + "warm_up")
 
     async def check(self, config: CollectorConfig) -> list[Problem]:
         """Return what Evidently would not accept in a collector's report, and in that of its labels."""

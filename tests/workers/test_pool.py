@@ -8,6 +8,7 @@ from functools import partial
 import pyarrow.parquet as pq
 import pytest
 import trio
+import trio.testing
 from machine import PATIENCE
 from worlds import collector, frame_of
 
@@ -88,6 +89,25 @@ async def test_warm_up_tells_evidentlys_version():
     async with open_workers(1, MEMORY) as workers:
         await workers.warm_up()
         assert workers.evidently_version == "0.0.test"
+
+
+@pytest.mark.parametrize(("count", "processes"), [(1, 1), (2, 2), (5, 2)])
+async def test_a_second_process_for_reports_begins_once_the_first_is_ready(count, processes):
+    async with open_workers(count, MEMORY) as workers:
+        await workers.evaluate({"do": "well"})
+        for _ in range(2):  # the second time there is nothing to do
+            await workers.warm_up_second()
+            assert len(multiprocessing.active_children()) == processes
+
+
+async def test_the_second_process_takes_the_place_of_a_report_while_it_loads():
+    """Else a report that comes meanwhile would begin a third."""
+    async with open_workers(2, MEMORY) as workers:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(workers.warm_up_second)
+            await trio.testing.wait_all_tasks_blocked()
+            assert workers.reports.available_tokens == 1
+        assert workers.reports.available_tokens == 2
 
 
 async def test_problems_come_back_as_values():
