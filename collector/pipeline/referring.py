@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from collector.config.labels import MAIN
+from collector.config.labels import LABELS
 from collector.errors import EvaluationError, FilesDamaged, Problem
 from collector.fault_points import reach
 from collector.pipeline.failed import drop_damaged
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 # A file in a store is looked at before a batch is evaluated, but not more often than this.
 LOOK_INTERVAL = 60.0
+# In the journal, the copy stands beside what is made for a report: that holds again once the address is gone.
+_STORE = "store"
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,10 @@ class Referring:
         rule = self._work.config.reference_from
         if rule is None or self._work.config.reference_path is not None:
             return Compared(self.config)
-        while True:
+        for _ in range(_TRIES):
             with suppress(FilesDamaged):  # what is left is taken
                 return await self._made(batch, rule)
+        return await self._made(batch, rule)
 
     def take_damage(self, paths: Sequence[str]) -> None:
         """Set a file aside that was made and can't be read any more; another is made in its place."""
@@ -110,12 +114,12 @@ class Referring:
         sources = {address} if config.reference_path else {rule.words if rule is not None else None}
         self._copy, self._looked = None, -math.inf
         work.note(reference=None)
-        for report in config.reports:
+        for report in (*config.reports, _STORE):
             made = await work.journal.references.find(work.id, report)
             if made is None:
                 continue
             if made.source in sources and self._path(made).exists():
-                self._copy = made if made.source == address else None
+                self._copy = made if report == _STORE else None
                 self._show(report, made)
             elif not made.is_kept:
                 await self._replace(report, None)
@@ -132,9 +136,9 @@ class Referring:
             return
         reach("reference written")
         made = MadeReference(fetched.path, address, fetched.rows, work.tools.clocks.now())
-        await self._replace(MAIN, made)
+        await self._replace(_STORE, made)
         self._copy = made
-        self._show(MAIN, made)
+        self._show(_STORE, made)
         work.log.info("reference read", address=address, rows=made.rows)
         work.to_rehearse.ring()
 
@@ -164,7 +168,7 @@ class Referring:
         )
 
     def _lacking(self, batch: Batch, rule: ReferenceFrom, rows: int) -> Compared:
-        if batch.report == MAIN:
+        if batch.report != LABELS:
             self._work.note(reference={"from": rule.words, "rows": rows, "needs": rule.least_rows})
         why = f"there is no reference yet: of {rule.words}, {rows} of {rule.least_rows} rows are there"
         return Compared(self._work.config, lacking=why)
@@ -207,7 +211,7 @@ class Referring:
             work.data_dir.remove_keys([before.path])
 
     def _show(self, report: str, made: MadeReference) -> None:
-        if report == MAIN:
+        if report != LABELS:
             self._work.note(reference={"from": made.source, "rows": made.rows, "since": made.since})
 
     def _path(self, made: MadeReference) -> Path:

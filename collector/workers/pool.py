@@ -126,7 +126,9 @@ class Workers:
         self._looks = trio.CapacityLimiter(1)
         self._writes = trio.CapacityLimiter(1)
         self._joins = trio.CapacityLimiter(1)
-        self._references = trio.CapacityLimiter(1)
+        self._references = trio.CapacityLimiter(2)
+        # By address: one that doesn't answer doesn't hold the others.
+        self._stores: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self.evidently_version = ""
         self.ended = Counter(dict.fromkeys(ENDS, 0))  # processes that the next call has to begin anew, by reason
@@ -356,7 +358,7 @@ class Workers:
         """Copy a reference from a store; see fetching. Raises EvaluationError if it can't be had in time."""
         args = (_FETCHING + "fetch", address, str(data_dir), known, private)
         try:
-            async with self._references:
+            async with self._stores[address]:
                 with _refusals(data_dir / "references"), trio.fail_after(FETCH_TIMEOUT):
                     fetched: Fetched | None = await self._run(self._heavy, self._unlimited, *args)
         except trio.TooSlowError as error:

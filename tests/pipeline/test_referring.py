@@ -96,6 +96,19 @@ async def test_a_kept_reference_outlives_the_removal_of_its_rule_and_another_num
         assert w.workers.compared[-1] == [8, 9, 10, 11], "what was still here, and came then"
 
 
+async def test_a_kept_reference_holds_again_when_one_in_a_store_is_taken_out(world, stored):
+    async with world() as w:
+        pipeline = w.pipeline(of_rows({"first_rows": 2}), FORGETFUL)
+        async with running(pipeline):
+            await post_batches(w, 2)
+            pipeline.take_config(of_rows({"first_rows": 2}, reference_path=f"file://{stored}"), FORGETFUL)
+            await post_batches(w, 1)
+            pipeline.take_config(of_rows({"first_rows": 2}), FORGETFUL)
+            await post_batches(w, 1)
+        assert w.workers.compared == [None, [0, 1], [7, 8], [0, 1]]
+        assert len(references(w)) == 1, "the copy is gone"
+
+
 async def test_a_kept_reference_that_is_damaged_is_set_aside_and_made_again(world):
     async with world() as w:
         async with running(w.pipeline(of_rows({"first_rows": 2}))):

@@ -9,6 +9,7 @@ from worlds import collector, frame_of, open_world, rows_trigger, settled
 
 from collector.config import CollectorServiceConfig
 from collector.config.config_file import ConfigFile
+from collector.config.reference_from import ReferenceFrom
 from collector.errors import (
     ConfigConflict,
     ConfigError,
@@ -203,10 +204,28 @@ async def test_a_new_reference_does_not_stop_a_running_report(world):
         await settled()
         pipeline = supervisor.pipeline("a")
         await supervisor.set_reference("a", frame_of([7]))
+        await supervisor.put(pipeline.config.model_copy(update={"reference_from": ReferenceFrom(previous=7)}))
         assert supervisor.pipeline("a") is pipeline
         w.workers.hold.set()
         await settled()
         assert (len(w.workers.evaluated), w.workspace.rows) == (1, [[0]])
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_was_made_of_a_collectors_rows_goes_with_it(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        made = collector("a", rows_trigger(1), reference_from={"first_rows": 1})
+        supervisor = await start(nursery, w, service(made))
+        for _ in range(2):
+            await w.post(1, "a")
+            await settled()
+        assert len(list((w.data_dir.path / "references").iterdir())) == 1
+        await supervisor.rename("a", "b")
+        await w.post(1, "b")
+        await settled()
+        assert w.workers.compared == [None, [0], [0]]
+        await supervisor.delete("b")
+        assert list((w.data_dir.path / "references").iterdir()) == []
         nursery.cancel_scope.cancel()
 
 

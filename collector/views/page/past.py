@@ -94,7 +94,7 @@ class Past:
         if drift := drift_count_words(outcome):
             said.append((drift, "warn" if self.has_drift else "good" if drift.startswith("0 ") else "calm"))
         if self.state == "empty":
-            said.append(("no row to report", "calm"))
+            said.append(("nothing to report", "calm"))
         if segments := segment_words(self.outcome.get("by_segment")).partition(":")[0]:
             said.append((segments, "warn" if self.outcome["by_segment"]["bad"] else "good"))
         return said
