@@ -24,6 +24,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     # What a shell began in the background ignores Ctrl-C, and so would the processes that are begun here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # xdist hands out the files with the fewest tests last: those are the longest, and one of two processes would idle.
+    config.option.loadscopereorder = False
     if config.option.seed is None:
         config.option.seed = random.randrange(10**6)
 

@@ -278,7 +278,7 @@ def stop_all():
 
 
 async def test_a_body_is_checked_though_the_process_that_checks_them_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "BODY_TIMEOUT", 5)
+    monkeypatch.setattr(module, "BODY_TIMEOUT", 3)
     body = StoredBody(tmp_path / "body", 0, 13)
     body.path.write_text('{"a": [1, 2]}', encoding="utf-8")
     async with open_workers(1, MEMORY) as workers:
@@ -309,7 +309,7 @@ async def test_a_body_by_which_the_process_ends_is_refused_and_the_next_is_check
 
 
 async def test_a_part_is_written_though_the_process_that_writes_them_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PART_TIMEOUT", 10)
+    monkeypatch.setattr(module, "PART_TIMEOUT", 4)
     async with open_journal(DataDir(tmp_path)) as journal, open_workers(1, MEMORY) as workers:
         await journal.append("main", frame_of([1, 2]))
         await workers.write_reference(frame_of([0]), tmp_path / "r.parquet")

@@ -97,7 +97,7 @@ def live_until_death(daemon, traffic):
                 if traffic is not None:
                     traffic.push(http)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return daemon.process.wait(0.1)
+                return daemon.process.wait(0.3)  # what comes meanwhile is to be evaluated in the end
 
         wait_until(is_dead, f"the fault point: {daemon.variables}")
     assert daemon.process.returncode == -signal.SIGKILL, daemon.log
