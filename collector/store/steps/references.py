@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,19 +12,26 @@ from collector.store.steps.parts import select_parts
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
     from collector.config.reference_from import ReferenceFrom
     from collector.store.records import Batch, Part
 
 
 class _Candidate(NamedTuple):
-    """A batch whose rows may become a reference; it ``is_ready`` once its own report was computed."""
+    """A batch whose rows may become a reference, once its own report is computed: then it ``is_ready``.
 
+    Those of the past come first, by their windows; then the others, as they were sealed.
+    """
+
+    order: tuple[bool, float, int]
     id: str
     rows: int
     is_ready: bool
-    is_backfill: bool
+
+    @property
+    def is_backfill(self) -> bool:
+        return not self.order[0]
 
 
 def find_parts(db: sqlite3.Connection, batch: Batch, rule: ReferenceFrom) -> dict[str, list[Part]]:
@@ -31,11 +39,11 @@ def find_parts(db: sqlite3.Connection, batch: Batch, rule: ReferenceFrom) -> dic
 
     Of the first rows there are as many parts as it takes.
     """
-    candidates = _candidates(db, batch.collector, batch.report)
-    place = next((number for number, one in enumerate(candidates) if one.id == batch.id), len(candidates))
+    ready = _candidates(db, _READY, batch.collector, batch.report)
+    before = [one for itself in _candidates(db, "id = ?", batch.id) for one in ready if one.order < itself.order]
     found: dict[str, list[Part]] = {}
     rows = 0
-    for one in _chosen(candidates[:place], rule):
+    for one in before if rule.previous is None else before[-rule.previous :]:
         for part in select_parts(db, one.id):
             if rule.first_rows is None or rows < rule.first_rows:
                 found.setdefault(one.id, []).append(part)
@@ -51,13 +59,36 @@ def needed_batches(db: sqlite3.Connection, collector: str, rule: ReferenceFrom) 
         known = find_made(db, collector, report)
         if known is not None and known.is_kept and known.source == rule.words:
             continue
-        candidates = _candidates(db, collector, report)
-        ends = [len(candidates)]
+        ready = _candidates(db, _READY, collector, report)
         if rule.previous is not None:
-            ends += [number for number, one in enumerate(candidates) if not one.is_ready]
-            ends.append(sum(one.is_backfill for one in candidates))  # the past may go on, which comes before the rest
-        needed.update(one.id for end in ends for one in _chosen(candidates[:end], rule))
+            waiting = _candidates(db, _WAITING, collector, report)
+            needed.update(_needed_before([*ready, *waiting], rule.previous))
+        else:
+            needed.update(_first(ready, rule.first_rows or 0))
     return needed
+
+
+def _needed_before(candidates: Iterable[_Candidate], number: int) -> Iterator[str]:
+    """Yield those of which so many come before one that isn't ready, before the end, or at the end of the past."""
+    last: deque[str] = deque(maxlen=number)
+    is_new = was_backfill = False
+    for one in sorted(candidates):
+        if is_new and (not one.is_ready or (was_backfill and not one.is_backfill)):
+            yield from last
+            is_new = False
+        if one.is_ready:
+            last.append(one.id)
+            is_new = True
+        was_backfill = one.is_backfill
+    yield from last
+
+
+def _first(ready: Iterable[_Candidate], rows: int) -> Iterator[str]:
+    for one in ready:
+        if rows <= 0:
+            return
+        rows -= one.rows
+        yield one.id
 
 
 def find_made(db: sqlite3.Connection, collector: str, report: str) -> MadeReference | None:
@@ -82,29 +113,23 @@ def known_paths(db: sqlite3.Connection, collector: str | None) -> set[str]:
     return {made.path for (text,) in rows if (made := _made(text)) is not None}
 
 
-def _chosen(before: Sequence[_Candidate], rule: ReferenceFrom) -> list[_Candidate]:
-    """Return of the batches before another those of which its reference is made."""
-    ready = [one for one in before if one.is_ready]
-    if rule.previous is not None:
-        return ready[-rule.previous :]
-    rows, found = 0, []
-    for one in ready:
-        if rows < (rule.first_rows or 0):
-            found.append(one)
-            rows += one.rows
-    return found
+_ROWS = "EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id)"
+_READY = f"collector = ? AND report = ? AND state IN ('evaluated', 'delivered') AND {_ROWS}"
+_WAITING = "collector = ? AND report = ? AND state IN ('sealed', 'failed')"
 
 
-def _candidates(db: sqlite3.Connection, collector: str, report: str) -> list[_Candidate]:
-    """Return the batches of a report: first the past, by its windows, then the others as they were sealed."""
+def _candidates(db: sqlite3.Connection, which: str, *values: str) -> list[_Candidate]:
+    """Return batches in the order in which they may become references."""
     rows = db.execute(
-        "SELECT id, rows, state IN ('evaluated', 'delivered'), is_backfill FROM batch "
-        "WHERE collector = ? AND report = ? AND "
-        "(state <> 'delivered' OR EXISTS (SELECT 1 FROM part WHERE part.batch = batch.id)) "
-        "ORDER BY is_backfill DESC, CASE WHEN is_backfill THEN start END, rowid",
-        (collector, report),
+        "SELECT NOT is_backfill, CASE WHEN is_backfill THEN start ELSE 0 END, rowid, id, rows, "  # noqa: S608  (ours)
+        f"state IN ('evaluated', 'delivered') FROM batch WHERE {which}",
+        values,
     )
-    return [_Candidate(id_, rows, bool(is_ready), bool(is_backfill)) for id_, rows, is_ready, is_backfill in rows]
+    found = (
+        _Candidate((bool(is_live), at or 0.0, rowid), id_, count, bool(is_ready))
+        for is_live, at, rowid, id_, count, is_ready in rows
+    )
+    return sorted(found)
 
 
 def _made(text: str) -> MadeReference | None:

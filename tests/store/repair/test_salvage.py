@@ -38,6 +38,7 @@ TABLES = (
     "open_columns",
     "snapshot",
     "dashboard",
+    "reference",
     "whole_batch",
     *ALERTS,
     "renamed",
@@ -134,6 +135,7 @@ def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
     old.execute("INSERT INTO forgotten VALUES ('gone')")
     old.execute("INSERT INTO open_columns VALUES ('main', 0, X'0102030405060708')")
     old.execute("INSERT INTO dashboard VALUES ('main', 'workspace project')")
+    old.execute("INSERT INTO reference VALUES ('main', 'main', '{}')")
     old.execute("INSERT INTO whole_batch VALUES ('main', X'00ff', 'w1', 1.5, 2.5)")
     old.execute("""UPDATE batch SET report = 'labels', source = 'b0', start = 1.5, "end" = 2.5, is_backfill = 1""")
     old.execute("UPDATE batch SET replaces = 'b7 b8'")
