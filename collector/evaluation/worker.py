@@ -219,6 +219,8 @@ def _evaluate(job: Job, frames: Frames) -> tuple[Outcome, dict[str, bytes]]:
     }
     if frames.matched_rows is not None:
         outcome["matched_rows"] = frames.matched_rows
+    if job.get("awaits_reference"):
+        outcome["awaits_reference"] = True
     if export := job.get("export"):
         reference = [] if frames.reference is None else list(frames.reference.columns)
         config = [job["report_config"], job["data_definition"], job["column_mapping"]]

@@ -54,6 +54,8 @@ class Showing:
         """Read in a delivered snapshot what is to be shown, unless that was shown before; ``run`` shows it."""
         if self._is_settled or self._making.locked() or batch.report != self._report:
             return
+        if batch.outcome.get("awaits_reference"):  # what needs one is to be shown too
+            return
         if await self._work.journal.has_dashboard(self._work.id, self._place):
             self._is_settled = True
             return
@@ -118,7 +120,9 @@ class Showing:
 
 
 def _about(config: CollectorConfig) -> str:
-    measured = "" if config.reference_path is None else ", compared with its reference"
+    measured = ", compared with its reference" if config.reference_path is not None else ""
+    if not measured and config.reference_from is not None:
+        measured = f", compared with {config.reference_from.words}"
     return (
         f"Collector '{config.id}' computes {_metrics(config)} over batches of its events, {_when(config.trigger)}"
         f"{measured}. Each point is a batch: click it for the report."

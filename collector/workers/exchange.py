@@ -156,7 +156,8 @@ class Outcome(TypedDict):
     Evidently's own word on the drift of the whole. ``failed_metrics`` counts what could not be computed: metrics,
     tests, presets, descriptors; ``exported`` has the values that the config asks for. The ``notes`` have a sentence on
     each of what failed first, at most some fifty, and then on whatever else is to be known. ``rows`` are the batch's;
-    where the report may be of fewer, ``matched_rows`` says of how many. The report of the whole has the ``segments``,
+    where the report may be of fewer, ``matched_rows`` says of how many. One that ``awaits_reference`` is without what
+    needs one. The report of the whole has the ``segments``,
     and the rows of those that are too small for a report, ``skipped_segments``.
     """
 
@@ -179,6 +180,7 @@ class Outcome(TypedDict):
     bytes: int
     checksum: int
     matched_rows: NotRequired[int]
+    awaits_reference: NotRequired[bool]
     segments: NotRequired[list["SegmentOutcome | SegmentFailure"]]
     skipped_segments: NotRequired[dict[str, int]]
 

@@ -17,7 +17,7 @@ DRIFT = {"metrics": ["DataDriftPreset"]}
 
 def test_what_needs_a_reference_is_left_out_noted_once_and_not_bad(evaluate, iris):
     done = evaluate({"metrics": ["RowCount", "DataDriftPreset"]}, iris, awaits_reference=WHY)
-    assert (done["failed_metrics"], done["findings"]["not_computed"]) == (0, [])
+    assert (done["failed_metrics"], done["findings"]["not_computed"], done["awaits_reference"]) == (0, [], True)
     assert [one["value"] for one in done["findings"]["values"] if one["metric"] == "RowCount"] == [len(iris)]
     [note] = [one for one in done["notes"] if "reference" in one]
     assert note.startswith(f"T{WHY[1:]}; without it: DriftedColumnsCount, ValueDrift of 'sepal_length'")

@@ -44,6 +44,19 @@ async def test_it_is_made_although_nothing_is_kept_of_delivered_batches(world):
         assert w.workspace.shown == [("main", False)]
 
 
+async def test_it_is_not_made_of_a_snapshot_that_lacks_what_needs_a_reference(world):
+    """It is made once, and would never show the drift of the batches that follow."""
+    async with world() as w:
+        made = collector(trigger=EACH_ROW, reference_from={"first_rows": 1})
+        async with running(w.pipeline(made)):
+            w.workers.outcome = {"awaits_reference": True}
+            await post_and_settle(w)
+            assert w.workspace.shown == []
+            w.workers.outcome = {}
+            await post_and_settle(w)
+            assert w.workspace.shown == [("main", False)]
+
+
 @pytest.mark.parametrize(
     "fields",
     [
