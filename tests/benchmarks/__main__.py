@@ -26,7 +26,7 @@ from .table import make_table
 # Those that share the same two services stand first, and together.
 SHARING = ("single_rows", "batches", "pauses", "clients")
 QUICK = (*SHARING, "starting", "gathering", "labels")
-GROUPS = (*QUICK, "memory", "reports", "many_reports", "evaluation", "beside_reports", "growth")
+GROUPS = (*QUICK, "topics", "memory", "reports", "many_reports", "evaluation", "beside_reports", "growth")
 
 
 def main(
