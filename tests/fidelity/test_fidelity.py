@@ -43,7 +43,13 @@ def test_each_value_is_evidentlys_and_what_has_none_says_so(tmp_path, reference,
     assert counts["equal"] > 0
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS.keys() - {"drift", "summary", "legacy drift tests"}))
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(one, marks=() if one in {"classification", "legacy stability tests"} else pytest.mark.slow)
+        for one in sorted(PRESETS.keys() - {"drift", "summary", "legacy drift tests"})
+    ],
+)
 def test_every_other_preset_is_as_tolerant(tmp_path, preset):
     counts, said = evaluate(Cell("integers", "all null", "json", preset), tmp_path)
     assert not WRONG & counts.keys(), said

@@ -83,6 +83,7 @@ def test_a_file_makes_a_snapshot(daemon, wine, name):
     assert path.parts[-3] == "834ec9a0-ee58-4e64-816b-c593b0b6c45c"  # what the files say
 
 
+@pytest.mark.slow  # each file makes a snapshot above; a saved one runs in test_seed.py, this UI in test_workspaces.py
 def test_a_file_runs_as_it_is_but_for_its_address(make_daemon, legacy_ui, wine):
     """The original's documented file flow, which made no snapshot there: ``save``, ``--config-path``, send 100 rows."""
     text = (CONFIGS / "0.6.7" / "report_drift_rowscount.json").read_text()
