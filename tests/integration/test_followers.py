@@ -1,4 +1,4 @@
-"""One stream to several reports, with private columns: a real daemon, a real Evidently, and all that is on the disk."""
+"""One stream to several reports, with private columns: a real daemon, and all that is on the disk."""
 
 import hashlib
 import hmac
@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 
-from .conftest import collector_config, rows_trigger, service_config, wait_until
+from .conftest import BY_TALLY, collector_config, rows_trigger, service_config, wait_until
 
 SALT = "a long random text"
 COUNTED = {"metrics": [{"type": "UniqueValueCount", "column": "email"}]}
@@ -35,7 +35,7 @@ def test_a_stream_with_private_columns_has_two_reports_and_no_file_has_what_is_p
     reported = collector_config(rows_trigger(4), COUNTED, data_definition=DEFINITION)
     main = reported | {"columns": {"drop": ["name"], "hash": {"email": "${SALT}"}}}
     config = service_config({"main": main})
-    daemon = make_daemon(config).start()
+    daemon = make_daemon(config, evaluates=BY_TALLY).start()
     daemon.client.send_data("main", pd.DataFrame(ROWS))
     config["collectors"]["late"] = reported | {"events_from": "main", "trigger": rows_trigger(8)}
     daemon.config_path.write_text(json.dumps(config), encoding="utf-8")
