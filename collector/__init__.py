@@ -5,7 +5,8 @@ The map of the package. A line may import what stands below it, never what stand
     cli          ``evidently collector`` and its options
     daemon       puts all parts together in one nursery, starts and stops them in order
     commands     what the other commands do: check, init, send, logs, demo
-    ingest       events that are sent to us: ``intake`` takes their frames, ``http`` is the one way there is
+    ingest       events that are sent to us: ``intake`` takes their frames, ``http`` is the one way there is; ``kserve``
+                 makes frames of what model servers log, and is loaded only if a collector takes that
     sources      events that we fetch: Kafka; beside ingest, and loaded only if the config has it
     views        what the operator sees: terminal, log lines, metrics
     supervision  keeps the pipelines running that the config asks for; checks and reloads it

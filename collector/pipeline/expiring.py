@@ -31,10 +31,10 @@ class Expiring:
         self._told = float("-inf")
 
     async def run(self) -> None:
-        """Let go of what has waited too long, until cancelled."""
+        """Let go of what has waited too long, until cancelled, or until nothing waits where nothing more can come."""
         newest: deque[int] = deque()
         halves, id_ = self._work.journal.halves, self._work.id
-        while True:
+        while self._work.config.input is not None or halves.waiting(id_):
             newest.append(await halves.newest(id_))
             await trio.sleep(max(self._wait, 1.0) / _STEPS)
             if len(newest) == _STEPS and (upto := newest.popleft()):

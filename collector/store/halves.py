@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Where the journal counts: frames that were kept, by who takes them; bytes; and keys that were let go of early."""
+    """Where the journal counts: frames that were kept, by who takes them; bytes; and keys that were let go of early.
+
+    ``check`` raises StorageError while the disk loses what it is given.
+    """
 
     frame: Callable[[Sequence[str], Frame], None]
     size: Callable[[str, int], None]
+    check: Callable[[], None]
     dropped_keys: dict[str, float]
 
 
@@ -78,8 +82,9 @@ class HalfBook:
         """Order that all of this be kept, or nothing of it, and don't wait for it.
 
         ``followers`` get the events too. ``tell`` is called once it is done, with what became of each and how many rows
-        events have that were made. Its order raises BadBody if a request and its response don't fit.
+        events have that were made. Raises StorageError; its order BadBody if a request and its response don't fit.
         """
+        self._books.check()
         now = time.time()
         halves_of_it = [len(one.body) for one in logged if one.pair]
         self._largest = max([self._largest, *halves_of_it])

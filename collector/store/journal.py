@@ -187,7 +187,7 @@ class Journal:
             self._count_bytes(collector, size)
             if batch is None:
                 self._waiting[collector].rows += rows
-        books = Books(self._count_frame, self._count_bytes, self._dropped_keys)
+        books = Books(self._count_frame, self._count_bytes, self._check_disk, self._dropped_keys)
         self.halves = HalfBook(connection, writer, self._secret, books)
 
     # Frames in
@@ -215,8 +215,7 @@ class Journal:
 
         ``followers`` get the frame too, if it is new.
         """
-        if self._health.is_losing:
-            raise nothing_kept(self.trouble)
+        self._check_disk()
         now, size = time.time(), len(frame.body) if isinstance(frame.body, bytes) else 0
         takers = (collector, *followers) if frame.rows else ()
         rows = [frames.frame_row(taker, frame, now) for taker in takers]
@@ -231,6 +230,10 @@ class Journal:
         if not rows:
             return self._writer.order(lambda _: True, count, 0)
         return self._writer.order(None, count, size * len(takers), rows)
+
+    def _check_disk(self) -> None:
+        if self._health.is_losing:
+            raise nothing_kept(self.trouble)
 
     def _keep_once(
         self, collector: str, rows: Sequence[tuple[Any, ...]], key: Key, kept: Idempotency, now: float

@@ -44,6 +44,7 @@ async def receive_cloud_events(  # noqa: PLR0913  (who receives, and a request)
     chunks: AsyncIterable[bytes],
 ) -> Answer:
     """Keep the events of a request, if the collector takes such; answer once they are durable."""
+    events.intake.admit(collector_id)
     config = events.intake.config(collector_id)
     if config.input is None:
         raise BadBody(_NOT_TAKEN.format(collector_id))

@@ -36,9 +36,11 @@ async def receive_logged(  # noqa: PLR0913  (who receives, and a request)
     head: Head,
     chunks: AsyncIterable[bytes],
 ) -> Answer:
-    """Keep the events of a request, the names of whose headers are in small letters; answer once they are durable."""
+    """Keep the events of a request that was admitted; answer once they are durable.
+
+    The names of its headers are in small letters.
+    """
     intake = events.intake
-    intake.admit(config.id)
     limit = max_bytes(intake.limits, "json")
     reading = Reading(config, kserve, intake.bounds("json"), intake.private(config.id))
     async with events.open_body(head, chunks, limit) as body:
