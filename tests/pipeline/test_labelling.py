@@ -7,6 +7,7 @@ import trio
 from worlds import PATIENCE, collector, report_raised, rows_trigger, running, settled, worker_died
 
 from collector.config import CollectorServiceConfig, Limits, Retention
+from collector.config.reference_from import ReferenceFrom
 from collector.formats.frames import Frame
 from collector.store.parts import read_origin
 
@@ -76,6 +77,21 @@ async def test_a_batch_whose_rows_all_have_labels_gets_its_second_snapshot_at_on
         assert [job["report"] for job in w.workers.evaluated] == ["main", "labels"]
         metrics = [job["report_config"]["metrics"] for job in w.workers.evaluated]
         assert metrics == [["DataDriftPreset"], ["RegressionPreset"]]
+
+
+async def test_each_report_is_compared_with_earlier_rows_of_its_own(world, autojump_clock):
+    """A reference of rows without labels would tell nothing of the quality of predictions."""
+    rule = ReferenceFrom(previous=1, min_rows=1)
+    made = config(min_share=0.5).model_copy(update={"reference_from": rule})
+    async with world(autojump_clock) as w, running(w.pipeline(made)):
+        for count, (labelled, ids) in enumerate([((1, 2), (1, 2, 3, 4)), ((5, 6), (5, 6, 7, 8))], 1):
+            await events(w, *ids)
+            await settled()
+            await labels(w, *labelled)
+            await closed(w, count)
+        compared = zip([job["report"] for job in w.workers.evaluated], w.workers.compared, strict=True)
+        assert list(compared) == [("main", None), ("labels", None), ("main", [0, 1, 2, 3]), ("labels", [0, 1])]
+        assert len(list((w.data_dir.path / "references").iterdir())) == 2
 
 
 async def test_each_report_has_panels_of_its_own_and_both_are_made_again_when_somebody_asks(world, autojump_clock):
