@@ -39,6 +39,8 @@ _NOTHING: Json = {"tabs": [], "panels": []}
 _FIRST_KEY = re.compile(rb'\s*{\s*"(\w+)"')
 _FIRST_KEYS: dict[bytes, Generation] = {b"report": "modern", b"id": "legacy"}
 _PROJECTS = {"modern": ProjectModel, "legacy": LegacyProject}
+_BATCH_ID = b'"batch_id": "'
+_HEAD = 16_384  # bytes of a snapshot, in which its metadata mostly are
 _SHARED_MODE = 0o644  # the UI may run as another user
 
 
@@ -218,10 +220,17 @@ def _snapshot_id(delivery: Delivery, body: bytes) -> str:
 
 def _remove_replaced(snapshots: Path, batch_ids: list[str], spared: str) -> None:
     """Remove the snapshots of batches, which name them in their metadata; whoever removes them again finds none."""
-    named = [f'"batch_id": "{batch_id}"'.encode() for batch_id in batch_ids]
+    named = [_BATCH_ID + f'{batch_id}"'.encode() for batch_id in batch_ids]
     for path in sorted(snapshots.glob("*.json")) if named else ():
-        if path.name != spared and any(name in path.read_bytes() for name in named):
+        if path.name != spared and any(name in _with_metadata(path) for name in named):
             path.unlink(missing_ok=True)
+
+
+def _with_metadata(path: Path) -> bytes:
+    """Read a snapshot until it has named its batch: the rest is a hundred times as long, and there may be thousands."""
+    with path.open("rb") as file:
+        begins = file.read(_HEAD)
+        return begins if _BATCH_ID in begins else begins + file.read()
 
 
 def _appear(root: Path, path: Path, body: bytes, *, replacing: bool) -> None:

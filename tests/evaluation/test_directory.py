@@ -368,7 +368,8 @@ def test_a_project_that_is_gone_gets_no_dashboard(place, dashboard):
         show(place, "a")
 
 
-def test_a_snapshot_comes_in_the_place_of_those_that_it_replaces(deliver, tmp_path):
+@pytest.mark.parametrize("before", [0, 100_000])
+def test_a_snapshot_comes_in_the_place_of_those_that_it_replaces(deliver, tmp_path, before):
     """They name their batch in their metadata, whichever names their files have; doing it again changes nothing."""
     root = tmp_path / "workspace"
     folder = root / deliver(root, project_id=PROJECT) / "snapshots"
@@ -376,7 +377,8 @@ def test_a_snapshot_comes_in_the_place_of_those_that_it_replaces(deliver, tmp_pa
     old = folder / "018f0000-0000-7000-8000-00000000000b.json"
     other = folder / "018f0000-0000-7000-8000-00000000000c.json"
     for path, batch in ((old, "b-old"), (other, "b-other")):
-        path.write_text(json.dumps({"metadata": {"batch_id": batch}}), encoding="utf-8")
+        told = {"report": before * "x", "metadata": {"batch_id": batch}, "widgets": [before * "x"]}
+        path.write_text(json.dumps(told), encoding="utf-8")
     for _ in range(2):
         deliver(root, project_id=PROJECT, replaces=["b-old", "018f0000-0000-7000-8000-000000000001"])
         assert set(folder.iterdir()) == {own, other}
