@@ -47,6 +47,8 @@ _FIRST_PRINTABLE = 0x20
 _MAX_TOKEN = 200
 # All keys are compared in as many words as the longest has.
 _MAX_KEY = 64
+_MINUS = ord("-")
+_MAX_INTEGER = 18  # digits and a comma: less than 2^63
 _LONG_EXPONENT = re.compile(rb"[eE][+-]?[0-9]{3}")
 _FEW = 64  # are found one by one in less time than all together
 # Keys are compared eight bytes at a time, from their end; by how many of them count, the mask of those.
@@ -75,15 +77,33 @@ def count_plain_rows(body: bytes, bounds: Bounds) -> Counted | None:
     rows = count(body, text, spans)
     if rows is None or rows > bounds.max_rows or rows * len(spans) > MAX_CELLS:
         return None
-    return None if bounds.key and not _has_keys(columns.get(bounds.key)) else (rows, list(columns))
+    return None if bounds.key and not _has_keys(columns.get(bounds.key), rows) else (rows, list(columns))
 
 
-def _has_keys(column: msgspec.Raw | None) -> bool:
+def _has_keys(column: msgspec.Raw | None, rows: int) -> bool:
     """Tell whether a column is there, and has a key in each row."""
     if column is None:
         return False
+    text = np.frombuffer(column, np.uint8)
+    if _are_texts(text, rows) or _are_short_integers(text):
+        return True
     values = orjson.loads(bytes(column))
     return are_keys(values.values() if isinstance(values, dict) else values)
+
+
+def _are_texts(column: Text, rows: int) -> bool:
+    """Tell whether each value is a text, and none is empty; keys that an object has are texts, too."""
+    are_quotes = column == _QUOTE
+    texts = rows * 2 if column[0] == _OBJECT else rows
+    return np.count_nonzero(are_quotes) == 2 * texts and not (are_quotes[1:] & are_quotes[:-1]).any()
+
+
+def _are_short_integers(column: Text) -> bool:
+    """Tell whether a column is a list of integers of 64 bits without doubt."""
+    inside, commas = column[1:-1], np.flatnonzero(column == _COMMA)
+    are_plain = ((inside - _ZERO) < _TEN) | (inside == _COMMA) | (inside == _SPACE) | (inside == _MINUS)
+    longest = np.diff(commas, prepend=0, append=len(column) - 1).max()
+    return bool(are_plain.all() and len(inside) and longest <= _MAX_INTEGER)
 
 
 def _spans(body: bytes, columns: dict[str, msgspec.Raw]) -> Iterator[tuple[int, int]]:

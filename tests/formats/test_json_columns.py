@@ -1,6 +1,7 @@
 import json
 import tracemalloc
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from collector.formats.bounds import NO_BOUNDS, Bounds
 from collector.formats.frames import check_body, decode_frames
 from collector.formats.json_body import count_rows
 from collector.formats.json_columns import count_plain_rows
+from collector.formats.keys import are_keys
 from collector.formats.stored import StoredBody
 
 _NAMES = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"]), min_size=0, max_size=6)
@@ -117,6 +119,18 @@ def test_what_clients_send_is_counted(body):
 )
 def test_whatever_leaves_a_doubt_is_parsed(body):
     assert count_plain_rows(body, NO_BOUNDS) is None
+
+
+KEYS = ["a", "null", 7, -7, True, 1.5, 10**17, 2**63, 2**64 - 1, 2**64, "", None, 1e300]
+
+
+@pytest.mark.parametrize("keys", [KEYS[:2], KEYS[2:4], KEYS[4:7], *([key, key] for key in KEYS)], ids=repr)
+def test_a_column_of_keys_has_one_in_each_row(keys):
+    for column in (keys, dict(zip("01", keys, strict=False)), keys[::-1]):
+        body = json.dumps({"id": column, "x": column}).encode()
+        is_sure = count_plain_rows(body, Bounds(key="id")) is not None
+        rows = keys if isinstance(column, list) else column.values()
+        assert is_sure == are_keys(orjson.loads(json.dumps(list(rows))))
 
 
 def test_one_long_key_takes_no_memory_for_each_of_the_others():
