@@ -377,7 +377,7 @@ def test_a_snapshot_comes_in_the_place_of_those_that_it_replaces(deliver, tmp_pa
     old = folder / "018f0000-0000-7000-8000-00000000000b.json"
     other = folder / "018f0000-0000-7000-8000-00000000000c.json"
     for path, batch in ((old, "b-old"), (other, "b-other")):
-        told = {"report": before * "x", "metadata": {"batch_id": batch}, "widgets": [before * "x"]}
+        told = {"name": before * "x", "metadata": {"batch_id": batch}, "widgets": [before * "x"]}
         path.write_text(json.dumps(told), encoding="utf-8")
     for _ in range(2):
         deliver(root, project_id=PROJECT, replaces=["b-old", "018f0000-0000-7000-8000-000000000001"])
