@@ -16,7 +16,7 @@ from collector.ingest.http.cloud_events import BATCH, ONE, PREFIX, media_type_of
 from collector.ingest.kserve.payloads import read_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Kind = Literal["request", "response", "feedback"]
 _KINDS: dict[str, Kind] = {
@@ -28,6 +28,7 @@ _KINDS: dict[str, Kind] = {
     "io.seldon.serving.feedback": "feedback",
 }
 _JSON_LENGTH = "Inference-Header-Content-Length"
+_GZIP = b"\x1f\x8b"
 MAX_ID = 255
 
 
@@ -52,16 +53,26 @@ def read_events(headers: Mapping[str, str], body: bytes, limit: int) -> Iterator
 
     Raises BadBody for what is none that a model server logs, BodyTooLarge.
     """
-    media_type = media_type_of(headers)
+    media_type, left = media_type_of(headers), limit
+
+    def plain(body: bytes) -> bytes:
+        """Decompress what a model server had compressed for its client, which no header tells of here."""
+        nonlocal left
+        if not body.startswith(_GZIP):
+            return body
+        unfolded = gunzipped(body, left)
+        left -= len(unfolded)  # each of many may be a bomb
+        return unfolded
+
     if media_type == ONE:
-        yield _of_json(loads(_plain(body, limit)), limit)
+        yield _of_json(loads(plain(body)), plain)
     elif media_type == BATCH:
-        listed = loads(_plain(body, limit))
+        listed = loads(plain(body))
         if not isinstance(listed, list):
             raise BadBody("a batch of CloudEvents is a list")
         for number, one in enumerate(listed):
             try:
-                yield _of_json(one, limit)
+                yield _of_json(one, plain)
             except BadBody as error:
                 raise BadBody(f"event {number} of the batch: {error}") from error
     else:
@@ -69,10 +80,10 @@ def read_events(headers: Mapping[str, str], body: bytes, limit: int) -> Iterator
         attributes = {
             name.removeprefix(PREFIX): unquote(value) for name, value in headers.items() if name.startswith(PREFIX)
         }
-        yield _event(attributes, _plain(body, limit), headers.get(_JSON_LENGTH.lower()))
+        yield _event(attributes, plain(body), headers.get(_JSON_LENGTH.lower()))
 
 
-def _of_json(data: object, limit: int) -> Event:
+def _of_json(data: object, plain: Callable[[bytes], bytes]) -> Event:
     if not isinstance(data, dict):
         raise BadBody("a CloudEvent in JSON is an object")
     attributes = {name: value for name, value in data.items() if isinstance(value, str)}
@@ -80,7 +91,7 @@ def _of_json(data: object, limit: int) -> Event:
     if encoded is None:
         return _event(attributes, data.get("data"), None)
     try:
-        return _event(attributes, _plain(base64.b64decode(encoded, validate=True), limit), None)
+        return _event(attributes, plain(base64.b64decode(encoded, validate=True)), None)
     except (binascii.Error, TypeError, ValueError) as error:
         raise BadBody("'data_base64' isn't base64") from error
 
@@ -118,8 +129,3 @@ def _told_length(metadata: str) -> str | None:
     except (ValueError, TypeError, KeyError) as error:
         raise BadBody(f'Ce-Metadata can\'t be read; it is JSON as {{"{_JSON_LENGTH}": ["123"]}}') from error
     return str(length)
-
-
-def _plain(body: bytes, limit: int) -> bytes:
-    """Decompress what a model server had compressed for its client, which no header tells of here."""
-    return gunzipped(body, limit) if body.startswith(b"\x1f\x8b") else body

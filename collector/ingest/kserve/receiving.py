@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from collector.errors import BadBody
+from collector.ingest.http.cloud_events import BATCH, media_type_of
 from collector.ingest.http.problems import json_answer
 from collector.ingest.http.receiving import SMALL_BODY
 from collector.ingest.kserve.events import read_events
@@ -59,4 +61,12 @@ async def receive_logged(  # noqa: PLR0913  (who receives, and a request)
 
 
 def _read(reading: Reading, headers: Mapping[str, str], body: bytes, limit: int) -> list[Logged | None]:
-    return [reading.read(event) for event in read_events(headers, body, limit)]
+    read: list[Logged | None] = []
+    for event in read_events(headers, body, limit):
+        try:
+            read.append(reading.read(event))
+        except BadBody as error:
+            if media_type_of(headers) != BATCH:
+                raise
+            raise BadBody(f"event {len(read)} of the batch: {error}") from error
+    return read

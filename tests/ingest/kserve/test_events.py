@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from collector.errors import BadBody
+from collector.errors import BadBody, BodyTooLarge
 from collector.ingest.kserve.events import MAX_ID, read_events
 
 from .logged import INSTANCES, PREDICTIONS, REQUEST, RESPONSE, kserve_headers, seldon_headers
@@ -45,6 +45,15 @@ def test_a_payload_in_json_may_be_compressed_too():
     encoded = base64.b64encode(gzip.compress(INSTANCES)).decode()
     [event] = read(ONE, json.dumps(attributes | {"data_base64": encoded}).encode())
     assert event.payload[0] == {"instances": [[6.8, 2.8]]}
+
+
+def test_payloads_of_a_batch_unfold_to_no_more_than_a_body_may_have_all_together():
+    """Each of them is small, and a thousand of them would take minutes to unfold."""
+    packed = base64.b64encode(gzip.compress(INSTANCES + b" " * 4_000)).decode()
+    one = {"id": "one", "type": REQUEST, "data_base64": packed}
+    assert len(read(BATCH, json.dumps([one] * 2).encode())) == 2
+    with pytest.raises(BodyTooLarge):
+        read(BATCH, json.dumps([one] * 3).encode())
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,13 @@ async def test_a_batch_is_kept_whole_or_not_at_all(sender):
     assert len(sender.events()) == 1
 
 
+async def test_of_a_batch_is_told_which_event_can_not_be_read(sender):
+    batch = [structured(REQUEST, json.loads(INSTANCES)), structured(RESPONSE, {"predictions": {}})]
+    answer = await sender.log({"Content-Type": "application/cloudevents-batch+json"}, json.dumps(batch).encode())
+    assert (answer.status_code, sender.counted) == (400, {})
+    assert answer.json()["detail"].startswith("event 1 of the batch: 'predictions' isn't a list")
+
+
 async def test_a_response_that_does_not_fit_is_refused_and_its_request_waits_for_one_that_does(sender):
     await sender.log(kserve_headers(REQUEST), INSTANCES)
     answer = await sender.log(kserve_headers(RESPONSE), b'{"predictions": [1, 2]}')
