@@ -55,7 +55,7 @@ class Fused:
         attribute = getattr(self._target, name)
         if name in self.WITHOUT:
             return attribute
-        if name == "references":
+        if name in {"references", "halves"}:
             return Fused(attribute, self._fuse)
 
         async def call(*args, **kwargs):
