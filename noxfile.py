@@ -85,6 +85,6 @@ def fidelity(session: nox.Session, evidently: str, pandas: str) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Ours beside the original, some 15 minutes; ``nox -s bench -- --quick`` takes 2, ``--json FILE`` keeps all."""
+    """Ours beside the original, some 15 minutes; ``nox -s bench -- --quick`` takes 3, ``--json FILE`` keeps all."""
     session.install(".[test]")
     session.run("python", "-m", "tests.benchmarks", *session.posargs)

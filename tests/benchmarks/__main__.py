@@ -25,8 +25,8 @@ from .table import make_table
 
 # Those that share the same two services stand first, and together.
 SHARING = ("single_rows", "batches", "pauses", "clients")
-QUICK = (*SHARING, "starting", "gathering", "labels")
-GROUPS = (*QUICK, "topics", "memory", "reports", "many_reports", "evaluation", "beside_reports", "growth")
+QUICK = (*SHARING, "starting", "gathering", "labels", "reports")
+GROUPS = (*QUICK, "peers", "topics", "memory", "many_reports", "evaluation", "beside_reports", "growth")
 
 
 def main(
@@ -36,8 +36,8 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each row; --quick takes 1.")] = 3,
     json_path: Annotated[Path | None, typer.Option("--json", help="Where to write all figures.")] = None,
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Short loads in one round, most groups: 2 minutes.")] = False,
-    long: Annotated[bool, typer.Option("--long", help="Up to ten million rows in the figures on growth.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Short loads in one round, most groups: 3 minutes.")] = False,
+    long: Annotated[bool, typer.Option("--long", help="Ten million rows in growth, a million in reports.")] = False,
     readme: Annotated[
         Path | None, typer.Option(help="Print the README's section of a run's JSON, and measure nothing.")
     ] = None,

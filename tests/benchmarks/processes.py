@@ -61,6 +61,10 @@ class Process:
             self._process.kill()
             self._process.wait()
 
+    def wait_ended(self) -> None:
+        """Wait until it ends by itself."""
+        self._process.wait(_PATIENCE)
+
     def check_runs(self) -> None:
         if self._process.poll() is not None:
             raise RuntimeError(f"it ended: {self.log_path.read_text(encoding='utf-8')[-2000:]}")

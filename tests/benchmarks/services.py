@@ -36,6 +36,8 @@ class Service(Process):
     """A collector that listens; ``main`` is the collector that most rows POST to."""
 
     name = ""
+    method = "POST"  # of rows, to
+    path = "/main/data"
 
     def __init__(self, directory: Path, config: dict[str, Any]) -> None:
         directory.mkdir(exist_ok=True)
