@@ -22,7 +22,7 @@ _REDIS = "apt-get install redis-server webdis wrk"
 # Their pins clash with ours.
 _PYTHON = ROOT / ".peers" / "bin" / "python"
 _PYTHON_PACKAGES = (
-    'python3 -m venv .peers && .peers/bin/pip install "numpy<2" "pandas<2.3" pyarrow whylogs nannyml statsmodels'
+    'python3 -m venv .peers && .peers/bin/pip install "numpy<2" "pandas<2.3" "pyarrow<20" whylogs nannyml statsmodels'
 )
 _STATISTICS = {
     "whylogs": ("DataSummaryPreset", "a profile by whylogs"),
