@@ -135,6 +135,11 @@ SERIES = {
 }
 # The first value that differs says nothing of what is usual.
 SECOND_SNAPSHOT = {'metric_value{collector="young",metric="MAE",column="",label="mean"}': "5x120 9x600"}
+# Its events come to another service of its group since noon, which is no lack of them.
+GONE_ELSEWHERE = {
+    'accepted_rows_total{collector="main"}': "432000x780",
+    'state{collector="main",state="standby"}': "1x780",
+}
 # By alert: what is otherwise from noon (a minute a value), and after how many minutes it fires, in steps of 5.
 NOON = 720
 MATTERS = {
@@ -219,6 +224,7 @@ def test_each_alert_fires_alone_when_its_matter_lasts_and_none_on_a_calm_day(tmp
     days = [
         day_of({}, 600, []),
         day_of(SECOND_SNAPSHOT, 125, []),
+        day_of(GONE_ELSEWHERE, 760, ["KafkaNowhere"]),  # of one service, as if there were no other
         *(day_of(matter, minutes, [alert]) for alert, (matter, minutes) in MATTERS.items()),
     ]
     tests = {"rule_files": [str(RULES_FILE)], "evaluation_interval": "5m", "tests": days}
