@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
 from evidently import Dataset, Report
 
 from collector.evaluation import findings, segments, snapshot, tolerant_modern
@@ -20,6 +21,8 @@ from collector.evaluation.uncomputed import PASSING, reason_of
 from collector.workers.exchange import Job, Json
 
 _UPLOAD_URL = "/api/v2/datasets/upload"
+# Values are copied when a frame that shares them is written to; a copy of all for each user is not needed.
+_SHARES = pd.__version__ >= "3"
 
 
 @dataclass
@@ -74,12 +77,13 @@ def _reference(frames: Frames, report: ModernReport, definition: Any, job: Job) 
         lambda: _side(frames.reference, "reference", report, definition),
         lambda side: side.dataset.as_dataframe(),
     )
-    return copy.deepcopy(made)  # a report may add columns to it
+    kept = made.dataset.as_dataframe()
+    return copy.deepcopy(made, {id(kept): kept.copy(deep=not _SHARES)})  # a report may add columns to it
 
 
 def _side(frame: Any, name: str, report: ModernReport, definition: Any) -> _Side:
     fitting, notes = fit_definition(definition, frame, name)
-    side = _Side(Dataset.from_pandas(frame, fitting), notes)
+    side = _Side(Dataset.from_pandas(_sharing(frame) if _SHARES else frame, fitting), notes)
     for descriptor in report.descriptors:
         try:
             side.dataset.add_descriptor(descriptor, report.options)
@@ -90,6 +94,13 @@ def _side(frame: Any, name: str, report: ModernReport, definition: Any) -> _Side
             columns = [] if column is None else [column]
             side.undescribed.append((descriptor, reason_of(error, columns, {name: frame})))
     return side
+
+
+def _sharing(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose copy, which Evidently makes for its own, has the same values in the same memory."""
+    shared = frame.copy(deep=False)
+    object.__setattr__(shared, "copy", lambda: frame.copy(deep=False))
+    return shared
 
 
 def _targets(definition: Any) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import evidently
 import pandas as pd
+import pyarrow as pa
 
 from collector.dashboard import Tab
 from collector.disk.files import write_whole
@@ -68,6 +69,9 @@ __all__ = [
 ]
 
 _NO_LABELS = "not tried, as the reference lacks columns of labels"
+
+
+_MANY = 100_000
 
 
 def warm_up() -> dict[str, str]:
@@ -245,6 +249,8 @@ def _frames(job: Job) -> Frames:
         private=job.get("private"),
         wish=Wish(job["batch_id"], where, segments, least) if where or segments is not None else None,
     )
+    if frames.rows >= _MANY:
+        pa.default_memory_pool().release_unused()  # what reading took, which Arrow keeps for what it reads next
     additional = {name: _further(path, job) for name, path in job.get("additional_data", {}).items()}
     return replace(frames, additional=additional)
 
