@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -41,3 +42,14 @@ def test_a_descriptor_that_raises_on_both_sides_is_told_once(run):
 def test_datasets_are_described_if_they_are_to_be_saved(run):
     uploads = run({"metrics": ["RowCount"]}, FRAME, save_datasets=True).uploads
     assert [(one.role, one.name) for one in uploads] == [("current", "main"), ("reference", "main: reference")]
+
+
+@pytest.mark.skipif(not modern._SHARES, reason="only pandas 3 copies values when they are written to")  # noqa: SLF001
+def test_a_dataset_shares_the_values_of_its_frame_until_it_writes_to_them():
+    frame = pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y"]})
+    report = read_modern({"metrics": ["RowCount"]}, Reader())
+    made = modern._side(frame, "batch", report, None).dataset.as_dataframe()  # noqa: SLF001
+    assert np.shares_memory(made["a"], frame["a"])
+    made.loc[0, "a"] = 9.0
+    made["c"] = 1
+    assert frame.to_dict("list") == {"a": [1.5, 2.5], "b": ["x", "y"]}

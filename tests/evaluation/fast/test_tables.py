@@ -8,6 +8,8 @@ from evidently.legacy.calculations.data_drift import DataDriftOptions
 from evidently.legacy.pipeline.column_mapping import ColumnMapping
 from evidently.legacy.utils.data_operations import process_columns
 
+from collector.evaluation.fast import tables
+from collector.evaluation.fast.drift import is_computed_alike
 from collector.evaluation.fast.known import standing_in
 from collector.evaluation.fast.tables import of_a_report
 
@@ -75,9 +77,7 @@ def test_it_is_computed_anew_once_a_column_is_replaced(computed):
     assert len(computed) == 4
 
 
-def test_what_a_test_draws_by_chance_is_computed_each_time(computed):
-    options = DataDriftOptions(per_feature_stattest={"float": "empirical_mmd"})
-    with standing_in([of_a_report()], []):
-        drift_of(counts, options)
-        drift_of(list_of_columns, options)
-    assert len(computed) == 4
+def test_what_a_test_draws_by_chance_is_computed_each_time():
+    tests = [None, "psi", {"float": "ks"}, "empirical_mmd", {"float": "empirical_mmd"}, len]
+    assert [is_computed_alike(one) for one in tests] == [True, True, True, False, False, False]
+    assert tables._key({"data_drift_options": DataDriftOptions(all_features_stattest="empirical_mmd")}) is None  # noqa: SLF001

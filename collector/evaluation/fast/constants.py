@@ -1,0 +1,63 @@
+"""Counting the values only of columns that may be constant, or nearly so, where a summary counts such columns."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from collector.evaluation.fast.known import Shortcut
+
+_CALCULATIONS = "evidently.legacy.calculations.data_integration:"
+_SUMMARY = "evidently.legacy.metrics.data_integrity.dataset_summary_metric:"
+_CONSTANT = "get_number_of_constant_columns"
+_ALMOST = "get_number_of_almost_constant_columns"
+_HEAD = 1000  # rows, in which hardly any column is constant that isn't so in all
+
+
+def _constant(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Leave out columns with several values in the first rows."""
+    return lambda dataset: original(_without(dataset, lambda column: column.iloc[:_HEAD].nunique() > 1))
+
+
+def _almost(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Leave out numbers of which none fills as much: one that fills more than half of a column stands in its middle."""
+
+    def count(dataset: Any, threshold: float) -> Any:
+        if not threshold > 0.5:
+            return original(dataset, threshold)
+        return original(_without(dataset, lambda column: _is_varied(column, threshold)), threshold)
+
+    return count
+
+
+def _is_varied(column: Any, threshold: float) -> bool:
+    if not (isinstance(column.dtype, np.dtype) and column.dtype.kind in "fi"):
+        return False
+    values = column.to_numpy()
+    middle = np.partition(values, len(values) // 2)[len(values) // 2]
+    return bool(np.count_nonzero(values == middle) / len(values) < threshold)
+
+
+def _without(dataset: Any, is_ruled_out: Callable[[Any], bool]) -> Any:
+    if len(dataset) <= _HEAD or not dataset.columns.is_unique:
+        return dataset
+    # Among objects there may be values that can't be counted: Evidently's own is to raise for them.
+    return dataset[[name for name, one in dataset.items() if one.dtype == object or not is_ruled_out(one)]]
+
+
+SHORTCUTS = (
+    Shortcut(
+        name="constant columns",
+        places=(_SUMMARY + _CONSTANT,),
+        read=(_CALCULATIONS + _CONSTANT,),
+        digests=frozenset({"c3429c1fb771841e"}),
+        make=_constant,
+    ),
+    Shortcut(
+        name="almost constant columns",
+        places=(_SUMMARY + _ALMOST,),
+        read=(_CALCULATIONS + _ALMOST,),
+        digests=frozenset({"e73da48cefbd42c1"}),
+        make=_almost,
+    ),
+)
