@@ -48,7 +48,7 @@ NOT_HERE = {
 # Pages whose commands another test runs, or none can.
 ELSEWHERE = {
     "README.md": "test_newcomer.py, test_examples.py",
-    "configs/kafka.md": "mock brokers make no topics; sources/test_checking.py asks them",
+    "configs/kafka.md": "kafka/test_apache.py makes topics at real brokers, sources/test_checking.py asks mock ones",
     "configs/promises.md": "its one command is one of configs/operations.md",
     "configs/senders.md": "test_senders.py",
     "configs/settings.md": "says only that init proposes a file: test_newcomer.py",
