@@ -6,11 +6,8 @@ machine (a disk that refuses, a workspace that can't be reached).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # More than these, no one reads; and a client may send a hundred thousand names that no one knows.
 MAX_PROBLEMS = 100

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from collector.config.durations import Duration
 from collector.config.value import Value, at_fields
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # The column that has the id of a request, by which its labels are found.
 REQUEST_ID = "request_id"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,9 +14,6 @@ from collector.formats.categories import pandas_categories, restored, restored_b
 from collector.formats.merging import Merging
 from collector.formats.sources import JSON, MARKED, ORIGIN, marked
 from collector.formats.typed_body import INDEX_COLUMN
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
 

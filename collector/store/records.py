@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from collector.config.labels import LABELS
 from collector.formats.frames import Frame
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAIN = "main"
 State = Literal["sealed", "evaluated", "delivered", "failed"]

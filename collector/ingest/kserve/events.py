@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from collector.errors import BadBody
@@ -14,9 +15,6 @@ from collector.formats.json_body import loads
 from collector.ingest.http.bodies import gunzipped
 from collector.ingest.http.cloud_events import BATCH, ONE, PREFIX, media_type_of
 from collector.ingest.kserve.payloads import read_payload
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 Kind = Literal["request", "response", "feedback"]
 _KINDS: dict[str, Kind] = {
