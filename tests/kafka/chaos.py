@@ -3,8 +3,8 @@
 By hand: ``python -m tests.kafka.chaos --seconds 120 --faults kill,wipe,stop,broker,freeze``; see its --help.
 Faults: kill (SIGKILL a service, start it again), wipe (its disk is lost too), stop (SIGSTOP a service for 2 to 9 s),
 broker (kill -9 a broker, start it again), leader (the one that leads partition 0 of the first topic), disk (a broker
-comes back with an empty disk), freeze (SIGSTOP a broker for 1 to 6 s); fence, before: services stop themselves, with
-the answer to a fence unread, or after the fence and before the snapshot is sent.
+comes back with an empty disk), outage (all brokers are killed), freeze (SIGSTOP a broker for 1 to 6 s); fence, before:
+services stop themselves, with the answer to a fence unread, or after the fence and before the snapshot is sent.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from ending import process_group  # noqa: E402  (it is run by hand too)
 from machine import PATIENCE  # noqa: E402  (as above)
 
 FREEZES = ("fence", "before")
-OF_BROKERS = ("broker", "leader", "disk", "freeze")
+OF_BROKERS = ("broker", "leader", "disk", "freeze", "outage")
 
 
 class Chaos:
@@ -41,12 +41,15 @@ class Chaos:
         kafka = brokers.config(name, librdkafka_options={"log_level": "0", **(options or {})})
         self.kafka = dict.fromkeys("abc", kafka)  # of each service
         self.acts = Counter()
+        self.sent = 0
+        self.sleep = 7.0  # seconds for which who stops itself is left so
         self.members, self.later = {}, []  # what is to be done, and when
         brokers.make(*self.topics, kafka["ownership_topic"])
 
     @contextmanager
     def running(self):
         """Run services and the workspace while the block lasts, which begins once each service has collectors."""
+        self.begun = time.monotonic()
         (self.folder / "snapshots").touch()
         with process_group() as self.group:
             program = [sys.executable, HERE / "ui.py", self.folder / "snapshots", "0.05"]
@@ -85,14 +88,14 @@ class Chaos:
             at += self.random.uniform(1.5, 6)
 
     def produce(self, seconds, plan=()):
-        """Produce while faults come, each at its second, then return how many were produced once all are well."""
-        begun, sent, plan = time.monotonic(), 0, iter(plan)
+        """Produce while faults come, each at its second, then return how many were ever produced once all are well."""
+        begun, before, plan = time.monotonic(), self.sent, iter(plan)
         strike, fault = next(plan, (seconds, ""))
         while (now := time.monotonic()) < begun + seconds:
-            due = int((now - begun) * self.rate)
-            for number in range(sent, due):
+            due = before + int((now - begun) * self.rate)
+            for number in range(self.sent, due):
                 self.brokers.put(self.topics[number % len(self.topics)], b'{"n":%d}' % number, self.random.randrange(4))
-            sent = due
+            self.sent = due
             self.brokers.serve(0.03)
             self.tend(now)
             if now > begun + strike:
@@ -102,7 +105,7 @@ class Chaos:
             time.sleep(0.1)
             self.tend(time.monotonic())
         self.brokers.flush()
-        return sent
+        return self.sent
 
     def tend(self, now):
         """Wake whoever has slept long enough, start again whoever died."""
@@ -114,7 +117,7 @@ class Chaos:
             if mark.exists():
                 mark.unlink()
                 self.acts["stopped at the worst moment"] += 1
-                self.later.append((now + 7, os.kill, member.pid, signal.SIGCONT))
+                self.later.append((now + self.sleep, os.kill, member.pid, signal.SIGCONT))
             if member.poll() is not None:
                 self.acts[f"ended by itself with {member.returncode}"] += 1
                 self.start(name)
@@ -134,6 +137,11 @@ class Chaos:
 
     def strike_broker(self, fault, now):
         brokers = self.brokers
+        if fault == "outage":
+            for number in brokers.numbers:
+                brokers.kill(number)
+                self.later.append((now + 5, brokers.start, number))
+            return
         number = brokers.leader(self.topics[0], 0) if fault == "leader" else self.random.choice([*brokers.numbers])
         if fault == "freeze":
             brokers.signal(number, signal.SIGSTOP)
@@ -151,10 +159,16 @@ class Chaos:
             member.send_signal(signal.SIGSTOP)
             self.later.append((now + self.random.uniform(2, 9), os.kill, member.pid, signal.SIGCONT))
             return
-        member.kill()
-        member.wait(PATIENCE)
         if fault == "wipe":
+            member.kill()
+            member.wait(PATIENCE)
             shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.restart(name)
+
+    def restart(self, name):
+        """Kill a service and start it, by the ``kafka`` that it now has."""
+        self.members[name].kill()
+        self.members[name].wait(PATIENCE)
         self.start(name)
 
     def settle(self, sent, seconds=PATIENCE):
@@ -194,6 +208,14 @@ class Chaos:
         """Count how often the snapshots of each collector were listed."""
         return Counter(line["listed"] for line in self.lines() if "listed" in line)
 
+    def found(self):
+        """Settle, print and return what came of all."""
+        self.settle(self.sent)
+        missing, double = self.verdict(self.sent)
+        found = {"rows": self.sent, "missing": missing, "double": double, "acts": self.acts}
+        sys.stdout.write(json.dumps({**found, "seconds": round(time.monotonic() - self.begun)}) + "\n")
+        return found
+
     def tally(self):
         """Count how often each event is in a snapshot."""
         ids, of = Counter(), {}
@@ -216,15 +238,10 @@ def run(brokers, folder, faults, seconds, plan=None, **options):
     """Have faults for so long, by a plan or by chance; print and return what came of it."""
     freeze = next((fault for fault in faults if fault in FREEZES), "")
     chaos = Chaos(brokers, folder, freeze=freeze, **options)
-    begun = time.monotonic()
     with chaos.running():
         by_chance = chaos.by_chance([fault for fault in faults if fault not in FREEZES])
-        sent = chaos.produce(seconds, plan or by_chance)
-        chaos.settle(sent)
-        missing, double = chaos.verdict(sent)
-    found = {"rows": sent, "missing": missing, "double": double, "acts": chaos.acts}
-    sys.stdout.write(json.dumps({**found, "seconds": round(time.monotonic() - begun)}) + "\n")
-    return found
+        chaos.produce(seconds, plan or by_chance)
+        return chaos.found()
 
 
 def main():
