@@ -16,7 +16,7 @@ from collector.evaluation.fast.known import standing_in
 NUMBERS = st.floats() | st.sampled_from([0.0, -0.0, 1e308, 5e-324, 1e15])
 LABELS = st.text(max_size=5) | st.integers() | st.floats() | st.none() | st.booleans()
 COUNTS = st.integers(min_value=0, max_value=2**53)
-of_many = settings(max_examples=60, deadline=None)
+of_many = settings(max_examples=30, deadline=None)
 WORDS = {"xaxis_name": "", "yaxis_name": "Count", "yaxis_name_perc": "Percent", "same_color": False}
 
 
