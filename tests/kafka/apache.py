@@ -99,13 +99,9 @@ class Apache(Brokers):
         authority.cert_pem.write_to_path(self._authority)
         mine = authority.issue_cert("127.0.0.1")
         self._certify(mine.private_key_pem.bytes(), [one.bytes() for one in mine.cert_chain_pems])
-        tools = []
         for n in self.numbers:
             self._file(n).write_text(self._properties(n))
-            tools.append(self._format(n))
-        for tool in tools:
-            said, _ = tool.communicate(timeout=PATIENCE)
-            assert tool.returncode == 0, said
+        self._format(*self.numbers)
         for n in self.numbers:
             self.start(n)
         self.wait_up()
@@ -124,7 +120,7 @@ class Apache(Brokers):
     def wipe(self, number):
         """Lose the disk of a broker that is dead, and give it an empty one."""
         shutil.rmtree(self.folder / f"disk-{number}")
-        assert self._format(number).wait(PATIENCE) == 0
+        self._format(number)
 
     def signal(self, number, what):
         self.processes[number].send_signal(what)
@@ -236,16 +232,18 @@ class Apache(Brokers):
     def _java(self, main, *arguments):
         return ["java", *JVM, "-cp", f"{self._jars}/*", main, *arguments]
 
-    def _format(self, number):
-        scram = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
-        options = ["-t", self._cluster, "-c", str(self._file(number)), "--add-scram", scram]
-        return subprocess.Popen(
-            self._java("kafka.tools.StorageTool", "format", *options),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            process_group=self._group,
-        )
+    def _format(self, *numbers):
+        """Format disks, all at once."""
+        tools = []
+        for number in numbers:
+            options = ["-t", self._cluster, "-c", str(self._file(number))]
+            options += ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"]
+            command = self._java("kafka.tools.StorageTool", "format", *options)
+            streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+            tools.append(subprocess.Popen(command, **streams, process_group=self._group))
+        for tool in tools:
+            said, _ = tool.communicate(timeout=PATIENCE)
+            assert tool.returncode == 0, said
 
     def _certify(self, key, chain):
         """Write the brokers' certificate as Java takes it, whose keys are in PKCS 8."""
