@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*")
@@ -25,6 +25,12 @@ def _as_seconds(value: object) -> object:
     return seconds_of(value) if isinstance(value, str) and re.search("[a-z]", value) else value
 
 
+def _more_than_none(seconds: float) -> float:
+    if seconds <= 0:
+        raise ValueError("must be more than 0 s, as in 60, '5m' or '7d'")
+    return seconds
+
+
 Duration = Annotated[
     float,
     BeforeValidator(_as_seconds),
@@ -33,3 +39,5 @@ Duration = Annotated[
         {"anyOf": [{"type": "number", "minimum": 0, "maximum": LONGEST}, {"type": "string", "pattern": _TEXT}]}
     ),
 ]
+# One for which something is waited for.
+Wait = Annotated[Duration, AfterValidator(_more_than_none)]

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from collector.config.durations import Duration
+from collector.config.durations import Wait
 from collector.config.report import MAX_ITEMS, ReportConfig
-from collector.config.value import Value, at_fields
+from collector.config.value import ColumnName, Value, at_fields
 
 # What its report is called beside the "main" one, and its stream of bodies beside that of events.
 MAIN, LABELS = REPORTS = "main", "labels"
 DEFAULT_WAIT = 7 * 86_400
 _MAX_COLUMNS = 100
-_Name = Annotated[str, Field(min_length=1, max_length=4096)]
-
-
-def _long_enough(seconds: float) -> float:
-    if seconds <= 0:
-        raise ValueError("must be more than 0 s; it is how long labels are waited for, as in '7d'")
-    return seconds
 
 
 class Labels(Value):
@@ -28,15 +21,15 @@ class Labels(Value):
 
     always_written: ClassVar[frozenset[str]] = frozenset({"key", "columns", "wait", "report_config"})
 
-    key: _Name = Field(description="The column, in events and in labels, by which a label finds its event.")
-    columns: tuple[_Name, ...] = Field(
+    key: ColumnName = Field(description="The column, in events and in labels, by which a label finds its event.")
+    columns: tuple[ColumnName, ...] = Field(
         min_length=1, max_length=_MAX_COLUMNS, description="The columns that labels bring; others are left out."
     )
     report_config: ReportConfig = Field(description="The contents of the snapshot of the rows that have labels.")
     data_definition: dict[str, Any] | None = Field(
         default=None, max_length=MAX_ITEMS, description="Fields of evidently.DataDefinition, for this report."
     )
-    wait: Annotated[Duration, AfterValidator(_long_enough)] = Field(
+    wait: Wait = Field(
         default=DEFAULT_WAIT, description="How long a batch waits for its labels, and a label for its event."
     )
     min_share: float = Field(

@@ -8,13 +8,12 @@ from pydantic import Field, model_validator
 
 from collector.config.environment import filled, is_from_environment
 from collector.config.masking import MASK
-from collector.config.value import Value, at_fields
+from collector.config.value import ColumnName, Value, at_fields
 
 if TYPE_CHECKING:
     from collector.formats.private import Private
 
 _MAX_COLUMNS = 10_000
-_Name = Annotated[str, Field(min_length=1, max_length=4096)]
 _Salt = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -23,13 +22,13 @@ class PrivateColumns(Value):
 
     always_written: ClassVar[frozenset[str]] = frozenset()
 
-    keep: tuple[_Name, ...] | None = Field(
+    keep: tuple[ColumnName, ...] | None = Field(
         default=None, max_length=_MAX_COLUMNS, description="The only columns that are kept; null: all."
     )
-    drop: tuple[_Name, ...] = Field(
+    drop: tuple[ColumnName, ...] = Field(
         default=(), max_length=_MAX_COLUMNS, description="Columns that are dropped; of no use beside keep."
     )
-    hash: dict[_Name, _Salt] = Field(
+    hash: dict[ColumnName, _Salt] = Field(
         default={},
         repr=False,
         max_length=_MAX_COLUMNS,

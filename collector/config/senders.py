@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from collector.config.durations import Duration
-from collector.config.value import Value, at_fields
+from collector.config.durations import Wait
+from collector.config.value import ColumnName, Value, at_fields
 
 # The column that has the id of a request, by which its labels are found.
 REQUEST_ID = "request_id"
 _MAX_COLUMNS = 10_000
-_Name = Annotated[str, Field(min_length=1, max_length=4096)]
-
-
-def _some(seconds: float) -> float:
-    if seconds <= 0:
-        raise ValueError("must be more than 0 s; it is how long a request waits for its response, as in 60 or '5m'")
-    return seconds
 
 
 class KServe(Value):
@@ -27,19 +20,19 @@ class KServe(Value):
 
     always_written: ClassVar[frozenset[str]] = frozenset()
 
-    features: tuple[_Name, ...] | None = Field(
+    features: tuple[ColumnName, ...] | None = Field(
         default=None,
         min_length=1,
         max_length=_MAX_COLUMNS,
         description="The columns of a request, in its order, or those that are taken by their names; null: all.",
     )
-    prediction: _Name | tuple[_Name, ...] | None = Field(
+    prediction: ColumnName | tuple[ColumnName, ...] | None = Field(
         default=None, description="The column of a response, or its columns as in features; null: as it names them."
     )
     pair: Literal["all", "request", "response"] = Field(
         default="all", description="An event is a request with its response, or one of the two alone."
     )
-    wait: Annotated[Duration, AfterValidator(_some)] = Field(
+    wait: Wait = Field(
         default=60, description="How long a request waits for its response, and a response for its request."
     )
 

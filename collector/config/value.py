@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 from pydantic_core import PydanticCustomError
 
 from collector.config.files import parse_json, placed, read_bytes
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from pydantic_core import ErrorDetails
+
+# The name of a column.
+ColumnName = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class Value(BaseModel):

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from collector.config.labels import LABELS
+from collector.config.labels import LABELS, MAIN
 from collector.config.triggers import CronTrigger, EventTimeTrigger, IntervalTrigger, RowsCountTrigger
 from collector.errors import CollectorError, EvaluationError, NoDashboard
 from collector.pipeline.asking import ask_workspace
 from collector.pipeline.snapshots import segments_of
 from collector.status.telling import NotShown
-from collector.store.records import MAIN
 from collector.waiting.bell import Bell
 from collector.wording import lasting
 

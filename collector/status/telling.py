@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
+from collector.config.labels import MAIN
 from collector.status.findings import (
     MOST,
     bad_tests,
@@ -29,7 +30,6 @@ from collector.status.findings import (
 from collector.status.segments import BySegment, segment_words, told_by_segment
 from collector.status.status import Status
 from collector.status.verdict import TREND, trend_of
-from collector.store.records import MAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

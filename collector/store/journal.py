@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import trio
 
 from collector.config import Idempotency
+from collector.config.labels import MAIN
 from collector.disk.health import Health
 from collector.errors import DataDirError, StorageError
 from collector.fault_points import reach
@@ -31,7 +32,7 @@ from collector.store.identity import Identity
 from collector.store.inspection import inspect
 from collector.store.labels import LabelBook
 from collector.store.opening import open_database
-from collector.store.records import MAIN, Batch
+from collector.store.records import Batch
 from collector.store.references import ReferenceBook
 from collector.store.steps import (
     alerts,

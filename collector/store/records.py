@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
-from collector.config.labels import LABELS
+from collector.config.labels import LABELS, MAIN
 from collector.formats.frames import Frame
 
-MAIN = "main"
 State = Literal["sealed", "evaluated", "delivered", "failed"]
 STATES: tuple[State, ...] = get_args(State)
 SnapshotState = Literal["evaluated", "delivered", "rejected", "failed", "empty"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from collector.store.records import MAIN, Snapshot
+from collector.config.labels import MAIN
+from collector.store.records import Snapshot
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,7 +29,7 @@ _BRIEF = """json_object(
         json_extract(outcome, '$.findings.values[2]'))),
     'exported', json_array(json_extract(outcome, '$.exported[0]'), json_extract(outcome, '$.exported[1]')))"""
 # Those of the report that every batch has, of all its rows.
-_MAIN = "report = 'main' AND segment = ''"
+_MAIN = f"report = '{MAIN}' AND segment = ''"
 _MADE = "state NOT IN ('failed', 'empty')"
 
 
