@@ -104,10 +104,10 @@ def running_ui(root: Path) -> Iterator[str]:
 
 
 def take_picture(url: str, path: Path, size: tuple[int, int], profile: Path) -> None:
-    """Write what a browser shows of a page once its scripts have had 30 seconds of its own time."""
+    """Write what a browser shows of a page once its scripts have had two minutes of its own time: lines come last."""
     browser = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
     quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    given = [f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}", "--virtual-time-budget=30000"]
+    given = [f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}", "--virtual-time-budget=120000"]
     subprocess.run(  # noqa: S603  (a browser)
         [browser, "--headless", "--no-sandbox", "--hide-scrollbars", *quiet, *given, f"--screenshot={path}", url],
         check=True,

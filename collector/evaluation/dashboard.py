@@ -185,14 +185,20 @@ def _by_label(alike: list[_Result], kind: str, columns_max: int) -> Iterator[_Pa
     """Return a panel for each metric, or column of it, with a series for each label."""
     where, labels = _BY_LABEL[kind]
     for one in alike[:columns_max]:
-        told = list(one.values.get(where, {}))
+        told = [_label(name, value) for name, value in one.values.get(where, {}).items()]
         own = {} if one.column is None else {"column": one.column}
-        series = [_series(one, "{{label}}", own | {"label": str(label)} | labels) for label in told[:columns_max]]
+        series = [_series(one, "{{label}}", own | {"label": label} | labels) for label in told[:columns_max]]
         cut = f"The first {columns_max} of {len(told)} values." if len(told) > columns_max else None
         title = _title(one.metric, own)
         if series:
             panel = _Panel(title, tuple(series), of_columns=one.column is not None, subtitle=cut)
             yield replace(panel, is_stacked=kind == "ByLabelCountValue")
+
+
+def _label(name: str, value: Json) -> str:
+    """Return a label as services write it: "False", where the snapshot has false, and "false" for its key."""
+    location = value.get("metric_value_location") or {"param": {}}
+    return str(location["param"].get("label", name))
 
 
 def _differing(alike: Sequence[_Result]) -> list[str]:

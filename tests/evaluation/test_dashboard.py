@@ -141,6 +141,12 @@ def test_labels_have_a_series_each(shown):
     )
 
 
+def test_labels_that_are_true_and_false_are_asked_for_as_services_write_them(shown):
+    values = {str(label).lower(): {"metric_value_location": {"param": {"label": label}}} for label in (False, True)}
+    [(_, _, series)] = shown(result("F1ByLabel", {"values": values}, "ByLabelValue"))
+    assert [labels for _, _, labels in series] == [{"label": "False"}, {"label": "True"}]
+
+
 def test_the_values_of_a_column_are_stacked(tab):
     counts = {"counts": {"a": {}}, "shares": {"a": {}, "b": {}, "c": {}}}
     [_, panel] = tab(result("UniqueValueCount", counts, "ByLabelCountValue", column="town"), columns_max=2)["panels"]
