@@ -12,7 +12,7 @@ _PROGRAM = "import os, signal, sys; sys.stdin.read(); os.killpg(0, signal.SIGKIL
 
 @contextmanager
 def process_group():
-    """Give the number of a process group, for ``Popen(process_group=…)``; its processes are killed in the end."""
+    """Return the number of a process group, for ``Popen(process_group=…)``; its processes are killed in the end."""
     keeper = subprocess.Popen([sys.executable, "-S", "-c", _PROGRAM], stdin=subprocess.PIPE, process_group=0)
     try:
         yield keeper.pid

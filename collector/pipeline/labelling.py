@@ -52,7 +52,7 @@ LEAST_PAUSE = 0.05
 
 
 class _Terms(NamedTuple):
-    """What labels are known by, and how long they are kept: by the config, or by that of before, if it has none now."""
+    """The key of labels, and how long they are kept: as the config says, or as the last one said that had labels."""
 
     key: str
     wait: float

@@ -153,7 +153,7 @@ class BodyWriter:
         return body, result
 
     def end(self, *, is_kept: bool) -> None:
-        """Give the file to others; nothing of the body stays in it unless it ``is_kept``."""
+        """Let others have the file; nothing of the body stays in it unless it ``is_kept``."""
         if self._file is not None:
             self._files.take_back(self._file, is_kept=is_kept)
             self._file = None
