@@ -54,6 +54,7 @@ async def test_a_part_whose_frames_a_batch_was_cut_through_is_dropped(world):
         w.workers.write_part = write_late
         pipeline = w.pipeline(service=CollectorServiceConfig(spill_rows=6))
         async with running(pipeline):
+            await settled()  # it has looked for sealed batches: the next one is evaluated once it is told
             await w.post(3)
             await w.post(3)
             await begun.wait()
