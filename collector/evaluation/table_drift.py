@@ -6,9 +6,13 @@ asked for the other columns, and who wants the result can ask which columns are 
     asked for age, note, city    raises, as no row has a note
     asked for each alone         note raises: its reason is kept
     asked for age, city          the result that the metric gets; ``missing_from`` tells of note
+
+Some columns can be computed alone and not beside others, as Evidently also correlates the numbers of a table: then as
+few as possible are left out, and first those whose type isn't the reference's.
 """
 
 import importlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -61,7 +65,8 @@ class TableDrift:
                 rest = [name for name in asked if name not in reasons]
                 if not rest:
                     raise
-                result = original(columns=rest, **given)
+                result, apart = _compute_together(original, rest, given)
+                reasons |= apart
                 # A column that has nothing to be compared with is no column of a table's drift, unless it is named.
                 told = comparable(given["reference_data"]) if columns is None else set(asked)
                 self._reasons |= {name: reason for name, reason in reasons.items() if name in told}
@@ -82,6 +87,33 @@ def over_computable_columns() -> Iterator[TableDrift]:
             stack.enter_context(patch.object(module, _FUNCTION, drift.over_the_rest(original, columns_of)))
             stack.enter_context(patch.object(metric, "calculate", drift.remembering(metric.calculate)))
         yield drift
+
+
+def _compute_together(
+    original: Callable[..., Any], columns: list[str], given: dict[str, Any]
+) -> tuple[Any, dict[str, str]]:
+    """Compute columns of which each can be computed alone; returns the result, and why some are not in it."""
+    current, reference = given["current_data"], given["reference_data"]
+    kept = sorted(columns, key=lambda name: bool(current[name].dtype != reference[name].dtype))
+    reasons: dict[str, str] = {}
+
+    def raises(count: int) -> bool:
+        try:
+            original(columns=kept[:count], **given)
+        except PASSING:
+            raise
+        except Exception:  # noqa: BLE001  # whatever Evidently raises for columns is theirs
+            return True
+        return False
+
+    while True:
+        try:
+            return original(columns=[name for name in columns if name in kept], **given), reasons
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001  # the same
+            name = kept.pop(bisect_left(range(1, len(kept)), True, key=raises))
+            reasons[name] = reason_of(error, [name], sides_of(current, reference))
 
 
 def _reasons(original: Callable[..., Any], columns: list[str], given: dict[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ import pytest
 from evidently.legacy.metrics import DataDriftTable, DatasetDriftMetric
 from evidently.legacy.report import Report
 
-from collector.evaluation.table_drift import over_computable_columns
+from collector.evaluation.table_drift import TableDrift, over_computable_columns
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 FRAME = pd.DataFrame({"a": np.arange(60) / 7, "b": np.arange(60) / 3, "c": ["x", "y", "z"] * 20})
@@ -51,6 +51,27 @@ def test_a_table_of_which_nothing_can_be_computed_raises_as_before():
     with over_computable_columns():
         results = drift_of(FRAME[["a"]].assign(a=np.nan), FRAME[["a"]])
     assert "An empty column 'a'" in str(results[0].exception)
+
+
+@pytest.mark.parametrize("order", ["abcde", "cabed", "ecbad"])
+def test_columns_that_can_only_be_computed_apart_cost_those_of_another_type(order):
+    """As booleans beside floats do on pandas 2.2: Evidently correlates the numbers of a table."""
+    frame = pd.DataFrame({name: np.arange(4.0) for name in order})
+    typed = frame.astype({"c": bool, "d": bool})
+    asked = []
+
+    def original(*, columns, **_):
+        asked.append(columns)
+        if len(columns) > 1 and {"c", "d"} & {*columns}:
+            raise AttributeError("'float' object has no attribute 'shape'")
+        return columns
+
+    drift = TableDrift()
+    computed = drift.over_the_rest(original, lambda columns: columns)
+    given = {"dataset_columns": list(order), "current_data": typed, "reference_data": frame}
+    result = drift.remembering(lambda *_: computed(**given))(None, None)
+    assert result == [name for name in order if name in "abe"]
+    assert drift.missing_from(result) == dict.fromkeys("cd", "AttributeError: 'float' object has no attribute 'shape'")
 
 
 def test_evidently_is_as_before_afterwards():
