@@ -22,8 +22,9 @@ from collector.labels.exchange import BatchFiles, Closed, Keying, LabelFile, Wai
 from collector.pipeline.failed import drop_damaged
 from collector.pipeline.spilling import Spilling
 from collector.status.telling import LabelsClosed
+from collector.store.awaiting import ENDING, about
 from collector.store.records import Batch, Part, labelled_id
-from collector.store.steps.labels import numbers_of
+from collector.store.steps.labels import key_files, numbers_of
 from collector.store.streams import labels_of
 from collector.waiting.backoff import Backoff
 
@@ -179,10 +180,12 @@ class Labelling:
                 continue
             while await self._events.spill(one.batch):
                 pass
+            main = await self._work.journal.find_batch(one.batch)
             paths = [part.path for part in await self._work.journal.parts(one.batch)]
+            said = "" if main is None else about(main, one, paths)
             keys = self._work.data_dir.new_keys()
             workers, keying = self._work.tools.workers, self._keying()
-            found = await workers.index_batch(list(map(self._path, paths)), keying, self._path(keys))
+            found = await workers.index_batch(list(map(self._path, paths)), keying, self._path(keys), said)
             reach("keys written")
             made = replace(one, key=labels.key, keys=keys, keyed=found.keyed, repeated=found.repeated)
             if not await self._book.enter_keys(made, paths):
@@ -253,7 +256,7 @@ class Labelling:
         main = await work.journal.find_batch(one.batch)
         paths = [part.path for part in await work.journal.parts(one.batch)]
         used = [part for part in (await self._look()).parts if part.last <= one.matched and _is_for(part, one, labels)]
-        name = work.data_dir.new_part().removesuffix(".parquet")
+        name = work.data_dir.new_join(labelled_id(one.batch))
         joined = await work.tools.workers.join_labels(
             BatchFiles(list(map(self._path, paths)), self._path(one.keys)),
             self._label_files(used),
@@ -274,7 +277,7 @@ class Labelling:
         if not is_closed:
             work.data_dir.remove([part.path for part in parts])
             return
-        work.data_dir.remove_keys([f"{one.keys}.rows", *([one.marks] if one.marks else ())])
+        work.data_dir.remove_keys([f"{one.keys}.rows", f"{one.keys}.{ENDING}", *([one.marks] if one.marks else ())])
         if main is not None:
             await work.tell(LabelsClosed(main, by, 0 if made is None else made.rows, one.keyed))
         await work.count()
@@ -392,7 +395,7 @@ class Labelling:
 
     def _remove(self, keys: str | None, marks: str | None = None) -> None:
         if keys is not None:
-            self._work.data_dir.remove_keys(f"{keys}.{ending}" for ending in ("sorted", "rows", "disputed"))
+            self._work.data_dir.remove_keys(key_files(keys))
         if marks is not None:
             self._work.data_dir.remove_keys([marks])
 

@@ -83,6 +83,21 @@ class DataDir:
         """Name a part that isn't there yet."""
         return f"parts/{uuid6.uuid7()}.parquet"
 
+    def new_join(self, batch_id: str) -> str:
+        """Name the parts of a batch that a join makes, but for their endings; names sort by time."""
+        return f"parts/{batch_id}.{uuid6.uuid7()}"
+
+    def joined_parts(self, batch_id: str) -> list[str]:
+        """Name the parts of the last join that made some for a batch, in their order; delivered ones left out."""
+        found = [path for path in self.parts() if f"/{batch_id}." in path and not self.is_delivered(path)]
+        last = max((_join_of(path) for path in found), default="")
+        mine = [path for path in found if _join_of(path) == last]
+        return sorted(mine, key=lambda path: int(path.removesuffix(".parquet").rpartition("-")[2]))
+
+    def parts_called(self, names: Iterable[str]) -> list[str]:
+        """Name the parts that are there of these names, wherever they are."""
+        return [path for path in self.parts() if path.rpartition("/")[2] in set(names)]
+
     def new_keys(self) -> str:
         """Name files of keys, but for their endings, that aren't there yet."""
         _made(self.path / LABELS)
@@ -92,6 +107,10 @@ class DataDir:
         """Remove files of keys, or others that can be made again, those that are there."""
         for name in names:
             (self.path / name).unlink(missing_ok=True)
+
+    def key_files(self, ending: str) -> list[Path]:
+        """Return the files of keys that have an ending."""
+        return sorted((self.path / LABELS).glob(f"*.{ending}"))
 
     def remove_stray_keys(self, known: set[str]) -> None:
         """Remove files of keys that a crash left behind; all of them can be made again."""
@@ -245,6 +264,11 @@ def _lock(descriptor: int, path: Path) -> None:
         raise DataDirError(
             f"another collector already works in {path}; stop it, or give this one a data_dir of its own"
         ) from error
+
+
+def _join_of(part: str) -> str:
+    """Return which join made a part."""
+    return part.rpartition("/")[2].rpartition("-")[0]
 
 
 def _remove_without_parts(folder: Path) -> None:

@@ -192,6 +192,17 @@ def read_origin(path: Path) -> tuple[Origin, int] | None:
         return None
 
 
+def read_rows(path: Path) -> int | None:
+    """Read of a part how many rows it has; None if it can't be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError):
+        return None
+
+
 def set_aside_frame(frame: Kept, data_dir: DataDir) -> Path:
     """Write the body of a damaged frame to a file of its own; return its path."""
     path = data_dir.damaged_frame(frame.collector, frame.seq, frame.format)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import trio
-from worlds import PATIENCE, collector, report_raised, rows_trigger, running, settled, worker_died
+from worlds import PATIENCE, collector, open_world, report_raised, rows_trigger, running, settled, worker_died
 
 from collector.config import CollectorServiceConfig, Limits, Retention
 from collector.config.reference_from import ReferenceFrom
@@ -230,6 +230,23 @@ async def test_spoiled_files_of_keys_are_made_again(world, autojump_clock):
             path.write_bytes(b"spoiled")
         await labels(w, 3, 4)
         assert [one.rows for one in await closed(w)] == [4]
+
+
+async def test_a_delivered_batch_whose_journal_is_lost_gets_its_second_snapshot(tmp_path, monkeypatch, autojump_clock):
+    async with open_world(tmp_path, monkeypatch, autojump_clock) as w, running(w.pipeline(config())):
+        await events(w, 1, 2, 3, 4)
+        await labels(w, 1, 2)
+        await trio.sleep(WAIT / 10)
+        [main] = await w.journal.batches("main", "delivered")
+    for path in (tmp_path / "data").glob("journal.sqlite3*"):
+        path.unlink()
+    async with open_world(tmp_path, monkeypatch, autojump_clock) as w, running(w.pipeline(config())):
+        await labels(w, 3, 4)
+        [made] = await closed(w)
+        assert (made.rows, made.source, made.window) == (4, main.id, main.window)
+        assert w.workspace.rows == [[0, 1, 2, 3]]
+        await trio.sleep(5 * WAIT)
+        assert await fates(w) == {"used": 4}
 
 
 async def test_damaged_labels_are_set_aside_and_counted(world, autojump_clock):

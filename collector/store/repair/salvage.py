@@ -7,9 +7,10 @@ and an older page shows frames 1 to 9 again. In this order, each step trusting w
 1. Parts that are read-only were delivered. Their frames (here none) are not to come back.
 2. Batches and parts that the journal names. ``parts/a.parquet`` isn't among them any more.
 3. Frames that are sound and in no part so far: 1 to 9 are copied.
-4. Parts that no table names: a.parquet would be adopted, but frames 1 to 9 are there, so it is set aside.
+4. Parts of batches that wait for labels, as these say themselves: delivered or not, they are needed.
+5. Parts that no table names: a.parquet would be adopted, but frames 1 to 9 are there, so it is set aside.
 
-Had the page of the frames been lost instead, step 3 would have found none, and step 4 would have adopted the part.
+Had the page of the frames been lost instead, step 3 would have found none, and step 5 would have adopted the part.
 """
 
 from __future__ import annotations
@@ -22,21 +23,27 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from collector.config.labels import LABELS, MAIN
 from collector.disk.files import write_whole
 from collector.formats.stored import file_of
+from collector.store.awaiting import waiting_batches
 from collector.store.body_files import unknown_stretches
-from collector.store.parts import Kept, WindowOrigin, read_origin, set_aside_frame
-from collector.store.records import SNAPSHOT_STATES, STATES
+from collector.store.parts import Kept, Origin, WindowOrigin, read_origin, read_rows, set_aside_frame
+from collector.store.records import SNAPSHOT_STATES, STATES, labelled_id
 from collector.store.steps.frames import body_places, has_frames
 from collector.store.steps.keys import key_of, read_secret
-from collector.store.streams import is_labels
+from collector.store.steps.labels import OF_STREAMS
+from collector.store.streams import is_labels, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collector.formats.stored import StoredBody
     from collector.store.data_dir import DataDir
-    from collector.store.parts import Origin
+
+_log = structlog.get_logger()
 
 _LAST_ROWID = 2**63 - 1
 # Beyond this no row is looked for by halves, and after so many misses no further: a page has a hundred rows at most.
@@ -47,6 +54,7 @@ _DIGEST = re.compile(r"[0-9a-f]+")
 _PATH = re.compile(r"(?:parts|failed/(?P<batch>[\w-]{1,64}))/[\w.-]+")
 _TEXTS = {"forgotten": "collector", "dashboard": "collector, place", "reference": "collector, report, made"}
 # The workspace may have the snapshot of a batch of which nothing else is known: it is looked for before it is sent.
+_DOUBTFUL_EVENTS = "events were set aside: they were delivered, and whether they wait for labels is lost"
 _DOUBTFUL = json.dumps({"progress": {"is_doubtful": True}})
 
 
@@ -77,8 +85,10 @@ def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: D
         work.copy_alerts(old)
         work.copy_snapshots(old)
         work.copy_labels(old)
-        work.skip_numbers(old)
+    work.adopt_waiting()
+    work.adopt_joined()
     work.adopt_parts()
+    work.skip_numbers(old)
     work.set_bodies_aside()
     work.reconcile()
     work.reconcile_labels()
@@ -295,6 +305,20 @@ class _Salvage:
             if path not in known and is_labels(stream) and (found := self._read_origin(path)) is not None:
                 self._insert("label_part", (path, stream, found[0].last, opened, 0.0))
         self._db.execute("DELETE FROM awaited WHERE cut IS NULL AND batch NOT IN (SELECT id FROM batch)")
+        self._set_doubtful_aside()
+
+    def _set_doubtful_aside(self) -> None:
+        """Set delivered events aside, where labels come, that no table knows: they would be removed as needless."""
+        streams = {stream for table in OF_STREAMS for (stream,) in self._db.execute(f"SELECT collector FROM {table}")}  # noqa: S608
+        streams |= {labels_of(one) for (one,) in self._db.execute("SELECT collector FROM awaited")}
+        known = {path for (path,) in self._db.execute("SELECT path FROM part")}
+        for path in self._data_dir.delivered_parts():
+            found = None if path in known else self._read_origin(path)
+            if found is not None and labels_of(found[0].collector) in streams:
+                kept = self._data_dir.set_aside(self._data_dir.path / path, "part")
+                _log.error(_DOUBTFUL_EVENTS, collector=found[0].collector, rows=found[1], file=str(kept))
+                self.done.parts_set_aside += 1
+                self.done.rows_set_aside += found[1]
 
     def _take_columns(self, old: sqlite3.Connection) -> None:
         for _, *columns in readable_rows(old, "open_columns", "collector, cut, names"):
@@ -345,14 +369,59 @@ class _Salvage:
                     grown = "opened = MIN(opened, ?), newest = MAX(newest, ?), keys = keys + 1"
                     self._db.execute(f"UPDATE idempotency_slice SET {grown} WHERE id = ?", (_time(at), _time(at), id_))  # noqa: S608
 
-    def skip_numbers(self, old: sqlite3.Connection) -> None:
+    def skip_numbers(self, old: sqlite3.Connection | None) -> None:
         """Let no new frame have a number that one had: a part stands for the frames between two numbers."""
-        used = [seq for _, seq in _Scan(old, "SELECT rowid, seq FROM sqlite_sequence WHERE name = 'frame'")]
+        last = "SELECT rowid, seq FROM sqlite_sequence WHERE name = 'frame'"
+        used = [] if old is None else [seq for _, seq in _Scan(old, last)]
         used = [seq for seq in used if isinstance(seq, int) and seq < 2**53]  # one that is damaged may leave no more
         used += [origin.last for ranges in self._spilled.values() for origin in ranges]
         used += [seq for (seq,) in self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frame")]
         self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'frame'")
         self._db.execute("INSERT INTO sqlite_sequence(name, seq) VALUES ('frame', ?)", (max(used),))
+
+    def adopt_waiting(self) -> None:
+        """Have batches wait for labels again that say themselves that they did, with all that is there of them."""
+        closed = {batch for (batch,) in self._db.execute("SELECT batch FROM awaited WHERE cut IS NOT NULL")}
+        closed |= {source for (source,) in self._db.execute("SELECT source FROM batch")}
+        for one in waiting_batches(self._data_dir):
+            found = [(path, self._read_origin(path)) for path in self._data_dir.parts_called(one.parts)]
+            parts = [(path, *known) for path, known in found if known is not None]
+            if one.batch in closed or not parts:
+                continue
+            of_batch = (one.batch, parts[0][1].collector, one.rows, one.opened)  # it may have been renamed since
+            told = (one.sealed, one.start, one.end, one.is_backfill)
+            self._enter_batch((*of_batch, *told, MAIN, ""))
+            better = 'opened = ?, sealed = ?, start = ?, "end" = ?, is_backfill = ?'  # than a delivered part knows
+            self._db.execute(f"UPDATE batch SET {better} WHERE id = ?", (one.opened, *told, one.batch))  # noqa: S608
+            for path, origin, rows in parts:
+                if self._data_dir.is_delivered(path) or not self._is_elsewhere(origin):
+                    self._enter_part(path, one.batch, origin, rows)
+            columns = "batch, collector, rows, opened, since, wait"
+            awaited = f"INSERT OR IGNORE INTO awaited({columns}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
+            self._db.execute(awaited, (*of_batch, one.since, one.wait))
+
+    def adopt_joined(self) -> None:
+        """Adopt rows with labels that no table knows; of several joins for one batch the last was the one entered."""
+        window = 'COALESCE(start, batch.opened), COALESCE("end", sealed), COALESCE(is_backfill, 0)'
+        closed = self._db.execute(
+            f"SELECT batch, awaited.collector, awaited.opened, {window} "  # noqa: S608
+            "FROM awaited LEFT JOIN batch ON id = awaited.batch WHERE cut IS NOT NULL"
+        )
+        for source, collector, opened, *told in closed.fetchall():
+            batch = labelled_id(source)
+            found = [] if self._is_delivered(batch) else self._data_dir.joined_parts(batch)
+            parts = [(path, rows) for path in found if (rows := read_rows(self._data_dir.path / path)) is not None]
+            if parts:
+                self._enter_batch((batch, collector, 0, opened, time.time(), *told, LABELS, source))
+            for number, (path, rows) in enumerate(parts):
+                self._enter_part(path, batch, Origin(collector, number, -1, opened), rows)
+
+    def _enter_batch(self, values: tuple[object, ...]) -> None:
+        """Enter a batch unless it is known; its workspace may have its snapshot."""
+        columns = 'id, collector, rows, opened, sealed, start, "end", is_backfill, report, source, state, outcome'
+        marks = ", ".join("?" * len(values))
+        batch = f"INSERT OR IGNORE INTO batch({columns}) VALUES ({marks}, 'sealed', ?)"  # noqa: S608
+        self._db.execute(batch, (*values, _DOUBTFUL))
 
     def adopt_parts(self) -> None:
         """Adopt parts that no table knows, unless their rows are elsewhere; those that were delivered stay."""

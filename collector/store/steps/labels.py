@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from collector.config.labels import LABELS
+from collector.store import awaiting
 from collector.store.records import Awaited, LabelPart
 from collector.store.steps.parts import select_parts
 from collector.store.streams import collector_of, is_labels, labels_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 # What may become of a label; each is counted once, when it is let go of.
 FATES = ("used", "late", "unmatched", "disputed", "damaged")
 
-_OF_STREAMS = ("frame", "part", "label_part", "label_fate", "idempotency_slice")
+OF_STREAMS = ("frame", "part", "label_part", "label_fate", "idempotency_slice")
 _AWAITED = (
     "awaited.batch, awaited.rows, awaited.opened, batch.state, since, wait, cut, closed, disputed, key, keys, keyed, "
     "repeated, matched, labelled, marks"
@@ -52,7 +53,7 @@ def collectors(db: sqlite3.Connection) -> set[str]:
 
 def has_stream(db: sqlite3.Connection, stream: str) -> bool:
     """Tell whether anything is kept of a stream of labels."""
-    query = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE collector = ?1" for table in _OF_STREAMS)  # noqa: S608  (ours)
+    query = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE collector = ?1" for table in OF_STREAMS)  # noqa: S608  (ours)
     return db.execute(f"{query} LIMIT 1", (stream,)).fetchone() is not None
 
 
@@ -220,11 +221,16 @@ def known_keys(db: sqlite3.Connection, collector: str | None = None) -> set[str]
     for keys, marks in db.execute(
         "SELECT keys, marks FROM awaited WHERE collector = COALESCE(?, collector)", (collector,)
     ):
-        found.update(f"{keys}.{ending}" for ending in ("sorted", "rows", "disputed") if keys)
+        found.update(key_files(keys) if keys else ())
         found.update([marks] if marks else ())
     stream = None if collector is None else labels_of(collector)
     parts = db.execute("SELECT path FROM label_part WHERE collector = COALESCE(?, collector)", (stream,))
     return found | {numbers_of(path) for (path,) in parts}
+
+
+def key_files(keys: str) -> list[str]:
+    """Return the paths of the files of a batch's keys."""
+    return [f"{keys}.{ending}" for ending in ("sorted", "rows", "disputed", awaiting.ENDING)]
 
 
 def numbers_of(part: str) -> str:

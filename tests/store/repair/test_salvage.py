@@ -4,21 +4,25 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from collector.config import Idempotency
 from collector.formats.frames import check_frame
-from collector.store.connect import make_journal
+from collector.store.awaiting import ENDING, about
+from collector.store.connect import make_journal, read_only
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
-from collector.store.parts import write_part, write_windows
-from collector.store.records import AlertState, Batch, Logged, Part, Verdict
+from collector.store.parts import write, write_part, write_windows
+from collector.store.records import AlertState, Batch, Logged, Part, Verdict, labelled_id
 from collector.store.repair.salvage import readable_rows, salvage
 from collector.store.schema import upgrade
-from collector.store.steps import halves
+from collector.store.steps import halves, labels
 from collector.store.steps.alerts import post as post_message
 from collector.store.steps.alerts import put_state
+from collector.store.steps.batches import select_batches
 from collector.store.steps.collectors import rename
 from collector.store.steps.frames import INSERT_FRAME, frame_row
 from collector.store.steps.keys import keep_key, key_hash, key_of, read_secret
@@ -117,6 +121,83 @@ def test_batches_that_wait_have_their_keys_made_anew_and_parts_of_labels_are_kno
     assert (one["batch"], one["since"], one["keys"], one["matched"], one["marks"]) == ("b1", 2.5, None, 0, None)
     [label_part] = tables["label_part"]
     assert (label_part["path"], label_part["collector"]) == (part, "main/labels")
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [["part"], ["awaited"], ["batch"], ["part", "awaited", "batch", "frame"]],
+    ids=["part", "wait", "batch", "all"],
+)
+def test_a_delivered_batch_that_waits_for_labels_is_found_by_what_it_says_itself(data_dir, old, lost):
+    old.execute("DELETE FROM frame WHERE batch = 'b1'")
+    old.execute("""UPDATE batch SET state = 'delivered', rows = 1, start = 1.5, "end" = 2.5, is_backfill = 1""")
+    of_batch = "SELECT id, collector, rows, opened, 5.5, 9.5 FROM batch"
+    old.execute(f"INSERT INTO awaited(batch, collector, rows, opened, since, wait) {of_batch}")
+    [(path,)] = old.execute("SELECT path FROM part WHERE batch = 'b1'")
+    batch, awaited = (all_of(old, table) for table in ("batch", "awaited"))
+    wait_for_labels(data_dir, old, [path])
+    for table in lost:
+        old.execute(f"DELETE FROM {table}")
+    _, tables = salvaged(data_dir, old)
+    assert tables["awaited"] == awaited
+    same = ("id", "collector", "state", "rows", "opened", "sealed", "start", "end", "is_backfill")
+    assert [[one[name] for name in same] for one in tables["batch"]] == [[batch[0][name] for name in same]]
+    assert [part["path"] for part in tables["part"] if part["batch"] == "b1"] == [path]
+    assert (data_dir.path / path).exists()
+
+
+def wait_for_labels(data_dir, old, paths):
+    """Do what is done when a batch's keys are made, and when it is delivered."""
+    with closing(read_only(data_dir.journal)) as db:
+        [batch] = select_batches(db, "main", ("delivered",))
+        [one] = labels.select_awaited(db, "main")
+    (data_dir.path / f"{data_dir.new_keys()}.{ENDING}").write_text(about(batch, one, paths))
+    data_dir.mark_delivered(paths)
+
+
+def test_a_batch_that_has_its_labels_does_not_wait_for_them_again(data_dir, old):
+    """The daemon died between the last two things that it does about it."""
+    old.execute("DELETE FROM frame WHERE batch = 'b1'")
+    old.execute("UPDATE batch SET state = 'delivered'")
+    old.execute("INSERT INTO awaited(batch, collector, rows, opened, since, wait) VALUES ('b1', 'main', 2, 1, 2, 9.5)")
+    wait_for_labels(data_dir, old, [path for (path,) in old.execute("SELECT path FROM part WHERE batch = 'b1'")])
+    old.execute("UPDATE awaited SET cut = 4, closed = 5.5, key = 'id', keys = 'labels/k'")
+    _, tables = salvaged(data_dir, old)
+    assert [one["cut"] for one in tables["awaited"]] == [4]
+
+
+@pytest.mark.parametrize("state", ["sealed", "failed"])
+def test_rows_with_labels_are_found_by_their_name_and_of_two_joins_those_of_the_last(data_dir, old, state):
+    closed = "'b1', 'main', 2, 1.5, 2.5, 9.5, 7, 8.5, 1, 'id', 'labels/b0', 0, 0, 0, 0, NULL"
+    old.execute(f"INSERT INTO awaited VALUES ({closed})")
+    batch = labelled_id("b1")
+    for rows in (2, 3):  # the first join was cut off
+        part = f"{data_dir.new_join(batch)}-0.parquet"
+        write(pa.table({"n": list(range(rows))}), data_dir.path / part)
+    if state == "failed":
+        data_dir.failed(batch).mkdir()
+        moved = (data_dir.path / part).rename(data_dir.failed(batch) / part.rpartition("/")[2])
+        part = moved.relative_to(data_dir.path).as_posix()
+    done, tables = salvaged(data_dir, old)
+    [made] = [one for one in tables["batch"] if one["id"] == batch]
+    assert (made["report"], made["source"], made["rows"], made["state"]) == ("labels", "b1", 3, state)
+    assert [part["path"] for part in tables["part"] if part["batch"] == batch] == [part]
+    assert done.parts_set_aside == 1
+
+
+def test_delivered_events_that_no_table_knows_are_set_aside_where_labels_come(data_dir, old):
+    """They would be removed as needless, and maybe a batch of theirs waits for labels."""
+    trio.run(spill_labels, data_dir)
+    [path] = [path for (path,) in old.execute("SELECT path FROM part WHERE batch = 'b1'")]
+    data_dir.mark_delivered([path])
+    old.execute("DELETE FROM part WHERE batch = 'b1'")
+    old.execute("UPDATE batch SET state = 'delivered'")
+    with capture_logs() as told:
+        done, _ = salvaged(data_dir, old)
+    assert (done.parts_set_aside, done.frames_set_aside) == (1, 1)  # the other row of the batch was in a frame
+    kept = data_dir.damaged(f"part-{path.rpartition('/')[2]}")
+    assert kept.exists()
+    assert [(one["file"], one["rows"]) for one in told] == [(str(kept), 1)]
 
 
 async def spill_labels(data_dir):
@@ -264,6 +345,12 @@ def test_frames_that_are_damaged_are_set_aside(data_dir, old):
 def test_a_number_is_given_to_no_other_frame_than_its_first(data_dir, old):
     old.execute("UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'frame'")
     assert salvaged(data_dir, old)[1]["sqlite_sequence"][-1] == {"name": "frame", "seq": 1000}
+
+
+def test_where_the_journal_is_gone_no_new_frame_has_a_number_that_a_part_stands_for(data_dir, old):
+    [(last,)] = old.execute("SELECT MAX(first_seq) FROM part")
+    _, tables = salvaged(data_dir, None)
+    assert tables["sqlite_sequence"][-1] == {"name": "frame", "seq": last}
 
 
 def test_a_failed_batch_is_known_by_its_folder(data_dir, old):
