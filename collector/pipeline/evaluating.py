@@ -105,9 +105,10 @@ class Evaluating:
                     self._checked.add(path)
                 problems += found
         reference = config.reference_file(base)
-        asked = (reference, *config.rows_wanted)
-        if not problems and reference is not None and any(asked[1:]) and asked != self._checked_rows:
-            problems += await workers.check_rows(config, reference, self._work.service.private_of(config))
+        private = self._work.service.private_of(config)
+        asked = (reference, private, *config.rows_wanted)
+        if not problems and reference is not None and any(config.rows_wanted) and asked != self._checked_rows:
+            problems += await workers.check_rows(config, reference, private)
             self._checked_rows = None if problems else asked
         return problems
 

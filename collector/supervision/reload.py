@@ -97,9 +97,10 @@ class Reload:
         wanted = merged.collectors
         problems = following_problems(wanted)  # clients may have changed others meanwhile
         for key, config in wanted.items():
-            known = running.collectors.get(key)
+            known, private = running.collectors.get(key), merged.private_of(config)
+            if known is not None and private != running.private_of(known):  # of a follower, by its leader's columns
+                known = None
             if config != known:
-                private = merged.private_of(config)
                 found = await self._checks.find_problems(config, wanted.values(), known=known, private=private)
                 problems += [problem.under("collectors", key) for problem in found]
         if edited.alerts != running.alerts:

@@ -3,7 +3,7 @@
 import pytest
 import trio
 from machine import PATIENCE
-from worlds import collector, rows_trigger, settled
+from worlds import collector, rows_trigger, settled, write_reference
 
 from collector.config import CollectorServiceConfig
 from collector.config.config_file import ConfigFile
@@ -95,6 +95,23 @@ async def test_reports_are_checked_first_but_only_those_that_are_new(world, path
         with pytest.raises(ConfigError, match=r"collectors.b.report_config.metrics.0 \(line 3\d, .*unknown metric"):
             await supervisor.reload()
         assert list(states(supervisor)) == ["a"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_rows_that_a_follower_asks_for_are_checked_again_when_its_leader_hashes_others(world, path):
+    """What was a hash is a number now: the follower's own config is as it was, but can't be used any more."""
+    follower = collector(
+        "f", events_from="a", where={"user": {"eq": "hmac:" + 32 * "0"}}, reference_path="reference.parquet"
+    )
+    async with world() as w, trio.open_nursery() as nursery:
+        write_reference(w.base / "reference.parquet")
+        hashing = collector("a", columns={"hash": {"user": "salt", "email": "salt"}})
+        supervisor = await start(nursery, w, path, service(hashing, follower))
+        await settled()
+        w.workers.row_problems = [Problem(("where", "user"), "the reference has numbers there")]
+        service(collector("a", columns={"hash": {"email": "salt"}}), follower).save(path)
+        with pytest.raises(ConfigError, match=r"collectors.f.where.user .*: the reference has numbers there"):
+            await supervisor.reload()
         nursery.cancel_scope.cancel()
 
 
