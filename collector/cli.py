@@ -199,7 +199,8 @@ def send(
         bool, typer.Option("--again", help="Send as new what has been sent within the last day.")
     ] = False,
     is_labels: Annotated[
-        bool, typer.Option("--labels", help="They are no events: with a key, they say what became known of some.")
+        bool,
+        typer.Option("--labels", help="The rows are labels: the key of an event each, and what became known of it."),
     ] = False,
 ) -> None:
     """Send a file of events, of any size, one a row; or of their labels.
@@ -350,7 +351,7 @@ def logs(
 def tap(
     service: Service,
     collector_id: OneCollector = None,
-    rows: Annotated[int, typer.Option(min=1, max=1000, help="At most so many of each half second.")] = 5,
+    rows: Annotated[int, typer.Option(min=1, max=1000, help="How many are printed of each half second, at most.")] = 5,
 ) -> None:
     """Print events as they come, a few of each moment, until Ctrl-C; each is a line of JSON.
 
@@ -369,7 +370,7 @@ def tap(
 @command()
 @asks_service
 def retry(service: Service, collector_id: OneCollector = None) -> None:
-    """Have the batches of a collector evaluated again whose report failed, after a config fix or not.
+    """Evaluate the batches of a collector again whose report failed, as after a mended config.
 
     [dim]$[/dim] evidently-collector retry churn
     """

@@ -97,5 +97,5 @@ def _checked(found: object) -> Json:
     body = found if isinstance(found, dict) else {}
     lists = [body.get("tabs"), body.get("panels")]
     if not all(isinstance(one, list) and all(isinstance(item, dict) for item in one) for one in lists):
-        raise ValueError("what is there is no dashboard of Evidently's")
+        raise ValueError("what is there isn't a dashboard of Evidently's")
     return body

@@ -150,7 +150,7 @@ def _summary(alert: Alert, seen: _Seen, since: float) -> str:
         more = f" (and {len(status.problems) - 1} more)" if len(status.problems) > 1 else ""
         return cut(f"{status.id}: events are kept and not evaluated: {status.problems[0]}") + more
     if alert.when == "skipped":
-        return cut(f"{status.id}: its events pass it by since {iso(since)}: {status.skipping_why}")
+        return cut(f"{status.id}: it skips its events since {iso(since)}: {status.skipping_why}")
     waiting = "a snapshot waits" if status.outbox == 1 else f"{status.outbox} snapshots wait"
     return cut(f"{status.id}: {waiting} for the workspace since {iso(since)}: {status.last_error}")
 
@@ -161,6 +161,6 @@ def _over(alert: Alert, status: Status | None) -> str:
     told = {
         "no_events": "events come again",
         "misconfigured": "batches are evaluated again",
-        "skipped": "no event passes it by any longer",
+        "skipped": "it takes its events again",
     }
     return f"{status.id}: {told.get(alert.when, 'snapshots are delivered again')}"

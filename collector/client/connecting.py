@@ -42,7 +42,7 @@ def secret_header(secret: str | None) -> dict[str, str]:
     if secret is None:
         return {}
     if not secret.isascii() or not secret.isprintable() or secret != secret.strip():
-        raise ConfigError.at("the secret can't be sent: it may hold ASCII letters, digits and signs, no line's end")
+        raise ConfigError.at("the secret can't be sent: it may hold ASCII letters, digits and signs, and no line break")
     return {"evidently-secret": secret}
 
 

@@ -79,7 +79,7 @@ class Alert(Value):
         default=("*",),
         min_length=1,
         max_length=MAX_ADDRESSES,
-        description="Ids of collectors, or patterns as `churn*`.",
+        description="Ids of collectors, or patterns such as `churn*`.",
     )
     columns: tuple[str, ...] = Field(
         default=(), max_length=1_000, description="Of `drift`: columns of which each one that drifted is told."
@@ -101,7 +101,7 @@ class Alert(Value):
         if self.when in OF_BATCHES and self.for_:
             raise at_fields(f"is for what lasts, and '{self.when}' is about batches; write \"after\": 2", "for")
         if self.when == "no_events" and not self.for_:
-            raise at_fields('say how long no events have to come, as in "for": "15m"', "for")
+            raise at_fields('say how long no event may come, as in "for": "15m"', "for")
         if self.when != "drift" and self.columns:
             raise at_fields("is for drift only", "columns")
         if self.when == "disk" and "collectors" in given:
@@ -148,7 +148,7 @@ def problems_of(alerts: tuple[Alert, ...]) -> list[Problem]:
     for number, alert in enumerate(alerts):
         first = seen.setdefault(alert.key, number)
         if first != number:
-            problems.append(Problem(("alerts", number), f"says what alerts.{first} says; take one of them out"))
+            problems.append(Problem(("alerts", number), f"repeats alerts.{first}; take one of them out"))
         for place, address in enumerate(alert.to):
             path = ("alerts", number, "to", place)
             try:

@@ -140,5 +140,5 @@ class FromKafka(Value):
     @model_validator(mode="after")
     def _reads_what_is_posted(self) -> Self:
         if self.gateway_topic is not None and self.gateway_topic not in self.topics:
-            raise at_fields("is none of its topics, and what is produced there would not be read", "gateway_topic")
+            raise at_fields("isn't one of its topics; what is produced there would not be read", "gateway_topic")
         return self

@@ -42,7 +42,9 @@ class Labels(Value):
     @model_validator(mode="after")
     def _key_is_no_label(self) -> Self:
         if self.key in self.columns:
-            raise at_fields(f"has the key '{self.key}', which finds the event and is no label", "columns")
+            raise at_fields(
+                f"names the key '{self.key}', which finds the event and is no label; take it out", "columns"
+            )
         if len(set(self.columns)) < len(self.columns):
             raise at_fields("names a column twice", "columns")
         return self

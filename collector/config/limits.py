@@ -53,7 +53,7 @@ class Limits(_Ours):
 class Idempotency(_Ours):
     """How long a request that comes again with its Idempotency-Key is known, for each collector by itself."""
 
-    seconds: float = Field(default=86_400, gt=0, description="How long a key is known; at most an eighth longer.")
+    seconds: float = Field(default=86_400, gt=0, description="How long a key is remembered, or up to an eighth longer.")
     max_keys: int = Field(
         default=20_000_000,
         gt=0,
@@ -70,6 +70,6 @@ class Retention(_Ours):
     snapshots: int = Field(
         default=1000,
         ge=1,
-        description="How many of the last batches it stays known of what came of them, though they have gone "
+        description="Past batches whose results are kept for trends and pages, longer than their rows are "
         "(some 10 kB each).",
     )

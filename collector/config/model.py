@@ -136,8 +136,8 @@ class CollectorConfig(InWorkspace, Value):
     )
     when_full: Literal["refuse", "skip"] = Field(
         default="refuse",
-        description="With events_from, when no more of its events may wait: the other refuses events too, "
-        "or they pass this one by.",
+        description="With events_from, when as many of its events wait as may: the other refuses events too, "
+        "or this one skips them.",
     )
     additional_data: dict[str, Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]] = Field(
         default={},

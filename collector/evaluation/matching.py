@@ -113,7 +113,7 @@ def _comparable(kind: Kind | None, wanted: Any, name: str, path: PathInConfig) -
     if kind is None or kind == "list":
         raise Incomparable(path, f"column {name!r} holds {NAMES['list'] if kind else 'what has no values to compare'}")
     way = _TIME if kind == "time" else _WAYS[kind]
-    raise Incomparable(path, f"column {name!r} holds {NAMES[kind]}, which {wanted!r} is none of; write {way}")
+    raise Incomparable(path, f"column {name!r} holds {NAMES[kind]}, and {wanted!r} isn't one of them; write {way}")
 
 
 def _time(text: str, name: str, path: PathInConfig) -> datetime:

@@ -52,7 +52,7 @@ class Pending:
     order: Order[bool]
     _spool: Spool
     _counts: Counts
-    _passed: Sequence[tuple[Pipeline, str]] = ()  # the followers that it passes by, with the reasons
+    _passed: Sequence[tuple[Pipeline, str]] = ()  # the followers that skip it, with the reasons
 
     async def wait_done(self) -> None:
         """Return once the order is done, whatever came of it."""
@@ -220,7 +220,7 @@ class Intake:
     def _told_apart(
         self, followers: Sequence[CollectorConfig], names: Collection[str]
     ) -> tuple[list[str], list[tuple[Pipeline, str]]]:
-        """Tell the followers that take rows from those that they pass by, with the reasons.
+        """Tell the followers that take rows from those that skip them, with the reasons.
 
         Raises TooManyColumns for one that isn't to be passed by.
         """

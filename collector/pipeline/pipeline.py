@@ -147,7 +147,7 @@ class Pipeline:
         return batches
 
     def note_skipped(self, rows: int, why: str) -> None:
-        """Count rows that pass it by, and have that told."""
+        """Count rows that it skips, and have that told."""
         self._skipping.note(rows, why)
 
     async def show_dashboard(self) -> int:

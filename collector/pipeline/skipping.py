@@ -26,25 +26,25 @@ class Skipping:
         self._told = work.counts.skipped_rows
 
     def note(self, rows: int, why: str) -> None:
-        """Count rows that pass it by."""
+        """Count rows that it skips."""
         self._work.counts.skipped_rows += rows
         self._why = why
         self._bell.ring()
 
     async def run(self) -> None:
-        """Tell when events begin to pass it by, and when they no longer do; runs until cancelled."""
+        """Tell when it begins to skip events, and when it takes them again; runs until cancelled."""
         work, counts = self._work, self._work.counts
         while True:
             await self._bell.wait()
             since = work.tools.clocks.now()
             work.note(skipping_since=since, skipping_why=self._why)
-            await work.tell_skipped(f"its events pass it by, and are in none of its batches: {self._why}", since)
+            await work.tell_skipped(f"it skips its events, which are in none of its batches: {self._why}", since)
             while await self._goes_on():
                 work.note(skipping_why=self._why)
                 await trio.sleep(PAUSE)
             work.note(skipping_since=None, skipping_why="")
             rows, self._told = counts.skipped_rows - self._told, counts.skipped_rows
-            await work.tell_skipped(f"no event passes it by any longer; {rows} rows did", since, rows)
+            await work.tell_skipped(f"it takes its events again; {rows} rows were skipped", since, rows)
 
     async def _goes_on(self) -> bool:
         with trio.move_on_after(QUIET) as quiet:

@@ -157,7 +157,7 @@ class Ownership:
         if message is not None and (error := message.error()) is not None:
             if error.name() == "_FATAL":
                 kind = OldProtocol if lacks_protocol(error) else GroupEnded
-                raise kind(f"the brokers let this service not be in the group: {error.str()}")
+                raise kind(f"the brokers don't let this service into the group: {error.str()}")
             _log.warning("the Kafka group has trouble", error=error.str())
         while self._orders:
             self._send(consumer, self._orders.popleft())

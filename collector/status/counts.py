@@ -85,7 +85,7 @@ class CollectorCounts:
     accepted_bytes: int = 0
     late_rows: int = 0
     logged: Counter[str] = field(default_factory=lambda: zeros(LOGGED))
-    skipped_rows: int = 0  # that passed it by, as it follows another and had no room
+    skipped_rows: int = 0  # that it skipped, as it follows another and had no room
     refused_requests: Counter[str] = field(default_factory=lambda: zeros(REFUSALS))  # by reason
     lateness: Histogram = field(default_factory=lambda: Histogram(*_LATENESS_SECONDS))
     evaluation: Histogram = field(default_factory=lambda: Histogram(*_EVALUATION_SECONDS))

@@ -62,7 +62,7 @@ def _why_broken(data_dir: DataDir) -> str:
             fault = _check_format(connection, path) or (find_fault(connection) if is_checked else "")
             return fault or (_check_parts(connection, data_dir) if columns_of(connection) else "")
     except UnicodeDecodeError:  # of the text of an error
-        return "its tables can't be named"
+        return "the list of its tables can't be read"
     except sqlite3.Error as error:
         if is_refusal(error) or is_busy(error):
             raise

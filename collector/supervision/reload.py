@@ -74,7 +74,7 @@ class Reload:
                 self.state = replace(self.state, error=str(error))
                 raise
             if self.state.error and not any(asdict(changes).values()):
-                _log.info("the config file is sound again, and says what holds already")
+                _log.info("the config file is sound again; nothing in it has changed")
             self.state = replace(self.state, error="")
             return changes
 

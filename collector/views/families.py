@@ -351,7 +351,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...
     ("accepted_bytes", "Bytes of their bodies, decompressed.", lambda counts: counts.accepted_bytes),
     (
         "skipped_rows",
-        "Rows that passed it by, as it gets its events from another collector and had no room (when_full: skip).",
+        "Rows that it skipped, as it gets its events from another collector and had no room (when_full: skip).",
         lambda counts: counts.skipped_rows,
     ),
     ("delivered_rows", "Rows whose snapshot has reached its workspace.", lambda counts: counts.delivered_rows),

@@ -75,7 +75,7 @@ class Terminal:
         if len(self._pending) > _MAX_PENDING_BYTES:
             self._send("")
         if len(self._pending) > _MAX_PENDING_BYTES:
-            raise BlockingIOError("the terminal takes nothing")
+            raise BlockingIOError("the terminal takes no output")
         self._show(lines)
         self._recent.extend(lines)
 

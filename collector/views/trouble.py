@@ -52,7 +52,7 @@ def troubles_of(status: Status) -> list[Trouble]:
         found.append(Trouble("error", error, todo="read its log"))
     if status.skipping_since is not None:
         todo = "see why its batches are not delivered, or raise limits.max_collector_bytes"
-        found.append(Trouble("skipping", "its events pass it by", status.skipping_why, todo, status.skipping_since))
+        found.append(Trouble("skipping", "skips its events", status.skipping_why, todo, status.skipping_since))
     if status.warnings:
         more = f", and {len(status.warnings) - 1} more" if len(status.warnings) > 1 else ""
         what = "a part of its report will fail on each batch"

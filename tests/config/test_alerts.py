@@ -120,5 +120,5 @@ def test_what_the_environment_lacks_is_told_without_what_it_has(monkeypatch):
     assert list(problems) == ["alerts.0.to.1", "alerts.0.to.2", "alerts.0.to.3", "alerts.0.to.4", "alerts.2"]
     assert "no variable LACKING_TOKEN" in problems["alerts.0.to.1"]
     assert problems["alerts.0.to.2"] == "'slack' takes an extra: pip install 'evidently-collector[alerts]'"
-    assert problems["alerts.2"] == "says what alerts.1 says; take one of them out"
+    assert problems["alerts.2"] == "repeats alerts.1; take one of them out"
     assert "token" not in "".join(problems.values())

@@ -118,7 +118,7 @@ def test_a_follower_has_the_columns_of_its_leader_and_none_of_its_own():
         collectors={"main": config(drop=["a"]), "f": collector_config("f", events_from="main", columns={"drop": ["a"]})}
     )
     assert list(map(str, own.problems())) == [
-        "collectors.f.columns: its events come as 'main' keeps them; write this there"
+        "collectors.f.columns: write this into the config of 'main', which takes and keeps these events"
     ]
 
 

@@ -58,4 +58,6 @@ def test_a_collector_that_follows_another_takes_none():
     config = CollectorServiceConfig().with_collector(collector_config("main"))
     config = config.with_collector(collector_config("f", events_from="main", input={"kserve": {}}))
     [problem] = config.problems()
-    assert str(problem) == "collectors.f.input: its events come as 'main' keeps them; write this there"
+    assert (
+        str(problem) == "collectors.f.input: write this into the config of 'main', which takes and keeps these events"
+    )

@@ -249,7 +249,7 @@ def test_a_directory_with_the_other_generations_snapshots_is_left_as_it_is(gener
     snapshots = root / (project if where == "in the same project" else str(uuid.uuid4())) / "snapshots"
     snapshots.mkdir(parents=True)
     (snapshots / f"{uuid.uuid4()}.json").write_text(other)
-    with pytest.raises(ValueError, match=r"holds (legacy|modern) snapshots, and beside .* give this collector another"):
+    with pytest.raises(ValueError, match=r"holds (legacy|modern) snapshots, and no UI .* give this collector another"):
         deliver(root, project_id=project)
     assert len(list(root.rglob("*.json"))) == 1
 

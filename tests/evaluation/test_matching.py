@@ -85,12 +85,12 @@ def test_a_row_has_to_meet_all_conditions():
 @pytest.mark.parametrize(
     ("column", "condition", "value", "message"),
     [
-        ("age", "eq", "18", "column 'age' holds numbers, which '18' is none of; write a number"),
-        ("age", "eq", True, "column 'age' holds numbers, which True is none of; write a number"),
-        ("plan", "eq", 3, "column 'plan' holds text, which 3 is none of; write a text"),
+        ("age", "eq", "18", "column 'age' holds numbers, and '18' isn't one of them; write a number"),
+        ("age", "eq", True, "column 'age' holds numbers, and True isn't one of them; write a number"),
+        ("plan", "eq", 3, "column 'plan' holds text, and 3 isn't one of them; write a text"),
         ("plan", "gt", "a", "column 'plan' holds text, which have no order; write eq or is_in"),
-        ("paid", "eq", "true", "column 'paid' holds booleans, which 'true' is none of; write true or false"),
-        ("at", "gt", 3, "column 'at' holds times, which 3 is none of; write a time, as in"),
+        ("paid", "eq", "true", "column 'paid' holds booleans, and 'true' isn't one of them; write true or false"),
+        ("at", "gt", 3, "column 'at' holds times, and 3 isn't one of them; write a time, as in"),
         ("at", "gt", "yesterday", "column 'at' holds times, and 'yesterday' is none; write a time, as in"),
     ],
     ids=lambda value: value if isinstance(value, str) else str(value),

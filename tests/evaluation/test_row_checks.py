@@ -14,7 +14,7 @@ SEGMENTS = {"column": "country", "values": None, "edges": None, "max": 20, "min_
     ("where", "segments", "path", "message"),
     [
         ({"ag": {"gt": 1}}, None, ["where", "ag"], "the reference has no column 'ag'; did you mean 'age'?"),
-        ({"age": {"gt": "x"}}, None, ["where", "age", "gt"], "column 'age' holds integers, which 'x' is none of"),
+        ({"age": {"gt": "x"}}, None, ["where", "age", "gt"], "column 'age' holds integers, and 'x' isn't one of them"),
         ({"age": {"gt": 99}}, None, ["where"], "no row of the reference meets `where`"),
         (
             {},

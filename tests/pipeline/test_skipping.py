@@ -22,8 +22,8 @@ async def test_that_events_pass_by_is_told_once_and_its_end_with_the_rows(world,
             await settled()
             assert (pipeline.status().rows_skipped, pipeline.status().skipping_since) == (6, None)
         assert [(entry["type"], entry["error"], entry["rows"]) for entry in await w.journal.logs("main")] == [
-            ("SkipEvents", "no event passes it by any longer; 6 rows did", 6),
-            ("SkipEvents", f"its events pass it by, and are in none of its batches: {WHY}", 0),
+            ("SkipEvents", "it takes its events again; 6 rows were skipped", 6),
+            ("SkipEvents", f"it skips its events, which are in none of its batches: {WHY}", 0),
         ]
 
 

@@ -23,7 +23,7 @@ STUMBLED = collector(state="evaluating", last_error="took longer than 600 s")
         (MISCONFIGURED, "misconfigured, events are kept: reference_path: no file; metrics: unknown"),
         (UNDELIVERED, "2 snapshots undelivered for 3m: http://ui: refused"),
         (FAILED, "1 batch failed; once mended: evidently collector retry main"),
-        (SKIPPING, "its events pass it by for 2m: 9 bytes are not delivered yet"),
+        (SKIPPING, "skips its events for 2m: 9 bytes are not delivered yet"),
         (APART, "the services' configs differ: its config isn't the one here"),
         (STUMBLED, "took longer than 600 s"),
     ],

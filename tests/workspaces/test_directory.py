@@ -89,7 +89,10 @@ async def test_snapshots_of_the_other_generation_that_lie_there_are_told(tmp_pat
     workers.generations = {"workspace": found}
     told = await problems(workers, tmp_path, collector(api_url="workspace", report_config=MODERN))
     assert bool(told) == is_told
-    assert all(f"api_url: {tmp_path / 'workspace'} holds legacy snapshots; beside modern ones" in one for one in told)
+    assert all(
+        f"api_url: {tmp_path / 'workspace'} holds legacy snapshots; no UI can show those and modern ones" in one
+        for one in told
+    )
 
 
 @pytest.mark.parametrize("url", ["workspace", "./workspace/", "other/../workspace", "link", "file://{base}/workspace"])

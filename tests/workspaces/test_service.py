@@ -283,7 +283,7 @@ async def test_a_persons_dashboard_is_not_written(service):
         ((404, {"detail": "Not Found"}, {}), "answered 404"),
         ((401, {}, {}), "refuses this api_secret"),
         ((200, [1, 2], {}), "not as an Evidently service does"),
-        ((200, {"name": "no dashboard"}, {}), "what is there is no dashboard of Evidently's"),
+        ((200, {"name": "no dashboard"}, {}), "what is there isn't a dashboard of Evidently's"),
     ],
     ids=["none", "secret", "list", "object"],
 )

@@ -132,7 +132,7 @@ class Chunked:
     def _count(self, line: bytes, size: int) -> None:
         self._excess = max(self._excess + len(line) - 16 - 2 * size, 0)
         if self._excess > _MAX_EXCESS:
-            raise _bad("more said about the chunks than there is in them")
+            raise _bad("more about the chunks than in them")
 
 
 def _bad(found: str) -> BadBody:
