@@ -222,7 +222,7 @@ class Intake:
     ) -> tuple[list[str], list[tuple[Pipeline, str]]]:
         """Tell the followers that take rows from those that skip them, with the reasons.
 
-        Raises TooManyColumns for one that isn't to be passed by.
+        Raises TooManyColumns for one that may skip nothing.
         """
         taking, passed = [], []
         for follower in followers:

@@ -17,7 +17,7 @@ class Status:
     """One collector at one moment; a retired one was taken out of the config file while it had rows.
 
     Rows are accepted (counted since the start), wait in the open batch, and are buffered until they are delivered.
-    One that gets its events from another is passed by while it has no room, if its config says so.
+    One that gets its events from another skips them while it has no room, if its config says so.
     ``backfill`` says how many batches of the past are on their way, of those that are sealed or in the outbox.
     ``kafka``, where its events come from there, has ``lag``, the messages that were not read yet (null: not known),
     ``owner``, the address of the service at which it is at work, ``mismatch``, what is odd about that one's config, and

@@ -251,7 +251,7 @@ class Telling:
         self.note(warnings=tuple(warnings))
 
     async def tell_skipped(self, said: str, since: float, rows: int = 0) -> None:
-        """Tell that events pass the collector by, or with how many rows they did since then."""
+        """Tell that the collector skips events, or how many rows it has skipped since then."""
         window = [iso(since), iso(self._clocks.now())] if rows else []
         await self._enter_without_batch("SkipEvents", said, rows=rows, window=window)
         self.log.warning(said)

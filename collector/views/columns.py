@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from collector.status.findings import bad_tests
 from collector.views.words import short
 from collector.wording import lasting
 
@@ -29,7 +30,6 @@ SIGNS = {
 }
 GAP = 2
 _WIDE = 170
-_BAD_TESTS = ("failed", "error")
 
 Piece = tuple[str, str]
 
@@ -82,19 +82,24 @@ def _rates(history: History, width: int) -> list[Column]:
 # What the trigger waits for
 
 
-def _row_share(status: Status) -> float | None:
-    return status.rows_waiting / status.rows_needed if status.rows_needed else None
-
-
-def _time_share(status: Status, now: float) -> float | None:
+def shares_of(status: Status, now: float) -> tuple[float | None, float | None]:
+    """Tell how near the next batch is by rows and by time, from 0 to 1 and beyond; None where it isn't due by these."""
+    rows = status.rows_waiting / status.rows_needed if status.rows_needed else None
     if status.last_time is None or status.next_time is None or status.next_time <= status.last_time:
-        return None
-    return (now - status.last_time) / (status.next_time - status.last_time)
+        return rows, None
+    return rows, (now - status.last_time) / (status.next_time - status.last_time)
+
+
+def due(status: Status, now: float) -> str:
+    """Say when the next batch is due; nothing if only rows make it due."""
+    if status.next_time is None:
+        return ""
+    return f"in {lasting(status.next_time - now)}" if status.next_time > now else "due"
 
 
 def _bar(status: Status, now: float, width: int) -> str:
     """Draw how near the next batch is, by rows or by time, whichever is nearer."""
-    shares = [share for share in (_row_share(status), _time_share(status, now)) if share is not None]
+    shares = [share for share in shares_of(status, now) if share is not None]
     if not shares:
         return ""
     full = int(min(1.0, max(0.0, *shares, 0.0)) * width)
@@ -103,11 +108,10 @@ def _bar(status: Status, now: float, width: int) -> str:
 
 def _awaited(status: Status, now: float, *, is_long: bool) -> str:
     rows = f"{short(status.rows_waiting)}/{short(status.rows_needed)}" if status.rows_needed else ""
-    time = ""
-    if status.next_time is not None:
-        time = f"in {lasting(status.next_time - now)}" if status.next_time > now else "due"
+    time = due(status, now)
     if rows and time and not is_long:
-        return rows if (_row_share(status) or 0) >= (_time_share(status, now) or 0) else time
+        by_rows, by_time = shares_of(status, now)
+        return rows if (by_rows or 0) >= (by_time or 0) else time
     return " or ".join(filter(None, [rows, time]))
 
 
@@ -136,7 +140,7 @@ def _failed(metrics: int) -> Piece | None:
 def _tests(tests: dict[str, int]) -> Piece | None:
     if not tests:
         return None
-    bad, total = sum(tests.get(name, 0) for name in _BAD_TESTS), sum(tests.values())
+    bad, total = bad_tests(tests), sum(tests.values())
     return (f"{bad}/{total} failed", "red") if bad else (f"{total} passed", "green")
 
 

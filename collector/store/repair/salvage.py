@@ -52,7 +52,19 @@ _MAX_MISSES = 500
 _ID = re.compile(r"[\w-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]+")
 _PATH = re.compile(r"(?:parts|failed/(?P<batch>[\w-]{1,64}))/[\w.-]+")
-_TEXTS = {"forgotten": "collector", "dashboard": "collector, place", "reference": "collector, report, made"}
+# Tables whose rows are copied as they are, if each value has its column's type. Of a half that was joined since, the
+# other is known to have come: it expires.
+_PLAIN: dict[str, tuple[str, tuple[type, ...]]] = {
+    "forgotten": ("collector", (str,)),
+    "dashboard": ("collector, place", (str, str)),
+    "reference": ("collector, report, made", (str, str, str)),
+    "open_columns": ("collector, cut, names", (str, int, bytes)),
+    "whole_batch": ('collector, digest, id, start, "end"', (str, bytes, str, float, float)),
+    "half": (
+        "seq, collector, pair, is_request, rows, size, names, body, checksum",
+        (int, str, bytes, int, int, int, str, bytes, int),
+    ),
+}
 # The workspace may have the snapshot of a batch of which nothing else is known: it is looked for before it is sent.
 _DOUBTFUL_EVENTS = "events were set aside: they were delivered, and whether they wait for labels is lost"
 _DOUBTFUL = json.dumps({"progress": {"is_doubtful": True}})
@@ -234,12 +246,10 @@ class _Salvage:
             self._copy_keys(old)
         elif _has_column(old, "idempotency", "key"):
             self._copy_text_keys(old)
-        for table, columns in _TEXTS.items():
-            self._take_texts(old, table, columns)
-        takers = {"open_columns": self._take_columns, "whole_batch": self._take_whole, "half": self._take_halves}
-        for table, take in takers.items():
-            if _has_column(old, table, "collector"):
-                take(old)
+        for table, (columns, types) in _PLAIN.items():
+            for _, *row in readable_rows(old, table, columns) if _has_column(old, table, "collector") else ():
+                if tuple(map(type, row)) == types:
+                    self._insert(table, tuple(row))
 
     def copy_alerts(self, old: sqlite3.Connection) -> None:
         if not _has_column(old, "alert", "said"):
@@ -254,11 +264,6 @@ class _Salvage:
         for seq, address, body, at in readable_rows(old, "alert_message", "address, body, at"):
             if isinstance(address, str) and _object(body):
                 self._insert("alert_message", (seq, address, body, _time(at)))
-
-    def _take_texts(self, old: sqlite3.Connection, table: str, columns: str) -> None:
-        if _has_column(old, table, "collector"):
-            for _, *texts in readable_rows(old, table, columns):
-                self._insert(table, tuple(texts))
 
     def copy_snapshots(self, old: sqlite3.Connection) -> None:
         if not _has_column(old, "snapshot", "outcome"):
@@ -319,23 +324,6 @@ class _Salvage:
                 _log.error(_DOUBTFUL_EVENTS, collector=found[0].collector, rows=found[1], file=str(kept))
                 self.done.parts_set_aside += 1
                 self.done.rows_set_aside += found[1]
-
-    def _take_columns(self, old: sqlite3.Connection) -> None:
-        for _, *columns in readable_rows(old, "open_columns", "collector, cut, names"):
-            if [type(value) for value in columns] == [str, int, bytes]:
-                self._insert("open_columns", tuple(columns))
-
-    def _take_whole(self, old: sqlite3.Connection) -> None:
-        for _, *known in readable_rows(old, "whole_batch", 'collector, digest, id, start, "end"'):
-            if [type(value) for value in known] == [str, bytes, str, float, float]:
-                self._insert("whole_batch", tuple(known))
-
-    def _take_halves(self, old: sqlite3.Connection) -> None:
-        """Copy halves of events; one that was joined since expires, as its other half is known to have come."""
-        names = "collector, pair, is_request, rows, size, names, body, checksum"
-        for seq, *half in readable_rows(old, "half", names):
-            if [type(value) for value in half] == [str, bytes, int, int, int, str, bytes, int]:
-                self._insert("half", (seq, *half))
 
     def _copy_keys(self, old: sqlite3.Connection) -> None:
         """Copy idempotency keys, and the secret that they are hashed with: without it they are nobody's."""

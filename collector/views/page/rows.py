@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from collector.status.findings import drift_count_words, tests_words, trend_words
 from collector.status.segments import segment_words
-from collector.views.columns import SIGNS
+from collector.views.columns import SIGNS, due, shares_of
 from collector.views.page.concerns import KINDS, Concern
 from collector.views.page.past import bad_since, drift_series, value_series
 from collector.views.page.plots import plot
 from collector.views.trouble import troubles_of
 from collector.views.words import short
-from collector.wording import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,8 +95,8 @@ def cells_of(status: Status, now: float, history: History) -> dict[str, str]:
         "open": f"{short(status.rows_waiting)} / {short(status.rows_needed)}"
         if status.rows_needed
         else short(status.rows_waiting),
-        "due": _due(status, now),
-        "share": f"{_share(status, now):.2f}",
+        "due": due(status, now),
+        "share": f"{min(1.0, max(0.0, *(share or 0.0 for share in shares_of(status, now)))):.2f}",
         "rate": "" if rate is None else short(rate),
     }
 
@@ -141,21 +140,6 @@ def _of_data(collector_id: str, pasts: Sequence[Past]) -> list[Concern]:
         what, _, why = segment_words(past.outcome["by_segment"], len(bad)).partition(": ")
         found.append(Concern("segments", collector_id, what, why, "look at the snapshots of these segments"))
     return found
-
-
-def _share(status: Status, now: float) -> float:
-    """Tell how near the next batch is, by rows or by time, whichever is nearer."""
-    rows = status.rows_waiting / status.rows_needed if status.rows_needed else 0.0
-    time = 0.0
-    if status.last_time is not None and status.next_time is not None and status.next_time > status.last_time:
-        time = (now - status.last_time) / (status.next_time - status.last_time)
-    return min(1.0, max(rows, time, 0.0))
-
-
-def _due(status: Status, now: float) -> str:
-    if status.next_time is None:
-        return ""
-    return f"in {lasting(status.next_time - now)}" if status.next_time > now else "due"
 
 
 def matching(rows: Mapping[str, Row], show: Show, text: str) -> list[Row]:
