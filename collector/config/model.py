@@ -36,7 +36,7 @@ from collector.config.triggers import EventTimeTrigger, Trigger
 from collector.config.value import Value, at_fields
 from collector.config.workspace import InWorkspace
 from collector.errors import ConfigError, Problem
-from collector.formats.addresses import is_address
+from collector.formats.addresses import has_keys, is_address
 from collector.wording import json_kind
 
 if TYPE_CHECKING:
@@ -341,7 +341,7 @@ class CollectorConfig(InWorkspace, Value):
     @field_validator("reference_path")
     @classmethod
     def _no_keys(cls, path: str | None) -> str | None:
-        if path is not None and is_address(path) and "@" in path.split("://", 1)[1].split("/", 1)[0]:
+        if path is not None and is_address(path) and has_keys(path):
             raise ValueError("has keys in it, which clients would see; put them into the environment of the service")
         return path
 

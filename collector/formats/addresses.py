@@ -16,6 +16,12 @@ def is_address(name: str) -> bool:
     return _ADDRESS.match(name) is not None
 
 
+def has_keys(address: str) -> bool:
+    """Tell whether an address has keys in it; ``gs://anonymous@bucket/file`` says that there are none."""
+    user, at, _ = address.split("://", 1)[1].split("/", 1)[0].rpartition("@")
+    return bool(at) and user != "anonymous"
+
+
 def open_store(address: str) -> tuple[fs.FileSystem, str]:
     """Return the store that has a file, and the file's path there; raise OSError, ValueError or pa.ArrowException."""
     from pyarrow import fs  # the daemon asks for names only

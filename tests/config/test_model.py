@@ -198,6 +198,7 @@ def test_a_dashboard_of_a_legacy_report_is_told_as_unused():
         ({"project_id": "a\r\nb"}, "project_id: is no project's id"),
         ({"reference_path": "a\0b"}, "reference_path: has a NUL in it"),
         ({"reference_path": "s3://key:secret@bucket/a.parquet"}, "reference_path: has keys in it"),
+        ({"reference_path": "gs://token@bucket/a.parquet"}, "reference_path: has keys in it"),
         ({"additional_data": {"current_train_data": "a\0b"}}, "additional_data: has a NUL in it"),
         ({"reference_path": "x/" * 5000}, "reference_path: "),
         ({"api_url": ""}, "api_url: "),

@@ -97,13 +97,13 @@ def evaluate(job):
 
 
 def segments_of(job, made):
-    """File a snapshot for each value that the config names."""
+    """File a snapshot for each value that the config names, and for the other rows."""
     whole, segments = Path(job["snapshot_path"]), []
     body = json.loads(whole.read_bytes())
     values = read_parts(job["parts"])[0][job["segments"]["column"]].to_pylist()
-    for name in job["segments"]["values"]:
+    named = {name: values.count(name) for name in job["segments"]["values"]}
+    for name, rows in (named | {"other": len(values) - sum(named.values())}).items():
         path = whole.with_name(f"{whole.stem}.{name}.json")
-        rows = values.count(name)
         encoded = json.dumps(body | {"metadata": body["metadata"] | {"segment": name, "matched_rows": rows}}).encode()
         write_whole(path, encoded)
         own = {"segment": name, "file": path.name, "matched_rows": rows, "checksum": zlib.crc32(encoded)}
