@@ -78,13 +78,18 @@ async def spill(journal, data_dir, collector="main"):
     return name, written
 
 
-async def left_after_a_sync(data_dir, mock_clock, count):
-    """Return the files that are left once no more are than so many."""
-    mock_clock.jump(SYNC_INTERVAL)
-    for _ in range(1_000):
+async def pass_seconds_until(is_so, mock_clock):
+    """Let seconds pass until something is so that the journal does in one of them; it may still be busy in the last."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline
+        mock_clock.jump(SYNC_INTERVAL)
         await trio.to_thread.run_sync(time.sleep, 0.01)
-        if len(data_dir.body_files()) == count:
-            break
+
+
+async def left_after_a_sync(data_dir, mock_clock, count):
+    """Return the files that are left once they are so many."""
+    await pass_seconds_until(lambda: len(data_dir.body_files()) == count, mock_clock)
     return data_dir.body_files()
 
 
@@ -254,10 +259,7 @@ def sync(monkeypatch, mock_clock):
 
     async def sync():
         before = len(synced)
-        mock_clock.jump(SYNC_INTERVAL)
-        with trio.fail_after(PATIENCE):
-            while len(synced) == before:
-                await trio.to_thread.run_sync(time.sleep, 0.01)
+        await pass_seconds_until(lambda: len(synced) > before, mock_clock)
 
     return sync
 
