@@ -12,6 +12,8 @@ from machine import PATIENCE
 from collector.supervision import watching
 from collector.supervision.watching import watch
 
+QUIET = 0.05  # seconds that an edit takes at least
+
 
 class Looks:
     """Keeps what a file held each time that it was looked at."""
@@ -135,11 +137,12 @@ async def test_what_happens_beside_the_file_is_not_looked_at(path):
 
 async def test_a_thousand_saves_are_few_looks_and_the_last_one_counts(path):
     async with watched(path) as looks:
+        begun = trio.current_time()
         for number in range(1000):
             path.write_text(str(number))
             await trio.sleep(0.001)
         await looks.until("999")
-        assert len(looks.seen) < 100
+        assert len(looks.seen) < 10 + (trio.current_time() - begun) / QUIET
 
 
 async def test_what_no_event_tells_of_is_found_in_time(path, monkeypatch):

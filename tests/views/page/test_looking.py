@@ -3,6 +3,7 @@
 import pytest
 import trio
 from fakes import FakeSupervisor, collector_config
+from machine import PATIENCE
 
 from collector.config import CollectorServiceConfig
 from collector.errors import UnknownCollector
@@ -10,7 +11,8 @@ from collector.formats.frames import Frame
 from collector.status.verdict import verdict_of
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
-from collector.views.page.looking import INTERVAL, Looking
+from collector.views.page import looking as module
+from collector.views.page.looking import Looking
 from collector.views.page.overview import Query
 from collector.views.page.rows import key_of
 
@@ -44,12 +46,13 @@ async def make_snapshots(journal, collector, count, **told):
 async def test_what_is_less_than_a_second_old_is_shown_to_all(journal, supervisor, monkeypatch):
     looks, told = [], supervisor.service_status
     monkeypatch.setattr(supervisor, "service_status", lambda: looks.append(1) or told())
+    monkeypatch.setattr(module, "INTERVAL", PATIENCE)  # a first look may take a second
     looking = Looking(supervisor, journal)
     async with trio.open_nursery() as nursery:
         for _ in range(9):
             nursery.start_soon(looking.overview, Query())
     assert len(looks) == 1
-    await trio.sleep(INTERVAL)
+    monkeypatch.setattr(module, "INTERVAL", 0)
     await looking.overview(Query())
     assert len(looks) == 2
 
@@ -75,18 +78,18 @@ async def test_only_those_that_made_a_snapshot_are_read_again(journal, superviso
         return await back(collectors, *args, **how)
 
     monkeypatch.setattr(journal, "look_back", look_back)
+    monkeypatch.setattr(module, "INTERVAL", 0)
     looking = Looking(supervisor, journal)
     await looking.overview(Query())
-    await trio.sleep(INTERVAL)
     await looking.overview(Query())
     assert read == [["main", "other"]]
 
 
-async def test_what_is_seen_of_a_collector_goes_on_though_it_is_deleted(journal, supervisor):
+async def test_what_is_seen_of_a_collector_goes_on_though_it_is_deleted(journal, supervisor, monkeypatch):
+    monkeypatch.setattr(module, "INTERVAL", 0)
     looking = Looking(supervisor, journal)
     await looking.collector("main")
     await supervisor.delete("main", lambda _: None)
-    await trio.sleep(INTERVAL)
     assert key_of("main") not in (await looking.overview(Query())).pieces
     with pytest.raises(UnknownCollector):
         await looking.collector("main")
