@@ -38,6 +38,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "float": (int, float),
 }
 _WAYS = {"text": "a text", "integer": "a number", "float": "a number", "boolean": "true or false"}
+_UNORDERED = {
+    "boolean": "write eq or is_in",
+    "text": "write eq or is_in, or have a reference that has times or numbers there: then text is read as that",
+}
 _TIME = 'a time, as in "2026-01-31" or "2026-01-31T12:00:00Z"'
 
 
@@ -97,7 +101,7 @@ def _met(column: pa.Array, wanted: Any, name: str, condition: str) -> Mask:
         met = pc.and_(pc.is_valid(column), pc.invert(met)) if condition == "not_in" else met
     else:
         if condition in AGAINST_AN_ORDER and kind in {"text", "boolean"}:
-            raise Incomparable(path, f"column {name!r} holds {NAMES[kind]}, which have no order; write eq or is_in")
+            raise Incomparable(path, f"column {name!r} holds {NAMES[kind]}, without an order; {_UNORDERED[kind]}")
         value = _comparable(kind, wanted, name, path)
         met = _COMPARE[condition](column, pa.scalar(value, _MOMENT) if kind == "time" else value)
     result: Mask = met.fill_null(False).to_numpy(zero_copy_only=False)

@@ -95,7 +95,7 @@ def test_a_column_of_where_that_a_batch_lacks_is_named(make_job, current, refere
 
 def test_a_batch_whose_values_can_not_be_compared_fails_and_says_why(make_job, current, reference):
     done = worker.evaluate(make_job(REPORT, current, reference, where={"country": {"gt": 3}}))
-    assert done["error"] == "column 'country' holds text, which have no order; write eq or is_in"
+    assert done["error"].startswith("column 'country' holds text, without an order; write eq or is_in")
 
 
 def test_a_sample_is_drawn_of_the_rows_that_match(evaluate, current, reference, tmp_path):
