@@ -13,6 +13,7 @@ import re
 import stat
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +43,7 @@ _PROJECTS = {"modern": ProjectModel, "legacy": LegacyProject}
 _BATCH_ID = b'"batch_id": "'
 _HEAD = 16_384  # bytes of a snapshot, in which its metadata mostly are
 _SHARED_MODE = 0o644  # the UI may run as another user
+_found_last: dict[tuple[Path, str], Path] = {}  # the folder of a project, by its name
 
 
 def write_snapshot(delivery: Delivery) -> str:
@@ -138,11 +140,19 @@ def _project_of(root: Path, place: Place) -> tuple[str, str]:
     if place["project_id"] is not None:
         return _checked(place["project_id"]), place["collector"]
     name = str(place["project_name"])
-    for folder in _projects(root):
+    for folder in _found_last_and_all(root, name):
         with suppress(ValueError, OSError):  # somebody else's file
             if _name_of(folder) == name:
+                _found_last[root, name] = folder
                 return folder.name, name
     return str(uuid.uuid5(_NAMESPACE, name)), name  # by name alone, so that two writers who both find none make one
+
+
+def _found_last_and_all(root: Path, name: str) -> Iterator[Path]:
+    """Yield the folder that had the name last, and then all: to read the projects of 500 collectors takes 30 ms."""
+    if (root, name) in _found_last:
+        yield _found_last[root, name]
+    yield from _projects(root)
 
 
 def _checked(project_id: str) -> str:

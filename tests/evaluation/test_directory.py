@@ -119,6 +119,23 @@ def test_an_existing_project_is_left_as_it_is(deliver, tmp_path):
     assert (tmp_path / "w" / project / "metadata.json").read_bytes() == before
 
 
+def test_a_known_project_is_found_again_without_reading_the_others(deliver, tmp_path, monkeypatch):
+    for name in ("one", "two", "three"):
+        projects = [deliver(tmp_path / "w", project_name=name) for _ in range(2)]  # it is created, then found
+    read, name_of = [], directory._name_of  # noqa: SLF001
+    monkeypatch.setattr(directory, "_name_of", lambda folder: read.append(folder.name) or name_of(folder))
+    assert deliver(tmp_path / "w", project_name="three") == projects[0]
+    assert set(read) == {projects[0]}
+
+
+def test_a_known_project_that_was_renamed_gets_no_more_snapshots_of_its_old_name(generation, deliver, tmp_path):
+    before = [deliver(tmp_path / "w", project_name="named") for _ in range(2)]
+    metadata = tmp_path / "w" / before[0] / "metadata.json"
+    metadata.write_text(metadata.read_text().replace('"named"', '"renamed"'))
+    other = WORKSPACES[generation](str(tmp_path / "w")).create_project("named").id
+    assert deliver(tmp_path / "w", project_name="named") == str(other)
+
+
 def test_an_id_that_is_no_uuid_is_refused_and_nothing_is_written(deliver, tmp_path):
     with pytest.raises(ValueError, match=r"project_id '\.\./x' is no UUID; give one, or a project_name instead"):
         deliver(tmp_path / "w", project_id="../x")
