@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import os
 import sys
 import tempfile
 import time
@@ -17,6 +18,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in our workers: threads that wait cost what Evidently doesn't compute
 
 import events
 import evidently.legacy.metric_preset as legacy_presets

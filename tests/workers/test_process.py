@@ -8,6 +8,7 @@ import pytest
 
 from collector.workers.process import call
 
+_CHOICES = ("DO_NOT_TRACK", "OPENBLAS_NUM_THREADS")
 PREPARE = "from collector.workers.process import prepare; prepare(10**9); "
 
 
@@ -36,7 +37,7 @@ def test_garbage_is_collected_again_once_a_module_is_loaded():
 
 def in_a_new_process(program, **variables):
     """Run a program that may limit its own process, and give what it prints."""
-    kept = {name: value for name, value in os.environ.items() if name != "DO_NOT_TRACK"}
+    kept = {name: value for name, value in os.environ.items() if name not in _CHOICES}
     printing = "import os, sys; sys.stdout = os.fdopen(os.dup(1), 'w'); "
     command = [sys.executable, "-c", printing + PREPARE + program]
     return subprocess.run(command, env=kept | variables, capture_output=True, text=True, check=True).stdout.strip()
@@ -45,6 +46,13 @@ def in_a_new_process(program, **variables):
 def test_telemetry_is_off_unless_the_user_decided():
     program = "import os; print(os.environ['DO_NOT_TRACK'])"
     assert (in_a_new_process(program, DO_NOT_TRACK="0"), in_a_new_process(program)) == ("0", "1")
+
+
+def test_numpy_computes_in_one_thread_unless_the_user_decided():
+    """Its others would take the processor from other workers while they wait for something to do."""
+    program = "import numpy, threadpoolctl; print(threadpoolctl.threadpool_info()[0]['num_threads'])"
+    assert in_a_new_process(program) == "1"
+    assert in_a_new_process("print(os.environ['OPENBLAS_NUM_THREADS'])", OPENBLAS_NUM_THREADS="2") == "2"
 
 
 def test_what_a_worker_prints_goes_nowhere():
