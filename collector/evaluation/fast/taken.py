@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from collector.evaluation.fast import (
+    bins,
     choices,
     constants,
     distances,
@@ -32,5 +33,5 @@ def shortcuts_taken(notes: list[str]) -> Iterator[None]:
 def all_shortcuts() -> list[Shortcut]:
     """Return the shortcuts for one report; some have a memory, of it alone."""
     of_this_report = (tables.of_a_report(), drift.of_a_report(), distributions.of_a_report(), means.of_a_report())
-    of_columns = (*choices.SHORTCUTS, *constants.SHORTCUTS, distances.SHORTCUT, statistics.SHORTCUT)
+    of_columns = (*choices.SHORTCUTS, *constants.SHORTCUTS, bins.SHORTCUT, distances.SHORTCUT, statistics.SHORTCUT)
     return [*of_this_report, *of_columns, *figures.SHORTCUTS, *dump.SHORTCUTS, names.SHORTCUT]
