@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +20,8 @@ from collector.formats.hints import hinting, refuse_cloud_event, refuse_nested_e
 from collector.wording import json_kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
     from collector.formats.bounds import Bounds, Counted
 
 Columns = dict[str, list[Any]]
@@ -27,6 +30,12 @@ _PLAIN = float | str | bool | None  # integers too: they are only counted
 _KEYED = msgspec.json.Decoder(dict[str, dict[str, _PLAIN]])
 _LISTS = msgspec.json.Decoder(dict[str, list[_PLAIN]])
 _EVENT = msgspec.json.Decoder(dict[str, _PLAIN])
+# A list of plain values is kept as text, which it can always be; it has no names.
+_RECORD = dict[str, _PLAIN | list[_PLAIN]]
+_LINE = msgspec.json.Decoder(_RECORD)
+_RECORDS = msgspec.json.Decoder(list[_RECORD])
+_EACH = msgspec.json.Decoder(_RECORD | list[_RECORD])
+_EACH_WHOLE = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[dict[str, msgspec.Raw]])
 # For labels: of a key it matters which integer it is.
 _EXACT = int | _PLAIN
 _KEYED_LABELS = msgspec.json.Decoder(dict[str, dict[str, _EXACT]])
@@ -34,6 +43,7 @@ _LISTS_OF_LABELS = msgspec.json.Decoder(dict[str, list[_EXACT]])
 _LABEL = msgspec.json.Decoder(dict[str, _EXACT])
 # What shares no names or keys unfolds to the square of its size; 10 MB of JSON hold no 10 million values.
 MAX_CELLS = 10_000_000
+_UNDECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 JSON_SPACES = b" \t\n\r"
 _SPACED_NAME = re.compile(rb'"[ \t\n\r]+:')
 # A pair of surrogates, half of one (the only group), or anything else that is escaped.
@@ -129,13 +139,68 @@ def count_rows(body: bytes, bounds: Bounds = NO_BOUNDS) -> Counted:
 
     Raises BadBody if it is no table, or has a value that could not be kept later; BodyTooLarge if it is too large.
     """
-    counted = _count_quickly(body, bounds)
+    counted = _count_list(body, bounds) if body[:1] == b"[" else _count_quickly(body, bounds)
     return _count(_columns_of(_parsed(body), bounds), bounds) if counted is None else counted
 
 
 def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Counted:
     """Count the rows of a body of records, one a line, and name its columns; raise as count_rows does."""
-    return _count(read_lines(body, bounds), bounds)
+    try:
+        records = None if bounds.key else [_LINE.decode(line) for line in body.split(b"\n") if line.strip()]
+    except _UNDECODED:
+        records = None
+    counted = _count_plain(records, body, bounds) if records else None
+    return _count(read_lines(body, bounds), bounds) if counted is None else counted
+
+
+def count_each(bodies: Sequence[bytes], bounds: Bounds) -> tuple[list[int], Collection[str]] | None:
+    """Count the rows of bodies that are a record or a list of records, and name the columns of all.
+
+    None unless each is whole by itself, has one form with the others, and all are sound as one list, or any part of it.
+    """
+    return _count_each(bodies, bounds, _EACH, _count_plain) or _count_each(bodies, bounds, _EACH_WHOLE, _count_records)
+
+
+def _count_each(
+    bodies: Sequence[bytes], bounds: Bounds, decoder: msgspec.json.Decoder[Any], count: Callable[..., Counted | None]
+) -> tuple[list[int], Collection[str]] | None:
+    try:
+        lists = [one if isinstance(one, list) else [one] for one in map(decoder.decode, bodies)]
+        counted = count(list(chain.from_iterable(lists)), list_of(bodies), bounds)
+    except (*_UNDECODED, BadBody, BodyTooLarge):
+        return None
+    return None if counted is None else ([len(one) for one in lists], counted[1])
+
+
+def list_of(bodies: Iterable[bytes]) -> bytes:
+    """Make one list of bodies that are a record or a list of records."""
+    return b"[%b]" % b",".join([body if body.startswith(b"{") else body.strip()[1:-1] for body in bodies])
+
+
+def _count_records(records: list[dict[str, Any]], body: bytes, bounds: Bounds) -> Counted | None:
+    """Count records that hold any values; None if they are sound in this order alone."""
+    counted = _count(read_columns(body, bounds), bounds)
+    return counted if all(records) and "specversion" not in counted[1] and counted[0] == len(records) else None
+
+
+def _count_list(body: bytes, bounds: Bounds) -> Counted | None:
+    """Count a list of records of plain values and lists of such, with each name once; None for anything else."""
+    try:
+        return None if bounds.key else _count_plain(_RECORDS.decode(body), body, bounds)
+    except _UNDECODED:
+        return None
+
+
+def _count_plain(records: list[dict[str, Any]], body: bytes, bounds: Bounds) -> Counted | None:
+    """Count records that were read of a body; None if it may not be sound."""
+    shapes = dict.fromkeys(map(tuple, records))
+    names = list(dict.fromkeys(chain.from_iterable(shapes)))
+    rows = len(records)
+    if rows > bounds.max_rows or len(names) > bounds.max_columns or rows * len(names) > MAX_CELLS:
+        return None
+    if () in shapes or "specversion" in names:
+        return None
+    return (rows, names) if _has_each_once(body, sum(map(len, records))) else None
 
 
 def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:
@@ -144,7 +209,7 @@ def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:
     decoders = (_KEYED_LABELS, _LISTS_OF_LABELS) if bounds.key else (_KEYED, _LISTS)
     try:
         table: dict[str, Any] = decoders[not is_keyed].decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNDECODED:
         return _count_event(body, bounds)
     columns = list(table.values())
     if not columns or len(columns) > bounds.max_columns:
@@ -156,20 +221,25 @@ def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:
     if bounds.key and not _has_keys(table.get(bounds.key)):
         return None
     names = len(columns) + cells if is_keyed else len(columns)
-    return (rows, list(table)) if body.count(b'":') == names and not has_spaced_name(body) else None
+    return (rows, list(table)) if _has_each_once(body, names) else None
 
 
 def _count_event(body: bytes, bounds: Bounds) -> Counted | None:
     """Count one event of plain values, with each name once; None for anything else."""
     try:
         event = (_LABEL if bounds.key else _EVENT).decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNDECODED:
         return None
     if not event or len(event) > bounds.max_columns or "specversion" in event:
         return None
     if bounds.key and not keys.is_key(event.get(bounds.key)):
         return None
-    return (1, list(event)) if body.count(b'":') == len(event) and not has_spaced_name(body) else None
+    return (1, list(event)) if _has_each_once(body, len(event)) else None
+
+
+def _has_each_once(body: bytes, names: int) -> bool:
+    """Tell whether a body has so many names and no more, as no name stands twice; of some that is uncertain."""
+    return body.count(b":") == names or (body.count(b'":') == names and not has_spaced_name(body))
 
 
 def _has_keys(column: dict[str, Any] | list[Any] | None) -> bool:

@@ -34,14 +34,14 @@ from collector.sources.fencing import Fencing
 from collector.sources.gateway import ToTopic
 from collector.sources.messages import Run, check_tables
 from collector.sources.owners import begun_in, digest_of
-from collector.sources.reading import Broken, End
+from collector.sources.reading import Broken
 from collector.status.counts import KafkaCounts
 from collector.store.steps import positions
 from collector.waiting.bell import Bell
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from collector.config.kafka import FromKafka
@@ -50,11 +50,10 @@ if TYPE_CHECKING:
     from collector.sources.chain import Committed
     from collector.sources.grants import Grant
     from collector.sources.group import Group
-    from collector.sources.messages import Rejected
     from collector.sources.ownership import Ownership
     from collector.sources.reading import Item
     from collector.status.status import State, Status
-    from collector.store.records import Batch, Cut, Offsets, Sealed
+    from collector.store.records import Batch, Cut, Fetched, Offsets, Sealed
 
 # Brokers let offsets expire of topics that the group isn't subscribed to, counted from the last commit.
 TOUCH_SECONDS = 3600.0
@@ -69,6 +68,10 @@ SWEEP_SECONDS = 3600.0
 MAX_UNPUBLISHED = 5
 # Of the limits of undelivered bytes, at which reading goes on.
 RESUMED_AT = 0.8
+# Bytes of messages, more or less, that are kept in one transaction; and of those that belong to a later batch, beyond
+# which they are let go of while a batch is read again, as partitions come at their own pace.
+MAX_TOGETHER = 2 * 2**20
+MAX_AHEAD = 32 * 2**20
 # A snapshot that is being sent is waited for when the collector goes.
 LEAVING_SECONDS = 10.0
 
@@ -293,22 +296,47 @@ class FromTopics:
         if published.fired is not None:
             await work.journal.set_clock(work.id, published.fired)
         self._next = dict(published.base)
+        is_coming = False
         for batch_id, sealed in zip(ids, published.batches, strict=True):
-            await self._read_until(sealed)
+            if not is_coming:
+                await self._read_from(self._next_before(published.batches[-1].ends))
+            is_coming = await self._read_until(sealed)
             batch = await work.journal.seal(work.id, self.name_batch, wait=work.labels_wait, at=sealed.sealed)
             if batch is None:
                 await work.journal.skip_open(work.id)
             elif batch.id != batch_id:
                 work.log.warning("a batch of another service has other rows now", batch=batch.id, published=batch_id)
             reach("restored")
-
-    async def _read_until(self, batch: Sealed) -> None:
-        """Read what a batch has of each partition, and no more."""
-        wanted = {at: self._next[at] for at, end in batch.ends.items() if self._next[at] < end}
-        await self._group.reading.assign(self, wanted)
-        while any(self._next[at] < batch.ends[at] for at in wanted):
-            await self._take(await self._item(), batch)
         await self._stop_reading()
+
+    async def _read_until(self, batch: Sealed) -> bool:
+        """Read what a batch has of each partition, and no more; tell whether what comes after it is read too."""
+        ahead: deque[Item] = deque()
+        is_coming = True
+        while wanted := self._next_before(batch.ends):
+            if not self._items and sum(item.size for item in ahead) > MAX_AHEAD:
+                ahead.clear()
+                is_coming = False
+                await self._read_from(wanted)
+            items = await self._fetched()
+            for item in items:
+                if not isinstance(item, Broken) and (rest := item.until(batch.ends[item.topic, item.partition])):
+                    ahead.append(rest)
+                if isinstance(item, Run):
+                    item.received = min(item.received, batch.sealed)
+                    self._counts.reread_rows += item.rows
+            await self._take(items)
+        self._items.extendleft(reversed(ahead))
+        self._waiting += sum(item.size for item in ahead)
+        return is_coming
+
+    def _next_before(self, ends: Offsets) -> Offsets:
+        """Return where reading stands with the partitions of which there is something to read before these offsets."""
+        return {at: self._next[at] for at, end in ends.items() if self._next[at] < end}
+
+    async def _read_from(self, offsets: Offsets) -> None:
+        await self._stop_reading()
+        await self._group.reading.assign(self, offsets)
 
     async def _stop_reading(self) -> None:
         await self._group.reading.unassign(self)
@@ -318,25 +346,30 @@ class FromTopics:
     # Reading
 
     def offer(self, item: Item) -> int:
-        """Take what was fetched; return how many messages wait."""
+        """Take what was fetched; return how many bytes wait."""
         self._items.append(item)
-        self._waiting += item.messages if isinstance(item, Run) else 0
+        self._waiting += item.size
         self._came.ring()
         return self._waiting
 
-    async def _item(self) -> Item:
+    async def _fetched(self) -> list[Item]:
+        """Return what was fetched, but not too much for a transaction, once there is any."""
+        if not self._items:
+            await self._group.reading.resume(self)
         while not self._items:
             await self._came.wait()
-        item = self._items.popleft()
-        self._waiting -= item.messages if isinstance(item, Run) else 0
-        return item
+        items, size = [], 0
+        while self._items and size < MAX_TOGETHER:
+            items.append(self._items.popleft())
+            size += items[-1].size
+        self._waiting -= size
+        return items
 
     async def _read(self) -> None:
         """Keep what is fetched; runs until cancelled."""
         while True:
-            item = await self._item()
             try:
-                await self._take(item)
+                await self._take(await self._fetched())
             except SourceStuck as error:
                 await self._group.reading.pause(self)
                 await self._stay_stuck(error)
@@ -345,8 +378,6 @@ class FromTopics:
                 while self._share() > RESUMED_AT:
                     with trio.move_on_after(ROOM_SECONDS):  # others may make room too
                         await self._settled.wait()
-            if not self._items:
-                await self._group.reading.resume(self)
 
     def _share(self) -> float:
         """Return how much of the room for undelivered events is taken."""
@@ -356,53 +387,60 @@ class FromTopics:
             journal.buffered_bytes_in_all / limits.max_buffered_bytes,
         )
 
-    async def _take(self, item: Item, batch: Sealed | None = None) -> None:
-        """Keep what was fetched; of a batch that is read again, what belongs to it."""
-        at = (item.topic, item.partition)
-        if isinstance(item, Broken):
-            self._take_trouble(item)
-        elif isinstance(item, End):
-            await self._move_to(at, item.offset if batch is None else min(item.offset, batch.ends[at]))
-        else:
-            if batch is not None:
-                item.until(batch.ends[at])
-                item.received = min(item.received, batch.sealed)
-                self._counts.reread_rows += item.rows
-            await self._keep(at, item)
-
-    async def _move_to(self, at: tuple[str, int], offset: int) -> None:
-        """Pass over what has no events: it was aborted, or compacted away."""
-        if offset > self._next[at]:
-            await self._work.journal.keep_fetched(self._work.id, (), {at: offset})
-            self._next[at] = offset
-            self._note_passed()
+    async def _take(self, items: Sequence[Item]) -> None:
+        """Keep what was fetched, in one transaction; raise SourceStuck for what can't be, after what comes before."""
+        frames: list[Fetched] = []
+        reached: Offsets = {}
+        stuck = None
+        for item in items:
+            if isinstance(item, Broken):
+                stuck = self._trouble_of(item)
+            else:
+                at = (item.topic, item.partition)
+                if isinstance(item, Run):
+                    self._problem = ""
+                    item.begin_at(reached.get(at, self._next[at]))
+                    stuck = await self._sift(item)
+                    frames += item.frames(self.value_format, self._sizes(sum(one.frame.rows for one in frames)))
+                reached[at] = max(item.next, reached.get(at, self._next[at]))
+            if stuck is not None:
+                break
+        await self._keep(frames, {at: next_ for at, next_ in reached.items() if next_ > self._next[at]})
+        if stuck is not None:
+            raise stuck
 
     def _note_passed(self) -> None:
         """Have it published that there was no event, unless some wait: else it would be shown as lag for an hour."""
         if not self._work.journal.waiting(self._work.id).rows:
             self._changed.ring()
 
-    def _take_trouble(self, item: Broken) -> None:
+    def _trouble_of(self, item: Broken) -> SourceStuck | None:
         where = f"{item.topic}, partition {item.partition}"
         if item.is_gone:
-            raise SourceStuck(
+            return SourceStuck(
                 f"{where}: offset {self._next[item.topic, item.partition]} isn't there any more: the topic's retention "
                 "has removed events that were not read; set the offset with kafka-consumer-groups --reset-offsets, "
                 "while no service runs"
             )
         self._problem = f"{where} can't be read: {item.error}"
+        return None
 
-    async def _keep(self, at: tuple[str, int], run: Run) -> None:
-        self._problem = ""
-        run.begin_at(self._next[at])
+    async def _sift(self, run: Run) -> SourceStuck | None:
+        """Take what is no event out of a run, or end the run before it and return what to say."""
         if run.unchecked:
             await check_tables(run, self._check_table)
         if run.rejected and self._group.config.errors_tolerance == "none":
-            await self._stop_before(at, run, run.rejected[0])
+            bad = run.rejected[0]
+            offset = bad.message.offset() or 0
+            run.until(offset)
+            return SourceStuck(
+                f"{run.topic}, partition {run.partition}, offset {offset} is no event: {bad.told}; to leave such "
+                'messages out, write "errors_tolerance": "all" into kafka'
+            )
         if run.rejected:
             self._counts.dead_letters += await self._group.reject(self._work.id, run.rejected)
             self._counts.rejected.update(one.reason for one in run.rejected)
-        await self._keep_run(at, run)
+        return None
 
     async def _check_table(self, body: bytes) -> Counted:
         """Check a message where it may end the process; where none can be started, it is tried again."""
@@ -416,39 +454,27 @@ class FromTopics:
                 self._problem = ""
                 return counted
 
-    async def _keep_run(self, at: tuple[str, int], run: Run) -> None:
-        if run.next <= self._next[at]:
-            return
-        journal, work = self._work.journal, self._work
-        frames = list(run.frames(self.value_format, self._sizes()))
-        while True:
+    async def _keep(self, frames: Sequence[Fetched], reached: Offsets) -> None:
+        journal = self._work.journal
+        while reached:
             await journal.wait_until_sound()
             try:
-                await journal.keep_fetched(work.id, frames, {at: run.next})
+                await journal.keep_fetched(self._work.id, frames, reached)
                 break
             except StorageError:  # it is in ``trouble``, and the events are still where they were read
                 await trio.sleep(ROOM_SECONDS)
         reach("fetched")
-        self._next[at] = run.next
-        if not frames:
+        self._next |= reached
+        if reached and not frames:
             self._note_passed()
 
-    def _sizes(self) -> Iterator[float]:
-        """Return how many rows each frame may have, so that a batch of so many rows has no more."""
+    def _sizes(self, more: int) -> Iterator[float]:
+        """Return how many rows each frame may have behind so many more, so that a batch of so many has no more."""
         rows = self._work.config.trigger.rows
         if rows is None:
             return repeat(math.inf)
-        waiting = self._work.journal.waiting(self._work.id).rows % rows
+        waiting = (self._work.journal.waiting(self._work.id).rows + more) % rows
         return chained([rows - waiting], repeat(rows))
-
-    async def _stop_before(self, at: tuple[str, int], run: Run, bad: Rejected) -> None:
-        offset = bad.message.offset() or 0
-        run.until(offset)
-        await self._keep_run(at, run)
-        raise SourceStuck(
-            f"{at[0]}, partition {at[1]}, offset {offset} is no event: {bad.told}; to leave such messages out, write "
-            '"errors_tolerance": "all" into kafka'
-        )
 
     # Publishing
 

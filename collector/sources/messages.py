@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
-
-import msgspec
 
 from collector.errors import BadBody, BodyTooLarge, CollectorError
 from collector.formats.frames import Frame, check_frame
+from collector.formats.json_body import count_each, list_of
 from collector.store.records import Fetched
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterator
+
     from collector.formats.bounds import Bounds, Counted
 
 ValueFormat = Literal["json", "ndjson", "arrow"]
-
-# Whole and no more: two halves of an object, each in a message of its own, would make a sound list together.
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 
 
 class Message(Protocol):
@@ -45,13 +41,14 @@ class Rejected:
 
 @dataclass(slots=True)
 class Run:
-    """Messages of one partition that follow each other; ``next`` is what comes after them.
+    """Messages of one partition that follow each other, from ``first`` on; ``next`` is what comes after them.
 
     All are checked but the ``unchecked``, which only a process of its own may read; see ``check_tables``.
     """
 
     topic: str
     partition: int
+    first: int
     next: int
     pieces: list[tuple[int, bytes, int]] = field(default_factory=list)  # offset, what goes into a frame, its rows
     names: set[str] = field(default_factory=set)
@@ -59,11 +56,8 @@ class Run:
     rejected: list[Rejected] = field(default_factory=list)
     unchecked: list[Message] = field(default_factory=list)
     tombstones: int = 0
-
-    @property
-    def messages(self) -> int:
-        """How many messages may become events."""
-        return len(self.pieces) + len(self.unchecked)
+    size: int = 0  # bytes of all messages
+    is_apart: bool = False  # whether each goes into a frame of its own
 
     @property
     def rows(self) -> int:
@@ -72,7 +66,7 @@ class Run:
 
     def frames(self, value_format: ValueFormat, sizes: Iterator[float]) -> Iterator[Fetched]:
         """Make frames of at most so many rows each, where messages end."""
-        if value_format == "arrow":
+        if self.is_apart:
             yield from (self._frame(value_format, [piece], piece[2]) for piece in self.pieces)
             return
         pieces: list[tuple[int, bytes, int]] = []
@@ -88,20 +82,27 @@ class Run:
 
     def _frame(self, value_format: ValueFormat, pieces: list[tuple[int, bytes, int]], rows: int) -> Fetched:
         bodies = [body for _, body, _ in pieces]
-        body = b"[%b]" % b",".join(bodies) if value_format == "json" else b"\n".join(bodies)
+        body = bodies[0] if self.is_apart else list_of(bodies) if value_format == "json" else b"\n".join(bodies)
         frame = Frame(value_format, body, rows, self.names)
         return Fetched(frame, self.topic, self.partition, pieces[0][0], self.received)
 
-    def until(self, end: int) -> None:
-        """Leave out what comes from an offset on; it is read again by whoever needs it."""
-        self._keep(0, end)
-        self.next = min(self.next, end)
+    def until(self, end: int) -> Run | None:
+        """Leave out what comes from an offset on, and return it if there is any."""
+        if self.next <= end:
+            return None
+        rest = replace(self)
+        rest.begin_at(end)
+        self._keep(self.first, end)
+        self.next = end
+        return rest
 
     def begin_at(self, begin: int) -> None:
         """Leave out what comes before an offset: it is here already."""
-        self._keep(begin, self.next)
+        if self.first < begin:
+            self._keep(begin, self.next)
 
     def _keep(self, begin: int, end: int) -> None:
+        self.first = begin
         self.pieces = [piece for piece in self.pieces if begin <= piece[0] < end]
         self.rejected = [one for one in self.rejected if begin <= (one.message.offset() or 0) < end]
         self.unchecked = [one for one in self.unchecked if begin <= (one.offset() or 0) < end]
@@ -110,29 +111,18 @@ class Run:
 def check_messages(messages: list[Message], value_format: ValueFormat, bounds: Bounds, now: float) -> Run:
     """Check messages of one partition, in their order."""
     first, last = messages[0], messages[-1]
-    run = Run(first.topic() or "", first.partition() or 0, (last.offset() or 0) + 1)
+    run = Run(first.topic() or "", first.partition() or 0, first.offset() or 0, (last.offset() or 0) + 1)
     # When the first of them was sent; a sender's clock may be ahead.
     sent = first.timestamp()[1] / 1000
     run.received = min(sent, now) if sent > 0 else now
-    pieced: list[tuple[Message, bytes, int]] = []
-    for message in messages:
-        value = message.value()
-        if value is None:  # of a compacted topic: its key is gone
-            run.tombstones += 1
-            continue
-        if value_format == "arrow":
-            run.unchecked.append(message)
-            continue
-        try:
-            body, rows, names = _PIECES[value_format](value, bounds)
-        except CollectorError as error:
-            run.rejected.append(Rejected(message, _reason(error), str(error)))
-        else:
-            pieced.append((message, body, rows))
-            run.names.update(names)
-    run.pieces = [(message.offset() or 0, body, rows) for message, body, rows in pieced if rows]
-    if run.pieces and value_format == "json":
-        _check_together(run, pieced, bounds)
+    given = [(message, value) for message in messages if (value := message.value()) is not None]
+    run.tombstones = len(messages) - len(given)  # of a compacted topic: their keys are gone
+    run.size = sum(len(value) for _, value in given)
+    if value_format == "arrow":
+        run.is_apart = True
+        run.unchecked = [message for message, _ in given]
+    elif not _check_together(run, given, value_format, bounds):
+        _check_each(run, given, value_format, bounds)
     return run
 
 
@@ -150,50 +140,44 @@ async def check_tables(run: Run, check: Callable[[bytes], Awaitable[Counted]]) -
     run.unchecked = []
 
 
-def _check_together(run: Run, pieced: list[tuple[Message, bytes, int]], bounds: Bounds) -> None:
-    """Check what is in objects, all at once; only where that fails, each alone, to find which it is."""
+def _check_together(run: Run, given: list[tuple[Message, bytes]], value_format: ValueFormat, bounds: Bounds) -> bool:
+    """Take messages if all of them are sound, each by itself and all in one frame; tell whether they are."""
+    values = [value for _, value in given]
+    counted = count_each(values, bounds) if value_format == "json" else _count_lines(values, bounds)
+    if counted is None:
+        return False
+    rows, names = counted
+    run.names.update(names)
+    pieces = ((message.offset() or 0, value, count) for (message, value), count in zip(given, rows, strict=True))
+    run.pieces = [piece for piece in pieces if piece[2]]
+    return True
+
+
+def _count_lines(values: list[bytes], bounds: Bounds) -> tuple[list[int], Collection[str]] | None:
+    """Count the rows of values that are lines, and name the columns of all; None if any isn't sound, or a list."""
     try:
-        frame = check_frame("json", b"[%b]" % b",".join([body for _, body, _ in run.pieces]), bounds)
-        run.names.update(frame.names)
-        is_sound = frame.rows == run.rows
+        frame = check_frame("ndjson", b"\n".join(values), bounds)
     except CollectorError:
-        is_sound = False
-    if not is_sound:
-        run.pieces = []
-        for message, body, rows in pieced:
-            try:
-                run.names.update(check_frame("json", b"[%b]" % body, bounds).names)
-            except CollectorError as error:
-                run.rejected.append(Rejected(message, _reason(error), str(error)))
-            else:
-                run.pieces += [(message.offset() or 0, body, rows)] if rows else []
+        return None
+    rows = [sum(1 for line in value.split(b"\n") if line.strip()) for value in values]
+    return (rows, frame.names) if sum(rows) == frame.rows else None
 
 
-# What of a value goes into a frame, its rows, and the names of its columns if they are known; raises what check_frame
-# does.
-_Piece = Callable[[bytes, "Bounds"], tuple[bytes, int, Collection[str]]]
-
-
-def _json_piece(value: bytes, bounds: Bounds) -> tuple[bytes, int, Collection[str]]:
-    is_list = value.lstrip()[:1] == b"["
-    try:
-        rows = len(_objects(value)) if is_list else min(1, len(_object(value)))
-    except msgspec.MsgspecError:
-        # It may hold NaN, which JSON hasn't and Python writes; or it is told what is wrong with it.
-        rows = check_frame("json", value if is_list else b"[%b]" % value, bounds).rows
-        if rows > 1 and not is_list:
-            raise BadBody(
-                "a message with several objects is a list: put [ before the first and ] after the last"
-            ) from None
-    return (value.strip()[1:-1] if is_list else value), rows, ()
-
-
-def _lines_piece(value: bytes, bounds: Bounds) -> tuple[bytes, int, Collection[str]]:
-    frame = check_frame("ndjson", value, bounds)
-    return value.strip(), frame.rows, frame.names
-
-
-_PIECES: dict[str, _Piece] = {"json": _json_piece, "ndjson": _lines_piece}
+def _check_each(run: Run, given: list[tuple[Message, bytes]], value_format: ValueFormat, bounds: Bounds) -> None:
+    """Check each message alone, to find which isn't sound; the others may not be sound in one frame."""
+    run.is_apart = True
+    for message, value in given:
+        is_record = value_format == "json" and not value.lstrip().startswith(b"[")
+        body = b"[%b]" % value if is_record else value
+        try:
+            frame = check_frame(value_format, body, bounds)
+            if is_record and frame.rows > 1:
+                raise BadBody("a message with several objects is a list: put [ before the first and ] after the last")
+        except CollectorError as error:
+            run.rejected.append(Rejected(message, _reason(error), str(error)))
+        else:
+            run.names.update(frame.names)
+            run.pieces += [(message.offset() or 0, body, frame.rows)] if frame.rows else []
 
 
 def _reason(error: CollectorError) -> str:

@@ -7,7 +7,8 @@ is paused. Partitions are assigned by hand: this consumer is in no group, though
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from collector.formats.bounds import Bounds
     from collector.store.records import Offsets
 
-# Messages that are taken at a time, and seconds for which they are waited for: who stops us waits as long.
-MESSAGES = 500
+# Bytes, more or less, and messages that are taken at a time, and seconds for which they are waited for: who stops us
+# waits as long.
+MAX_FETCHED = 2**20
+MAX_MESSAGES = 2000
 CONSUME_SECONDS = 0.1
-# Messages that wait for a collector, beyond which its partitions are paused.
-MAX_WAITING = 5_000
+# Bytes that wait for a collector, beyond which its partitions are paused.
+MAX_WAITING = 4 * 2**20
 
 _log = structlog.get_logger()
 
@@ -52,13 +55,22 @@ class Consumer(Protocol):
         """Fetch again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class End:
     """All of a partition was read, up to an offset."""
 
     topic: str
     partition: int
-    offset: int
+    next: int
+    size = 0
+
+    def until(self, end: int) -> End | None:
+        """Let it be the end of what comes before an offset, and return the end of the rest if there is any."""
+        if self.next <= end:
+            return None
+        rest = replace(self)
+        self.next = end
+        return rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,7 @@ class Broken:
     partition: int
     error: str
     is_gone: bool
+    size = 0
 
 
 Item = Run | End | Broken
@@ -80,7 +93,7 @@ class Taker(Protocol):
     value_format: ValueFormat
 
     def offer(self, item: Item) -> int:
-        """Take what was fetched; return how many messages wait there."""
+        """Take what was fetched; return how many bytes wait there."""
 
 
 class Reading:
@@ -94,6 +107,7 @@ class Reading:
         self._paused: set[Taker] = set()
         self._bell = Bell()
         self._consumer: Consumer | None = None
+        self._messages = 100  # that are taken at a time, by the size that the last had
 
     async def run(self, consumer: Consumer) -> None:
         """Fetch until cancelled."""
@@ -163,13 +177,13 @@ class Reading:
 
     def _fetch(self, consumer: Consumer) -> list[tuple[Taker, Item]]:
         """Return what has come, each with the one that it is for."""
-        runs: dict[tuple[str, int], list[Message]] = {}
+        runs: defaultdict[tuple[str, int], list[Message]] = defaultdict(list)
         others: list[tuple[tuple[str, int], Item]] = []
-        for message in consumer.consume(MESSAGES, CONSUME_SECONDS):
+        for message in consumer.consume(self._messages, CONSUME_SECONDS):
             at = message.topic(), message.partition()
             error = message.error()
             if error is None:
-                runs.setdefault(at, []).append(message)
+                runs[at].append(message)
             elif (item := _item_of(*at, message.offset(), error)) is not None:
                 others.append((at, item))
         bounds, now = self._bounds(), time.time()
@@ -177,6 +191,8 @@ class Reading:
         for at, messages in runs.items():
             if (taker := self._takers.get(at)) is not None:
                 items.append((taker, check_messages(messages, taker.value_format, bounds, now)))
+        if size := sum(item.size for _, item in items):
+            self._messages = min(MAX_MESSAGES, 1 + MAX_FETCHED * sum(map(len, runs.values())) // size)
         items += [(taker, item) for at, item in others if (taker := self._takers.get(at)) is not None]
         return items
 

@@ -95,7 +95,7 @@ async def leave(*_: object, **__: object) -> None:
 async def read(brokers: Brokers, directory: Path, rows: int) -> dict[str, float]:
     async with member(directory, kafka_at(brokers.address, "6000")) as its:
         start(its)
-        await until(lambda: waiting(its) > 0)
+        await until(lambda: here(its))
         before, used, begun = waiting(its), time.process_time(), time.monotonic()
         await until(lambda: waiting(its) == rows)
         left = rows - before

@@ -1,10 +1,13 @@
+import json
 from dataclasses import dataclass, field
 from itertools import repeat
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from collector.formats.bounds import NO_BOUNDS, Bounds
-from collector.formats.frames import check_frame
+from collector.formats.frames import check_frame, decode_frames
 from collector.sources.messages import check_messages
 
 NOW = 2000.0
@@ -44,9 +47,9 @@ def bodies(run, *sizes, value_format="json"):
 
 
 def test_objects_and_lists_of_objects_become_rows():
-    run = checked(b'{"a": 1}', b' [{"a": 2}, {"b": 3}] ', b"[]", b"{}")
+    run = checked(b'{"a": 1}', b' [{"a": 2}, {"b": 3}] ', b"[]")
     assert bodies(run) == [(10, 3, b'[{"a": 1},{"a": 2}, {"b": 3}]')]
-    assert (run.rows, run.next, run.names, run.rejected) == (3, 14, {"a", "b"}, [])
+    assert (run.rows, run.next, run.names, run.rejected) == (3, 13, {"a", "b"}, [])
     assert check_frame("json", bodies(run)[0][2]).rows == 3
 
 
@@ -62,8 +65,72 @@ def test_a_message_of_several_rows_is_never_parted():
 
 def test_lines_become_rows():
     run = checked(b'{"a": 1}\n{"a": 2}\n', b'{"b": 3}', value_format="ndjson")
-    assert bodies(run, value_format="ndjson") == [(10, 3, b'{"a": 1}\n{"a": 2}\n{"b": 3}')]
+    assert bodies(run, value_format="ndjson") == [(10, 3, b'{"a": 1}\n{"a": 2}\n\n{"b": 3}')]
     assert run.names == {"a", "b"}
+
+
+def test_an_object_without_names_is_no_row():
+    run = checked(b"{}", b'{"a": 1}', b"")
+    assert [(first, rows) for first, rows, _ in bodies(run)] == [(11, 1)]
+    assert (run.next, run.rejected) == (13, [])
+
+
+@pytest.mark.parametrize(
+    ("value_format", "values"),
+    [
+        ("json", [b"[[1, 2]]", b'{"a": 1}']),  # a list of lists is a table, but not beside an object
+        ("json", [b'{"specversion": "1"}', b'{"a": 1}']),
+        ("ndjson", [b'[{"a": 1}, {"a": 2}]', b'{"b": 2}']),
+        ("json", [b"{%s}" % b",".join(b'"%d-%d": 1' % (row, n) for n in range(200)) for row in range(250)]),
+        ("json", [b'{"a": {"b": 1}}', b'{"a": 2}', b'{"a": [3]}']),
+        ("json", [b'{"a": "12:30", "b": "\\"c\\":"}', b'[{"a": NaN}]']),
+    ],
+    ids=["lists", "envelopes", "a list of lines", "no shared column", "nested", "colons"],
+)
+def test_what_is_sound_alone_is_in_a_frame_that_can_be_read(value_format, values):
+    """Frames that hold what is sound alone, and not together, could be read by nobody: all their rows would be lost."""
+    run = checked(*values, value_format=value_format)
+    table = decode_frames([(value_format, body) for _, _, body in bodies(run, value_format=value_format)])
+    assert (table.num_rows, run.rejected) == (run.rows, [])
+    assert run.rows >= len(values)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)
+RECORDS = st.dictionaries(st.sampled_from(["a", "b", ":", "specversion"]), VALUES, max_size=3)
+
+
+@settings(deadline=None)
+@given(st.lists(RECORDS | st.lists(RECORDS, max_size=3) | VALUES, min_size=1, max_size=5), st.data())
+def test_a_message_is_taken_if_it_is_sound_alone_and_every_frame_of_it_can_be_read(values, data):
+    texts = [bytearray(json.dumps(value).encode()) for value in values]
+    for text in data.draw(st.lists(st.sampled_from(texts), max_size=2)):
+        text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
+    run = checked(*map(bytes, texts))
+    alone = [checked(bytes(text)) for text in texts]
+    assert run.rows == sum(one.rows for one in alone)
+    assert len(run.rejected) == sum(len(one.rejected) for one in alone)
+    assert run.names == set().union(*(one.names for one in alone))
+    frames = bodies(run, *data.draw(st.lists(st.integers(1, 3), max_size=3)))
+    if frames:
+        assert decode_frames([("json", body) for *_, body in frames]).num_rows == run.rows
+
+
+@pytest.mark.parametrize("value", [b'{"a": ' + b"[" * 100_000, b'{"\xff": 1}', b'{"a": "\xff"}', b'{"a": 1e999}'])
+def test_a_message_that_means_harm_is_rejected_and_no_more(value):
+    run = checked(b'{"a": 1}', value)
+    assert ([one.message.number for one in run.rejected], run.rows) == ([11], 1)
+
+
+def test_what_comes_behind_an_end_is_parted_from_what_comes_before():
+    run = checked(b'{"a":1}', b"bad", b'{"a":3}')
+    rest = run.until(11)
+    assert ([piece[0] for piece in run.pieces], run.next, run.rejected) == ([10], 11, [])
+    assert ([piece[0] for piece in rest.pieces], rest.next, len(rest.rejected)) == ([12], 13, 1)
+    assert run.until(11) is None
 
 
 @pytest.mark.parametrize(
@@ -90,7 +157,7 @@ def test_numbers_that_json_has_not_are_taken_as_python_writes_them():
 def test_a_message_over_a_limit_is_named_and_the_others_are_taken():
     wide = b'{"a": 1, "b": 2, "c": 3}'
     run = checked(b'{"a": 1}', wide, b'{"b": 1}', bounds=Bounds(max_columns=2))
-    assert [body for *_, body in bodies(run)] == [b'[{"a": 1},{"b": 1}]']
+    assert [body for *_, body in bodies(run)] == [b'[{"a": 1}]', b'[{"b": 1}]']
     assert [(one.message.number, one.reason) for one in run.rejected] == [(11, "too_large")]
 
 
