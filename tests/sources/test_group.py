@@ -14,13 +14,16 @@ from collector.config.kafka import Kafka
 from collector.config.tasks import task_ids
 from collector.errors import DeliveryError, EvaluationError, OldProtocol
 from collector.sources.clients import ownership_options
+from collector.sources.messages import Run
 from collector.sources.ownership import Ownership
+from collector.sources.reading import Reading
+from collector.store.journal import Journal
 
 
 @pytest.fixture
 def kafka(brokers, request):
     """The ``kafka`` of a config whose group and topics are those of this test alone."""
-    name = request.node.name.removeprefix("test_")[:60].replace("[", "-").replace("]", "")
+    name = request.node.name.removeprefix("test_")[:200].replace("[", "-").replace("]", "")
     kafka = Kafka.parse(brokers.config(name))
     brokers.make(name, kafka.ownership_topic)
     return kafka
@@ -48,8 +51,14 @@ async def test_offsets_are_committed_up_to_what_is_delivered(brokers, kafka, tmp
     assert [one[1]["b"] for one in brokers.committed(topic, topic)] == [[], [], [], []]
 
 
-async def test_who_comes_after_cuts_the_same_batches_and_delivers_each_once(brokers, kafka, tmp_path):
-    """The first seals and delivers nothing; the second has another disk."""
+@pytest.mark.parametrize("ahead", [2**20, 0], ids=["at-once", "at-their-own-pace"])
+async def test_who_comes_after_cuts_the_same_batches_and_delivers_each_once(
+    brokers, kafka, tmp_path, monkeypatch, ahead
+):
+    """The first seals and delivers nothing; the second has another disk, and reads all batches without a stop."""
+    monkeypatch.setattr("collector.sources.kafka.MAX_AHEAD", ahead)
+    assigned, assign = [], Reading.assign
+    monkeypatch.setattr(Reading, "assign", lambda *given: assigned.append(given[2]) or assign(*given))
     topic = kafka.group_id
     brokers.produce(topic, range(25))
     (tmp_path / "a").mkdir()
@@ -59,11 +68,28 @@ async def test_who_comes_after_cuts_the_same_batches_and_delivers_each_once(brok
         await until(lambda: len((brokers.committed(topic, topic)[0] or (0, {"b": ()}))[1]["b"]) == 2)
         sealed = [batch.id for batch in await first.world.journal.batches("main", "sealed", "evaluated")]
     brokers.produce(topic, range(25, 30))
+    assigned.clear()
     async with member(tmp_path / "b", kafka, topic) as second:
         await until(lambda: len(second.workspace.rows) == 3)
     assert [batch for batch, _ in second.workspace.taken][:2] == sealed
     assert numbers(second.workspace) == list(range(30))
     assert [is_doubtful for _, _, is_doubtful in second.workspace.tries] == [True, True, False]
+    assert len(assigned) == 2 or not ahead  # once for all batches, and once to go on
+
+
+async def test_what_came_of_several_partitions_is_kept_in_one_transaction(kafka, tmp_path, monkeypatch):
+    kept, keep = [], Journal.keep_fetched
+    monkeypatch.setattr(Journal, "keep_fetched", lambda *given: kept.append(given[3]) or keep(*given))
+    topic = kafka.group_id
+    async with member(tmp_path, kafka, topic, trigger=rows_trigger(5)) as its:
+        await until(lambda: its.pipelines["main"].status().state == "waiting")
+        for at in range(3):
+            pieces = [(offset, b'{"n":%d}' % (4 * at + offset), 1) for offset in range(4)]
+            its.pipelines["main"]._work.source.offer(Run(topic, at, 0, 4, pieces))  # noqa: SLF001  (as who fetches)
+        await until(lambda: len(its.workspace.rows) == 2)
+        assert its.world.journal.waiting("main").rows == 2
+    assert kept == [{(topic, at): 4 for at in range(3)}]
+    assert [len(rows) for rows in its.workspace.rows] == [5, 5]
 
 
 async def test_what_was_delivered_before_the_end_and_not_committed_is_found(brokers, kafka, tmp_path):
