@@ -138,6 +138,17 @@ def hashed(text: bytes, salt: bytes) -> str:
     return _PREFIX + hmac.digest(salt, text, "sha256").hex()[:_DIGITS]
 
 
+def hashed_texts(texts: pa.Array, salt: str) -> pa.Array:
+    """Return what stands for canonical texts, each; null for null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pc.all(pc.match_substring_regex(texts, f"^{_HASHED.pattern.decode()}$")).as_py() is not False:
+        return texts
+    key = salt.encode()
+    return pa.array([None if text is None else hashed(text, key) for text in texts.to_pylist()], texts.type)
+
+
 def is_hash(text: str) -> bool:
     """Tell whether a text stands for a value."""
     return _HASHED.fullmatch(text.encode()) is not None

@@ -8,20 +8,36 @@ OnDuplicate = Literal["last", "first", "drop"]
 
 
 class Keying(NamedTuple):
-    """What keys are made of: the column that holds them, and the seed of their numbers."""
+    """What keys are made of: the column that holds them, and the seed of their numbers.
+
+    With a ``secret``, keys that came before the config had them hashed are hashed by it, as those are that come now;
+    ``digest`` tells files of these numbers from those of another secret.
+    """
 
     column: str
     seed: int
+    digest: str = ""
+    secret: str = ""
+
+    @property
+    def name(self) -> str:
+        """What keys are told by that were made so."""
+        return f"{self.column}\0{self.digest}" if self.digest else self.column
+
+    def called(self, name: str) -> Keying:
+        """Return how keys were made that are told by a name; those that are hashed already need no secret for that."""
+        column, _, digest = name.partition("\0")
+        return self if name == self.name else Keying(column, self.seed, digest)
 
     @property
     def other(self) -> Keying:
         """The same with another seed: keys that have the same numbers under both are one, but for once in 2^128."""
-        return Keying(self.column, self.seed ^ 2**63)
+        return self._replace(seed=self.seed ^ 2**63)
 
     @property
     def salt(self) -> bytes:
-        """What tells files of these numbers from those of another column."""
-        return f"{self.seed}\0{self.column}".encode(errors="surrogatepass")
+        """What tells files of these numbers from those of other keys."""
+        return f"{self.seed}\0{self.name}".encode(errors="surrogatepass")
 
 
 class LabelFile(NamedTuple):
@@ -47,10 +63,10 @@ class Waiting(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """A batch that has its labels: its files of keys, of which column; one has those whose labels were disputed."""
+    """A batch that has its labels: its files of keys, how these were made; one has those whose labels were disputed."""
 
     keys: str
-    column: str
+    keying: str
     has_disputed: bool = False
 
 

@@ -38,12 +38,12 @@ def fates_of(label: LabelFile, in_time: Sequence[Closed], late: Sequence[Closed]
     A batch that had closed before the key became another is looked at by its own.
     Raises KeysSpoiled, FilesDamaged.
     """
-    own = {column: keying._replace(column=column) for column in {one.column for one in [*in_time, *late]}}
-    by_column = {column: label_numbers(label, its) for column, its in own.items()}
+    own = {name: keying.called(name) for name in {one.keying for one in [*in_time, *late]}}
+    by_name = {name: label_numbers(label, its) for name, its in own.items()}
     numbers = label_numbers(label, keying)
     used, disputed, came_late = (np.zeros(len(numbers), np.bool_) for _ in range(3))
     for batch in in_time:
-        mine, salt = by_column[batch.column], own[batch.column].salt
+        mine, salt = by_name[batch.keying], own[batch.keying].salt
         found = are_among(mine, read_numbers(f"{batch.keys}.sorted", salt))
         if batch.has_disputed:
             is_disputed = are_among(mine, read_numbers(f"{batch.keys}.disputed", salt))
@@ -51,8 +51,8 @@ def fates_of(label: LabelFile, in_time: Sequence[Closed], late: Sequence[Closed]
             found &= ~is_disputed
         used |= found
     for batch in late:
-        keys = read_numbers(f"{batch.keys}.sorted", own[batch.column].salt)
-        came_late |= are_among(by_column[batch.column], keys)
+        keys = read_numbers(f"{batch.keys}.sorted", own[batch.keying].salt)
+        came_late |= are_among(by_name[batch.keying], keys)
     disputed &= ~used
     came_late &= ~used & ~disputed
     counts = [int(np.count_nonzero(found)) for found in (used, came_late, disputed)]

@@ -34,7 +34,12 @@ def key_numbers(table: pa.Table, keying: Keying) -> Numbers:
     if number < 0:
         return np.zeros(table.num_rows, np.uint64)
     field = table.schema.field(number)
-    found = [_numbers(canonical_texts(field, chunk), keying.seed) for chunk in table.column(number).chunks]
+    texts = [canonical_texts(field, chunk) for chunk in table.column(number).chunks]
+    if keying.secret:
+        from collector.formats.private import hashed_texts  # what it needs is nothing for those who have none
+
+        texts = [hashed_texts(some, keying.secret) for some in texts]
+    found = [_numbers(some, keying.seed) for some in texts]
     return np.concatenate(found) if found else np.empty(0, np.uint64)
 
 

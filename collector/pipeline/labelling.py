@@ -105,7 +105,7 @@ class Labelling:
             if labels is None:
                 await self._let_go()
             else:
-                await self._index(labels)
+                await self._index()
                 await self._match(labels)
                 await self._close(labels)
             await self._retire()
@@ -165,7 +165,13 @@ class Labelling:
     # Keys and matches
 
     def _keying(self) -> Keying:
-        return Keying(self._terms.key, self._seed)
+        private = self._work.service.private_of(self._work.config)  # a follower's are its leader's, which may change
+        secret = "" if private is None else private["hash"].get(self._terms.key, "")
+        if not secret:
+            return Keying(self._terms.key, self._seed)
+        from collector.formats.private import hashed  # what it needs is nothing for those who have none
+
+        return Keying(self._terms.key, self._seed, hashed(b"", secret.encode()), secret)
 
     def _path(self, name: str) -> str:
         return str(self._work.data_dir.path / name)
@@ -173,10 +179,11 @@ class Labelling:
     def _label_files(self, parts: Iterable[LabelPart]) -> list[LabelFile]:
         return [LabelFile(self._path(part.path), self._path(numbers_of(part.path))) for part in parts]
 
-    async def _index(self, labels: Labels) -> None:
-        """Make the keys of batches that have none, or of another column."""
+    async def _index(self) -> None:
+        """Make the keys of batches that have none, or others."""
+        workers, keying = self._work.tools.workers, self._keying()
         for one in (await self._look()).awaited:
-            if one.cut is not None or (one.key == labels.key and one.keys is not None):
+            if one.cut is not None or (one.key == keying.name and one.keys is not None):
                 continue
             while await self._events.spill(one.batch):
                 pass
@@ -184,10 +191,9 @@ class Labelling:
             paths = [part.path for part in await self._work.journal.parts(one.batch)]
             said = "" if main is None else about(main, one, paths)
             keys = self._work.data_dir.new_keys()
-            workers, keying = self._work.tools.workers, self._keying()
             found = await workers.index_batch(list(map(self._path, paths)), keying, self._path(keys), said)
             reach("keys written")
-            made = replace(one, key=labels.key, keys=keys, keyed=found.keyed, repeated=found.repeated)
+            made = replace(one, key=keying.name, keys=keys, keyed=found.keyed, repeated=found.repeated)
             if not await self._book.enter_keys(made, paths):
                 self._remove(keys)
             reach("keys entered")
@@ -287,14 +293,14 @@ class Labelling:
 
     async def _retire(self) -> None:
         """Let go of labels that are too old, once no batch that waits has use for them; count what became of each."""
-        outlook, now = await self._look(), self._clocks.now()
+        outlook, now, keying = await self._look(), self._clocks.now(), self._keying()
         for part in outlook.parts:
             until = part.since + self._terms.wait
             if part.held > now or until > now or (outlook.oldest_open or math.inf) <= until:
                 continue
             mine = [one for one in outlook.awaited if one.opened <= until]
             waiting = [one for one in mine if one.cut is None]
-            if any(one.key != self._terms.key or one.keys is None or one.matched < part.last for one in waiting):
+            if any(one.key != keying.name or one.keys is None or one.matched < part.last for one in waiting):
                 continue
             if not await self._is_held(part, waiting):
                 await self._sort_out(part, [one for one in mine if one.cut is not None and one.keys])
@@ -403,7 +409,7 @@ class Labelling:
 def _terms_of(labels: Labels | None, awaited: Sequence[Awaited]) -> _Terms:
     if labels is not None:
         return _Terms(labels.key, labels.wait)
-    key = next((one.key for one in reversed(awaited) if one.key is not None), "")
+    key = next((one.key.partition("\0")[0] for one in reversed(awaited) if one.key is not None), "")
     return _Terms(key, max((one.wait for one in awaited), default=DEFAULT_WAIT))
 
 

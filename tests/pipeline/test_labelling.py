@@ -7,8 +7,10 @@ import trio
 from worlds import PATIENCE, collector, open_world, report_raised, rows_trigger, running, settled, worker_died
 
 from collector.config import CollectorServiceConfig, Limits, Retention
+from collector.config.private import PrivateColumns
 from collector.config.reference_from import ReferenceFrom
 from collector.formats.frames import Frame
+from collector.formats.private import hashed
 from collector.store.parts import read_origin
 
 WAIT = 1000.0
@@ -295,6 +297,26 @@ async def test_another_key_in_the_config_is_looked_for_from_then_on(world, autoj
             await trio.sleep(WAIT / 10)
         async with running(w.pipeline(config())):
             assert [one.rows for one in await closed(w)] == [4]
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+async def test_labels_find_their_events_though_the_config_has_keys_hashed_from_between_them_on(
+    world, autojump_clock, is_closed
+):
+    """Neither is a batch that waits left without its labels, nor are those that were used called damaged or lost."""
+    hashing = config().model_copy(update={"columns": PrivateColumns(hash={"id": "salt"})})
+    service = CollectorServiceConfig(collectors={"main": hashing})
+    async with world(autojump_clock) as w:
+        async with running(w.pipeline(config())):
+            await events(w, 1, 2, 3, 4)
+            await labels(w, 1, 2, *([3, 4] if is_closed else []))
+            await trio.sleep(WAIT / 10)
+        async with running(w.pipeline(hashing, service)):
+            if not is_closed:
+                await labels(w, *(hashed(key, b"salt") for key in (b"3", b"4")))
+            assert [one.rows for one in await closed(w)] == [4]
+            await trio.sleep(5 * WAIT)
+        assert await fates(w) == {"used": 4}
 
 
 async def test_batches_wait_as_long_as_the_config_says_now(world, autojump_clock):
