@@ -193,6 +193,8 @@ def _array(column: pd.Series[Any]) -> pa.Array:
 
     if hasattr(column, "cat") and column.cat.categories.dtype.kind == "O":  # intervals of pd.cut, periods, mixed ones
         column = column.cat.rename_categories([str(value) for value in column.cat.categories])
+    if hasattr(column.dtype, "subtype") and hasattr(column, "sparse"):  # which Arrow doesn't know
+        column = column.astype(column.dtype.subtype)
     with suppress(*_HAS_NO_TYPE):
         array = pa.array(column, from_pandas=True)
         if not isinstance(array.type, pa.BaseExtensionType):

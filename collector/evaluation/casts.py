@@ -236,10 +236,13 @@ class _Column(_AsItCame):
             is_said = self._is_cast or kinds != {"integer", "float"}
             return f"{came} is {self._wanted.name} in the reference: {self._why_left()}" if is_said else ""
         was = f"{came} was cast to {self._wanted.name}, as in the reference"
+        has_fractions = reading is NUMBERS and self._wanted.kind == "integer"
+        if has_fractions:
+            was = f"{came} is {self._wanted.name} in the reference: read as numbers, as not all are whole"
         if self._marks.count:
             return f"{was}, and {self._of_values(self._marks)} was taken as missing"
         is_plain = self._source == "csv" or kinds == {"integer", "float"}  # CSV has no types, and JSON one of numbers
-        return "" if is_plain else f"{was} ({self._values})"
+        return "" if is_plain and not has_fractions else f"{was} ({self._values})"
 
     @property
     def came(self) -> str:

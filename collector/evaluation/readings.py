@@ -108,7 +108,12 @@ _WHOLE_DIGITS = Reading(_are_whole, lambda column: column.cast(pa.int64()).cast(
 _WRITTEN = Reading(pc.is_finite, _write_numbers)
 
 _TABLE: dict[tuple[Kind, Kind], Callable[[Wanted], tuple[Reading, ...]]] = {
-    ("text", "integer"): lambda _: (INTEGERS, _after(NUMBERS, _WHOLE)),
+    # Numbers that aren't whole stay numbers, as JSON's do.
+    ("text", "integer"): lambda wanted: (
+        INTEGERS,
+        _after(NUMBERS, _WHOLE),
+        *([] if wanted.is_category else [NUMBERS]),
+    ),
     ("text", "float"): lambda _: (NUMBERS,),
     ("text", "boolean"): lambda _: (TRUTHS, _after(NUMBERS, _ZERO_OR_ONE)),
     ("text", "time"): lambda wanted: (

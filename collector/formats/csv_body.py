@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from collector.errors import BadBody
-from collector.formats.hints import refuse_json_as_csv
+from collector.formats.hints import refuse_json_as_csv, refuse_other_separator
 from collector.formats.sources import CSV, TEXT, metadata_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def read_csv(body: bytes, bounds: Bounds) -> pa.Table:
     refuse_json_as_csv(body)
     _check_encoding(body)
     end = _end_of_header(body, bounds)
+    refuse_other_separator(body[:end], body[end:])
     names = _parsed(body[:end] + b"\n", ()).column_names
+    body += b"\n" * (end == len(body))  # to Arrow a header that no line ends is no table
     table = _parsed(body, names)
     if b'"' not in body or not table.num_columns:
         return _marked(table, {})

@@ -33,6 +33,7 @@ _FORM = re.compile(rb"[\w.%+*\[\]-]+=[^\s{}]*\Z")
 _LINES_OF_CSV = re.compile(rb"(?P<header>[^\[{<\r\n][^\r\n]*,[^\r\n]*)\r?\n(?P<row>[^\r\n]*,[^\r\n]*)")
 _BETWEEN_OBJECTS = re.compile(r"\s*(?=\{)|\s*,\s*(?=\{)")
 _LOOKED_AT = 2**20
+_SEPARATORS = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
 _CLOUD_EVENT = {"specversion", "type", "source"}
 _INPUT = {"name", "shape", "datatype", "data"}
 _SPLIT = {"columns", "index", "data"}
@@ -61,6 +62,20 @@ def refuse_json_as_csv(body: bytes) -> None:
             continue
         if is_json:
             raise BadBody(f"the body isn't CSV but JSON: send it with Content-Type: {media_type}")
+
+
+def refuse_other_separator(header: bytes, rows: bytes) -> None:
+    """Raise BadBody for CSV without a comma whose lines all have as many semicolons or tabs as its header."""
+    if b"," in header or not rows.strip():
+        return
+    lines = rows[:_LOOKED_AT].splitlines()
+    for separator, name in _SEPARATORS.items():
+        count = header.count(separator)
+        if count and all(line.count(separator) == count for line in lines if line.strip()):
+            raise BadBody(
+                f"the columns of the CSV are separated by {name}: separate them by commas, and write decimals with a "
+                "point (1.5)"
+            )
 
 
 def refuse_other_shapes(data: dict[str, Any]) -> None:

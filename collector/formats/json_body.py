@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 import orjson
@@ -270,7 +271,7 @@ def text_of(value: Any) -> str | None:
         return None
     if isinstance(value, dict | list):
         return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS).decode()
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return str(value) if isinstance(value, str | UUID) else json.dumps(value, default=str)
 
 
 def _integer(text: str) -> int | float:

@@ -53,6 +53,14 @@ def test_values_of_numpy_and_pandas_are_known(values, type_):
     assert column.null_count == sum(map(pd.isna, values))
 
 
+def test_sparse_columns_of_a_frame_keep_their_numbers():
+    """As ``pd.get_dummies(sparse=True)`` makes them: they went as text."""
+    frame = pd.DataFrame(
+        {"n": pd.arrays.SparseArray([0, 0, 1]), "x": pd.arrays.SparseArray([0.5, np.nan, 1]), "b": [True, False, True]}
+    ).astype({"b": pd.SparseDtype(bool)})
+    assert table_of(frame).to_pydict() == {"n": [0, 0, 1], "x": [0.5, None, 1.0], "b": [True, False, True]}
+
+
 def test_a_column_that_an_event_lacks_is_missing_there():
     table = table_of_events([{"a": 1, "b": "x"}, {"b": "y", "a": 2}, {"a": 3, "c": True}, {"c": False}])
     assert table.to_pydict() == {"a": [1, 2, 3, None], "b": ["x", "y", None, None], "c": [None, None, True, False]}

@@ -73,6 +73,10 @@ def done(values, reference, source="json", cast="untyped", pieces=None):
         ("quoted", ["3", "-4"], "integers", [3, -4]),
         ("json", ["3.0", "4"], "integers", [3, 4]),
         ("json", ["9223372036854775807"], "integers", [2**63 - 1]),
+        # a fraction among integers is a number, as it is where JSON has it as one
+        ("csv", ["1.5", "2"], "integers", [1.5, 2.0]),
+        ("json", ["1.5", "N/A", "2"], "integers", [1.5, None, 2.0]),
+        ("csv", ["1.5", "2"], "categories of integers", ["1.5", "2"]),
         ("json", ["1.5", "N/A", "2", ""], "numbers", ["1.5", "N/A", "2", ""]),  # half of them
         ("json", ["1.5", "N/A", "2"], "numbers", [1.5, None, 2.0]),
         ("json", ["inf", "-Infinity", "1"], "numbers", [np.inf, -np.inf, 1.0]),
@@ -192,6 +196,15 @@ def test_what_would_be_lost_or_guessed_is_left_and_noted(source, values, referen
             (
                 "Column 'c' is text, as it holds numbers and 1 of 3 values ('N/A'); with a reference of numbers those "
                 "would be taken as missing."
+            ),
+        ),
+        (
+            "csv",
+            ["1.5", "2"],
+            "integers",
+            (
+                "Column 'c' came as text and is integers in the reference: read as numbers, as not all are whole "
+                "(2 values: '1.5', '2')."
             ),
         ),
         ("json", [1, 2], "numbers", ""),

@@ -67,3 +67,9 @@ def test_categories_are_as_pandas_has_them_unused_ordered_and_integers_beside_a_
     column = pa.array(pd.Series([1, None, 3], dtype=kind), from_pandas=True)
     assert to_frame(pa.table({"c": column}))[0]["c"].dtype == kind
     assert list(to_frame(pa.table({"c": column}))[0]["c"].cat.codes) == [1, -1, 0]
+
+
+def test_a_uuid_is_the_text_that_json_has():
+    """It stood there within quotes, and drifted from a reference that came as JSON."""
+    column = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(15) + b"\x05", None], pa.binary(16)))
+    assert to_frame(pa.table({"id": column}))[0]["id"].dropna().tolist() == ["00000000-0000-0000-0000-000000000005"]

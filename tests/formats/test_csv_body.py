@@ -24,6 +24,7 @@ SPELT, QUOTED = CSV, CSV | TEXT
         (b'\xef\xbb\xbf"a",b\r\n"1\n2",3\r\n\r\n', {"a": ["1\n2"], "b": ["3"]}, [QUOTED, SPELT]),
         (b"a,b\nNA,NULL\n", {"a": ["NA"], "b": ["NULL"]}, [SPELT, SPELT]),
         (b"a,b\n", {"a": [], "b": []}, [SPELT, SPELT]),
+        (b"a,b", {"a": [], "b": []}, [SPELT, SPELT]),
         (b'a,b\n,""\n', {"a": [None], "b": [None]}, [SPELT, SPELT]),
     ],
 )
@@ -68,3 +69,25 @@ def test_json_is_no_csv(body, told):
     """As CSV its first line would be a header: answered 201 with no row kept."""
     with pytest.raises(BadBody, match=f"send it with Content-Type: {told}"):
         check_frame("csv", body)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b"age;income\n41;5\n37;\n", "semicolons"),
+        (b'"age";"income"\r\n"41";"1,5"\r\n\r\n', "semicolons"),
+        (b"age;income\n41;1,5\n", "semicolons"),
+        (b"sep=;\nage;income\n", "semicolons"),
+        (b"age\tincome\n41\t5", "tabs"),
+        (b"age|income\n41|5\n", "bars"),
+    ],
+)
+def test_csv_with_another_separator_is_refused_and_not_taken_for_one_column(body, name):
+    """It was answered 201, and each report was of one column of text."""
+    with pytest.raises(BadBody, match=f"separated by {name}: separate them by commas"):
+        check_frame("csv", body)
+
+
+@pytest.mark.parametrize("body", [b"a;b\nx\n", b"tags\nx;y\nz\n", b"a;b,c\nx;y,1\n", b"a;b\n"])
+def test_semicolons_that_separate_no_columns_are_text(body):
+    assert check_frame("csv", body).rows == body.count(b"\n") - 1
