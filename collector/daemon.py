@@ -123,6 +123,7 @@ async def _serve(  # noqa: PLR0913  (what serve has made of its arguments)
             await _remove_orphans(journal, data_dir)
             group = _group(config, lambda: supervisor.config.limits)
             sources = group or OnlyPosted()
+            counts.group = None if group is None else group.counts
             tools = Tools(journal, data_dir, workers, workspaces, Clocks(), base, counts, sources)
             nursery.start_soon(tools.clocks.watch)
             supervisor = Supervisor(file, tools)

@@ -30,19 +30,15 @@ class Grants:
         self._held: dict[int, Grant] = {}
         self._sending: dict[Grant, int] = {}
         self._sent = threading.Condition()
-        self.changes = 0
 
     def give(self, slots: Iterable[int]) -> None:
         """Enter that slots are ours."""
         for slot in slots:
             self._held[slot] = Grant(slot, next(self._numbers))
-        self.changes += 1
 
     def take(self, slots: Iterable[int]) -> list[Grant]:
         """Enter that slots are ours no longer; return the grants that end so."""
-        ended = [self._held.pop(slot) for slot in slots if slot in self._held]
-        self.changes += 1
-        return ended
+        return [self._held.pop(slot) for slot in slots if slot in self._held]
 
     def of(self, slot: int) -> Grant | None:
         """Return the grant of a slot, if it is ours."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -26,6 +25,7 @@ from collector.sources.owners import Owners
 from collector.sources.ownership import Ownership
 from collector.sources.reading import Reading
 from collector.sources.rejecting import Rejecting
+from collector.status.counts import GroupCounts
 from collector.status.status import Status
 
 if TYPE_CHECKING:
@@ -50,17 +50,12 @@ LEAVING_SECONDS = 3.0
 _log = structlog.get_logger()
 
 
-@dataclass
-class _Counts:
-    restarts: int = 0
-
-
 class Group:
     """The services that share collectors, as one of them is in it; it runs under a bulkhead."""
 
     def __init__(self, config: Kafka, limits: Callable[[], Limits]) -> None:
         self.config = config
-        self.counts = _Counts()
+        self.counts = GroupCounts()
         self.problem = ""
         self._limits = limits
         self.reading = Reading(self.bounds, to_partitions)
@@ -69,6 +64,7 @@ class Group:
         self._ownership: Ownership | None = None
         self._ready = trio.Event()
         self._owners = Owners()
+        self._collectors: set[str] = set()
         self._asking: Asking | None = None
         self._threads = trio.CapacityLimiter(2)
         self._is_old = False  # whether the brokers don't know the group protocol of Kafka 4
@@ -86,7 +82,10 @@ class Group:
         """Return the source of a collector's events, which are those of its topics."""
         from collector.pipeline.source import Posted
 
-        return Posted() if work.config.kafka is None else FromTopics(work, work.config.kafka, self)
+        if work.config.kafka is None:
+            return Posted()
+        self._collectors.add(work.id)
+        return FromTopics(work, work.config.kafka, self)
 
     async def run(self) -> None:
         """Be in the group until cancelled."""
@@ -98,7 +97,7 @@ class Group:
         self._asking = Asking(reader)
         try:
             slots = await self._find_slots()
-            ownership = Ownership(self.config.ownership_topic, slots, self._about(), to_commit)
+            ownership = Ownership(self.config.ownership_topic, slots, self._about(), to_commit, self.counts)
             options = ownership_options(self.config, is_old=self._is_old)
             member = open_consumer({**options, "on_commit": ownership.on_commit})
             self._ownership = ownership
@@ -195,6 +194,7 @@ class Group:
         while True:
             found = await self.ask(lambda brokers: brokers.committed(at))
             self._owners.note((slot, one) for (_, slot), one in found.items())
+            self.counts.members = self._owners.count_services(set(map(ownership.slot_of, self._collectors)))
             await trio.sleep(OWNERS_SECONDS)
 
 

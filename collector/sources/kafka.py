@@ -394,7 +394,7 @@ class FromTopics:
         stuck = None
         for item in items:
             if isinstance(item, Broken):
-                stuck = self._trouble_of(item)
+                stuck = await self._trouble_of(item)
             else:
                 at = (item.topic, item.partition)
                 if isinstance(item, Run):
@@ -414,13 +414,17 @@ class FromTopics:
         if not self._work.journal.waiting(self._work.id).rows:
             self._changed.ring()
 
-    def _trouble_of(self, item: Broken) -> SourceStuck | None:
+    async def _trouble_of(self, item: Broken) -> SourceStuck | None:
+        at = (item.topic, item.partition)
         where = f"{item.topic}, partition {item.partition}"
         if item.is_gone:
+            next_ = self._next[at]
+            first, _ = (await self._group.ask(lambda brokers: brokers.ends([at])))[at]
+            self._counts.skipped_offsets[*at, next_] = max(0, first - next_)
             return SourceStuck(
-                f"{where}: offset {self._next[item.topic, item.partition]} isn't there any more: the topic's retention "
-                "has removed events that were not read; set the offset with kafka-consumer-groups --reset-offsets, "
-                "while no service runs"
+                f"{where}: offset {next_} isn't there any more, and the first that is there is {first}: the topic's "
+                "retention has removed events that were not read; set the offset with kafka-consumer-groups "
+                "--reset-offsets, while no service runs"
             )
         self._problem = f"{where} can't be read: {item.error}"
         return None

@@ -45,6 +45,10 @@ class Owners:
         """Return the address of the service that had a slot last; "" if it isn't known."""
         return str(self._told.get(slot, {}).get("u", ""))
 
+    def count_services(self, slots: Iterable[int]) -> int:
+        """Return how many services had one of these slots last."""
+        return len({told["i"] for slot in slots if "i" in (told := self._told.get(slot, {}))})
+
     def mismatch(self, collector: str, digest: str, ownership: Ownership) -> str:
         """Say what is odd about a collector's config at the service that has it; "" if nothing is, or it is here."""
         slot = ownership.slot_of(collector)

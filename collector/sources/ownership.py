@@ -22,6 +22,7 @@ from collector.errors import GroupEnded, OldProtocol, OwnershipLost
 from collector.sources.chain import number_of
 from collector.sources.clients import lacks_protocol
 from collector.sources.grants import Grants
+from collector.status.counts import GroupCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +91,9 @@ class Ownership:
         slots: int,
         about: dict[str, str],
         to_offsets: Callable[[dict[tuple[str, int], tuple[int, str]]], list[Any]],
+        counts: GroupCounts | None = None,
     ) -> None:
+        self.counts = counts or GroupCounts()
         self.grants = Grants()
         self.id = uuid.uuid4().hex[:8]  # of this place in the group, among those of the other services
         # By slot, the collectors that were ever read, each with its config's digest if it is at work here.
@@ -185,11 +188,13 @@ class Ownership:
 
     def on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Take slots that are ours from now on."""
+        self.counts.rebalances += 1
         consumer.incremental_assign(partitions)
         self.grants.give(one.partition for one in partitions)
 
     def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Give slots back, once what is on its way to a workspace is there; commits are waited for by nobody."""
+        self.counts.rebalances += 1
         ended = self.grants.take(one.partition for one in partitions)
         if not self.grants.wait_sent(ended, SENT_PATIENCE):
             _log.warning("a collector goes to another service while its snapshot is being sent")
@@ -197,6 +202,7 @@ class Ownership:
 
     def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Take down that slots are another's already."""
+        self.counts.rebalances += 1
         self.grants.take(one.partition for one in partitions)
         consumer.incremental_unassign(partitions)
 

@@ -75,6 +75,17 @@ class KafkaCounts:
     dead_letters: int = 0
     reread_rows: int = 0
     twins_removed: int = 0
+    # By topic, partition and where reading stood: the offsets that were gone.
+    skipped_offsets: dict[tuple[str, int, int], int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class GroupCounts:
+    """What is counted of a service that shares collectors with others by Kafka."""
+
+    restarts: int = 0
+    members: int = 0  # that have a collector at work
+    rebalances: int = 0
 
 
 @dataclass(slots=True)
@@ -129,6 +140,7 @@ class Counts:
         self.refused_connections = 0  # over the limit
         self.refused_requests = zeros(NOBODYS_REFUSALS)  # of events for no collector that is there, by reason
         self.alerts: defaultdict[str, AlertCounts] = defaultdict(AlertCounts)  # by address, as it may be shown
+        self.group: GroupCounts | None = None
         self._collectors: defaultdict[str, CollectorCounts] = defaultdict(CollectorCounts)
 
     def of(self, collector_id: str) -> CollectorCounts:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from collector.config import Limits
-    from collector.status.counts import AlertCounts, CollectorCounts, Counts, Histogram, KafkaCounts
+    from collector.status.counts import AlertCounts, CollectorCounts, Counts, GroupCounts, Histogram, KafkaCounts
     from collector.status.status import ServiceStatus, Status
     from collector.views.disk import Disk
 
@@ -90,7 +90,8 @@ def families(seen: Seen) -> Iterator[Metric]:
     for name, help_, label, of_counts_by in _COUNTERS_BY:
         values = (((one.id, by), value) for one, counts in each for by, value in list(of_counts_by(counts).items()))
         yield _counter(name, help_, ["collector", label], values)
-    yield from _of_kafka([(one.id, counts.kafka) for one, counts in each if one.kafka and counts.kafka], each)
+    of_kafka = [(one.id, counts.kafka) for one, counts in each if one.kafka and counts.kafka]
+    yield from _of_kafka(of_kafka, each, seen.counts.group)
     for name, help_, of_counts_histogram in _HISTOGRAMS:
         histograms = (((one.id,), of_counts_histogram(counts)) for one, counts in each)
         yield _histogram(name, help_, ["collector"], histograms)
@@ -167,7 +168,9 @@ def _of_service(seen: Seen) -> Iterator[Metric]:
 
 
 def _of_kafka(
-    each: Sequence[tuple[str, KafkaCounts]], statuses: Iterable[tuple[Status, CollectorCounts]]
+    each: Sequence[tuple[str, KafkaCounts]],
+    statuses: Sequence[tuple[Status, CollectorCounts]],
+    group: GroupCounts | None,
 ) -> Iterator[Metric]:
     """Make the metrics of collectors whose events come from Kafka, as this service has them."""
     yield _gauge(
@@ -178,6 +181,11 @@ def _of_kafka(
     )
     mismatches = (((one.id,), bool(one.kafka["mismatch"])) for one, _ in statuses if one.kafka)
     yield _gauge("kafka_config_mismatch", _MISMATCH, ["collector"], mismatches)
+    if group is not None:
+        owned = sum(one.kafka is not None and one.state != "standby" for one, _ in statuses)
+        yield _gauge("kafka_members", _MEMBERS, [], [((), group.members)])
+        yield _gauge("kafka_owned_tasks", _OWNED, [], [((), owned)])
+        yield _counter("kafka_rebalances", _REBALANCES, [], [((), group.rebalances)])
     for name, help_, of_counts in _KAFKA_COUNTERS:
         yield _counter(name, help_, ["collector"], (((id_,), of_counts(counts)) for id_, counts in each))
     for name, help_, label, of_counts_by in _KAFKA_COUNTERS_BY:
@@ -402,6 +410,9 @@ _HISTOGRAMS: tuple[tuple[str, str, Callable[[CollectorCounts], Histogram]], ...]
 
 
 _MISMATCH = "1 while the service that has the collector has another config of it than this one, or none, else 0."
+_MEMBERS = "Services of the group that have a collector at work, looked at every 15 s."
+_OWNED = "Collectors from Kafka, and tasks of such, that are at work at this service."
+_REBALANCES = "Times that the group gave collectors to this service or took some from it."
 _KAFKA_COUNTERS: tuple[tuple[str, str, Callable[[KafkaCounts], float]], ...] = (
     ("kafka_takeovers", "Times that this service took the collector over.", lambda counts: counts.takeovers),
     (
@@ -418,6 +429,11 @@ _KAFKA_COUNTERS: tuple[tuple[str, str, Callable[[KafkaCounts], float]], ...] = (
         "kafka_dead_letters",
         "Messages that were put into kafka.dead_letter_topic.",
         lambda counts: counts.dead_letters,
+    ),
+    (
+        "kafka_skipped_offsets",
+        "Offsets that the topic's retention had removed before they were read.",
+        lambda counts: sum(list(counts.skipped_offsets.values())),
     ),
 )
 _KAFKA_COUNTERS_BY: tuple[tuple[str, str, str, Callable[[KafkaCounts], Mapping[str, float]]], ...] = (

@@ -120,7 +120,8 @@ async def test_a_service_that_comes_back_goes_on_from_its_journal(brokers, kafka
     assert numbers(its.workspace) == list(range(20))
 
 
-async def test_two_services_share_collectors_and_each_has_its_own_whole(brokers, kafka, tmp_path):
+async def test_two_services_share_collectors_and_each_has_its_own_whole(brokers, kafka, tmp_path, monkeypatch):
+    monkeypatch.setattr("collector.sources.group.OWNERS_SECONDS", 0.1)
     topics = [f"{kafka.group_id}-{number}" for number in range(6)]
     brokers.make(*topics)
     (tmp_path / "a").mkdir()
@@ -138,6 +139,7 @@ async def test_two_services_share_collectors_and_each_has_its_own_whole(brokers,
             brokers.produce(topic, range(10))
         await until(lambda: sum(len(its.workspace.rows) for its in members) == len(topics))
         assert all(len(rows) == 10 for its in members for rows in its.workspace.rows)
+        await until(lambda: [its.group.counts.members for its in members] == [2, 2])
         owned = [{id_ for id_, one in its.pipelines.items() if one.status().state != "standby"} for its in members]
         assert sorted(owned[0] | owned[1]) == topics
         assert not owned[0] & owned[1]

@@ -33,6 +33,12 @@ def test_a_config_has_another_digest_once_it_is_another_and_secrets_do_not_count
     assert digest_of(whole) != digest_of(collector(kafka={"topics": ["t"]}, api_secret="one", save_datasets=True))
 
 
+def test_services_are_counted_by_the_slots_that_they_have():
+    known = Owners()
+    known.note((slot, Committed(0, json.dumps({"i": id_}))) for slot, id_ in enumerate("aabc"))
+    assert [known.count_services(slots) for slots in ((0, 1), (1, 2, 3), (7,), ())] == [1, 3, 0, 0]
+
+
 async def test_another_config_at_the_service_that_has_the_collector_is_told(ownership):
     known = owners(ownership, c={"main": "1f"}, u="http://b:8001")
     assert known.mismatch("main", "1f", ownership) == ""

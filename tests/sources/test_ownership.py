@@ -98,6 +98,7 @@ async def test_a_grant_and_its_revocation_in_one_poll_leave_nothing(ownership, c
     turn(ownership, consumer)
     assert ownership.grants.held == []
     assert consumer.assigned == set()
+    assert ownership.counts.rebalances == 2
 
 
 async def test_a_revocation_and_a_grant_in_one_poll_are_told_to_whoever_waits(ownership, consumer):

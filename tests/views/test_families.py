@@ -21,6 +21,7 @@ from collector.status.counts import (
     AlertCounts,
     Answered,
     Counts,
+    GroupCounts,
     KafkaCounts,
     zeros,
 )
@@ -85,6 +86,8 @@ def busy():
     mine.exported = [{"metric": "MAE", "column": "age", "label": "mean", "value": 60.0}]
     mine.kafka = KafkaCounts({("t", 0): 5, ("t", 1): 7}, takeovers=2, dead_letters=3)
     mine.kafka.commits["fenced"] = 4
+    mine.kafka.skipped_offsets = {("t", 0, 5): 20, ("t", 1, 0): 1}
+    counts.group = GroupCounts(members=3, rebalances=6)
     counts.alerts["https://hook.example/********"] = AlertCounts(sent=3, failed=2, dropped=1, waiting=4)
     return replace(seen(BUSY, counts=counts, disk=Disk(10, 20, Counter(part=2))), dropped_keys={"main": 7.5, "gone": 1})
 
@@ -135,6 +138,10 @@ def test_values_are_those_of_the_status_and_the_counts():
         ("tests_total", ("main", "passed")): 2,
         ("kafka_consumer_lag", ("1", "main", "t")): 7,
         ("kafka_config_mismatch", ("main",)): 1,
+        ("kafka_members", ()): 3,
+        ("kafka_owned_tasks", ()): 1,
+        ("kafka_rebalances_total", ()): 6,
+        ("kafka_skipped_offsets_total", ("main",)): 21,
         ("kafka_takeovers_total", ("main",)): 2,
         ("kafka_dead_letters_total", ("main",)): 3,
         ("kafka_commits_total", ("fenced", "main")): 4,
