@@ -34,9 +34,9 @@ T = TypeVar("T")
 class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
     """Talks to a collector service. Threads may share it, and so may processes: each has connections of its own.
 
-    ``timeout`` is in seconds, for each request; connection errors, 429, 502, 503, 504 and 507 are tried ``retries``
-    times more, with pauses that grow. ``verify`` says whom to trust over TLS, as in httpx: a context, or a file with
-    the certificates of an authority of one's own. Raises RequestRefused for what the service says no to,
+    ``timeout`` is in seconds, until an answer has come whole; connection errors, 429, 502, 503, 504 and 507 are tried
+    ``retries`` times more, with pauses that grow. ``verify`` says whom to trust over TLS, as in httpx: a context, or a
+    file with the certificates of an authority of one's own. Raises RequestRefused for what the service says no to,
     ServiceUnavailable when it can't be had, ConfigError or BadEnvironment for what can't be used to reach it.
     """
 
@@ -193,7 +193,7 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
             with self._turn() as http:
                 response = http.send(request, stream=True)
                 try:
-                    return read(response, MAX_ANSWER_BYTES, self._timeout)
+                    return read(response, MAX_ANSWER_BYTES)
                 finally:
                     response.close()
         except (httpx.RequestError, UnreadableAnswer) as error:
@@ -204,8 +204,13 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
         """Wait for a connection that is free."""
         pool = self._pool_of(os.getpid(), threading.Semaphore)
         with pool.turns:
-            http = pool.take(lambda: httpx.Client(**self._way.options))
+            http = pool.take(self._connection)
             try:
                 yield http
             finally:
                 pool.free.append(http)
+
+    def _connection(self) -> httpx.Client:
+        from collector.web.transports import Transport
+
+        return httpx.Client(transport=Transport(**self._way.options))

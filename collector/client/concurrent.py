@@ -186,12 +186,9 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
             async with self._turn() as http:
                 response = await http.send(request, stream=True)
                 try:
-                    with anyio.fail_after(self._timeout):
-                        return await aread(response, MAX_ANSWER_BYTES)
+                    return await aread(response, MAX_ANSWER_BYTES)
                 finally:
                     await response.aclose()
-        except TimeoutError:
-            return unavailable(request, UnreadableAnswer(f"its answer didn't end within {self._timeout:g} s"))
         except (httpx.RequestError, UnreadableAnswer) as error:
             return unavailable(request, error, self._way.by)
 
@@ -200,11 +197,16 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
         """Wait for a connection that is free."""
         pool = self._pool_of(_here(), anyio.Semaphore)
         async with pool.turns:
-            http = pool.take(lambda: httpx.AsyncClient(**self._way.options))
+            http = pool.take(self._connection)
             try:
                 yield http
             finally:
                 pool.free.append(http)
+
+    def _connection(self) -> httpx.AsyncClient:
+        from collector.web.transports import AsyncTransport
+
+        return httpx.AsyncClient(transport=AsyncTransport(is_timed=True, **self._way.options))
 
 
 def _here() -> tuple[int, object]:

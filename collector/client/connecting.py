@@ -48,7 +48,7 @@ def secret_header(secret: str | None) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Way:
-    """How a service is reached: what an httpx client is made with, and in words by which proxy, if by one."""
+    """How a service is reached: what a transport of httpx is made with, and in words by which proxy, if by one."""
 
     options: dict[str, Any]
     by: str
@@ -56,8 +56,8 @@ class Way:
 
 def way_to(url: str, verify: ssl.SSLContext | str | bool) -> Way:  # noqa: FBT001  (as in httpx)
     """Return how a service is reached; raise ConfigError or BadEnvironment for what can't be used."""
-    # httpx imports it as late as it sends: in a thread, and a process forked meanwhile would wait for that for ever.
-    import_module("httpcore")
+    # Here, and not as late as something is sent: by a thread, and a process forked meanwhile would wait for ever.
+    import_module("collector.web.transports")
     proxy = proxy_for(url)
     options = {"verify": _trusted(url, verify), "proxy": proxy and proxy.url, "trust_env": False}
     return Way(options, f" by {proxy}" if proxy else "")

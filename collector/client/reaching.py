@@ -47,7 +47,6 @@ class Reaching(Generic[H, S]):
         verify: ssl.SSLContext | str | bool = True,
     ) -> None:
         url = checked_url(base_url)
-        self._timeout = timeout
         self._talk = Conversations(url, secret, timeout, retries)
         self._way = way_to(url, verify)
         # By process and event loop: the answers to another one's requests are not for us.

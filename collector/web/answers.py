@@ -5,7 +5,6 @@ An answer is asked for as it is (``AS_IS``); one that comes compressed neverthel
 
 from __future__ import annotations
 
-import time
 import zlib
 from typing import Any
 
@@ -26,17 +25,15 @@ _TURN = 50  # so many come in one read; others wait for them
 _OF_SENDING = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
-def read(response: httpx.Response, max_bytes: int, seconds: float) -> httpx.Response:
+def read(response: httpx.Response, max_bytes: int) -> httpx.Response:
     """Read an answer that was begun with ``stream``; return it whole.
 
-    Raises UnreadableAnswer if it is longer (a refusal is cut), or doesn't end in so many seconds.
+    Raises UnreadableAnswer if it is longer (a refusal is cut). The transport owns time, see ``transports``.
     """
-    gathering, end = _Gathering(response, max_bytes), time.monotonic() + seconds
+    gathering = _Gathering(response, max_bytes)
     for piece in response.iter_raw():
         if not gathering.has_room_after(piece):
             break
-        if time.monotonic() > end:
-            raise UnreadableAnswer(f"its answer didn't end within {seconds:g} s")
     return gathering.whole()
 
 

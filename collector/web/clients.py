@@ -36,7 +36,7 @@ class Clients:
         import httpx
 
         from collector.web.answers import AS_IS
-        from collector.web.interim import Transport
+        from collector.web.transports import AsyncTransport
         from collector.web.trust import trusted, trusting_nobody
 
         way = (url.lower().startswith("https:"), proxy)
@@ -45,7 +45,9 @@ class Clients:
             trust = await anyio.to_thread.run_sync(trusted) if way[0] or has_tls_to_proxy else trusting_nobody()
             through = proxy and httpx.Proxy(proxy.url, ssl_context=trust if has_tls_to_proxy else None)
             # Without bounds: each sends one at a time, and a service that is dead must not take what others need.
-            transport = Transport(trust_env=False, limits=httpx.Limits(), verify=trust, proxy=through)
+            transport = AsyncTransport(
+                is_timed=False, trust_env=False, limits=httpx.Limits(), verify=trust, proxy=through
+            )
             made = httpx.AsyncClient(timeout=SILENCE, trust_env=False, headers=AS_IS, transport=transport)
             self._clients.setdefault(way, made)
         return self._clients[way]

@@ -49,7 +49,7 @@ def pauses(monkeypatch):
 
 def client_of(server, base_url="http://collector", **arguments):
     client = CollectorClient(base_url, **arguments)
-    client._way.options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
+    client._connection = lambda: httpx.Client(transport=httpx.MockTransport(server))  # noqa: SLF001
     return client
 
 
@@ -60,7 +60,7 @@ def answer(status=200, content=None, **headers):
 def run_on_trio(server, call, **arguments):
     async def work():
         async with AsyncCollectorClient("http://collector", **arguments) as client:
-            client._way.options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
+            client._connection = lambda: httpx.AsyncClient(transport=httpx.MockTransport(server))  # noqa: SLF001
             return await call(client)
 
     return trio.run(work)
@@ -69,7 +69,7 @@ def run_on_trio(server, call, **arguments):
 def run_on_asyncio(server, call, **arguments):
     async def work():
         async with AsyncCollectorClient("http://collector", **arguments) as client:
-            client._way.options["transport"] = httpx.MockTransport(server)  # noqa: SLF001
+            client._connection = lambda: httpx.AsyncClient(transport=httpx.MockTransport(server))  # noqa: SLF001
             return await call(client)
 
     return asyncio.run(work())

@@ -122,7 +122,7 @@ class Http11(H11Protocol):
     async def ask_for_body(self) -> None:
         """Ask a client for the body that it holds back until then, if it does."""
         if self.connection.client_is_waiting_for_100_continue:
-            await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
+            await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
 
     @property
     def has_begun(self) -> bool:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from collector.ingest.http.door import ASK_FOR_BODY
+
 from .test_server import GET, App, answer_of, serving
 
 
@@ -13,6 +15,19 @@ async def test_an_answer_before_the_end_of_a_body_says_that_the_connection_ends(
     async with serving(App(reads=not closes)) as (connect, _), await connect() as stream:
         await stream.send_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n" + body)
         assert (b"connection: close" in (await answer_of(stream)).lower()) == closes
+
+
+async def test_who_waits_to_be_asked_for_a_body_is_asked_with_a_reason_phrase():
+    async def ask(scope, receive, send):
+        await scope["state"][ASK_FOR_BODY]()
+        await App()(scope, receive, send)
+
+    async with serving(ask) as (connect, _), await connect() as stream:
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+        await stream.send_all(head)
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 100 Continue\r\n")
+        await stream.send_all(b"all")
+        assert (await answer_of(stream)).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 LAST = GET[:-2] + b"Connection: close\r\n\r\n"
