@@ -35,8 +35,6 @@ _EVENT = msgspec.json.Decoder(dict[str, _PLAIN])
 _RECORD = dict[str, _PLAIN | list[_PLAIN]]
 _LINE = msgspec.json.Decoder(_RECORD)
 _RECORDS = msgspec.json.Decoder(list[_RECORD])
-_EACH = msgspec.json.Decoder(_RECORD | list[_RECORD])
-_EACH_WHOLE = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[dict[str, msgspec.Raw]])
 # For labels: of a key it matters which integer it is.
 _EXACT = int | _PLAIN
 _KEYED_LABELS = msgspec.json.Decoder(dict[str, dict[str, _EXACT]])
@@ -154,23 +152,21 @@ def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Counted:
     return _count(read_lines(body, bounds), bounds) if counted is None else counted
 
 
-def count_each(bodies: Sequence[bytes], bounds: Bounds) -> tuple[list[int], Collection[str]] | None:
+def count_each(bodies: Sequence[bytes], together: bytes, bounds: Bounds) -> tuple[list[int], Collection[str]] | None:
     """Count the rows of bodies that are a record or a list of records, and name the columns of all.
 
-    None unless each is whole by itself, has one form with the others, and all are sound as one list, or any part of it.
+    ``together`` is what list_of makes of them. None unless each is whole by itself, and all are sound as one list, or
+    any part of it.
     """
-    return _count_each(bodies, bounds, _EACH, _count_plain) or _count_each(bodies, bounds, _EACH_WHOLE, _count_records)
-
-
-def _count_each(
-    bodies: Sequence[bytes], bounds: Bounds, decoder: msgspec.json.Decoder[Any], count: Callable[..., Counted | None]
-) -> tuple[list[int], Collection[str]] | None:
-    try:
-        lists = [one if isinstance(one, list) else [one] for one in map(decoder.decode, bodies)]
-        counted = count(list(chain.from_iterable(lists)), list_of(bodies), bounds)
-    except (*_UNDECODED, BadBody, BodyTooLarge):
-        return None
-    return None if counted is None else ([len(one) for one in lists], counted[1])
+    for decoder, count in _WAYS:
+        try:
+            lists = [one if isinstance(one, list) else [one] for one in map(decoder.decode, bodies)]
+            counted = count(list(chain.from_iterable(lists)), together, bounds)
+        except (*_UNDECODED, BadBody, BodyTooLarge):
+            continue
+        if counted is not None:
+            return [len(one) for one in lists], counted[1]
+    return None
 
 
 def list_of(bodies: Iterable[bytes]) -> bytes:
@@ -202,6 +198,12 @@ def _count_plain(records: list[dict[str, Any]], body: bytes, bounds: Bounds) -> 
     if () in shapes or "specversion" in names:
         return None
     return (rows, names) if _has_each_once(body, sum(map(len, records))) else None
+
+
+_WAYS: tuple[tuple[msgspec.json.Decoder[Any], Callable[..., Counted | None]], ...] = (
+    (msgspec.json.Decoder(_RECORD | list[_RECORD]), _count_plain),
+    (msgspec.json.Decoder(dict[str, msgspec.Raw] | list[dict[str, msgspec.Raw]]), _count_records),
+)
 
 
 def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:

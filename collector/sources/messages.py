@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collector.formats.bounds import Bounds, Counted
 
 ValueFormat = Literal["json", "ndjson", "arrow"]
+_TOGETHER: dict[str, Callable[[list[bytes]], bytes]] = {"json": list_of, "ndjson": b"\n".join}
 
 
 class Message(Protocol):
@@ -58,6 +59,7 @@ class Run:
     tombstones: int = 0
     size: int = 0  # bytes of all messages
     is_apart: bool = False  # whether each goes into a frame of its own
+    together: bytes = b""  # what all would be in one frame, if that is known
 
     @property
     def rows(self) -> int:
@@ -70,7 +72,11 @@ class Run:
             yield from (self._frame(value_format, [piece], piece[2]) for piece in self.pieces)
             return
         pieces: list[tuple[int, bytes, int]] = []
-        limit, rows = next(sizes), 0
+        limit, rows = next(sizes), self.rows
+        if self.together and rows <= limit:
+            yield self._frame(value_format, self.pieces, rows)
+            return
+        rows = 0
         for piece in self.pieces:
             pieces.append(piece)
             rows += piece[2]
@@ -81,8 +87,12 @@ class Run:
             yield self._frame(value_format, pieces, rows)
 
     def _frame(self, value_format: ValueFormat, pieces: list[tuple[int, bytes, int]], rows: int) -> Fetched:
-        bodies = [body for _, body, _ in pieces]
-        body = bodies[0] if self.is_apart else list_of(bodies) if value_format == "json" else b"\n".join(bodies)
+        if self.is_apart:
+            body = pieces[0][1]
+        elif self.together and pieces is self.pieces:
+            body = self.together
+        else:
+            body = _TOGETHER[value_format]([body for _, body, _ in pieces])
         frame = Frame(value_format, body, rows, self.names)
         return Fetched(frame, self.topic, self.partition, pieces[0][0], self.received)
 
@@ -102,7 +112,7 @@ class Run:
             self._keep(begin, self.next)
 
     def _keep(self, begin: int, end: int) -> None:
-        self.first = begin
+        self.first, self.together = begin, b""
         self.pieces = [piece for piece in self.pieces if begin <= piece[0] < end]
         self.rejected = [one for one in self.rejected if begin <= (one.message.offset() or 0) < end]
         self.unchecked = [one for one in self.unchecked if begin <= (one.offset() or 0) < end]
@@ -143,20 +153,23 @@ async def check_tables(run: Run, check: Callable[[bytes], Awaitable[Counted]]) -
 def _check_together(run: Run, given: list[tuple[Message, bytes]], value_format: ValueFormat, bounds: Bounds) -> bool:
     """Take messages if all of them are sound, each by itself and all in one frame; tell whether they are."""
     values = [value for _, value in given]
-    counted = count_each(values, bounds) if value_format == "json" else _count_lines(values, bounds)
+    together = _TOGETHER[value_format](values)
+    count = count_each if value_format == "json" else _count_lines
+    counted = count(values, together, bounds)
     if counted is None:
         return False
     rows, names = counted
     run.names.update(names)
     pieces = ((message.offset() or 0, value, count) for (message, value), count in zip(given, rows, strict=True))
     run.pieces = [piece for piece in pieces if piece[2]]
+    run.together = together if len(run.pieces) == len(given) else b""
     return True
 
 
-def _count_lines(values: list[bytes], bounds: Bounds) -> tuple[list[int], Collection[str]] | None:
+def _count_lines(values: list[bytes], together: bytes, bounds: Bounds) -> tuple[list[int], Collection[str]] | None:
     """Count the rows of values that are lines, and name the columns of all; None if any isn't sound, or a list."""
     try:
-        frame = check_frame("ndjson", b"\n".join(values), bounds)
+        frame = check_frame("ndjson", together, bounds)
     except CollectorError:
         return None
     rows = [sum(1 for line in value.split(b"\n") if line.strip()) for value in values]
