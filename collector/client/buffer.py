@@ -278,7 +278,7 @@ class EventBuffer:
 _open_buffers: weakref.WeakSet[EventBuffer] = weakref.WeakSet()
 
 
-def _close_all() -> None:
+def _close_all(**_: object) -> None:
     """Send what waits when the process ends; daemon threads run until after that."""
     buffers = list(_open_buffers)
     for buffer in buffers:
@@ -294,14 +294,17 @@ def _begin_all() -> None:
 
 
 def _close_all_at_the_end() -> None:
-    """Have a child of multiprocessing, or of billiard, Celery's, send what waits: such a one ends without ``atexit``.
+    """Have a child of multiprocessing, of billiard or of Celery send what waits: such a one ends without ``atexit``.
 
-    It forgets what was registered before it runs, but for what is registered again.
+    One of multiprocessing forgets what was registered before it runs, but for what is registered again; Celery's pool
+    ends its workers by ``os._exit``, and gives a signal before.
     """
     for name in ("multiprocessing.util", "billiard.util"):
         if (util := sys.modules.get(name)) is not None:
             _finalize(util)
             util.register_after_fork(util, _finalize)
+    if (signals := sys.modules.get("celery.signals")) is not None:
+        signals.worker_process_shutdown.connect(_close_all, weak=False)
 
 
 def _finalize(util: Any) -> None:

@@ -497,7 +497,38 @@ assert [os.waitpid(worker, 0)[1] for worker in workers] == [0, 0]
 
 
 def test_celerys_workers_send_what_waits_at_their_end(service, tmp_path):
-    """Those of billiard, which is Celery's multiprocessing."""
+    """A pool of Celery's ends them by ``os._exit``."""
+    pytest.importorskip("celery")
+    program = """
+import pathlib, subprocess, time
+from celery import Celery
+queue = pathlib.Path("queue")
+options = {"data_folder_in": queue, "data_folder_out": queue, "processed_folder": queue}
+app = Celery("program", broker="filesystem://", broker_transport_options=options)
+events = CollectorClient(URL).buffered("main", max_delay=3600)
+
+@app.task(name="score")
+def score(number):
+    events.send({"n": number})
+    pathlib.Path(f"scored-{number}").touch()
+
+if __name__ == "__main__":
+    queue.mkdir()
+    command = [sys.executable, "-m", "celery", "--app", "program", "worker", "--concurrency", "2"]
+    worker = subprocess.Popen(command, env=os.environ | {"C_FORCE_ROOT": "1"})
+    for number in range(20):
+        score.delay(number)
+    while len(list(pathlib.Path().glob("scored-*"))) < 20:
+        time.sleep(0.05)
+    worker.terminate()
+    assert worker.wait() == 0
+"""
+    program_run(tmp_path / "program.py", program, service)
+    assert sorted(service.numbers()) == list(range(20))
+
+
+def test_children_of_billiard_send_what_waits_at_their_end(service, tmp_path):
+    """Billiard is Celery's multiprocessing."""
     pytest.importorskip("billiard")
     program = """
 import billiard
