@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from collector.disk.files import write_whole
 from collector.errors import FilesDamaged, KeysSpoiled
 from collector.formats.part_tables import Unreadable, batches_of, kept
 from collector.labels.arrays import read_numbers, write_array
 from collector.labels.exchange import Indexed
 from collector.labels.numbers import NO_KEY, key_numbers
-from collector.store.awaiting import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,10 +24,10 @@ if TYPE_CHECKING:
 _AT_ONCE = 262_144  # rows whose texts are in memory
 
 
-def index_batch(parts: Sequence[str], keying: Keying, path: str, about: str = "") -> Indexed:
+def index_batch(parts: Sequence[str], keying: Keying, path: str) -> Indexed:
     """Write the sorted numbers of a batch's keys to ``path.sorted``, and the rows that have them to ``path.rows``.
 
-    What is to be said ``about`` the batch goes to ``path.batch``. Raises FilesDamaged.
+    Raises FilesDamaged.
     """
     pieces = [key_numbers(piece, keying) for part in parts for piece in rows_of(part, _AT_ONCE, [keying.column])]
     numbers = np.concatenate(pieces) if pieces else np.empty(0, np.uint64)
@@ -41,7 +38,6 @@ def index_batch(parts: Sequence[str], keying: Keying, path: str, about: str = ""
     numbers, rows = numbers[without:], rows[without:]
     write_array(f"{path}.rows", rows, keying.salt)
     write_array(f"{path}.sorted", numbers, keying.salt)
-    write_whole(Path(f"{path}.{ENDING}"), about.encode())
     return Indexed(len(numbers), int((numbers[1:] == numbers[:-1]).sum()))
 
 

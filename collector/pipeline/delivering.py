@@ -93,6 +93,7 @@ class Delivering:
             has_plots = has_plots and progress.has_plots
         reach("delivered")
         await work.tell(Delivered(batch, work.config.shown_url, has_plots=has_plots))
+        await work.journal.labels.write_down(batch.id, work.id)
         work.data_dir.mark_delivered(await work.journal.finish(batch))
         work.source.note_change()
         reach("finished")

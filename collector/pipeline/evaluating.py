@@ -186,6 +186,7 @@ class Evaluating:
     async def _take_empty(self, batch: Batch, error: NoRowsMatched) -> None:
         """Take a batch for delivered of which no row is to be reported."""
         work = self._work
+        await work.journal.labels.write_down(batch.id, work.id)
         work.data_dir.mark_delivered(await work.journal.keep_empty(batch, work.service.retention.snapshots))
         reach("nothing to report")
         await work.tell(Empty(batch, error.why, error.notes))

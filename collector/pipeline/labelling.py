@@ -22,7 +22,7 @@ from collector.labels.exchange import BatchFiles, Closed, Keying, LabelFile, Wai
 from collector.pipeline.failed import drop_damaged
 from collector.pipeline.spilling import Spilling
 from collector.status.telling import LabelsClosed
-from collector.store.awaiting import ENDING, about
+from collector.store.awaiting import waiting_file
 from collector.store.records import Batch, Part, labelled_id
 from collector.store.steps.labels import key_files, numbers_of
 from collector.store.streams import labels_of
@@ -77,7 +77,11 @@ class Labelling:
         """Do what is due; runs until cancelled, or until no label is waited for any more."""
         labels, backoff = self._work.config.labels, Backoff()
         self._seed = await self._book.seed()
-        self._terms = _terms_of(labels, (await self._look()).awaited)
+        awaited = (await self._look()).awaited
+        self._terms = _terms_of(labels, awaited)
+        for one in awaited:
+            if one.cut is None and one.state == "delivered":  # under an older release, perhaps
+                await self._book.write_down(one.batch, self._work.id)
         if labels is not None:
             self._book.collectors.add(self._work.id)
             self._not_before = self._clocks.now() + min(MAX_GRACE, GRACE_SHARE * labels.wait)
@@ -187,11 +191,9 @@ class Labelling:
                 continue
             while await self._events.spill(one.batch):
                 pass
-            main = await self._work.journal.find_batch(one.batch)
             paths = [part.path for part in await self._work.journal.parts(one.batch)]
-            said = "" if main is None else about(main, one, paths)
             keys = self._work.data_dir.new_keys()
-            found = await workers.index_batch(list(map(self._path, paths)), keying, self._path(keys), said)
+            found = await workers.index_batch(list(map(self._path, paths)), keying, self._path(keys))
             reach("keys written")
             made = replace(one, key=keying.name, keys=keys, keyed=found.keyed, repeated=found.repeated)
             if not await self._book.enter_keys(made, paths):
@@ -283,7 +285,7 @@ class Labelling:
         if not is_closed:
             work.data_dir.remove([part.path for part in parts])
             return
-        work.data_dir.remove_keys([f"{one.keys}.rows", f"{one.keys}.{ENDING}", *([one.marks] if one.marks else ())])
+        work.data_dir.remove_keys([f"{one.keys}.rows", waiting_file(one.batch), *([one.marks] if one.marks else ())])
         if main is not None:
             await work.tell(LabelsClosed(main, by, 0 if made is None else made.rows, one.keyed))
         await work.count()
@@ -359,6 +361,7 @@ class Labelling:
         await self._book.forget_awaited([one.batch for one in dropped])
         for one in dropped:
             self._remove(one.keys, one.marks)
+        self._work.data_dir.remove_keys(waiting_file(one.batch) for one in dropped)
         rows = sum(one.rows for one in dropped)
         told = "batches no longer wait for labels, as the config has none for them"
         self._work.log.warning(told, batches=len(dropped), rows=rows)

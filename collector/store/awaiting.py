@@ -1,6 +1,6 @@
-"""What a batch says of itself that waits for labels, in a file beside those of its keys, should the journal be lost.
+"""What a delivered batch says of itself that waits for labels, in a file of its own, should the journal be lost.
 
-Its parts are delivered, and so read-only: without a word from it they would be taken for what nobody needs any more.
+Its parts are read-only: without a word from it they would be taken for what nobody needs any more.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from collector.config.labels import LABELS
+from collector.disk.files import write_whole
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from collector.store.data_dir import DataDir
-    from collector.store.records import Awaited, Batch
 
-ENDING = "batch"
+_ENDING = "batch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,21 @@ class WaitingBatch:
     parts: list[str]
 
 
-def about(batch: Batch, one: Awaited, paths: Sequence[str]) -> str:
-    """Return what a batch says of itself."""
-    names = [path.rpartition("/")[2] for path in paths]
-    of_batch = (batch.id, batch.collector, batch.rows, batch.opened, batch.sealed, batch.start, batch.end)
-    return json.dumps(asdict(WaitingBatch(*of_batch, batch.is_backfill, one.since, one.wait, names)))
+def waiting_file(batch_id: str) -> str:
+    """Return where a batch says so, in the data directory."""
+    return f"{LABELS}/{batch_id}.{_ENDING}"
+
+
+def write_waiting(data_dir: DataDir, one: WaitingBatch) -> None:
+    """Have a batch say that it waits; raise OSError."""
+    path = data_dir.path / waiting_file(one.batch)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_whole(path, json.dumps(asdict(one)).encode())
 
 
 def waiting_batches(data_dir: DataDir) -> Iterator[WaitingBatch]:
     """Yield what batches say that waited when something was last heard of them; what can't be read is left out."""
-    for path in data_dir.key_files(ENDING):
+    for path in data_dir.key_files(_ENDING):
         try:
             yield WaitingBatch(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from collector.disk.refusals import refusal
 from collector.errors import StorageError
+from collector.store.awaiting import waiting_file, write_waiting
 from collector.store.connect import read_only
 from collector.store.steps import keys, labels
 from collector.store.streams import labels_of
@@ -100,6 +102,21 @@ class LabelBook:
             raise StorageError(f"the journal can't be read: {error}") from error
         self._waiting_bytes[collector] = found.waiting_bytes
         return found
+
+    async def write_down(self, batch_id: str, collector: str) -> None:
+        """Have a batch say itself that it waits, if it does: before its parts say that they were delivered.
+
+        Raises StorageError.
+        """
+        path = self._data_dir.path / waiting_file(batch_id)
+        if collector not in self.collectors or path.exists():
+            return
+        found = await self._writer.execute(lambda db: labels.waiting_batch(db, batch_id))
+        if found is not None:
+            try:
+                await trio.to_thread.run_sync(write_waiting, self._data_dir, found)
+            except OSError as error:
+                raise refusal(error, path.parent) from error
 
     async def set_wait(self, collector: str, wait: float) -> None:
         """Have batches wait as long as the config says now."""

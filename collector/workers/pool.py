@@ -376,9 +376,9 @@ class Workers:
             return [Problem(("reference_path",), f"{address} can't be read in {CHECK_TIMEOUT:g} s")]
         return []
 
-    async def index_batch(self, parts: list[str], keying: Keying, keys: str, about: str) -> Indexed:
+    async def index_batch(self, parts: list[str], keying: Keying, keys: str) -> Indexed:
         """Write the files of a batch's keys; see labels.indexing. Raises FilesDamaged."""
-        done: Indexed = await self._run_for_labels("indexing:index_batch", parts, keying, keys, about)
+        done: Indexed = await self._run_for_labels("indexing:index_batch", parts, keying, keys)
         return done
 
     async def match_labels(self, labels: list[LabelFile], waiting: list[Waiting], keying: Keying) -> list[int]:

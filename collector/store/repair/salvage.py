@@ -23,8 +23,6 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from collector.config.labels import LABELS, MAIN
 from collector.disk.files import write_whole
 from collector.formats.stored import file_of
@@ -34,16 +32,13 @@ from collector.store.parts import Kept, Origin, WindowOrigin, read_origin, read_
 from collector.store.records import SNAPSHOT_STATES, STATES, labelled_id
 from collector.store.steps.frames import body_places, has_frames
 from collector.store.steps.keys import key_of, read_secret
-from collector.store.steps.labels import OF_STREAMS
-from collector.store.streams import is_labels, labels_of
+from collector.store.streams import is_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collector.formats.stored import StoredBody
     from collector.store.data_dir import DataDir
-
-_log = structlog.get_logger()
 
 _LAST_ROWID = 2**63 - 1
 # Beyond this no row is looked for by halves, and after so many misses no further: a page has a hundred rows at most.
@@ -66,7 +61,6 @@ _PLAIN: dict[str, tuple[str, tuple[type, ...]]] = {
     ),
 }
 # The workspace may have the snapshot of a batch of which nothing else is known: it is looked for before it is sent.
-_DOUBTFUL_EVENTS = "events were set aside: they were delivered, and whether they wait for labels is lost"
 _DOUBTFUL = json.dumps({"progress": {"is_doubtful": True}})
 
 
@@ -310,20 +304,6 @@ class _Salvage:
             if path not in known and is_labels(stream) and (found := self._read_origin(path)) is not None:
                 self._insert("label_part", (path, stream, found[0].last, opened, 0.0))
         self._db.execute("DELETE FROM awaited WHERE cut IS NULL AND batch NOT IN (SELECT id FROM batch)")
-        self._set_doubtful_aside()
-
-    def _set_doubtful_aside(self) -> None:
-        """Set delivered events aside, where labels come, that no table knows: they would be removed as needless."""
-        streams = {stream for table in OF_STREAMS for (stream,) in self._db.execute(f"SELECT collector FROM {table}")}  # noqa: S608
-        streams |= {labels_of(one) for (one,) in self._db.execute("SELECT collector FROM awaited")}
-        known = {path for (path,) in self._db.execute("SELECT path FROM part")}
-        for path in self._data_dir.delivered_parts():
-            found = None if path in known else self._read_origin(path)
-            if found is not None and labels_of(found[0].collector) in streams:
-                kept = self._data_dir.set_aside(self._data_dir.path / path, "part")
-                _log.error(_DOUBTFUL_EVENTS, collector=found[0].collector, rows=found[1], file=str(kept))
-                self.done.parts_set_aside += 1
-                self.done.rows_set_aside += found[1]
 
     def _copy_keys(self, old: sqlite3.Connection) -> None:
         """Copy idempotency keys, and the secret that they are hashed with: without it they are nobody's."""

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from collector.config.labels import LABELS
-from collector.store import awaiting
+from collector.store.awaiting import WaitingBatch, waiting_file
 from collector.store.records import Awaited, LabelPart
 from collector.store.steps.parts import select_parts
 from collector.store.streams import collector_of, is_labels, labels_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # What may become of a label; each is counted once, when it is let go of.
 FATES = ("used", "late", "unmatched", "disputed", "damaged")
 
-OF_STREAMS = ("frame", "part", "label_part", "label_fate", "idempotency_slice")
+_OF_STREAMS = ("frame", "part", "label_part", "label_fate", "idempotency_slice")
 _AWAITED = (
     "awaited.batch, awaited.rows, awaited.opened, batch.state, since, wait, cut, closed, disputed, key, keys, keyed, "
     "repeated, matched, labelled, marks"
@@ -53,7 +53,7 @@ def collectors(db: sqlite3.Connection) -> set[str]:
 
 def has_stream(db: sqlite3.Connection, stream: str) -> bool:
     """Tell whether anything is kept of a stream of labels."""
-    query = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE collector = ?1" for table in OF_STREAMS)  # noqa: S608  (ours)
+    query = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE collector = ?1" for table in _OF_STREAMS)  # noqa: S608  (ours)
     return db.execute(f"{query} LIMIT 1", (stream,)).fetchone() is not None
 
 
@@ -65,6 +65,17 @@ def select_awaited(db: sqlite3.Connection, collector: str) -> list[Awaited]:
         (collector,),
     )
     return [Awaited(*row) for row in rows]
+
+
+def waiting_batch(db: sqlite3.Connection, batch_id: str) -> WaitingBatch | None:
+    """Return what is to be known of a batch that waits; None if it doesn't."""
+    row = db.execute(
+        'SELECT id, batch.collector, batch.rows, batch.opened, sealed, start, "end", is_backfill, since, wait '
+        "FROM awaited JOIN batch ON id = awaited.batch WHERE id = ? AND cut IS NULL",
+        (batch_id,),
+    ).fetchone()
+    parts = [part.path.rpartition("/")[2] for part in select_parts(db, batch_id)]
+    return None if row is None else WaitingBatch(*(*row, parts))
 
 
 def select_label_parts(db: sqlite3.Connection, collector: str) -> list[LabelPart]:
@@ -218,9 +229,10 @@ def forget_awaited(db: sqlite3.Connection, batch_ids: Iterable[str]) -> None:
 def known_keys(db: sqlite3.Connection, collector: str | None = None) -> set[str]:
     """Return the paths of all files of keys and marks, or of a collector's; those that are to be made among them."""
     found: set[str] = set()
-    for keys, marks in db.execute(
-        "SELECT keys, marks FROM awaited WHERE collector = COALESCE(?, collector)", (collector,)
+    for batch, cut, keys, marks in db.execute(
+        "SELECT batch, cut, keys, marks FROM awaited WHERE collector = COALESCE(?, collector)", (collector,)
     ):
+        found.update([waiting_file(batch)] if cut is None else ())
         found.update(key_files(keys) if keys else ())
         found.update([marks] if marks else ())
     stream = None if collector is None else labels_of(collector)
@@ -230,7 +242,7 @@ def known_keys(db: sqlite3.Connection, collector: str | None = None) -> set[str]
 
 def key_files(keys: str) -> list[str]:
     """Return the paths of the files of a batch's keys."""
-    return [f"{keys}.{ending}" for ending in ("sorted", "rows", "disputed", awaiting.ENDING)]
+    return [f"{keys}.{ending}" for ending in ("sorted", "rows", "disputed")]
 
 
 def numbers_of(part: str) -> str:

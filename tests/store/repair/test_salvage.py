@@ -7,12 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import trio
-from structlog.testing import capture_logs
 
 from collector.config import Idempotency
 from collector.formats.frames import check_frame
-from collector.store.awaiting import ENDING, about
-from collector.store.connect import make_journal, read_only
+from collector.store.awaiting import write_waiting
+from collector.store.connect import make_journal
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
 from collector.store.parts import write, write_part, write_windows
@@ -22,7 +21,6 @@ from collector.store.schema import upgrade
 from collector.store.steps import halves, labels
 from collector.store.steps.alerts import post as post_message
 from collector.store.steps.alerts import put_state
-from collector.store.steps.batches import select_batches
 from collector.store.steps.collectors import rename
 from collector.store.steps.frames import INSERT_FRAME, frame_row
 from collector.store.steps.keys import keep_key, key_hash, key_of, read_secret
@@ -147,11 +145,9 @@ def test_a_delivered_batch_that_waits_for_labels_is_found_by_what_it_says_itself
 
 
 def wait_for_labels(data_dir, old, paths):
-    """Do what is done when a batch's keys are made, and when it is delivered."""
-    with closing(read_only(data_dir.journal)) as db:
-        [batch] = select_batches(db, "main", ("delivered",))
-        [one] = labels.select_awaited(db, "main")
-    (data_dir.path / f"{data_dir.new_keys()}.{ENDING}").write_text(about(batch, one, paths))
+    """Do what is done when a batch that waits is delivered."""
+    [(batch,)] = old.execute("SELECT batch FROM awaited")
+    write_waiting(data_dir, labels.waiting_batch(old, batch))
     data_dir.mark_delivered(paths)
 
 
@@ -183,21 +179,6 @@ def test_rows_with_labels_are_found_by_their_name_and_of_two_joins_those_of_the_
     assert (made["report"], made["source"], made["rows"], made["state"]) == ("labels", "b1", 3, state)
     assert [part["path"] for part in tables["part"] if part["batch"] == batch] == [part]
     assert done.parts_set_aside == 1
-
-
-def test_delivered_events_that_no_table_knows_are_set_aside_where_labels_come(data_dir, old):
-    """They would be removed as needless, and maybe a batch of theirs waits for labels."""
-    trio.run(spill_labels, data_dir)
-    [path] = [path for (path,) in old.execute("SELECT path FROM part WHERE batch = 'b1'")]
-    data_dir.mark_delivered([path])
-    old.execute("DELETE FROM part WHERE batch = 'b1'")
-    old.execute("UPDATE batch SET state = 'delivered'")
-    with capture_logs() as told:
-        done, _ = salvaged(data_dir, old)
-    assert (done.parts_set_aside, done.frames_set_aside) == (1, 1)  # the other row of the batch was in a frame
-    kept = data_dir.damaged(f"part-{path.rpartition('/')[2]}")
-    assert kept.exists()
-    assert [(one["file"], one["rows"]) for one in told] == [(str(kept), 1)]
 
 
 async def spill_labels(data_dir):
