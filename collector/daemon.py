@@ -338,7 +338,7 @@ async def _drain(draining: Draining) -> None:
 async def _remove_orphans(journal: Journal, data_dir: DataDir) -> None:
     orphans = data_dir.remove_orphans(*await journal.known_files())
     data_dir.remove_stray_keys(await journal.labels.known_files())
-    data_dir.remove_stray_references(await journal.references.known_files())
+    data_dir.remove_keys(data_dir.stray_references(await journal.references.known_files()))
     if orphans:
         _log.info("removed files that a crash left half-made; their rows are safe", files=len(orphans))
 

@@ -164,10 +164,10 @@ class DataDir:
         """Name the file of a reference that the service makes: the same of the same."""
         return f"{_REFERENCES}/made-{uuid.uuid5(uuid.NAMESPACE_URL, f'{source} {version}')}.parquet"
 
-    def remove_stray_references(self, known: set[str]) -> None:
-        """Remove references that were made and that the journal doesn't know."""
+    def stray_references(self, known: set[str]) -> list[str]:
+        """Name references that were made and that the journal doesn't know."""
         found = {_relative(path, self.path) for path in (self.path / _REFERENCES).glob("made-*.parquet")}
-        self.remove_keys(found - known)
+        return sorted(found - known)
 
     def mark_delivered(self, parts: list[str]) -> None:
         """Have the parts themselves say that they were delivered, by being read-only, should the journal be lost."""

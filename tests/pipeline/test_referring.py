@@ -197,7 +197,7 @@ async def test_a_reference_that_a_crash_left_behind_is_removed_and_made_again_th
         [path] = references(w)
         before = path.read_bytes()
         await w.journal.references.enter("main", "main", None)  # as if it ended between both
-        w.data_dir.remove_stray_references(await w.journal.references.known_files())
+        w.data_dir.remove_keys(w.data_dir.stray_references(await w.journal.references.known_files()))
         assert references(w) == []
         [_, second] = await w.journal.batches("main", "delivered")
         await w.journal.mark(second, "sealed")

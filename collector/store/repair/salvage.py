@@ -23,6 +23,8 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from collector.config.labels import LABELS, MAIN
 from collector.disk.files import write_whole
 from collector.formats.stored import file_of
@@ -32,6 +34,7 @@ from collector.store.parts import Kept, Origin, WindowOrigin, read_origin, read_
 from collector.store.records import SNAPSHOT_STATES, STATES, labelled_id
 from collector.store.steps.frames import body_places, has_frames
 from collector.store.steps.keys import key_of, read_secret
+from collector.store.steps.references import known_paths
 from collector.store.streams import is_labels
 
 if TYPE_CHECKING:
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
     from collector.formats.stored import StoredBody
     from collector.store.data_dir import DataDir
 
+_log = structlog.get_logger()
+
+_WHOSE_REFERENCE = "a made reference was set aside: whose it is is lost; to go on with it, write it as reference_path"
 _LAST_ROWID = 2**63 - 1
 # Beyond this no row is looked for by halves, and after so many misses no further: a page has a hundred rows at most.
 _LIKELY_ROWID = 2**32
@@ -98,6 +104,7 @@ def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: D
     work.set_bodies_aside()
     work.reconcile()
     work.reconcile_labels()
+    work.set_references_aside()
     return work.done
 
 
@@ -418,6 +425,12 @@ class _Salvage:
             for between in unknown_stretches(path, known[path.name]):
                 write_whole(self._data_dir.damaged(f"frame-{between.start}-{path.name}"), between.read())
                 self.done.frames_set_aside += 1
+
+    def set_references_aside(self) -> None:
+        """Set references aside of which it is lost whose they are: the rows that they were made of may be long gone."""
+        for path in self._data_dir.stray_references(known_paths(self._db, None)):
+            kept = self._data_dir.set_aside(self._data_dir.path / path, "reference")
+            _log.error(_WHOSE_REFERENCE, file=str(kept))
 
     def reconcile(self) -> None:
         """Have the batches agree with what is there of them."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from collector.config import Idempotency
 from collector.formats.frames import check_frame
@@ -15,7 +16,7 @@ from collector.store.connect import make_journal
 from collector.store.data_dir import open_data_dir
 from collector.store.journal import open_journal
 from collector.store.parts import write, write_part, write_windows
-from collector.store.records import AlertState, Batch, Logged, Part, Verdict, labelled_id
+from collector.store.records import AlertState, Batch, Logged, MadeReference, Part, Verdict, labelled_id
 from collector.store.repair.salvage import readable_rows, salvage
 from collector.store.schema import upgrade
 from collector.store.steps import halves, labels
@@ -24,6 +25,7 @@ from collector.store.steps.alerts import put_state
 from collector.store.steps.collectors import rename
 from collector.store.steps.frames import INSERT_FRAME, frame_row
 from collector.store.steps.keys import keep_key, key_hash, key_of, read_secret
+from collector.store.steps.references import enter_made
 from collector.store.steps.snapshots import insert_failed, insert_made
 from collector.store.windowed import Windows
 
@@ -332,6 +334,20 @@ def test_where_the_journal_is_gone_no_new_frame_has_a_number_that_a_part_stands_
     [(last,)] = old.execute("SELECT MAX(first_seq) FROM part")
     _, tables = salvaged(data_dir, None)
     assert tables["sqlite_sequence"][-1] == {"name": "frame", "seq": last}
+
+
+def test_a_reference_that_the_journal_has_forgotten_is_set_aside_and_told(data_dir, old):
+    """It may be of the first rows that ever came, and could not be made again."""
+    known, lost = (data_dir.made_reference("first 10", version) for version in ("a", "b"))
+    for path in (known, lost):
+        (data_dir.path / path).touch()
+    enter_made(old, "main", "main", MadeReference(known, "first 10", 10, 1.0, is_kept=True))
+    with capture_logs() as told:
+        salvaged(data_dir, old)
+    kept = data_dir.damaged(f"reference-{lost.removeprefix('references/')}")
+    assert kept.exists()
+    assert (data_dir.path / known).exists()
+    assert [one["file"] for one in told] == [str(kept)]
 
 
 def test_a_failed_batch_is_known_by_its_folder(data_dir, old):
