@@ -13,6 +13,11 @@ _MAX_BYTES = 1_000_000_000
 _SHARE = 4  # of the memory that the process may take
 
 
+def size_of_frame(frame: pd.DataFrame) -> int:
+    """Return the bytes of a frame, with those of its texts."""
+    return int(frame.memory_usage(deep=True).sum())
+
+
 class Warm:
     """Results by what they were made of, the most recently used, up to a size."""
 
@@ -20,11 +25,11 @@ class Warm:
         self._max_bytes = max_bytes
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
-    def get(self, key: Hashable, make: Callable[[], T], frame_of: Callable[[T], pd.DataFrame]) -> T:
+    def get(self, key: Hashable, make: Callable[[], T], size_of: Callable[[T], int]) -> T:
         """Return what was made for the key, or make it. What alone is too large isn't kept."""
         if key not in self._kept:
             made = make()
-            self._kept[key] = (made, int(frame_of(made).memory_usage(deep=True).sum()))
+            self._kept[key] = (made, size_of(made))
         else:
             made = self._kept[key][0]
         self._kept.move_to_end(key)

@@ -10,7 +10,7 @@ import pandas as pd
 from evidently import Dataset, Report
 
 from collector.evaluation import findings, segments, snapshot, tolerant_modern
-from collector.evaluation.cache import REFERENCES
+from collector.evaluation.cache import REFERENCES, size_of_frame
 from collector.evaluation.fitting import fit_definition
 from collector.evaluation.label_keys import with_label_keys
 from collector.evaluation.prepared import Frames
@@ -75,7 +75,7 @@ def _reference(frames: Frames, report: ModernReport, definition: Any, job: Job) 
     made = REFERENCES.get(
         (frames.reference_key, json.dumps(config, sort_keys=True)),
         lambda: _side(frames.reference, "reference", report, definition),
-        lambda side: side.dataset.as_dataframe(),
+        lambda side: size_of_frame(side.dataset.as_dataframe()),
     )
     kept = made.dataset.as_dataframe()
     return copy.deepcopy(made, {id(kept): kept.copy(deep=not _SHARES)})  # a report may add columns to it

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from collector.evaluation.cache import REFERENCES
+from collector.evaluation.cache import REFERENCES, size_of_frame
 from collector.evaluation.casts import Casts
 from collector.evaluation.notes import of_sides
 from collector.evaluation.pandas_columns import FAILED, to_frame
@@ -173,7 +173,7 @@ def _matching(known: Frame | None, key: Hashable, wish: Wish) -> _Compared:
 
 def _kept(key: Hashable, make: Callable[[], Frame]) -> _Compared:
     """Make a frame of a reference's rows, or take it from this process's memory."""
-    return _Compared(make() if key is None else REFERENCES.get(key, make, lambda frame: frame), key)
+    return _Compared(make() if key is None else REFERENCES.get(key, make, size_of_frame), key)
 
 
 def _divided(made: _Made, selecting: Selecting, picks: Picks, notes: list[str]) -> Frames:
@@ -212,7 +212,7 @@ def _read_reference(path: str, private: Private | None, *, cache: bool, named: f
     if not cache:
         return _converted_reference(path, private, named)
     key = _reference_key(path, private, named)
-    return REFERENCES.get(key, lambda: _converted_reference(path, private, named), lambda frame: frame)
+    return REFERENCES.get(key, lambda: _converted_reference(path, private, named), size_of_frame)
 
 
 def _reference_key(path: str, private: Private | None, named: frozenset[str]) -> Hashable:

@@ -260,7 +260,7 @@ def _compute(job: Job, frames: Frames) -> Evaluated:
     if problems:
         raise ValueError("; ".join(f"{'.'.join(map(str, one['path']))}: {one['message']}" for one in problems))
     is_fast = job["reuse_drift"] and job.get("fast_reports", True)
-    with shortcuts_taken(frames.notes) if is_fast else nullcontext():
+    with shortcuts_taken(frames.notes, frames.reference, frames.reference_key) if is_fast else nullcontext():
         if isinstance(report, LegacyReport):
             return legacy.run(report, frames, columns, job)
         return modern.run(report, frames, columns, job)

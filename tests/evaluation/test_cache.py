@@ -3,7 +3,7 @@ import resource
 import pandas as pd
 import pytest
 
-from collector.evaluation.cache import Warm
+from collector.evaluation.cache import Warm, size_of_frame
 
 FRAME = pd.DataFrame({"a": range(1000)})
 SIZE = int(FRAME.memory_usage(deep=True).sum())
@@ -15,7 +15,7 @@ def made():
 
 
 def getter(warm, made):
-    return lambda key: warm.get(key, lambda: made.append(key) or FRAME.copy(), lambda frame: frame)
+    return lambda key: warm.get(key, lambda: made.append(key) or FRAME.copy(), size_of_frame)
 
 
 def test_what_was_made_is_made_once(made):

@@ -1,7 +1,9 @@
 """All shortcuts, as a report takes them."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+
+import pandas as pd
 
 from collector.evaluation.fast import (
     bins,
@@ -15,23 +17,31 @@ from collector.evaluation.fast import (
     means,
     names,
     statistics,
+    summaries,
     tables,
 )
 from collector.evaluation.fast.known import Shortcut, standing_in
 
 
 @contextmanager
-def shortcuts_taken(notes: list[str]) -> Iterator[None]:
+def shortcuts_taken(notes: list[str], reference: pd.DataFrame | None = None, key: Hashable = None) -> Iterator[None]:
     """Have what is computed in the block computed by shortcuts; ``notes`` gets a sentence if some can't be taken.
 
-    For one report at a time in a process: they stand in the place of Evidently's functions meanwhile.
+    What is computed of a ``reference`` alone is kept for the next report by ``key``, if that is given. For one report
+    at a time in a process: they stand in the place of Evidently's functions meanwhile.
     """
-    with standing_in(all_shortcuts(), notes):
+    with standing_in(all_shortcuts(reference, key), notes):
         yield
 
 
-def all_shortcuts() -> list[Shortcut]:
-    """Return the shortcuts for one report; some have a memory, of it alone."""
-    of_this_report = (tables.of_a_report(), drift.of_a_report(), distributions.of_a_report(), means.of_a_report())
+def all_shortcuts(reference: pd.DataFrame | None = None, key: Hashable = None) -> list[Shortcut]:
+    """Return the shortcuts for one report; some have a memory, of it alone or of its reference."""
+    of_this_report = (
+        tables.of_a_report(),
+        drift.of_a_report(),
+        distributions.of_a_report(),
+        means.of_a_report(),
+        summaries.of_a_report(reference, key),
+    )
     of_columns = (*choices.SHORTCUTS, *constants.SHORTCUTS, bins.SHORTCUT, distances.SHORTCUT, statistics.SHORTCUT)
     return [*of_this_report, *of_columns, *figures.SHORTCUTS, *dump.SHORTCUTS, names.SHORTCUT]

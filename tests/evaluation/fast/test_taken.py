@@ -56,7 +56,7 @@ def test_a_legacy_suite_is_evidentlys_to_the_letter(preset):
 def test_a_job_says_whether_shortcuts_are_taken(config, evaluate, iris, monkeypatch):
     taken, told = [], {}
     monkeypatch.setattr(
-        "collector.evaluation.worker.shortcuts_taken", lambda notes: taken.append(notes) or shortcuts_taken(notes)
+        "collector.evaluation.worker.shortcuts_taken", lambda *of: taken.append(of) or shortcuts_taken(*of)
     )
     for said in ({}, {"fast_reports": False}, {"reuse_drift": False}):
         outcome = evaluate(config, iris[:100], iris[50:], **said)
