@@ -99,5 +99,5 @@ def test_changes_that_never_end_are_told():
 
 @pytest.mark.parametrize("found", [None, [], {"tabs": []}, {"tabs": [], "panels": ["a"]}, {"tabs": {}, "panels": []}])
 def test_what_is_no_dashboard_is_not_written_over(found):
-    with pytest.raises(ValueError, match="no dashboard of Evidently's"):
+    with pytest.raises(ValueError, match="isn't a dashboard of Evidently's"):
         Placing(tab(), is_asked=True).to_write(found)

@@ -396,6 +396,8 @@ async def open_world(path, monkeypatch=None, clock=None):
     if clock is not None:
         trio.lowlevel.add_instrument(HoldWhileThreadsWork(clock))
         monkeypatch.setattr("collector.store.journal.time", SimpleNamespace(time=skew.wall))
+        # An hour of fake time would take as long as 3600 looks at files do.
+        monkeypatch.setattr("collector.store.tending.SYNC_INTERVAL", 60.0)
     with open_data_dir(path / "data") as data_dir:
         async with open_journal(data_dir) as journal:
             yield World(journal, data_dir, FakeWorkers(), FakeWorkspace(), clocks, path, skew)

@@ -118,7 +118,7 @@ def _refuse_mixture(root: Path, folder: Path, generation: Generation) -> None:
     if found and generation not in found:
         others = "legacy" if generation == "modern" else "modern"
         raise ValueError(
-            f"it holds {others} snapshots, and no UI can show those and {generation} ones in one directory; "
+            f"it holds {others} snapshots, and no UI can show those and {generation} ones together; "
             "give this collector another directory as api_url"
         )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collector.workspaces.progress import Progress
 
 _PATIENCE = 10.0
-_HARM = "; no UI can show those and {} ones in one directory; give this collector another"
+_HARM = "; no UI can show those and {} ones together; give this collector another directory"
 
 
 class Directory:
