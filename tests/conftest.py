@@ -4,12 +4,21 @@ import random
 import signal
 
 import hypothesis
+import structlog
 
 # An example takes as long as it takes where other work keeps all processors busy.
 hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
 )
 hypothesis.settings.load_profile("patient")
+
+# By default a traceback is drawn by rich, with all that the frames hold, which takes a second each.
+structlog.configure(
+    [
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def pytest_addoption(parser):

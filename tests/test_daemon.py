@@ -186,7 +186,7 @@ async def test_while_the_journal_is_opened_it_lives_is_not_ready_and_events_wait
                     sending.start_soon(_send_a_row, client)
                     await wait_all_tasks_blocked()
                     opening.set()
-                while (await client.get("/readyz")).status_code != 200:  # what answers it opens after what takes events
+                while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110  (events are taken before that)
                     await trio.sleep(0.01)
                 assert (await client.get("/")).json()["collectors"][0]["rows_waiting"] == 1
                 os.kill(os.getpid(), signal.SIGTERM)

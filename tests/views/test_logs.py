@@ -17,8 +17,9 @@ NOON = datetime(2026, 1, 2, 12, 34, 56, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def reset():
+    had = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**had)
 
 
 def line(**event):
