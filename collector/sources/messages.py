@@ -125,14 +125,15 @@ def check_messages(messages: list[Message], value_format: ValueFormat, bounds: B
     # When the first of them was sent; a sender's clock may be ahead.
     sent = first.timestamp()[1] / 1000
     run.received = min(sent, now) if sent > 0 else now
-    given = [(message, value) for message in messages if (value := message.value()) is not None]
+    given = [message for message in messages if message.value() is not None]
     run.tombstones = len(messages) - len(given)  # of a compacted topic: their keys are gone
-    run.size = sum(len(value) for _, value in given)
+    values = [message.value() or b"" for message in given]
+    run.size = sum(map(len, values))
     if value_format == "arrow":
         run.is_apart = True
-        run.unchecked = [message for message, _ in given]
-    elif not _check_together(run, given, value_format, bounds):
-        _check_each(run, given, value_format, bounds)
+        run.unchecked = given
+    elif not _check_together(run, given, values, value_format, bounds):
+        _check_each(run, given, values, value_format, bounds)
     return run
 
 
@@ -150,9 +151,10 @@ async def check_tables(run: Run, check: Callable[[bytes], Awaitable[Counted]]) -
     run.unchecked = []
 
 
-def _check_together(run: Run, given: list[tuple[Message, bytes]], value_format: ValueFormat, bounds: Bounds) -> bool:
+def _check_together(
+    run: Run, given: list[Message], values: list[bytes], value_format: ValueFormat, bounds: Bounds
+) -> bool:
     """Take messages if all of them are sound, each by itself and all in one frame; tell whether they are."""
-    values = [value for _, value in given]
     together = _TOGETHER[value_format](values)
     count = count_each if value_format == "json" else _count_lines
     counted = count(values, together, bounds)
@@ -160,9 +162,11 @@ def _check_together(run: Run, given: list[tuple[Message, bytes]], value_format: 
         return False
     rows, names = counted
     run.names.update(names)
-    pieces = ((message.offset() or 0, value, count) for (message, value), count in zip(given, rows, strict=True))
-    run.pieces = [piece for piece in pieces if piece[2]]
-    run.together = together if len(run.pieces) == len(given) else b""
+    run.pieces = list(zip([message.offset() or 0 for message in given], values, rows, strict=True))
+    if all(rows):
+        run.together = together
+    else:
+        run.pieces = [piece for piece in run.pieces if piece[2]]
     return True
 
 
@@ -176,10 +180,10 @@ def _count_lines(values: list[bytes], together: bytes, bounds: Bounds) -> tuple[
     return (rows, frame.names) if sum(rows) == frame.rows else None
 
 
-def _check_each(run: Run, given: list[tuple[Message, bytes]], value_format: ValueFormat, bounds: Bounds) -> None:
+def _check_each(run: Run, given: list[Message], values: list[bytes], value_format: ValueFormat, bounds: Bounds) -> None:
     """Check each message alone, to find which isn't sound; the others may not be sound in one frame."""
     run.is_apart = True
-    for message, value in given:
+    for message, value in zip(given, values, strict=True):
         is_record = value_format == "json" and not value.lstrip().startswith(b"[")
         body = b"[%b]" % value if is_record else value
         try:

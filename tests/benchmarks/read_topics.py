@@ -1,7 +1,8 @@
 """Reads topics into a journal as a service does, and prints what that took.
 
-``read_topics.py DIRECTORY rows|lists ROWS`` measures a service that comes to topics with so many rows, a message for
-each or lists of 500. ``… takeover ROWS SESSION`` kills one that has read them all, and measures one that waits for it.
+``read_topics.py DIRECTORY rows|lists|arrow ROWS`` measures a service that comes to topics with so many rows, a message
+for each, or lists or Arrow tables of 500. ``… takeover ROWS SESSION`` kills one that has read them all, and measures
+one that waits for it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import events  # type: ignore[import-not-found]  # it stands beside this file
+import pyarrow as pa
 import structlog
 import trio
+from bodies import arrow  # type: ignore[import-not-found]
 from brokers import Brokers, mock_brokers  # type: ignore[import-not-found]
 from confluent_kafka import Consumer, TopicPartition
 from kafka.apache import apache_brokers, fetch  # type: ignore[import-not-found]
@@ -33,6 +37,9 @@ NEVER = rows_trigger(10**9)
 
 
 def messages(kind: str, rows: int) -> Iterator[bytes]:
+    if kind == "arrow":
+        yield from repeat(arrow(pa.Table.from_pandas(events.frame(500))), rows // 500)
+        return
     bodies = [json.dumps(row).encode() for row in events.frame(min(rows, 10_000)).to_dict("records")]
     for first in range(0, rows, 500):
         some = [bodies[number % len(bodies)] for number in range(first, first + 500)]
@@ -70,11 +77,11 @@ def kafka_at(address: str, session: str) -> Kafka:
     )
 
 
-def start(its: Member) -> None:
+def start(its: Member, value_format: str = "json") -> None:
     """Start a collector for each topic."""
     its.world.workers.write_part = leave
     for topic in TOPICS:
-        its.start(topic, NEVER, id_=topic)
+        its.start(topic, NEVER, id_=topic, value_format=value_format)
 
 
 def waiting(its: Member) -> int:
@@ -92,9 +99,9 @@ async def leave(*_: object, **__: object) -> None:
     await trio.sleep_forever()
 
 
-async def read(brokers: Brokers, directory: Path, rows: int) -> dict[str, float]:
+async def read(brokers: Brokers, directory: Path, rows: int, value_format: str) -> dict[str, float]:
     async with member(directory, kafka_at(brokers.address, "6000")) as its:
-        start(its)
+        start(its, value_format)
         await until(lambda: here(its))
         before, used, begun = waiting(its), time.process_time(), time.monotonic()
         await until(lambda: waiting(its) == rows)
@@ -150,7 +157,9 @@ def main(directory: Path, kind: str, rows: int, session: str = "", address: str 
     else:
         with mock_brokers() as brokers:
             bare = consume(brokers, fill(brokers, kind, rows)) / rows
-            found = trio.run(read, brokers, directory, rows) | {"cpu_of_consume": bare}
+            found = trio.run(read, brokers, directory, rows, "arrow" if kind == "arrow" else "json") | {
+                "cpu_of_consume": bare
+            }
     json.dump(found, sys.stdout)
 
 

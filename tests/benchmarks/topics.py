@@ -13,7 +13,12 @@ _SESSION = 3.5
 
 def measure(bench: Bench) -> None:
     rows = 40_000 if bench.is_quick else 200_000
-    for kind, told, most in (("rows", "a message a row", 8.6e-6), ("lists", "lists of 500 rows", 6e-6)):
+    kinds = (
+        ("rows", "a message a row", 8.6e-6),
+        ("lists", "lists of 500 rows", 6e-6),
+        ("arrow", "Arrow tables of 500 rows, which a worker process checks beside it", 6e-6),
+    )
+    for kind, told, most in kinds:
         used = Row("kafka", f"{told}, processor time for each row", "s", at_most(most), _LIMIT, _NOTE)
         speed = Row("kafka", told, "rows/s")
         for _ in bench.each_round(used, speed):
