@@ -10,14 +10,16 @@ from pydantic import AfterValidator
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s*]+")
 _HOST = re.compile(r"[^/?#@\s*:]+(:\d{1,5})?")
+# In a header, as RFC 9110 has it: a name may be missing, and so may what follows the colon.
+_IN_HEADER = re.compile(r"(?:\[([^][]*)\]|([^][:]*))(?::\d*)?")
 
 
 def hostname(host: str) -> str:
-    """Return the name in a Host header or an address: without port and brackets, in small letters."""
-    name = host.strip().lower()
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    return name.partition(":")[0].removesuffix(".")
+    """Return the name in a Host header: without port and brackets, in small letters; all of what is no such header."""
+    whole = host.strip().lower()
+    found = _IN_HEADER.fullmatch(whole)
+    name = whole if found is None else found[1] or found[2] or ""
+    return name.removesuffix(".") or name
 
 
 def is_address(name: str) -> bool:

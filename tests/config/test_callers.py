@@ -39,6 +39,12 @@ def test_a_name_is_read_out_of_a_host(host, name):
     assert hostname(host) == name
 
 
+@pytest.mark.parametrize("host", ["localhost:evil", "localhost:80:80", "[::1]evil", "[::1", "::1]", "[::1]:x", "."])
+def test_what_is_no_host_has_no_name_that_is_let_in(host):
+    """It was cut at its first colon or bracket; of a dot nothing was left, and quart failed by it."""
+    assert hostname(host) == host
+
+
 def test_an_address_is_one():
     assert all(is_address(name) for name in ("127.0.0.1", "::1"))
     assert not any(is_address(name) for name in ("127.0.0.1.example", "localhost"))
