@@ -9,6 +9,7 @@ from worlds import PATIENCE, collector, open_world, report_raised, rows_trigger,
 from collector.config import CollectorServiceConfig, Limits, Retention
 from collector.config.private import PrivateColumns
 from collector.config.reference_from import ReferenceFrom
+from collector.errors import NoRowsMatched
 from collector.formats.frames import Frame
 from collector.formats.private import hashed
 from collector.store.parts import read_origin
@@ -234,8 +235,13 @@ async def test_spoiled_files_of_keys_are_made_again(world, autojump_clock):
         assert [one.rows for one in await closed(w)] == [4]
 
 
-async def test_a_delivered_batch_whose_journal_is_lost_gets_its_second_snapshot(tmp_path, monkeypatch, autojump_clock):
+@pytest.mark.parametrize("failures", [[], [NoRowsMatched(4, [])]], ids=["delivered", "of no row"])
+async def test_a_delivered_batch_whose_journal_is_lost_gets_its_second_snapshot(
+    tmp_path, monkeypatch, autojump_clock, failures
+):
+    """Also one of which no row was to be in the first."""
     async with open_world(tmp_path, monkeypatch, autojump_clock) as w, running(w.pipeline(config())):
+        w.workers.failures += failures
         await events(w, 1, 2, 3, 4)
         await labels(w, 1, 2)
         await trio.sleep(WAIT / 10)
