@@ -10,16 +10,20 @@ from typing import Any
 
 from evidently.legacy.base_metric import ErrorResult, Metric
 from evidently.legacy.calculation_engine.python_engine import PythonEngine
+from evidently.legacy.metrics import ClassificationProbDistribution
 from evidently.legacy.metrics.custom_metric import CustomCallableMetricResult, CustomValueMetric
 from evidently.legacy.report import Report
-from evidently.legacy.suite.base_suite import _discover_dependencies, find_test_renderer
-from evidently.legacy.tests import TestColumnNumberOfMissingValues, TestNumberOfRows
+from evidently.legacy.suite.base_suite import _discover_dependencies, find_metric_renderer, find_test_renderer
+from evidently.legacy.tests import TestColumnNumberOfMissingValues, TestNumberOfRows, TestRocAuc
 from evidently.legacy.tests.base_test import TestResult, TestStatus
 from evidently.legacy.utils.data_preprocessing import create_data_definition
 
 from collector.evaluation.table_drift import TableDrift, over_computable_columns
 from collector.evaluation.uncomputed import PASSING, NotComputedError, Sides, Uncomputed, cut, reason_of, sides_of
 
+# Drawn of what they may have been computed without: the probabilities of each label, which no row may have; a curve,
+# which a missing probability stops. All others draw whatever they computed.
+_MAY_NOT_BE_DRAWN = (ClassificationProbDistribution, TestRocAuc)
 _NO_FUNCTION = "evidently.not_computed"  # the name that a value of its own must have
 
 
@@ -156,7 +160,7 @@ def _settle_tests(_: Any, context: Any, failures: list[Uncomputed], sides: Sides
     _, wrong = _replace_errors(context, sides)
     failed = [_settle(test, result, wrong) for test, result in context.test_results.items() if _is_error(result)]
     settled = {
-        _drawable(test, context, number) if _is_error(result) else test: result
+        _drawable(test, context, number) if _is_error(result) or isinstance(test, _MAY_NOT_BE_DRAWN) else test: result
         for number, (test, result) in enumerate(context.test_results.items())
     }
     has_result = len(failed) < len(settled)
@@ -173,8 +177,8 @@ def _settle_tests(_: Any, context: Any, failures: list[Uncomputed], sides: Sides
 
 def _replace_errors(context: Any, sides: Sides) -> tuple[dict[Metric, Metric], dict[Metric, Uncomputed]]:
     """Put a value of its own in the place of each error; returns those by their metrics, and the failures."""
-    errors = {metric: one for metric, one in context.metric_results.items() if isinstance(one, ErrorResult)}
-    wrong = {metric: _failure(metric, result.exception, sides) for metric, result in errors.items()}
+    raised = {metric: _raised(metric, result, context) for metric, result in context.metric_results.items()}
+    wrong = {metric: _failure(metric, error, sides) for metric, error in raised.items() if error is not None}
     stand_ins = {metric: _stand_in(failure, metric.get_fingerprint()) for metric, failure in wrong.items()}
     results, context.metric_results = context.metric_results, {}
     for metric, result in results.items():
@@ -183,6 +187,21 @@ def _replace_errors(context: Any, sides: Sides) -> tuple[dict[Metric, Metric], d
         else:
             context.metric_results[metric] = result
     return stand_ins, wrong
+
+
+def _raised(metric: Any, result: Any, context: Any) -> BaseException | None:
+    """Return what a metric raised, or its picture, without which nobody can open the report."""
+    if isinstance(result, ErrorResult):
+        error: BaseException = result.exception
+        return error
+    if isinstance(metric, _MAY_NOT_BE_DRAWN):
+        try:
+            find_metric_renderer(type(metric), context.renderers).render_html(metric)
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever its picture raises
+            return error
+    return None
 
 
 def _enter(context: Any, stand_in: CustomValueMetric) -> None:

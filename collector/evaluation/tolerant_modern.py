@@ -192,6 +192,8 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         """Say why a metric or a preset raised."""
         column = _column_of(thing)
         columns = _columns_of_task(thing, self.data_definition) if column is None else [column]
+        if hasattr(thing, "metric") and hasattr(thing, "column_name"):
+            columns = [*columns, thing.column_name]  # by whose values rows are grouped
         return reason_of(error, columns, sides_of(*self._frames()))
 
     def metrics_of(self, container: MetricContainer, generate: Callable[..., Any]) -> list[Any]:

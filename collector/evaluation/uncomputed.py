@@ -64,6 +64,8 @@ def reason_of(error: BaseException, columns: Sequence[str], sides: Sides) -> str
     """Say in one short sentence why ``error`` was raised, by what the frames lack of the columns in question."""
     if isinstance(error, NotComputedError):
         return cut(str(error))
+    if isinstance(error, ReferenceMetricNotFound) and sides.get("reference") is None:
+        return "it is compared with a reference, and there is none"
     raised = f"{type(error).__name__}: {_said(error)}"
     frames = {side: frame for side, frame in sides.items() if frame is not None}
     key = error.args[0] if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) else None
@@ -76,7 +78,25 @@ def reason_of(error: BaseException, columns: Sequence[str], sides: Sides) -> str
     for side, frame in frames.items():
         if empty := [name for name in columns if not has_finite(frame[name])]:
             return cut(f"column {empty[0]!r} has no finite value in the {side} ({raised})")
-    return cut(f"{key!r} is not among the labels that occur ({raised})" if known else raised)
+    why = f"{key!r} is not among the labels that occur" if known else _of_labels(error, columns, frames)
+    return cut(f"{why} ({raised})" if why else raised)
+
+
+def _of_labels(error: BaseException, columns: Sequence[str], frames: Mapping[str, pd.DataFrame]) -> str:
+    """Say which label is on one side only, or that some are missing, if Evidently raised for that."""
+    for name in columns:
+        labels = {side: set(map(str, frame[name].dropna().unique())) for side, frame in frames.items()}
+        if isinstance(error, KeyError) and any(_key(error) in known for known in labels.values()):
+            lacking = next((side for side, known in labels.items() if _key(error) not in known), None)
+            return f"no {name!r} of the {lacking} is {_key(error)!r}" if lacking else ""
+        for side, frame in frames.items():
+            if "not supported as Label" in str(error) and (count := int(frame[name].isna().sum())):
+                return f"{count} of {len(frame)} values of {name!r} are missing in the {side}"
+    return ""
+
+
+def _key(error: KeyError) -> str:
+    return str(error.args[0]) if error.args else ""
 
 
 def has_finite(column: "pd.Series[Any]") -> bool:

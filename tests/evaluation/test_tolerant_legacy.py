@@ -118,6 +118,25 @@ def test_a_failed_metric_is_a_value_that_says_error(loaded):
     assert isinstance(seen._first_level_metrics[1], DatasetMissingValuesMetric)
 
 
+def test_a_picture_that_can_not_be_drawn_is_shown_as_failed(loaded):
+    """Evidently draws the probabilities of each label, and no row has one of them: nobody could open the report."""
+    frame = pd.DataFrame({"target": [1] * 20, "prediction": np.linspace(0.1, 0.9, 20)})
+    config = {"metrics": ["ClassificationProbDistribution", "ClassificationQualityMetric"], "tests": [], "options": {}}
+    outcome, seen = loaded(config, frame, column_mapping={"task": "classification", "pos_label": 1})
+    [error] = errors_of(seen)
+    assert error.startswith("Error: ClassificationProbDistribution could not be computed: ")
+    assert (outcome["failed_metrics"], len(seen._first_level_metrics)) == (1, 2)
+
+
+def test_a_test_whose_picture_can_not_be_drawn_keeps_its_result(loaded):
+    """A missing probability costs Evidently the curve, and nobody could open the suite."""
+    frame = pd.DataFrame({"target": [1, 0] * 20, "prediction": np.linspace(0.1, 0.9, 40)})
+    late = frame.assign(prediction=frame["prediction"].where(frame.index > 19))
+    config = {"metrics": [], "tests": ["TestRocAuc", "TestNumberOfRows"], "options": {}}
+    _, seen = loaded(config, late, frame, column_mapping={"task": "classification", "pos_label": 1})
+    assert ("ROC AUC Score", "SUCCESS") in [(name, status) for name, _, status in statuses(seen)]
+
+
 def test_a_role_on_one_side_only_leaves_the_rest(loaded):
     config = {"metrics": ["RegressionPreset", "DataDriftPreset"], "tests": [], "options": {}}
     reference = REFERENCE.assign(target=1.5, prediction=2.0)

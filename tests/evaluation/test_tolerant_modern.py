@@ -218,6 +218,12 @@ def test_a_class_that_is_missing_is_named(snapshot):
     )
 
 
+def test_a_missing_column_of_groups_is_named(snapshot):
+    group = {"type": "GroupBy", "metric": {"type": "MeanValue", "column": "age"}, "column_name": "nowhere"}
+    outcome, _ = snapshot({"metrics": [group, "RowCount"]}, SOUND, REFERENCE)
+    assert outcome["notes"][0].startswith("GroupBy of 'age' could not be computed: the batch has no column 'nowhere'")
+
+
 def test_what_is_made_of_a_failed_metric_fails_with_it(snapshot):
     """A test relative to a metric of the reference that can't be computed: an error, not a comparison with nothing."""
     test = {"type": "LessThanMetricTest", "threshold": {"relative": 0.1}}
