@@ -84,6 +84,7 @@ def _start(bench: Bench, ids: Sequence[str], interval: float) -> Ours:
         config["collectors"][one]["reference_path"] = path
     ours = bench.start(Ours(directory, config))
     ours.wait_accepting(ids[0], pause=0.1)
+    _evaluate(ours, ids[:1])  # Evidently is loaded then
     ours.wait_calm(len(ids) + 60)  # each report is computed over its own reference first
     return ours
 
@@ -93,7 +94,7 @@ def _evaluate(ours: Ours, ids: Sequence[str]) -> None:
     for one in ids:
         ours.post(events.arrow_body(_ROWS), events.ARROW, one)
         ours.http.post(f"/{one}/flush").raise_for_status()
-    wait_for(lambda: _is_idle(ours), "the snapshots", pause=0.5)
+    wait_for(lambda: _is_idle(ours), "the snapshots", pause=0.5, seconds=len(ids) + 300)
 
 
 def _is_idle(ours: Ours) -> bool:

@@ -1,5 +1,7 @@
 """Batches that are evaluated, wait for their reference, or fail."""
 
+from collections import Counter
+
 import pyarrow.parquet as pq
 import trio
 from worlds import (
@@ -137,6 +139,21 @@ async def test_a_report_that_raises_is_kept_under_failed_and_the_next_batch_goes
         assert [pq.read_table(part)["n"].to_pylist() for part in folder.glob("*.parquet")] == [[0, 1]]
         assert (failed.error, failed.attempts, w.workspace.rows) == ("ValueError: bad column", 1, [[2, 3]])
         assert pipeline.status().failed == 1
+
+
+async def test_where_batches_come_faster_than_reports_are_computed_each_collector_has_its_turn(world, autojump_clock):
+    """Of 500 collectors on two processors none waits longer than the others, however many batches it has."""
+    async with world(autojump_clock) as w:
+        w.workers.seconds, w.workers.hold = 10.0, trio.Event()
+        ids = [f"collector-{number}" for number in range(7)]
+        async with running(*(w.pipeline(collector(id_, rows_trigger(1))) for id_ in ids)):
+            for id_ in ids[:1] * 5 + ids * 3:
+                await w.post(1, id_)
+            await settled()
+            w.workers.hold.set()
+            await trio.sleep(len(ids) * 8 * w.workers.seconds)
+        turns = Counter(job["collector"] for job in w.workers.evaluated[: 3 * len(ids)])
+        assert all(2 <= turns[id_] <= 4 for id_ in ids)  # a little more or less, by who is first in line again
 
 
 async def test_a_job_says_what_the_collector_wants_of_its_report(world):
