@@ -171,7 +171,7 @@ def count_each(bodies: Sequence[bytes], together: bytes, bounds: Bounds) -> tupl
 
 def list_of(bodies: Iterable[bytes]) -> bytes:
     """Make one list of bodies that are a record or a list of records."""
-    return b"[%b]" % b",".join([body if body.startswith(b"{") else body.strip()[1:-1] for body in bodies])
+    return b"[%b]" % b",".join([body[1:-1] if body.startswith(b"[") else body for body in map(bytes.strip, bodies)])
 
 
 def _count_records(records: list[dict[str, Any]], body: bytes, bounds: Bounds) -> Counted | None:

@@ -171,12 +171,12 @@ def _check_together(
 
 
 def _count_lines(values: list[bytes], together: bytes, bounds: Bounds) -> tuple[list[int], Collection[str]] | None:
-    """Count the rows of values that are lines, and name the columns of all; None if any isn't sound, or a list."""
+    """Count what count_each does, of lines; a list, or objects without names, are other rows alone than with others."""
     try:
         frame = check_frame("ndjson", together, bounds)
+        rows = [check_frame("ndjson", value, bounds).rows for value in values]
     except CollectorError:
         return None
-    rows = [sum(1 for line in value.split(b"\n") if line.strip()) for value in values]
     return (rows, frame.names) if sum(rows) == frame.rows else None
 
 

@@ -69,6 +69,11 @@ def test_lines_become_rows():
     assert run.names == {"a", "b"}
 
 
+def test_spaces_around_a_message_are_no_part_of_it():
+    run = checked(b' {"a": 1}\n', b'\t[{"a": 2}] ')
+    assert bodies(run) == [(10, 2, b'[{"a": 1},{"a": 2}]')]
+
+
 def test_an_object_without_names_is_no_row():
     run = checked(b"{}", b'{"a": 1}', b"")
     assert [(first, rows) for first, rows, _ in bodies(run)] == [(11, 1)]
@@ -103,20 +108,28 @@ VALUES = st.recursive(
 RECORDS = st.dictionaries(st.sampled_from(["a", "b", ":", "specversion"]), VALUES, max_size=3)
 
 
+SPACES = st.text(" \n\t\r", max_size=2)
+
+
 @settings(deadline=None)
-@given(st.lists(RECORDS | st.lists(RECORDS, max_size=3) | VALUES, min_size=1, max_size=5), st.data())
-def test_a_message_is_taken_if_it_is_sound_alone_and_every_frame_of_it_can_be_read(values, data):
-    texts = [bytearray(json.dumps(value).encode()) for value in values]
+@given(
+    st.sampled_from(["json", "ndjson"]),
+    st.lists(st.tuples(SPACES, RECORDS | st.lists(RECORDS, max_size=3) | VALUES, SPACES), min_size=1, max_size=5),
+    st.data(),
+)
+def test_a_message_is_taken_if_it_is_sound_alone_and_every_frame_of_it_can_be_read(value_format, values, data):
+    texts = [bytearray(f"{before}{json.dumps(value)}{after}".encode()) for before, value, after in values]
     for text in data.draw(st.lists(st.sampled_from(texts), max_size=2)):
         text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
-    run = checked(*map(bytes, texts))
-    alone = [checked(bytes(text)) for text in texts]
+    run = checked(*map(bytes, texts), value_format=value_format)
+    alone = [checked(bytes(text), value_format=value_format) for text in texts]
     assert run.rows == sum(one.rows for one in alone)
     assert len(run.rejected) == sum(len(one.rejected) for one in alone)
     assert run.names == set().union(*(one.names for one in alone))
-    frames = bodies(run, *data.draw(st.lists(st.integers(1, 3), max_size=3)))
-    if frames:
-        assert decode_frames([("json", body) for *_, body in frames]).num_rows == run.rows
+    frames = bodies(run, *data.draw(st.lists(st.integers(1, 3), max_size=3)), value_format=value_format)
+    for _, rows, body in frames:
+        assert decode_frames([(value_format, body)]).num_rows == rows
+    assert sum(rows for _, rows, _ in frames) == run.rows
 
 
 @pytest.mark.parametrize("value", [b'{"a": ' + b"[" * 100_000, b'{"\xff": 1}', b'{"a": "\xff"}', b'{"a": 1e999}'])
