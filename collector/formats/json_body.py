@@ -119,13 +119,18 @@ def read_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
 
 def _read_list(body: bytes) -> list[Any] | None:
     """Read one list of records; None if it isn't one."""
-    if not body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+    if not is_list(body):
         return None
     try:
         data = loads(body)
     except BadBody:  # what is wrong in which line is told by who reads it line by line
         return None
     return data if isinstance(data, list) else None
+
+
+def is_list(body: bytes) -> bool:
+    """Tell whether a body is one list, whatever is in it."""
+    return body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
 
 
 def _parsed(body: bytes) -> Any:

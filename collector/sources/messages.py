@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from collector.errors import BadBody, BodyTooLarge, CollectorError
 from collector.formats.frames import Frame, check_frame
-from collector.formats.json_body import count_each, list_of
+from collector.formats.json_body import count_each, is_list, list_of
 from collector.store.records import Fetched
 
 if TYPE_CHECKING:
@@ -172,6 +172,8 @@ def _check_together(
 
 def _count_lines(values: list[bytes], together: bytes, bounds: Bounds) -> tuple[list[int], Collection[str]] | None:
     """Count what count_each does, of lines; a list, or objects without names, are other rows alone than with others."""
+    if any(map(is_list, values)):
+        return None
     try:
         frame = check_frame("ndjson", together, bounds)
         rows = [check_frame("ndjson", value, bounds).rows for value in values]
@@ -184,7 +186,7 @@ def _check_each(run: Run, given: list[Message], values: list[bytes], value_forma
     """Check each message alone, to find which isn't sound; the others may not be sound in one frame."""
     run.is_apart = True
     for message, value in zip(given, values, strict=True):
-        is_record = value_format == "json" and not value.lstrip().startswith(b"[")
+        is_record = value_format == "json" and not is_list(value)
         body = b"[%b]" % value if is_record else value
         try:
             frame = check_frame(value_format, body, bounds)
