@@ -17,7 +17,7 @@ import trio
 
 from collector import __version__
 from collector.config.labels import LABELS
-from collector.errors import CollectorError, ConfigError, EvaluationError
+from collector.errors import CollectorError, ConfigError, EvaluationError, OutOfFiles
 from collector.host.freed_memory import keep_freed_memory
 from collector.host.signals import STOPPING, ignore_signals, thread_for_signals
 from collector.host.systemd import notify_ready, notify_reloading, notify_stopping
@@ -352,10 +352,13 @@ async def _warm_up(workers: Workers, collectors: Callable[[], int]) -> None:
         "pyarrow.csv",
         "pyarrow.parquet",
     ):
-        await trio.to_thread.run_sync(importlib.import_module, name)
+        try:
+            await trio.to_thread.run_sync(importlib.import_module, name)
+        except (OSError, ImportError) as error:  # most likely no more files may be opened; who needs it tries again
+            _log.warning("what large bodies and snapshots need can't be loaded yet", module=name, error=str(error))
     try:
         await workers.warm_up()
-    except EvaluationError as error:
+    except (EvaluationError, OutOfFiles, OSError) as error:
         _log.error("no worker process can be started; events are kept meanwhile", error=str(error))
     else:
         _log.info("evidently is warm", version=workers.evidently_version)

@@ -22,7 +22,7 @@ from collector.client import AsyncCollectorClient
 from collector.config import CollectorServiceConfig
 from collector.config.config_file import ConfigFile
 from collector.daemon import Options, serve
-from collector.errors import CollectorError, DataDirError, EvaluationError, ServiceUnavailable
+from collector.errors import CollectorError, DataDirError, EvaluationError, OutOfFiles, ServiceUnavailable
 from collector.formats.frames import check_body
 from collector.store.data_dir import open_data_dir
 
@@ -238,8 +238,13 @@ async def test_a_new_collector_is_saved_beside_its_data(workers, tmp_path):
     assert (tmp_path / "collector_data" / "journal.sqlite3").exists()
 
 
-async def test_without_worker_processes_events_are_kept(workers, tmp_path):
-    workers.warm_up_error = EvaluationError("the worker process died")
+@pytest.mark.parametrize(
+    "error",
+    [EvaluationError("the worker process died"), OutOfFiles(OSError("Too many open files")), OSError("no memory")],
+    ids=["it died", "no more files", "no more processes"],
+)
+async def test_without_worker_processes_events_are_kept(workers, tmp_path, error):
+    workers.warm_up_error = error
     with trio.fail_after(PATIENCE):
         async with serving(tmp_path) as client:
             await trio.sleep(0.1)

@@ -19,8 +19,8 @@ import trio
 import trio_parallel
 
 from collector.config.labels import LABELS
-from collector.disk.refusals import refusal
-from collector.errors import BadBody, EvaluationError, FilesDamaged, NoRowsMatched, Problem, WorkerDied
+from collector.disk.refusals import is_of_files, refusal
+from collector.errors import BadBody, EvaluationError, FilesDamaged, NoRowsMatched, OutOfFiles, Problem, WorkerDied
 from collector.store.parts import UNWRITABLE
 from collector.store.records import Part
 from collector.workers.environment import names_of_secrets, names_of_service
@@ -169,7 +169,7 @@ class Workers:
                     nursery.start_soon(self._warm_up_one)
 
     async def _warm_up_one(self) -> None:
-        with suppress(EvaluationError):  # a report that needs it says so
+        with suppress(EvaluationError, OutOfFiles):  # a report that needs it says so
             await self._run(self._heavy, self._unlimited, _EVALUATION + "warm_up")
 
     async def check(self, config: CollectorConfig) -> list[Problem]:
@@ -454,6 +454,10 @@ class Workers:
             raise EvaluationError("the worker process ran out of memory") from error
         except ImportError as error:
             raise EvaluationError(f"the worker process can't load what it needs: {error}") from error
+        except OSError as error:
+            if is_of_files(error):  # most likely no process could be started
+                raise OutOfFiles(error) from error
+            raise
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 from functools import partial
 
@@ -12,7 +13,7 @@ import trio.testing
 from machine import PATIENCE
 from worlds import collector, frame_of
 
-from collector.errors import BadBody, EvaluationError, FilesDamaged, Problem, StorageError
+from collector.errors import BadBody, EvaluationError, FilesDamaged, OutOfFiles, Problem, StorageError
 from collector.formats.bounds import NO_BOUNDS
 from collector.formats.stored import StoredBody
 from collector.store.data_dir import DataDir
@@ -87,6 +88,20 @@ async def test_where_there_are_no_secrets_posted_reports_need_no_process_of_thei
 
 async def test_warm_up_tells_evidentlys_version():
     async with open_workers(1, MEMORY) as workers:
+        await workers.warm_up()
+        assert workers.evidently_version == "0.0.test"
+
+
+async def test_that_no_process_can_be_started_for_want_of_files_is_told_as_that():
+    """As an OSError it ended the service."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with open_workers(1, MEMORY) as workers:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            with pytest.raises(OutOfFiles):
+                await workers.warm_up()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         await workers.warm_up()
         assert workers.evidently_version == "0.0.test"
 

@@ -10,6 +10,7 @@ import fcntl
 import importlib
 import math
 import os
+import resource
 import ssl
 import termios
 import time
@@ -48,6 +49,8 @@ REFUSED_LINGER = 4.0
 ACCEPT_PAUSE = 0.1
 # Connections over the limit that are being refused; more wait until they are accepted.
 MAX_REFUSED = 64
+# Of the files that the process may open, the last are no client's: what is imported needs some, and the journal does.
+OWN_FILES = 8
 # What is on its way when the server ends; what mattered was answered before.
 GRACEFUL_TIMEOUT = 0.2
 
@@ -108,7 +111,10 @@ async def _listen(listener: socket.socket, server: _Server, connections: trio.Nu
                 _log.warning("a connection could not be accepted; trying again", error=error.strerror)
                 await trio.sleep(ACCEPT_PAUSE)
             else:
-                connections.start_soon(server.connect, accepted)
+                if _takes_own_file(accepted):
+                    await server.refuse(accepted)
+                else:
+                    connections.start_soon(server.connect, accepted)
     finally:
         with listener:
             _accept_rest(listener, server, connections)
@@ -120,6 +126,11 @@ def _accept_rest(listener: socket.socket, server: _Server, connections: trio.Nur
         while True:
             accepted, _ = listener.accept()
             connections.start_soon(server.connect, trio.socket.from_stdlib_socket(accepted))
+
+
+def _takes_own_file(accepted: trio.socket.SocketType) -> bool:
+    """Tell whether a connection has one of the last descriptors: the lowest that is free is always the next."""
+    return accepted.fileno() >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OWN_FILES
 
 
 class _Server:
@@ -136,10 +147,10 @@ class _Server:
 
     async def connect(self, accepted: trio.socket.SocketType) -> None:
         """Serve a connection to its end, or refuse it."""
-        connection = _Connection(self, accepted)
         if not self.door.admits(len(self._connections)):
-            await self._refuse(connection)
+            await self.refuse(accepted)
             return
+        connection = _Connection(self, accepted)
         self._connections.add(connection)
         try:
             await connection.run()
@@ -154,10 +165,11 @@ class _Server:
             self._left = trio.Event()
             await self._left.wait()
 
-    async def _refuse(self, connection: _Connection) -> None:
+    async def refuse(self, accepted: trio.socket.SocketType) -> None:
+        """Tell a client that there are too many, and close its connection."""
         self._refused += 1
         try:
-            await connection.run(_REFUSED.spelled_out(int(time.time()), CLOSE))
+            await _Connection(self, accepted).run(_REFUSED.spelled_out(int(time.time()), CLOSE))
         finally:
             self._refused -= 1
             self._left.set()

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from collector.errors import ConfigError
 from collector.ingest.http import server as module
-from collector.ingest.http.server import SEND_TIMEOUT, make_tls, serve_http
+from collector.ingest.http.server import OWN_FILES, SEND_TIMEOUT, make_tls, serve_http
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MUCH = b"x" * 50_000_000  # more than the kernel holds for a client that doesn't read
@@ -205,6 +205,23 @@ async def test_it_goes_on_once_files_can_be_opened_again():
             hoard.close()
             client.sendall(GET)
             assert await trio.to_thread.run_sync(client.recv, 1000)
+
+
+async def test_the_last_files_of_the_process_are_no_clients():
+    """It ended where clients had taken all of them: what it imported, and the worker processes, found none."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with serving(App()) as (connect, _), await connect() as stream:
+        await stream.send_all(GET)
+        assert (await answer_of(stream)).startswith(b"HTTP/1.1 200")
+        async with await connect() as admitted, await connect() as refused:
+            last = max(one.socket.fileno() for one in (admitted, refused))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (last + OWN_FILES, hard))
+            try:
+                async with await connect() as another:
+                    await another.send_all(GET)
+                    assert (await answer_of(another)).startswith(b"HTTP/1.1 503")
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_connection_that_fails_leaves_the_others_be(monkeypatch):
