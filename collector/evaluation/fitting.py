@@ -24,6 +24,7 @@ TYPES = (
 _FEATURES = ("numerical_features", "categorical_features", "datetime_features", "text_features")
 # In the order in which they are given up when Evidently can't read a mapping with them.
 _LEGACY_ROLES = ("prediction", "target", "datetime", "id", "user_id", "item_id")
+MAPPED = (*_FEATURES, *_LEGACY_ROLES)
 
 
 def fit_definition(definition: Any, frame: pd.DataFrame, side: str) -> tuple[Any, list[str]]:

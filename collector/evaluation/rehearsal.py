@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from evidently.legacy.features.openai_feature import OpenAIFeature
+from evidently.legacy.pipeline.column_mapping import ColumnMapping
 
+from collector.evaluation.fitting import MAPPED, ROLES, TYPES
 from collector.evaluation.uncomputed import NotComputedError, Uncomputed, told_of
 from collector.formats.private import Private, apply
 from collector.workers.exchange import Job, Rehearsal
@@ -41,8 +43,8 @@ def staged(job: Job) -> Iterator[Job]:
         }
 
 
-def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str]) -> Rehearsal:
-    """Return what failed, and what was left out because it asks a provider.
+def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str], job: Job) -> Rehearsal:
+    """Return what failed, which names of the config no column has, and what was left out as it asks a provider.
 
     Where something was left out, columns that the reference doesn't have may be those that it would have made.
     """
@@ -50,9 +52,42 @@ def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str]) -> Rehear
     failed = [one for one in failures if one not in left_out and not (left_out and _lacks(one, columns))]
     titles = sorted({one.title for one in left_out})
     return {
-        "failed": [one.replace("the batch", "the reference") for one in told_of(map(str, failed))],
+        "failed": [*map(of_reference, told_of(map(str, failed))), *_unknown_names(job, columns)],
         "left_out": [f"{title} was not tried, as it asks a provider" for title in titles],
     }
+
+
+def of_reference(sentence: str) -> str:
+    """Say of the reference what was said of the batch in whose place it was."""
+    return sentence.replace("the batch", "the reference")
+
+
+def _unknown_names(job: Job, columns: Sequence[str]) -> Iterator[str]:
+    """Tell of names that Evidently leaves out without a word where no column has them."""
+    for field, names in (("data_definition", (*TYPES, *ROLES)), ("column_mapping", MAPPED)):
+        said = job[field] or {}  # type: ignore[literal-required]  # mypy knows no names out of a tuple
+        for name in names:
+            told = said.get(name) or []
+            if field == "column_mapping" and told == getattr(ColumnMapping(), name):
+                continue  # as a mapping is dumped that says nothing of it
+            for column in [told] if isinstance(told, str) else told:
+                if column not in columns and not name.endswith("descriptors"):
+                    yield f"the reference has no column {column!r}, which {field}.{name} names"
+    config = job["report_config"]
+    if config.get("descriptors") or (job["column_mapping"] or {}).get("text_features"):
+        return  # they make columns
+    for name, column in _of_columns(config):
+        if column not in columns:
+            yield f"the reference has no column {column!r}, which {name} names"
+
+
+def _of_columns(config: Any) -> Iterator[tuple[str, str]]:
+    """Find the columns for which a config says something, as {"per_column_method": {"age": "psi"}}."""
+    for key, item in config.items() if isinstance(config, dict) else enumerate(config):
+        if str(key).startswith("per_column") and isinstance(item, dict):
+            yield from ((str(key), column) for column in item)
+        elif isinstance(item, dict | list):
+            yield from _of_columns(item)
 
 
 def _lacks(failure: Uncomputed, columns: Sequence[str]) -> bool:

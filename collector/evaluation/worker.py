@@ -26,7 +26,7 @@ from collector.evaluation.pandas_columns import to_frame
 from collector.evaluation.part_files import check_reference, read_table
 from collector.evaluation.prepared import Frames, NoRows, Segment, prepare, read_reference
 from collector.evaluation.quiet import hushed
-from collector.evaluation.rehearsal import staged, verdict_of
+from collector.evaluation.rehearsal import of_reference, staged, verdict_of
 from collector.evaluation.report import LegacyReport
 from collector.evaluation.result import Evaluated
 from collector.evaluation.sampling import Sample
@@ -192,8 +192,8 @@ def rehearse(job: Job) -> Rehearsal:
     except Unreadable as error:
         return {"failed": [f"can't be read: {', '.join(error.paths)}"], "left_out": []}
     except RAISED as error:
-        return {"failed": [_said(error)], "left_out": []}
-    return verdict_of(done.failures, list(frames.current.columns))
+        return {"failed": [of_reference(_said(error))], "left_out": []}
+    return verdict_of(done.failures, list(frames.current.columns), on_reference)
 
 
 def count_false_alarms(job: Job, rows: int, draws: int) -> FalseAlarms | None:

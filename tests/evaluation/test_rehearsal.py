@@ -54,6 +54,34 @@ def test_a_name_that_the_reference_or_evidently_does_not_know_is_told(rehearse, 
     assert any(told in sentence for sentence in rehearse(config)["failed"])
 
 
+_LEGACY = {"metrics": ["DatasetMissingValuesMetric"], "tests": [], "options": {}}
+
+
+@pytest.mark.parametrize(
+    ("config", "others", "told"),
+    [
+        (
+            {"metrics": ["RowCount"]},
+            {"data_definition": {"numerical_columns": ["agee"]}},
+            "data_definition.numerical_columns",
+        ),
+        ({"metrics": ["RowCount"]}, {"data_definition": {"timestamp": "agee"}}, "data_definition.timestamp"),
+        (_LEGACY, {"column_mapping": {"numerical_features": ["agee"]}}, "column_mapping.numerical_features"),
+        (_LEGACY, {"column_mapping": {"target": "agee"}}, "column_mapping.target"),
+        ({"metrics": [{"type": "DataDriftPreset", "per_column_method": {"agee": "psi"}}]}, {}, "per_column_method"),
+    ],
+    ids=["definition", "role", "mapping", "target", "per column"],
+)
+def test_a_name_that_evidently_leaves_out_without_a_word_is_told(rehearse, config, others, told):
+    """check said "all good", and what the config says of the column had no effect."""
+    assert rehearse(config, **others)["failed"] == [f"the reference has no column 'agee', which {told} names"]
+
+
+def test_what_a_dumped_mapping_says_by_default_is_no_mistake(rehearse):
+    mapping = {"target": "target", "prediction": "prediction", "user_id": "user_id", "item_id": "item_id", "id": None}
+    assert rehearse(_LEGACY, column_mapping=mapping)["failed"] == []
+
+
 def test_a_provider_is_never_asked_and_that_is_said(rehearse, iris, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-never-used")
     config = {
