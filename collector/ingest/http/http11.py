@@ -117,7 +117,7 @@ class Http11(H11Protocol):
         self.connection_state[ASK_FOR_BODY] = self.ask_for_body
         self.has_left = False
         self.connection_state[HAS_LEFT] = lambda: bool(self.has_left)
-        self._is_last = False
+        self._is_last = self._is_cut_off = False
 
     async def ask_for_body(self) -> None:
         """Ask a client for the body that it holds back until then, if it does."""
@@ -161,6 +161,11 @@ class Http11(H11Protocol):
 
         It does, and a client that wasn't told would send its next request into the closing, and get no answer.
         """
+        if isinstance(event, Response) and self.connection.our_state is h11.SEND_BODY:
+            self._is_cut_off = True  # hypercorn would answer 500 behind the beginning of another answer
+        if self._is_cut_off:
+            await self.send(Closed())
+            return
         if isinstance(event, Response) and (self._is_last or self.connection.their_state is h11.SEND_BODY):
             event = replace(event, headers=[*event.headers, (b"connection", b"close")])
         await super().stream_send(event)

@@ -3,9 +3,16 @@
 import subprocess
 import sys
 
+import h11
 import pytest
+from hypercorn.config import Config
+from hypercorn.events import Closed
+from hypercorn.protocol.events import EndBody, Response, StreamClosed
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
 
 from collector.ingest.http.door import ASK_FOR_BODY
+from collector.ingest.http.http11 import Http11
 
 from .test_server import GET, App, answer_of, serving
 
@@ -28,6 +35,23 @@ async def test_who_waits_to_be_asked_for_a_body_is_asked_with_a_reason_phrase():
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 100 Continue\r\n")
         await stream.send_all(b"all")
         assert (await answer_of(stream)).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+async def test_an_answer_that_is_cut_off_as_the_service_ends_ends_its_connection():
+    """Behind its beginning hypercorn sent another, and a Ctrl-C during the start left a traceback in the log."""
+    sent = []
+
+    async def keep(event):
+        sent.append(event)
+
+    protocol = Http11(None, Config(), WorkerContext(None), None, ConnectionState({}), False, None, None, keep)
+    protocol.connection.receive_data(GET)
+    assert isinstance(protocol.connection.next_event(), h11.Request)
+    await protocol.stream_send(Response(1, [(b"content-length", b"5")], 200))
+    sent.clear()
+    for event in (Response(1, [(b"content-length", b"0")], 500), EndBody(1), StreamClosed(1)):
+        await protocol.stream_send(event)
+    assert {type(event) for event in sent} == {Closed}
 
 
 LAST = GET[:-2] + b"Connection: close\r\n\r\n"
