@@ -66,7 +66,7 @@ def test_rows_of_two_days_are_a_batch_for_each_though_they_come_together(daemon,
     days = [noon, noon + timedelta(hours=12)]  # the second begins the next
     daemon.client.send_data("days", iris.head(50).assign(ts=[days[number % 2].isoformat() for number in range(50)]))
     midnight = noon + timedelta(hours=12)
-    assert daemon.status("days")["next_time"] == midnight.timestamp()
+    daemon.wait_for_status("days", lambda one: one["next_time"] == midnight.timestamp())
     assert daemon.client.flush("days")["rows"] == 25
     snapshots = sorted(daemon.wait_for_snapshots("days", 2), key=lambda one: one["timestamp"])
     ends = [midnight.replace(tzinfo=None), midnight.replace(tzinfo=None) + timedelta(days=1)]
