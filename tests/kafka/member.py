@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +36,7 @@ options = json.loads(sys.argv[1])
 without, freeze = set(options.get("without", ())), options.get("freeze", "")
 folder = Path(options["folder"])
 freezes = iter(range(3))
+delivering = set()  # the fences that are asked for a delivery
 
 
 class Workers(FakeWorkers):
@@ -88,23 +90,34 @@ def freeze_at(where):
 
 
 def freeze_sometimes():
-    commit, begin = Fencing.commit, Grants.begin_sending
+    commit, begin, sending = Fencing.commit, Grants.begin_sending, Fencing.sending
 
     async def frozen_commit(self):
         asked = await commit(self)
-        freeze_at("fence")
+        if self in delivering:
+            freeze_at("fence")
         return asked
+
+    @asynccontextmanager
+    async def followed(self):
+        delivering.add(self)
+        try:
+            async with sending(self):
+                delivering.discard(self)
+                yield
+        finally:
+            delivering.discard(self)
 
     def frozen_begin(self, grant):
         freeze_at("before")
         begin(self, grant)
 
-    Fencing.commit, Grants.begin_sending = frozen_commit, frozen_begin
+    Fencing.commit, Fencing.sending, Grants.begin_sending = frozen_commit, followed, frozen_begin
 
 
 async def main():
-    take_away()
     freeze_sometimes()
+    take_away()  # of what may be frozen: else a moment "from the answer" would be one before the freeze
     config = Kafka.parse(options["kafka"])
     async with open_world(folder) as world, trio.open_nursery() as nursery:
         world.workers = Workers()
