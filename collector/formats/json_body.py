@@ -40,6 +40,7 @@ _EXACT = int | _PLAIN
 _KEYED_LABELS = msgspec.json.Decoder(dict[str, dict[str, _EXACT]])
 _LISTS_OF_LABELS = msgspec.json.Decoder(dict[str, list[_EXACT]])
 _LABEL = msgspec.json.Decoder(dict[str, _EXACT])
+_RECORDS_OF_LABELS = msgspec.json.Decoder(list[dict[str, _EXACT]])
 # What shares no names or keys unfolds to the square of its size; 10 MB of JSON hold no 10 million values.
 MAX_CELLS = 10_000_000
 _UNDECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -149,8 +150,9 @@ def count_rows(body: bytes, bounds: Bounds = NO_BOUNDS) -> Counted:
 
 def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Counted:
     """Count the rows of a body of records, one a line, and name its columns; raise as count_rows does."""
+    line_decoder: msgspec.json.Decoder[dict[str, Any]] = _LABEL if bounds.key else _LINE
     try:
-        records = None if bounds.key else [_LINE.decode(line) for line in body.split(b"\n") if line.strip()]
+        records = [line_decoder.decode(line) for line in body.split(b"\n") if line.strip()]
     except _UNDECODED:
         records = None
     counted = _count_plain(records, body, bounds) if records else None
@@ -187,8 +189,9 @@ def _count_records(records: list[dict[str, Any]], body: bytes, bounds: Bounds) -
 
 def _count_list(body: bytes, bounds: Bounds) -> Counted | None:
     """Count a list of records of plain values and lists of such, with each name once; None for anything else."""
+    decoder: msgspec.json.Decoder[list[dict[str, Any]]] = _RECORDS_OF_LABELS if bounds.key else _RECORDS
     try:
-        return None if bounds.key else _count_plain(_RECORDS.decode(body), body, bounds)
+        return _count_plain(decoder.decode(body), body, bounds)
     except _UNDECODED:
         return None
 
@@ -201,6 +204,8 @@ def _count_plain(records: list[dict[str, Any]], body: bytes, bounds: Bounds) -> 
     if rows > bounds.max_rows or len(names) > bounds.max_columns or rows * len(names) > MAX_CELLS:
         return None
     if () in shapes or "specversion" in names:
+        return None
+    if bounds.key and not keys.are_keys([record.get(bounds.key) for record in records]):
         return None
     return (rows, names) if _has_each_once(body, sum(map(len, records))) else None
 

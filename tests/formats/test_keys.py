@@ -7,6 +7,7 @@ import pytest
 from bodies import arrow, parquet
 
 from collector.errors import BadBody
+from collector.formats import json_body
 from collector.formats.bounds import Bounds
 from collector.formats.frames import check_body, check_frame
 
@@ -65,3 +66,19 @@ def test_labels_without_the_column_are_refused_and_lists_in_it():
 def test_no_rows_need_no_key_and_events_need_none():
     assert check_frame("json", b"[]", BOUNDS).rows == 0
     assert check_frame("json", b'{"label": 1}').rows == 1
+
+
+def test_records_of_labels_are_counted_without_a_table_as_events_are(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a table was made")
+
+    for name in ("_columns_of", "read_lines"):
+        monkeypatch.setattr(json_body, name, refuse)
+    assert json_body.count_rows(b'[{"id": 1, "label": 0}, {"id": "b", "label": null}]', BOUNDS) == (2, ["id", "label"])
+    assert json_body.count_lines(b'{"id": 1, "label": 0}\n{"id": "b", "label": null}\n', BOUNDS) == (2, ["id", "label"])
+
+
+def test_a_record_of_labels_that_lacks_the_key_is_named():
+    for format_, body in [("json", b'[{"id": 1}, {"label": 1}]'), ("ndjson", b'{"id": 1}\n{"label": 1}\n')]:
+        with pytest.raises(BadBody, match="the key 'id' of row 1 is null"):
+            check_body(format_, body, BOUNDS)
