@@ -50,8 +50,8 @@ class Source(Protocol):
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have the collector work while its events are its own; runs until cancelled."""
 
-    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> str:
-        """Return the id of a batch that is being cut, in the transaction that does it."""
+    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> Cut:
+        """Name a batch that is being cut, in the transaction that does it."""
 
     @property
     def is_full(self) -> bool:
@@ -95,9 +95,9 @@ class Posted:
         """Work until cancelled: what is here stays here."""
         await work()
 
-    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> str:  # noqa: ARG002
-        """Return an id that sorts by time."""
-        return str(uuid6.uuid7())
+    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> Cut:  # noqa: ARG002
+        """Give it an id that sorts by time."""
+        return replace(cut, batch=str(uuid6.uuid7()))
 
     @property
     def is_full(self) -> bool:

@@ -106,7 +106,7 @@ class FromTopics:
 
     # What the pipeline asks
 
-    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> str:
+    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> Cut:
         """Name a batch by where it begins and ends, which is entered."""
         self._unpublished += 1
         return positions.name_batch(db, collector, cut)

@@ -184,7 +184,7 @@ async def test_tasks_of_a_collector_have_its_partitions_between_them_and_batches
             its.start(topic, rows_trigger(5), id_, tasks_max=3)
         for partition in range(4):
             brokers.produce(topic, range(10 * partition, 10 * partition + 5), partition)
-        await until(lambda: len(its.workspace.rows) == 4)
+        await until(lambda: len(its.workspace.rows) == 4 and not its.world.journal.buffering())
         batches = {id_: await its.world.journal.batches(id_, "delivered") for id_ in its.pipelines}
         assert {id_: len(found) for id_, found in batches.items()} == {"main": 2, "main~task1": 1, "main~task2": 1}
         brokers.make(f"{topic}-small")  # its four partitions are too few for a fifth task

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 KEPT_BATCHES = 100
 
 
-# Names a batch by what is cut off, in the transaction that does it.
-Naming = Callable[[sqlite3.Connection, str, Cut], str]
+# Names the batch that is cut off, in the transaction that does it.
+Naming = Callable[[sqlite3.Connection, str, Cut], Cut]
 
 
 def seal(db: sqlite3.Connection, collector: str, named: str | Naming, rows: float, now: float) -> Cut:
@@ -32,9 +32,8 @@ def seal(db: sqlite3.Connection, collector: str, named: str | Naming, rows: floa
     if cut.rows < rows < math.inf:
         return Cut(0, 0, 0, 0, 0, 0, 0)
     if cut.rows:
-        batch_id = named if isinstance(named, str) else named(db, collector, cut)
-        cut = replace(cut, batch=batch_id)
-        open_rows = (batch_id, collector)
+        cut = replace(cut, batch=named) if isinstance(named, str) else named(db, collector, cut)
+        open_rows = (cut.batch, collector)
         db.execute("UPDATE part SET batch = ? WHERE collector = ? AND batch IS NULL", open_rows)
         db.execute(
             "UPDATE frame SET batch = ? WHERE collector = ? AND batch IS NULL AND seq > ? AND seq <= ?",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from collector.store.records import Fetched, Offsets, Range, Reading, Sealed
@@ -44,8 +45,9 @@ def keep_fetched(db: sqlite3.Connection, collector: str, fetched: Iterable[Fetch
         )
 
 
-def name_batch(db: sqlite3.Connection, collector: str, cut: Cut) -> str:
-    """Enter where the batch that is being cut begins and ends, and return its id."""
+def name_batch(db: sqlite3.Connection, collector: str, cut: Cut) -> Cut:
+    """Enter where the batch that is being cut begins and ends; return the cut with its id, and its time made unique."""
+    cut = replace(cut, sealed=_after_others(db, collector, cut.sealed))
     last = cut.last or last_moved(db, collector, None)
     left = (
         "SELECT fetched.seq, topic, partition, first FROM fetched JOIN frame ON frame.seq = fetched.seq "
@@ -68,7 +70,17 @@ def name_batch(db: sqlite3.Connection, collector: str, cut: Cut) -> str:
         at = (collector, topic, partition)
         db.execute("INSERT INTO batch_end VALUES (?, ?, ?, ?, ?, ?)", (name, *at, firsts[topic, partition], end))
         db.execute("UPDATE position SET first = ? WHERE collector = ? AND topic = ? AND partition = ?", (end, *at))
-    return name
+    return replace(cut, batch=name)
+
+
+def _after_others(db: sqlite3.Connection, collector: str, sealed: float) -> float:
+    """Return a time after all undelivered batches': what is published sorts them by it, and tells them apart.
+
+    Two may be sealed within a millisecond, and a clock may be set back between them.
+    """
+    query = f"SELECT MAX(sealed) FROM batch WHERE collector = ? AND {_UNDELIVERED}"  # noqa: S608  (ours)
+    last = db.execute(query, (collector,)).fetchone()[0]
+    return sealed if last is None else max(sealed, round(last + 0.001, 3))
 
 
 def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:

@@ -1,6 +1,7 @@
 import pytest
 
 from collector.formats.frames import Frame
+from collector.sources.chain import Chain, Committed
 from collector.store.records import Fetched, Reading, Sealed
 from collector.store.steps import batches, positions
 
@@ -46,6 +47,21 @@ def test_a_batch_of_some_ends_where_the_next_frame_begins(db):
     reading = positions.read_positions(db, "main")
     assert reading.batches == (Sealed(200.0, {A: 3, B: 0}), Sealed(300.0, {A: 5, B: 1}))
     assert reading.base == {A: 0, B: 0}
+
+
+@pytest.mark.parametrize("now", [200.0, 199.9, 100.0])
+def test_batches_that_are_sealed_at_one_moment_or_while_a_clock_is_set_back_stay_apart_when_published(db, now):
+    positions.keep_fetched(db, "main", [], {A: 0, B: 0})
+    positions.keep_fetched(db, "main", [fetched(0, 3), fetched(0, 2, partition=1), fetched(3)], {A: 4, B: 2})
+    names = [seal(db, rows, at).batch for rows, at in ((3, 200.0), (2, now), (1, now))]
+    reading = positions.read_positions(db, "main")
+    assert [one.sealed for one in reading.batches] == [200.0, 200.001, 200.002]
+    assert [batch.sealed for batch in batches.select_batches(db, "main", ("sealed",))] == [200.0, 200.001, 200.002]
+    chain = Chain.of(reading, "me")
+    texts = chain.metadata(1)
+    published = Chain.read({at: Committed(offset, texts[at]) for at, offset in chain.base.items()})
+    assert published.batches == reading.batches
+    assert published.ids("main") == names
 
 
 def test_the_oldest_undelivered_batch_is_the_base(db):
