@@ -21,7 +21,7 @@ from collector.formats.hints import hinting, refuse_cloud_event, refuse_nested_e
 from collector.wording import json_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from collector.formats.bounds import Bounds, Counted
 
@@ -165,6 +165,11 @@ def count_each(bodies: Sequence[bytes], together: bytes, bounds: Bounds) -> tupl
     ``together`` is what list_of makes of them. None unless each is whole by itself, and all are sound as one list, or
     any part of it.
     """
+    if _begin_as_objects(bodies) and together.count(b"{") == len(bodies):
+        # Each can only begin where a body does. So if there are as many, each body is one, and need not be read alone.
+        counted = _count_list(together, bounds)
+        if counted is not None and counted[0] == len(bodies):
+            return [1] * len(bodies), counted[1]
     for decoder, count in _WAYS:
         try:
             lists = [one if isinstance(one, list) else [one] for one in map(decoder.decode, bodies)]
@@ -176,9 +181,15 @@ def count_each(bodies: Sequence[bytes], together: bytes, bounds: Bounds) -> tupl
     return None
 
 
-def list_of(bodies: Iterable[bytes]) -> bytes:
+def list_of(bodies: Sequence[bytes]) -> bytes:
     """Make one list of bodies that are a record or a list of records."""
-    return b"[%b]" % b",".join([body[1:-1] if body.startswith(b"[") else body for body in map(bytes.strip, bodies)])
+    if not _begin_as_objects(bodies):
+        bodies = [body[1:-1] if body.startswith(b"[") else body for body in map(bytes.strip, bodies)]
+    return b"[%b]" % b",".join(bodies)
+
+
+def _begin_as_objects(bodies: Sequence[bytes]) -> bool:
+    return {body[:1] for body in bodies} == {b"{"}
 
 
 def _count_records(records: list[dict[str, Any]], body: bytes, bounds: Bounds) -> Counted | None:

@@ -121,7 +121,7 @@ def to_commit(offsets: Mapping[tuple[str, int], tuple[int, str]]) -> list[Any]:
 class Asking:
     """What brokers are asked, in a thread that waits for them; each raises KafkaError's exception if they don't answer.
 
-    It is the reading consumer that asks: librdkafka lets several threads use it, and the group's thread never waits.
+    The consumer that asks does nothing else, and librdkafka lets several threads use it.
     """
 
     def __init__(self, consumer: Consumer) -> None:

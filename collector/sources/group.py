@@ -1,4 +1,4 @@
-"""The group: this service's two consumers of Kafka, and the collectors whose events come from there."""
+"""The group: this service's three consumers of Kafka, and the collectors whose events come from there."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ class Group:
         except ConfigError as error:
             self.problem = str(error)
             raise
-        self._asking = Asking(reader)
+        asker = open_consumer(reading_options(self.config))  # the reader's questions would wait behind what it fetches
+        self._asking = Asking(asker)
         try:
             slots = await self._find_slots()
             ownership = Ownership(self.config.ownership_topic, slots, self._about(), to_commit, self.counts)
@@ -123,6 +124,7 @@ class Group:
                 ownership.end()
         finally:
             self._asking = None
+            await _close(asker, self._threads)
             await _close(reader, self.reading.limiter)
 
     def _about(self) -> dict[str, str]:

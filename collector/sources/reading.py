@@ -104,6 +104,7 @@ class Reading:
         self._to_partitions = to_partitions
         self.limiter = trio.CapacityLimiter(1)
         self._takers: dict[tuple[str, int], Taker] = {}
+        self._assigned: set[Taker] = set()
         self._paused: set[Taker] = set()
         self._bell = Bell()
         self._consumer: Consumer | None = None
@@ -124,6 +125,7 @@ class Reading:
         finally:
             self._consumer = None
             self._takers = {}  # another, as a thread may look at this one
+            self._assigned = set()
             self._paused = set()
 
     async def assign(self, taker: Taker, offsets: Offsets) -> None:
@@ -133,6 +135,7 @@ class Reading:
             consumer.incremental_assign(self._to_partitions(offsets))
             self._takers.update(dict.fromkeys(offsets, taker))
 
+        self._assigned.add(taker)
         await self._use(assign)
         self._bell.ring()
 
@@ -146,8 +149,10 @@ class Reading:
             for at in mine:
                 self._takers.pop(at, None)
 
-        with trio.CancelScope(shield=True):  # a call into a library that asks nobody
-            await self._use(unassign)
+        if taker in self._assigned:  # else it would wait for others' messages
+            with trio.CancelScope(shield=True):  # a call into a library that asks nobody
+                await self._use(unassign)
+            self._assigned.discard(taker)
         self._paused.discard(taker)
 
     async def pause(self, taker: Taker) -> None:

@@ -7,6 +7,7 @@ one that waits for it.
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -100,6 +101,7 @@ async def leave(*_: object, **__: object) -> None:
 
 
 async def read(brokers: Brokers, directory: Path, rows: int, value_format: str) -> dict[str, float]:
+    gc.freeze()  # as a service does once all is loaded
     async with member(directory, kafka_at(brokers.address, "6000")) as its:
         start(its, value_format)
         await until(lambda: here(its))

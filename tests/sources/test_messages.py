@@ -135,6 +135,23 @@ def test_a_message_is_taken_if_it_is_sound_alone_and_every_frame_of_it_can_be_re
     assert sum(rows for _, rows, _ in frames) == run.rows
 
 
+@pytest.mark.parametrize(
+    ("values", "sound"),
+    [
+        ([b'{"a": 1', b'"b": 2}'], []),
+        ([b'{"a": 1},{"b": 2', b'"c": 3}'], []),
+        ([b'{"a": 1},{"b": 2}', b'{"c": "}', b'{", "d": 2}'], []),
+        ([b'{"a": 1},', b'{"b": 2}'], [11]),
+        ([b'{"a": 1} ', b'{"b": "{"}', b'{"c": "}"}'], [10, 11, 12]),
+    ],
+)
+def test_what_is_sound_beside_others_only_is_rejected(values, sound):
+    """The first ones are, together, as many sound objects as there are messages."""
+    run = checked(*values)
+    assert [offset for offset, *_ in run.pieces] == sound
+    assert len(run.rejected) == len(values) - len(sound)
+
+
 @pytest.mark.parametrize("value", [b'{"a": ' + b"[" * 100_000, b'{"\xff": 1}', b'{"a": "\xff"}', b'{"a": 1e999}'])
 def test_a_message_that_means_harm_is_rejected_and_no_more(value):
     run = checked(b'{"a": 1}', value)
