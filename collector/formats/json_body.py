@@ -29,6 +29,7 @@ Columns = dict[str, list[Any]]
 
 _PLAIN = float | str | bool | None  # integers too: they are only counted
 _KEYED = msgspec.json.Decoder(dict[str, dict[str, _PLAIN]])
+_NUMBERED = msgspec.json.Decoder(dict[str, dict[int, _PLAIN]])
 _LISTS = msgspec.json.Decoder(dict[str, list[_PLAIN]])
 _EVENT = msgspec.json.Decoder(dict[str, _PLAIN])
 # A list of plain values is kept as text, which it can always be; it has no names.
@@ -38,6 +39,7 @@ _RECORDS = msgspec.json.Decoder(list[_RECORD])
 # For labels: of a key it matters which integer it is.
 _EXACT = int | _PLAIN
 _KEYED_LABELS = msgspec.json.Decoder(dict[str, dict[str, _EXACT]])
+_NUMBERED_LABELS = msgspec.json.Decoder(dict[str, dict[int, _EXACT]])
 _LISTS_OF_LABELS = msgspec.json.Decoder(dict[str, list[_EXACT]])
 _LABEL = msgspec.json.Decoder(dict[str, _EXACT])
 _RECORDS_OF_LABELS = msgspec.json.Decoder(list[dict[str, _EXACT]])
@@ -45,6 +47,8 @@ _RECORDS_OF_LABELS = msgspec.json.Decoder(list[dict[str, _EXACT]])
 MAX_CELLS = 10_000_000
 _UNDECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 JSON_SPACES = b" \t\n\r"
+# Columns by the names of their rows, of which the first is a number, as pandas writes them.
+_FIRST_IS_NUMBERED = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{\s*"\d', re.DOTALL)
 _SPACED_NAME = re.compile(rb'"[ \t\n\r]+:')
 # A pair of surrogates, half of one (the only group), or anything else that is escaped.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
@@ -230,9 +234,13 @@ _WAYS: tuple[tuple[msgspec.json.Decoder[Any], Callable[..., Counted | None]], ..
 def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:
     """Count the rows of columns that have the same keys, each once, and plain values; None for anything else."""
     is_keyed = body.find(b"{", 1) > 0
-    decoders = (_KEYED_LABELS, _LISTS_OF_LABELS) if bounds.key else (_KEYED, _LISTS)
+    decoders: tuple[msgspec.json.Decoder[Any], msgspec.json.Decoder[Any]] = _LISTS, _LISTS_OF_LABELS
+    if is_keyed and _FIRST_IS_NUMBERED.match(body) and b'"-0"' not in body:  # which is another row than "0"
+        decoders = _NUMBERED, _NUMBERED_LABELS  # in a third of the time
+    elif is_keyed:
+        decoders = _KEYED, _KEYED_LABELS
     try:
-        table: dict[str, Any] = decoders[not is_keyed].decode(body)
+        table: dict[str, Any] = decoders[bool(bounds.key)].decode(body)
     except _UNDECODED:
         return _count_event(body, bounds)
     columns = list(table.values())

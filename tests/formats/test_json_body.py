@@ -121,6 +121,27 @@ def test_names_that_seem_to_stand_twice_are_taken(body):
     assert passes("json", body)
 
 
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        (b'{"a": {"0": 1, "1": 2}, "b": {"1": 3, "0": 4}}', 2),
+        (b' {"a\\"{": {"10": 1}, "b": {"10": null}}', 1),
+        (b'{"a": {"0": 1}, "b": {"-0": 1}}', 2),
+        (b'{"a": {"0": 1, "-0": 2}}', 2),
+        (b'{"a": {"0": 1, "00": 2}}', 2),
+        (b'{"a": {"0": 1, "x": 2}}', 2),
+        (b'{"a": {"1": 1}, "b": {"\\u0031": 1}}', 1),
+        (b'{"a": {"18446744073709551616": 1, "18446744073709551617": 2}}', 2),
+        (b'{"a": {"2026-01-01": 1, "2026-01-02": 2}}', 2),
+        (b'{"a": {"-1": 1, "1": 2}}', 2),
+        (b'{"a": {"0": {"x": 1}}}', 1),
+    ],
+)
+def test_rows_are_counted_by_their_names_whether_these_are_numbers_or_not(body, rows):
+    assert check_frame("json", body).rows == rows
+    assert decode_frames([("json", body)]).num_rows == rows
+
+
 @settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=3), st.sampled_from([(", ", ": "), (",", ":"), (" , ", " : ")]))
 def test_what_has_each_name_once_is_never_told_to_have_one_twice(values, separators):
