@@ -45,7 +45,7 @@ _LABEL = msgspec.json.Decoder(dict[str, _EXACT])
 _RECORDS_OF_LABELS = msgspec.json.Decoder(list[dict[str, _EXACT]])
 # What shares no names or keys unfolds to the square of its size; 10 MB of JSON hold no 10 million values.
 MAX_CELLS = 10_000_000
-_UNDECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+UNDECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 JSON_SPACES = b" \t\n\r"
 # Columns by the names of their rows, of which the first is a number, as pandas writes them.
 _FIRST_IS_NUMBERED = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{\s*"\d', re.DOTALL)
@@ -157,7 +157,7 @@ def count_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Counted:
     line_decoder: msgspec.json.Decoder[dict[str, Any]] = _LABEL if bounds.key else _LINE
     try:
         records = [line_decoder.decode(line) for line in body.split(b"\n") if line.strip()]
-    except _UNDECODED:
+    except UNDECODED:
         records = None
     counted = _count_plain(records, body, bounds) if records else None
     return _count(read_lines(body, bounds), bounds) if counted is None else counted
@@ -178,7 +178,7 @@ def count_each(bodies: Sequence[bytes], together: bytes, bounds: Bounds) -> tupl
         try:
             lists = [one if isinstance(one, list) else [one] for one in map(decoder.decode, bodies)]
             counted = count(list(chain.from_iterable(lists)), together, bounds)
-        except (*_UNDECODED, BadBody, BodyTooLarge):
+        except (*UNDECODED, BadBody, BodyTooLarge):
             continue
         if counted is not None:
             return [len(one) for one in lists], counted[1]
@@ -207,7 +207,7 @@ def _count_list(body: bytes, bounds: Bounds) -> Counted | None:
     decoder: msgspec.json.Decoder[list[dict[str, Any]]] = _RECORDS_OF_LABELS if bounds.key else _RECORDS
     try:
         return _count_plain(decoder.decode(body), body, bounds)
-    except _UNDECODED:
+    except UNDECODED:
         return None
 
 
@@ -241,7 +241,7 @@ def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:
         decoders = _KEYED, _KEYED_LABELS
     try:
         table: dict[str, Any] = decoders[bool(bounds.key)].decode(body)
-    except _UNDECODED:
+    except UNDECODED:
         return _count_event(body, bounds)
     columns = list(table.values())
     if not columns or len(columns) > bounds.max_columns:
@@ -260,7 +260,7 @@ def _count_event(body: bytes, bounds: Bounds) -> Counted | None:
     """Count one event of plain values, with each name once; None for anything else."""
     try:
         event = (_LABEL if bounds.key else _EVENT).decode(body)
-    except _UNDECODED:
+    except UNDECODED:
         return None
     if not event or len(event) > bounds.max_columns or "specversion" in event:
         return None

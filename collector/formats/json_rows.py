@@ -1,13 +1,20 @@
-"""Many small JSON bodies read at once: a service that posts single rows leaves ten thousands of them to a part."""
+"""Many small JSON bodies read at once: a service that posts single rows leaves ten thousands of them to a part.
+
+What the first looks like is made a type, and the others are decoded as that, so that nothing loops in Python over them:
+it would take longer than parsing them.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import chain, groupby, islice, repeat
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import msgspec
 import orjson
 
-from collector.formats.json_body import has_spaced_name, read_columns
+from collector.formats.json_body import UNDECODED, has_spaced_name, read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,9 +22,10 @@ if TYPE_CHECKING:
     from collector.formats.json_body import Columns
 
 _SMALL = 4096  # bytes
-_TOGETHER = 32  # with 20 columns about 700 dicts, at which the garbage collector begins to look through them
-_OPENINGS = {b"{", b"["}
-_PLAIN = {str, int, float, bool, type(None)}
+_TOGETHER = 128  # more leave the cache of the processor
+_FEW = 32  # where one is unlike the others, so many are read one by one
+# Other integers are floats to orjson, which reads all that isn't read here.
+_PLAIN = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | str | bool | None
 
 
 def read_together(bodies: Iterable[bytes]) -> Iterator[Columns]:
@@ -30,52 +38,88 @@ def read_together(bodies: Iterable[bytes]) -> Iterator[Columns]:
             yield from map(read_columns, run)
             continue
         while some := list(islice(run, _TOGETHER)):
-            rows = _rows_of(some)
-            if rows is None:
-                yield from map(read_columns, some)
-            else:
-                yield rows
+            yield from _read(some)
+
+
+def _read(bodies: list[bytes]) -> Iterator[Columns]:
+    rows = _rows_of(bodies)
+    if rows is not None:
+        yield rows
+    elif len(bodies) <= _FEW:
+        yield from map(read_columns, bodies)
+    else:
+        for start in range(0, len(bodies), _FEW):
+            yield from _read(bodies[start : start + _FEW])
+
+
+class _Shape(NamedTuple):
+    """What a body of one row looks like; ``key`` is what its columns are keyed by."""
+
+    names: tuple[str, ...]
+    is_record: bool  # in a list
+    is_list: bool  # each column
+    key: str | None
+
+    def values_of(self, column: tuple[Any, ...]) -> Iterable[Any]:
+        """Return the values of a column, of which each is in an object or a list of its own, or isn't."""
+        if self.is_list:
+            return chain.from_iterable(column)
+        return column if self.key is None else map(attrgetter("value"), column)
 
 
 def _rows_of(bodies: list[bytes]) -> Columns | None:
-    """Read bodies that are one row each, of plain values and the same columns; None if any isn't.
-
-    Nothing here loops in Python over the bodies: that takes longer than parsing them.
-    """
-    if not {body[:1] for body in bodies} <= _OPENINGS:
+    """Read bodies that are one row each, of plain values, the same columns and shape; None if any isn't."""
+    shape = _shape_of(bodies[0])
+    if shape is None or not _have_each_once(bodies, len(shape.names) * (1 if shape.key is None else 2)):
         return None
-    body = b"[%b]" % b",".join(bodies)
+    try:
+        decoded = map(_decoder(shape).decode, bodies)
+        rows = chain.from_iterable(decoded) if shape.is_record else decoded
+        columns = zip(*map(msgspec.structs.astuple, rows), strict=True)
+        return {name: list(shape.values_of(column)) for name, column in zip(shape.names, columns, strict=True)}
+    except UNDECODED:
+        return None
+
+
+def _shape_of(body: bytes) -> _Shape | None:
+    """Tell what a body looks like; None if it isn't one row, of plain values."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError:  # or it has NaN
         return None
-    if len(data) != len(bodies):
+    is_record = isinstance(data, list) and len(data) == 1
+    row = data[0] if is_record else data
+    if not isinstance(row, dict) or not row:
         return None
-    rows, values, names_each = _taken_apart(data)
-    names = set(map(tuple, rows))
-    if len(names) != 1 or not set(map(type, values)) <= _PLAIN:
+    first = next(iter(row.values()))
+    is_nested = isinstance(first, dict | list)
+    if is_nested and (is_record or len(first) != 1):
         return None
-    columns = names.pop()
-    # A name that stands twice shows by this in each body; see json_body.
-    if set(map(bytes.count, bodies, repeat(b'":'))) != {names_each * len(columns)} or has_spaced_name(body):
+    key = next(iter(first)) if isinstance(first, dict) else None
+    text = "".join([*row, key or ""])
+    if '"' in text or "\\" in text or not text.isprintable():  # msgspec takes no type with such names
         return None
-    return {name: values[number :: len(columns)] for number, name in enumerate(columns)}
+    return _Shape(tuple(row), is_record, is_nested and key is None, key)
 
 
-def _taken_apart(data: list[Any]) -> tuple[list[dict[str, Any]], list[Any], int]:
-    """Return the rows, all their values, and how often each name's column is named in a body; nothing if not so."""
-    kinds = set(map(type, data))
-    if kinds == {list} and set(map(len, data)) == {1}:
-        rows = list(chain.from_iterable(data))
-        if set(map(type, rows)) == {dict}:
-            return rows, list(chain.from_iterable(map(dict.values, rows))), 1
-    if kinds == {dict}:
-        cells = list(chain.from_iterable(map(dict.values, data)))
-        kinds = set(map(type, cells))
-        if kinds <= _PLAIN:
-            return data, cells, 1
-        if kinds == {list} and set(map(len, cells)) == {1}:
-            return data, list(chain.from_iterable(cells)), 1
-        if kinds == {dict} and set(map(len, cells)) == {1} and len(set(chain.from_iterable(cells))) == 1:
-            return data, list(chain.from_iterable(map(dict.values, cells))), 2
-    return [], [], 0
+@lru_cache(64)
+def _decoder(shape: _Shape) -> msgspec.json.Decoder[Any]:
+    """Return what decodes bodies of a shape, and nothing else."""
+    value: Any = tuple[_PLAIN] if shape.is_list else _PLAIN
+    if shape.key is not None:
+        value = _struct({shape.key: ("value", value)})
+    row: Any = _struct({name: (f"column{number}", value) for number, name in enumerate(shape.names)})
+    return msgspec.json.Decoder(tuple[row] if shape.is_record else row)
+
+
+def _struct(fields: dict[str, tuple[str, Any]]) -> type[msgspec.Struct]:
+    """Make a type of objects that have these names, each, and no others."""
+    named = [(field, kind, msgspec.field(name=name)) for name, (field, kind) in fields.items()]
+    return msgspec.defstruct("Named", named, gc=False, forbid_unknown_fields=True)
+
+
+def _have_each_once(bodies: list[bytes], names: int) -> bool:
+    """Tell whether each body has so many names and no more, as no name stands twice; of some that is uncertain."""
+    if set(map(bytes.count, bodies, repeat(b":"))) == {names}:
+        return True
+    return set(map(bytes.count, bodies, repeat(b'":'))) == {names} and not any(map(has_spaced_name, bodies))
