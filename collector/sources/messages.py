@@ -73,7 +73,7 @@ class Run:
             return
         pieces: list[tuple[int, bytes, int]] = []
         limit, rows = next(sizes), self.rows
-        if self.together and rows <= limit:
+        if rows and self.together and rows <= limit:
             yield self._frame(value_format, self.pieces, rows)
             return
         rows = 0

@@ -119,9 +119,10 @@ class Reading:
                     await self._bell.wait()
                     continue
                 fetched = await trio.to_thread.run_sync(self._fetch, consumer, limiter=self.limiter)
-                for taker, item in fetched:
-                    if taker.offer(item) > MAX_WAITING and taker not in self._paused:
-                        await self.pause(taker)
+                # All at once: whoever is unassigned meanwhile would get the rest when it is assigned other offsets.
+                crowded = {taker for taker, item in fetched if taker.offer(item) > MAX_WAITING}
+                for taker in crowded - self._paused:
+                    await self.pause(taker)
         finally:
             self._consumer = None
             self._takers = {}  # another, as a thread may look at this one
@@ -132,7 +133,10 @@ class Reading:
         """Fetch for a taker from these offsets on. It is done when this returns, or is cancelled."""
 
         def assign(consumer: Consumer) -> None:
-            consumer.incremental_assign(self._to_partitions(offsets))
+            partitions = self._to_partitions(offsets)
+            consumer.incremental_assign(partitions)
+            if taker in self._paused:
+                consumer.pause(partitions)
             self._takers.update(dict.fromkeys(offsets, taker))
 
         self._assigned.add(taker)
@@ -145,6 +149,7 @@ class Reading:
         def unassign(consumer: Consumer) -> None:
             mine = self._partitions_of(taker)
             if mine:
+                consumer.resume(self._to_partitions(mine))  # else they are paused when they are assigned again
                 consumer.incremental_unassign(self._to_partitions(mine))
             for at in mine:
                 self._takers.pop(at, None)

@@ -423,7 +423,8 @@ class Journal:
     async def begin_at(self, collector: str, offsets: Offsets, published: Sequence[str]) -> tuple[list[str], list[str]]:
         """Drop a collector's undelivered events, which are to be read again, from these offsets.
 
-        Batches that are ``published`` as undelivered come again, even if they were delivered here.
+        Batches that are ``published`` as undelivered come again, even if they were delivered here. Events that were
+        posted, before the collector fetched any, are sealed.
         Returns the paths of parts and the ids of batches that are gone: their files may be removed.
         """
 
@@ -432,8 +433,9 @@ class Journal:
             self._columns.pop(collector, None)
             self._count_bytes(collector, -done[2])
 
+        now = time.time()
         paths, ids, _ = await self._writer.execute(
-            lambda db: positions.begin_at(db, collector, offsets, published), count
+            lambda db: positions.begin_at(db, collector, offsets, published, now), count
         )
         return paths, ids
 

@@ -258,6 +258,35 @@ async def test_the_status_says_how_much_is_not_read_yet(brokers, kafka, tmp_path
         assert pipeline.counts.kafka.commits["ok"] > 0
 
 
+async def test_a_failed_batch_that_is_tried_again_outlives_a_takeover_by_another_service(brokers, kafka, tmp_path):
+    """Its events are behind what is committed: they were dropped where the collector came back, and read by nobody."""
+    topic = kafka.group_id
+    brokers.produce(topic, range(10))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    async with member(tmp_path / "a", kafka) as first:
+        first.world.workers.failures = [EvaluationError("no such column", "a traceback")]
+        first.start(topic)
+        await until(lambda: first.pipelines["main"].status().failed == 1)
+        await until(lambda: sum(one[0] for one in brokers.committed(topic, topic) if one is not None) == 10)
+        first.workspace.surprises = [DeliveryError("away")] * 1000
+        await first.pipelines["main"].retry()
+    async with member(tmp_path / "b", kafka, topic) as second:
+        await until(lambda: second.pipelines["main"].status().state == "waiting")
+    async with member(tmp_path / "a", kafka, topic) as third:
+        await until(lambda: third.workspace.rows)
+    assert numbers(third.workspace) == list(range(10))
+
+
+async def test_what_was_posted_before_a_collector_took_events_from_kafka_is_delivered(brokers, kafka, tmp_path):
+    async with member(tmp_path, kafka) as its:
+        posted = await its.world.post(7)
+        its.start(kafka.group_id, rows_trigger(5))
+        brokers.produce(kafka.group_id, range(100, 105), partition=0)
+        await until(lambda: len(its.workspace.rows) == 2 and not its.world.journal.buffering())
+    assert sorted(its.workspace.rows) == [posted, list(range(100, 105))]
+
+
 async def test_brokers_without_the_newer_protocol_are_joined_by_the_older_one(brokers, kafka, tmp_path, monkeypatch):
     """The mock cluster knows both, and there is no way to take one from it."""
     kafka = kafka.model_copy(update={"librdkafka_options": {"log_level": "0"}})

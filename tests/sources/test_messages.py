@@ -53,6 +53,13 @@ def test_objects_and_lists_of_objects_become_rows():
     assert check_frame("json", bodies(run)[0][2]).rows == 3
 
 
+@pytest.mark.parametrize("value_format", ["json", "ndjson", "arrow"])
+def test_of_values_that_are_gone_alone_there_is_no_frame(value_format):
+    """A compacted topic stopped its collector for good."""
+    run = checked(None, None, value_format=value_format)
+    assert (bodies(run, value_format=value_format), run.next, run.tombstones) == ([], 12, 2)
+
+
 def test_frames_end_where_a_batch_does():
     run = checked(*[b'{"a":1}'] * 7)
     assert [(first, rows) for first, rows, _ in bodies(run, 2, 3)] == [(10, 2), (12, 3), (15, 2)]

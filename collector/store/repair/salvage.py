@@ -94,6 +94,7 @@ def salvage(old: sqlite3.Connection | None, new: sqlite3.Connection, data_dir: D
         work.copy_parts(old)
         work.copy_frames(old)
         work.copy_others(old)
+        work.copy_positions(old)
         work.copy_alerts(old)
         work.copy_snapshots(old)
         work.copy_labels(old)
@@ -251,6 +252,14 @@ class _Salvage:
             for _, *row in readable_rows(old, table, columns) if _has_column(old, table, "collector") else ():
                 if tuple(map(type, row)) == types:
                     self._insert(table, tuple(row))
+
+    def copy_positions(self, old: sqlite3.Connection) -> None:
+        """Copy how far events were fetched, which says that they are read again: those that were posted are not."""
+        if not _has_column(old, "position", "next"):
+            return
+        for _, *row in _Scan(old, "SELECT 0, collector, topic, partition, first, next FROM position"):
+            if list(map(type, row)) == [str, str, int, int, int]:
+                self._insert("position", tuple(row))
 
     def copy_alerts(self, old: sqlite3.Connection) -> None:
         if not _has_column(old, "alert", "said"):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import uuid6
+
 from collector.store.records import Fetched, Offsets, Range, Reading, Sealed
+from collector.store.steps.batches import seal
 from collector.store.steps.frames import INSERT_FRAME, frame_row
 from collector.store.steps.parts import last_moved, sweep
 
@@ -17,6 +21,11 @@ if TYPE_CHECKING:
 
     from collector.store.records import Cut
 
+# In the place of where a batch ends: nobody reads its events again, as those behind it were delivered, or they were
+# posted. They are here alone.
+_MARK = "SELECT id, collector, '', -1, 0, 0 FROM batch WHERE collector = :c"
+_ENDS = "SELECT batch FROM batch_end WHERE topic <> ''"
+_IS_MARKED = "id IN (SELECT batch FROM batch_end WHERE topic = '')"
 _NAMESPACE = uuid.UUID("7e0b8a52-4f0e-5a5c-9b7c-0d8f3a1c6e24")
 _UNDELIVERED = "state IN ('sealed', 'evaluated')"
 
@@ -74,29 +83,24 @@ def name_batch(db: sqlite3.Connection, collector: str, cut: Cut) -> Cut:
 
 
 def _after_others(db: sqlite3.Connection, collector: str, sealed: float) -> float:
-    """Return a time after all undelivered batches': what is published sorts them by it, and tells them apart.
+    """Return a time after that of all batches that are published: they are sorted by it, and told apart.
 
     Two may be sealed within a millisecond, and a clock may be set back between them.
     """
-    query = f"SELECT MAX(sealed) FROM batch WHERE collector = ? AND {_UNDELIVERED}"  # noqa: S608  (ours)
+    query = f"SELECT MAX(sealed) FROM batch WHERE collector = ? AND id IN ({_ENDS})"  # noqa: S608  (ours)
     last = db.execute(query, (collector,)).fetchone()[0]
     return sealed if last is None else max(sealed, round(last + 0.001, 3))
 
 
 def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:
     """Return how far a collector's events were read; None if they never were."""
-    # One whose report failed is left behind, even if it is tried again: the others have gone on.
-    db.execute(
-        f"DELETE FROM batch_end WHERE collector = ? AND batch NOT IN (SELECT id FROM batch WHERE {_UNDELIVERED})",  # noqa: S608  (ours)
-        (collector,),
-    )
+    oldest = _leave_behind(db, collector)
     # Nor has anybody to read again what had no events: aborted ones, ends of transactions, values that are gone.
     db.execute(
-        "UPDATE position SET first = next WHERE collector = :c AND first < next "  # noqa: S608  (ours)
+        "UPDATE position SET first = next WHERE collector = :c AND first < next AND :oldest IS NULL "
         "AND NOT EXISTS (SELECT 1 FROM frame WHERE collector = :c AND batch IS NULL) "
-        "AND NOT EXISTS (SELECT 1 FROM part WHERE collector = :c AND batch IS NULL) "
-        f"AND NOT EXISTS (SELECT 1 FROM batch WHERE collector = :c AND {_UNDELIVERED})",
-        {"c": collector},
+        "AND NOT EXISTS (SELECT 1 FROM part WHERE collector = :c AND batch IS NULL)",
+        {"c": collector, "oldest": oldest},
     )
     rows = db.execute("SELECT topic, partition, first, next FROM position WHERE collector = ?", (collector,)).fetchall()
     if not rows:
@@ -105,7 +109,8 @@ def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:
     batches = []
     found = db.execute(
         "SELECT batch.id, sealed, topic, partition, first, next FROM batch "
-        "JOIN batch_end ON batch.id = batch_end.batch WHERE batch.collector = ? ORDER BY batch.rowid DESC",
+        "JOIN batch_end ON batch.id = batch_end.batch WHERE batch.collector = ? AND topic <> '' "
+        "ORDER BY batch.rowid DESC",
         (collector,),
     )
     ends: dict[str, Sealed] = {}
@@ -120,6 +125,25 @@ def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:
     return Reading(next_offsets, base, tuple(reversed(batches)), fired and float(fired[0]))
 
 
+def _leave_behind(db: sqlite3.Connection, collector: str) -> int | None:
+    """Let go of where batches are that are older than all undelivered ones; return the oldest of these by its number.
+
+    Those behind it stay published, whatever became of them: without them, their events would be taken for those of the
+    next. One whose report failed is left behind, even if it is tried again: the others have gone on.
+    """
+    (oldest,) = db.execute(
+        f"SELECT MIN(rowid) FROM batch WHERE collector = ? AND {_UNDELIVERED} AND id IN ({_ENDS})",  # noqa: S608  (ours)
+        (collector,),
+    ).fetchone()
+    of = {"c": collector, "oldest": oldest}
+    ours = "SELECT id FROM batch WHERE collector = :c"
+    gone = "DELETE FROM batch_end WHERE collector = :c AND batch NOT IN"
+    db.execute(f"{gone} ({ours} AND rowid >= :oldest) AND topic <> ''", of)
+    db.execute(f"INSERT OR IGNORE INTO batch_end {_MARK} AND state = 'failed' AND id NOT IN ({_ENDS})", of)
+    db.execute(f"{gone} ({ours} AND state <> 'delivered') AND topic = ''", of)
+    return None if oldest is None else int(oldest)
+
+
 def batch_ranges(db: sqlite3.Connection, batch: str) -> list[Range]:
     """Return where the events of a batch are, that isn't left behind yet."""
     found = "SELECT topic, partition, first, next FROM batch_end WHERE batch = ? AND first < next"
@@ -132,20 +156,24 @@ def read_writer(db: sqlite3.Connection) -> str:
 
 
 def begin_at(
-    db: sqlite3.Connection, collector: str, offsets: Offsets, published: Iterable[str] = ()
+    db: sqlite3.Connection, collector: str, offsets: Offsets, published: Iterable[str] = (), now: float = 0.0
 ) -> tuple[list[str], list[str], int]:
     """Drop what is kept of a collector's undelivered events, which are to be read again, from these offsets.
 
-    What was delivered or failed stays, unless it is ``published`` as undelivered: then it comes again under the same
-    id. Returns the paths of parts and the ids of batches that are gone, and the undelivered bytes.
+    What was delivered, failed or posted stays, unless it is ``published`` as undelivered: then it comes again under the
+    same id. Returns the paths of parts and the ids of batches that are gone, and the undelivered bytes.
     """
     while sweep(db, collector) is not None:
         pass
+    if db.execute("SELECT 1 FROM position WHERE collector = ?", (collector,)).fetchone() is None:
+        seal(db, collector, str(uuid6.uuid7()), math.inf, now)
+        db.execute(f"INSERT OR IGNORE INTO batch_end {_MARK} AND {_UNDELIVERED}", {"c": collector})
     again = json.dumps(list(published))
     ids = [
         id_
         for (id_,) in db.execute(
-            f"SELECT id FROM batch WHERE collector = ? AND ({_UNDELIVERED} OR id IN (SELECT value FROM json_each(?)))",  # noqa: S608  (ours)
+            f"SELECT id FROM batch WHERE collector = ? AND ({_UNDELIVERED} AND NOT {_IS_MARKED} "  # noqa: S608  (ours)
+            "OR id IN (SELECT value FROM json_each(?)))",
             (collector, again),
         )
     ]
@@ -164,7 +192,9 @@ def begin_at(
         db.execute(f"DELETE FROM {table} WHERE {gone}", of)  # noqa: S608  (ours)
     db.executemany("DELETE FROM batch WHERE id = ?", [(id_,) for id_ in ids])
     db.executemany("DELETE FROM snapshot WHERE batch = ?", [(id_,) for id_ in ids])
-    for table in ("position", "fetched", "batch_end", "open_columns"):
+    db.executemany("DELETE FROM batch_end WHERE batch = ?", [(id_,) for id_ in ids])
+    _leave_behind(db, collector)
+    for table in ("position", "fetched", "open_columns"):
         db.execute(f"DELETE FROM {table} WHERE collector = ?", (collector,))  # noqa: S608  (ours)
     keep_fetched(db, collector, (), offsets)
     return parts, ids, int(size)

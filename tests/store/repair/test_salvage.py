@@ -25,6 +25,7 @@ from collector.store.steps.alerts import put_state
 from collector.store.steps.collectors import rename
 from collector.store.steps.frames import INSERT_FRAME, frame_row
 from collector.store.steps.keys import keep_key, key_hash, key_of, read_secret
+from collector.store.steps.positions import keep_fetched
 from collector.store.steps.references import enter_made
 from collector.store.steps.snapshots import insert_failed, insert_made
 from collector.store.windowed import Windows
@@ -50,6 +51,7 @@ TABLES = (
     "label_part",
     "label_fate",
     "half",
+    "position",
 )
 
 
@@ -414,6 +416,14 @@ def test_halves_wait_as_they_waited_and_become_the_events_that_they_would_have_b
     _, tables = salvaged(data_dir, old)
     [half] = tables["half"]
     assert (half["collector"], half["pair"], half["body"]) == ("main", pair, request.body)
+
+
+def test_it_is_known_whose_events_were_fetched_and_are_read_again(data_dir, old):
+    """They would be taken for posted ones, which are kept, and come twice."""
+    keep_fetched(old, "main", (), {("t", 0): 5, ("t", 1): 7})
+    before = all_of(old, "position")
+    _, after = salvaged(data_dir, old)
+    assert after["position"] == before
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from collector.formats.frames import Frame
 from collector.sources.chain import Chain, Committed
 from collector.store.records import Fetched, Reading, Sealed
 from collector.store.steps import batches, positions
+from collector.store.steps.frames import INSERT_FRAME, frame_row
 
 A, B = ("t", 0), ("t", 1)
 
@@ -104,6 +105,78 @@ def test_a_failed_batch_that_is_tried_again_stays_behind(db):
     assert positions.read_positions(db, "main").base == {A: 1}
     batches.retry(db, "main")
     assert positions.read_positions(db, "main") == Reading({A: 1}, {A: 1}, (), None)
+
+
+def seal_each(db, count):
+    """Seal so many batches, of one event each."""
+    for first in range(count):
+        positions.keep_fetched(db, "main", [fetched(first)], {A: first + 1})
+        seal(db, now=200.0 + first)
+
+
+def take_to(db, state, number):
+    name = db.execute("SELECT id FROM batch ORDER BY rowid LIMIT 1 OFFSET ?", (number,)).fetchone()[0]
+    db.execute("UPDATE batch SET state = ? WHERE id = ?", (state, name))
+    return name
+
+
+@pytest.mark.parametrize("state", ["failed", "delivered"])
+def test_what_is_over_behind_an_undelivered_batch_stays_published(db, state):
+    """Its events were taken for those of the next, and came twice: empty ones, for one, wait for no workspace."""
+    positions.keep_fetched(db, "main", [], {A: 0})
+    seal_each(db, 3)
+    name = take_to(db, state, 1)
+    reading = positions.read_positions(db, "main")
+    assert (reading.base, [one.ends[A] for one in reading.batches]) == ({A: 0}, [1, 2, 3])
+    assert Chain.of(reading, "me").ids("main")[1] == name
+    take_to(db, "delivered", 0)
+    reading = positions.read_positions(db, "main")
+    assert (reading.base, [one.ends[A] for one in reading.batches]) == ({A: 2}, [3])
+
+
+def test_a_failed_batch_that_is_tried_again_is_no_longer_read_again_and_so_not_dropped(db):
+    """Who took the collector back dropped it: its events were gone, as the others had gone on."""
+    positions.keep_fetched(db, "main", [], {A: 0})
+    seal_each(db, 2)
+    name = take_to(db, "failed", 0)
+    assert positions.read_positions(db, "main").base == {A: 1}
+    batches.retry(db, "main")
+    _, ids, _ = positions.begin_at(db, "main", {A: 1})
+    assert name not in ids
+    assert [batch.id for batch in batches.select_batches(db, "main", ("sealed",))] == [name]
+    assert positions.read_positions(db, "main") == Reading({A: 1}, {A: 1}, (), None)
+    positions.keep_fetched(db, "main", [fetched(1)], {A: 2})
+    assert seal(db, now=150.0).sealed == 150.0  # it isn't published beside it
+    assert name not in positions.begin_at(db, "main", {A: 2})[1]
+    take_to(db, "delivered", 0)
+    positions.read_positions(db, "main")
+    assert db.execute("SELECT COUNT(*) FROM batch_end").fetchone() == (0,)
+
+
+def test_a_failed_batch_that_is_published_as_undelivered_comes_again(db):
+    positions.keep_fetched(db, "main", [], {A: 0})
+    seal_each(db, 1)
+    name = take_to(db, "failed", 0)
+    positions.read_positions(db, "main")
+    batches.retry(db, "main")
+    assert positions.begin_at(db, "main", {A: 0}, [name])[1] == [name]
+
+
+def test_what_was_posted_before_events_were_fetched_is_a_batch_that_stays(db):
+    """It was dropped as what is read again: it is nowhere else."""
+    for posted in ("a", "b"):
+        db.execute(INSERT_FRAME, frame_row("main", Frame("json", b"[1]", 2), 100.0))
+        if posted == "a":
+            batches.seal(db, "main", "a", float("inf"), 150.0)
+    assert positions.begin_at(db, "main", {A: 0}, now=200.0) == ([], [], 0)
+    positions.keep_fetched(db, "main", [fetched(0)], {A: 1})
+    fetched_batch = seal(db, now=300.0).batch
+    assert positions.begin_at(db, "main", {A: 0}, now=400.0)[1] == [fetched_batch]
+    assert [(batch.rows, batch.sealed) for batch in batches.select_batches(db, "main", ("sealed",))] == [
+        (2, 150.0),
+        (2, 200.0),
+    ]
+    assert positions.read_positions(db, "main").batches == ()
 
 
 def test_beginning_again_drops_what_is_undelivered_and_keeps_what_was_delivered_or_failed(db):
