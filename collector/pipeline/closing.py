@@ -124,6 +124,8 @@ class Closing:
         batch = await work.journal.seal_window(
             work.id, str(uuid6.uuid7()), window, (work.open_from, open_from), work.labels_wait
         )
+        if batch is not None:
+            work.count_sealed(batch)
         work.open_from = open_from
         reach("window closed")
         return [] if batch is None else [batch]

@@ -83,7 +83,10 @@ class Sealing:
         try:
             if self._work.source.is_full:
                 await self._work.source.wait_for_room()
-            return await self._journal.seal(self._work.id, self._work.source.name_batch, rows, self._work.labels_wait)
+            batch = await self._journal.seal(self._work.id, self._work.source.name_batch, rows, self._work.labels_wait)
+            if batch is not None:
+                self._work.count_sealed(batch)
+            return batch
         finally:
             self._work.source.note_change()
             self._work.to_label.ring()

@@ -62,6 +62,7 @@ class Work:
         self.tell, self.warn = self._telling.tell, self._telling.warn
         self.tell_skipped = self._telling.tell_skipped
         self.note, self.count, self.recall = self._telling.note, self._telling.count, self._telling.recall
+        self.count_sealed = self._telling.count_sealed
         self.source = tools.sources.source_of(self)
 
     @property

@@ -233,6 +233,10 @@ class Telling:
             failed=states.count("failed"),
         )
 
+    def count_sealed(self, batch: Batch) -> None:
+        """Have the status say that a batch is there before it is counted: its rows wait no more in the open one."""
+        self.note(sealed=self.status.sealed + 1, sealed_rows=self.status.sealed_rows + batch.rows)
+
     async def tell(self, event: Event) -> None:
         """Tell all who listen; the one on disk first, so that a crash tells again rather than not at all."""
         if isinstance(event, Evaluated):

@@ -41,13 +41,13 @@ BY_TALLY = "by tally"
 STAND_INS = {False: "unloaded", BY_TALLY: "tally"}
 
 
-def wait_until(check, what="it", seconds=PATIENCE):
+def wait_until(check, what="it", seconds=PATIENCE, pause=0.05):
     """Return the first true value that ``check`` gives; fail when it gives none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := check():
             return value
-        time.sleep(0.05)
+        time.sleep(pause)
     return pytest.fail(f"{what} didn't come in {seconds:g} s")
 
 
@@ -187,8 +187,12 @@ class Daemon:
 
     def children(self):
         """Return the process ids of its children, by their command lines."""
-        pids = [pid for file in self.process_files().glob("task/*/children") for pid in file.read_text().split()]
-        return {int(pid): (Path("/proc") / pid / "cmdline").read_text().replace("\0", " ") for pid in pids}
+        found = {}
+        for file in self.process_files().glob("task/*/children"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread, or a child, has just ended
+                for pid in file.read_text().split():
+                    found[int(pid)] = (Path("/proc") / pid / "cmdline").read_text().replace("\0", " ")
+        return found
 
     def create(self, collector_id, config=None, **others):
         """Add a collector; its id is returned."""
@@ -218,6 +222,14 @@ class Daemon:
             return found if len(found) >= count else None
 
         return wait_until(enough, f"{count} {type_} of {collector_id}: {self.log}", seconds)
+
+    def wait_for_log(self, text):
+        """Return once a text stands in what it has written, which is a moment after others see what it is about."""
+        wait_until(lambda: text in self.log, f"{text!r} in {self.log}")
+
+    def wait_until_delivered(self, collector_id):
+        """Return once nothing of a collector is on its way; its log tells of a delivery before that is entered."""
+        self.wait_for_status(collector_id, lambda one: one["sealed"] + one["outbox"] == 0)
 
     def snapshots(self, collector_id, workspace="workspace"):
         """Read a collector's snapshots from the workspace directory, oldest first."""

@@ -200,6 +200,7 @@ def test_the_whole_life_of_a_collector_through_the_client(daemon, iris):
     flushed = daemon.client.flush("life")
     assert flushed["rows"] == len(iris)
     assert daemon.wait_for_logs("life", 1)[0]["batch_id"] == flushed["batch_id"]
+    daemon.wait_until_delivered("life")
     daemon.client.send_data("life", iris.head(7))
     assert daemon.client.delete_collector("life") == {"id": "life", "rows_dropped": 7}
     with pytest.raises(RequestRefused, match="404"):

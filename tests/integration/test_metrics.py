@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from .conftest import collector_config, wait_until
+from .conftest import collector_config
 
 PREFIX = "evidently_collector_"
 
@@ -22,7 +22,8 @@ def test_rows_are_followed_from_their_acceptance_to_their_workspace_and_gone_wit
     id_ = daemon.create("scraped", collector_config(report={"metrics": ["RowCount"], "include_tests": True}))
     daemon.client.send_data(id_, iris)
     daemon.wait_for_snapshots(id_)
-    found = wait_until(lambda: [one for one in [scrape(daemon)] if one["delivered_rows_total", id_]])[0]
+    daemon.wait_until_delivered(id_)
+    found = scrape(daemon)
     assert found["accepted_rows_total", id_] == found["delivered_rows_total", id_] == len(iris)
     assert found["accepted_requests_total", id_] == found["evaluation_duration_seconds_count", id_] == 1
     assert found["evaluations_total", id_, "ok"] == found["deliveries_total", id_, "ok"] == 1

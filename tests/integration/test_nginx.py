@@ -11,6 +11,8 @@ from fakes import PATIENCE, running_service
 
 from collector.client import CollectorClient
 
+from .conftest import free_port
+
 CONFIG = """
 daemon off; master_process off; pid {directory}/pid; error_log {directory}/error.log;
 events {{}}
@@ -33,8 +35,7 @@ def nginx(tmp_path, service):
     """Run nginx before the service; give its address."""
     if (program := shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")) is None:
         pytest.skip("needs nginx: apt-get install nginx-light")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     config = tmp_path / "nginx.conf"
     config.write_text(CONFIG.format(directory=tmp_path, port=port, upstream=service.url), encoding="utf-8")
     process = subprocess.Popen([program, "-c", config, "-p", tmp_path], stderr=subprocess.DEVNULL)

@@ -26,6 +26,7 @@ def test_batches_are_compared_with_the_rows_before_them_and_a_reference_that_is_
     daemon.client.set_reference("made", iris)
     daemon.client.send_data("made", third)
     daemon.wait_for_logs("made", 2)
+    daemon.wait_until_delivered("made")
     assert values(daemon) == pytest.approx(direct(third, iris))
     assert daemon.status("made")["reference"] is None
     assert [one["state"] for one in daemon.http.get("/made/snapshots").json()] == ["delivered", "delivered", "empty"]

@@ -11,7 +11,7 @@ def test_a_posted_column_that_the_reference_does_not_have_is_told_everywhere_and
     told = "computed over its own reference: MeanValue of 'agee' could not be computed: the reference has no column"
     assert (entry["type"], entry["ok"], told in entry["notes"][0]) == ("CheckReport", False, True)
     assert wait_until(lambda: warnings_of(daemon, "rehearsed"), "the status") == entry["notes"]
-    assert told in daemon.log
+    daemon.wait_for_log(told)
 
 
 def warnings_of(daemon, collector_id):

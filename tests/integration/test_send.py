@@ -63,7 +63,8 @@ def test_what_is_killed_and_run_again_leaves_each_row_once(quiet_daemon):
     for _ in range(2):
         sender = subprocess.Popen(command, cwd=quiet_daemon.directory, env=environment())
         before = quiet_daemon.status("killed")["rows_accepted"]
-        wait_until(lambda: quiet_daemon.status("killed")["rows_accepted"] > before + 500, "some rows")  # noqa: B023
+        enough = min(before + 500, 20_000)  # a busy machine may have looked too late, when all had come
+        wait_until(lambda: quiet_daemon.status("killed")["rows_accepted"] >= enough, "some rows")  # noqa: B023
         sender.send_signal(signal.SIGKILL)
         sender.wait(PATIENCE)
     done = send(quiet_daemon, path, "--rows", "50", "--id", "killed")

@@ -221,8 +221,9 @@ def test_a_snapshot_waits_for_a_service_that_is_down_and_arrives_once(daemon, tm
     finally:
         ui.close()
     assert len(daemon.logs("waits-for-ui", ok=False)) == 1
-    status = daemon.status("waits-for-ui")
-    assert (status["outbox"], status["last_error"], status["state"]) == (0, "", "waiting")
+    daemon.wait_for_status(
+        "waits-for-ui", lambda one: (one["outbox"], one["last_error"], one["state"]) == (0, "", "waiting")
+    )
 
 
 @pytest.mark.parametrize(("fault", "posts"), [("lose", 1), (502, 2)])
@@ -311,7 +312,7 @@ def test_a_legacy_snapshot_over_the_body_limit_is_said_and_stops_nothing(daemon,
     assert "413" in entry["error"]
     daemon.client.send_data("heavy-legacy", iris.head(3))
     daemon.wait_for_logs("heavy-legacy", 2, "CreateReport")
-    assert daemon.status("heavy-legacy")["state"] == "undelivered"
+    daemon.wait_for_status("heavy-legacy", lambda one: one["state"] == "undelivered")
 
 
 def test_a_workspace_that_never_answers_delays_no_other(daemon, modern_ui, to_ui, iris):

@@ -31,6 +31,21 @@ async def test_rows_trigger_counts_rows_and_not_posts(world):
         assert w.workspace.rows == [[0, 1, 2, 3, 4]]
 
 
+async def test_a_batch_is_shown_as_soon_as_its_rows_no_longer_wait(world, monkeypatch):
+    """Else who waits until nothing is on its way took a collector for idle whose batch wasn't counted yet."""
+
+    async def never(*_):
+        await trio.sleep_forever()
+
+    async with world() as w, running(pipeline := w.pipeline(collector(trigger=rows_trigger(5)))):
+        await settled()
+        monkeypatch.setattr(w.journal, "batches", never)
+        await w.post(5)
+        await settled()
+        status = pipeline.status()
+        assert (status.rows_waiting, status.sealed, status.sealed_rows) == (0, 1, 5)
+
+
 async def test_rows_trigger_takes_a_large_post_whole(world):
     async with world() as w, running(w.pipeline(collector(trigger=rows_trigger(5)))):
         await w.post(50)

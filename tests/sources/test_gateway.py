@@ -8,6 +8,7 @@ import pytest
 import trio
 from bodies import arrow
 from machine import PATIENCE
+from members import until
 
 from collector.config.kafka import Kafka
 from collector.errors import BadBody, BadMediaType, BodyTooLarge, NotReady
@@ -134,9 +135,7 @@ async def test_brokers_that_are_away_are_told_in_time_and_the_event_loop_goes_on
 async def test_a_full_queue_is_told_at_once():
     async with running(away(**{"queue.buffering.max.messages": "1"})) as gateway, trio.open_nursery() as nursery:
         nursery.start_soon(gateway.put, "t", b"[]")
-        with trio.fail_after(PATIENCE):
-            while not gateway._on_their_way:  # noqa: ASYNC110, SLF001  (the first opens the producer)
-                await trio.sleep(0.01)
+        await until(lambda: gateway._on_their_way)  # noqa: SLF001  (the first opens the producer)
         with pytest.raises(NotReady, match="too many events wait for the Kafka brokers; nothing was kept"):
             await gateway.put("t", b"[]")
         nursery.cancel_scope.cancel()
@@ -165,8 +164,10 @@ async def test_what_is_on_its_way_when_the_service_ends_is_told_to_be_in_doubt()
     gateway = Gateway(away())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(put, gateway)
-        with trio.move_on_after(0.5):
-            await gateway.run()
+        async with trio.open_nursery() as serving:
+            serving.start_soon(gateway.run)
+            await until(lambda: gateway._on_their_way)  # noqa: SLF001  (the first opens the producer, which takes time)
+            serving.cancel_scope.cancel()
     assert told == [True]
 
 

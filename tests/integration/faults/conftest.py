@@ -106,7 +106,8 @@ def numbered(trigger, **others):
 
 
 def is_all_delivered(status):
-    return (status["rows_waiting"], status["sealed"], status["outbox"]) == (0, 0, 0)
+    """Tell whether nothing is on its way, of one that has counted what there is since it was started."""
+    return status["state"] != "starting" and (status["rows_waiting"], status["sealed"], status["outbox"]) == (0, 0, 0)
 
 
 def wait_for_delivery(daemon, collectors, seconds=PATIENCE):
@@ -114,9 +115,7 @@ def wait_for_delivery(daemon, collectors, seconds=PATIENCE):
     for name in collectors:
         daemon.client.flush(name)
     for name in collectors:
-        daemon.wait_for_status(
-            name, lambda one: (one["rows_waiting"], one["sealed"], one["outbox"]) == (0, 0, 0), seconds
-        )
+        daemon.wait_for_status(name, is_all_delivered, seconds)
 
 
 def percentile(seconds, percent):

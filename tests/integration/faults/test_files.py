@@ -46,6 +46,6 @@ def test_events_go_on_where_they_need_no_file_and_the_disk_is_not_blamed(make_da
         figures.faults["times without a file"] += 1
     wait_for_delivery(daemon, ["main"])
     figures.take(audit(daemon))
-    assert "no more files may be opened" in daemon.log
+    daemon.wait_for_log("no more files may be opened")
     assert "the disk refuses" not in daemon.log
     daemon.stop()

@@ -126,7 +126,7 @@ def test_each_event_of_a_buffer_is_kept_once_though_the_daemon_is_killed_amid_se
             for _ in range(2000):
                 key = ledger.begin("main", 1)
                 events.send({NUMBER: key[1], "value": 0.5})
-            wait_until(lambda sent=sent: events.sent > sent, "the first of them")
+            wait_until(lambda sent=sent: events.sent > sent, "the first of them", pause=0.001)
             daemon.kill()
             assert events.waiting
             daemon.start()

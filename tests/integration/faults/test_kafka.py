@@ -81,7 +81,7 @@ def test_kills_between_any_two_stages_lose_no_row_and_double_none(make_daemon, b
     snapshots = wait_for_rows(daemon, 500)
     assert daemon.rows("main") == [50] * 10
     assert values(snapshots) == [500, sum(range(500)), sum(n * n for n in range(500))]
-    assert daemon.status("main")["state"] == "waiting"
+    daemon.wait_for_status("main", lambda one: one["state"] == "waiting")
     assert daemon.http.post("/main/data", json=[{"n": 1}]).status_code == 409
     daemon.stop()
 

@@ -39,13 +39,13 @@ def test_each_segment_is_delivered_once_whatever_is_killed_between_two(make_daem
     daemon.variables[VARIABLE] = ""
     daemon.start()
     daemon.wait_for_logs("divided")
+    wait_until(lambda: all(one["outbox"] == one["sealed"] == 0 for one in daemon.http.get("/").json()["collectors"]))
     assert sorted(filed(shelf)) == [("", 6), ("de", 3), ("fr", 1), ("other", 2)]
     told = daemon.http.get("/divided/snapshots").json()
     assert [(one["state"], one["by_segment"]["names"]) for one in told] == [("delivered", ["de", "fr", "other"])]
     [of_segment] = daemon.http.get("/divided/snapshots?segment=fr").json()
     assert (of_segment["segment"], of_segment["state"], of_segment["rows"]) == ("fr", "delivered", 1)
     assert [(one["state"], one["rows"]) for one in daemon.http.get("/none/snapshots").json()] == [("empty", 6)]
-    wait_until(lambda: all(one["outbox"] == one["sealed"] == 0 for one in daemon.http.get("/").json()["collectors"]))
     assert daemon.status("divided")["last_snapshot"]["by_segment"]["bad"] == {}
     assert 'segments{collector="divided",outcome="good"} 3' in daemon.http.get("/metrics").text
     figures.faults["kills between two segments"] += lives
