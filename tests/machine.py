@@ -1,5 +1,8 @@
 """The machine that the tests run on: what it does beside them makes all of them slower."""
 
+import contextlib
+import random
+import socket
 import time
 
 # Seconds in which what must come has come, where other work keeps all processors busy, too; what doesn't, never does.
@@ -40,3 +43,11 @@ def slowness():
     while time.thread_time() - used < SAMPLE:
         pass
     return max(1.0, (time.perf_counter() - begun) / SAMPLE)
+
+
+def free_port():
+    """Return a free port below those that the system gives to others meanwhile, as to any connection."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

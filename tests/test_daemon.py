@@ -13,7 +13,7 @@ import httpx
 import pytest
 import trio
 import trustme
-from machine import PATIENCE
+from machine import PATIENCE, free_port
 from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
@@ -88,12 +88,6 @@ def config_file(directory, **fields):
     config = CollectorServiceConfig.parse({"collectors": {"main": COLLECTOR}} | fields)
     config.save(directory / "config.json")
     return ConfigFile.open(directory / "config.json")
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @asynccontextmanager

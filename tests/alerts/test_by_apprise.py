@@ -2,12 +2,12 @@
 
 import email
 import logging
-import socket
 import warnings
 from contextlib import contextmanager
 from email.policy import default
 
 import pytest
+from machine import free_port
 
 from collector.alerts import by_apprise
 from collector.alerts.by_apprise import problem_of, send
@@ -45,8 +45,7 @@ def mail_server():
     from aiosmtpd.controller import Controller
 
     box = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
     try:

@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import threading
 
 import pytest
 import structlog
@@ -150,12 +151,20 @@ async def test_what_the_disk_refuses_to_others_is_waited_out(path):
         assert journal.trouble == ""
 
 
+class Failures(list):
+    def __init__(self):
+        super().__init__()
+        self.may_go = threading.Event()
+        self.may_go.set()
+
+
 @pytest.fixture
 def failing_fsync(monkeypatch):
-    """Has fsync fail while the list that it gives holds something."""
-    failures, fsync = [], os.fsync
+    """Has fsync fail while the list that it gives holds something, and wait while its ``may_go`` isn't set."""
+    failures, fsync = Failures(), os.fsync
 
     def fail_or_sync(descriptor):
+        failures.may_go.wait(PATIENCE)
         if failures:
             raise OSError(failures[0], os.strerror(failures[0]))
         fsync(descriptor)
@@ -184,12 +193,14 @@ async def test_a_reader_only_delays_the_writing_anew(path, failing_fsync, monkey
     """What is committed isn't all in the database as long as someone reads of what was before."""
     monkeypatch.setattr("collector.store.connect.BUSY_TIMEOUT", 0.01)
     async with open_journal(DataDir(path.parent)) as journal:
+        failing_fsync.may_go.clear()  # else a sync of the first would refuse the second
         await journal.append("main", ROW)
         reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM frame").fetchone()
         failing_fsync.append(errno.EIO)
         await journal.append("main", ROW)
+        failing_fsync.may_go.set()
         with trio.fail_after(PATIENCE):
             while "fails" not in journal.trouble:  # noqa: ASYNC110  (a thread is waited for)
                 await trio.sleep(0.01)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ with warnings.catch_warnings():  # Evidently and what it imports warn on import,
 
     from collector.evaluation import worker
 
-from machine import PATIENCE
+from machine import PATIENCE, free_port
 from sklearn.datasets import load_iris
 
 LEGACY_DRIFT = {
@@ -94,9 +93,7 @@ class Service:
     def __init__(self, command, directory):
         self.command = command
         self.directory = Path(directory)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         arguments = ["--host", "127.0.0.1", "--port", str(port), "--workspace", str(directory)]
         with (self.directory.parent / f"{command}.log").open("wb") as log:
             self.process = subprocess.Popen(

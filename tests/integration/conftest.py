@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -19,7 +18,7 @@ from pathlib import Path
 import httpx
 import pandas as pd
 import pytest
-from machine import PATIENCE
+from machine import PATIENCE, free_port
 from sklearn.datasets import load_iris
 
 from collector.client import CollectorClient
@@ -378,14 +377,6 @@ class Proxy:
         self.thread.join()
         self.server.server_close()
         self.target.close()
-
-
-def free_port():
-    """Return a free port below those that the system gives to others meanwhile, as to any connection."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ async def test_one_who_hears_nothing_is_told_that_we_are_there(autojump_clock):
     await news.aclose()
 
 
-async def test_it_ends_when_the_service_stops():
+async def test_it_ends_when_the_service_stops(autojump_clock):
     draining = Draining()
     streams, ended = Streams(draining), trio.Event()
 
