@@ -249,7 +249,10 @@ def test_operations_leads_from_a_failed_batch_to_its_snapshot(reader):
         before={
             "evidently-collector status": lambda: wait_until(lambda: reader.get("")["collectors"][0]["sealed"] == 0),
             "evidently-collector retry ID": mend,
-            "evidently-collector dashboard ID": lambda: reader.wait_for_snapshots(1),
+            "evidently-collector dashboard ID": lambda: (
+                reader.wait_for_snapshots(1),
+                wait_until(lambda: reader.get("")["collectors"][0]["outbox"] == 0),
+            ),
         },
     )
     reader.read("configs/dashboards.md")
