@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from io import BytesIO
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from collector.disk.checksums import body_checksum, frame_checksum, stored_checksum
+from collector.disk.checksums import body_checksum, frame_checksum, frame_checksums, stored_checksum
 from collector.disk.files import write_whole
 from collector.disk.refusals import is_damage
 from collector.errors import BadBody, FilesDamaged
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+_Row = tuple[float, int, "Format", int, Any, int | None]  # when a frame came, and what Kept has of it
+_TOGETHER = 128  # frames; more leave the cache of the processor
+# Of a column with more different values the others are written as they are: in less time and bytes, if most differ.
+_MAX_DICTIONARY_BYTES = 32 * 1024
 _NO_METADATA: Mapping[bytes, str] = MappingProxyType({})
 # What decoding and pyarrow raise for rows that have no place in parquet. OSError is the disk's.
 UNWRITABLE = (BadBody, ValueError, TypeError, NotImplementedError, ArithmeticError, KeyError)
@@ -230,7 +235,8 @@ def _write_sound(data_dir: DataDir, run: tuple[str, int, int], put: Callable[[_S
         try:
             return put(_read_sound(db, data_dir, run, frozenset()))
         except UNWRITABLE:
-            frames = (frame for _, frame in _read_frames(db, data_dir, run))
+            rows = chain.from_iterable(_read_frames(db, run))
+            frames = (Kept(run[0], *row).loaded(data_dir) for _, *row in rows)
             unfit = frozenset(frame.seq for frame in frames if frame.is_sound and not _is_fit(frame))
             if not unfit:
                 raise
@@ -242,17 +248,34 @@ def _read_sound(db: sqlite3.Connection, data_dir: DataDir, run: tuple[str, int, 
     came: list[tuple[float, int]] = []
 
     def sound() -> Iterator[tuple[Format, bytes]]:
-        for received, frame in _read_frames(db, data_dir, run):
-            if frame.is_sound and frame.seq not in unfit:
-                came.append((received, frame.rows))
-                yield frame.format, frame.body
-            else:
-                damaged.append(str(set_aside_frame(frame, data_dir)))
+        for rows in _read_frames(db, run):
+            if not unfit and _are_sound(run[0], rows):
+                came.extend(map(itemgetter(0, 3), rows))
+                yield from map(itemgetter(2, 4), rows)
+                continue
+            for received, *row in rows:
+                frame = Kept(run[0], *row).loaded(data_dir)
+                if frame.is_sound and frame.seq not in unfit:
+                    came.append((received, frame.rows))
+                    yield frame.format, frame.body
+                else:
+                    damaged.append(str(set_aside_frame(frame, data_dir)))
 
     frames = sound()
     first = next(frames, None)
     table = None if first is None else decode_frames(chain([first], frames))
     return _Sound(table, tuple(damaged), came)
+
+
+def _are_sound(collector: str, rows: list[_Row]) -> bool:
+    """Tell whether frames are as they came, and alike but for their bodies, of which none is in a file."""
+    _, _, formats, counts, bodies, checksums = zip(*rows, strict=True)
+    heads = set(zip(formats, counts, strict=True))
+    return (
+        len(heads) == 1
+        and set(map(type, bodies)) == {bytes}
+        and frame_checksums(collector, *heads.pop(), bodies) == list(checksums)
+    )
 
 
 def _encode(table: pa.Table, file: IO[bytes], metadata: Mapping[bytes, str]) -> None:
@@ -261,7 +284,9 @@ def _encode(table: pa.Table, file: IO[bytes], metadata: Mapping[bytes, str]) -> 
     from collector.formats.categories import metadata_of  # what it needs is nothing for the daemon
 
     table = table.replace_schema_metadata({**metadata_of(table), MARKED: "1", **metadata})
-    pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+    pq.write_table(
+        table, file, compression="zstd", write_page_checksum=True, dictionary_pagesize_limit=_MAX_DICTIONARY_BYTES
+    )
 
 
 def _is_fit(frame: Kept) -> bool:
@@ -286,17 +311,18 @@ def _open(data_dir: DataDir) -> Iterator[sqlite3.Connection]:
             raise
 
 
-def _read_frames(db: sqlite3.Connection, data_dir: DataDir, run: tuple[str, int, int]) -> Iterator[tuple[float, Kept]]:
-    """Yield the frames of a run in their order, each with when it came."""
+def _read_frames(db: sqlite3.Connection, run: tuple[str, int, int]) -> Iterator[list[_Row]]:
+    """Yield the frames of a run in their order, some at a time."""
     # Through a list of numbers: by the index alone SQLite sorts the bodies, which takes as long as all the rest.
-    for received, *row in db.execute(
-        "SELECT received, collector, seq, format, rows, body, checksum FROM frame WHERE seq IN "
+    found = db.execute(
+        "SELECT received, seq, format, rows, body, checksum FROM frame WHERE seq IN "
         "(SELECT seq FROM frame WHERE collector = ? AND seq BETWEEN ? AND ?) ORDER BY seq",
         run,
-    ):
-        yield received, Kept(*row).loaded(data_dir)
+    )
+    while rows := found.fetchmany(_TOGETHER):
+        yield rows
 
 
-@lru_cache(16)  # a collector's name and a format, 10 000 times
+@lru_cache(16)  # a format, 10 000 times
 def _text(found: bytes) -> str:
     return found.decode(errors="replace")  # what is damaged is found by its checksum

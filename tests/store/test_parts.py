@@ -72,6 +72,16 @@ def test_a_file_is_replaced_in_one_step(tmp_path):
     assert pq.read_table(target).to_pydict() == {"a": [2, 3]}
 
 
+def test_only_a_column_of_few_different_values_is_written_as_a_dictionary(tmp_path):
+    columns = {"many": [number / 7 for number in range(20_000)], "few": [number % 9 / 7 for number in range(20_000)]}
+    write_reference("json", json.dumps(columns).encode(), str(tmp_path / "r.parquet"))
+    assert pq.read_table(tmp_path / "r.parquet").to_pydict() == columns
+    group = pq.read_metadata(tmp_path / "r.parquet").row_group(0)
+    most = [group.column(number).total_uncompressed_size / 20_000 for number in range(2)]  # bytes of a value
+    assert 8 < most[0] < 9
+    assert most[1] < 1
+
+
 def test_a_reference_may_come_in_any_format(tmp_path):
     warm_up()
     write_reference("csv", b"a,b\n1,x\n", str(tmp_path / "r.parquet"))
@@ -87,7 +97,7 @@ def _damaged(path, seq, sql="body = X'00'"):
 
 
 async def _written(journal, path, tmp_path):
-    run = await journal.next_run("main", None, 100, 10**6)
+    run = await journal.next_run("main", None, 1000, 10**6)
     return run, write_part(str(path.parent), "main", run.first, run.last, str(tmp_path / "part.parquet"))
 
 
@@ -125,6 +135,26 @@ async def test_a_frame_that_is_sound_and_cannot_be_decoded_is_set_aside_as_it_ca
     assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [1, 2]}
     assert written.damaged == tuple(map(str, sorted((tmp_path / "damaged").iterdir())))
     assert [(tmp_path / "damaged" / name).read_bytes() for name in written.damaged] == [b"5", b"PAR1"]
+
+
+async def test_of_many_frames_only_the_damaged_one_is_set_aside(journal, path, tmp_path):
+    """So many are looked at together, and the others one by one where one of them is damaged."""
+    for value in range(300):
+        await journal.append("main", _frame(value))
+    _damaged(path, 200)
+    _, written = await _written(journal, path, tmp_path)
+    assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [*range(199), *range(200, 300)]}
+    assert (written.rows, len(written.damaged)) == (299, 1)
+
+
+async def test_a_frame_of_another_collector_is_set_aside(journal, path, tmp_path):
+    """The index may be damaged, and say that it is of this one: the checksum says whose it is."""
+    await journal.append("main", _frame(1))
+    await journal.append("other", _frame(2))
+    _damaged(path, 2, "collector = 'main'")
+    _, written = await _written(journal, path, tmp_path)
+    assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [1]}
+    assert len(written.damaged) == 1
 
 
 async def test_frames_that_are_all_damaged_make_no_part(journal, path, tmp_path):
