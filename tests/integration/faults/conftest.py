@@ -5,11 +5,12 @@ import random
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ..conftest import BY_TALLY, PATIENCE, collector_config
+from ..conftest import BY_TALLY, collector_config
 from .audit import DEFINITION, REPORT, Auditor
 from .ledger import Ledger
 
@@ -110,12 +111,20 @@ def is_all_delivered(status):
     return status["state"] != "starting" and (status["rows_waiting"], status["sealed"], status["outbox"]) == (0, 0, 0)
 
 
-def wait_for_delivery(daemon, collectors, seconds=PATIENCE):
-    """Return once all rows of these collectors are in snapshots."""
+def has_less_left(status, left):
+    """Tell whether less batches are on their way, or none."""
+    return is_all_delivered(status) or (status["state"] != "starting" and status["sealed"] + status["outbox"] < left)
+
+
+def wait_for_delivery(daemon, collectors):
+    """Return once all rows of these collectors are in snapshots: of thousands of batches, each must come in time."""
     for name in collectors:
         daemon.client.flush(name)
     for name in collectors:
-        daemon.wait_for_status(name, is_all_delivered, seconds)
+        status, left = {}, math.inf
+        while not status or not is_all_delivered(status):
+            status = daemon.wait_for_status(name, partial(has_less_left, left=left))
+            left = status["sealed"] + status["outbox"]
 
 
 def percentile(seconds, percent):

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from machine import slowness
 
-from ..conftest import NEVER, PATIENCE, rows_trigger, service_config, wait_until
+from ..conftest import NEVER, rows_trigger, service_config, wait_until
 from . import crowd
 from .conftest import numbered, percentile, wait_for_delivery
 from .ledger import Post, json_body, post
@@ -42,7 +42,7 @@ def test_ten_times_the_load_leaves_memory_flat_and_loses_nothing_and_it_recovers
         after = post_with(daemon, ledger, FEW, CALM)
         if p99(after) <= (allowed := max(2 * p99(calm), P99_NOISE * slowness())):
             break
-    wait_for_delivery(daemon, collectors, PATIENCE + 8 * seconds)  # it takes in more than can be evaluated meanwhile
+    wait_for_delivery(daemon, collectors)
     daemon.stop()
     figures.take(audit(daemon))
     answered = [one for one in posts if one.status == 201]

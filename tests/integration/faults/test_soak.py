@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import BY_TALLY, PATIENCE, UI, interval_trigger, rows_trigger, service_config, wait_until
+from ..conftest import BY_TALLY, UI, interval_trigger, rows_trigger, service_config, wait_until
 from .audit import Auditor
 from .conftest import numbered, wait_for_delivery
 from .ledger import Ledger, Load
@@ -137,7 +137,7 @@ class Soak:
                 fault(self, every)
                 self.made.append(name)
             self.watch_until(begun + seconds)
-        wait_for_delivery(self.daemon, COLLECTORS, PATIENCE + seconds / 2)  # a busy machine has a backlog
+        wait_for_delivery(self.daemon, COLLECTORS)
         verdict = Auditor(self.daemon.data, self.workspace.path).judge(self.ledger)
         self.daemon.stop()
         return verdict
