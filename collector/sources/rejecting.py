@@ -6,6 +6,7 @@ Messages that are no events go there whole; of a batch whose report failed for g
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
@@ -16,7 +17,7 @@ from collector.sources.clients import open_producer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from confluent_kafka import Producer
+    from confluent_kafka import KafkaError, Producer
 
     from collector.config.kafka import Kafka
     from collector.sources.messages import Rejected
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 10.0
 PAUSE = 2.0
 
+_PREFIX = "__connect.errors."
+
 _log = structlog.get_logger()
 
 
@@ -32,6 +35,10 @@ class _Letter(NamedTuple):
     value: bytes | None
     key: bytes | None
     headers: list[tuple[str, Any]]
+
+    def without_event(self) -> _Letter:
+        """Return what tells where the event is, and why it is here."""
+        return _Letter(None, None, [one for one in self.headers if one[0].startswith(_PREFIX)])
 
 
 class Rejecting:
@@ -62,23 +69,39 @@ class Rejecting:
         if topic is None or not letters:
             await trio.lowlevel.checkpoint()
             return 0
-        while not await trio.to_thread.run_sync(self._produce, topic, letters, limiter=self._limiter):
-            _log.warning("the dead-letter topic takes no messages; it is tried again", topic=topic)
+        left = letters
+        while left := await trio.to_thread.run_sync(self._produce, topic, left, limiter=self._limiter):
+            _log.warning("the dead-letter topic didn't take all messages; the rest is tried again", topic=topic)
             await trio.sleep(PAUSE)
         return len(letters)
 
-    def _produce(self, topic: str, letters: Sequence[_Letter]) -> bool:
-        """Produce in a thread; tell whether all were taken."""
-        self._producer = self._producer or open_producer(self._config)
-        failed: list[object] = []
+    def _produce(self, topic: str, letters: Sequence[_Letter]) -> list[_Letter]:
+        """Produce in a thread; return what isn't there yet, as it is to be tried next."""
+        from confluent_kafka import KafkaException
 
-        def note(error: object, _: object) -> None:
-            if error is not None:
-                failed.append(error)
+        producer = self._producer or open_producer(self._config)
+        left = dict(enumerate(letters))
 
-        for one in letters:
-            self._producer.produce(topic, one.value, one.key, headers=one.headers, on_delivery=note)
-        return self._producer.flush(FLUSH_SECONDS) == 0 and not failed
+        def note(error: KafkaError | None, number: int) -> None:
+            if error is None:
+                del left[number]
+            elif error.name() == "MSG_SIZE_TOO_LARGE":  # with these headers it is larger than it was
+                left[number] = letters[number].without_event()
+
+        for number, one in enumerate(letters):
+            told = partial(lambda number, error, _: note(error, number), number)
+            try:
+                producer.produce(topic, one.value, one.key, headers=one.headers, on_delivery=told)
+            except KafkaException as error:
+                note(error.args[0], number)
+            except BufferError:
+                break
+        producer.flush(FLUSH_SECONDS)
+        self._producer = producer
+        if left:
+            self._producer = None  # another one tries the rest: this one would send it too, or may be broken
+            producer.purge()
+        return list(left.values())
 
 
 def _letter_of(collector: str, rejected: Rejected) -> _Letter:
@@ -110,4 +133,4 @@ def _pointer_to(batch: Batch, of: Range, error: str) -> _Letter:
 
 
 def _headers(told: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [(f"__connect.errors.{name}", str(value).encode()) for name, value in told.items()]
+    return [(f"{_PREFIX}{name}", str(value).encode()) for name, value in told.items()]

@@ -179,6 +179,21 @@ async def test_messages_that_are_no_events_are_left_out_and_go_to_the_dead_lette
     assert b"JSON is malformed" in headers["__connect.errors.exception.message"]
 
 
+async def test_a_message_that_is_too_large_with_the_reason_beside_it_is_told_of_without_its_value(
+    brokers, kafka, tmp_path
+):
+    """Its collector ended with each try, whatever was tolerated."""
+    topic = kafka.group_id
+    brokers.make(f"{topic}-dead")
+    kafka = kafka.model_copy(update={"errors_tolerance": "all", "dead_letter_topic": f"{topic}-dead"})
+    brokers.put(topic, b"x" * 999_900)
+    brokers.produce(topic, range(10))
+    async with member(tmp_path, kafka, topic) as its:
+        await until(lambda: its.workspace.rows)
+        [letter] = await trio.to_thread.run_sync(brokers.read, f"{topic}-dead", 1)
+    assert (letter.value(), dict(letter.headers())["__connect.errors.offset"]) == (None, b"0")
+
+
 async def test_tasks_of_a_collector_have_its_partitions_between_them_and_batches_of_their_own(brokers, kafka, tmp_path):
     topic = kafka.group_id
     async with member(tmp_path, kafka) as its:
