@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -67,6 +68,7 @@ class Group:
         self._collectors: set[str] = set()
         self._asking: Asking | None = None
         self._threads = trio.CapacityLimiter(2)
+        self._leaving = trio.CapacityLimiter(3)  # who leaves must not wait for those that ask brokers who are away
         self._is_old = False  # whether the brokers don't know the group protocol of Kafka 4
 
     def bounds(self) -> Bounds:
@@ -120,12 +122,13 @@ class Group:
             finally:
                 self._ready = trio.Event()
                 self._ownership = None
-                await _close(member, self._threads)
+                await _close(member, self._leaving)
                 ownership.end()
         finally:
             self._asking = None
-            await _close(asker, self._threads)
-            await _close(reader, self.reading.limiter)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_close, asker, self._leaving)
+                nursery.start_soon(_close, reader, self._leaving)
 
     def _about(self) -> dict[str, str]:
         return {"u": self.config.advertise_url or "", "h": socket.gethostname()}
@@ -152,12 +155,14 @@ class Group:
         return self._ownership
 
     async def ask(self, question: Callable[[Asking], T]) -> T:
-        """Ask the brokers, until they answer."""
+        """Ask the brokers, until they answer; a service that stops doesn't wait for that."""
         from confluent_kafka import KafkaException
 
         while True:
             try:
-                answer = await trio.to_thread.run_sync(self._ask, question, limiter=self._threads)
+                answer = await trio.to_thread.run_sync(
+                    self._ask, question, abandon_on_cancel=True, limiter=self._threads
+                )
             except KafkaException as error:
                 self.problem = (
                     f"the Kafka brokers at {self.config.bootstrap_servers} don't answer: {error.args[0].str()}"
@@ -170,9 +175,10 @@ class Group:
     def _ask(self, question: Callable[[Asking], T]) -> T:
         from confluent_kafka import KafkaError, KafkaException
 
-        if self._asking is None:
-            raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001  (so librdkafka calls it)
-        return question(self._asking)
+        with suppress(RuntimeError):  # it was closed while it asked
+            if self._asking is not None:
+                return question(self._asking)
+        raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001  (so librdkafka calls it)
 
     async def reject(self, collector: str, rejected: Sequence[Rejected]) -> int:
         """Take messages that are no events; return how many the dead-letter topic has of them."""

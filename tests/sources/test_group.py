@@ -1,12 +1,15 @@
 """Real consumers on a mock cluster; the journal is real, workers and workspace aren't."""
 
 import json
+import math
+import threading
 from contextlib import AsyncExitStack
 
 import pyarrow as pa
 import pytest
 import trio
 from bodies import arrow
+from machine import PATIENCE
 from members import member, numbers, until
 from worlds import rows_trigger
 
@@ -302,6 +305,23 @@ async def test_what_was_posted_before_a_collector_took_events_from_kafka_is_deli
         brokers.produce(kafka.group_id, range(100, 105), partition=0)
         await until(lambda: len(its.workspace.rows) == 2 and not its.world.journal.buffering())
     assert sorted(its.workspace.rows) == [posted, list(range(100, 105))]
+
+
+async def test_a_service_that_stops_leaves_the_group_though_brokers_leave_its_questions_unanswered(
+    kafka, tmp_path, monkeypatch
+):
+    """It waited for them, and for brokers that hang without leaving; others had to wait for its session to end."""
+    monkeypatch.setattr("collector.sources.group.LEAVING_SECONDS", math.inf)
+    asked, answered = [], threading.Event()
+    try:
+        with trio.fail_after(PATIENCE):
+            async with member(tmp_path, kafka, kafka.group_id) as its:
+                await until(lambda: its.pipelines["main"].status().state == "waiting")
+                for _ in range(2):
+                    its.nursery.start_soon(its.group.ask, lambda _: asked.append(1) or answered.wait(PATIENCE))
+                await until(lambda: len(asked) == 2)
+    finally:
+        answered.set()
 
 
 async def test_brokers_without_the_newer_protocol_are_joined_by_the_older_one(brokers, kafka, tmp_path, monkeypatch):
