@@ -4,14 +4,15 @@ Each partition's commit says where the oldest such batch begins, its offset, and
 
     {"n": 17, "w": "8c1f…", "f": 1764262000.5, "b": [[1764262000.5, 4711], …], "t": 3}
 
-``n`` tells commits apart, ``w`` is the data directory that has the rows, ``f`` when the trigger last fired, ``b`` the
-batches: when each was sealed, and its end in this partition; ``t`` how many tasks share the topics, if it isn't one.
+``n`` tells commits apart, and grows from one to the next, so that the last is known where brokers refused it for some
+partitions; ``w`` is the data directory that has the rows, ``f`` when the trigger last fired, ``b`` the batches: when
+each was sealed, and its end in this partition; ``t`` how many tasks share the topics, if it isn't one.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from collector.store.records import Sealed
@@ -45,6 +46,7 @@ class Chain:
     fired: float | None = None
     writer: str = ""
     tasks: int = 1
+    number: int = field(default=0, compare=False)  # of the commit that says so, if it is read from one
 
     @classmethod
     def of(cls, reading: Reading, writer: str, tasks: int = 1) -> Chain:
@@ -61,10 +63,14 @@ class Chain:
         """
         told = {at: _read(one.metadata) for at, one in committed.items()}
         base = {at: one.offset for at, one in committed.items() if one.offset is not None}
-        ends: dict[float, Offsets] = {}
+        last = max(told.values(), key=_number_in)
+        ends: dict[float, Offsets] = {sealed: {} for sealed, _ in last["b"]}
         for at, head in told.items():
             for sealed, end in head["b"]:
-                ends.setdefault(sealed, {})[at] = end
+                if sealed in ends:
+                    ends[sealed][at] = end
+                else:  # over by the last commit, which brokers didn't take for this partition
+                    base[at] = max(base[at], end)
         batches, reached = [], base
         for sealed in sorted(ends):
             reached = {at: max(reached[at], ends[sealed].get(at, 0)) for at in base}
@@ -73,7 +79,8 @@ class Chain:
         fired = [head["f"] for head in told.values() if head["f"] is not None]
         tasks = {head["t"] for head in told.values() if head["b"]}
         writer = writers.pop() if len(writers) == 1 else ""
-        return cls(base, tuple(batches), max(fired, default=None), writer, max(tasks, default=1))
+        number = _number_in(last)
+        return cls(base, tuple(batches), max(fired, default=None), writer, max(tasks, default=1), number)
 
     def metadata(self, number: int) -> dict[tuple[str, int], str]:
         """Write the metadata of each partition's commit."""
@@ -116,6 +123,10 @@ def number_of(metadata: str | None) -> int | None:
     """Return which commit of ours a metadata is of; None if it is none."""
     number = _read(metadata or "")["n"]
     return number if isinstance(number, int) else None
+
+
+def _number_in(head: dict[str, Any]) -> int:
+    return head["n"] if isinstance(head["n"], int) else 0
 
 
 def _read(metadata: str) -> dict[str, Any]:

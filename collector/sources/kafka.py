@@ -233,6 +233,7 @@ class FromTopics:
     async def _take_over(self, ownership: Ownership, grant: Grant) -> None:
         committed = await self._find_committed(ownership, grant)
         published = Chain.read(committed)
+        ownership.count_on(published.number)
         if published.batches and published.tasks != self._wanted.tasks_max:
             raise SourceStuck(
                 f"kafka.tasks_max was {published.tasks} when batches were sealed that are not delivered yet; set it "

@@ -12,7 +12,6 @@ import uuid
 import zlib
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import structlog
@@ -105,7 +104,7 @@ class Ownership:
         self._orders: deque[Order] = deque()
         self._sent: dict[int, Order] = {}
         self._answered: list[Order] = []
-        self._numbers = count(1)
+        self._number = 0
         self._changed = trio.Event()
         self._limiter = trio.CapacityLimiter(1)
         self._has_ended = False
@@ -140,9 +139,13 @@ class Ownership:
         while self.grants.is_sending(grant):
             await self._changed.wait()
 
+    def count_on(self, number: int) -> None:
+        """Give commits numbers beyond one that was committed before, as the last has the greatest."""
+        self._number = max(self._number, number)
+
     def order(self, grant: Grant, chain: Chain) -> Order:
         """Order that a chain be committed, and don't wait for it."""
-        number = next(self._numbers)
+        self._number = number = self._number + 1
         metadata = chain.metadata(number)
         offsets = {at: (offset, metadata[at]) for at, offset in chain.base.items()}
         # Whose offsets have to be there: without this, those that have expired would look like those of a beginning.

@@ -51,6 +51,25 @@ def test_a_partition_that_was_added_since_has_no_rows_in_published_batches():
     assert found.writer == ""  # whoever has the other partitions on its disk has no position in this one
 
 
+ROWS_IN_BOTH = Chain({A: 10, B: 3}, (Sealed(100.5, {A: 20, B: 5}), Sealed(160.5, {A: 25, B: 9})), 160.5, "me")
+
+
+@pytest.mark.parametrize("of_last", [A, B])
+@pytest.mark.parametrize("delivered", [1, 2])
+def test_a_commit_that_was_taken_for_one_partition_alone_says_what_is_delivered_of_all(of_last, delivered):
+    """As where the right to read one of two topics was lost: what was delivered came again of the other."""
+    last = Chain(ROWS_IN_BOTH.firsts(delivered), ROWS_IN_BOTH.batches[delivered:], 160.5, "me")
+    found = Chain.read(committed(ROWS_IN_BOTH, 7) | {of_last: committed(last, 8)[of_last]})
+    assert (found, found.number) == (last, 8)
+
+
+def test_a_batch_that_was_published_for_one_partition_alone_was_never_delivered_and_may_be_cut_otherwise():
+    later = replace(ROWS_IN_BOTH, batches=(*ROWS_IN_BOTH.batches, Sealed(200.0, {A: 30, B: 12})))
+    found = Chain.read(committed(ROWS_IN_BOTH, 7) | {A: committed(later, 8)[A]})
+    assert found.ids("main")[:2] == ROWS_IN_BOTH.ids("main")
+    assert (found.base, found.batches[2].ends) == (ROWS_IN_BOTH.base, {A: 30, B: 9})
+
+
 def test_offsets_that_were_set_by_hand_have_no_batches():
     assert Chain.read({A: Committed(3), B: Committed(4)}) == Chain({A: 3, B: 4})
 

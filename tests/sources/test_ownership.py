@@ -63,6 +63,13 @@ async def test_each_commit_names_the_collectors_that_were_begun_in_its_slot(owne
     assert told == {"n": 1, "i": ownership.id, "c": {"b": "", "a": "1f"}, "u": "http://me:8001"}
 
 
+async def test_commits_are_numbered_beyond_those_that_others_sent(ownership, consumer):
+    grant = granted(ownership, consumer)
+    ownership.count_on(41)
+    ownership.count_on(7)
+    assert [ownership.order(grant, CHAIN).number for _ in range(2)] == [42, 43]
+
+
 async def test_answers_find_their_commits_whatever_their_order(ownership, consumer):
     grant = granted(ownership, consumer)
     consumer.errors.extend(["", "REBALANCE_IN_PROGRESS"])
