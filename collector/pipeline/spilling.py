@@ -42,7 +42,7 @@ class Spilling:
         while True:
             await journal.wait_for_spill(self._work.id, self._bounds)
             if journal.waiting(self._work.id).rows >= rows:
-                await self._sealing.seal(rows)  # a part that went past the end of a batch would make it longer
+                await self._sealing.seal(rows)
                 continue
             try:
                 await self.spill(None)
@@ -53,9 +53,16 @@ class Spilling:
     def _bounds(self) -> tuple[int, int]:
         return self._work.service.spill_rows, self._work.service.spill_bytes
 
-    def _most_at_once(self) -> tuple[int, int]:
+    def _most_at_once(self, batch_id: str | None) -> tuple[int, int]:
         rows, max_bytes = self._bounds()
-        return int(max(1, min(rows, self._most_rows))), max_bytes
+        return int(max(1, min(rows, self._most_rows, self._up_to_the_end(batch_id)))), max_bytes
+
+    def _up_to_the_end(self, batch_id: str | None) -> float:
+        """Return how many rows may be moved until a batch ends: a part that went past it would make it longer."""
+        wanted, waiting = self._work.config.trigger.rows, self._work.journal.waiting(self._work.id)
+        if wanted is None or batch_id is not None or self._stream != self._work.id:
+            return math.inf
+        return wanted - (waiting.rows - waiting.frame_rows)
 
     async def spill(self, batch_id: str | None) -> bool:
         """Move the oldest frames of a batch (None: the open one) to a part; False if it has none.
@@ -64,7 +71,7 @@ class Spilling:
         """
         work = self._work
         async with self._one_at_a_time:
-            run = await work.journal.next_run(self._stream, batch_id, *self._most_at_once())
+            run = await work.journal.next_run(self._stream, batch_id, *self._most_at_once(batch_id))
             if run is None:
                 return False
             name = work.data_dir.new_part()

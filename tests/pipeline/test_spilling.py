@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 import trio
-from worlds import running, settled
+from worlds import collector, rows_trigger, running, settled
 
 from collector.config import CollectorServiceConfig
 from collector.errors import StorageError
@@ -38,6 +38,20 @@ async def test_spilled_and_unspilled_rows_reach_the_report_once_and_in_order(wor
             await pipeline.flush()
             await settled()
         assert w.workspace.rows == [list(range(15))]
+
+
+async def test_no_part_goes_past_the_end_of_a_batch_that_is_yet_to_be_sealed(world):
+    """While sealing waited for room to publish another batch, a part took rows of the next: the batch had too many."""
+    async with world() as w:
+        pipeline = w.pipeline(collector(trigger=rows_trigger(10)), CollectorServiceConfig(spill_rows=8))
+        spilling = pipeline._spilling  # noqa: SLF001  (nobody seals meanwhile)
+        for posted, in_parts in ((8, 8), (7, 10)):
+            for _ in range(posted):
+                await w.post(1)
+            await spilling.spill(None)
+            waiting = w.journal.waiting("main")
+            assert waiting.rows - waiting.frame_rows == in_parts
+        assert (await pipeline._sealing.seal(10)).rows == 10  # noqa: SLF001
 
 
 async def test_a_part_whose_frames_a_batch_was_cut_through_is_dropped(world):
