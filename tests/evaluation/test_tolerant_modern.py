@@ -351,18 +351,11 @@ def test_one_text_among_numbers_is_not_the_end_of_a_report(snapshot, definition)
 
 def test_the_ui_opens_a_snapshot_with_failures(modern_ui, evaluate, tmp_path):
     evaluate(BOTH, SOUND.drop(columns="age").assign(new=1.5, income=np.nan), REFERENCE)
-    delivery = {
-        "directory": str(modern_ui.directory),
-        "generation": "modern",
-        "project_id": None,
-        "project_name": "failures",
-        "collector": "main",
-        "snapshot_path": str(tmp_path / "snapshot.json"),
-        "snapshot_id": "018f0000-0000-7000-8000-00000000000f",
-        "replaces": [],
-    }
-    project = f"/api/projects/{worker.write_to_directory(delivery)}"
-    [listed] = modern_ui.wait_for(f"{project}/snapshots", lambda seen: len(seen) == 1)
+    made = modern_ui.http.post("/api/v2/projects", json={"name": "failures"}).raise_for_status().json()
+    body = (tmp_path / "snapshot.json").read_bytes()
+    modern_ui.http.post(f"/api/v2/snapshots/{made}", content=body).raise_for_status()
+    project = f"/api/projects/{made}"
+    [listed] = modern_ui.get(f"{project}/snapshots")
     shown = json.dumps(modern_ui.get(f"{project}/{listed['id']}/data"))
     assert "ValueDrift of 'age'" in shown
     assert "the batch has no column 'age'" in shown
