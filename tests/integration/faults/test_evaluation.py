@@ -142,7 +142,9 @@ def heavy_workers(daemon):
 
 
 def is_heavy(files):
-    return "/pandas/_libs" in (files / "maps").read_text() or (files / "comm").read_text() == "tally\n"
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+        return "/pandas/_libs" in (files / "maps").read_text() or (files / "comm").read_text() == "tally\n"
+    return False
 
 
 def flush_one(daemon, ledger, collector):

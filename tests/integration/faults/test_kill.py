@@ -259,9 +259,11 @@ def test_workers_of_a_killed_daemon_end_too(make_daemon, figures, is_long):
 
 
 def seconds_of(pid):
-    """Return the processor time that a process has taken."""
-    ticks = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[11:13]
-    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    """Return the processor time that a process has taken; 0 for one that has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        ticks = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return 0
 
 
 def is_running(pid):
