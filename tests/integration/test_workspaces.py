@@ -170,7 +170,7 @@ def test_a_wrong_secret_is_said_and_the_snapshot_goes_once_it_is_right(daemon, m
     assert "403" in entry["error"]  # what the service answers to a wrong one
     assert "api_secret" in entry["error"]
     assert "wrong'" not in daemon.log
-    assert daemon.status("secretive")["state"] == "undelivered"
+    daemon.wait_for_status("secretive", lambda one: one["state"] == "undelivered")
     to_ui("secretive")
     daemon.wait_for_logs("secretive", 1)
     [project] = modern_ui.projects("secretive")
