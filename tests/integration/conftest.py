@@ -227,8 +227,13 @@ class Daemon:
         wait_until(lambda: text in self.log, f"{text!r} in {self.log}")
 
     def wait_until_delivered(self, collector_id):
-        """Return once nothing of a collector is on its way; its log tells of a delivery before that is entered."""
-        self.wait_for_status(collector_id, lambda one: one["sealed"] + one["outbox"] == 0)
+        """Return once no batch of a collector is on its way; its log tells of a delivery before that is entered.
+
+        At a start, how many there are isn't known yet.
+        """
+        self.wait_for_status(
+            collector_id, lambda one: one["state"] != "starting" and one["sealed"] + one["outbox"] == 0
+        )
 
     def snapshots(self, collector_id, workspace="workspace"):
         """Read a collector's snapshots from the workspace directory, oldest first."""

@@ -132,12 +132,12 @@ def test_snapshots_wait_for_faulty_workspaces_and_arrive_once_in_order_when_they
         proxy.fault = None
     with contextlib.closing(FaultyProxy(ui.url, None, refusing)):
         for name in urls.keys() - REFUSED:  # without new data, and soon: the pauses double from half a second
-            daemon.wait_for_status(name, lambda one: one["outbox"] + one["sealed"] == 0)
+            daemon.wait_until_delivered(name)
         if not is_long:
             daemon.kill()  # else these two are tried again after a minute
             daemon.start()
         for name in REFUSED:
-            daemon.wait_for_status(name, lambda one: one["outbox"] + one["sealed"] == 0)
+            daemon.wait_until_delivered(name)
     verdict = audit(daemon, ui.directory)
     assert verdict.stages["delivered"] == len(urls) * batches * ROWS
     for name in urls:

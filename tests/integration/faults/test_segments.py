@@ -5,7 +5,7 @@ import signal
 
 from collector.fault_points import VARIABLE
 
-from ..conftest import PATIENCE, collector_config, rows_trigger, service_config, wait_until
+from ..conftest import PATIENCE, collector_config, rows_trigger, service_config
 from .shelf import Shelf
 
 PROMISE = "1 kill -9"
@@ -39,7 +39,8 @@ def test_each_segment_is_delivered_once_whatever_is_killed_between_two(make_daem
     daemon.variables[VARIABLE] = ""
     daemon.start()
     daemon.wait_for_logs("divided")
-    wait_until(lambda: all(one["outbox"] == one["sealed"] == 0 for one in daemon.http.get("/").json()["collectors"]))
+    for name in config:
+        daemon.wait_until_delivered(name)
     assert sorted(filed(shelf)) == [("", 6), ("de", 3), ("fr", 1), ("other", 2)]
     told = daemon.http.get("/divided/snapshots").json()
     assert [(one["state"], one["by_segment"]["names"]) for one in told] == [("delivered", ["de", "fr", "other"])]
