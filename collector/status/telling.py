@@ -221,14 +221,16 @@ class Telling:
         """Have the status say how many batches there are in each state."""
         batches = await self._journal.batches(self.status.id, "sealed", "evaluated", "failed")
         states = [batch.state for batch in batches]
-        failed = [batch for batch in batches if batch.state == "failed"]
+        failed, outbox = [batch for batch in batches if batch.state == "failed"], states.count("evaluated")
         if failed and not self.status.last_error:  # after a restart
             self.note(last_error=failed[-1].error)
+        if not outbox and self.status.state == "undelivered":  # what waited was rejected
+            self.note(state="waiting")
         self.note(
             sealed=states.count("sealed"),
             backfill=sum(batch.is_backfill and batch.state != "failed" for batch in batches),
             sealed_rows=sum(batch.rows for batch in batches if batch.state == "sealed"),
-            outbox=states.count("evaluated"),
+            outbox=outbox,
             outbox_since=next((batch.sealed for batch in batches if batch.state == "evaluated"), None),
             failed=states.count("failed"),
         )

@@ -311,8 +311,8 @@ def test_a_legacy_snapshot_over_the_body_limit_is_said_and_stops_nothing(daemon,
     [entry] = daemon.wait_for_logs("heavy-legacy", 1, ok=False)
     assert "413" in entry["error"]
     daemon.client.send_data("heavy-legacy", iris.head(3))
-    daemon.wait_for_logs("heavy-legacy", 2, "CreateReport")
-    daemon.wait_for_status("heavy-legacy", lambda one: one["state"] == "undelivered")
+    status = daemon.wait_for_status("heavy-legacy", lambda one: one["failed"] == 2)
+    assert "413" in status["last_error"]
 
 
 def test_a_workspace_that_never_answers_delays_no_other(daemon, modern_ui, to_ui, iris):

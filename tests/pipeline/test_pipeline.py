@@ -160,6 +160,23 @@ async def test_status_says_waiting_once_the_workspace_is_back(world, autojump_cl
             assert (status.state, status.outbox, status.last_error) == ("waiting", 0, "")
 
 
+async def test_what_is_rejected_is_undelivered_no_more(world):
+    """The state stayed as it was until the next batch."""
+    async with world() as w:
+        w.workspace.failures = [SnapshotRejected("no"), SnapshotRejected("no")]
+        pipeline = w.pipeline(collector(trigger=rows_trigger(1)))
+        async with running(pipeline):
+            await w.post(1)
+            await settled()
+            w.workspace.hold = trio.Event()
+            await w.post(1)
+            await settled()
+            w.workspace.hold.set()
+            await settled()
+            status = pipeline.status()
+            assert (status.state, status.outbox, status.failed) == ("waiting", 0, 2)
+
+
 async def test_a_snapshot_that_is_rejected_is_kept_under_failed_and_the_next_goes_on(world):
     async with world() as w:
         w.workspace.failures = [SnapshotRejected("no")]

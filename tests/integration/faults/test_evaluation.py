@@ -96,6 +96,7 @@ def test_reports_that_eat_memory_hang_or_lose_their_worker_are_given_up_and_the_
         assert f"longer than {TIMEOUT} s" in entries[-1]["error"]
         wait_until_done(daemon, "hung")  # by a new worker
 
+        send_to(workers(daemon) - light, signal.SIGSTOP)  # none is done before it is killed
         flush_one(daemon, ledger, "killed")
         wait_until(lambda: is_given_up_by_kills(daemon, "killed", count, light), "the end of tries")  # noqa: B023
         assert "died" in given_up(daemon, "killed", count)
