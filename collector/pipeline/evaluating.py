@@ -216,8 +216,8 @@ class Evaluating:
         await work.count()
 
     def _note_idle(self) -> None:
-        status = self._work.status
-        state: State = "undelivered" if status.outbox and status.last_error else "waiting"
+        is_away = self._work.status.outbox and self._work.is_workspace_away
+        state: State = "undelivered" if is_away else "waiting"
         self._work.note(state=state)
 
 

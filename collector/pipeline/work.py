@@ -77,6 +77,11 @@ class Work:
         return None if labels is None else labels.wait
 
     @property
+    def is_workspace_away(self) -> bool:
+        """Whether the last try to deliver failed, and may succeed later."""
+        return self._telling.is_workspace_away
+
+    @property
     def status(self) -> Status:
         """What it says of itself."""
         return self._telling.status

@@ -205,6 +205,7 @@ class Telling:
         self._clocks = clocks
         self._kept_entries = kept_entries
         self._notes: AbstractSet[str] = frozenset()
+        self.is_workspace_away = False  # by its last answer
 
     def note(self, **changes: Any) -> None:
         """Change what the status says."""
@@ -221,16 +222,14 @@ class Telling:
         """Have the status say how many batches there are in each state."""
         batches = await self._journal.batches(self.status.id, "sealed", "evaluated", "failed")
         states = [batch.state for batch in batches]
-        failed, outbox = [batch for batch in batches if batch.state == "failed"], states.count("evaluated")
+        failed = [batch for batch in batches if batch.state == "failed"]
         if failed and not self.status.last_error:  # after a restart
             self.note(last_error=failed[-1].error)
-        if not outbox and self.status.state == "undelivered":  # what waited was rejected
-            self.note(state="waiting")
         self.note(
             sealed=states.count("sealed"),
             backfill=sum(batch.is_backfill and batch.state != "failed" for batch in batches),
             sealed_rows=sum(batch.rows for batch in batches if batch.state == "sealed"),
-            outbox=outbox,
+            outbox=states.count("evaluated"),
             outbox_since=next((batch.sealed for batch in batches if batch.state == "evaluated"), None),
             failed=states.count("failed"),
         )
@@ -407,15 +406,17 @@ class Telling:
         match event:
             case Evaluated(outcome=outcome) if not outcome["failed_metrics"]:
                 self.note(warnings=())  # a batch has proved them wrong
-            case EvaluationFailed() | PartsLost() | Rejected():
+            case EvaluationFailed() | PartsLost():
                 self.note(last_error=event.error)
             case SegmentFailed(_, segment, error):
                 self.note(last_error=f"segment '{segment}': {error}")
             case Undelivered(_, error):
+                self.is_workspace_away = True
                 self.note(state="undelivered", last_error=error)
-            case Delivered():
-                state = self.status.state
-                self.note(last_error="", state="waiting" if state == "undelivered" else state)
+            case Delivered() | Rejected():
+                self.is_workspace_away = False
+                state, error = self.status.state, event.error if isinstance(event, Rejected) else ""
+                self.note(last_error=error, state="waiting" if state == "undelivered" else state)
 
 
 def _segments_of(outcome: Mapping[str, Any]) -> dict[str, BySegment]:

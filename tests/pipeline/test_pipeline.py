@@ -177,6 +177,19 @@ async def test_what_is_rejected_is_undelivered_no_more(world):
             assert (status.state, status.outbox, status.failed) == ("waiting", 0, 2)
 
 
+async def test_a_snapshot_on_its_way_is_not_undelivered_for_a_report_that_failed_before(world):
+    """An alert of 'undelivered' could fire for it."""
+    async with world() as w:
+        w.workers.failures, w.workspace.hold = [report_raised()], trio.Event()
+        pipeline = w.pipeline(collector(trigger=rows_trigger(1)))
+        async with running(pipeline):
+            for _ in range(2):
+                await w.post(1)
+                await settled()
+            status = pipeline.status()
+            assert (status.state, status.outbox, status.failed) == ("waiting", 1, 1)
+
+
 async def test_a_snapshot_that_is_rejected_is_kept_under_failed_and_the_next_goes_on(world):
     async with world() as w:
         w.workspace.failures = [SnapshotRejected("no")]
