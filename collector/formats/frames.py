@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby, starmap
 from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
@@ -110,15 +110,14 @@ def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:
     from collector.formats.typed_body import read_table
 
     tables = []
-    for is_json, run in groupby(frames, key=lambda frame: frame[0] in _JSON_READERS):
+    for is_json, runs in groupby(groupby(frames, key=itemgetter(0)), key=lambda run: run[0] in _JSON_READERS):
         if is_json:
-            tables.append(table_of(_read_json(run)))
+            tables.append(table_of(chain.from_iterable(starmap(_read_json, runs))))
         else:
-            tables.extend(read_table(format_, body) for format_, body in run)
+            tables.extend(read_table(*frame) for _, run in runs for frame in run)
     return append(tables)
 
 
-def _read_json(frames: Iterable[tuple[Format, bytes]]) -> Iterator[Columns]:
-    for format_, run in groupby(frames, key=itemgetter(0)):
-        bodies = (body for _, body in run)
-        yield from read_together(bodies) if format_ == "json" else map(read_lines, bodies)
+def _read_json(format_: Format, frames: Iterable[tuple[Format, bytes]]) -> Iterator[Columns]:
+    bodies = map(itemgetter(1), frames)
+    return read_together(bodies) if format_ == "json" else map(read_lines, bodies)

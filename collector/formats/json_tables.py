@@ -27,7 +27,9 @@ def table_of(frames: Iterable[Columns]) -> pa.Table:
     rows = 0
     for frame in frames:
         for name, values in frame.items():
-            columns.setdefault(name, _Column()).add(rows, values)
+            if name not in columns:
+                columns[name] = _Column()
+            columns[name].add(rows, values)
         rows += length(frame)
     gathered = Gathered()
     for name, column in columns.items():
