@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from collector.config.environment import filled, is_from_environment
 from collector.config.masking import MASK
@@ -61,7 +60,11 @@ class InWorkspace:
         if self.workspace_kind != "directory":
             return None
         parts = urlsplit(self.api_url)
-        return base / (url2pathname(parts.path) if parts.scheme == "file" else self.api_url)
+        if parts.scheme != "file":
+            return base / self.api_url
+        from urllib.request import url2pathname  # with a whole client of HTTP, which few need at the start
+
+        return base / url2pathname(parts.path)
 
     def secret(self) -> str | None:
         """Return the workspace's secret, from the environment if it says so; raise ConfigError if it isn't there."""

@@ -12,7 +12,7 @@ from collector.store.connect import connect, read_only
 from collector.store.parts import read_origin
 from collector.store.repair.recovery import recover
 from collector.store.repair.wal import has_damaged_log
-from collector.store.schema import FORMAT_VERSION, KNOWN_COLUMNS, columns_of
+from collector.store.schema import FORMAT_VERSION, columns_of, known_columns
 from collector.store.steps.frames import has_frames
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> str:
     known = columns_of(connection)
     if not known and version == 0:
         return ""  # it was made and not yet filled
-    is_known = 0 < version <= FORMAT_VERSION and known == KNOWN_COLUMNS[version - 1]
+    is_known = 0 < version <= FORMAT_VERSION and known == known_columns(version)
     return "" if is_known else f"its tables aren't those of format {version}"
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from functools import cache
 
 from collector.store.steps.keys import key_hash, short_digest
 
@@ -326,14 +327,9 @@ def columns_of(db: sqlite3.Connection) -> Columns:
     return frozenset((name, str(column)) for rows in found for name, column in rows)
 
 
-def _known_columns() -> list[Columns]:
-    known = []
+@cache
+def known_columns(version: int) -> Columns:
+    """Return the columns of a format, from 1."""
     with closing(sqlite3.connect(":memory:")) as db:
-        for version in range(FORMAT_VERSION):
-            upgrade(db, version, version + 1)
-            known.append(columns_of(db))
-    return known
-
-
-# By format, from 1.
-KNOWN_COLUMNS = _known_columns()
+        upgrade(db, to=version)
+        return columns_of(db)

@@ -28,7 +28,7 @@ from collector.disk.files import link_or_copy, sync_directory, write_whole
 from collector.store.connect import make_journal
 from collector.store.repair.salvage import salvage
 from collector.store.repair.wal import mend
-from collector.store.schema import KNOWN_COLUMNS, columns_of
+from collector.store.schema import FORMAT_VERSION, columns_of, known_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,7 +155,7 @@ def _has_tables(copy: Path) -> bool:
     """Tell whether the tables of a journal can be named."""
     try:
         with closing(sqlite3.connect(copy)) as connection:
-            return columns_of(connection) in KNOWN_COLUMNS
+            return columns_of(connection) in map(known_columns, range(1, FORMAT_VERSION + 1))
     except (sqlite3.Error, UnicodeDecodeError):  # the latter of the text of an error
         return False
 
