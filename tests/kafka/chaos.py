@@ -91,6 +91,7 @@ class Chaos:
         """Produce while faults come, each at its second, then return how many were ever produced once all are well."""
         begun, before, plan = time.monotonic(), self.sent, iter(plan)
         strike, fault = next(plan, (seconds, ""))
+        put_off = []
         while (now := time.monotonic()) < begun + seconds:
             due = before + int((now - begun) * self.rate)
             for number in range(self.sent, due):
@@ -99,11 +100,15 @@ class Chaos:
             self.brokers.serve(0.03)
             self.tend(now)
             if now > begun + strike:
-                self.strike(fault, now)
+                put_off.append(fault)
                 strike, fault = next(plan, (seconds, ""))
-        while self.later:
+            put_off = [one for one in put_off if not self.strike(one, now)]
+        end = now + PATIENCE
+        while self.later or (put_off and now < end):
             time.sleep(0.1)
-            self.tend(time.monotonic())
+            now = time.monotonic()
+            self.tend(now)
+            put_off = [one for one in put_off if not self.strike(one, now)]
         self.brokers.flush()
         return self.sent
 
@@ -123,17 +128,19 @@ class Chaos:
                 self.start(name)
 
     def strike(self, fault, now):
+        """Do it, and tell whether it could be done: another fault may have to be over first."""
         if fault in OF_BROKERS:
             if self.later or not self.brokers.is_whole():
-                return
+                return False
             self.strike_broker(fault, now)
         else:
             name = self.random.choice(sorted(self.members))
             member = self.members[name]
             if any(act[1] is os.kill and act[2] == member.pid for act in self.later):
-                return
+                return False
             self.strike_service(fault, name, now)
         self.acts[fault] += 1
+        return True
 
     def strike_broker(self, fault, now):
         brokers = self.brokers
