@@ -220,7 +220,7 @@ def rows_of(told: dict[str, str], flights: pd.DataFrame) -> pd.DataFrame:
     if told["collector"] == "hourly":
         chosen = flights["ts"].dt.floor("h") == start.floor("h")
     elif end - start > pd.Timedelta(days=1):
-        chosen = (flights["ts"] >= start) & (flights["ts"] < end)
+        chosen = flights["is_history"] & (flights["ts"] >= start) & (flights["ts"] < end)
     else:
         chosen = flights["ts"].dt.normalize() == start.normalize()
     return of_segment(told, flights[chosen])
@@ -291,8 +291,9 @@ def main() -> None:
     reference = flights[flights["day_of_year"] <= DAYS_OF_JANUARY][[*EVENTS[1:], "late"]].dropna()
     reference.astype({"late": bool}).to_parquet(root / "reference.parquet", index=False)
     first = flights["day_of_year"].max() - options.days + 1
-    flights = flights[flights["day_of_year"] >= first - 7 * options.weeks]
-    past = flights[flights["day_of_year"] < first]
+    flights = flights[flights["day_of_year"] >= first - 7 * options.weeks].copy()
+    flights["is_history"] = flights["day_of_year"] < first  # whose last week may go on in the days that are sent
+    past = flights[flights["is_history"]]
     past[EVENTS].to_parquet(root / "history.parquet", index=False)
     days = [day for _, day in flights[flights["day_of_year"] >= first].groupby("day_of_year")]
     path = write_config(root)
