@@ -28,6 +28,9 @@ _FETCHING: dict[str, str | int | bool] = {
     "queued.max.messages.kbytes": 16_384,
     "queued.min.messages": 10_000,
 }
+# Who is to give collectors back, and doesn't for so long, is put out of the group: librdkafka was seen to miss that it
+# is asked to, and they would be at work nowhere for five minutes.
+GIVING_BACK_MS = 60_000
 # Seconds for which brokers are waited for.
 ASKING_SECONDS = 5.0
 
@@ -59,8 +62,11 @@ def ownership_options(kafka: Kafka, *, is_old: bool = False) -> dict[str, Any]:
     group = {_PROTOCOL: protocol, "group.id": kafka.group_id, "enable.auto.commit": False}
     options = {**group, **shared_options(kafka)}
     if options[_PROTOCOL] == "classic":
-        return {"session.timeout.ms": 10_000, **options, "partition.assignment.strategy": "cooperative-sticky"}
-    return options
+        options = {"session.timeout.ms": 10_000, **options, "partition.assignment.strategy": "cooperative-sticky"}
+    session = str(options.get("session.timeout.ms", ""))
+    # librdkafka takes no less than a session, and says itself what is wrong with one that is no number.
+    patience = max(GIVING_BACK_MS, int(session) if session.isdecimal() else 0)
+    return {"max.poll.interval.ms": patience, **options}
 
 
 def reading_options(kafka: Kafka) -> dict[str, Any]:
