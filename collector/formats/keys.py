@@ -30,10 +30,13 @@ def is_key(value: Any) -> bool:
 
 def are_keys(values: Collection[Any]) -> bool:
     """Tell whether values of JSON are keys, all of them."""
-    kinds = set(map(type, values))
-    if kinds == {str}:
-        return "" not in values
-    if kinds == {int}:
+    if type(next(iter(values), None)) is str:
+        try:
+            "".join(values)  # in half the time of asking each for its type
+        except TypeError:
+            return all(map(is_key, values))
+        return all(values)
+    if set(map(type, values)) == {int}:
         return bool(min(values) >= _MIN_INTEGER and max(values) < _MAX_INTEGER)
     return all(map(is_key, values))
 

@@ -72,6 +72,8 @@ class Labelling:
         self._seed, self._terms = 0, _Terms("", DEFAULT_WAIT)
         self._not_before = 0.0
         self._set_by = self._clocks.set_by
+        self._seen: Outlook | None = None
+        self._seen_after = 0
 
     async def run(self) -> None:
         """Do what is due; runs until cancelled, or until no label is waited for any more."""
@@ -103,6 +105,7 @@ class Labelling:
 
     async def _step(self, labels: Labels | None) -> Outlook:
         """Do all that is due, and return what there is then."""
+        self._seen = None
         await self._heed_clock()
         await self._spill(await self._look())
         try:
@@ -120,7 +123,11 @@ class Labelling:
         return await self._look()
 
     async def _look(self) -> Outlook:
-        return await self._book.look(self._work.id)
+        """Return what there is, as the last change left it; what others did in the midst of a step is for the next."""
+        if self._seen is None or self._seen_after != self._book.changes:
+            self._seen_after = self._book.changes
+            self._seen = await self._book.look(self._work.id)
+        return self._seen
 
     async def _wait(self, outlook: Outlook) -> None:
         """Wait until something may be due: more labels, another batch, or a time."""
@@ -159,10 +166,12 @@ class Labelling:
 
     async def _spill(self, outlook: Outlook) -> None:
         if self._spill_due(outlook) <= self._clocks.now():
+            self._seen = None
             await self._spilling.spill(None)
 
     async def _spill_all(self) -> None:
         """Move all labels that have come to parts: those are in time for a batch that closes now."""
+        self._seen = None
         while await self._spilling.spill(None):
             pass
 

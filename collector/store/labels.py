@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collector.store.data_dir import DataDir
     from collector.store.records import Awaited, Batch, LabelPart, Part
     from collector.store.writer import Writer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class LabelBook:
         self._count = count
         self._reading = trio.CapacityLimiter(1)
         self._waiting_bytes: dict[str, int] = {}
+        self.changes = 0  # that were entered: what was seen before the last may be otherwise now
         self.collectors = labels.collectors(connection)  # that have labels, or batches that wait for some
 
     def kept_bytes(self, collector: str) -> int:
@@ -120,23 +123,23 @@ class LabelBook:
 
     async def set_wait(self, collector: str, wait: float) -> None:
         """Have batches wait as long as the config says now."""
-        await self._writer.execute(lambda db: labels.set_wait(db, collector, wait))
+        await self._enter(lambda db: labels.set_wait(db, collector, wait))
 
     async def shift(self, collector: str, seconds: float) -> None:
         """Have batches and labels wait as long as before, though the wall clock was set."""
-        await self._writer.execute(lambda db: labels.shift(db, collector, seconds))
+        await self._enter(lambda db: labels.shift(db, collector, seconds))
 
     async def enter_keys(self, one: Awaited, paths: Sequence[str]) -> bool:
         """Enter the files of a batch's keys; False if its parts aren't those of which they were made any more."""
-        return await self._writer.execute(lambda db: labels.enter_keys(db, one, paths))
+        return await self._enter(lambda db: labels.enter_keys(db, one, paths))
 
     async def forget_keys(self, batch_id: str) -> None:
         """Have a batch's keys made anew."""
-        await self._writer.execute(lambda db: labels.forget_keys(db, batch_id))
+        await self._enter(lambda db: labels.forget_keys(db, batch_id))
 
     async def enter_matches(self, found: Iterable[Awaited]) -> None:
         """Enter up to which label was looked, how many rows have one, and the files of their marks."""
-        await self._writer.execute(lambda db: labels.enter_matches(db, found))
+        await self._enter(lambda db: labels.enter_matches(db, found))
 
     async def close(self, one: Awaited, made: Batch | None, joined: Sequence[Part], paths: Sequence[str]) -> bool:
         """Close a batch for labels, and seal what was ``made`` of its rows that have some; None if none has.
@@ -148,11 +151,11 @@ class LabelBook:
             if is_done and made is not None:
                 self._count(made.collector, sum(part.size for part in joined))
 
-        return await self._writer.execute(lambda db: labels.close(db, one, made, joined, paths), count)
+        return await self._enter(lambda db: labels.close(db, one, made, joined, paths), count)
 
     async def hold(self, part: LabelPart, until: float) -> None:
         """Look at a part of labels again then, as a batch that waits has use for it."""
-        await self._writer.execute(lambda db: labels.hold(db, part.path, until))
+        await self._enter(lambda db: labels.hold(db, part.path, until))
 
     async def retire(self, collector: str, part: LabelPart, fates: Mapping[str, int]) -> None:
         """Let go of a part of labels, and count what became of each."""
@@ -161,12 +164,18 @@ class LabelBook:
             if is_done:
                 self._count(labels_of(collector), -part.size)
 
-        await self._writer.execute(lambda db: labels.retire(db, collector, part, fates), count)
+        await self._enter(lambda db: labels.retire(db, collector, part, fates), count)
 
     async def forget_awaited(self, batch_ids: Sequence[str]) -> None:
         """Forget that batches waited for labels."""
-        await self._writer.execute(lambda db: labels.forget_awaited(db, batch_ids))
+        await self._enter(lambda db: labels.forget_awaited(db, batch_ids))
 
     async def known_files(self, collector: str | None = None) -> set[str]:
         """Return the paths of all files of keys, or of a collector's."""
         return await self._writer.execute(lambda db: labels.known_keys(db, collector))
+
+    async def _enter(self, run: Callable[[sqlite3.Connection], T], apply: Callable[[T], None] | None = None) -> T:
+        try:
+            return await self._writer.execute(run, apply)
+        finally:
+            self.changes += 1
