@@ -16,7 +16,7 @@ from evidently.legacy.utils import NumpyEncoder
 from pandas.api.extensions import ExtensionArray
 
 from collector.disk.files import write_whole
-from collector.evaluation.fast.dump import content_of
+from collector.evaluation.fast.dump import MARK, Once, content_of
 from collector.evaluation.prepared import Frames
 from collector.generation import Generation
 from collector.status import findings
@@ -28,7 +28,14 @@ _STATUSES = {"SUCCESS": "passed", "FAIL": "failed", "WARNING": "warning", "ERROR
 class _Encoder(NumpyEncoder):  # type: ignore[misc]  # Evidently ships no types
     """Evidently's encoder, with models, and the arrays that pandas 3 keeps texts, times and nullable values in."""
 
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.texts: dict[str, str] = {}
+
     def default(self, o: Any) -> Any:
+        if isinstance(o, Once):
+            self.texts[o.mark] = o.text(_written)
+            return o.mark
         if isinstance(o, BaseModel):
             return content_of(o)
         return o.tolist() if isinstance(o, ExtensionArray) else super().default(o)
@@ -38,13 +45,21 @@ class _Outline(_Encoder):
     """The same without what widgets show, which Evidently loads as it is: figures, four fifths of a file."""
 
     def default(self, o: Any) -> Any:
+        if isinstance(o, Once):
+            return None
         content = super().default(o)
         return {**content, "params": {}} if isinstance(o, BaseWidgetInfo) else content
 
 
 def encode(body: Json) -> bytes:
     """Return the file of a body. NaN and infinities are spelt as Evidently's own client spells them."""
-    return json.dumps(body, cls=_Encoder).encode()
+    return _written(body).encode()
+
+
+def _written(value: Any) -> str:
+    encoder = _Encoder()
+    text: str = encoder.encode(value)
+    return MARK.sub(lambda found: encoder.texts[found[1]], text) if encoder.texts else text
 
 
 def outline(body: Json) -> bytes:

@@ -1,8 +1,12 @@
 """Dumping a snapshot with the models inside of it as they are, for an encoder that takes their fields as it comes by.
 
-Evidently's own dump makes a dictionary of all of it first, with each list of numbers anew.
+Evidently's own dump makes a dictionary of all of it first, with each list of numbers anew. What a snapshot has in
+several places, as its figures, is spelt once.
 """
 
+import itertools
+import re
+import uuid
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -15,6 +19,24 @@ _ROOT_KEY = "__root__"
 _MODEL = "evidently._pydantic_compat:BaseModel."
 _MODERN = "evidently.core.report:Snapshot."
 _LEGACY = "evidently.legacy.suite.base_suite:Snapshot."
+_SECRET = uuid.uuid4().hex  # of this process, so that no text of a user's is taken for a mark
+MARK = re.compile(f'"({_SECRET}[0-9]+)"')
+_numbers = itertools.count()
+
+
+class Once:
+    """A value whose text is made once: an encoder writes its ``mark``, for which that text is put in."""
+
+    def __init__(self, value: Any) -> None:
+        self.mark = f"{_SECRET}{next(_numbers)}"
+        self._value = value
+        self._text: str | None = None
+
+    def text(self, write: Callable[[Any], str]) -> str:
+        """Return the text, which is always written alike."""
+        if self._text is None:
+            self._text = write(self._value)
+        return self._text
 
 
 def content_of(model: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import plotly.io
 from evidently.legacy.metric_results import HistogramData
 
+from collector.evaluation.fast.dump import Once
 from collector.evaluation.fast.known import Shortcut
 
 _Given = dict[str, Any]
@@ -86,7 +87,9 @@ class ByExample:
             if key not in self._examples:
                 return self._learn(key, content, original(**given))
             example = self._examples[key]
-            return original(**given) if example is None else _Drawn(_filled(example, content))
+            if example is None:
+                return original(**given)
+            return _Drawn({name: Once(part) for name, part in _filled(example, content).items()})
 
         return draw
 
@@ -99,7 +102,7 @@ class ByExample:
             is_same = _text(_filled(example, content)) == _text(drawn)
         except (LookupError, TypeError, ValueError):
             is_same = False
-        self._examples[key] = _without_arrays(example) if is_same else None
+        self._examples[key] = _kept(example) if is_same else None
         return figure
 
 
@@ -108,8 +111,10 @@ def _identity(given: _Given) -> Any:
     return tuple((name, id(one) if isinstance(one, held) else repr(one)) for name, one in given.items())
 
 
-def _without_arrays(example: _Example) -> _Example:
-    return example._replace(traces=[trace | {"x": None, "y": None} for trace in example.traces])
+def _kept(example: _Example) -> _Example:
+    """Leave out the arrays, and have the template, most of a figure's text, written once in the process."""
+    traces = [trace | {"x": None, "y": None} for trace in example.traces]
+    return _Example(traces, {name: Once(part) if name == "template" else part for name, part in example.layout.items()})
 
 
 def _kind_of(content: _Content) -> Any:

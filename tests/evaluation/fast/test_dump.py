@@ -8,6 +8,7 @@ import pytest
 from evidently._pydantic_compat import BaseModel, Field
 
 from collector.evaluation import snapshot
+from collector.evaluation.fast.dump import Once
 
 
 class Kind(Enum):
@@ -63,6 +64,23 @@ ODD = {
 def test_a_model_is_written_as_its_dict_is(odd):
     outer = Outer(inner=ODD[odd])
     assert snapshot.encode({"it": outer}) == snapshot.encode({"it": outer.dict()})
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_spelt_once_has_the_text_that_it_has_in_each_place(odd):
+    inner = Once(ODD[odd])
+    outer = Once({"again": [inner, inner]})
+    body = {"first": inner, "then": {"model": Inner(value=outer), "outer": outer}}
+    direct = {"again": [ODD[odd], ODD[odd]]}
+    assert snapshot.encode(body) == snapshot.encode(
+        {"first": ODD[odd], "then": {"model": Inner(value=direct), "outer": direct}}
+    )
+
+
+def test_what_is_spelt_once_is_spelt_by_the_first_encoder_and_not_outlined():
+    one = Once([1.5])
+    assert one.text(str) == one.text(repr) == "[1.5]"
+    assert snapshot.outline({"it": one}) == b'{"it": null}'
 
 
 @pytest.mark.parametrize("value", [{1, 2}, {(1, 2): 3}, Kind.ONE, object()], ids=["set", "key", "enum", "object"])
