@@ -1,27 +1,35 @@
-"""Counting a column's distribution once in one report: a summary shows the same one with each of its statistics."""
+"""Counting a column's distribution once in one report, by its values in order: a summary shows the same one often."""
 
 from collections.abc import Callable
 from typing import Any
 
-from collector.evaluation.fast.columns import place_of
+import numpy as np
+from evidently.legacy.metric_results import Distribution
+from evidently.legacy.utils import visualizations
+
+from collector.evaluation.fast.columns import Ordered, place_of
 from collector.evaluation.fast.known import Shortcut
 
-_CALCULATION = "evidently.legacy.utils.visualizations:get_distribution_for_column"
-_NAME = _CALCULATION.partition(":")[2]
+_MODULE = "evidently.legacy.utils.visualizations:"
+_NAME = "get_distribution_for_column"
 
 
-def of_a_report() -> Shortcut:
+def of_a_report(ordered: Ordered) -> Shortcut:
     """Return the shortcut with a memory of its own, for one report."""
     return Shortcut(
         name="distributions",
         places=(f"evidently.metrics.column_statistics:{_NAME}", f"evidently.legacy.calculations.data_drift:{_NAME}"),
-        read=(_CALCULATION,),
-        digests=frozenset({"df960774e48d96d5", "f1498ca74e67ef2b"}),
-        make=_remembering,
+        read=(
+            f"{_MODULE}{_NAME}",
+            f"{_MODULE}get_distribution_for_numerical_column",
+            f"{_MODULE}histogram_bin_edges_doane",
+        ),
+        digests=frozenset({"d3f0e4ae52569591", "162902a922e33c4f"}),
+        make=lambda original: _remembering(original, ordered),
     )
 
 
-def _remembering(original: Callable[..., Any]) -> Callable[..., Any]:
+def _remembering(original: Callable[..., Any], ordered: Ordered) -> Callable[..., Any]:
     counted: dict[Any, Any] = {}
 
     def count(*, column_type: str, current: Any, reference: Any = None, **given: Any) -> Any:
@@ -31,8 +39,26 @@ def _remembering(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(column_type=column_type, current=current, reference=reference, **given)
         key = (column_type, bins, *places)
         if key not in counted:
-            made = original(column_type=column_type, current=current, reference=reference, **given)
+            made = _of_numbers(current, reference, ordered) if column_type == "num" and bins is None else None
+            if made is None:
+                made = original(column_type=column_type, current=current, reference=reference, **given)
             counted[key] = (made, current, reference)  # the columns, so that their places stay theirs
         return counted[key][0]
 
     return count
+
+
+def _of_numbers(current: Any, reference: Any, ordered: Ordered) -> Any:
+    """Count what lies between bins of Evidently's; None if not all are numbers."""
+    sides = [current] if reference is None else [current, reference]
+    values = [ordered(one) for one in sides]
+    if any(one is None or one.dtype != values[0].dtype for one in values):
+        return None
+    edges = visualizations.histogram_bin_edges_doane(np.concatenate([one.to_numpy() for one in sides]))
+    made = [Distribution(x=edges, y=_counts(one, edges)) for one in values]
+    return made[0], None if reference is None else made[1]
+
+
+def _counts(values: Any, edges: Any) -> Any:
+    """Count as numpy's histogram does: what lies on the last edge is in the last bin."""
+    return np.diff(np.concatenate((values.searchsorted(edges[:-1], "left"), values.searchsorted(edges[-1:], "right"))))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from evidently.legacy.core import ColumnType
 
+from collector.evaluation.fast.columns import Side
 from collector.evaluation.fast.known import Shortcut
 
 _CALCULATION = "evidently.legacy.calculations.data_drift:get_one_column_drift"
@@ -45,6 +46,7 @@ class _Drift:
         self._results: dict[Any, Any] = {}
         self._held: list[Any] = []  # what a key names by its place in memory must keep that place
         self._infinite: dict[Any, bool] = {}
+        self._missing: dict[int, _Flags] = {}
 
     def __call__(self, **given: Any) -> Any:
         key = self._key(given)
@@ -55,7 +57,7 @@ class _Drift:
         if given["column_type"] == ColumnType.Numerical and given["num_correlations"] is None:
             given["num_correlations"] = _correlations(given)
         self._held += [given["current_data"], given["reference_data"]]
-        self._results[key] = self._original(**_narrow(given))
+        self._results[key] = self._original(**_of_one(given))
         return self._results[key]
 
     def _key(self, given: dict[str, Any]) -> Any:
@@ -65,17 +67,26 @@ class _Drift:
         name, kind, options = given["column_name"], given["column_type"], given["options"]
         frames = (given["current_data"], given["reference_data"])
         special = given["dataset_columns"].utility_columns
-        if name in (special.target, special.prediction) or not all(name in frame for frame in frames):
+        columns = [_values_of(frame, name) for frame in frames]
+        if name in (special.target, special.prediction) or any(one is None for one in columns):
             return None
         test = options.get_feature_stattest_func(name, kind.value)
         if not is_computed_alike(test):
             return None
         threshold, bins = options.get_threshold(name, kind.value), repr((options.nbinsx, options.xbins))
-        cleaned = tuple(self._is_as_cleaned(given, number) for number in (0, 1))
-        places = tuple((id(frame), _place(frame[name])) for frame in frames)
+        if given["is_contains_nans"] is not None:
+            given["is_contains_nans"] = tuple(map(self._flags, given["is_contains_nans"]))
+        cleaned = tuple(self._is_as_cleaned(given, number, columns[number]) for number in (0, 1))
+        places = tuple((id(frame), _place(column)) for frame, column in zip(frames, columns, strict=True))
         return (places, name, kind, test, threshold, bins, cleaned, special.date, given["agg_data"])
 
-    def _is_as_cleaned(self, given: dict[str, Any], number: int) -> bool:
+    def _flags(self, missing: "pd.Series[Any]") -> "_Flags":
+        if id(missing) not in self._missing:
+            self._held.append(missing)
+            self._missing[id(missing)] = _Flags(missing.to_dict())
+        return self._missing[id(missing)]
+
+    def _is_as_cleaned(self, given: dict[str, Any], number: int, column: Any) -> bool:
         """Tell whether a column is what it is once NaN and infinities are out, either being so or being made so."""
         if given["is_contains_nans"] is None or given["is_contains_nans"][number][given["column_name"]]:
             return True
@@ -83,23 +94,39 @@ class _Drift:
         key = (id(frame), given["column_name"])
         if key not in self._infinite:
             self._held.append(frame)
-            self._infinite[key] = _has_infinity(frame[given["column_name"]])
+            self._infinite[key] = _has_infinity(column)
         return not self._infinite[key]
 
 
-def _place(column: "pd.Series[Any]") -> int | None:
+class _Flags(dict[Any, bool]):
+    """Which columns lack values, as Evidently asks a series for it."""
+
+    def any(self) -> bool:
+        return any(self.values())
+
+
+def _values_of(frame: pd.DataFrame, name: Any) -> Any:
+    """Return a column's array; None if there is no column of that name, or several."""
+    try:
+        place = frame.columns.get_loc(name)
+    except KeyError:
+        return None
+    return frame._get_column_array(place) if isinstance(place, int) else None  # type: ignore[operator]  # noqa: SLF001  # a series takes ten times as long
+
+
+def _place(values: Any) -> int | None:
     """Tell where numbers lie: a column that is replaced in its frame lies elsewhere."""
-    values = column.array
-    is_numpy = isinstance(column.dtype, np.dtype)
-    return int(np.asarray(values).__array_interface__["data"][0]) if is_numpy else None
+    return int(values.__array_interface__["data"][0]) if isinstance(values, np.ndarray) else None
 
 
-def _has_infinity(column: "pd.Series[Any]") -> bool:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = pd.Series(column.cat.categories)
-    if column.dtype.kind in "iubM":
+def _has_infinity(values: Any) -> bool:
+    if isinstance(values.dtype, pd.StringDtype):
         return False
-    return bool(np.isinf(column).any() if column.dtype.kind == "f" else column.isin([np.inf, -np.inf]).any())
+    if isinstance(values, pd.Categorical):
+        values = values.categories.array
+    if values.dtype.kind in "iubM":
+        return False
+    return bool(np.isinf(values).any() if values.dtype.kind == "f" else pd.Series(values).isin([np.inf, -np.inf]).any())
 
 
 def _correlations(given: dict[str, Any]) -> tuple[Any, ...]:
@@ -122,11 +149,11 @@ def _with_correlations(result: Any, given: dict[str, Any]) -> Any:
     return result.copy(update=own)
 
 
-def _narrow(given: dict[str, Any]) -> dict[str, Any]:
+def _of_one(given: dict[str, Any]) -> dict[str, Any]:
     """Leave out the columns that aren't read: where values are missing, whole frames are copied for each column."""
-    missing = given["is_contains_nans"]
-    if missing is not None and not missing[0].any():
-        return given
-    names = (given["column_name"], given["dataset_columns"].utility_columns.date)
+    missing, name = given["is_contains_nans"], given["column_name"]
     frames = {side: given[side] for side in ("current_data", "reference_data")}
-    return given | {side: frame[[name for name in frame if name in names]] for side, frame in frames.items()}
+    if missing is None or missing[0].any():
+        names = (name, given["dataset_columns"].utility_columns.date)
+        frames = {side: frame[[one for one in frame if one in names]] for side, frame in frames.items()}
+    return given | {side: Side(frame, name) for side, frame in frames.items()}

@@ -1,4 +1,4 @@
-"""Parting rows into the 150 bins of a plot over time once in one report, not for each column."""
+"""Means over time of all columns at once, for a frame whose rows are parted into the 150 bins of a plot once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from collector.evaluation.fast.columns import Side
 from collector.evaluation.fast.known import Shortcut
 
 _CALCULATION = "evidently.legacy.utils.visualizations:prepare_df_for_time_index_plot"
 _BINS = 150
 _PLOTTED_AGAINST_THEMSELVES = ("index", "per")
+_MANY = 1_000_000  # values, of which all columns at once take memory and gain nothing
 
 
 def of_a_report() -> Shortcut:
@@ -26,9 +28,10 @@ def of_a_report() -> Shortcut:
 
 def _parting_once(original: Callable[..., Any]) -> Callable[..., Any]:
     bins: dict[int, Any] = {}
-    parted: dict[int, Any] = {}  # these hold their frames
+    parted: dict[int, _Parted] = {}  # these hold their frames
 
-    def prepare(frame: Any, column: Any, time: Any, *args: Any) -> Any:
+    def prepare(given: Any, column: Any, time: Any, *args: Any) -> Any:
+        frame = given.whole if isinstance(given, Side) else given
         index = frame.index
         is_counted = isinstance(index, pd.RangeIndex) and (index.start, index.step, index.name) == (0, 1, None)
         if not is_counted or time is not None or args or column in _PLOTTED_AGAINST_THEMSELVES:
@@ -37,10 +40,42 @@ def _parting_once(original: Callable[..., Any]) -> Callable[..., Any]:
         if rows not in bins:
             bins[rows] = pd.cut(pd.Series(np.arange(rows)), bins=_BINS, labels=False).rename("per")
         if id(frame) not in parted:
-            parted[id(frame)] = frame.groupby(bins[rows])
-        values = parted[id(frame)][column]
-        if not isinstance(getattr(frame[column], "dtype", None), np.dtype):
-            return values.agg(["mean", "std"]).reset_index(), None
-        return pd.DataFrame({"mean": values.mean(), "std": values.std()}).reset_index(), None
+            parted[id(frame)] = _Parted(frame, bins[rows])
+        return parted[id(frame)].means_of(column), None
 
     return prepare
+
+
+class _Parted:
+    """A frame whose rows are parted, and the means of all of its columns once a second one is asked for."""
+
+    def __init__(self, frame: pd.DataFrame, bins: "pd.Series[Any]") -> None:
+        self._frame = frame
+        self._bins = bins
+        self._parted = frame.groupby(bins)
+        self._asked: set[Any] = set()
+        self._means: dict[Any, pd.DataFrame] = {}
+
+    def means_of(self, column: Any) -> pd.DataFrame:
+        """Return the mean and the deviation of each part that has rows."""
+        dtype = getattr(self._frame[column], "dtype", None)
+        if not isinstance(dtype, np.dtype):
+            made: pd.DataFrame = self._parted[column].agg(["mean", "std"]).reset_index()
+            return made
+        self._asked.add(column)
+        if len(self._asked) == 2 and self._frame.size <= _MANY and self._frame.columns.is_unique:
+            self._means = self._of_all()
+        if column not in self._means:
+            values = self._parted[column]
+            self._means[column] = _together(values.mean(), values.std())
+        return self._means[column]
+
+    def _of_all(self) -> dict[Any, pd.DataFrame]:
+        numbers = self._frame.select_dtypes([np.float64, np.int64])
+        parted = numbers.groupby(self._bins)
+        mean, spread = parted.mean(), parted.std()
+        return {name: _together(mean[name], spread[name]) for name in numbers}
+
+
+def _together(mean: "pd.Series[Any]", spread: "pd.Series[Any]") -> pd.DataFrame:
+    return pd.DataFrame({"per": mean.index.to_numpy(), "mean": mean.to_numpy(), "std": spread.to_numpy()})

@@ -20,6 +20,7 @@ from collector.evaluation.fast import (
     summaries,
     tables,
 )
+from collector.evaluation.fast.columns import Ordered
 from collector.evaluation.fast.known import Shortcut, standing_in
 
 
@@ -36,12 +37,14 @@ def shortcuts_taken(notes: list[str], reference: pd.DataFrame | None = None, key
 
 def all_shortcuts(reference: pd.DataFrame | None = None, key: Hashable = None) -> list[Shortcut]:
     """Return the shortcuts for one report; some have a memory, of it alone or of its reference."""
+    ordered = Ordered()
     of_this_report = (
         tables.of_a_report(),
         drift.of_a_report(),
-        distributions.of_a_report(),
+        distributions.of_a_report(ordered),
+        *distances.of_a_report(ordered),
         means.of_a_report(),
         summaries.of_a_report(reference, key),
     )
-    of_columns = (*choices.SHORTCUTS, *constants.SHORTCUTS, bins.SHORTCUT, distances.SHORTCUT, statistics.SHORTCUT)
+    of_columns = (*choices.SHORTCUTS, *constants.SHORTCUTS, bins.SHORTCUT, statistics.SHORTCUT)
     return [*of_this_report, *of_columns, *figures.SHORTCUTS, *dump.SHORTCUTS, names.SHORTCUT]

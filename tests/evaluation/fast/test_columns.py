@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from collector.evaluation.fast.columns import place_of
+from collector.evaluation.fast.columns import Ordered, Side, place_of
 
 COLUMNS = {
     "numbers": pd.Series([1.0, 2.0]),
@@ -28,3 +28,29 @@ def test_a_column_lies_where_its_view_lies_and_a_copy_elsewhere(name):
 
 def test_what_has_no_place_that_we_know_has_none():
     assert place_of(pd.Series(np.array([1, 2]), dtype="Int64")) is None
+
+
+def test_values_in_order_are_those_of_the_columns_asked_for_last():
+    ordered = Ordered()
+    columns = [pd.Series([2.0, 1.0]), pd.Series([5, 4, 3]), pd.Series([7.0])]
+    made = [ordered(one) for one in columns[:2]]
+    assert [one.tolist() for one in made] == [[1.0, 2.0], [3, 4, 5]]
+    assert [ordered(one) is there for one, there in zip(columns, made, strict=False)] == [True, True]
+    ordered(columns[2])
+    assert ordered(columns[1]) is made[1]
+    assert ordered(columns[0]) is not made[0]
+
+
+@pytest.mark.parametrize("values", [[1.0, np.nan], [np.inf, 1.0], [-np.inf, 1.0], [], ["a"], [True]], ids=repr)
+def test_what_are_no_finite_numbers_has_no_order(values):
+    assert Ordered()(pd.Series(values)) is None
+
+
+def test_a_side_is_the_frame_that_it_is_of():
+    frame = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+    side = Side(frame, "a")
+    assert side["a"] is side["a"]
+    assert side["b"].equals(frame["b"])
+    assert side[["b"]].equals(frame[["b"]])
+    assert ("a" in side, "c" in side, side.index is frame.index) == (True, False, True)
+    assert type(side.copy()) is pd.DataFrame

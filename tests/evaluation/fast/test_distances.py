@@ -1,5 +1,6 @@
-"""Distances of sorted samples, compared with scipy's of the samples as they are."""
+"""Comparisons of samples in order, against scipy's of the samples as they are."""
 
+import evidently.legacy.calculations.stattests.ks_stattest as ks
 import evidently.legacy.calculations.stattests.wasserstein_distance_norm as module
 import numpy as np
 import pandas as pd
@@ -8,22 +9,42 @@ from evidently.legacy.core import ColumnType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.evaluation.fast.distances import SHORTCUT
+from collector.evaluation.fast import distances
+from collector.evaluation.fast.columns import Ordered
 from collector.evaluation.fast.known import standing_in
 
 NUMBERS = st.floats(width=64) | st.sampled_from([0.0, -0.0, 1e308, 5e-324, np.inf])
-SAMPLES = st.lists(NUMBERS, min_size=1, max_size=30) | st.lists(st.integers(-5, 5), min_size=1, max_size=30)
+LARGE = st.integers(2**53 - 2, 2**53 + 2)
+SAMPLES = (
+    st.lists(NUMBERS, min_size=1, max_size=30)
+    | st.lists(st.integers(-5, 5), min_size=1, max_size=30)
+    | st.lists(LARGE, min_size=1, max_size=9)
+)
+TESTS = {"wasserstein": module._wasserstein_distance_norm, "ks": ks._ks_stat_test}  # noqa: SLF001
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("test", TESTS)
 @settings(max_examples=150, deadline=None)
 @given(reference=SAMPLES, current=SAMPLES)
-def test_a_distance_is_the_same_to_the_last_bit(reference, current):
-    def distance():
-        return repr(module._wasserstein_distance_norm(*sides, ColumnType.Numerical, 0.1))  # noqa: SLF001
+def test_a_comparison_is_the_same_to_the_last_bit(test, reference, current):
+    def compared():
+        return repr(TESTS[test](*sides, ColumnType.Numerical, 0.1))
 
     sides = (pd.Series(reference), pd.Series(current))
-    direct = distance()
-    with standing_in([SHORTCUT], []):
+    direct = compared()
+    with standing_in(distances.of_a_report(Ordered()), []):
         assert module.stats.norm is not None  # all else is scipy's
-        assert distance() == direct
+        assert compared() == compared() == direct
+
+
+@pytest.mark.parametrize(("rows", "digits"), [(2_000, 9), (1_500, 1)], ids=["apart", "often equal"])
+def test_so_is_one_of_many_values(rows, digits, monkeypatch):
+    rng = np.random.default_rng(rows)
+    sides = [pd.Series(rng.normal(shift, 1, rows + shift).round(digits)) for shift in (0, 1)]
+    direct = [repr(test(*sides, ColumnType.Numerical, 0.1)) for test in TESTS.values()]
+    with standing_in(distances.of_a_report(Ordered()), []):
+        assert [repr(test(*sides, ColumnType.Numerical, 0.1)) for test in TESTS.values()] == direct
+    monkeypatch.setattr(distances, "_KNOWN_SCIPYS", frozenset())
+    with standing_in(distances.of_a_report(Ordered()), []):  # scipy's own, of what is in order
+        assert [repr(test(*sides, ColumnType.Numerical, 0.1)) for test in TESTS.values()] == direct

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from collector.evaluation.fast.columns import place_of
+from collector.evaluation.fast import distributions
+from collector.evaluation.fast.columns import Ordered, place_of
 from collector.evaluation.fast.distributions import of_a_report
 from collector.evaluation.fast.known import standing_in
 
@@ -23,11 +24,10 @@ FRAME = pd.DataFrame(COLUMNS)
 
 @pytest.fixture
 def counted(monkeypatch):
-    """What Evidently itself counts."""
-    counted = []
-    for name in ("get_distribution_for_category_column", "get_distribution_for_numerical_column"):
-        original = getattr(drawing, name)
-        monkeypatch.setattr(drawing, name, lambda one, *args, f=original: counted.append(1) or f(one, *args))
+    """Distributions that are made."""
+    counted, make = [], drawing.Distribution
+    for module in (drawing, distributions):
+        monkeypatch.setattr(module, "Distribution", lambda **given: counted.append(1) or make(**given))
     return counted
 
 
@@ -48,7 +48,7 @@ def test_labels_of_other_names_lie_elsewhere():
 
 @pytest.mark.parametrize(("name", "kind"), [("float", "num"), ("int", "num"), ("text", "cat"), ("labels", "cat")])
 def test_a_distribution_is_counted_once(name, kind, counted):
-    with standing_in([of_a_report()], []):
+    with standing_in([of_a_report(Ordered())], []):
         first = statistics.get_distribution_for_column(column_type=kind, current=FRAME[name], reference=FRAME[name])
         times = len(counted)
         again = statistics.get_distribution_for_column(column_type=kind, current=FRAME[name], reference=FRAME[name])
@@ -58,7 +58,7 @@ def test_a_distribution_is_counted_once(name, kind, counted):
 
 def test_another_kind_side_or_value_is_counted_anew(counted):
     frame = FRAME.copy()
-    with standing_in([of_a_report()], []):
+    with standing_in([of_a_report(Ordered())], []):
         for reference in (None, frame["int"], frame["float"], frame["int"][1:]):
             for kind in ("num", "cat"):
                 before = len(counted)
@@ -68,3 +68,24 @@ def test_another_kind_side_or_value_is_counted_anew(counted):
         before = len(counted)
         statistics.get_distribution_for_column(column_type="num", current=frame["int"])
         assert len(counted) == before + 1
+
+
+@pytest.mark.filterwarnings("ignore")  # numpy's, of infinities
+@pytest.mark.parametrize("rows", [1, 3, 500])
+@pytest.mark.parametrize("whole", [False, True])
+def test_numbers_are_counted_as_numpy_counts_them(rows, whole):
+    """Also those that lie on an edge of a bin."""
+    rng = np.random.default_rng(rows)
+    sides = [pd.Series(rng.normal(0, 9, rows + more).round(1)) for more in (0, 7)]
+    sides = [one.round().astype("int64") if whole else one for one in sides]
+    for reference in (None, sides[1], pd.Series(sides[0].unique()), pd.Series([3.5, np.nan]), pd.Series([np.inf, 1.0])):
+        args = {"column_type": "num", "current": sides[0], "reference": reference}
+        told = []
+        for shortcuts in ([], [of_a_report(Ordered())]):
+            with standing_in(shortcuts, []):
+                try:
+                    made = statistics.get_distribution_for_column(**args)
+                    told.append(repr([one and (list(one.x), list(one.y), one.y.dtype) for one in made]))
+                except ValueError as error:
+                    told.append(repr(error))
+        assert told[0] == told[1]

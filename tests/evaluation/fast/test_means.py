@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from collector.evaluation.fast import means
+from collector.evaluation.fast.columns import Side
 from collector.evaluation.fast.known import standing_in
 from collector.evaluation.fast.means import of_a_report
 
@@ -43,3 +45,16 @@ def test_means_by_a_column_of_times_are_evidentlys():
     direct = outcome(drift_module.prepare_df_for_time_index_plot, frame, "a", "at")
     with standing_in([of_a_report()], []):
         assert outcome(drift_module.prepare_df_for_time_index_plot, frame, "a", "at") == direct
+
+
+@pytest.mark.parametrize("many", [0, 10**9], ids=["one by one", "at once"])
+def test_means_of_columns_of_many_kinds_are_evidentlys(many, monkeypatch):
+    monkeypatch.setattr(means, "_MANY", many)
+    rng, rows = np.random.default_rng(3), 1_000
+    numbers = {"a": rng.normal(1e9, 1, rows), "b": rng.integers(0, 10**15, rows), "c": rng.normal(0, 1e-300, rows)}
+    others = {"small": rng.integers(0, 9, rows, "int8"), "yes": rng.random(rows) < 0.5, "text": list("ab") * 500}
+    frame = pd.DataFrame(numbers | others | {"d": np.where(rng.random(rows) < 0.1, np.nan, 1.5), "e": np.inf})
+    direct = [outcome(drift_module.prepare_df_for_time_index_plot, frame, name, None) for name in frame]
+    with standing_in([of_a_report()], []):
+        for given in (frame, Side(frame, "a")):
+            assert [outcome(drift_module.prepare_df_for_time_index_plot, given, name, None) for name in frame] == direct
