@@ -83,6 +83,7 @@ def seconds_of(work: Callable[[], Any]) -> float:
 
 def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr
+    gc.freeze()  # as in our workers: what is loaded is looked through at no collection
     for line in sys.stdin:
         with warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt):
             warnings.simplefilter("ignore")

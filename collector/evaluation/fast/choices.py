@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from evidently.legacy.core import ColumnType
 
@@ -34,7 +35,7 @@ def _test(original: Callable[..., Any]) -> Callable[..., Any]:
     def choose(reference: Any, current: Any, kind: Any) -> Any:
         heads = (reference.iloc[:_ENOUGH], current.iloc[:_ENOUGH])
         is_sure = object not in (reference.dtype, current.dtype)  # else there may be values that can't be counted
-        if is_sure and reference.iloc[:_HEAD].nunique() > _FEW:
+        if is_sure and _has_many(reference):
             key = (kind, len(reference) >= _ENOUGH)
             if key not in chosen:
                 chosen[key] = original(*heads, kind)
@@ -44,6 +45,14 @@ def _test(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(reference, current, kind)
 
     return choose
+
+
+def _has_many(column: Any) -> bool:
+    """Tell whether the first rows have more than a few values."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fi":
+        head = column.to_numpy()[:_HEAD]
+        return len(np.unique(head[np.isfinite(head)])) > _FEW
+    return bool(column.iloc[:_HEAD].nunique() > _FEW)
 
 
 SHORTCUTS = (

@@ -1,10 +1,15 @@
 """Columns of frames: where their values lie, by which they are told apart, and their values in order."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from collector.evaluation.cache import REFERENCES
+
+_FEW = 10_000  # rows, of which it takes no time to sort them
+_MANY = 5_000_000  # values, which would take memory from what is computed
 
 
 class Side:
@@ -13,7 +18,8 @@ class Side:
     def __init__(self, whole: pd.DataFrame, name: str) -> None:
         self.whole = whole
         self._name = name
-        self._column = whole[name]
+        column = whole[name]
+        self._column = column if column.dtype.kind in "biuf" else _Labels(column, copy=False)
 
     def __contains__(self, name: Any) -> bool:
         return name in self.whole
@@ -25,11 +31,52 @@ class Side:
         return getattr(self.whole, name)
 
 
-class Ordered:
-    """Sorted values of the columns that were asked for last: a column's drift sorts both sides several times."""
+class _Labels(pd.Series):
+    """A column whose values are counted once, in whatever words Evidently asks for it."""
 
-    def __init__(self) -> None:
+    _internal_names_set = pd.Series._internal_names_set | {"made"}  # type: ignore[attr-defined]  # noqa: SLF001  # pandas takes others for columns
+    made: dict[Any, Any]
+
+    @property
+    def _constructor(self) -> Any:
+        return pd.Series  # what is made of it is no such column
+
+    def value_counts(self, *args: Any, **given: Any) -> Any:
+        """Count them; those that are missing are left out of the words where there are none."""
+        words = {name: value for name, value in given.items() if (name, value) != ("normalize", False)}
+        if not self._once("hasnans", lambda: self.hasnans):
+            words.pop("dropna", None)
+        return self._once((args, *words.items()), lambda: super(_Labels, self).value_counts(*args, **given))
+
+    def unique(self) -> Any:
+        """Return each value once."""
+        return self._once("unique", super().unique)
+
+    def dropna(self, **given: Any) -> Any:
+        """Return those that aren't missing: itself, if none is."""
+        has_all = not given and not self._once("hasnans", lambda: self.hasnans)
+        return self if has_all else super().dropna(**given)
+
+    def _once(self, what: Any, make: Callable[[], Any]) -> Any:
+        if not hasattr(self, "made"):
+            self.made = {}
+        if what not in self.made:
+            self.made[what] = make()
+        return self.made[what]
+
+
+class Ordered:
+    """Sorted values of the columns that were asked for last: a column's drift sorts both sides several times.
+
+    Those of a ``reference`` of some size are kept for the next report by ``key``, if that is given.
+    """
+
+    def __init__(self, reference: pd.DataFrame | None = None, key: Hashable = None) -> None:
         self._kept: list[tuple[Hashable, Any, Any]] = []
+        self._key = key
+        self._reference: dict[Hashable, int] = {}
+        if reference is not None and key is not None and len(reference) >= _FEW and reference.size <= _MANY:
+            self._reference = {place: number for number, place in enumerate(places_in(reference))}
 
     def __call__(self, column: "pd.Series[Any]") -> Any:
         """Return a column's values in order; None if it isn't one of numbers that are all finite."""
@@ -39,10 +86,19 @@ class Ordered:
         for known, _, values in self._kept:
             if known == place:
                 return values
-        values = np.sort(column.to_numpy())
+        if place in self._reference:
+            kept = (self._key, "ordered", self._reference[place])
+            values = REFERENCES.get(kept, lambda: np.sort(column.to_numpy()), lambda made: int(made.nbytes))
+        else:
+            values = np.sort(column.to_numpy())
         made = values if np.isfinite(values[[0, -1]]).all() else None  # NaN is last
         self._kept = [*self._kept[-1:], (place, column, made)]
         return made
+
+
+def places_in(frame: pd.DataFrame) -> Iterator[Hashable]:
+    """Yield where the values of each column lie."""
+    return map(_place, frame._iter_column_arrays())  # type: ignore[operator]  # noqa: SLF001  # a series takes ten times as long
 
 
 def place_of(column: "pd.Series[Any]") -> Hashable:
@@ -50,15 +106,18 @@ def place_of(column: "pd.Series[Any]") -> Hashable:
 
     It is another column's once this one is gone, so who keeps a place keeps the column.
     """
-    values: Any = column.array
+    return _place(column.to_numpy() if isinstance(column.dtype, np.dtype) else column.array)
+
+
+def _place(values: Any) -> Hashable:
     if isinstance(values, pd.Categorical):
         return ("labels", _memory(values.codes), id(values.dtype))
-    if isinstance(column.dtype, np.dtype):
+    if isinstance(values.dtype, np.dtype):
         return _memory(np.asarray(values))
     arrow = getattr(values, "_pa_array", None)  # a text of pandas 3
     if arrow is None:
         return None
-    return (str(column.dtype), tuple((len(one), one.offset, *map(_address, one.buffers())) for one in arrow.chunks))
+    return (str(values.dtype), tuple((len(one), one.offset, *map(_address, one.buffers())) for one in arrow.chunks))
 
 
 def _address(buffer: Any) -> int | None:

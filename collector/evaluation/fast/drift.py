@@ -83,7 +83,7 @@ class _Drift:
     def _flags(self, missing: "pd.Series[Any]") -> "_Flags":
         if id(missing) not in self._missing:
             self._held.append(missing)
-            self._missing[id(missing)] = _Flags(missing.to_dict())
+            self._missing[id(missing)] = _Flags(missing)
         return self._missing[id(missing)]
 
     def _is_as_cleaned(self, given: dict[str, Any], number: int, column: Any) -> bool:
@@ -101,8 +101,12 @@ class _Drift:
 class _Flags(dict[Any, bool]):
     """Which columns lack values, as Evidently asks a series for it."""
 
+    def __init__(self, missing: "pd.Series[Any]") -> None:
+        super().__init__(missing.to_dict())
+        self._any = bool(missing.any())
+
     def any(self) -> bool:
-        return any(self.values())
+        return self._any
 
 
 def _values_of(frame: pd.DataFrame, name: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from collector.evaluation.cache import REFERENCES
-from collector.evaluation.fast.columns import place_of
+from collector.evaluation.fast.columns import places_in
 from collector.evaluation.fast.known import Shortcut
 
 _METRIC = "evidently.legacy.metrics.data_integrity.dataset_summary_metric:DatasetSummaryMetric"
@@ -42,5 +42,5 @@ def of_a_report(reference: pd.DataFrame | None, key: Hashable) -> Shortcut:
 
 def _places(frame: pd.DataFrame) -> list[Hashable] | None:
     """Return the names of a frame's columns, and where their values lie; None if that can't be told of each."""
-    places = [place_of(column) for _, column in frame.items()]
+    places = list(places_in(frame))
     return None if None in places else [*frame.columns, *places]

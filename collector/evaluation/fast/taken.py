@@ -37,7 +37,7 @@ def shortcuts_taken(notes: list[str], reference: pd.DataFrame | None = None, key
 
 def all_shortcuts(reference: pd.DataFrame | None = None, key: Hashable = None) -> list[Shortcut]:
     """Return the shortcuts for one report; some have a memory, of it alone or of its reference."""
-    ordered = Ordered()
+    ordered = Ordered(reference, key)
     of_this_report = (
         tables.of_a_report(),
         drift.of_a_report(),

@@ -38,6 +38,20 @@ def test_a_comparison_is_the_same_to_the_last_bit(test, reference, current):
         assert compared() == compared() == direct
 
 
+def test_scipys_checks_are_left_out():
+    """A scipy that doesn't let them be left out is asked as Evidently asks it."""
+    asked = []
+
+    def ks_2samp(*samples, _no_deco=False):
+        asked.append((samples, _no_deco))
+
+    side = pd.Series([2.0, 1.0])
+    distances._undecorated(ks_2samp, Ordered())(side, side)  # noqa: SLF001
+    assert ([one.tolist() for one in asked[0][0]], asked[0][1]) == ([[1.0, 2.0]] * 2, True)
+    assert distances._undecorated(print, Ordered()) is print  # noqa: SLF001
+    assert distances._undecorated(ks.ks_2samp, Ordered()) is not ks.ks_2samp  # noqa: SLF001
+
+
 @pytest.mark.parametrize(("rows", "digits"), [(2_000, 9), (1_500, 1)], ids=["apart", "often equal"])
 def test_so_is_one_of_many_values(rows, digits, monkeypatch):
     rng = np.random.default_rng(rows)
