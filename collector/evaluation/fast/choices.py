@@ -1,6 +1,7 @@
 """Choosing by little what Evidently chooses by all values: the kind of a column, and the test of its drift."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from evidently.legacy.core import ColumnType
 
 from collector.evaluation.fast.known import Shortcut
 
+_DRIFT = "evidently.legacy.calculations.data_drift:"
 _KIND = "recognize_column_type_"
 _TEST = "evidently.legacy.calculations.stattests.registry:_get_default_stattest"
 _FEW = 5  # values, beyond which the tests for few aren't chosen
@@ -22,10 +24,38 @@ def _kind(original: Callable[..., Any]) -> Callable[..., Any]:
     def recognize(*, dataset: Any, column_name: str, columns: Any) -> Any:
         special = columns.utility_columns
         if column_name not in (special.target, special.prediction):
-            dataset = dataset.iloc[:0]
+            dataset = dataset.without_rows if isinstance(dataset, _Both) else dataset.iloc[:0]
         return original(dataset=dataset, column_name=column_name, columns=columns)
 
     return recognize
+
+
+class _Pandas:
+    """pandas for a module that puts two frames together and asks for single columns of both."""
+
+    def __init__(self, original: Any) -> None:
+        self._original = original
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+    def concat(self, parts: Any) -> Any:
+        are_frames = all(isinstance(one, pd.DataFrame) for one in parts)
+        return _Both(parts) if are_frames else self._original.concat(parts)
+
+
+class _Both:
+    """Frames put together once it comes to that, and of one column alone: a copy of all is as large as both."""
+
+    def __init__(self, frames: list[pd.DataFrame]) -> None:
+        self._frames = frames
+
+    def __getitem__(self, name: Any) -> Any:
+        return pd.concat([frame.loc[:, frame.columns == name] for frame in self._frames])[name]
+
+    @cached_property
+    def without_rows(self) -> pd.DataFrame:
+        return pd.concat([frame.iloc[:0] for frame in self._frames])
 
 
 def _test(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,10 +88,17 @@ def _has_many(column: Any) -> bool:
 SHORTCUTS = (
     Shortcut(
         name="kinds of columns",
-        places=(f"evidently.legacy.calculations.data_drift:{_KIND}",),
+        places=(f"{_DRIFT}{_KIND}",),
         read=(f"evidently.legacy.utils.data_operations:{_KIND}",),
         digests=frozenset({"65f24208a8f80961"}),
         make=_kind,
+    ),
+    Shortcut(
+        name="both sides",
+        places=(f"{_DRIFT}pd",),
+        read=(f"{_DRIFT}get_drift_for_columns", f"{_DRIFT}get_one_column_drift"),
+        digests=frozenset({"ad66588cecefaedf", "527a8385ce9401ee"}),
+        make=_Pandas,
     ),
     Shortcut(
         name="choices of tests", places=(_TEST,), read=(_TEST,), digests=frozenset({"2aa9ce800a650a33"}), make=_test

@@ -43,3 +43,26 @@ def test_a_column_has_the_same_kind(target, prediction, task):
     direct = kinds()
     with standing_in(SHORTCUTS, []):
         assert kinds() == direct
+
+
+@pytest.mark.parametrize("target", [None, "few", "int", "cat", "only here", "nowhere"])
+@pytest.mark.parametrize("prediction", [None, "float", ["float", "skewed"]])
+def test_a_column_of_both_sides_has_the_kind_that_it_has_in_one_frame_of_both(target, prediction):
+    sides = [mixed(40, 1).assign(**{"only here": 1.5}), mixed(30, 2)]
+    columns = process_columns(sides[0], ColumnMapping(target=target, prediction=prediction))
+    columns.utility_columns.target = target
+
+    def kinds():
+        dataset, told = drift_module.pd.concat(sides), {}
+        for name in (*sides[0], "nowhere"):
+            try:
+                told[name] = drift_module.recognize_column_type_(dataset=dataset, column_name=name, columns=columns)
+            except KeyError as error:
+                told[name] = repr(error)
+        return told
+
+    direct = kinds()
+    with standing_in(SHORTCUTS, []):
+        assert kinds() == direct
+        assert drift_module.pd.concat([pd.Series([1]), pd.Series([2])]).tolist() == [1, 2]
+        assert drift_module.pd.Series is pd.Series
