@@ -22,6 +22,7 @@ _types = pa.types
 
 # Among a frame's attributes: the columns that it lacks because of the types of their values, with the reasons.
 FAILED = "collector.failed"
+_MANY = 100_000  # rows, of which each column is copied by itself
 # Of times to which nothing else gives one: as pandas itself reads them.
 UNIT = "us" if pd.__version__ >= "3" else "ns"
 
@@ -30,25 +31,28 @@ def to_frame(table: pa.Table, *, keep_lists: Collection[str] = ()) -> tuple[pd.D
     """Return the frame, with a fresh RangeIndex, and a note on every column that changed its kind.
 
     ``keep_lists`` names the columns of lists that a report asks for. Columns that pandas can't take are left out, and
-    are FAILED among the frame's attributes.
+    are FAILED among the frame's attributes. A table of many rows that nobody else holds is freed column by column.
     """
     notes: list[str] = []
     columns: dict[str, Any] = {}
     failed: dict[str, str] = {}
-    for field in table.schema:
-        column = table.column(field.name).combine_chunks()
+    schema, rows, arrays = table.schema, table.num_rows, table.columns[::-1]
+    del table
+    for field in schema:
+        column = arrays.pop().combine_chunks()
         if is_list(field.type) and field.name in keep_lists:
             columns[field.name] = pd.Series(column.to_pylist(), dtype=object)
             continue
         try:
-            columns[field.name] = to_series(column)
+            series = to_series(column)
+            columns[field.name] = series if rows < _MANY else series.copy()
         except UNFIT as error:
             failed[field.name] = f"pandas can't take its values, which are {field.type}: {first_line(error)}"
             notes.append(f"Column {field.name!r} failed and is left out: {failed[field.name]}.")
             continue
         if said := _change(field.type):
             notes.append(f"Column {field.name!r} holds {field.type}: {said}.")
-    frame = pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(rows), copy=rows < _MANY)
     if failed:
         frame.attrs[FAILED] = failed
     return frame, notes

@@ -128,7 +128,9 @@ def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
         table = table.take(picks.places)
     if selecting is not None and not picks.whole.rows:
         raise NoRows(rows, selecting.notes(picks))
-    current, said = to_frame(table, keep_lists=named)
+    only = [table]
+    del table
+    current, said = to_frame(only.pop(), keep_lists=named)
     told = tuple(f"Column {name!r} came as " for name in casts.read)  # it isn't text any more, or never was said to be
     notes = [*(note for note in merging.notes if not note.startswith(told)), *said, *cast_notes]
     made = _Made(_with_failed(current, merging), compared, rows, list(merging.failed))
@@ -235,7 +237,9 @@ def _converted_reference(path: str, private: Private | None, named: frozenset[st
         raise ValueError(f"the reference {path} has no rows")
     casts = Casts(None)  # one that was sent as CSV has the types that all of its values spell
     casts.look(table, is_whole=True)
-    return to_frame(casts.cast(table)[0], keep_lists=named)[0]
+    only = [casts.cast(table)[0]]
+    del table
+    return to_frame(only.pop(), keep_lists=named)[0]
 
 
 def _strings(config: Any) -> Iterator[str]:

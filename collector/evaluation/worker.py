@@ -1,9 +1,10 @@
 """What the daemon calls in the worker process, by name: JSON-able values in, JSON-able values out."""
 
+import ctypes
 import gc
 import traceback
 import zlib
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from collector.evaluation.part_files import check_reference, read_table
 from collector.evaluation.prepared import Frames, NoRows, Segment, prepare, read_reference
 from collector.evaluation.quiet import hushed
 from collector.evaluation.rehearsal import of_reference, staged, verdict_of
-from collector.evaluation.report import LegacyReport
+from collector.evaluation.report import ModernReport
 from collector.evaluation.result import Evaluated
 from collector.evaluation.sampling import Sample
 from collector.evaluation.segments import snapshot_id
@@ -100,7 +101,14 @@ def evaluate(job: Job) -> Outcome | Failure | Damage | NoRowsMatch:
     outcome = _outcome_of(job)
     if outcome["ok"] and outcome["rows"] >= _MANY:
         gc.collect()  # a report names itself, and would keep its rows in memory while the next one reads its own
+        _give_back()
     return outcome
+
+
+def _give_back() -> None:
+    """Give memory that was freed back to the system: glibc keeps what lies below anything that is still held."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _outcome_of(job: Job) -> Outcome | Failure | Damage | NoRowsMatch:
@@ -268,10 +276,11 @@ def _compute(job: Job, frames: Frames) -> Evaluated:
     if problems:
         raise ValueError("; ".join(f"{'.'.join(map(str, one['path']))}: {one['message']}" for one in problems))
     is_fast = job["reuse_drift"] and job.get("fast_reports", True)
-    with shortcuts_taken(frames.notes, frames.reference, frames.reference_key) if is_fast else nullcontext():
-        if isinstance(report, LegacyReport):
-            return legacy.run(report, frames, columns, job)
-        return modern.run(report, frames, columns, job)
+    of_it = (frames.notes, frames.reference, frames.reference_key)
+    with shortcuts_taken(*of_it, is_modern=isinstance(report, ModernReport)) if is_fast else nullcontext():
+        if isinstance(report, ModernReport):
+            return modern.run(report, frames, columns, job)
+        return legacy.run(report, frames, columns, job)
 
 
 def _further(path: str, job: Job) -> pd.DataFrame:

@@ -1,11 +1,13 @@
 import datetime as dt
 import decimal
+import itertools
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from collector.evaluation import pandas_columns
 from collector.evaluation.pandas_columns import UNIT, to_frame
 
 NOON = dt.datetime(2026, 3, 1, 12)  # noqa: DTZ001  # naive, as frames have it
@@ -73,3 +75,18 @@ def test_a_uuid_is_the_text_that_json_has():
     """It stood there within quotes, and drifted from a reference that came as JSON."""
     column = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(15) + b"\x05", None], pa.binary(16)))
     assert to_frame(pa.table({"id": column}))[0]["id"].dropna().tolist() == ["00000000-0000-0000-0000-000000000005"]
+
+
+def test_a_large_table_is_freed_column_by_column(monkeypatch):
+    """Beside its frame it would be as large again."""
+    monkeypatch.setattr(pandas_columns, "_MANY", 1_000)
+    held, convert = [], pandas_columns.to_series
+    monkeypatch.setattr(
+        pandas_columns, "to_series", lambda column: held.append(pa.total_allocated_bytes()) or convert(column)
+    )
+    rows = 100_000
+    only = [pa.table({name: pa.array(range(rows)) for name in "abcd"})]
+    frame, _ = to_frame(only.pop())
+    assert [before - after >= 8 * rows for before, after in itertools.pairwise(held)] == [True] * 3
+    frame["a"] += 1  # not Arrow's memory, which can't be written to
+    assert frame.iloc[-1].tolist() == [rows, rows - 1, rows - 1, rows - 1]

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 from evidently.legacy.core import ColumnType
 
+from collector.evaluation.fast.columns import whole_of
 from collector.evaluation.fast.known import Shortcut
 
 _DRIFT = "evidently.legacy.calculations.data_drift:"
+FUNCTIONS_OF_DRIFT = (f"{_DRIFT}get_drift_for_columns", f"{_DRIFT}get_one_column_drift")
+DIGESTS_OF_DRIFT = frozenset({"ad66588cecefaedf", "527a8385ce9401ee"})
 _KIND = "recognize_column_type_"
 _TEST = "evidently.legacy.calculations.stattests.registry:_get_default_stattest"
 _FEW = 5  # values, beyond which the tests for few aren't chosen
@@ -40,6 +43,7 @@ class _Pandas:
         return getattr(self._original, name)
 
     def concat(self, parts: Any) -> Any:
+        parts = [whole_of(one) for one in parts]
         are_frames = all(isinstance(one, pd.DataFrame) for one in parts)
         return _Both(parts) if are_frames else self._original.concat(parts)
 
@@ -96,8 +100,8 @@ SHORTCUTS = (
     Shortcut(
         name="both sides",
         places=(f"{_DRIFT}pd",),
-        read=(f"{_DRIFT}get_drift_for_columns", f"{_DRIFT}get_one_column_drift"),
-        digests=frozenset({"ad66588cecefaedf", "527a8385ce9401ee"}),
+        read=FUNCTIONS_OF_DRIFT,
+        digests=DIGESTS_OF_DRIFT,
         make=_Pandas,
     ),
     Shortcut(

@@ -12,23 +12,30 @@ _FEW = 10_000  # rows, of which it takes no time to sort them
 _MANY = 5_000_000  # values, which would take memory from what is computed
 
 
-class Side:
-    """A frame that has one of its columns at hand: pandas makes a series anew each time that it is asked for one."""
+class Frame:
+    """What stands in the place of a frame, which is the ``whole``."""
 
-    def __init__(self, whole: pd.DataFrame, name: str) -> None:
+    def __init__(self, whole: pd.DataFrame) -> None:
         self.whole = whole
-        self._name = name
-        column = whole[name]
-        self._column = column if column.dtype.kind in "biuf" else _Labels(column, copy=False)
 
     def __contains__(self, name: Any) -> bool:
         return name in self.whole
 
-    def __getitem__(self, name: Any) -> Any:
-        return self._column if isinstance(name, str) and name == self._name else self.whole[name]
-
     def __getattr__(self, name: str) -> Any:
         return getattr(self.whole, name)
+
+
+class Side(Frame):
+    """A frame that has one of its columns at hand: pandas makes a series anew each time that it is asked for one."""
+
+    def __init__(self, whole: pd.DataFrame, name: str) -> None:
+        super().__init__(whole)
+        self._name = name
+        column = whole[name]
+        self._column = column if column.dtype.kind in "biuf" else _Labels(column, copy=False)
+
+    def __getitem__(self, name: Any) -> Any:
+        return self._column if isinstance(name, str) and name == self._name else self.whole[name]
 
 
 class _Labels(pd.Series):
@@ -94,6 +101,11 @@ class Ordered:
         made = values if np.isfinite(values[[0, -1]]).all() else None  # NaN is last
         self._kept = [*self._kept[-1:], (place, column, made)]
         return made
+
+
+def whole_of(frame: Any) -> Any:
+    """Return a frame itself, whatever stands in its place."""
+    return frame.whole if isinstance(frame, Frame) else frame
 
 
 def places_in(frame: pd.DataFrame) -> Iterator[Hashable]:

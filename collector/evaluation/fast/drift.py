@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from evidently.legacy.core import ColumnType
 
-from collector.evaluation.fast.columns import Side
+from collector.evaluation.fast.columns import Side, whole_of
+from collector.evaluation.fast.correlations import NONE
 from collector.evaluation.fast.known import Shortcut
 
 _CALCULATION = "evidently.legacy.calculations.data_drift:get_one_column_drift"
@@ -20,14 +21,14 @@ _DIGESTS = frozenset({"ee7d1a94812a56dc", "eb7f4b5c90d326cc"})  # of Evidently 0
 _UNSEEDED = {"empirical_mmd"}  # draws anew each time
 
 
-def of_a_report() -> Shortcut:
+def of_a_report(*, shows_correlations: bool = True) -> Shortcut:
     """Return the shortcut with a memory of its own, for one report."""
     return Shortcut(
         name="drift",
         places=(_CALCULATION, "evidently.metrics.column_statistics:get_one_column_drift"),
         read=(_CALCULATION, "evidently.metrics.column_statistics:ValueDriftCalculation.calculate"),
         digests=_DIGESTS,
-        make=_Drift,
+        make=lambda original: _Drift(original, shows_correlations=shows_correlations),
     )
 
 
@@ -41,19 +42,24 @@ def is_computed_alike(test: Any) -> bool:
 class _Drift:
     """Evidently's get_one_column_drift, with a memory."""
 
-    def __init__(self, original: Callable[..., Any]) -> None:
+    def __init__(self, original: Callable[..., Any], *, shows_correlations: bool) -> None:
         self._original = original
+        self._shows_correlations = shows_correlations
         self._results: dict[Any, Any] = {}
         self._held: list[Any] = []  # what a key names by its place in memory must keep that place
         self._infinite: dict[Any, bool] = {}
         self._missing: dict[int, _Flags] = {}
 
     def __call__(self, **given: Any) -> Any:
+        given |= {side: whole_of(given[side]) for side in ("current_data", "reference_data")}
+        if not self._shows_correlations:
+            given["num_correlations"] = NONE
         key = self._key(given)
         if key is None:
             return self._original(**given)
         if key in self._results:
-            return _with_correlations(self._results[key], given)
+            result = self._results[key]
+            return _with_correlations(result, given) if self._shows_correlations else result
         if given["column_type"] == ColumnType.Numerical and given["num_correlations"] is None:
             given["num_correlations"] = _correlations(given)
         self._held += [given["current_data"], given["reference_data"]]

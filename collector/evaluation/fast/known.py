@@ -39,12 +39,11 @@ def standing_in(shortcuts: Iterable[Shortcut], notes: list[str]) -> Iterator[Non
 
     For one report at a time in a process.
     """
-    left_out: list[str] = []
+    shortcuts = list(shortcuts)
+    known = [one for one in shortcuts if is_known(one.read, one.digests)]  # before any stands where another's is read
+    left_out = [one.name for one in shortcuts if one not in known]
     with ExitStack() as stack:
-        for shortcut in shortcuts:
-            if not is_known(shortcut.read, shortcut.digests):
-                left_out.append(shortcut.name)
-                continue
+        for shortcut in known:
             stand_in = shortcut.make(_found(shortcut.places[0])[2])
             for place in shortcut.places:
                 owner, name, _ = _found(place)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from collector.evaluation.fast.columns import Side
+from collector.evaluation.fast.columns import whole_of
 from collector.evaluation.fast.known import Shortcut
 
 _CALCULATION = "evidently.legacy.utils.visualizations:prepare_df_for_time_index_plot"
@@ -31,7 +31,7 @@ def _parting_once(original: Callable[..., Any]) -> Callable[..., Any]:
     parted: dict[int, _Parted] = {}  # these hold their frames
 
     def prepare(given: Any, column: Any, time: Any, *args: Any) -> Any:
-        frame = given.whole if isinstance(given, Side) else given
+        frame = whole_of(given)
         index = frame.index
         is_counted = isinstance(index, pd.RangeIndex) and (index.start, index.step, index.name) == (0, 1, None)
         if not is_counted or time is not None or args or column in _PLOTTED_AGAINST_THEMSELVES:

@@ -9,6 +9,7 @@ from collector.evaluation.fast import (
     bins,
     choices,
     constants,
+    correlations,
     distances,
     distributions,
     drift,
@@ -25,22 +26,25 @@ from collector.evaluation.fast.known import Shortcut, standing_in
 
 
 @contextmanager
-def shortcuts_taken(notes: list[str], reference: pd.DataFrame | None = None, key: Hashable = None) -> Iterator[None]:
+def shortcuts_taken(
+    notes: list[str], reference: pd.DataFrame | None = None, key: Hashable = None, *, is_modern: bool
+) -> Iterator[None]:
     """Have what is computed in the block computed by shortcuts; ``notes`` gets a sentence if some can't be taken.
 
     What is computed of a ``reference`` alone is kept for the next report by ``key``, if that is given. For one report
     at a time in a process: they stand in the place of Evidently's functions meanwhile.
     """
-    with standing_in(all_shortcuts(reference, key), notes):
+    with standing_in(all_shortcuts(reference, key, is_modern=is_modern), notes):
         yield
 
 
-def all_shortcuts(reference: pd.DataFrame | None = None, key: Hashable = None) -> list[Shortcut]:
+def all_shortcuts(reference: pd.DataFrame | None = None, key: Hashable = None, *, is_modern: bool) -> list[Shortcut]:
     """Return the shortcuts for one report; some have a memory, of it alone or of its reference."""
     ordered = Ordered(reference, key)
     of_this_report = (
+        *([correlations.SHORTCUT] if is_modern else []),
         tables.of_a_report(),
-        drift.of_a_report(),
+        drift.of_a_report(shows_correlations=not is_modern),
         distributions.of_a_report(ordered),
         *distances.of_a_report(ordered),
         means.of_a_report(),

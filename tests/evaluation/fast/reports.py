@@ -25,6 +25,7 @@ def modern(metrics, current, reference, definition=None, **options):
         )
         return Report(metrics(), **options).run(*sides, timestamp=AT).dump_dict()
 
+    run.is_modern = True
     return run
 
 
@@ -39,6 +40,7 @@ def legacy(make, current, reference, mapping=None):
             made._inner_suite.raise_for_error()  # noqa: SLF001
         return made.to_snapshot().dict()
 
+    run.is_modern = False
     return run
 
 
@@ -57,7 +59,7 @@ def assert_same(run, times=1):
     direct = text_of(run)
     for _ in range(times):
         notes = []
-        with shortcuts_taken(notes):
+        with shortcuts_taken(notes, is_modern=run.is_modern):
             ours = text_of(run)
         assert notes == []
         if ours != direct:

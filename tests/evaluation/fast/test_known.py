@@ -7,7 +7,7 @@ import pytest
 from collector.evaluation.fast import known
 from collector.evaluation.fast.taken import all_shortcuts
 
-EVERY = all_shortcuts()
+EVERY = all_shortcuts(is_modern=True)
 
 
 def shortcut(**changes):

@@ -56,10 +56,11 @@ def test_a_legacy_suite_is_evidentlys_to_the_letter(preset):
 def test_a_job_says_whether_shortcuts_are_taken(config, evaluate, iris, monkeypatch):
     taken, told = [], {}
     monkeypatch.setattr(
-        "collector.evaluation.worker.shortcuts_taken", lambda *of: taken.append(of) or shortcuts_taken(*of)
+        "collector.evaluation.worker.shortcuts_taken",
+        lambda *of, **given: taken.append(given) or shortcuts_taken(*of, **given),
     )
     for said in ({}, {"fast_reports": False}, {"reuse_drift": False}):
         outcome = evaluate(config, iris[:100], iris[50:], **said)
         told[str(said)] = {key: outcome[key] for key in ("drift_share", "drifted_columns", "columns", "notes")}
-        assert len(taken) == 1
+        assert taken == [{"is_modern": config is MODERN_DRIFT}]
     assert all(one == told["{}"] for one in told.values())
