@@ -17,6 +17,7 @@ from collector.evaluation.fast import (
     figures,
     means,
     names,
+    quantiles,
     statistics,
     summaries,
     tables,
@@ -48,7 +49,8 @@ def all_shortcuts(reference: pd.DataFrame | None = None, key: Hashable = None, *
         distributions.of_a_report(ordered),
         *distances.of_a_report(ordered),
         means.of_a_report(),
-        summaries.of_a_report(reference, key),
+        summaries.of_a_report(reference, key, ordered),
+        quantiles.of_a_report(ordered),
     )
     of_columns = (*choices.SHORTCUTS, *constants.SHORTCUTS, bins.SHORTCUT, statistics.SHORTCUT)
     return [*of_this_report, *of_columns, *figures.SHORTCUTS, *dump.SHORTCUTS, names.SHORTCUT]

@@ -4,12 +4,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import evidently.legacy.metrics.data_integrity.dataset_summary_metric as module
+import numpy as np
 import pandas as pd
 import pytest
 from evidently.legacy.pipeline.column_mapping import ColumnMapping
 
 from collector.evaluation import cache, worker
 from collector.evaluation.fast import summaries
+from collector.evaluation.fast.columns import Ordered
 from collector.evaluation.fast.known import standing_in
 from collector.evaluation.fast.summaries import of_a_report
 
@@ -35,7 +37,7 @@ def summary(reference, shown=None, mapping=None, key="file", **thresholds):
         reference_data=reference if shown is None else shown,
         column_mapping=mapping or ColumnMapping(),
     )
-    with standing_in([of_a_report(reference, key)], notes := []):
+    with standing_in([of_a_report(reference, key, Ordered())], notes := []):
         found = module.DatasetSummaryMetric(**thresholds).calculate(data)
     assert notes == []
     return found.json()
@@ -76,3 +78,31 @@ def test_the_second_snapshot_of_a_reference_is_evidentlys_to_the_letter(make_job
         texts.append(UUID.sub("", Path(job["snapshot_path"]).read_text()))
     assert summed_up.count(50) == (2 if pd.__version__ >= "3" else 3)  # those before copy the reference for each report
     assert texts[0] == texts[1] == texts[2]
+
+
+ROWS = 1_200
+ONE_BY_ONE = np.random.default_rng(1).normal(0, 1, ROWS)
+COLUMNS = {
+    "distinct": ONE_BY_ONE,
+    "nearly": np.where(np.arange(ROWS) == ROWS - 1, ONE_BY_ONE[0], ONE_BY_ONE),
+    "zeros": np.where(np.arange(ROWS) < 2, [0.0, -0.0] * (ROWS // 2), ONE_BY_ONE),
+    "missing": np.where(np.arange(ROWS) % 600 == 599, np.nan, ONE_BY_ONE),
+    "few": np.arange(ROWS) % 7,
+}
+
+
+@pytest.mark.parametrize("names", [[one] for one in COLUMNS] + [["few", "nearly"], ["nearly", "zeros", "distinct"], []])
+def test_rows_are_duplicated_where_pandas_says_so(names):
+    frame = pd.DataFrame({name: COLUMNS[name] for name in names}, index=pd.RangeIndex(ROWS))
+    rows = summaries._Rows(frame, copy=False)  # noqa: SLF001
+    rows.ordered = Ordered()
+    pd.testing.assert_series_equal(rows.duplicated(), frame.duplicated())
+    pd.testing.assert_series_equal(rows.duplicated(keep="last"), frame.duplicated(keep="last"))
+    assert type(rows[names]) is pd.DataFrame
+
+
+def test_rows_of_distinct_numbers_are_not_compared(monkeypatch):
+    monkeypatch.setattr(pd.DataFrame, "duplicated", None)
+    rows = summaries._Rows(pd.DataFrame({"few": COLUMNS["few"], "distinct": COLUMNS["distinct"]}), copy=False)  # noqa: SLF001
+    rows.ordered = Ordered()
+    assert not rows.duplicated().any()
