@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from evidently._pydantic_compat import BaseModel, ValidationError
 from evidently.core.serialization import SnapshotModel
 from evidently.legacy.model.widget import BaseWidgetInfo
@@ -42,13 +44,23 @@ class _Encoder(NumpyEncoder):  # type: ignore[misc]  # Evidently ships no types
 
 
 class _Outline(_Encoder):
-    """The same without what widgets show, which Evidently loads as it is: figures, four fifths of a file."""
+    """The same without what widgets show, which Evidently loads as it is, and without all but two of like numbers.
+
+    Figures are four fifths of a file, and of numbers of one type either all can be loaded or none.
+    """
 
     def default(self, o: Any) -> Any:
         if isinstance(o, Once):
             return None
-        content = super().default(o)
+        content = super().default(o[:2] if _has_like_numbers(o) else o)
         return {**content, "params": {}} if isinstance(o, BaseWidgetInfo) else content
+
+
+def _has_like_numbers(values: Any) -> bool:
+    if not isinstance(values, pd.DataFrame | pd.Series | np.ndarray) or not values.ndim:
+        return False
+    kinds = values.dtypes if isinstance(values, pd.DataFrame) else [values.dtype]
+    return all(isinstance(kind, np.dtype) and kind.kind in "iuf" for kind in kinds)
 
 
 def encode(body: Json) -> bytes:

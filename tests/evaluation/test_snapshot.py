@@ -5,6 +5,7 @@ import uuid
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from evidently.core.report import Snapshot
@@ -166,6 +167,28 @@ def test_an_outline_leaves_out_what_widgets_show_and_nothing_else():
     for one in (told["widgets"][0], told["widgets"][0]["widgets"][0]):
         one["params"] = {}
     assert json.loads(snapshot.outline({"widgets": [outer]})) == told
+
+
+def test_an_outline_has_two_of_like_numbers_and_all_else():
+    alike = {
+        "array": np.array([1.5, np.nan, 2.0]),
+        "series": pd.Series([1, 2, 3]),
+        "frame": pd.DataFrame({"a": [1, 2, 3], "b": [0.5, 1.5, 2.5]}),
+    }
+    others = {
+        "labels": pd.Series(["a", 1, None]),
+        "mixed": pd.DataFrame({"a": [1, 2, 3], "b": ["x", 1, None]}),
+        "truths": np.array([True, False, True]),
+        "several": np.ones((3, 2)),
+        "list": [1, "a", 2.5],
+        "number": np.float64(0.5),
+        "alone": np.array(0.5),
+    }
+    told = json.loads(snapshot.encode({**{name: one[:2] for name, one in alike.items()}, **others}))
+    told["several"] = told["several"][:2]
+    assert json.loads(snapshot.outline({**alike, **others}).replace(b"NaN", b"null")) == json.loads(
+        json.dumps(told).replace("NaN", "null")
+    )
 
 
 def test_a_report_whose_snapshot_could_not_be_loaded_again_fails(make_job, iris, monkeypatch, tmp_path):
