@@ -44,8 +44,11 @@ def to_frame(table: pa.Table, *, keep_lists: Collection[str] = ()) -> tuple[pd.D
             columns[field.name] = pd.Series(column.to_pylist(), dtype=object)
             continue
         try:
-            series = to_series(column)
-            columns[field.name] = series if rows < _MANY else series.copy()
+            columns[field.name] = to_series(column)
+            if rows >= _MANY:
+                columns[field.name] = columns[field.name].copy()
+                del column
+                pa.default_memory_pool().release_unused()
         except UNFIT as error:
             failed[field.name] = f"pandas can't take its values, which are {field.type}: {first_line(error)}"
             notes.append(f"Column {field.name!r} failed and is left out: {failed[field.name]}.")
