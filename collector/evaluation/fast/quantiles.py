@@ -27,7 +27,8 @@ def of_a_report(ordered: Ordered) -> Shortcut:
 def _taking(original: Callable[..., Any], ordered: Ordered) -> Callable[..., Any]:
     def calculate_value(calculation: Any, column: Any) -> Any:
         values, share = ordered(column.data), calculation.metric.quantile
-        found = None if values is None or not 0 <= share <= 1 else _quantile(values, share)
+        is_plain = 0 <= share <= 1 and share * 100.0 / 100.0 == share  # pandas 2 takes percent
+        found = _quantile(values, share) if values is not None and is_plain else None
         return original(calculation, column) if found is None else found
 
     return calculate_value
