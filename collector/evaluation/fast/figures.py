@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import plotly.io
 from evidently.legacy.metric_results import HistogramData
 
@@ -189,14 +190,16 @@ def _of_means(given: _Given) -> _Content | None:
     return _Content(arrays, title, words | {"name": name})
 
 
-def _series_once(original: Any) -> Any:
-    """Make the series of a histogram once in a report: those of one distribution are shown twice."""
+def _series_once(_: Any) -> Any:
+    """Make the series of a histogram once in a report, and have pydantic look at none: one is shown twice or more."""
     made: dict[Any, tuple[Any, Any]] = {}
 
     def from_distribution(cls: Any, dist: Any, name: str | None = None) -> Any:
+        if dist is None:
+            return None
         key = (cls, id(dist), name)
         if key not in made:
-            made[key] = (original.__func__(cls, dist, name), dist)
+            made[key] = (cls.construct(x=pd.Series(dist.x), count=pd.Series(dist.y), name=name), dist)
         return made[key][0]
 
     return classmethod(from_distribution)

@@ -127,7 +127,10 @@ def test_what_is_kept_of_examples_is_bounded(monkeypatch):
 def test_a_figure_that_a_report_shows_twice_is_filled_once():
     distribution = Distribution(x=[1, 2, 3], y=[4, 5])
     others = Distribution(x=[1, 2, 3], y=[7, 5])
+    direct = HistogramData.from_distribution(distribution, "name")
     with standing_in(figures.SHORTCUTS, []):
+        assert HistogramData.from_distribution(None) is None
+        assert repr(HistogramData.from_distribution(distribution, "name")) == repr(direct)
         series = HistogramData.from_distribution(distribution)
         assert HistogramData.from_distribution(distribution) is series
         draw_histogram(series)  # by plotly, if it is the first of its kind
