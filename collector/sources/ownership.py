@@ -140,7 +140,7 @@ class Ownership:
             await self._changed.wait()
 
     def count_on(self, number: int) -> None:
-        """Give commits numbers beyond one that was committed before, as the last has the greatest."""
+        """Have the next commit numbered beyond ``number``, that of one committed before."""
         self._number = max(self._number, number)
 
     def order(self, grant: Grant, chain: Chain) -> Order:
