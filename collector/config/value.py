@@ -36,6 +36,7 @@ class Value(BaseModel):
         coerce_numbers_to_str=True,
         ser_json_inf_nan="constants",
         hide_input_in_errors=True,  # it may be a secret
+        defer_build=True,
     )
     always_written: ClassVar[frozenset[str] | None] = None
 
