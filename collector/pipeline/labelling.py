@@ -49,7 +49,7 @@ GRACE_SHARE = 0.01
 MAX_GRACE = 600.0
 # Labels that may be let go of are looked at so often at most; and what keeps them may end unnoticed.
 LOOK_AGAIN = 60.0
-LEAST_PAUSE = 0.05
+LEAST_PAUSE = 0.2
 
 
 class _Terms(NamedTuple):
@@ -105,8 +105,10 @@ class Labelling:
 
     async def _step(self, labels: Labels | None) -> Outlook:
         """Do all that is due, and return what there is then."""
-        self._seen = None
         await self._heed_clock()
+        for _ in range(self._waiting_rows() // SPILL_ROWS):  # a look takes longer with each part there is
+            await self._spilling.spill(None)
+        self._seen = None
         await self._spill(await self._look())
         try:
             if labels is None:
@@ -157,10 +159,13 @@ class Labelling:
 
     # Labels to parts
 
+    def _waiting_rows(self) -> int:
+        return self._work.journal.waiting(self._stream).frame_rows
+
     def _spill_due(self, outlook: Outlook) -> float:
         if outlook.oldest_frame is None:
             return math.inf
-        if self._work.journal.waiting(self._stream).frame_rows >= SPILL_ROWS:
+        if self._waiting_rows() >= SPILL_ROWS:
             return -math.inf
         return outlook.oldest_frame + SPILL_SECONDS + SPILL_SECONDS_EACH_PART * len(outlook.parts)
 
