@@ -4,11 +4,11 @@ The map of the package. A line may import what stands below it, never what stand
 
     cli          ``evidently collector`` and its options
     daemon       puts all parts together in one nursery, starts and stops them in order
-    commands     what the other commands do: check, init, send, logs, demo
+    commands     what the other commands do: check, init, send, backfill, logs, demo and the like
     ingest       events that are sent to us: ``intake`` takes their frames, ``http`` is the one way there is; ``kserve``
                  makes frames of what model servers log, and is loaded only if a collector takes that
     sources      events that we fetch: Kafka; beside ingest, and loaded only if the config has it
-    views        what the operator sees: terminal, log lines, metrics
+    views        what the operator sees: terminal, pages, log lines, metrics
     supervision  keeps the pipelines running that the config asks for; checks and reloads it
     pipeline     one collector at work: wait for the trigger, seal, spill, evaluate, deliver
     workspaces   where snapshots go: a directory, an Evidently UI, Evidently Cloud
@@ -26,6 +26,11 @@ The map of the package. A line may import what stands below it, never what stand
 
     evaluation   beside these, in worker processes only: the one place that knows Evidently
     plugin       adds the command to Evidently's own
+
+What several rooms must say or decide alike is a module beside them: ``errors`` has each error that we raise,
+``wording`` the words of messages; ``generation`` tells modern reports from legacy ones, ``computed_columns`` what
+legacy JSON doesn't keep; ``conditions`` has Evidently's names of conditions, ``dashboard`` the panels of a collector;
+``fault_points`` are where tests have the process die.
 
 Where a new thing goes::
 

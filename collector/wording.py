@@ -17,11 +17,18 @@ _KINDS = {
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 # A longer one is nobody's slip of the pen, and comparing takes the square of its length.
 _MAX_NAME = 100
+# What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
+_SHORT_ID = 8
 
 
 def json_kind(value: object) -> str:
     """Return what JSON calls a value, with its article: "a list"."""
     return _KINDS.get(type(value), type(value).__name__)
+
+
+def short_id(batch_id: str) -> str:
+    """Return a batch's id as people are shown it: "…1a2b3c4d"."""
+    return f"…{batch_id[-_SHORT_ID:]}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -13,6 +13,7 @@ from rich.text import Text
 from collector.commands.outlook import outlook
 from collector.commands.remote import as_collectors_answer, choose_collector
 from collector.status.findings import said_of, trend_words
+from collector.wording import short_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     Entry = dict[str, Any]
 
 POLL_SECONDS = 1.0
-# What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
-_SHORT_ID = 8
 _DID = {
     ("CreateReport", True): "evaluated",
     ("CreateReport", False): "failed",
@@ -120,7 +119,7 @@ def line_of(entry: Entry) -> Text:
     """Make the line of an entry: when, which batch, how many rows, what was done, and what came of it."""
     is_good = entry["ok"]
     when = datetime.fromisoformat(entry["time"]).astimezone()
-    batch = "…" + entry["batch_id"][-_SHORT_ID:] if entry.get("batch_id") else ""
+    batch = short_id(entry["batch_id"]) if entry.get("batch_id") else ""
     did = _DID.get((entry["type"], is_good), entry["type"])
     return Text.assemble(
         (f"{when:%m-%d %H:%M:%S}  ", "dim"),

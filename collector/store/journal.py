@@ -694,9 +694,7 @@ class Journal:
 
     async def set_clock(self, collector: str, fired: float) -> None:
         """Enter when a collector's trigger last fired, in Unix seconds."""
-        await self._writer.execute(
-            lambda db: db.execute("INSERT OR REPLACE INTO clock VALUES (?, ?)", (collector, fired))
-        )
+        await self._writer.execute(lambda db: collectors.set_clock(db, collector, fired))
 
     async def log(self, collector: str, entry: dict[str, Any], keep: int) -> None:
         """Add to a collector's log and keep its last ``keep`` entries; all of them for 0 or less."""

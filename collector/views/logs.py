@@ -12,6 +12,7 @@ from collector.status.findings import drift_count_words, tests_words
 from collector.views.lossy import Background, Lossy, gap
 from collector.views.terminal import open_terminal
 from collector.views.words import printable
+from collector.wording import short_id
 
 _HAS_RICH = sys.modules.setdefault("rich", cast("Any", None)) is not None
 import structlog  # noqa: E402  (it imports rich, if it can be had, for tracebacks that we have written otherwise: 22 to 42 ms of a start)
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     _Event = MutableMapping[str, Any]
 
 _STYLES = {"debug": "dim", "info": "", "warning": "magenta", "error": "bold red"}
-# What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
-_SHORT_ID = 8
 # How long the end waits for who reads the log.
 _PATIENCE = 0.5
 
@@ -128,7 +127,7 @@ def _details(event: _Event) -> list[str]:
         said.append("1 row" if rows == 1 else f"{rows} rows")
     said += _found(event)
     if "batch" in event:
-        said.append(f"batch …{event.pop('batch')[-_SHORT_ID:]}")
+        said.append(f"batch {short_id(event.pop('batch'))}")
     return said + [f"{name} {_in_words(value)}" for name, value in event.items()]
 
 

@@ -28,8 +28,22 @@ def read_clock(db: sqlite3.Connection, collector: str, start: float, *, is_kept:
     if not is_kept:
         db.execute("DELETE FROM clock WHERE collector = ?", (collector,))
         return start
-    db.execute("INSERT OR IGNORE INTO clock VALUES (?, ?)", (collector, start))
-    return float(db.execute("SELECT fired FROM clock WHERE collector = ?", (collector,)).fetchone()[0])
+    fired = last_fired(db, collector)
+    if fired is None:
+        set_clock(db, collector, start)
+        return start
+    return fired
+
+
+def last_fired(db: sqlite3.Connection, collector: str) -> float | None:
+    """Return when a collector's trigger last fired, in Unix seconds; None if it never did."""
+    found = db.execute("SELECT fired FROM clock WHERE collector = ?", (collector,)).fetchone()
+    return None if found is None else float(found[0])
+
+
+def set_clock(db: sqlite3.Connection, collector: str, fired: float) -> None:
+    """Enter when a collector's trigger last fired."""
+    db.execute("INSERT OR REPLACE INTO clock VALUES (?, ?)", (collector, fired))
 
 
 def insert_log(db: sqlite3.Connection, collector: str, entry: dict[str, Any], keep: int) -> None:

@@ -12,6 +12,7 @@ import uuid6
 
 from collector.store.records import Fetched, Offsets, Range, Reading, Sealed
 from collector.store.steps.batches import seal
+from collector.store.steps.collectors import last_fired
 from collector.store.steps.frames import INSERT_FRAME, frame_row
 from collector.store.steps.parts import last_moved, sweep
 
@@ -120,9 +121,8 @@ def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:
             batches.append(ends[id_])
         ends[id_].ends[topic, partition] = next_
         base[topic, partition] = first
-    fired = db.execute("SELECT fired FROM clock WHERE collector = ?", (collector,)).fetchone()
     next_offsets = {(topic, partition): next_ for topic, partition, _, next_ in rows}
-    return Reading(next_offsets, base, tuple(reversed(batches)), fired and float(fired[0]))
+    return Reading(next_offsets, base, tuple(reversed(batches)), last_fired(db, collector))
 
 
 def _leave_behind(db: sqlite3.Connection, collector: str) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collector.store.records import Cut
+from collector.store.steps.collectors import set_clock
 from collector.store.steps.parts import last_moved
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def seal_window(  # noqa: PLR0913  (all of them differ from call to call)
         f"SELECT TOTAL(rows), MIN(opened) FROM part WHERE {_OPEN} = ?",  # noqa: S608  (ours)
         of_window,
     ).fetchone()
-    db.execute("INSERT OR REPLACE INTO clock VALUES (?, ?)", (collector, after))
+    set_clock(db, collector, after)
     if not total:
         return Cut(0, 0, 0, 0, 0, 0, 0)
     sealed = max(opened, now)  # the clock may have been set back
