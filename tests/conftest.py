@@ -33,10 +33,15 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     # What a shell began in the background ignores Ctrl-C, and so would the processes that are begun here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # xdist hands out the files with the fewest tests last: those are the longest, and one of two processes would idle.
+    # xdist hands out the files with the fewest tests last, and those are the longest.
     config.option.loadscopereorder = False
     if config.option.seed is None:
         config.option.seed = random.randrange(10**6)
+
+
+def pytest_collection_modifyitems(items):
+    # What starts services first: at the end, when one of two processes has nothing left, the other is at short files.
+    items.sort(key=lambda item: not {"kafka", "integration"} & set(item.path.parts))
 
 
 def pytest_report_header(config):
