@@ -9,7 +9,7 @@ from machine import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
-import multiprocessing as mp, os, signal, sys
+import multiprocessing as mp, os, signal, sys, time
 from collector.client import AsyncCollectorClient, CollectorClient
 """
 

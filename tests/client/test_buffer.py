@@ -485,8 +485,10 @@ for number in (1000, 2000):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         send(number, events)
         os.write(told, b"1")
-        signal.pause()
-    os.read(ready, 1)
+        while True:
+            time.sleep(0.01)  # a pause() that begins behind the signal would never end
+    os.close(told)
+    assert os.read(ready, 1)
 send(3000, events)
 for worker in workers:
     os.kill(worker, signal.SIGTERM)
