@@ -16,6 +16,7 @@ from collector.formats.frames import decode_frames
 from collector.store.connect import read_only
 from collector.store.data_dir import DataDir
 from collector.store.parts import Kept
+from collector.store.steps.frames import LAST_NUMBER
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,7 +39,7 @@ def newest_rows(data_dir: str, collector: str, after: int | None, rows: int) -> 
     places = DataDir(Path(data_dir))
     with closing(read_only(places.journal)) as db:
         db.execute("BEGIN")
-        [(last,)] = db.execute("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'frame'")
+        [(last,)] = db.execute(f"SELECT {LAST_NUMBER}")
         found: list[dict[str, Any]] = []
         if after is not None:
             for frame in _newest_first(db, places, collector, after, rows):

@@ -26,7 +26,6 @@ from collector.store.parts import write_part
 from collector.store.records import Part
 from collector.store.repair.salvage import salvage
 from collector.store.schema import upgrade
-from collector.store.steps.frames import INSERT_FRAME
 from collector.store.tending import SYNC_INTERVAL
 
 BODY = b'{"a": [1, 2, 3]}'
@@ -241,8 +240,8 @@ async def test_a_file_that_an_older_format_made_for_one_body_becomes_rows_too_an
         upgrade(old, 0, 16)
         data_dir.body_file("1.json").write_bytes(BODY)
         checksum = stored_checksum("main", "json", 3, zlib.crc32(BODY))
-        frame = ("main", "json", 3, len(BODY), 1.0, "1.json", checksum)
-        old.execute(INSERT_FRAME, frame)
+        frame = (1, "main", None, "json", 3, len(BODY), 1.0, "1.json", checksum)
+        old.execute("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", frame)
         old.commit()
     async with open_journal(data_dir) as journal:
         assert await journal.known_files() == (set(), set(), {"1.json"})

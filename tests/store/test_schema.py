@@ -4,7 +4,9 @@ from contextlib import closing
 
 import pytest
 
+from collector.formats.frames import Frame
 from collector.store.schema import STEPS, upgrade
+from collector.store.steps.frames import INSERT_FRAME, frame_row, remove_frames
 
 # By version, what its tables were; a line is added with each version, and none is changed.
 DIGESTS = {
@@ -27,6 +29,7 @@ DIGESTS = {
     17: "b7da3d854d0c03bd380e9b910d9097f8d2538db096d525100933b4082c6be8ae",
     18: "b7da3d854d0c03bd380e9b910d9097f8d2538db096d525100933b4082c6be8ae",
     19: "ba064120c4375ca9bd7f4dcc425a5a2d2c1737de7bd2a9b2230ca18059214343",
+    20: "859d748605cfb0fa9887640a044992e7085beb5517f9a202884162465c4c2cb6",
 }
 
 
@@ -53,10 +56,26 @@ def test_the_tables_of_a_version_never_change(version):
 
 def test_a_number_of_a_frame_is_never_given_twice(db):
     """A part stands for the frames between two numbers; a new frame with an old number would belong to it."""
-    insert = "INSERT INTO frame(collector, format, rows, size, received, body) VALUES ('main', 'json', 1, 1, 0, '')"
-    first = db.execute(insert).lastrowid
-    db.execute("DELETE FROM frame")
-    assert db.execute(insert).lastrowid > first
+    row = frame_row("main", Frame("json", b"[1]", 1), 0.0)
+    numbers = [db.execute(INSERT_FRAME, row).lastrowid for _ in range(3)]
+    remove_frames(db, "main", None, 2, 3)
+    assert db.execute(INSERT_FRAME, row).lastrowid == 4
+    remove_frames(db, "main", None, 1, 4)
+    assert (numbers, db.execute(INSERT_FRAME, row).lastrowid) == ([1, 2, 3], 5)
+
+
+def test_a_journal_of_before_goes_on_with_its_numbers_and_keeps_its_frames():
+    """Its numbers were SQLite's to count, and those of frames that are gone are remembered nowhere else."""
+    row = (7, "main", None, "json", 1, 3, 100.0, b"[1]", 5)
+    with closing(sqlite3.connect(":memory:")) as db:
+        upgrade(db, to=19)
+        db.execute("INSERT INTO frame VALUES (9, 'main', NULL, 'json', 1, 3, 100.0, x'', 5)")
+        db.execute("DELETE FROM frame")
+        db.execute("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        db.commit()
+        upgrade(db, 19)
+        assert db.execute("SELECT * FROM frame").fetchall() == [row]
+        assert db.execute(INSERT_FRAME, frame_row("main", Frame("json", b"[1]", 1), 0.0)).lastrowid == 10
 
 
 def test_frames_are_counted_and_cut_without_reading_them(db):

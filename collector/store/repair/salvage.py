@@ -355,13 +355,12 @@ class _Salvage:
 
     def skip_numbers(self, old: sqlite3.Connection | None) -> None:
         """Let no new frame have a number that one had: a part stands for the frames between two numbers."""
-        last = "SELECT rowid, seq FROM sqlite_sequence WHERE name = 'frame'"
-        used = [] if old is None else [seq for _, seq in _Scan(old, last)]
+        last = ("SELECT rowid, last FROM numbering", "SELECT rowid, seq FROM sqlite_sequence WHERE name = 'frame'")
+        used = [] if old is None else [seq for select in last for _, seq in _Scan(old, select)]
         used = [seq for seq in used if isinstance(seq, int) and seq < 2**53]  # one that is damaged may leave no more
         used += [origin.last for ranges in self._spilled.values() for origin in ranges]
         used += [seq for (seq,) in self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frame")]
-        self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'frame'")
-        self._db.execute("INSERT INTO sqlite_sequence(name, seq) VALUES ('frame', ?)", (max(used),))
+        self._db.execute("UPDATE numbering SET last = ?", (max(used),))
 
     def adopt_waiting(self) -> None:
         """Have batches wait for labels again that say themselves that they did, with all that is there of them."""

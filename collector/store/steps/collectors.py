@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from collector.disk.checksums import STORED_SIZE, moved_checksum
 from collector.formats.stored import file_of
-from collector.store.steps.frames import IN_FILE, body_files, body_places
+from collector.store.steps.frames import IN_FILE, LAST_NUMBER, body_files, body_places
 from collector.store.steps.keys import forget_keys
 from collector.store.steps.labels import has_stream
 from collector.store.steps.parts import sweep
@@ -144,10 +144,7 @@ def _rename_stream(db: sqlite3.Connection, old: str, new: str) -> None:
         db.execute(f"UPDATE OR REPLACE {table} SET collector = ? WHERE collector = ?", (new, old))  # noqa: S608  (ours)
     db.execute("DELETE FROM renamed WHERE old = ?", (new,))
     db.execute("UPDATE renamed SET new = ? WHERE new = ?", (new, old))
-    db.execute(
-        "INSERT OR REPLACE INTO renamed SELECT ?, ?, COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'frame'",
-        (old, new),
-    )
+    db.execute(f"INSERT OR REPLACE INTO renamed VALUES (?, ?, {LAST_NUMBER})", (old, new))  # noqa: S608  (ours)
 
 
 def known_files(db: sqlite3.Connection) -> tuple[set[str], set[str], set[str]]:

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from collector.formats.frames import Frame
     from collector.store.parts import Origin
 
-INSERT_FRAME = "INSERT INTO frame(collector, format, rows, size, received, body, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)"
+# The highest number that a frame ever had: a part stands for the frames between two numbers, so none is given twice.
+LAST_NUMBER = "MAX((SELECT last FROM numbering), (SELECT COALESCE(MAX(seq), 0) FROM frame))"
+INSERT_FRAME = (
+    "INSERT INTO frame(seq, collector, format, rows, size, received, body, checksum) "  # noqa: S608  (ours)
+    f"VALUES ({LAST_NUMBER} + 1, ?, ?, ?, ?, ?, ?, ?)"
+)
 # Of a frame whose body is in a file, as the index of those says it.
 IN_FILE = "typeof(body) = 'text'"
 
@@ -48,6 +53,13 @@ def unneeded(db: sqlite3.Connection, names: set[str]) -> set[str]:
 def body_places(db: sqlite3.Connection) -> list[str]:
     """Return the places of all bodies that are in files."""
     return [place for (place,) in db.execute(f"SELECT DISTINCT body FROM frame WHERE {IN_FILE}")]  # noqa: S608  (ours)
+
+
+def remove_frames(db: sqlite3.Connection, collector: str, batch: str | None, first: int, last: int) -> None:
+    """Remove the frames of a batch (None: the open one) with numbers from ``first`` to ``last``."""
+    db.execute("UPDATE numbering SET last = ? WHERE last < ?", (last, last))
+    query = "DELETE FROM frame WHERE collector = ? AND batch IS ? AND seq BETWEEN ? AND ?"
+    db.execute(query, (collector, batch, first, last))
 
 
 def count_frames(db: sqlite3.Connection) -> list[tuple[str, str | None, int, int, int]]:

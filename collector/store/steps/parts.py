@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from collector.store.records import Part, Run
-from collector.store.steps.frames import body_files
+from collector.store.steps.frames import body_files, remove_frames
 
 if TYPE_CHECKING:
     import sqlite3
@@ -120,10 +120,7 @@ def sweep(db: sqlite3.Connection, collector: str) -> set[str] | None:
     if run is None:
         return set()
     bodies = body_files(db, collector, run.first, run.last)
-    db.execute(
-        "DELETE FROM frame WHERE collector = ? AND batch IS ? AND seq BETWEEN ? AND ?",
-        (collector, batch, run.first, run.last),
-    )
+    remove_frames(db, collector, batch, run.first, run.last)
     return bodies
 
 

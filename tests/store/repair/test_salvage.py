@@ -97,7 +97,7 @@ def salvaged(data_dir, old):
         done = salvage(old, new, data_dir)
         new.commit()
         new.row_factory = sqlite3.Row
-        tables = (*TABLES, "sqlite_sequence", *KEYS)
+        tables = (*TABLES, "numbering", *KEYS)
         return done, {table: [dict(row) for row in new.execute(f"SELECT * FROM {table}")] for table in tables}
 
 
@@ -219,10 +219,7 @@ def test_of_a_sound_journal_nothing_is_missing(data_dir, old):
     for table in (*TABLES, *KEYS):
         assert tables[table] == all_of(old, table)
     assert (done.frames, done.parts, done.rows, done.frames_set_aside) == (2, 2, 4, 0)
-    assert (
-        tables["sqlite_sequence"]
-        == [{"name": "frame", "seq": 4}, {"name": "log", "seq": 1}][: len(tables["sqlite_sequence"])]
-    )
+    assert tables["numbering"] == [{"last": 4}]
 
 
 def test_what_was_renamed_is_found_under_its_new_id_though_its_parts_say_the_old_one(data_dir, old):
@@ -328,14 +325,14 @@ def test_frames_that_are_damaged_are_set_aside(data_dir, old):
 
 
 def test_a_number_is_given_to_no_other_frame_than_its_first(data_dir, old):
-    old.execute("UPDATE sqlite_sequence SET seq = 1000 WHERE name = 'frame'")
-    assert salvaged(data_dir, old)[1]["sqlite_sequence"][-1] == {"name": "frame", "seq": 1000}
+    old.execute("UPDATE numbering SET last = 1000")
+    assert salvaged(data_dir, old)[1]["numbering"] == [{"last": 1000}]
 
 
 def test_where_the_journal_is_gone_no_new_frame_has_a_number_that_a_part_stands_for(data_dir, old):
     [(last,)] = old.execute("SELECT MAX(first_seq) FROM part")
     _, tables = salvaged(data_dir, None)
-    assert tables["sqlite_sequence"][-1] == {"name": "frame", "seq": last}
+    assert tables["numbering"] == [{"last": last}]
 
 
 def test_a_reference_that_the_journal_has_forgotten_is_set_aside_and_told(data_dir, old):
