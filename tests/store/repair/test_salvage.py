@@ -329,6 +329,13 @@ def test_a_number_is_given_to_no_other_frame_than_its_first(data_dir, old):
     assert salvaged(data_dir, old)[1]["numbering"] == [{"last": 1000}]
 
 
+def test_nor_is_one_that_sqlite_counted_under_an_older_release(data_dir):
+    with closing(sqlite3.connect(data_dir.path / "old")) as old:
+        upgrade(old, to=19)
+        old.execute("INSERT INTO sqlite_sequence(name, seq) VALUES ('frame', 1000)")
+        assert salvaged(data_dir, old)[1]["numbering"] == [{"last": 1000}]
+
+
 def test_where_the_journal_is_gone_no_new_frame_has_a_number_that_a_part_stands_for(data_dir, old):
     [(last,)] = old.execute("SELECT MAX(first_seq) FROM part")
     _, tables = salvaged(data_dir, None)
