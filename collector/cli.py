@@ -17,7 +17,16 @@ import typer
 
 from collector import __version__
 from collector.commands.options import ENV as _ENV
-from collector.commands.options import CollectorId, Command, Group, OneCollector, SecretFile, asks_service, read_secret
+from collector.commands.options import (
+    CollectorId,
+    Command,
+    FileFormat,
+    Group,
+    OneCollector,
+    SecretFile,
+    asks_service,
+    read_secret,
+)
 from collector.host.signals import raise_at_interrupts
 
 if TYPE_CHECKING:
@@ -45,7 +54,6 @@ command = partial(app.command, cls=Command)
 # What a shell sets when it asks for completions.
 _COMPLETE = "_EVIDENTLY_COLLECTOR_COMPLETE"
 _REPORT = "run it again with --debug to see where, and report it"
-FileFormat = Literal["csv", "parquet", "ndjson", "json", "arrow"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 

@@ -15,6 +15,8 @@ _KINDS = {
     list: "a list",
 }
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+# The segment of all rows that are in no other.
+OTHER_SEGMENT = "other"
 # A longer one is nobody's slip of the pen, and comparing takes the square of its length.
 _MAX_NAME = 100
 # What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
@@ -46,6 +48,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """Return what another library's error says, without the lines of detail that some add."""
     return str(error).partition("\n")[0]
+
+
+def no_rows(reference: str) -> str:
+    """Say that a reference has no rows."""
+    return f"{reference} has no rows; a report wants at least one"
+
+
+def no_table(reference: str, error: BaseException) -> str:
+    """Say that a reference is no table."""
+    return f"{reference} is no parquet table ({first_line(error)}); write it with DataFrame.to_parquet"
 
 
 def lasting(seconds: float) -> str:

@@ -21,7 +21,6 @@ from collector.errors import AlertRefused, AlertUnsent
 
 # Seconds for one try; its thread is left to itself then.
 TIMEOUT = 60.0
-_MAX_REASON = 300
 _threads = trio.CapacityLimiter(8)
 _logger = logging.getLogger("apprise")
 _logger.propagate = False
@@ -52,7 +51,7 @@ def _send(address: str, body: str) -> None:
         if not target.add(address):
             raise AlertRefused("it is no address that apprise knows; see appriseit.com")
         if not target.notify(text, title, "failure" if is_firing(body) else "success"):
-            said = without_address("; ".join(heard), address)[:_MAX_REASON]
+            said = without_address("; ".join(heard), address)
             raise AlertUnsent(f"apprise could not send it{f': {said}' if said else ''}")
 
 

@@ -16,7 +16,7 @@ from collector.config.alerts import address_key, is_webhook, shown_address
 from collector.config.environment import filled
 from collector.errors import AlertRefused, AlertRejected, AlertUnsent, ConfigError, StorageError
 from collector.fault_points import reach
-from collector.waiting.backoff import Backoff
+from collector.waiting.backoff import REFUSED_INTERVAL, Backoff
 from collector.waiting.bell import Bell
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# An address that doesn't take our messages is mended by a person.
-REFUSED_INTERVAL = 60.0
 # What is refused as it is so often holds those behind it no longer.
 MAX_REJECTIONS = 5
 # What the disk refuses to keep waits in memory, the newest.

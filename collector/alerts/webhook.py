@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 # Seconds for one try, whatever the other side does.
 TIMEOUT = 30.0
-# Of an answer that says no: enough for its reason.
-_MAX_REASON = 300
 _HEADERS = {"Content-Type": "application/json", "User-Agent": f"evidently-collector/{__version__}"}
 # What says that this message is at fault, and not the address or our right to use it.
 _OF_THE_MESSAGE = frozenset({400, 413, 415, 422})
@@ -61,7 +59,7 @@ async def _post(client: httpx.AsyncClient, url: str, body: str, by: str) -> str:
 
 
 def _refusal(answer: httpx.Response, url: str) -> AlertUnsent:
-    status, words = answer.status_code, without_address(" ".join(answer.text.split()), url)[:_MAX_REASON]
+    status, words = answer.status_code, without_address(" ".join(answer.text.split()), url)
     said = f"it answered {status}{f' ({words})' if words else ''}"
     if status in _WAIT:
         return AlertUnsent(said, retry_after(answer))

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from collector.client.arrow import ARROW
 from collector.commands.history import History
 from collector.commands.progress import open_bar
-from collector.commands.remote import as_collectors_answer, choose_collector
+from collector.commands.remote import PATIENT_RETRIES, as_collectors_answer, choose_collector
 from collector.commands.remote_files import find_sources
 from collector.config.durations import seconds_of
 from collector.config.periods import DAY, Periods, check_period, check_zone
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collector.commands.remote import Service
     from collector.commands.sources import Source
 
-# A service that restarts is waited for some minutes.
-RETRIES = 10
 # Batches that wait for their reports before the next is sent: each is a body on the service's disk.
 MOST_WAITING = 20
 _INTERVAL = 1.0
@@ -66,7 +64,7 @@ def backfill(order: Order, service: Service) -> list[str]:
         told = _left_out(order, history, windows)
         if order.is_dry:
             return [*_plan(windows, history, order.timezone), *told]
-        with service.open(RETRIES) as client:
+        with service.open(PATIENT_RETRIES) as client:
             sending = _Sending(client, collector_id, order)
             with _told_if_stopped():
                 for number, body in enumerate(history.bodies(windows)):

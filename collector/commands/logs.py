@@ -12,7 +12,7 @@ from rich.text import Text
 
 from collector.commands.outlook import outlook
 from collector.commands.remote import as_collectors_answer, choose_collector
-from collector.status.findings import said_of, trend_words
+from collector.status.findings import REPORT_FAILED, SNAPSHOT_FAILED, said_of, trend_words
 from collector.wording import short_id
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def line_of(entry: Entry) -> Text:
 
 def _outcome(entry: Entry) -> Iterable[str]:
     if entry["error"]:
-        yield entry["error"].removeprefix("Error running report: ").removeprefix("Error saving snapshot: ")
+        yield entry["error"].removeprefix(REPORT_FAILED).removeprefix(SNAPSHOT_FAILED)
     if entry["type"] != "CreateReport":  # the rest was told when it was evaluated
         return
     yield from said_of(entry)

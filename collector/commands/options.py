@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial, wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collector.commands.remote import Service
 
 ENV = "EVIDENTLY_COLLECTOR_"
+FileFormat = Literal["csv", "parquet", "ndjson", "json", "arrow"]
 
 _service_option = partial(typer.Option, show_envvar=False, rich_help_panel="The service")
 

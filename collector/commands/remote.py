@@ -18,6 +18,8 @@ from collector.wording import listed
 
 # A service that is just being started has 3 s to come; who mistyped its address waits no longer than that.
 RETRIES = 4
+# Who sends many rows waits some minutes for a service that restarts, or has too much to do.
+PATIENT_RETRIES = 10
 
 
 @dataclass(frozen=True)

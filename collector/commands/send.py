@@ -13,7 +13,7 @@ from collector.client.halving import Halving, Passage
 from collector.commands.outlook import outlook
 from collector.commands.pieces import read_pieces
 from collector.commands.progress import open_bar
-from collector.commands.remote import as_collectors_answer, choose_collector
+from collector.commands.remote import PATIENT_RETRIES, as_collectors_answer, choose_collector
 from collector.commands.sources import open_source
 from collector.errors import CommandError, RequestRefused, ServiceUnavailable
 
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
 
     from collector.client import CollectorClient
     from collector.client.requests import What
+    from collector.commands.options import FileFormat
     from collector.commands.pieces import Piece
     from collector.commands.remote import Service
-    from collector.commands.sources import FileFormat, Source
+    from collector.commands.sources import Source
 
 # Beyond the rows that its trigger waits for, a batch takes whole requests: so none has more than the trigger wants.
 MAX_ROWS = 10_000
-# A service that restarts, or has too much to do, is waited for some minutes.
-RETRIES = 10
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def send(order: Order, service: Service) -> str:
     with as_collectors_answer():
         wanted = None if order.is_labels else collector["rows_needed"]
         rows = order.rows or min(MAX_ROWS, wanted or MAX_ROWS)
-    with open_source(order.file, order.format) as source, service.open(RETRIES) as client:
+    with open_source(order.file, order.format) as source, service.open(PATIENT_RETRIES) as client:
         sending = _Sending(client, collector["id"], source, order)
         with sending.told_if_stopped(), open_bar() as show:
             for piece in read_pieces(source, rows, order.first):

@@ -11,13 +11,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import zstandard
 
 from collector.errors import CommandError
 
-FileFormat = Literal["csv", "parquet", "ndjson", "json", "arrow"]
+if TYPE_CHECKING:
+    from collector.commands.options import FileFormat
 
 STDIN = "-"
 _BY_SUFFIX: dict[str, FileFormat] = {

@@ -38,6 +38,7 @@ Condition = Literal[
 MAX_RULES = 1_000
 MAX_ADDRESSES = 100
 _MAX_LENGTH = 4096
+_MAX_REASON = 300
 # Shorter pieces of an address are no secrets, and may be any word.
 _SECRET = re.compile(r"[^/?&=:@,\s]{5,}")
 # What is kept of a digest: 64 bits tell the rules of one config apart.
@@ -184,7 +185,7 @@ def shown_address(address: str) -> str:
 
 
 def without_address(said: str, address: str) -> str:
-    """Return words of others without what may be a token of an address, which they may quote."""
+    """Return the reason that others give, cut, and without what may be a token of an address, which they may quote."""
     rest = address.partition("://")[2]
     if is_webhook(address):
         user, at, _ = rest.partition("/")[0].rpartition("@")
@@ -192,7 +193,7 @@ def without_address(said: str, address: str) -> str:
     pieces = set(_SECRET.findall(rest))
     for piece in sorted(pieces | {unquote(piece) for piece in pieces}, key=len, reverse=True):
         said = said.replace(piece, MASK)
-    return said
+    return said[:_MAX_REASON]
 
 
 def _problem_of(address: str) -> str | None:

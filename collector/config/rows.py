@@ -10,12 +10,10 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from collector.conditions import CONDITIONS
 from collector.config.value import Value, at_fields
-from collector.wording import json_kind
+from collector.wording import OTHER_SEGMENT, json_kind
 
 # Each has a report of its own, and a series in panels.
 MAX_SEGMENTS = 50
-# The segment of all rows that are in no other.
-OTHER = "other"
 _MAX_TEXT = 200
 _MAX_ITEMS = 1_000
 
@@ -111,8 +109,10 @@ class Segments(Value):
             raise at_fields("is for values that are taken from the reference; leave it out", "max")
         if self.values is not None and len(self.values) > MAX_SEGMENTS:
             raise at_fields(f"at most {MAX_SEGMENTS} are taken, these are {len(self.values)}", "values")
-        if self.values is not None and {"", OTHER} & set(self.values):
-            raise at_fields(f"a segment can't be named '' or '{OTHER}', which is what the rest is called", "values")
+        if self.values is not None and {"", OTHER_SEGMENT} & set(self.values):
+            raise at_fields(
+                f"a segment can't be named '' or '{OTHER_SEGMENT}', which is what the rest is called", "values"
+            )
         if not all(low < high for low, high in pairwise(self.edges or ())):
             raise at_fields("write them in order, each once, as in [18, 65]", "edges")
         if not all(map(math.isfinite, self.edges or ())):

@@ -55,6 +55,11 @@ class InWorkspace:
         """Whether a batch's rows can go there beside its snapshot."""
         return self.workspace_kind == "cloud"
 
+    @property
+    def pages_url(self) -> str:
+        """Where its pages are; "" for a directory, which has none."""
+        return "" if self.workspace_kind == "directory" else self.shown_url
+
     def workspace_directory(self, base: Path) -> Path | None:
         """Return the path of a directory workspace, None for a service; a relative one starts at ``base``."""
         if self.workspace_kind != "directory":

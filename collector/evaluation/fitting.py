@@ -87,6 +87,11 @@ def fit_frames(current: pd.DataFrame, reference: pd.DataFrame | None) -> tuple[p
     return current, reference
 
 
+def named_by_keys(field: Any, told: Any) -> list[str]:
+    """Return the columns that a report's field has as keys, as {"per_column_method": {"age": "psi"}}."""
+    return list(told) if str(field).startswith("per_column") and isinstance(told, dict) else []
+
+
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     categories = [name for name, kind in frame.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
     return frame.astype({name: frame[name].cat.categories.dtype for name in categories if frame[name].notna().all()})

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from collector.formats.as_text import as_json_text
 from collector.formats.kinds import is_binary, is_list, is_text, is_time
-from collector.formats.merging import UNFIT
+from collector.formats.merging import UNFIT, left_out
 from collector.wording import first_line
 
 _types = pa.types
@@ -51,7 +51,7 @@ def to_frame(table: pa.Table, *, keep_lists: Collection[str] = ()) -> tuple[pd.D
                 pa.default_memory_pool().release_unused()
         except UNFIT as error:
             failed[field.name] = f"pandas can't take its values, which are {field.type}: {first_line(error)}"
-            notes.append(f"Column {field.name!r} failed and is left out: {failed[field.name]}.")
+            notes.append(left_out(field.name, failed[field.name]))
             continue
         if said := _change(field.type):
             notes.append(f"Column {field.name!r} holds {field.type}: {said}.")

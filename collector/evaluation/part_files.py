@@ -13,6 +13,7 @@ import pyarrow as pa
 from collector.formats.merging import Merging
 from collector.formats.part_tables import Unreadable, batches_of, kept, of_each, open_part, read_parts, reading
 from collector.formats.private import Private, apply
+from collector.wording import no_rows, no_table
 from collector.workers.exchange import Problem
 
 _MAGIC = b"PAR1"
@@ -73,7 +74,7 @@ def check_reference(path: str) -> list[Problem]:
     except (pa.ArrowException, OSError) as error:
         return _why_unreadable(path, error)
     if rows == 0:
-        return _about_reference(f"{path} has no rows; a report wants at least one")
+        return _about_reference(no_rows(path))
     return []
 
 
@@ -90,7 +91,7 @@ def _why_unreadable(path: str, error: Exception) -> list[Problem]:
         return _about_reference(f"{path} may not be read by this process; change its owner or mode")
     if _has_magic(path):
         return _about_reference(f"{path} is damaged ({error}); write or send it again", is_damage=True)
-    return _about_reference(f"{path} is no parquet table ({error}); write it with DataFrame.to_parquet")
+    return _about_reference(no_table(path, error))
 
 
 def _has_magic(path: str) -> bool:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from collector.evaluation.cache import REFERENCES, size_of_frame
 from collector.evaluation.casts import Casts
+from collector.evaluation.fitting import named_by_keys
 from collector.evaluation.notes import of_sides
 from collector.evaluation.pandas_columns import FAILED, to_frame
 from collector.evaluation.part_files import count_rows, read_table
@@ -250,7 +251,6 @@ def _strings(config: Any) -> Iterator[str]:
             yield from _strings(item)
     elif isinstance(config, dict):
         for key, item in config.items():
-            if str(key).startswith("per_column") and isinstance(item, dict):
-                yield from item  # {"per_column_method": {"age": "psi"}}
+            yield from named_by_keys(key, item)
             if key not in _NOT_COLUMNS:
                 yield from _strings(item)

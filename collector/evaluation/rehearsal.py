@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from evidently.legacy.features.openai_feature import OpenAIFeature
 from evidently.legacy.pipeline.column_mapping import ColumnMapping
 
-from collector.evaluation.fitting import MAPPED, ROLES, TYPES
+from collector.evaluation.fitting import MAPPED, ROLES, TYPES, named_by_keys
 from collector.evaluation.uncomputed import NotComputedError, Uncomputed, told_of
 from collector.formats.private import Private, apply
 from collector.workers.exchange import Job, Rehearsal
@@ -84,8 +84,8 @@ def _unknown_names(job: Job, columns: Sequence[str]) -> Iterator[str]:
 def _of_columns(config: Any) -> Iterator[tuple[str, str]]:
     """Find the columns for which a config says something, as {"per_column_method": {"age": "psi"}}."""
     for key, item in config.items() if isinstance(config, dict) else enumerate(config):
-        if str(key).startswith("per_column") and isinstance(item, dict):
-            yield from ((str(key), column) for column in item)
+        if columns := named_by_keys(key, item):
+            yield from ((str(key), column) for column in columns)
         elif isinstance(item, dict | list):
             yield from _of_columns(item)
 

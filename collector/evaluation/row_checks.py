@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from collector.evaluation.matching import Incomparable
-from collector.evaluation.segments import OTHER
 from collector.evaluation.selecting import ReferenceRows, Wish, matching_reference
-from collector.wording import did_you_mean
+from collector.wording import OTHER_SEGMENT, did_you_mean
 from collector.workers.exchange import Json, Problem
 
 
@@ -40,6 +39,6 @@ def _problems_of_segments(wish: Wish, segments: Json, reference: pd.DataFrame) -
     rows = ReferenceRows(wish, reference)
     if rows.undivided:
         yield {"path": ["segments"], "message": rows.undivided}
-    elif all((rows.count(name) or 0) < segments["min_rows"] for name in rows.names if name != OTHER):
+    elif all((rows.count(name) or 0) < segments["min_rows"] for name in rows.names if name != OTHER_SEGMENT):
         message = f"no segment has {segments['min_rows']} rows in the reference, so that none would get a report"
         yield {"path": ["segments", "min_rows"], "message": message}

@@ -16,9 +16,9 @@ from collector.evaluation.matching import Columns
 from collector.evaluation.wanted import NAMES
 from collector.formats.as_text import number_text, to_text
 from collector.formats.kinds import is_number
+from collector.wording import OTHER_SEGMENT
 from collector.workers.exchange import Json
 
-OTHER = "other"
 # Of a segment; a text that is longer is in the rest.
 _MAX_NAME = 200
 Codes = np.ndarray[Any, np.dtype[np.int16]]
@@ -105,7 +105,7 @@ def _largest(column: pa.Array, most: int, min_rows: int) -> list[str]:
 
 
 def _can_be(name: str | None) -> bool:
-    return name is not None and name != OTHER and len(name) <= _MAX_NAME
+    return name is not None and name != OTHER_SEGMENT and len(name) <= _MAX_NAME
 
 
 def _name_of(value: Any) -> str:

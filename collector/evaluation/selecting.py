@@ -12,9 +12,9 @@ from collector.evaluation.casts import Casts
 from collector.evaluation.matching import columns_of_frame, columns_of_table, rows_matching
 from collector.evaluation.part_files import read_pieces
 from collector.evaluation.sampling import Sample, chosen_of
-from collector.evaluation.segments import OTHER, Codes, Division, Undivided, codes_in, division_of, snapshot_id
+from collector.evaluation.segments import Codes, Division, Undivided, codes_in, division_of, snapshot_id
 from collector.formats.private import Private
-from collector.wording import listed
+from collector.wording import OTHER_SEGMENT, listed
 from collector.workers.exchange import Json
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -76,7 +76,7 @@ class ReferenceRows:
     @property
     def names(self) -> list[str]:
         """Name all segments, in the order of their codes."""
-        return [] if self.division is None else [*self.division.names, OTHER]
+        return [] if self.division is None else [*self.division.names, OTHER_SEGMENT]
 
     def places(self, name: str) -> Places | None:
         """Return where the rows of a segment are; None if there is no reference."""

@@ -19,7 +19,16 @@ from evidently.legacy.tests.base_test import TestResult, TestStatus
 from evidently.legacy.utils.data_preprocessing import create_data_definition
 
 from collector.evaluation.table_drift import TableDrift, over_computable_columns
-from collector.evaluation.uncomputed import PASSING, NotComputedError, Sides, Uncomputed, cut, reason_of, sides_of
+from collector.evaluation.uncomputed import (
+    PASSING,
+    Sides,
+    Uncomputed,
+    cut,
+    nothing_computed,
+    reason_of,
+    sides_of,
+    told_without,
+)
 
 # Drawn of what they may have been computed without: the probabilities of each label, which no row may have; a curve,
 # which a missing probability stops. All others draw whatever they computed.
@@ -43,7 +52,7 @@ def run(runnable: Any, given: dict[str, Any]) -> list[Uncomputed]:
     settle = _settle_report if isinstance(runnable, Report) else _settle_tests
     failures, computed = settle(runnable, context, [*silent, *incomplete], sides)
     if failures and not computed:
-        raise NotComputedError("nothing of the report can be computed: " + "; ".join(map(str, failures[:3])))
+        raise nothing_computed(failures)
     return failures
 
 
@@ -134,9 +143,7 @@ def _mark_incomplete(context: Any, drift: TableDrift) -> list[Uncomputed]:
         for _, one in _discover_dependencies(test):
             lacks |= lacking.get(one, {}) if isinstance(one, Metric) else {}
         if lacks and not _is_error(result) and column_of(test) in (None, *lacks):
-            result.mark_as_error(
-                f"Without {', '.join(map(repr, lacks))}, which can't be computed: {result.description}"
-            )
+            result.mark_as_error(told_without(lacks, result.description))
     reasons = {name: reason for lacks in lacking.values() for name, reason in lacks.items()}
     return [Uncomputed("Drift", name, reason, is_partial=True) for name, reason in reasons.items()]
 

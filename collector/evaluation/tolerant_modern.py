@@ -52,8 +52,10 @@ from collector.evaluation.uncomputed import (
     NotComputedError,
     Uncomputed,
     comparable,
+    nothing_computed,
     reason_of,
     sides_of,
+    told_without,
 )
 
 
@@ -78,7 +80,7 @@ def run(
         done.run(current, reference, additional)
     failures = done.context.failures
     if failures and all(done.context.has_failed(name) for name in done.metric_results):
-        raise NotComputedError("nothing of the report can be computed: " + "; ".join(map(str, failures[:3])))
+        raise nothing_computed(failures)
     return done, failures
 
 
@@ -309,10 +311,11 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         widgets = [_widget(failure) for failure in failures]
         link_metric(widgets, metric)
         result.widget = [*result.get_widgets(), *widgets]
-        without = f"Without {', '.join(map(repr, self._lacking))}, which can't be computed: "
         result.set_tests(
             [
-                test.copy(update={"status": TestStatus.ERROR, "description": without + test.description})
+                test.copy(
+                    update={"status": TestStatus.ERROR, "description": told_without(self._lacking, test.description)}
+                )
                 for test in result.tests
             ]
         )

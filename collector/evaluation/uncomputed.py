@@ -48,6 +48,16 @@ class Uncomputed:
         return f"{self.what if self.is_partial else self.title} {self.became}: {self.reason}"
 
 
+def nothing_computed(failures: Sequence[Uncomputed]) -> NotComputedError:
+    """Make the error of a report of which nothing has a value."""
+    return NotComputedError("nothing of the report can be computed: " + "; ".join(map(str, failures[:3])))
+
+
+def told_without(columns: Iterable[str], description: str) -> str:
+    """Say what a test found without some of the columns."""
+    return f"Without {', '.join(map(repr, columns))}, which can't be computed: {description}"
+
+
 def told_of(sentences: Iterable[str]) -> list[str]:
     """Return each sentence on a failure once, and at last how many more there are."""
     told = list(dict.fromkeys(sentences))

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import starmap
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 
 # What is raised for values that a type or a library can't hold; what isn't the column's own fault passes.
 UNFIT = (ValueError, TypeError, NotImplementedError, ArithmeticError, LookupError)
+
+
+def left_out(name: str, reason: str) -> str:
+    """Say that a column can't be taken."""
+    return f"Column {name!r} failed and is left out: {reason}."
 
 
 class Merging:
@@ -70,7 +76,7 @@ class Merging:
         return [
             *(f"Column {name!r} came as {said}: taken as text." for name, said in texts.items()),
             *(f"Column {name!r} has integers of over 53 bits beside other numbers: rounded." for name in self._rounded),
-            *(f"Column {name!r} failed and is left out: {reason}." for name, reason in self.failed.items()),
+            *starmap(left_out, self.failed.items()),
         ]
 
     def merge(self, table: pa.Table) -> pa.Table:

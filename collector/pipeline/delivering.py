@@ -21,7 +21,7 @@ from collector.pipeline.failed import set_aside
 from collector.pipeline.snapshots import outgoing_of, part_of
 from collector.status.telling import Delivered, Rejected, SegmentFailed, Undelivered
 from collector.store.records import live_first
-from collector.waiting.backoff import Backoff
+from collector.waiting.backoff import REFUSED_INTERVAL, Backoff
 from collector.workspaces.progress import Progress
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collector.store.records import Batch
     from collector.workspaces.outgoing import Outgoing
 
-REFUSED_INTERVAL = 60.0
 PRUNING_INTERVAL = 60.0
 _TOO_LARGE = "snapshot is too large for the workspace: it is sent without its plots"
 _OUTCOMES = {DeliveryRefused: "refused", SnapshotRejected: "rejected", SnapshotTooLarge: "too_large"}

@@ -33,6 +33,8 @@ _FETCHING: dict[str, str | int | bool] = {
 GIVING_BACK_MS = 60_000
 # Seconds for which brokers are waited for.
 ASKING_SECONDS = 5.0
+# Seconds until those that didn't answer, or take what they were given, are asked again.
+PAUSE = 2.0
 
 _log = logging.getLogger("collector.kafka")
 

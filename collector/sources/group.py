@@ -12,6 +12,7 @@ import trio
 from collector.errors import ConfigError, GroupEnded, OldProtocol
 from collector.formats.bounds import Bounds
 from collector.sources.clients import (
+    PAUSE,
     Asking,
     is_protocol_ours,
     open_consumer,
@@ -43,8 +44,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Seconds until brokers that didn't answer are asked again; between looks at who has what; and to leave the group.
-PAUSE = 2.0
+# Seconds between looks at who has what; and to leave the group.
 OWNERS_SECONDS = 15.0
 LEAVING_SECONDS = 3.0
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 import trio
 
-from collector.sources.clients import open_producer
+from collector.sources.clients import PAUSE, open_producer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collector.store.records import Batch, Range
 
 FLUSH_SECONDS = 10.0
-PAUSE = 2.0
 
 _PREFIX = "__connect.errors."
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from collector.workers.exchange import DriftOf, Findings, NotComputed, TestOf, Value
 
+# What goes wrong is told behind these words, as the original collector has them in its log.
+REPORT_FAILED = "Error running report: "
+SNAPSHOT_FAILED = "Error saving snapshot: "
 # By default, so many are named before the rest is counted.
 MOST = 5
 _MOST_NAMES = 20  # of columns, without their scores

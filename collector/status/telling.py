@@ -16,6 +16,8 @@ import structlog
 from collector.config.labels import MAIN
 from collector.status.findings import (
     MOST,
+    REPORT_FAILED,
+    SNAPSHOT_FAILED,
     bad_tests,
     drift_counts,
     drift_words,
@@ -290,7 +292,7 @@ class Telling:
                     "CreateReport", batch, outcome, **told, seconds=round(seconds, 3), notes=outcome["notes"]
                 )
             case EvaluationFailed(batch) | PartsLost(batch):
-                entry = self._entry("CreateReport", batch, {}, f"Error running report: {event.error}", notes=[])
+                entry = self._entry("CreateReport", batch, {}, REPORT_FAILED + event.error, notes=[])
             case Empty(batch, notes=said):
                 matched = {} if event.why else {"matched_rows": 0}
                 entry = self._entry("CreateReport", batch, matched, notes=[f"{event.said}.", *said])
@@ -301,7 +303,7 @@ class Telling:
                 notes: dict[str, Any] = {} if has_plots else {"notes": [_WITHOUT_PLOTS]}
                 entry = self._entry("UploadReport", batch, batch.outcome, **notes)
             case Undelivered(batch, error, is_news=True) | Rejected(batch, error):
-                entry = self._entry("UploadReport", batch, batch.outcome, f"Error saving snapshot: {error}")
+                entry = self._entry("UploadReport", batch, batch.outcome, SNAPSHOT_FAILED + error)
             case NotShown(batch, error):
                 entry = self._entry("MakeDashboard", batch, {}, error)
             case LabelsClosed(batch, rows=0):

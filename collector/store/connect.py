@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from collector.errors import StorageError
 from collector.store.schema import FORMAT_VERSION, upgrade
 
 # A worker reads frames within this, or a checkpoint is tried another time.
 BUSY_TIMEOUT = 5.0
+# SQLite's own.
+PAGE_BYTES = 4096
 MAX_WAL_BYTES = 128 * 1024 * 1024
 
 
@@ -51,6 +56,17 @@ def log_of(database: Path) -> Path:
 def read_only(database: Path) -> sqlite3.Connection:
     """Connect so that files stay as they are; the last other connection brings the log to the database as it closes."""
     return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", BUSY_TIMEOUT, isolation_level=None, uri=True)
+
+
+@contextmanager
+def reading(database: Path) -> Iterator[sqlite3.Connection]:
+    """Read beside the writer, all as it is at one moment; raise StorageError if that can't be done."""
+    try:
+        with closing(read_only(database)) as db:
+            db.execute("BEGIN")
+            yield db
+    except sqlite3.Error as error:
+        raise StorageError(f"the journal can't be read: {error}") from error
 
 
 def index_of(database: Path) -> Path:

@@ -20,7 +20,7 @@ from collector.formats.part_tables import kept
 from collector.formats.private import apply
 from collector.store.data_dir import DataDir
 from collector.store.parts import write
-from collector.wording import first_line
+from collector.wording import first_line, no_rows, no_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,9 +119,9 @@ def _rows_of(address: str, file: pa.NativeFile) -> int:
     except EvaluationError as error:
         if not isinstance(error.__cause__, pa.ArrowInvalid):
             raise
-        raise EvaluationError(f"{address} is no parquet table; write it with DataFrame.to_parquet") from error
+        raise EvaluationError(no_table(address, error.__cause__)) from error
     if not rows:
-        raise EvaluationError(f"{address} has no rows; a report wants at least one")
+        raise EvaluationError(no_rows(address))
     return rows
 
 

@@ -26,7 +26,7 @@ from collector.fault_points import reach
 from collector.formats.stored import StoredBody
 from collector.store.alerts import AlertBook
 from collector.store.body_files import BodyFiles
-from collector.store.connect import read_only
+from collector.store.connect import reading
 from collector.store.halves import Books, HalfBook
 from collector.store.identity import Identity
 from collector.store.inspection import inspect
@@ -313,13 +313,12 @@ class Journal:
             return parts.find_run(db, collector, batch, rows, max_bytes)
 
         def find_beside() -> Run | None:
-            with closing(read_only(self._data_dir.journal)) as db:
-                db.execute("BEGIN")  # its queries are to see the same
+            with reading(self._data_dir.journal) as db:
                 return find(db)
 
         try:  # it takes up to 30 ms, in which others commit
             return await _in_thread(find_beside, limiter=self._reading)
-        except sqlite3.Error:  # the writer knows what to do about it, should it be no chance
+        except StorageError:  # the writer knows what to do about it, should it be no chance
             return await self._writer.execute(find)
 
     async def spill(self, run: Run, *made: Part) -> bool:
@@ -614,15 +613,12 @@ class Journal:
         """
 
         def read() -> dict[str, list[Snapshot]]:
-            with closing(read_only(self._data_dir.journal)) as db:
+            with reading(self._data_dir.journal) as db:
                 if is_whole:
                     return {one: snapshots.select_snapshots(db, one, limit, with_failed=False) for one in collectors}
                 return {one: snapshots.select_brief(db, one, limit) for one in collectors}
 
-        try:
-            return await _in_thread(read, limiter=self._looking_back)
-        except sqlite3.Error as error:
-            raise StorageError(f"the journal can't be read: {error}") from error
+        return await _in_thread(read, limiter=self._looking_back)
 
     async def retry(self, collector: str) -> list[Batch]:
         """Take all failed batches of a collector back to ``sealed``; return them as they were."""
@@ -764,7 +760,7 @@ class Journal:
 
     async def unmark_renamed(self, old: str) -> None:
         """Enter that a collector keeps its id."""
-        await self._writer.execute(lambda db: db.execute("DELETE FROM renamed WHERE old = ?", (old,)))
+        await self._writer.execute(lambda db: collectors.unmark_renamed(db, old))
 
     async def rename(self, old: str, new: str, rules: Mapping[str, str]) -> None:
         """Give all that belongs to a collector to its new id, in one transaction.

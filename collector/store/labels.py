@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from collector.disk.refusals import refusal
-from collector.errors import StorageError
 from collector.store.awaiting import waiting_file, write_waiting
-from collector.store.connect import read_only
+from collector.store.connect import reading
 from collector.store.steps import keys, labels
 from collector.store.streams import labels_of
 
@@ -88,8 +86,7 @@ class LabelBook:
         """Return what there is of a collector's labels, read beside the writer."""
 
         def read() -> Outlook:
-            with closing(read_only(self._data_dir.journal)) as db:
-                db.execute("BEGIN")  # its queries are to see the same
+            with reading(self._data_dir.journal) as db:
                 return Outlook(
                     labels.select_awaited(db, collector),
                     labels.select_label_parts(db, collector),
@@ -99,10 +96,7 @@ class LabelBook:
                     labels.waiting_bytes(db, collector),
                 )
 
-        try:
-            found = await trio.to_thread.run_sync(read, limiter=self._reading)
-        except sqlite3.Error as error:
-            raise StorageError(f"the journal can't be read: {error}") from error
+        found = await trio.to_thread.run_sync(read, limiter=self._reading)
         self._waiting_bytes[collector] = found.waiting_bytes
         return found
 

@@ -6,6 +6,8 @@ import random
 
 FIRST = 0.5
 LONGEST = 60.0
+# Instead of a backoff, where a person has to mend what refuses us.
+REFUSED_INTERVAL = 60.0
 
 
 class Backoff:

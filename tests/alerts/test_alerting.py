@@ -18,7 +18,7 @@ from worlds import (
 
 from collector.alerts import hearing
 from collector.alerts.alerting import INTERVAL
-from collector.alerts.sending import MAX_REJECTIONS, REFUSED_INTERVAL
+from collector.alerts.sending import MAX_REJECTIONS
 from collector.config import CollectorServiceConfig
 from collector.config.alerts import shown_address
 from collector.config.config_file import ConfigFile
@@ -26,6 +26,7 @@ from collector.errors import AlertRefused, AlertRejected, AlertUnsent, DeliveryE
 from collector.store.journal import Journal
 from collector.store.steps.alerts import count_messages, put_state
 from collector.supervision.supervisor import Supervisor
+from collector.waiting.backoff import REFUSED_INTERVAL
 
 from .receivers import HOOK, FakeSend, rule
 

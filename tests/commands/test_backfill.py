@@ -10,7 +10,8 @@ import pytest
 
 from collector.commands import backfill as module
 from collector.commands import history
-from collector.commands.backfill import MOST_WAITING, RETRIES, Order, backfill
+from collector.commands.backfill import MOST_WAITING, Order, backfill
+from collector.commands.remote import PATIENT_RETRIES
 from collector.errors import CommandError, RequestRefused, ServiceUnavailable
 from collector.formats.frames import decode_frames
 
@@ -62,7 +63,7 @@ def test_each_period_is_a_batch_of_its_rows_in_their_order(tmp_path, name):
     }
     assert told[0] == "3 batches of 8 rows sent to main"
     assert {query["backfill"] for query, *_ in service.batches} == {"true"}
-    assert service.retries == [0, RETRIES]
+    assert service.retries == [0, PATIENT_RETRIES]
 
 
 @pytest.mark.parametrize("name", ["events.parquet", "events.csv", "events.ndjson"])

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from collector.commands.send import MAX_ROWS, RETRIES, Order, send
+from collector.commands.remote import PATIENT_RETRIES
+from collector.commands.send import MAX_ROWS, Order, send
 from collector.errors import CommandError, RequestRefused, ServiceUnavailable
 from collector.formats.frames import decode_frames
 
@@ -136,7 +137,7 @@ def test_the_collector_has_to_be_named_among_several(events):
 def test_a_service_that_is_busy_is_waited_for_longer_than_one_that_is_not_there(events):
     service = FakeService()
     send(Order(str(events)), service)
-    assert service.retries == [0, RETRIES, 0]  # before, to send, and to say what comes next
+    assert service.retries == [0, PATIENT_RETRIES, 0]  # before, to send, and to say what comes next
 
 
 def test_a_bar_is_shown_on_a_terminal_only(events, monkeypatch):

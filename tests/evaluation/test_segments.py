@@ -7,8 +7,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from collector.config import rows
-from collector.evaluation import segments
 from collector.evaluation.matching import columns_of_frame, columns_of_table
 from collector.evaluation.segments import ByEdge, ByValue, Undivided, codes_in, division_of, snapshot_id, spelled
 
@@ -106,7 +104,3 @@ def test_a_million_rows_are_divided_in_a_moment():
     values = pa.array(np.random.default_rng(0).choice(["de", "fr", "it"], 1_000_000))
     codes = ByValue(["de", "fr"]).codes_of(values)
     assert np.bincount(codes).sum() == 1_000_000
-
-
-def test_the_rest_has_one_name():
-    assert rows.OTHER == segments.OTHER

@@ -10,7 +10,7 @@ from worlds import FakeWorkspace, collector, delivered, rows_trigger, running, s
 from collector.config import CollectorServiceConfig, Retention
 from collector.errors import DeliveryError, DeliveryRefused, SnapshotTooLarge
 from collector.pipeline import evaluating
-from collector.pipeline.delivering import REFUSED_INTERVAL
+from collector.waiting.backoff import REFUSED_INTERVAL
 
 
 async def test_batches_are_delivered_in_their_order(world, autojump_clock):

@@ -19,7 +19,7 @@ from collector.ingest.http.receiving import SMALL_BODY
 from collector.status.telling import iso
 from collector.status.verdict import TOLD
 from collector.store.tapping import MAX_ROWS
-from collector.wording import json_kind
+from collector.wording import json_kind, no_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -54,7 +54,7 @@ class Admin:
         self._supervisor.pipeline(collector_id)
         async with self._receiving.open_frame(collector_id, head, chunks) as frame:
             if not frame.rows:
-                raise BadBody("the reference has no rows; a report compares with at least one")
+                raise BadBody(no_rows("the reference"))
             await self._apply_edits()
             self._supervisor.pipeline(collector_id)
             await self._supervisor.set_reference(collector_id, frame)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from collector.disk.files import link_or_copy, sync_directory, write_whole
-from collector.store.connect import make_journal
+from collector.store.connect import PAGE_BYTES, make_journal
 from collector.store.repair.salvage import salvage
 from collector.store.repair.wal import mend
 from collector.store.schema import FORMAT_VERSION, columns_of, known_columns
@@ -42,7 +42,6 @@ _log = structlog.get_logger()
 _LOG = "-wal"
 _INDEX = "-shm"
 # Of a database's first page, what differs from that of a new one: https://sqlite.org/fileformat2.html.
-_PAGE = 4096
 _VERSIONS = slice(18, 20)  # 1 for a database without a log, 2 for one with a log
 _CHANGES = slice(24, 28)  # not that of the pages' number beside it, so that it is taken from the file's size
 _FREE = slice(32, 40)
@@ -138,7 +137,7 @@ class _Reading:
 
     def _mend_head(self) -> None:
         """Take the first page from a new journal: the tables of all that were made in this format begin alike."""
-        head = bytearray(self._template.read_bytes()[:_PAGE])
+        head = bytearray(self._template.read_bytes()[:PAGE_BYTES])
         has_log = _beside(self._copy, _LOG).exists()
         head[_VERSIONS] = bytes([2, 2]) if has_log else bytes([1, 1])
         head[_CHANGES] = bytes([255] * 4)

@@ -25,9 +25,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from collector.store.connect import index_of, log_of, read_only
+from collector.store.connect import PAGE_BYTES, index_of, log_of, read_only
 
-_PAGE = 4096
 _HEADER = struct.Struct(">8I")  # magic, version, page size, number, two salts, two checksums
 _HEAD = struct.Struct(">6I")  # page, pages after a commit (0: none), two salts, two checksums
 _MAGIC = 0x377F0682  # and 1 more where checksums take words as big-endian
@@ -101,7 +100,7 @@ def mend(wal: Path) -> None:
     if not all(0 < frame.page <= last for frame in log.damaged):
         return
     order, salts = log.header.order, log.header.salts
-    header = (_MAGIC + (order == ">"), _VERSION, _PAGE, log.header.number, *salts)
+    header = (_MAGIC + (order == ">"), _VERSION, PAGE_BYTES, log.header.number, *salts)
     sums = _add((0, 0), struct.pack(">6I", *header), order)
     with wal.open("wb") as file:
         file.write(_HEADER.pack(*header, *sums))
@@ -117,7 +116,7 @@ def cut_behind(wal: Path, mark: int) -> None:
     """
     with wal.open("r+b") as file:
         file.seek(_HEADER.size)
-        while frame := file.read(_HEAD.size + _PAGE):
+        while frame := file.read(_HEAD.size + PAGE_BYTES):
             page, pages = _HEAD.unpack_from(frame)[:2]
             if page == 1 and pages and frame.startswith(mark.to_bytes(4, "big"), _HEAD.size + _APPLICATION_ID):
                 file.truncate(file.tell())
@@ -131,8 +130,8 @@ def _last_commit(wal: Path) -> int:
         header = _read_header(file.read(_HEADER.size + _HEAD.size))
         if header is None:
             return 0
-        for place in range((wal.stat().st_size - _HEADER.size) // (_HEAD.size + _PAGE), 0, -1):
-            file.seek(_HEADER.size + (place - 1) * (_HEAD.size + _PAGE))
+        for place in range((wal.stat().st_size - _HEADER.size) // (_HEAD.size + PAGE_BYTES), 0, -1):
+            file.seek(_HEADER.size + (place - 1) * (_HEAD.size + PAGE_BYTES))
             _, pages, *salts_and_sums = _HEAD.unpack(file.read(_HEAD.size))
             if pages and tuple(salts_and_sums[:2]) == header.salts:
                 return place
@@ -148,7 +147,7 @@ def _read_header(body: bytes) -> _Header | None:
     order = ">" if magic == _MAGIC + 1 else "<"
     is_known = (magic | 1, version) == (_MAGIC | 1, _VERSION)
     is_sound = is_known and _add((0, 0), body[:24], order) == sums
-    if is_sound and page != _PAGE:
+    if is_sound and page != PAGE_BYTES:
         return None
     if not is_sound:
         _, _, *found = _HEAD.unpack_from(body, _HEADER.size)
@@ -162,7 +161,7 @@ def _read(wal: Path) -> _Log | None:
     header = _read_header(body)
     if header is None:
         return None
-    starts = range(_HEADER.size, len(body) - _HEAD.size - _PAGE + 1, _HEAD.size + _PAGE)
+    starts = range(_HEADER.size, len(body) - _HEAD.size - PAGE_BYTES + 1, _HEAD.size + PAGE_BYTES)
     frames = [_frame(body, start) for start in starts]
     commits = [place for place, frame in enumerate(frames) if frame.pages and frame.salts == header.salts]
     if not commits:
@@ -179,7 +178,7 @@ def _read(wal: Path) -> _Log | None:
 
 def _frame(body: bytes, start: int) -> _Frame:
     page, pages, salt, other_salt, total, other_total = _HEAD.unpack_from(body, start)
-    data = body[start + _HEAD.size : start + _HEAD.size + _PAGE]
+    data = body[start + _HEAD.size : start + _HEAD.size + PAGE_BYTES]
     return _Frame(page, pages, (salt, other_salt), (total, other_total), data)
 
 

@@ -117,6 +117,11 @@ def mark_renamed(db: sqlite3.Connection, old: str, new: str) -> None:
     db.execute("INSERT OR REPLACE INTO renamed VALUES (?, ?, NULL)", (old, new))
 
 
+def unmark_renamed(db: sqlite3.Connection, old: str) -> None:
+    """Enter that no id has the place of this one."""
+    db.execute("DELETE FROM renamed WHERE old = ?", (old,))
+
+
 def rename(db: sqlite3.Connection, old: str, new: str) -> None:
     """Give all that belongs to a collector to its new id, its labels too, and have ids that led to it lead to that.
 
@@ -142,7 +147,7 @@ def _rename_stream(db: sqlite3.Connection, old: str, new: str) -> None:
     )
     for (table,) in db.execute(_OF_COLLECTORS).fetchall():
         db.execute(f"UPDATE OR REPLACE {table} SET collector = ? WHERE collector = ?", (new, old))  # noqa: S608  (ours)
-    db.execute("DELETE FROM renamed WHERE old = ?", (new,))
+    unmark_renamed(db, new)
     db.execute("UPDATE renamed SET new = ? WHERE new = ?", (new, old))
     db.execute(f"INSERT OR REPLACE INTO renamed VALUES (?, ?, {LAST_NUMBER})", (old, new))  # noqa: S608  (ours)
 

@@ -9,6 +9,7 @@ from collector.errors import NotReady
 from collector.store.records import Replaced, Taken, labelled_id
 from collector.store.steps.batches import find_batch
 from collector.store.steps.frames import INSERT_FRAME, frame_row
+from collector.store.steps.labels import forget_awaited
 from collector.store.steps.parts import select_parts
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _of_window(db: sqlite3.Connection, whole: Whole) -> list[str]:
 
 def _drop_all(db: sqlite3.Connection, batch_id: str) -> list[Replaced]:
     """Let go of a batch that is replaced, and of that of its rows that have labels, which may be gone by now."""
-    db.execute("DELETE FROM awaited WHERE batch = ?", (batch_id,))
+    forget_awaited(db, [batch_id])
     return [_drop(db, one) for one in (batch_id, labelled_id(batch_id))]
 
 

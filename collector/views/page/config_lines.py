@@ -46,7 +46,7 @@ def _fields(config: CollectorConfig, own: str, lines_before: int) -> list[Field]
 
 def ui_address(config: CollectorConfig, service: CollectorServiceConfig) -> str:
     """Return where a collector's project is seen in the Evidently UI; "" if that isn't known."""
-    where = service.ui_url or (config.shown_url if config.workspace_kind != "directory" else "")
+    where = service.ui_url or config.pages_url
     if not where.startswith(("http://", "https://")):
         return ""
     return Links(ui=where.rstrip("/")).to_project(config.project_id)
