@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 HEAVY = ("evidently", "pandas", "pyarrow", "sklearn")
 
@@ -96,3 +98,13 @@ def test_the_hook_of_every_python_start_imports_nothing():
     """It runs at each start of each program in the environment."""
     code = (ROOT / "collector" / "plugin.py").read_text(encoding="utf-8")
     assert modules_after(f"exec({code!r}, {{'__name__': 'plugin'}})") == set()
+
+
+@pytest.mark.parametrize("room", ["store", "evaluation", "pipeline"])
+def test_each_module_has_its_test_file(room):
+    """Of rooms in which a fault loses events or spoils reports."""
+    modules = [path for path in (ROOT / "collector" / room).rglob("*.py") if path.name != "__init__.py"]
+    places = [path.relative_to(ROOT / "collector") for path in modules]
+    files = [ROOT / "tests" / place.with_name(f"test_{place.name}") for place in places]
+    assert len(files) > 15
+    assert [str(file.relative_to(ROOT)) for file in files if not file.exists()] == []

@@ -71,18 +71,6 @@ async def test_a_workspace_that_never_ends_its_answer_is_given_up_and_asked_agai
         assert [is_doubtful for *_, is_doubtful in w.workspace.tries[:2]] == [False, True]
 
 
-async def test_the_time_that_a_workspace_takes_to_start_is_not_taken_for_taking_long(world, autojump_clock):
-    async with world(autojump_clock) as w:
-        w.workspace.hold = trio.Event()
-        w.workspace.starting_time = 60
-        async with running(w.pipeline(collector(trigger=rows_trigger(1)), CollectorServiceConfig(delivery_timeout=30))):
-            await w.post(1)
-            await trio.sleep(85)
-            w.workspace.hold.set()
-            await delivered(w, 1)
-        assert len(w.workspace.tries) == 1
-
-
 async def test_an_error_that_nobody_foresaw_is_a_matter_of_delivery(world, autojump_clock):
     """Sealing goes on, the pipeline isn't begun again, and the pauses grow."""
     async with world(autojump_clock) as w:
