@@ -254,7 +254,7 @@ def test_a_variable_that_is_missing_is_named_with_its_place(config, monkeypatch,
     config.write_text(json.dumps({"collectors": {"main": main_collector}}), encoding="utf-8")
     assert exit_code_of(monkeypatch, "--config-path", config) == 78
     assert (
-        "collectors.main.api_secret (line 1, column 170): the environment has no variable NOT_THERE"
+        "collectors.main.api_secret (line 1, column 170): the environment of the service has no variable NOT_THERE"
         in capsys.readouterr().err
     )
 

@@ -50,14 +50,14 @@ def _address(text: str) -> str:
     if not text.isprintable() or " " in text:
         raise ValueError("has spaces or control characters in it, which no address has")
     if "${" not in text and "://" not in text:
-        raise ValueError("is no address; write it as https://HOST/PATH, or as apprise has it: slack://…, mailto://…")
+        raise ValueError("isn't an address; write it as https://HOST/PATH, or in apprise's form: slack://…, mailto://…")
     return text
 
 
 def _web_address(text: str) -> str:
     parts = _split(text)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("is no address that a browser opens; write it as https://HOST, perhaps with a path")
+        raise ValueError("isn't an address that a browser opens; write it as https://HOST, perhaps with a path")
     return text.rstrip("/")
 
 
@@ -70,7 +70,7 @@ class Alert(Value):
 
     always_written: ClassVar[frozenset[str]] = frozenset({"when", "to"})
 
-    when: Condition = Field(description="What it is about.")
+    when: Condition = Field(description="The condition that the alert is about.")
     to: tuple[Address, ...] = Field(
         repr=False,
         max_length=MAX_ADDRESSES,
@@ -83,14 +83,18 @@ class Alert(Value):
         description="Ids of collectors, or patterns such as `churn*`.",
     )
     columns: tuple[str, ...] = Field(
-        default=(), max_length=1_000, description="Of `drift`: columns of which each one that drifted is told."
+        default=(), max_length=1_000, description="For `drift` only: it fires also if one of these columns drifted."
     )
-    after: int = Field(default=1, ge=1, le=10_000, description="Batches in a row, of what is about batches.")
-    for_: Duration = Field(default=0, alias="for", description="How long it has lasted, of what is about no batches.")
+    after: int = Field(
+        default=1, ge=1, le=10_000, description="For conditions of batches: fires after this many in a row."
+    )
+    for_: Duration = Field(
+        default=0, alias="for", description="For all other conditions: fires when it has lasted this long."
+    )
     repeat: Duration | None = Field(
-        default=None, gt=0, description="How often it is told again while it lasts; null: once."
+        default=None, gt=0, description="How often the message is repeated while the alert lasts; null: never."
     )
-    resolved: bool = Field(default=True, description="Tell the end of it too.")
+    resolved: bool = Field(default=True, description="Send a message when the alert is over, too.")
 
     @model_validator(mode="after")
     def _fits_its_condition(self) -> Self:
@@ -98,15 +102,17 @@ class Alert(Value):
         if not self.to:
             raise at_fields("names nobody; write an address, as in https://HOST/PATH", "to")
         if self.when in LASTING and "after" in given:
-            raise at_fields(f'counts batches, and \'{self.when}\' is about none; write "for": "15m"', "after")
+            raise at_fields(
+                f'counts batches, but \'{self.when}\' isn\'t about batches; write "for": "15m" instead', "after"
+            )
         if self.when in OF_BATCHES and self.for_:
-            raise at_fields(f"is for what lasts, and '{self.when}' is about batches; write \"after\": 2", "for")
+            raise at_fields(f"is a duration, but '{self.when}' counts batches; write \"after\": 2 instead", "for")
         if self.when == "no_events" and not self.for_:
-            raise at_fields('say how long no event may come, as in "for": "15m"', "for")
+            raise at_fields('field required: write how long no event may come, as in "for": "15m"', "for")
         if self.when != "drift" and self.columns:
             raise at_fields("is for drift only", "columns")
         if self.when == "disk" and "collectors" in given:
-            raise at_fields("the disk is that of the whole service; leave it out", "collectors")
+            raise at_fields("the disk belongs to the whole service, not to a collector; leave this out", "collectors")
         return self
 
     @model_serializer(mode="wrap")
@@ -199,12 +205,10 @@ def without_address(said: str, address: str) -> str:
 def _problem_of(address: str) -> str | None:
     if is_webhook(address):
         parts = _split(address)
-        return (
-            None if parts is not None and parts.hostname else "is no address of a host; write it as https://HOST/PATH"
-        )
+        return None if parts is not None and parts.hostname else "isn't an address; write it as https://HOST/PATH"
     scheme, colon, _ = address.partition("://")
     if not colon:
-        return "is no address; write it as https://HOST/PATH, or as apprise has it: slack://…, mailto://…"
+        return "isn't an address; write it as https://HOST/PATH, or in apprise's form: slack://…, mailto://…"
     if find_spec("apprise") is None:
         return f"'{scheme[:20]}' takes an extra: pip install 'evidently-collector[alerts]'"
     return None

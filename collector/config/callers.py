@@ -35,7 +35,7 @@ def _origin(text: str) -> str:
     origin = text.strip().lower().removesuffix("/")
     if not _ORIGIN.fullmatch(origin):
         raise ValueError(
-            f"'{text}' is no origin of a web page; write each as scheme://host or scheme://host:port, as in "
+            f"'{text}' isn't the origin of a web page; write each as scheme://host or scheme://host:port, as in "
             "https://dashboard.example (no path, no '*', no 'null': those would let in pages that you don't know)"
         )
     return origin
@@ -44,7 +44,7 @@ def _origin(text: str) -> str:
 def _host(text: str) -> str:
     host = text.strip().lower().removesuffix(".")
     if not _HOST.fullmatch(host) and not is_address(host.strip("[]")):
-        raise ValueError(f"'{text}' is no host; write its name as in collector.example, without scheme and path")
+        raise ValueError(f"'{text}' isn't a host name; write it as in collector.example, without scheme and path")
     return host
 
 

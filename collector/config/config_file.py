@@ -39,7 +39,7 @@ class ConfigFile:
         try:
             return read_bytes(self.path)
         except FileNotFoundError as error:
-            message = "is gone; the service goes on without it; put the file back"
+            message = "the file is gone; the service goes on with the last config that it read; put the file back"
             raise ConfigError.at(message, source=str(self.path)) from error
 
     def parse(self, body: bytes) -> CollectorServiceConfig:
@@ -57,7 +57,9 @@ class ConfigFile:
         Raises ConfigConflict if it was edited since.
         """
         if self.path.exists() and self.path.read_bytes() != self.body:
-            raise ConfigConflict(f"{self.path} is being edited, and saving this change would undo that; send it again")
+            raise ConfigConflict(
+                f"{self.path} was just edited, and saving this change would undo that edit; send the change again"
+            )
         changed = {"collectors": config.collectors} | ({"alerts": config.alerts} if renamed else {})
         saved = self.config.model_copy(update=changed)
         text = self._edited(config, renamed) if self.path.exists() else saved.to_text()

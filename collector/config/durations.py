@@ -17,7 +17,7 @@ LONGEST = 100 * 366 * 86_400
 def seconds_of(text: str) -> float:
     """Return the seconds that a text means; raise ValueError if it means none."""
     if not re.fullmatch(_TEXT, text):
-        raise ValueError("is no duration; write seconds, as in 90, or text, as in '15m', '12h' or '7d'")
+        raise ValueError("isn't a duration; write seconds, as in 90, or text, as in '15m', '12h' or '7d'")
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
 
 

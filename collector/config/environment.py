@@ -27,5 +27,5 @@ def filled(text: str, *path: str | int) -> str:
     missing = [name for name in dict.fromkeys(_REFERENCE.findall(text)) if name not in os.environ]
     if missing:
         named = f"variable {missing[0]}" if len(missing) == 1 else f"variables {', '.join(missing)}"
-        raise ConfigError.at(f"the environment has no {named}; set it, or write the value itself", *path)
+        raise ConfigError.at(f"the environment of the service has no {named}; set it, or write the value itself", *path)
     return _REFERENCE.sub(lambda found: os.environ[found[1]].strip(), text)

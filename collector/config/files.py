@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collector.errors import Problem
 
 
-_COMMENT = "it has no comments, and here is one; take it out"
+_COMMENT = "JSON has no comments; take this one out"
 
 
 def read_bytes(path: Path) -> bytes:

@@ -31,7 +31,7 @@ def following_problems(collectors: Mapping[str, CollectorConfig]) -> list[Proble
             found.append(Problem(("collectors", key, "events_from"), message))
         for field in ("columns", "input"):
             if config.events_from is not None and getattr(config, field) is not None:
-                message = f"write this into the config of '{config.events_from}', which takes and keeps these events"
+                message = f"write this into the config of '{config.events_from}', which accepts and keeps these events"
                 found.append(Problem(("collectors", key, field), message))
         leader = collectors.get(config.events_from or "")
         if leader is not None and leader.columns is not None:

@@ -20,16 +20,16 @@ _OURS = {
     "bootstrap.servers": "write it as kafka.bootstrap_servers",
     "metadata.broker.list": "write it as kafka.bootstrap_servers",
     "group.id": "write it as kafka.group_id",
-    "group.instance.id": "a member that comes back may not be taken for the one that was there",
+    "group.instance.id": "a member that comes back must not pass for the one before it",
     "enable.auto.commit": "offsets are committed when a snapshot is delivered",
     "auto.commit.interval.ms": "offsets are committed when a snapshot is delivered",
     "enable.auto.offset.store": "offsets are committed when a snapshot is delivered",
     "partition.assignment.strategy": "collectors are spread by kafka.ownership_topic",
     "auto.offset.reset": "write auto_offset_reset beside the topics of each collector",
-    "enable.partition.eof": "it tells when a batch of another member is read again",
+    "enable.partition.eof": "the collector needs it to read a batch of another member again",
     "isolation.level": "rows of aborted transactions were never sent",
     "transactional.id": "nothing is written in transactions",
-    "plugin.library.paths": "it would load code",
+    "plugin.library.paths": "it would load foreign code",
 }
 
 
@@ -43,7 +43,7 @@ def _options(options: dict[str, str]) -> dict[str, str]:
 
 def _topic(name: str) -> str:
     if not name or len(name) > 249 or name in {".", ".."} or not all(one.isalnum() or one in "._-" for one in name):
-        raise ValueError(f"'{name}' is no name of a topic; it has letters, digits, '.', '_' and '-', 249 at most")
+        raise ValueError(f"'{name}' can't be the name of a topic; write letters, digits, '.', '_' and '-', 249 at most")
     return name
 
 
@@ -68,18 +68,18 @@ class Kafka(Value):
         default="evidently-collector",
         min_length=1,
         max_length=249,
-        description="The group that services form; they share the collectors, each of which is at one of them.",
+        description="The consumer group of the services; they share the collectors, each of which is at work at one.",
     )
     ownership_topic: Topic = Field(
         default="evidently-collector-tasks",
         description="An empty topic whose partitions stand for shares of the work; never change their number.",
     )
     dead_letter_topic: Topic | None = Field(
-        default=None, description="Where messages go that are no events, with the reason in their headers; null: none."
+        default=None, description="The topic for messages that aren't events, with the reason in their headers."
     )
     errors_tolerance: Literal["none", "all"] = Field(
         default="none",
-        description="What a message that is no event does: stop its collector, or be counted and left out.",
+        description="A message that isn't an event stops its collector (none), or is counted and left out (all).",
     )
     advertise_url: WebAddress | None = Field(
         default=None, description="Where the other services and their clients reach this one."
@@ -88,7 +88,7 @@ class Kafka(Value):
         default={},
         repr=False,
         max_length=200,
-        description="Further options of librdkafka, as security.protocol; ${NAME} is filled in.",
+        description="Further options of librdkafka, such as security.protocol; ${NAME} is filled in.",
     )
 
     @field_validator("librdkafka_options", mode="before")
@@ -102,7 +102,7 @@ class Kafka(Value):
         """Say what isn't installed; raise ConfigError for what the environment hasn't."""
         self.filled_options()
         if find_spec("confluent_kafka") is None:
-            return [Problem(("kafka",), "needs what pip install 'evidently-collector[kafka]' installs")]
+            return [Problem(("kafka",), "needs an extra: pip install 'evidently-collector[kafka]'")]
         return []
 
     def filled_options(self) -> dict[str, str]:
@@ -118,10 +118,10 @@ class FromKafka(Value):
     always_written: ClassVar[frozenset[str]] = frozenset({"topics"})
 
     topics: Annotated[tuple[Topic, ...], AfterValidator(_some)] = Field(
-        max_length=MAX_TOPICS, description="Topics whose messages are its events; no other's."
+        max_length=MAX_TOPICS, description="The topics with its events; no other collector reads them."
     )
     auto_offset_reset: Literal["earliest", "latest"] = Field(
-        default="earliest", description="Where to begin when nothing was ever read; never used after that."
+        default="earliest", description="Where to begin when nothing was read yet; not used after that."
     )
     value_format: Literal["json", "ndjson", "arrow"] = Field(
         default="json",
@@ -131,14 +131,17 @@ class FromKafka(Value):
         default=1,
         ge=1,
         le=MAX_TASKS,
-        description="Parts in which it is spread over the services, each with its own partitions and batches.",
+        description="How many tasks the collector is split into; each has its own partitions and batches.",
     )
     gateway_topic: Topic | None = Field(
-        default=None, description="Which of its topics events are produced to that are posted; null: they are refused."
+        default=None, description="The one of its topics to which posted events are produced; null: POSTs are refused."
     )
 
     @model_validator(mode="after")
     def _reads_what_is_posted(self) -> Self:
         if self.gateway_topic is not None and self.gateway_topic not in self.topics:
-            raise at_fields("isn't one of its topics; what is produced there would not be read", "gateway_topic")
+            raise at_fields(
+                "isn't one of its topics, so what is produced there would not be read; add it to topics",
+                "gateway_topic",
+            )
         return self

@@ -33,18 +33,16 @@ class Labels(Value):
         default=DEFAULT_WAIT, description="How long a batch waits for its labels, and a label for its event."
     )
     min_share: float = Field(
-        default=1.0, gt=0, le=1, description="The share of a batch's rows that need a label for it to wait no longer."
+        default=1.0, gt=0, le=1, description="When this share of a batch's rows has labels, it waits no longer."
     )
     on_duplicate: Literal["last", "first", "drop"] = Field(
-        default="last", description="Which of several labels of one key counts; drop: none, if they differ."
+        default="last", description="Which label counts if a key has several; drop: none, if they differ."
     )
 
     @model_validator(mode="after")
     def _key_is_no_label(self) -> Self:
         if self.key in self.columns:
-            raise at_fields(
-                f"names the key '{self.key}', which finds the event and is no label; take it out", "columns"
-            )
+            raise at_fields(f"names '{self.key}', which is the key and not a label; take it out", "columns")
         if len(set(self.columns)) < len(self.columns):
             raise at_fields("names a column twice", "columns")
         return self

@@ -26,10 +26,10 @@ class Limits(_Ours):
     """What the service takes; beyond it, requests are refused, before their body is read where that can be told."""
 
     max_body_bytes: int = Field(
-        default=10_000_000, gt=0, description="Of a JSON, NDJSON or CSV body, after decompression; the original's."
+        default=10_000_000, gt=0, description="Bytes of a JSON, NDJSON or CSV body, after decompression."
     )
     max_typed_body_bytes: int = Field(
-        default=256_000_000, gt=0, description="Of an Arrow or parquet body, after decompression."
+        default=256_000_000, gt=0, description="Bytes of an Arrow or parquet body, after decompression."
     )
     max_rows: int = Field(default=1_000_000, gt=0, description="Rows in one request.")
     max_columns: int = Field(default=10_000, gt=0, description="Columns in one request, and in one batch.")
@@ -40,32 +40,40 @@ class Limits(_Ours):
         default=512_000_000, gt=0, description="Bytes of bodies that are in memory at the same time."
     )
     max_collector_bytes: int = Field(
-        default=5_000_000_000, gt=0, description="Undelivered events of one collector, in the journal and in parquet."
+        default=5_000_000_000,
+        gt=0,
+        description="Bytes of undelivered events of one collector, in the journal and in parquet.",
     )
     max_buffered_bytes: int = Field(
-        default=20_000_000_000, gt=0, description="Undelivered events of all collectors, in the journal and in parquet."
+        default=20_000_000_000,
+        gt=0,
+        description="Bytes of undelivered events of all collectors, in the journal and in parquet.",
     )
     max_labels_bytes: int = Field(
-        default=10_000_000_000, gt=0, description="Labels of one collector, and delivered events that wait for theirs."
+        default=10_000_000_000,
+        gt=0,
+        description="Bytes of labels of one collector, and of delivered events that wait for theirs.",
     )
 
 
 class Idempotency(_Ours):
     """How long a request that comes again with its Idempotency-Key is known, for each collector by itself."""
 
-    seconds: float = Field(default=86_400, gt=0, description="How long a key is remembered, or up to an eighth longer.")
+    seconds: float = Field(
+        default=86_400, gt=0, description="Seconds that a key is remembered, at least; up to an eighth longer."
+    )
     max_keys: int = Field(
         default=20_000_000,
         gt=0,
-        description="Keys of one collector that are known, the newest; each takes up to 40 bytes on the disk.",
+        description="The newest keys of one collector, so many, are remembered; each takes up to 40 bytes on disk.",
     )
 
 
 class Retention(_Ours):
     """What is kept of each collector's delivered batches, rows and snapshots, before it is removed."""
 
-    batches: int = Field(default=3, ge=0, description="Delivered batches that are kept, the newest.")
-    seconds: float | None = Field(default=None, gt=0, description="How long they are kept; null: no limit.")
+    batches: int = Field(default=3, ge=0, description="How many delivered batches are kept, the newest.")
+    seconds: float | None = Field(default=None, gt=0, description="Seconds that they are kept; null: no limit.")
     max_bytes: int = Field(default=1_000_000_000, ge=0, description="Parquet bytes of them that are kept.")
     snapshots: int = Field(
         default=1000,

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 CONFIG_PATH = "collector_config.json"
 _OUTSIDE = (
-    "{} lies outside {}, and a client named it, so it isn't touched; put it in there, or have the operator write it "
-    'into the config file, with "is_posted": false'
+    "{} lies outside {}, and a client named it, so it isn't used; move it into that directory, or have the "
+    'operator write it into the config file, with "is_posted": false'
 )
 
 # First segments of our own routes; the last three are the original's, and ours to come.
@@ -81,14 +81,17 @@ def check_id(collector_id: str) -> str:
 class Sample(Value):
     """What of a batch a report is computed over, if the batch is larger."""
 
-    rows: int = Field(gt=0, description="Rows that are drawn of it, each as likely as any other.")
+    rows: int = Field(gt=0, description="How many rows of the batch are drawn, at random.")
 
 
 class Dashboard(Value):
     """What a collector's dashboard shows; written as true if it is as by default, as false if there is none."""
 
     columns_max: int = Field(
-        default=12, ge=0, le=100, description="Columns that a panel shows, the report's first; 0: no dashboard."
+        default=12,
+        ge=0,
+        le=100,
+        description="How many columns a panel shows, the report's first ones; 0: no dashboard.",
     )
 
     @model_validator(mode="before")
@@ -117,7 +120,7 @@ class CollectorConfig(InWorkspace, Value):
         | {"project_id", "api_url", "api_secret", "is_cloud", "save_datasets"}
     )
 
-    id: str = Field(default="", description="Its key in `collectors` is its id, whatever stands here.")
+    id: str = Field(default="", description="Not used: the collector's key in `collectors` is its id.")
     trigger: Trigger = Field(description="Defines when to create a new snapshot from the current batch.")
     report_config: ReportConfig = Field(description="The contents of the snapshot computed for each batch.")
     reference_path: str | None = Field(
@@ -126,18 +129,18 @@ class CollectorConfig(InWorkspace, Value):
         description="Path of a parquet file with the reference dataset, or its address as s3://bucket/file.parquet.",
     )
     reference_from: ReferenceFrom | None = Field(
-        default=None, description="While there is no reference_path: which of its own rows become the reference."
+        default=None, description="Without a reference_path: which of the collector's own rows become the reference."
     )
     events_from: str | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_ID_LENGTH,
-        description="Id of another collector: each event that it accepts comes here too, and none is sent here.",
+        description="Another collector's id: this one gets each event that the other accepts, and accepts none itself.",
     )
     when_full: Literal["refuse", "skip"] = Field(
         default="refuse",
-        description="With events_from, when as many of its events wait as may: the other refuses events too, "
-        "or this one skips them.",
+        description="With events_from, while this collector has no room for more events: the other collector refuses "
+        "them, too (refuse), or this one does without them (skip).",
     )
     additional_data: dict[str, Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]] = Field(
         default={},
@@ -172,21 +175,22 @@ class CollectorConfig(InWorkspace, Value):
     where: dict[Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)], Condition] = Field(
         default={},
         max_length=100,
-        description='Conditions on columns: a report is of the rows that meet all, {"age": {"gte": 18}}.',
+        description='Conditions on columns, {"age": {"gte": 18}}: the report is of the rows that meet all of them.',
     )
     segments: Segments | None = Field(
-        default=None, description="A report for each segment too, as one for each country; null: for the whole only."
+        default=None, description="Also a report for each segment, as for each country; null: for all rows only."
     )
     sample: Sample | None = Field(
-        default=None, description="Compute reports of larger batches over so many of their rows; null: over all."
+        default=None, description="Compute the report of a larger batch over so many of its rows; null: over all."
     )
     cast: Literal["untyped", "all", "none"] = Field(
         default="untyped",
-        description="Columns cast to the reference's types where nothing is lost: those of JSON and CSV, all or none.",
+        description="Which columns are cast to the reference's types where nothing is lost: those of JSON and CSV "
+        "(untyped), all, or none.",
     )
     reuse_drift: bool = Field(
         default=True,
-        description="The older form of the service's fast_reports: false turns it off for this collector alone.",
+        description="An older setting: false turns the service's fast_reports off for this collector alone.",
     )
     timestamp_column: str | None = Field(
         default=None,
@@ -218,14 +222,15 @@ class CollectorConfig(InWorkspace, Value):
     )
     dashboard: Dashboard | None = Field(
         default=None,
-        description="Make a dashboard in the project at the first snapshot; null: but not in Evidently Cloud.",
+        description="Make a dashboard in the project at the first snapshot; null: yes, except in Evidently Cloud.",
     )
 
     input: Input | None = Field(
-        default=None, description="What it takes beside tables: the requests and responses that a model server logs."
+        default=None, description="What it accepts beside tables: the requests and responses that a model server logs."
     )
     kafka: FromKafka | None = Field(
-        default=None, description="Take its events from topics of Apache Kafka instead of POSTs; see `kafka` above it."
+        default=None,
+        description="Take its events from topics of Apache Kafka instead of POSTs; the brokers are the file's `kafka`.",
     )
 
     is_posted: bool = Field(
@@ -254,7 +259,7 @@ class CollectorConfig(InWorkspace, Value):
         if self.labels is not None and self.labels.report_config.generation != self.report_config.generation:
             generation = self.report_config.generation
             raise at_fields(
-                f"has a report that isn't {generation}, as the collector's own is; both go to one project", LABELS
+                f"must have a {generation} report, as the collector itself has: both go to one project", LABELS
             )
         return self
 
@@ -272,7 +277,7 @@ class CollectorConfig(InWorkspace, Value):
             if columns.drops(name):
                 yield field, f"names '{name}', which {whose} drops"
         if self.timestamp_column in columns.hash:
-            yield "timestamp_column", f"names '{self.timestamp_column}', which {whose} hashes: no time is left of it"
+            yield "timestamp_column", f"names '{self.timestamp_column}', which {whose} hashes: a hash isn't a time"
         hashed = 'hashes: write the hash of a value, as "hmac:…", in its place'
         for name, condition in self.where.items():
             if name in columns.hash and not condition.fits_hashes:
@@ -298,20 +303,20 @@ class CollectorConfig(InWorkspace, Value):
         if self.kafka is None:
             return self
         if self.is_posted:
-            raise at_fields("only the config file may say it; write this collector there", "kafka")
+            raise at_fields("can be set in the config file only; write this collector there", "kafka")
         for name in _NOT_WITH_KAFKA:
             if getattr(self, name, None):
                 raise at_fields(
-                    f"a collector with '{name}' can't take its events from Kafka; leave out one of both", name
+                    f"a collector with '{name}' can't take its events from Kafka; leave out one of the two", name
                 )
         return self
 
     @model_validator(mode="after")
     def _tells_times(self) -> Self:
         if isinstance(self.trigger, EventTimeTrigger) and self.timestamp_column is None:
-            raise at_fields("field required, as EventTimeTrigger goes by the times of events", "timestamp_column")
+            raise at_fields("field required, as EventTimeTrigger needs the times of events", "timestamp_column")
         if isinstance(self.trigger, EventTimeTrigger) and self.kafka is not None:
-            raise at_fields("EventTimeTrigger can't cut what comes from Kafka; take another trigger", "trigger")
+            raise at_fields("EventTimeTrigger doesn't work with events from Kafka; take another trigger", "trigger")
         return self
 
     @field_validator("api_url")
@@ -321,21 +326,21 @@ class CollectorConfig(InWorkspace, Value):
         try:
             urlsplit(url)
         except ValueError as error:
-            raise ValueError("is no address; write it as http://HOST:PORT, or as the path of a directory") from error
+            raise ValueError("isn't an address; write it as http://HOST:PORT, or as the path of a directory") from error
         return url
 
     @field_validator("project_id")
     @classmethod
     def _one_segment(cls, project_id: str | None) -> str | None:
         if not _SEGMENT.fullmatch(project_id or ""):  # it becomes a part of the paths of requests
-            raise ValueError("is no project's id; it is shown by the workspace, and is a UUID")
+            raise ValueError("isn't the id of a project; write the UUID that the workspace shows")
         return project_id
 
     @field_validator("reference_path", "api_url")
     @classmethod
     def _no_nul(cls, path: str | None) -> str | None:
         if "\0" in (path or ""):
-            raise ValueError("has a NUL in it, which no path and no address may have")
+            raise ValueError("has a NUL character in it; take that out")
         return path
 
     @field_validator("reference_path")
@@ -425,11 +430,11 @@ class CollectorConfig(InWorkspace, Value):
     def why_no_dashboard(self) -> str | None:
         """Say why it gets no dashboard; None if it gets one."""
         if self.report_config.generation == "legacy":
-            return "Evidently's modern UI has dashboards, and a legacy report has no place there"
+            return "its report is a legacy one, and only the UI for modern reports has dashboards"
         if self.columns_max == 0:
             return 'its config says "dashboard": false'
         if self.dashboard is None and self.workspace_kind == "cloud":
-            return 'in Evidently Cloud its config has to say "dashboard": true'
+            return 'it delivers to Evidently Cloud, where its config must say "dashboard": true'
         return None
 
     def masked(self) -> dict[str, Any]:
@@ -542,7 +547,7 @@ class CollectorServiceConfig(Value):
         for key, config in self.collectors.items():
             for topic in config.kafka.topics if config.kafka is not None else ():
                 if self.kafka is None:
-                    message = 'says where its events are, and the file has no "kafka" with "bootstrap_servers"'
+                    message = 'takes events from Kafka, but the file has no "kafka" with "bootstrap_servers"; add that'
                     raise at_fields(message, f"collectors.{key}.kafka")
                 if topic in {self.kafka.ownership_topic, self.kafka.dead_letter_topic}:
                     raise at_fields(f"'{topic}' is the service's own topic", f"collectors.{key}.kafka.topics")
@@ -552,7 +557,10 @@ class CollectorServiceConfig(Value):
                 readers[topic] = key
             for task in _tasks(config)[1:]:
                 if task in self.collectors:
-                    raise at_fields(f"'{task}' is a collector already; give that another id", f"collectors.{key}.kafka")
+                    raise at_fields(
+                        f"a task of this collector has the name '{task}', as another collector has; rename that one",
+                        f"collectors.{key}.kafka",
+                    )
         return self
 
     def find(self, collector_id: str) -> CollectorConfig | None:

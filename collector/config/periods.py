@@ -29,7 +29,9 @@ def check_period(seconds: float) -> int:
     """Return the seconds of a period, or raise ValueError saying why they are none."""
     is_even = seconds >= 1 and seconds == int(seconds) and (seconds % DAY == 0 or DAY % seconds == 0)
     if not is_even:
-        raise ValueError("is no period; write whole days, or a length that divides a day, as in 15m, 1h, 6h, 1d or 7d")
+        raise ValueError(
+            "isn't a period; write whole days, or a length that divides a day, as in 15m, 1h, 6h, 1d or 7d"
+        )
     return int(seconds)
 
 

@@ -79,8 +79,8 @@ def _secret_problems(config: CollectorConfig, known: CollectorConfig | None) -> 
     if known is None or known.api_url != config.api_url or secret not in {MASK, known.api_secret}:
         yield Problem(
             ("api_secret",),
-            "a client may leave it masked, or as ${NAME}, only as it stands in this collector's config and for "
-            "the same api_url; write the secret itself, or have the operator write it into the config file",
+            "a client may post a masked secret, or ${NAME}, only as in this collector's config, with the same api_url; "
+            "write the secret itself, or have the operator write it into the config file",
         )
 
 
@@ -88,7 +88,7 @@ def _private_problems(config: CollectorConfig, known: CollectorConfig | None) ->
     """Let a client choose private columns once, and with no salt of ours: it could find that out by its hashes."""
     if known is not None and known.columns is not None:
         if config.columns != known.columns:
-            message = "a client may post these as they were shown, and not change them" + _IN_FILE
+            message = "a client may not change these; post them as they were shown" + _IN_FILE
             yield Problem(("columns",), message)
         return
     for name, salt in config.columns.hash.items() if config.columns else ():
@@ -99,10 +99,10 @@ def _private_problems(config: CollectorConfig, known: CollectorConfig | None) ->
 
 def _place_problems(config: CollectorConfig, known: CollectorConfig | None) -> Iterator[Problem]:
     if (known is None or config.api_url != known.api_url) and _has_scheme(config.api_url, allowed=("http", "https")):
-        message = f"'{config.shown_url}' is no address that a client may name; write it as http://HOST:PORT"
+        message = f"'{config.shown_url}' isn't an address that a client may name; write it as http://HOST:PORT"
         yield Problem(("api_url",), message)
     if (known is None or config.reference_path != known.reference_path) and _has_scheme(config.reference_path or ""):
-        yield Problem(("reference_path",), f"'{config.reference_path}' is no path of a file{_BY_OPERATOR}")
+        yield Problem(("reference_path",), f"'{config.reference_path}' isn't the path of a file{_BY_OPERATOR}")
     if config.kafka is not None and (known is None or config.kafka != known.kafka):
         message = "a client may name no topics: they would be read with the operator's rights"
         yield Problem(("kafka",), message + _BY_OPERATOR)
@@ -128,7 +128,7 @@ def _problems_in(value: Any, path: _Path, written: set[str]) -> Iterator[Problem
             if is_masked(name, inner):
                 yield Problem(
                     (*path, name),
-                    "is masked, and what stands beside it was changed; post that as it was shown, or write the key",
+                    "is masked, but fields beside it were changed; post those as they were shown, or write the key",
                 )
             elif name in _ADDRESSES and inner:
                 message = "a client may not say where a provider is, as keys and rows would be sent there"

@@ -26,7 +26,7 @@ class PrivateColumns(Value):
         default=None, max_length=_MAX_COLUMNS, description="The only columns that are kept; null: all."
     )
     drop: tuple[ColumnName, ...] = Field(
-        default=(), max_length=_MAX_COLUMNS, description="Columns that are dropped; of no use beside keep."
+        default=(), max_length=_MAX_COLUMNS, description="Columns that are dropped; not allowed beside keep."
     )
     hash: dict[ColumnName, _Salt] = Field(
         default={},
@@ -41,7 +41,9 @@ class PrivateColumns(Value):
         if self.keep is None and not self.drop and not self.hash:
             raise at_fields('names no column; write keep, drop or hash, as in {"drop": ["name"]}', "keep")
         if self.keep is not None and self.drop:
-            raise at_fields("is of no use beside keep: what isn't kept is dropped; leave one of the two out", "drop")
+            raise at_fields(
+                "isn't allowed beside keep, as what isn't kept is dropped anyway; leave one of the two out", "drop"
+            )
         for name in self.hash:
             if self.drops(name):
                 raise at_fields(f"hashes '{name}', which isn't kept; take it out here, or keep it", "hash")

@@ -20,22 +20,25 @@ class ReferenceFrom(Value):
     always_written: ClassVar[frozenset[str]] = frozenset()
 
     first_rows: int | None = Field(
-        default=None, ge=1, le=MAX_ROWS, description="So many rows, the first, become the reference, and stay it."
+        default=None, ge=1, le=MAX_ROWS, description="The first rows, so many, become the reference for good."
     )
     previous: int | None = Field(
-        default=None, ge=1, le=MAX_BATCHES, description="Instead: the rows of so many batches, the last before each."
+        default=None,
+        ge=1,
+        le=MAX_BATCHES,
+        description="Instead: each batch is compared with the rows of the batches before it, so many.",
     )
     min_rows: int | None = Field(
         default=None,
         ge=1,
         le=MAX_ROWS,
-        description="A reference of fewer rows is none yet; null: first_rows, or 100 with previous.",
+        description="There is no reference until it has so many rows; null: first_rows, or 100 with previous.",
     )
 
     @model_validator(mode="after")
     def _says_which(self) -> Self:
         if (self.first_rows is None) == (self.previous is None):
-            raise ValueError('names one of both: {"first_rows": 10000} or {"previous": 7}')
+            raise ValueError('write one of the two: {"first_rows": 10000} or {"previous": 7}')
         if self.first_rows is not None and self.least_rows > self.first_rows:
             raise at_fields(f"is more than first_rows, {self.first_rows}: there would never be a reference", "min_rows")
         return self

@@ -85,7 +85,7 @@ class Segments(Value):
 
     column: str = Field(min_length=1, max_length=_MAX_TEXT, description="The column that divides the rows.")
     values: _Listed | None = Field(
-        default=None, description="Its values that are segments; null: the reference's most frequent ones."
+        default=None, description="The values that are segments; null: the reference's most frequent ones."
     )
     edges: list[float] | None = Field(
         default=None,
@@ -94,10 +94,13 @@ class Segments(Value):
         description="Instead of values, for numbers: [18, 65] makes 'below 18', '18 to 65' and '65 and more'.",
     )
     max: int = Field(
-        default=20, ge=1, le=MAX_SEGMENTS, description="How many of the reference's values, the rest being 'other'."
+        default=20,
+        ge=1,
+        le=MAX_SEGMENTS,
+        description="How many of the reference's values are segments; the rest is 'other'.",
     )
     min_rows: int = Field(
-        default=100, ge=1, description="A segment with less rows, in the batch or the reference, gets no report."
+        default=100, ge=1, description="A segment with fewer rows, in the batch or the reference, gets no report."
     )
 
     @model_validator(mode="after")
@@ -106,9 +109,9 @@ class Segments(Value):
         if self.values is not None and self.edges is not None:
             raise at_fields("give values or edges, not both", "edges")
         if "max" in given and (self.values is not None or self.edges is not None):
-            raise at_fields("is for values that are taken from the reference; leave it out", "max")
+            raise at_fields("is only for segments that are taken from the reference; leave it out", "max")
         if self.values is not None and len(self.values) > MAX_SEGMENTS:
-            raise at_fields(f"at most {MAX_SEGMENTS} are taken, these are {len(self.values)}", "values")
+            raise at_fields(f"must be at most {MAX_SEGMENTS}, not {len(self.values)}", "values")
         if self.values is not None and {"", OTHER_SEGMENT} & set(self.values):
             raise at_fields(
                 f"a segment can't be named '' or '{OTHER_SEGMENT}', which is what the rest is called", "values"
@@ -116,7 +119,9 @@ class Segments(Value):
         if not all(low < high for low, high in pairwise(self.edges or ())):
             raise at_fields("write them in order, each once, as in [18, 65]", "edges")
         if not all(map(math.isfinite, self.edges or ())):
-            raise at_fields("must be finite numbers; what is below the first and above the last is counted", "edges")
+            raise at_fields(
+                "must be finite numbers; values below the first and above the last have segments, too", "edges"
+            )
         return self
 
     @property

@@ -24,10 +24,10 @@ class KServe(Value):
         default=None,
         min_length=1,
         max_length=_MAX_COLUMNS,
-        description="The columns of a request, in its order, or those that are taken by their names; null: all.",
+        description="The columns of a request: names for them in their order, or the ones to take; null: all.",
     )
     prediction: ColumnName | tuple[ColumnName, ...] | None = Field(
-        default=None, description="The column of a response, or its columns as in features; null: as it names them."
+        default=None, description="The column of a response, or its columns, as in features; null: its own names."
     )
     pair: Literal["all", "request", "response"] = Field(
         default="all", description="An event is a request with its response, or one of the two alone."

@@ -68,7 +68,7 @@ class RowsCountOrIntervalTrigger(_Typed):
     type: Literal["evidently:collector_trigger:RowsCountOrIntervalTrigger"] = (
         "evidently:collector_trigger:RowsCountOrIntervalTrigger"
     )
-    rows_count_trigger: RowsCountTrigger = Field(description="How many rows make a batch due.")
+    rows_count_trigger: RowsCountTrigger = Field(description="After how many rows a batch is due.")
     interval_trigger: IntervalTrigger = Field(description="After how many seconds a batch is due.")
 
     @property
@@ -108,9 +108,11 @@ class CronTrigger(_Typed):
         try:
             next(CronSim(line, datetime.now(UTC)))
         except CronSimError as error:
-            raise ValueError(f"'{line}' is no cron line: {error}; one is '*/15 * * * *'") from error
+            raise ValueError(f"'{line}' isn't a cron line: {error}; write it as in '*/15 * * * *'") from error
         except StopIteration as error:
-            raise ValueError(f"'{line}' never comes; one that does is '*/15 * * * *'") from error
+            raise ValueError(
+                f"'{line}' never comes due, as there is no such date; write it as in '*/15 * * * *'"
+            ) from error
         return line
 
     def next_time(self, last: float) -> float | None:
@@ -127,8 +129,8 @@ class EventTimeTrigger(_Typed):
     """
 
     type: Literal["evidently:collector_trigger:EventTimeTrigger"] = "evidently:collector_trigger:EventTimeTrigger"
-    period: Duration = Field(description="The time that a batch is of: 1d, 7d (from Monday), 1h, 15m.")
-    lateness: Duration = Field(default=0, description="How long rows are waited for after a window's end.")
+    period: Duration = Field(description="The length of a batch's window: 1d, 7d (from Monday), 1h, 15m.")
+    lateness: Duration = Field(default=0, description="How long a window waits for late rows after its end.")
     timezone: str = Field(default="UTC", description="The IANA time zone whose days and hours are meant.")
     rows: ClassVar[None] = None
 

@@ -45,9 +45,11 @@ class InWorkspace:
     def workspace_problem(self) -> str | None:
         """Say what is wrong with ``api_url`` or the project, as far as can be told without asking there."""
         if self.workspace_kind != "directory" and urlsplit(self.api_url).scheme not in {"http", "https"}:
-            return f"'{self.api_url}' is no address of a service; write it as http://HOST:PORT"
+            return f"'{self.api_url}' isn't the address of a service; write it as http://HOST:PORT"
         if self.workspace_kind == "directory" and self.project_id is not None and not is_uuid(self.project_id):
-            return f"a project in a directory has a UUID, and '{self.project_id}' is none; or give a project_name"
+            return (
+                f"a project in a directory has a UUID, and '{self.project_id}' isn't one; give one, or a project_name"
+            )
         return None
 
     @property
@@ -77,7 +79,7 @@ class InWorkspace:
         if secret is not None and is_from_environment(secret):
             secret = filled(secret, "api_secret")
         if secret is not None and not (secret.isascii() and secret.isprintable()):
-            raise ConfigError.at("holds characters that no HTTP header may have; it is one line of ASCII", "api_secret")
+            raise ConfigError.at("has characters that an HTTP header can't have; write one line of ASCII", "api_secret")
         return secret
 
     @property

@@ -218,8 +218,8 @@ def test_where_it_stops_it_says_how_to_go_on(tmp_path, error, said, hint):
 @pytest.mark.parametrize(
     ("others", "said"),
     [
-        ({"period": "7h"}, "--period 7h: is no period; write whole days"),
-        ({"period": "soon"}, "--period soon: is no duration"),
+        ({"period": "7h"}, "--period 7h: isn't a period; write whole days"),
+        ({"period": "soon"}, "--period soon: isn't a duration"),
         ({"timezone": "Berlin"}, "--timezone: no time zone 'Berlin'"),
     ],
 )

@@ -165,7 +165,7 @@ def test_a_file_that_is_there_is_not_overwritten_unless_that_is_said(run, refere
         ({"trigger": "daily"}, "'daily' is no trigger"),
         ({"presets": ["Drift"]}, "'Drift' is no preset that init knows"),
         ({"workspace": ""}, "can't be empty"),
-        ({"workspace": "ftp://there"}, "is no address of a service"),
+        ({"workspace": "ftp://there"}, "isn't the address of a service"),
     ],
 )
 def test_what_can_not_be_is_refused_and_nothing_is_written(run, reference, tmp_path, given, says):
@@ -175,7 +175,7 @@ def test_what_can_not_be_is_refused_and_nothing_is_written(run, reference, tmp_p
 
 
 def test_a_cron_line_that_is_none_is_refused_by_the_config(run):
-    with pytest.raises(ConfigError, match="is no cron line"):
+    with pytest.raises(ConfigError, match="isn't a cron line"):
         run(trigger="cron:61 * * * *")
 
 

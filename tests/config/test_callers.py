@@ -27,7 +27,7 @@ def test_a_host_is_a_name_with_or_without_a_port(given):
 
 @pytest.mark.parametrize("given", ["http://collector", "a/b", "*", "a b", ""])
 def test_what_is_no_host_is_told_what_one_is(given):
-    with pytest.raises(ConfigError, match=r"allowed_hosts.0.*write its name"):
+    with pytest.raises(ConfigError, match=r"allowed_hosts.0.*isn't a host name"):
         CollectorServiceConfig.parse({"allowed_hosts": [given]})
 
 

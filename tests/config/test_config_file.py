@@ -51,7 +51,9 @@ def test_what_is_wrong_is_told_with_its_place(path):
 def test_a_secret_that_the_environment_lacks_is_told_with_its_place(path, monkeypatch):
     monkeypatch.delenv("LACKING", raising=False)
     path.write_text(TYPED.replace('"p"', '"p", "api_secret": "${LACKING}"'))
-    with pytest.raises(ConfigError, match=r"collectors.a.api_secret \(line 4, column \d+\): the environment has no"):
+    with pytest.raises(
+        ConfigError, match=r"collectors.a.api_secret \(line 4, column \d+\): the environment of the service has no"
+    ):
         ConfigFile.open(path)
 
 
@@ -60,7 +62,7 @@ def test_what_alerts_take_of_the_environment_and_it_lacks_is_told_with_its_place
     rule = '"alerts": [{"when": "disk", "to": ["https://host/${LACKING}"]}], "limits"'
     path.write_text(TYPED.replace('"limits"', rule))
     with pytest.raises(
-        ConfigError, match=r"alerts.0.to.0 \(line 6, column \d+\): the environment has no variable LACK"
+        ConfigError, match=r"alerts.0.to.0 \(line 6, column \d+\): the environment of the service has no variable LACK"
     ):
         ConfigFile.open(path)
 
@@ -87,7 +89,7 @@ def test_only_collectors_are_saved(path):
 def test_an_edit_is_not_saved_over(path):
     file = ConfigFile.open(path)
     path.write_text(TYPED + "\n")
-    with pytest.raises(ConfigConflict, match="is being edited"):
+    with pytest.raises(ConfigConflict, match="was just edited"):
         file.save(with_another(file.config))
     assert path.read_text() == TYPED + "\n"
     file.hold(file.read(), file.parse(file.read()))

@@ -20,7 +20,7 @@ def test_what_is_filled_in_is_not_filled_again(monkeypatch):
 
 def test_names_that_are_not_there_are_told_at_once_with_their_place():
     with pytest.raises(
-        ConfigError, match=r"^alerts.0.to.1: the environment has no variables LACKING_A, LACKING_B; set"
+        ConfigError, match=r"^alerts.0.to.1: the environment of the service has no variables LACKING_A, LACKING_B; set"
     ):
         filled("slack://${LACKING_A}/${LACKING_B}/${LACKING_A}", "alerts", 0, "to", 1)
 

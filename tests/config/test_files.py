@@ -61,4 +61,4 @@ def test_a_missing_file_is_told_apart_from_one_that_cannot_be_read(tmp_path):
     ],
 )
 def test_a_comment_is_told_as_one(content, line):
-    assert _refusal(content).startswith(f"isn't JSON: it has no comments, and here is one; take it out, line {line}, ")
+    assert _refusal(content).startswith(f"isn't JSON: JSON has no comments; take this one out, line {line}, ")

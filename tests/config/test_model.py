@@ -167,9 +167,9 @@ CLOUD = "https://app.evidently.cloud"
         ({"dashboard": False}, 'its config says "dashboard": false'),
         ({"dashboard": {"columns_max": 0}}, 'its config says "dashboard": false'),
         ({"api_url": "workspace"}, None),
-        ({"api_url": CLOUD}, 'in Evidently Cloud its config has to say "dashboard": true'),
+        ({"api_url": CLOUD}, 'it delivers to Evidently Cloud, where its config must say "dashboard": true'),
         ({"api_url": CLOUD, "dashboard": {"columns_max": 3}}, None),
-        ({"report_config": LEGACY, "dashboard": True}, "Evidently's modern UI has dashboards"),
+        ({"report_config": LEGACY, "dashboard": True}, "its report is a legacy one"),
     ],
     ids=["default", "true", "false", "zero", "directory", "cloud", "cloud-asked", "legacy"],
 )
@@ -192,19 +192,19 @@ def test_a_dashboard_of_a_legacy_report_is_told_as_unused():
         ({"project_name": "p"}, "project_name: give project_id or project_name, not both"),
         ({"project_id": None, "project_name": ""}, "project_name: "),
         ({"project_id": None, "project_name": "p" * 10_000_000}, "project_name: "),
-        ({"project_id": "../../users"}, "project_id: is no project's id"),
-        ({"project_id": ".."}, "project_id: is no project's id"),
-        ({"project_id": "a?b=c"}, "project_id: is no project's id"),
-        ({"project_id": "a\r\nb"}, "project_id: is no project's id"),
-        ({"reference_path": "a\0b"}, "reference_path: has a NUL in it"),
+        ({"project_id": "../../users"}, "project_id: isn't the id of a project"),
+        ({"project_id": ".."}, "project_id: isn't the id of a project"),
+        ({"project_id": "a?b=c"}, "project_id: isn't the id of a project"),
+        ({"project_id": "a\r\nb"}, "project_id: isn't the id of a project"),
+        ({"reference_path": "a\0b"}, "reference_path: has a NUL character in it"),
         ({"reference_path": "s3://key:secret@bucket/a.parquet"}, "reference_path: has keys in it"),
         ({"reference_path": "gs://token@bucket/a.parquet"}, "reference_path: has keys in it"),
-        ({"additional_data": {"current_train_data": "a\0b"}}, "additional_data: has a NUL in it"),
+        ({"additional_data": {"current_train_data": "a\0b"}}, "additional_data: has a NUL character in it"),
         ({"reference_path": "x/" * 5000}, "reference_path: "),
         ({"api_url": ""}, "api_url: "),
-        ({"api_url": "a\0b"}, "api_url: has a NUL in it"),
-        ({"api_url": "http://["}, "api_url: is no address"),
-        ({"api_url": "http://me:hunter2@[::1"}, "api_url: is no address"),
+        ({"api_url": "a\0b"}, "api_url: has a NUL character in it"),
+        ({"api_url": "http://["}, "api_url: isn't an address"),
+        ({"api_url": "http://me:hunter2@[::1"}, "api_url: isn't an address"),
         ({"data_definition": {str(number): 1 for number in range(20_000)}}, "data_definition: "),
         ({"api_secret": ""}, "api_secret: is empty"),
         ({"cache_reference": "maybe"}, "cache_reference: "),
@@ -431,5 +431,5 @@ def test_a_trigger_by_event_time_needs_the_column_that_tells_it():
     with pytest.raises(ConfigError) as refused:
         CollectorConfig.parse(SOUND | trigger)
     [problem] = refused.value.problems
-    assert (problem.path, "goes by the times of events" in problem.message) == (("timestamp_column",), True)
+    assert (problem.path, "needs the times of events" in problem.message) == (("timestamp_column",), True)
     assert CollectorConfig.parse(SOUND | trigger | {"timestamp_column": "ts"}).trigger.period == 86_400

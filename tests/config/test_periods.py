@@ -70,7 +70,7 @@ def test_moments_are_parted_in_any_order_and_however_far_apart():
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 7, 7 * HOUR, DAY + HOUR, 1.5 * DAY, -DAY])
 def test_what_parts_no_day_evenly_is_no_period(seconds):
-    with pytest.raises(ValueError, match="is no period; write whole days"):
+    with pytest.raises(ValueError, match="isn't a period; write whole days"):
         check_period(seconds)
 
 

@@ -28,7 +28,7 @@ def shown(known):
     ("columns", "said"),
     [
         ({}, "columns.keep: names no column"),
-        ({"keep": ["a"], "drop": ["b"]}, "columns.drop: is of no use beside keep"),
+        ({"keep": ["a"], "drop": ["b"]}, "columns.drop: isn't allowed beside keep"),
         ({"keep": ["a"], "hash": {"b": "salt"}}, "columns.hash: hashes 'b', which isn't kept"),
         ({"drop": ["b"], "hash": {"b": "salt"}}, "columns.hash: hashes 'b', which isn't kept"),
         ({"hash": {"b": ""}}, "columns.hash.b: "),
@@ -61,7 +61,7 @@ HASH = "hmac:" + 32 * "0"
 @pytest.mark.parametrize(
     ("others", "said"),
     [
-        ({"timestamp_column": "a"}, "timestamp_column: names 'a', which `columns` hashes: no time is left of it"),
+        ({"timestamp_column": "a"}, "timestamp_column: names 'a', which `columns` hashes: a hash isn't a time"),
         ({"where": {"a": {"gte": 18}}}, "where: compares 'a', which `columns` hashes: write the hash of a value"),
         ({"where": {"a": {"is_in": [HASH, "de"]}}}, "where: compares 'a', which `columns` hashes"),
         ({"where": {"a": {"not_eq": 3}}}, "where: compares 'a', which `columns` hashes"),
@@ -101,7 +101,9 @@ def test_salts_are_filled_in_and_one_that_the_environment_lacks_is_told(monkeypa
     assert service.problems() == []
     monkeypatch.delenv("SALT")
     [problem] = service.problems()
-    assert str(problem).startswith("collectors.main.columns.hash.email: the environment has no variable SALT")
+    assert str(problem).startswith(
+        "collectors.main.columns.hash.email: the environment of the service has no variable SALT"
+    )
 
 
 def test_no_salt_is_shown():
@@ -118,7 +120,7 @@ def test_a_follower_has_the_columns_of_its_leader_and_none_of_its_own():
         collectors={"main": config(drop=["a"]), "f": collector_config("f", events_from="main", columns={"drop": ["a"]})}
     )
     assert list(map(str, own.problems())) == [
-        "collectors.f.columns: write this into the config of 'main', which takes and keeps these events"
+        "collectors.f.columns: write this into the config of 'main', which accepts and keeps these events"
     ]
 
 
@@ -130,7 +132,7 @@ def test_a_client_may_post_them_as_they_were_shown():
 def test_a_client_does_not_change_or_take_out_what_is_private():
     known = config(**FIELDS)
     for other in ({"drop": ["name"]}, None, {"drop": ["name"], "hash": {"email": "${SALT}", "phone": "another"}}):
-        with pytest.raises(ConfigError, match="columns: a client may post these as they were shown, and not change"):
+        with pytest.raises(ConfigError, match="columns: a client may not change these; post them as they were shown"):
             as_meant(collector_config("main", columns=other), known)
 
 

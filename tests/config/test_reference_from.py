@@ -23,8 +23,8 @@ def test_it_says_which_rows_and_how_many_at_least(rule, least, words):
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ({}, "reference_from: names one of both"),
-        ({"first_rows": 5, "previous": 7}, "reference_from: names one of both"),
+        ({}, "reference_from: write one of the two"),
+        ({"first_rows": 5, "previous": 7}, "reference_from: write one of the two"),
         ({"first_rows": 5, "min_rows": 6}, "reference_from.min_rows: is more than first_rows, 5"),
         ({"first_rows": 0}, "reference_from.first_rows"),
         ({"previous": 10**6}, "reference_from.previous"),

@@ -52,9 +52,9 @@ def test_a_condition_that_can_not_be_is_refused(where, message):
     [
         ({}, "column: field required"),
         ({"values": ["de"], "edges": [1]}, "edges: give values or edges, not both"),
-        ({"values": ["de"], "max": 3}, "max: is for values that are taken from the reference"),
+        ({"values": ["de"], "max": 3}, "max: is only for segments that are taken from the reference"),
         ({"values": ["de", "other"]}, "values: a segment can't be named '' or 'other'"),
-        ({"values": [str(number) for number in range(51)]}, "values: at most 50 are taken, these are 51"),
+        ({"values": [str(number) for number in range(51)]}, "values: must be at most 50, not 51"),
         ({"edges": [65, 18]}, "edges: write them in order"),
         ({"edges": [18, 18]}, "edges: write them in order"),
         ({"edges": [float("inf")]}, "edges: must be finite numbers"),

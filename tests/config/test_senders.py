@@ -59,5 +59,5 @@ def test_a_collector_that_follows_another_takes_none():
     config = config.with_collector(collector_config("f", events_from="main", input={"kserve": {}}))
     [problem] = config.problems()
     assert (
-        str(problem) == "collectors.f.input: write this into the config of 'main', which takes and keeps these events"
+        str(problem) == "collectors.f.input: write this into the config of 'main', which accepts and keeps these events"
     )

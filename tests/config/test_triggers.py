@@ -53,9 +53,9 @@ def test_a_window_of_event_time_is_due_when_its_end_and_its_lateness_have_passed
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"period": "7h"}, "period: is no period; write whole days"),
+        ({"period": "7h"}, "period: isn't a period; write whole days"),
         ({"period": 30}, "period: is too short; windows have a minute at least"),
-        ({"period": "1 day"}, "period: is no duration"),
+        ({"period": "1 day"}, "period: isn't a duration"),
         ({"period": "1d", "lateness": -1}, "lateness: must be greater than or equal to 0"),
         ({"period": "1d", "timezone": "Mars"}, "timezone: no time zone 'Mars'"),
         ({}, "period: field required"),
@@ -121,8 +121,8 @@ def test_what_is_no_interval_is_refused_with_its_path(interval):
         ("@daily", "has 1 fields"),
         ("", "has 0 fields"),
         ("61 * * * *", "Bad minute"),
-        ("0 0 31 2 *", "is no cron line"),
-        ("0 0 * * nobody", "is no cron line"),
+        ("0 0 31 2 *", "isn't a cron line"),
+        ("0 0 * * nobody", "isn't a cron line"),
     ],
 )
 def test_a_bad_cron_line_is_refused_with_what_is_wrong_and_a_good_one(line, told):

@@ -49,7 +49,7 @@ def test_a_project_in_a_directory_has_a_uuid_with_its_hyphens_or_without(project
 
 @pytest.mark.parametrize("url", ["ftp://host/workspace", "localhost:8000", "s3://bucket"])
 def test_an_address_that_no_one_speaks_is_told(url):
-    assert "is no address of a service" in (collector_config(api_url=url).workspace_problem() or "")
+    assert "isn't the address of a service" in (collector_config(api_url=url).workspace_problem() or "")
 
 
 # Secrets
@@ -72,7 +72,9 @@ def test_a_secret_is_taken_from_the_environment_and_saved_as_its_name(tmp_path, 
 
 def test_a_secret_that_the_environment_has_not_is_told_by_name(monkeypatch):
     monkeypatch.delenv("WORKSPACE_SECRET", raising=False)
-    with pytest.raises(ConfigError, match=r"^api_secret: the environment has no variable WORKSPACE_SECRET"):
+    with pytest.raises(
+        ConfigError, match=r"^api_secret: the environment of the service has no variable WORKSPACE_SECRET"
+    ):
         collector_config(api_secret="${WORKSPACE_SECRET}").secret()
 
 

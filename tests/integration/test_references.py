@@ -36,7 +36,7 @@ def test_batches_are_compared_with_the_rows_before_them_and_a_reference_that_is_
 def test_a_client_names_no_store(daemon, address):
     answer = daemon.http.post("/stored", json=collector_config(reference_path=address))
     assert answer.status_code == 400
-    assert f"reference_path: '{address}' is no path of a file" in answer.json()["detail"]
+    assert f"reference_path: '{address}' isn't the path of a file" in answer.json()["detail"]
 
 
 def values(daemon):

@@ -381,7 +381,7 @@ async def test_a_renaming_that_cannot_be_saved_changes_nothing(world):
         await w.post(1, "a")
         body = path(w).read_bytes()
         path(w).write_bytes(body + b"\n")
-        with pytest.raises(ConfigConflict, match="is being edited"):
+        with pytest.raises(ConfigConflict, match="was just edited"):
             await supervisor.rename("a", "b")
         path(w).write_bytes(body)
         assert (list(supervisor.config.collectors), await w.journal.half_renamed()) == (["a"], [])
@@ -528,7 +528,7 @@ async def test_an_edit_by_hand_is_not_saved_over(world):
     async with world() as w, trio.open_nursery() as nursery:
         supervisor = await start(nursery, w, service())
         service(collector("by-hand")).save(path(w))
-        with pytest.raises(ConfigConflict, match="is being edited"):
+        with pytest.raises(ConfigConflict, match="was just edited"):
             await supervisor.put(collector("a"))
         assert (list(saved(w)), supervisor.service_status().collectors) == (["by-hand"], ())
         nursery.cancel_scope.cancel()

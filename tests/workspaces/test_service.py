@@ -229,7 +229,9 @@ async def test_without_a_secret_none_is_sent(service, snapshot):
 @pytest.mark.parametrize("secret", ["s3cret\n", "s3crét"], ids=["a file's line end", "not ASCII"])
 async def test_a_secret_that_no_header_can_carry_is_refused_and_not_told(service, snapshot, secret):
     async with delivering(snapshot) as deliver:
-        with pytest.raises(DeliveryRefused, match="api_secret: holds characters that no HTTP header may") as raised:
+        with pytest.raises(
+            DeliveryRefused, match="api_secret: has characters that an HTTP header can't have"
+        ) as raised:
             await deliver(to(service, api_secret=secret))
     assert secret.strip() not in str(raised.value)
     assert service.requests == []
