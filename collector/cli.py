@@ -99,7 +99,10 @@ def run(
     no_live: Annotated[
         bool,
         typer.Option(
-            "--no-live", show_envvar=False, envvar=_ENV + "NO_LIVE", help="In a terminal too, write nothing but logs."
+            "--no-live",
+            show_envvar=False,
+            envvar=_ENV + "NO_LIVE",
+            help="Write logs in a terminal, too, and not the live view.",
         ),
     ] = False,
     log_format: Annotated[
@@ -108,14 +111,14 @@ def run(
     ] = "text",
     log_level: Annotated[
         LogLevel,
-        typer.Option(show_envvar=False, envvar=_ENV + "LOG_LEVEL", help="What is less than this isn't logged."),
+        typer.Option(show_envvar=False, envvar=_ENV + "LOG_LEVEL", help="Log messages of this level and above."),
     ] = "info",
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
     debug: Annotated[  # noqa: ARG001  (main takes it, wherever it stands)
         bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")
     ] = False,
 ) -> None:
-    """Take events over HTTP, gather them into batches, and save an Evidently snapshot of each batch.
+    """Collect events over HTTP, gather them into batches, and save an Evidently snapshot of each batch.
 
     Without a command, runs the service. To begin with data of your own:
 
@@ -146,7 +149,7 @@ def init(
         str | None, typer.Option(metavar="COLUMN", help="The true value, if the events carry it too.")
     ] = None,
     prediction: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The model's answer, if its name doesn't say so.")
+        str | None, typer.Option(metavar="COLUMN", help="The model's answer; by default found by its name.")
     ] = None,
     collector_id: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="The collector's id; by default the reference's name.")
@@ -162,7 +165,7 @@ def init(
     ] = None,
     project: Annotated[str | None, typer.Option(metavar="PROJECT", help="The project there, by name or id.")] = None,
     config_path: ConfigPath = DEFAULT_CONFIG_PATH,
-    is_yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; answer what is usual.")] = False,
+    is_yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take the proposed answers.")] = False,
     is_overwritten: Annotated[
         bool, typer.Option("--overwrite", help="Overwrite files that are there already.")
     ] = False,
@@ -196,7 +199,7 @@ def send(
         str | None, typer.Option("--id", metavar="ID", help="To which collector, if there are several.")
     ] = None,
     format_: Annotated[
-        FileFormat | None, typer.Option("--format", help="What the file holds, if its name doesn't say so.")
+        FileFormat | None, typer.Option("--format", help="The format of the file, if its name doesn't say it.")
     ] = None,
     rows: Annotated[
         int | None,
@@ -204,17 +207,19 @@ def send(
     ] = None,
     first: Annotated[int, typer.Option("--from", metavar="ROW", min=1, help="The first row that is sent.")] = 1,
     is_again: Annotated[
-        bool, typer.Option("--again", help="Send as new what has been sent within the last day.")
+        bool, typer.Option("--again", help="Send as new rows, too, what was sent within the last day.")
     ] = False,
     is_labels: Annotated[
         bool,
-        typer.Option("--labels", help="The rows are labels: the key of an event each, and what became known of it."),
+        typer.Option(
+            "--labels", help="The rows are labels: each has the key of an event, and what became known of it."
+        ),
     ] = False,
 ) -> None:
-    """Send a file of events, of any size, one a row; or of their labels.
+    """Send a file of events, one a row, of any size; or a file of their labels.
 
     If it was interrupted, run it again: within a day no row is kept twice.
-    A CSV file is read twice, as its types depend on all its rows. What is compressed as .gz or .zst is understood.
+    A CSV file is read twice, as its types depend on all its rows. Files may be compressed, as .gz or .zst.
 
     [dim]$[/dim] evidently-collector send events.csv
     [dim]$[/dim] evidently-collector send events.parquet --id churn --url http://host:8001
@@ -235,22 +240,24 @@ def backfill(
     collector_id: CollectorId,
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILES...", help="CSV, parquet, NDJSON or Arrow, directories of it, s3:// or gs://."),
+        typer.Argument(
+            metavar="FILES...", help="CSV, parquet, NDJSON or Arrow; directories of such files; s3:// or gs://."
+        ),
     ],
     column: Annotated[str, typer.Option("--time", metavar="COLUMN", help="The column that says when a row happened.")],
-    period: Annotated[str, typer.Option(help="The time that a batch is of: 1d, 7d, 1h, 15m.")] = "1d",
-    timezone: Annotated[str, typer.Option(help="Where a day begins at midnight, as Europe/Berlin.")] = "UTC",
+    period: Annotated[str, typer.Option(help="The length of a batch's period: 1d, 7d, 1h, 15m.")] = "1d",
+    timezone: Annotated[str, typer.Option(help="The time zone of days and hours, as Europe/Berlin.")] = "UTC",
     is_dry: Annotated[
-        bool, typer.Option("--dry-run", help="Say which batches would be made, and send nothing.")
+        bool, typer.Option("--dry-run", help="List the batches that would be made, and send nothing.")
     ] = False,
     is_replacement: Annotated[
-        bool, typer.Option("--replace", help="Make the snapshots of these periods anew, as after a report changed.")
+        bool, typer.Option("--replace", help="Replace the snapshots of these periods, as after a report changed.")
     ] = False,
 ) -> None:
     """Make snapshots of the past from files: one batch for each period.
 
-    Each has the time of its period, fires no alert, and waits for what comes now.
-    Run again, it goes on where it stopped, and makes nothing twice.
+    Each snapshot has the time of its period and fires no alert; new events go first.
+    If it was interrupted, run it again: it goes on where it stopped, and makes nothing twice.
 
     [dim]$[/dim] evidently-collector backfill churn 2025/*.parquet --time ts --dry-run
     [dim]$[/dim] evidently-collector backfill churn s3://bucket/events/ --time ts --period 1h
@@ -267,7 +274,7 @@ def backfill(
 @command()
 @asks_service
 def flush(service: Service, collector_id: OneCollector = None) -> None:
-    """Seal what waits, and have it evaluated now, whatever the trigger says.
+    """Make a batch of the rows that wait, and evaluate it now, without waiting for the trigger.
 
     [dim]$[/dim] evidently-collector flush churn
     """
@@ -285,7 +292,7 @@ def flush(service: Service, collector_id: OneCollector = None) -> None:
 def delete(
     service: Service,
     collector_id: CollectorId,
-    is_yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; remove it.")] = False,
+    is_yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove it without asking.")] = False,
 ) -> None:
     """Remove a collector, with all of its events that no snapshot has yet.
 
@@ -303,7 +310,7 @@ def delete(
         going = "" if found is None else what_goes(found)
         if going and not is_yes:
             if not sys.stdin.isatty():
-                raise CommandError(f"{collector_id} has {going}, which would be removed", "say --yes to remove them")
+                raise CommandError(f"{collector_id} has {going}, which would be removed", "add --yes to remove them")
             typer.confirm(f"{collector_id} has {going}. Remove it with them?", abort=True)
         client.delete_collector(collector_id)
     typer.echo(f"{collector_id} removed{f', with {going}' if going else ''}")
@@ -314,18 +321,18 @@ def delete(
 def rename(
     service: Service,
     collector_id: CollectorId,
-    new_id: Annotated[str, typer.Argument(metavar="NEW", help="The id that it is to have.")],
+    new_id: Annotated[str, typer.Argument(metavar="NEW", help="The new id.")],
 ) -> None:
     """Give a collector another id; its events, batches, log and alerts go with it.
 
-    Whoever sends to the old id is answered 404 with the new one.
-    Snapshots that were delivered keep the old one in their metadata.
+    Requests to the old id are answered 404, with the new id.
+    Snapshots that were delivered keep the old id in their metadata.
 
     [dim]$[/dim] evidently-collector rename churn churn-2
     """
     with service.open() as client:
         client.rename_collector(collector_id, new_id)
-    typer.echo(f"{collector_id} is {new_id} now; its senders are to send to {new_id}")
+    typer.echo(f"{collector_id} is {new_id} now; have its senders send to {new_id}")
 
 
 @command()
@@ -334,11 +341,11 @@ def logs(
     service: Service,
     collector_id: OneCollector = None,
     is_followed: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with new entries as they come, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Go on, and print new entries as they come, until Ctrl-C.")
     ] = False,
     is_json: Annotated[bool, typer.Option("--json", help="Print each entry as a line of JSON.")] = False,
 ) -> None:
-    """Tell what became of a collector's last batches, oldest first.
+    """Show what became of a collector's last batches, oldest first.
 
     [dim]$[/dim] evidently-collector logs churn
     [dim]$[/dim] evidently-collector logs churn --follow
@@ -359,11 +366,11 @@ def logs(
 def tap(
     service: Service,
     collector_id: OneCollector = None,
-    rows: Annotated[int, typer.Option(min=1, max=1000, help="How many are printed of each half second, at most.")] = 5,
+    rows: Annotated[int, typer.Option(min=1, max=1000, help="The most events that are printed each half second.")] = 5,
 ) -> None:
     """Print events as they come, a few of each moment, until Ctrl-C; each is a line of JSON.
 
-    Where other machines reach the service, it shows events only if it has a secret.
+    If other machines can reach the service, it shows events only if it has a secret.
 
     [dim]$[/dim] evidently-collector tap churn
     [dim]$[/dim] evidently-collector tap churn --rows 100 | jq .age
@@ -378,7 +385,7 @@ def tap(
 @command()
 @asks_service
 def retry(service: Service, collector_id: OneCollector = None) -> None:
-    """Evaluate the batches of a collector again whose report failed, as after a mended config.
+    """Evaluate a collector's failed batches again, once the cause is fixed.
 
     [dim]$[/dim] evidently-collector retry churn
     """
@@ -416,10 +423,10 @@ def check(
     ] = DEFAULT_CONFIG_PATH,
     is_offline: Annotated[bool, typer.Option("--offline", help="Don't ask the Kafka brokers.")] = False,
 ) -> None:
-    """Check a config file whole, without starting anything.
+    """Check all of a config file, without starting anything.
 
-    Each report is computed once, over a sample of its reference, and what can't
-    be computed is told. No provider of language models is asked.
+    Each report is computed once, over a sample of its reference; what can't be
+    computed is listed. No provider of language models is asked.
 
     [dim]$[/dim] evidently-collector check --config-path collector_config.json
     """
@@ -454,7 +461,7 @@ def kafka_init(
         Path, typer.Option(show_envvar=False, envvar=_ENV + "CONFIG_PATH", help="The JSON file with the brokers.")
     ] = DEFAULT_CONFIG_PATH,
 ) -> None:
-    """Create the topics that are the service's own, those that aren't there.
+    """Create the topics of the service itself, if they don't exist yet.
 
     They are kafka.ownership_topic, empty and with 64 partitions, and
     kafka.dead_letter_topic. The topics with events are yours to create.
@@ -466,8 +473,8 @@ def kafka_init(
 
     config = _load(config_path).config
     if config.kafka is None:
-        raise ConfigError.at("isn't there; write it with bootstrap_servers", "kafka", source=str(config_path))
-    for topic in make_topics(config.kafka) or ["nothing: all topics are there"]:
+        raise ConfigError.at("field required; write it, with bootstrap_servers", "kafka", source=str(config_path))
+    for topic in make_topics(config.kafka) or ["nothing: all topics exist already"]:
         typer.echo(f"created {topic}")
 
 
@@ -480,8 +487,8 @@ def alerts(
 ) -> None:
     """List the rules for alerts, and what is firing.
 
-    With --test, sends one message to each address and says what came back;
-    exits with 1 if any didn't arrive.
+    With --test, sends one message to each address and prints its answer;
+    exits with 1 if any message didn't arrive.
 
     [dim]$[/dim] evidently-collector alerts
     [dim]$[/dim] evidently-collector alerts --test
@@ -537,13 +544,13 @@ def demo(
 def status(
     service: Service,
     is_watched: Annotated[
-        bool, typer.Option("--watch", help="Go on until Ctrl-C, with rates and as the service changes.")
+        bool, typer.Option("--watch", help="Show it until Ctrl-C, with rates, and update it.")
     ] = False,
     is_json: Annotated[
         bool, typer.Option("--json", help="Print what the service answers; with --watch, a line each second.")
     ] = False,
 ) -> None:
-    """Show how a running service stands: its config file, its workspaces, and each collector.
+    """Show the state of a running service: its config file, its workspaces, and each collector.
 
     Exits with 0 if all is well, with 1 if anything is in trouble or the service can't be reached.
 
@@ -613,7 +620,7 @@ def _tell(error: Exception) -> NoReturn:
             _fail(1, ": ".join(str(part) for part in (error.filename, error.strerror) if part is not None))
         case _:
             said = f"{type(error).__name__}: {error}".removesuffix(": ")
-            _fail(EX_SOFTWARE, f"a mistake in the collector itself: {said}", hint=_REPORT)
+            _fail(EX_SOFTWARE, f"a bug in the collector: {said}", hint=_REPORT)
 
 
 def _serve(config_path: Path, *options: Any, log_format: str, log_level: str, is_live: bool) -> None:

@@ -355,12 +355,16 @@ async def _warm_up(workers: Workers, collectors: Callable[[], int]) -> None:
         try:
             await trio.to_thread.run_sync(importlib.import_module, name)
         except (OSError, ImportError) as error:  # most likely no more files may be opened; who needs it tries again
-            _log.warning("what large bodies and snapshots need can't be loaded yet", module=name, error=str(error))
+            _log.warning(
+                "a module for large bodies or snapshots can't be loaded; it is tried again when it is needed",
+                module=name,
+                error=str(error),
+            )
     try:
         await workers.warm_up()
     except (EvaluationError, OutOfFiles, OSError) as error:
         _log.error("no worker process can be started; events are kept meanwhile", error=str(error))
     else:
-        _log.info("evidently is warm", version=workers.evidently_version)
+        _log.info("evidently is loaded", version=workers.evidently_version)
         if collectors() > 1:  # else there is one report at a time
             await workers.warm_up_second()

@@ -108,7 +108,7 @@ class IsFollower(CollectorError):
 
     def __init__(self, collector_id: str, leader: str) -> None:
         super().__init__(
-            f"'{collector_id}' gets its events from '{leader}' ('events_from' in its config), and takes no others; "
+            f"'{collector_id}' gets its events from '{leader}' ('events_from' in its config), and accepts no others; "
             f"send them to '{leader}'; nothing was kept"
         )
 
@@ -130,7 +130,7 @@ class IsFetched(CollectorError):
     def __init__(self, collector_id: str) -> None:
         super().__init__(
             f"'{collector_id}' takes its events from Kafka: produce them to its topics, or name one of these as "
-            "'gateway_topic' in its config, and what is posted goes there"
+            "'gateway_topic' in its config: then what is posted goes there"
         )
 
 
@@ -139,7 +139,9 @@ class OwnedElsewhere(CollectorError):
 
     def __init__(self, collector_id: str, url: str) -> None:
         at = f"at {url}" if url else "at another service of its group, or at none for a moment"
-        super().__init__(f"'{collector_id}' takes its events from Kafka, and is at work {at}")
+        super().__init__(
+            f"'{collector_id}' takes its events from Kafka, and another service takes them: it is at work {at}"
+        )
         self.url = url
 
 
@@ -157,9 +159,9 @@ class TooManyColumns(BadBody):
     def __init__(self, held: int, limit: int, new: Sequence[str], whose: str = "the collector's") -> None:
         told = ", ".join(repr(name[:_MAX_NAME]) for name in new[:3])
         super().__init__(
-            f"{whose} open batch has {held} columns; the {len(new)} new ones of the body would make them more "
-            f"than limits.max_columns, which is {limit}; new are {told}; nothing was kept: send what changes as a "
-            "value and not as a name, or raise the limit"
+            f"{whose} open batch has {held} columns; with the {len(new)} new ones of this body ({told}) it would have "
+            f"more than limits.max_columns, {limit}; nothing was kept: if the names have ids or times in them, send "
+            "those as values, or raise the limit"
         )
         self.held = held
         self.new_columns = [name for name in new[:MAX_PROBLEMS] if len(name) <= _MAX_NAME]

@@ -287,7 +287,7 @@ def test_a_service_that_ends_by_our_own_mistake_says_where(config, monkeypatch, 
     assert exit_code_of(monkeypatch, "--config-path", config) == 70
     said = capsys.readouterr().err
     assert "Traceback (most recent call last)" in said
-    assert "error: a mistake in the collector itself: RuntimeError: a mistake" in said
+    assert "error: a bug in the collector: RuntimeError: a mistake" in said
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_a_service_that_ends_by_our_own_mistake_says_where(config, monkeypatch, 
         (CommandError("stopped", exit_code=130), 130, "error: stopped\n"),
         (CollectorError("no snapshot"), 1, "error: no snapshot\n"),
         (PermissionError(13, "Permission denied", "/there"), 1, "error: /there: Permission denied\n"),
-        (KeyError("a"), 70, "error: a mistake in the collector itself: KeyError: 'a'\nhint: run it again with --debug"),
+        (KeyError("a"), 70, "error: a bug in the collector: KeyError: 'a'\nhint: run it again with --debug"),
     ],
 )
 def test_an_error_is_a_sentence_and_a_hint_and_with_debug_a_traceback_too(monkeypatch, capsys, error, code, says):
@@ -405,7 +405,7 @@ def confirm_as(answer):
 
 
 def test_rename_says_where_senders_are_to_send(service):
-    assert run("rename", "main", "new").output == "main is new now; its senders are to send to new\n"
+    assert run("rename", "main", "new").output == "main is new now; have its senders send to new\n"
     assert service.asked == [("rename", "main", "new")]
 
 
@@ -548,7 +548,7 @@ def test_the_module_is_the_command():
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), BaseExceptionGroup("tasks", [KeyboardInterrupt()])])
 def test_a_command_that_ctrl_c_ends_says_nothing_of_it(config, monkeypatch, capsys, error):
-    """It said "a mistake in the collector itself", or showed a traceback where several tasks had run."""
+    """It said "a bug in the collector", or showed a traceback where several tasks had run."""
 
     def interrupt(*_):
         raise error

@@ -93,7 +93,7 @@ class Alerting:
         with suppress(StorageError):  # that the disk refuses is told nevertheless
             kept = {key for alert in alerts for key in alert.keys.values()}, {address_key(one) for one in addresses}
             if gone := await self._journal.alerts.keep_only(*kept):
-                _log.warning("messages of alerts to addresses that are no longer configured are dropped", messages=gone)
+                _log.warning("alert messages to addresses that are no longer configured are dropped", messages=gone)
         clients = Clients()
         try:
             self._sending = {

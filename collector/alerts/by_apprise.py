@@ -40,7 +40,7 @@ async def send(address: str, body: str) -> str:
 def problem_of(address: str) -> str | None:
     """Say what is wrong with an address, as far as can be told without sending; it takes a second to load apprise."""
     with _listening():
-        return None if _apprise().instantiate(address) else "is no address that apprise knows; see appriseit.com"
+        return None if _apprise().instantiate(address) else "isn't an address that apprise knows; see appriseit.com"
 
 
 def _send(address: str, body: str) -> None:
@@ -49,7 +49,7 @@ def _send(address: str, body: str) -> None:
         apprise = _apprise()
         target = apprise()
         if not target.add(address):
-            raise AlertRefused("it is no address that apprise knows; see appriseit.com")
+            raise AlertRefused("it isn't an address that apprise knows; see appriseit.com")
         if not target.notify(text, title, "failure" if is_firing(body) else "success"):
             said = without_address("; ".join(heard), address)
             raise AlertUnsent(f"apprise could not send it{f': {said}' if said else ''}")

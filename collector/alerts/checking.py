@@ -37,7 +37,7 @@ def doubts(config: CollectorServiceConfig) -> Iterator[str]:
     """Say what can't be meant, most probably, though it can be used."""
     for number, alert in enumerate(config.alerts):
         if alert.when != "disk" and not any(map(alert.is_about, config.collectors)):
-            yield f"alerts.{number} is about no collector that there is; it says {', '.join(alert.collectors)}"
+            yield f"alerts.{number} matches no collector: it has {', '.join(alert.collectors)}"
         for place, address in enumerate(alert.to):
             scheme = _CHATS.get(urlsplit(filled(address)).hostname or "")
             if scheme and is_webhook(filled(address)):

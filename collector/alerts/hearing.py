@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collector.store.records import AlertState, Batch
 
 _log = structlog.get_logger()
-_NO_SEGMENT = Verdict(is_bad=False, summary="it is no segment any more")
+_NO_SEGMENT = Verdict(is_bad=False, summary="it isn't a segment any more")
 _Heard = tuple[list[Change], list[Posted]]
 
 
@@ -47,7 +47,7 @@ class Hearing:
             raise
         except Exception as error:  # noqa: BLE001  (a bulkhead: no mistake in here may hold a batch)
             db.execute("ROLLBACK TO alerts")
-            _log.error("alerts missed what became of a batch", batch=after.id, error=repr(error))
+            _log.error("the rules for alerts could not be checked for a batch", batch=after.id, error=repr(error))
             _log.debug("where they failed", exc_info=error)
             heard = [], []
         db.execute("RELEASE alerts")

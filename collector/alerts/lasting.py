@@ -150,7 +150,7 @@ def _summary(alert: Alert, seen: _Seen, since: float) -> str:
         more = f" (and {len(status.problems) - 1} more)" if len(status.problems) > 1 else ""
         return cut(f"{status.id}: events are kept and not evaluated: {status.problems[0]}") + more
     if alert.when == "skipped":
-        return cut(f"{status.id}: it skips its events since {iso(since)}: {status.skipping_why}")
+        return cut(f"{status.id}: it has skipped its events since {iso(since)}: {status.skipping_why}")
     waiting = "a snapshot waits" if status.outbox == 1 else f"{status.outbox} snapshots wait"
     return cut(f"{status.id}: {waiting} for the workspace since {iso(since)}: {status.last_error}")
 
@@ -159,7 +159,7 @@ def _over(alert: Alert, status: Status | None) -> str:
     if status is None:
         return "the disk accepts writes again"
     told = {
-        "no_events": "events come again",
+        "no_events": "events arrive again",
         "misconfigured": "batches are evaluated again",
         "skipped": "it takes its events again",
     }

@@ -111,7 +111,7 @@ class Sending:
                 raise
             self.counts.failed += 1
             self.counts.dropped += 1
-            self._log.error("a message of alerts is given up: its address refuses it", error=str(error))
+            self._log.error("an alert message is given up: its address refuses it", error=str(error))
         self._rejections = 0
         self._sent_upto = message.number
         self._count_waiting(self._waiting - 1)
@@ -124,7 +124,7 @@ class Sending:
         reach("alert sent")
         if self._told:
             self._told = ""
-            self._log.info("messages of alerts arrive again")
+            self._log.info("alert messages are sent again")
 
     def _count_waiting(self, waiting: int) -> None:
         self.counts.waiting += waiting - self._waiting  # others may be shown alike
@@ -133,4 +133,4 @@ class Sending:
     def _tell(self, error: AlertUnsent) -> None:
         if str(error) != self._told:
             self._told = str(error)
-            self._log.error("a message of alerts waits for its address", error=str(error))
+            self._log.error("an alert message waits for its address", error=str(error))

@@ -36,9 +36,9 @@ async def post(clients: Clients, url: str, body: str) -> str:
     except trio.TooSlowError as error:
         raise AlertUnsent(f"no whole answer came within {TIMEOUT:g} s") from error
     except BadEnvironment as error:
-        raise AlertRefused(f"it can't be asked: {error}") from error
+        raise AlertRefused(f"it can't be reached: {error}") from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise AlertRefused("it is no address; write it as https://HOST/PATH") from error
+        raise AlertRefused("it isn't an address; write it as https://HOST/PATH") from error
 
 
 async def _post(client: httpx.AsyncClient, url: str, body: str, by: str) -> str:

@@ -30,10 +30,10 @@ def checked_url(base_url: str) -> str:
         url = httpx.URL(written)
         url.host.encode("idna")  # as the resolver does, which has no error of its own for a name that can't be
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise ConfigError.at(f"{shown!r} is no address: {error.__cause__ or error}") from error
+        raise ConfigError.at(f"{shown!r} isn't an address: {error.__cause__ or error}") from error
     has_port = url.port is None or 0 < url.port < 2**16
     if url.scheme not in {"http", "https"} or not url.host or not has_port or url.query:
-        raise ConfigError.at(f"{shown!r} is no address of a service; one is http://HOST:PORT")
+        raise ConfigError.at(f"{shown!r} isn't the address of a service; write it as http://HOST:PORT")
     return written
 
 
@@ -42,7 +42,7 @@ def secret_header(secret: str | None) -> dict[str, str]:
     if secret is None:
         return {}
     if not secret.isascii() or not secret.isprintable() or secret != secret.strip():
-        raise ConfigError.at("the secret can't be sent: it may hold ASCII letters, digits and signs, and no line break")
+        raise ConfigError.at("the secret can't be sent: it may have ASCII letters, digits and signs, and no line break")
     return {"evidently-secret": secret}
 
 

@@ -93,5 +93,5 @@ def _read(journal: Path) -> tuple[list[AlertState], dict[str, int]]:
             return read_states(db), count_messages(db)
     except sqlite3.Error as error:
         raise CommandError(
-            f"{journal} can't be read: {error}", "run it as the user that the service runs as"
+            f"{journal} can't be read: {error}", "run this command as the user that the service runs as"
         ) from error

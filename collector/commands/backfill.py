@@ -116,13 +116,15 @@ class _Sending:
         """Say what was sent."""
         done = [f"{counted(self._new, 'batch')} of {counted(self._rows, 'row')} sent to {self._collector_id}"]
         if self._known:
-            done.append(f"{counted(self._known, 'batch')} had come before; --replace makes their reports anew")
+            done.append(f"{counted(self._known, 'batch')} had been sent before; --replace computes their reports again")
         if self._new:
-            done.append("their reports are made beside what comes now; 'evidently-collector status' says how many wait")
+            done.append(
+                "their reports are computed while nothing newer waits; 'evidently-collector status' says how many wait"
+            )
         return done
 
 
-_AGAIN = "then run the same command again: it goes on where this one stopped, and doubles nothing"
+_AGAIN = "then run the same command again: it goes on where this one stopped, and sends nothing twice"
 
 
 def _periods_of(order: Order) -> Periods:
@@ -145,7 +147,7 @@ def _read(history: History, sources: Sequence[Source], progress: Show, *, is_kep
 def _left_out(order: Order, history: History, windows: Sequence[Window]) -> list[str]:
     said = []
     if history.untimed:
-        said.append(f"{counted(history.untimed, 'row')} left out: without a time in '{order.column}'")
+        said.append(f"{counted(history.untimed, 'row')} left out: no time in '{order.column}'")
     if over := len(history.rows) - len(windows):
         said.append(f"{counted(over, 'period')} left out: not over yet")
     return said

@@ -63,7 +63,10 @@ async def _tried(workers: Workers, job: Job, rows: int) -> list[str]:
         larger = await workers.count_false_alarms(job, size, DRAWS)
     warning = f"{_said(found, rows)} Batches this small don't tell drift from chance."
     if larger is None:
-        return [warning, "The reference is too small to find a size that does: take larger batches, or a larger one."]
+        return [
+            warning,
+            "The reference is too small to find a size that does: take larger batches, or a larger reference.",
+        ]
     return [warning, f"With {size:,} rows it is {_rate(larger)}: take --trigger rows:{size}."]
 
 

@@ -118,7 +118,7 @@ class _Interview:
         self._console.print(*_shown(proposal, reference), sep="\n")
         likely = proposal.likely_target
         if likely and target is None:
-            question = f"'{likely}' looks like the true value; do the events carry it, too (y/n)"
+            question = f"'{likely}' looks like the true value; do the events have it, too (y/n)"
             if self._ask(question, "n", _yes_or_no):
                 proposal = Proposal(reference.table, likely, prediction)
                 self._console.print(*_shown(proposal, reference), sep="\n")
@@ -224,7 +224,7 @@ def _say_what_is_next(path: Path, config: CollectorConfig, console: Console) -> 
     look = config.shown_url if workspace is None else f"evidently ui --workspace {workspace}"
     past = f"evidently-collector backfill {config.id} FILES --time {config.timestamp_column}"
     steps = [
-        ("wrote", str(path), "columns, trigger, workspace: yours to change"),
+        ("wrote", str(path), "columns, trigger, workspace: change them as you like"),
         ("next", f"evidently-collector{at}", "the service"),
         ("then", f"evidently-collector send FILE --id {config.id}", "in another terminal"),
         *([("past", past, "a snapshot of each day before")] if config.timestamp_column else []),
@@ -248,7 +248,7 @@ def _others_in_the_way(path: Path, schema: str, reference: Reference | None) -> 
 def _ask_before_overwriting(files: Sequence[Path], ask: Ask) -> None:
     names = " and ".join(str(file) for file in files if file.exists())
     if names and not ask(f"Overwrite {names} (y/n)", "n", _yes_or_no):
-        raise CommandError(f"{names} would be overwritten", "choose another --config-path, or say --overwrite")
+        raise CommandError(f"{names} would be overwritten", "choose another --config-path, or add --overwrite")
 
 
 def _schema_path(path: Path) -> Path:
@@ -284,7 +284,7 @@ def _presets(answer: str) -> list[str]:
     names = answer.replace(",", " ").split()
     unknown = next((name for name in names if name not in PRESETS), None)
     if unknown is not None or not names:
-        raise CommandError(f"'{unknown or ''}' is no preset that init knows", did_you_mean(unknown or "", PRESETS))
+        raise CommandError(f"'{unknown or ''}' isn't a preset that init knows", did_you_mean(unknown or "", PRESETS))
     return names
 
 
@@ -296,5 +296,5 @@ def _not_empty(answer: str) -> str:
 
 def _yes_or_no(answer: str) -> bool:
     if answer.lower() not in {"y", "yes", "n", "no"}:
-        raise CommandError("say y or n")
+        raise CommandError("type y or n")
     return answer.lower().startswith("y")

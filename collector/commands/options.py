@@ -37,7 +37,7 @@ def _of_service(
     secret_file: SecretFile = None,
     cafile: Annotated[
         str | None,
-        _service_option(envvar=ENV + "CAFILE", help="The authority that vouches for the service, in PEM."),
+        _service_option(envvar=ENV + "CAFILE", help="The authority that signed the service's certificate, in PEM."),
     ] = None,
 ) -> Service:
     from collector.commands.remote import Service

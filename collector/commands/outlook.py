@@ -29,10 +29,10 @@ def _sentences(collector: dict[str, Any], now: float) -> Iterator[str]:
         yield f"{counted(batches, 'batch')} being evaluated{loads}"
     rows, needed = collector["rows_waiting"], collector["rows_needed"]
     if needed and rows >= needed:
-        yield f"{counted(rows, 'row')} {'is' if rows == 1 else 'are'} about to be a batch, or several"
+        yield f"{counted(rows, 'row')} {'is' if rows == 1 else 'are'} about to become a batch, or several"
     elif rows:
         yield f"{counted(rows, 'row')} {'waits' if rows == 1 else 'wait'}{_for_what(collector, now)}"
-        yield f"'evidently-collector flush {collector['id']}' makes a batch of what waits, now"
+        yield f"'evidently-collector flush {collector['id']}' makes a batch of them now"
 
 
 def _for_what(collector: dict[str, Any], now: float) -> str:

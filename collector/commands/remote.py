@@ -53,7 +53,7 @@ def as_collectors_answer() -> Iterator[None]:
         yield
     except (AttributeError, KeyError, TypeError) as error:
         said = "the service answers, but not as a collector service does"
-        raise CommandError(said, "say where the collector runs with --url") from error
+        raise CommandError(said, "give the collector's address with --url") from error
 
 
 def choose_id(client: CollectorClient, collector_id: str | None) -> str:
@@ -90,9 +90,9 @@ def _translated() -> Iterator[None]:
 
 def _about_silence(error: ServiceUnavailable) -> str:
     if "CERTIFICATE" in str(error).upper():
-        return "name the authority that vouches for it with --cafile"
+        return "name the authority that signed its certificate with --cafile"
     if isinstance(error.__cause__, httpx.ConnectError):
-        return "start the service with 'evidently-collector', or say where it runs with --url"
+        return "start the service with 'evidently-collector', or give its address with --url"
     return "try again in a while"
 
 

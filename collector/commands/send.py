@@ -138,13 +138,13 @@ class _Sending:
     def _how_to_go_on(self) -> str:
         if self._order.is_again:
             return f"go on with --again --from {self.sent.next}"
-        return "the same command, run again within a day, goes on where this one stopped and doubles nothing"
+        return "the same command, run again within a day, goes on where this one stopped, and sends nothing twice"
 
 
 def _told(sent: Sent, name: str, collector_id: str) -> str:
     if sent.new == sent.rows:
         return f"{name}: {_rows(sent.rows)} sent to {collector_id}"
-    known = f"{sent.rows - sent.new:,} had come before"
+    known = f"{sent.rows - sent.new:,} had been sent before"
     return f"{name}: {sent.new:,} of {_rows(sent.rows)} were new to {collector_id}, {known}; --again sends them as new"
 
 

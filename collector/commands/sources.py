@@ -98,9 +98,9 @@ def open_source(file: str, format_: FileFormat | None) -> Iterator[Source]:
         yield Source(file, format_ or format_of(path), path, str(path.resolve()))
         return
     if file == STDIN and sys.stdin.isatty():
-        raise CommandError("nothing is piped in", "name a file, or write: … | evidently-collector send - --format csv")
+        raise CommandError("there is no input", "name a file, or write: … | evidently-collector send - --format csv")
     if format_ is None:
-        raise CommandError("what comes through a pipe may be of any form", "say which with --format")
+        raise CommandError("the format of what comes through a pipe isn't known", "name it with --format")
     name = "standard input" if file == STDIN else file
     if format_ == "ndjson" and file == STDIN:
         yield Source(name, format_, None)
@@ -119,5 +119,5 @@ def format_of(path: PurePath) -> FileFormat:
         suffixes.pop()
     known = _BY_SUFFIX.get(suffixes[-1]) if suffixes else None
     if known is None:
-        raise CommandError(f"{path}: its name doesn't say what it holds", "say so with --format")
+        raise CommandError(f"{path}: its name doesn't say what it holds", "name the format with --format")
     return known

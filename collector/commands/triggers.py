@@ -28,7 +28,7 @@ def trigger_of(text: str) -> dict[str, Any]:
             {"rows_count": _} as rows,
         ]:
             return {"type": "RowsCountOrIntervalTrigger", "rows_count_trigger": rows, "interval_trigger": every}
-    raise CommandError(f"'{text}' is no trigger", _HINT)
+    raise CommandError(f"'{text}' isn't a trigger", _HINT)
 
 
 def _rows(text: str) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ def refusal(error: OSError | sqlite3.Error, directory: Path) -> StorageError:
     elif _is_forbidden(error):
         told = StorageError(f"{directory} can't be written ({error}); let this process write there")
     elif isinstance(error, OSError) or is_refusal(error):
-        told = StorageError(f"the disk of {directory} fails ({error}); see the system's log, then mend or replace it")
+        told = StorageError(f"the disk of {directory} fails ({error}); see the system's log, then repair or replace it")
     else:
         told = StorageError(f"the journal in {directory} can't be written ({error})")
     told.__cause__ = error

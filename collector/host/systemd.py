@@ -35,4 +35,4 @@ def _notify(*lines: str) -> None:
         try:
             manager.sendto("\n".join(lines).encode(), "\0" + address[1:] if address.startswith("@") else address)
         except OSError as error:
-            _log.warning("systemd can't be told how the service stands", error=str(error), told=lines[0])
+            _log.warning("systemd can't be told the state of the service", error=str(error), told=lines[0])

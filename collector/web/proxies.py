@@ -75,7 +75,7 @@ def _checked(variable: str, value: str) -> str:
     except ValueError:
         host = None
     if not host or " " in host or port == 0:
-        raise BadEnvironment(f"{variable} is no address of a proxy; write it as http://HOST:PORT")
+        raise BadEnvironment(f"{variable} isn't the address of a proxy; write it as http://HOST:PORT")
     return SplitResult(
         scheme, parts.netloc if port else f"{parts.netloc.rstrip(':')}:{_PORTS[scheme]}", "", "", ""
     ).geturl()

@@ -56,7 +56,7 @@ class Connections:
             raise DeliveryRefused(f"{config.shown_url} can't be asked: {error}") from error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError) as error:
             raise DeliveryRefused(
-                f"'{config.shown_url}' is no address of a service; write api_url as http://HOST:PORT"
+                f"'{config.shown_url}' isn't the address of a service; write api_url as http://HOST:PORT"
             ) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise DeliveryError(f"{config.shown_url} can't be reached{by}: {reason_of(error)}") from error

@@ -220,7 +220,7 @@ async def test_what_lasts_goes_on_under_a_collectors_new_id(start, sent, autojum
         await settled()
         assert [state.is_firing for state in await world.journal.alerts.read()] == [False]
     assert sent.told() == [["NoEvents"], ["-NoEvents"]]
-    assert sent.summaries()[1] == "new: events come again"
+    assert sent.summaries()[1] == "new: events arrive again"
 
 
 async def test_a_rule_that_names_a_collector_names_its_new_id_after_a_rename(start, sent, autojump_clock):

@@ -88,7 +88,7 @@ async def test_a_service_that_is_away_or_refuses_is_tried_again(scheme, capfd):
 
 @pytest.mark.parametrize("address", ["nothing://SecretToken", "slack://SecretToken", "mailto://"])
 async def test_an_address_that_apprise_does_not_know_is_told_without_it(address, capfd):
-    with pytest.raises(AlertRefused, match="no address that apprise knows") as caught:
+    with pytest.raises(AlertRefused, match="isn't an address that apprise knows") as caught:
         await send(address, message())
     assert "SecretToken" not in f"{caught.value} {problem_of(address)}"
     assert "apprise knows" in problem_of(address)

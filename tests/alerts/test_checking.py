@@ -20,7 +20,7 @@ async def test_only_what_goes_by_apprise_is_asked_of_apprise(monkeypatch):
 def test_a_rule_that_is_about_nobody_is_told():
     rules = (rule("drift", HOOK, collectors=["chrun*"]), rule("drift", HOOK, collectors=["churn*"]), rule("disk", HOOK))
     config = CollectorServiceConfig(collectors={"churn": collector("churn")}, alerts=rules)
-    assert list(doubts(config)) == ["alerts.0 is about no collector that there is; it says chrun*"]
+    assert list(doubts(config)) == ["alerts.0 matches no collector: it has chrun*"]
 
 
 def test_a_chat_that_does_not_understand_our_body_is_told(monkeypatch):

@@ -103,7 +103,7 @@ def test_a_segment_that_is_too_small_for_once_stays_as_it_was_and_one_that_is_no
     hear(db, listener, 1, made("de", dataset_drift=True), made("fr"))
     assert hear(db, listener, 2, made("fr"), skipped=["de"]) == []
     assert hear(db, listener, 3) == [], "a batch that couldn't be divided says nothing"
-    assert hear(db, listener, 4, made("fr")) == [("de", True, "main, segment 'de': it is no segment any more")]
+    assert hear(db, listener, 4, made("fr")) == [("de", True, "main, segment 'de': it isn't a segment any more")]
 
 
 def test_a_segment_whose_report_failed_is_told_by_the_rule_on_what_could_not_be_computed(db, told):

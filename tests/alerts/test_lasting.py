@@ -71,7 +71,7 @@ def test_events_that_pass_a_collector_by_are_told_with_the_reason():
     skipping = replace(CALM, skipping_since=EPOCH - 5, skipping_why="9 bytes wait")
     lasting = watch("skipped")
     [state], _ = lasting.look(service(skipping), at(1))
-    said = "main: it skips its events since 2023-11-14T22:13:15.000+00:00: 9 bytes wait"
+    said = "main: it has skipped its events since 2023-11-14T22:13:15.000+00:00: 9 bytes wait"
     assert (state.said, state.is_firing) == ({"summary": said}, True)
     [state], _ = lasting.look(service(CALM), at(2))
     assert (state.said, state.is_firing) == ({"summary": "main: it takes its events again"}, False)

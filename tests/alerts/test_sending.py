@@ -87,9 +87,9 @@ async def test_trouble_is_logged_once_and_so_is_its_end(start, sent, autojump_cl
         start(FakeBook(message()))
         await trio.sleep(600)
     assert [(line["event"], line.get("error")) for line in lines] == [
-        ("a message of alerts waits for its address", "away"),
-        ("a message of alerts waits for its address", "busy"),
-        ("messages of alerts arrive again", None),
+        ("an alert message waits for its address", "away"),
+        ("an alert message waits for its address", "busy"),
+        ("alert messages are sent again", None),
     ]
     assert {line["address"] for line in lines} == {"https://hook.example/********"}
 

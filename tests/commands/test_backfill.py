@@ -78,7 +78,7 @@ def test_the_same_files_again_change_nothing_also_beside_others(tmp_path, name):
     )
     assert service.batches[: len(before)] == before
     assert told[0] == "2 batches of 4 rows sent to main"
-    assert told[1] == f"{len(before)} batches had come before; --replace makes their reports anew"
+    assert told[1] == f"{len(before)} batches had been sent before; --replace computes their reports again"
 
 
 def test_a_day_is_one_of_its_zone(tmp_path):
@@ -151,7 +151,7 @@ def test_a_dry_run_says_what_would_be_made_and_sends_nothing(tmp_path):
     assert (told[0], told[10]) == ("2024-03-27 00:00+00:00  2 rows", "… 6 more")
     assert told[-2:] == [
         "26 batches of 100 rows would be made; nothing was sent",
-        "1 row left out: without a time in 'ts'",
+        "1 row left out: no time in 'ts'",
     ]
 
 

@@ -150,4 +150,4 @@ def test_alerts_are_checked_too(found, tmp_path, monkeypatch):
     config = CollectorServiceConfig.parse(config.model_dump() | {"alerts": rules})
     findings = check_config(config, tmp_path)
     assert [(problem.key, problem.message) for problem in findings.problems] == [("alerts.0.to.0", "is none")]
-    assert "alerts.0 is about no collector that there is; it says other" in findings.untried
+    assert "alerts.0 matches no collector: it has other" in findings.untried

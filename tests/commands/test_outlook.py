@@ -3,7 +3,7 @@ import pytest
 from collector.commands.outlook import outlook, what_goes
 
 COLLECTOR = {"id": "main", "rows_waiting": 0, "rows_needed": None, "next_time": None, "sealed": 0, "snapshots": 3}
-FLUSH = "'evidently-collector flush main' makes a batch of what waits, now"
+FLUSH = "'evidently-collector flush main' makes a batch of them now"
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ FLUSH = "'evidently-collector flush main' makes a batch of what waits, now"
             ["5 rows wait for 4 more or for the next batch, in 1m", FLUSH],
         ),
         # There were "-200 more" to wait for, while batches were being made.
-        ({"rows_waiting": 400, "rows_needed": 200}, ["400 rows are about to be a batch, or several"]),
+        ({"rows_waiting": 400, "rows_needed": 200}, ["400 rows are about to become a batch, or several"]),
         ({"sealed": 2}, ["2 batches being evaluated"]),
         (
             {"sealed": 1, "snapshots": 0},

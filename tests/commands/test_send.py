@@ -49,7 +49,7 @@ def test_how_many_rows_a_request_has(events, rows_needed, rows, sendings):
 def test_the_same_command_again_doubles_nothing_unless_that_is_asked_for(events):
     service = FakeService(rows_needed=4)
     send(Order(str(events)), service)
-    assert "0 of 10 rows were new to main, 10 had come before; --again" in send(Order(str(events)), service)
+    assert "0 of 10 rows were new to main, 10 had been sent before; --again" in send(Order(str(events)), service)
     assert rows_of(service) == list(range(1, 11))
     assert send(Order(str(events), is_again=True), service).endswith("10 rows sent to main")
     assert len(rows_of(service)) == 20
@@ -74,7 +74,7 @@ def test_an_interrupted_sending_is_gone_on_with_by_the_same_command(events, erro
     service = FakeService(rows_needed=4, trouble={2: error})
     with pytest.raises(CommandError, match=says) as caught:
         send(Order(str(events)), service)
-    assert "goes on where this one stopped and doubles nothing" in caught.value.hint
+    assert "goes on where this one stopped, and sends nothing twice" in caught.value.hint
     assert caught.value.exit_code == (130 if isinstance(error, KeyboardInterrupt) else 1)
     assert "6 of 10 rows were new" in send(Order(str(events)), service)
     assert rows_of(service) == list(range(1, 11))

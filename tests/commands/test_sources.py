@@ -91,7 +91,7 @@ def test_a_named_pipe_is_read_once_and_kept(tmp_path):
         ("no.csv", None, "there is no file", ""),
         (".", None, "is a directory", "one by one"),
         ("rows.txt", None, "its name doesn't say what it holds", "--format"),
-        ("-", None, "may be of any form", "--format"),
+        ("-", None, "what comes through a pipe isn't known", "--format"),
     ],
 )
 def test_what_cannot_be_sent_is_said_with_what_to_do(tmp_path, monkeypatch, stdin, file, format_, says, hint):
@@ -105,7 +105,7 @@ def test_what_cannot_be_sent_is_said_with_what_to_do(tmp_path, monkeypatch, stdi
 
 def test_a_terminal_is_not_waited_for(stdin):
     stdin()
-    with pytest.raises(CommandError, match="nothing is piped in"), open_source("-", "csv"):
+    with pytest.raises(CommandError, match="there is no input"), open_source("-", "csv"):
         pass
 
 

@@ -32,6 +32,6 @@ def test_a_trigger_of_the_command_line_is_one_of_the_config(text, trigger):
     "text", ["", "500", "rows:", "rows:-1", "every:1", "every:1w", "rows:1,rows:2", "cron:* *", "rows:1,x"]
 )
 def test_what_is_none_is_refused_with_an_example(text):
-    with pytest.raises(CommandError, match="is no trigger") as caught:
+    with pytest.raises(CommandError, match="isn't a trigger") as caught:
         trigger_of(text)
     assert "rows:500 or every:1h" in caught.value.hint

@@ -32,7 +32,7 @@ def of_system(number):
         (of_system(errno.EROFS), "/ can't be written .*; let this process write there"),
         (of_sqlite(sqlite3.SQLITE_READONLY_DBMOVED), "/ can't be written .*; let this process write there"),
         (of_sqlite(sqlite3.SQLITE_CANTOPEN), "/ can't be written"),
-        (of_system(errno.EIO), "the disk of / fails .*; see the system's log, then mend or replace it"),
+        (of_system(errno.EIO), "the disk of / fails .*; see the system's log, then repair or replace it"),
         (of_sqlite(sqlite3.SQLITE_IOERR_WRITE), "the disk of / fails"),
         (of_sqlite(sqlite3.SQLITE_BUSY), "the journal in / can't be written"),
         (sqlite3.ProgrammingError("closed"), "the journal in / can't be written"),

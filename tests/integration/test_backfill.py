@@ -48,7 +48,7 @@ def test_a_dashboard_shows_the_past_once_and_anew_after_the_report_has_changed(m
     snapshots = wait_for(daemon, 4)
     assert [one["timestamp"] for one in snapshots][:3] == ENDS
     assert [int(one["metadata"]["rows"]) for one in snapshots] == [50, 50, 49, 1]
-    assert "0 batches of 0 rows sent to history\n4 batches had come before" in backfill()
+    assert "0 batches of 0 rows sent to history\n4 batches had been sent before" in backfill()
     status = daemon.status("history")
     assert (status["snapshots"], status["backfill"], status["last_snapshot"]) == (0, 0, {})
     assert "alert" not in daemon.log

@@ -29,7 +29,7 @@ def daemon(tmp_path_factory):
     made = Daemon(tmp_path_factory.mktemp("hostile") / "service", config)
     try:
         made.start()
-        wait_until(lambda: "evidently is warm" in made.log)  # until then, new configs wait
+        wait_until(lambda: "evidently is loaded" in made.log)  # until then, new configs wait
         yield made
         assert "Traceback" not in made.log
         made.stop()

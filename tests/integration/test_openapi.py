@@ -12,7 +12,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 
 def test_what_the_document_lets_one_send_is_answered_as_it_says_and_never_by_500(make_daemon, tmp_path):
     daemon = make_daemon(service_config({"main": collector_config(rows_trigger(NEVER))})).start()
-    wait_until(lambda: "evidently is warm" in daemon.log)  # until then, new configs wait
+    wait_until(lambda: "evidently is loaded" in daemon.log)  # until then, new configs wait
     tool = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert tool is not None
     options = ["--phases", "examples,fuzzing", "--max-examples", "15", "--seed", "1", "--suppress-health-check", "all"]

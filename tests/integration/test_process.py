@@ -63,7 +63,7 @@ def test_ctrl_c_ends_it_well_within_3_s_whatever_it_is_at(make_daemon, iris):
 
 def seconds_of_ctrl_c(daemon, rows):
     """Press Ctrl-C while a daemon is at work; return the seconds to its end, once its workers have ended, too."""
-    wait_until(lambda: "evidently is warm" in daemon.log)
+    wait_until(lambda: "evidently is loaded" in daemon.log)
     daemon.client.set_reference("main", rows)
     daemon.client.send_data("main", rows)
     daemon.wait_for_status("main", lambda one: one["state"] == "evaluating")

@@ -155,7 +155,7 @@ async def test_columns_that_would_be_too_many_in_a_batch_are_refused_with_their_
             assert (await service.post("/main/data", body)).status_code == 201
         answer = await service.post("/main/data", b'{"a": [1], "d": [1], "e": [1]}')
         assert (answer.status_code, answer.json()["new_columns"]) == (400, ["d", "e"])
-        assert "the collector's open batch has 3 columns; the 2 new ones of the body" in answer.json()["detail"]
+        assert "the collector's open batch has 3 columns; with the 2 new ones of this body" in answer.json()["detail"]
         arrow = {"content_type": "application/vnd.apache.arrow.stream"}
         typed = await service.post("/main/data", _stream(pa.table({"f": [1]})), **arrow)
         assert (typed.status_code, typed.json()["new_columns"]) == (400, ["f"])

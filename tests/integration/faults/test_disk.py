@@ -109,7 +109,7 @@ def test_what_the_disk_may_not_have_is_not_acknowledged(make_daemon, ledger, aud
 def test_a_quota_that_is_used_up_is_told_as_a_full_disk_and_heals(make_daemon, ledger, audit, figures):
     """The disk itself has room, so that nothing but the error says so."""
     daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))})).start()
-    wait_until(lambda: "evidently is warm" in daemon.log)  # to load it traced takes twice as long
+    wait_until(lambda: "evidently is loaded" in daemon.log)  # to load it traced takes twice as long
     assert statuses(daemon, ledger, 10) == {201}
     with failing(daemon, "write,pwrite64", "EDQUOT", *daemon.data.glob("*"), daemon.data / "scratch.tmp"):
         refused = daemon.http.post("/main/data", content=b'{"number": ["refused"]}')
@@ -126,7 +126,7 @@ def test_a_quota_that_is_used_up_is_told_as_a_full_disk_and_heals(make_daemon, l
 
 def test_a_log_that_cannot_be_written_stops_nothing(make_daemon, ledger, audit, figures):
     daemon = make_daemon(service_config({"main": numbered(rows_trigger(3))})).start()
-    wait_until(lambda: "evidently is warm" in daemon.log)  # to load it traced takes twice as long
+    wait_until(lambda: "evidently is loaded" in daemon.log)  # to load it traced takes twice as long
     with failing(daemon, "write", "ENOSPC", daemon.log_path):
         assert statuses(daemon, ledger, 3, 3) == {201}
         wait_for_delivery(daemon, ["main"])

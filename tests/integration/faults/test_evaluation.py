@@ -81,7 +81,7 @@ def test_reports_that_eat_memory_hang_or_lose_their_worker_are_given_up_and_the_
     limits = {"evaluation_timeout": TIMEOUT, "evaluation_max_bytes": max_bytes, "spill_rows": LARGE}
     collectors = {name: numbered(rows_trigger(NEVER)) for name in ("greedy", "hung", "killed", "sound")}
     daemon = make_daemon(service_config(collectors, evaluation_workers=1, **limits)).start()
-    wait_until(lambda: "evidently is warm" in daemon.log)
+    wait_until(lambda: "evidently is loaded" in daemon.log)
     light = workers(daemon) - heavy_workers(daemon)
     rounds = 5 if is_long else 1
     for count in range(1, rounds + 1):

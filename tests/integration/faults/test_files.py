@@ -32,7 +32,7 @@ def refusal(daemon, ledger):
 
 def test_events_go_on_where_they_need_no_file_and_the_disk_is_not_blamed(make_daemon, ledger, audit, figures, is_long):
     daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))})).start()
-    wait_until(lambda: "evidently is warm" in daemon.log)
+    wait_until(lambda: "evidently is loaded" in daemon.log)
     for _ in range(10 if is_long else 2):
         assert post(daemon.http, ledger, "main") == 201  # on a connection that stays open
         assert post(daemon.http, ledger, "main", 5, large_body) == 201

@@ -243,7 +243,7 @@ def test_workers_of_a_killed_daemon_end_too(make_daemon, figures, is_long):
     large = pd.DataFrame({f"c{column}": [float(row * column % 997) for row in range(rows)] for column in range(60)})
     collectors = {"large": collector_config(rows_trigger(rows), {"metrics": ["DataDriftPreset"]})}
     daemon = make_daemon(service_config(collectors)).start()
-    wait_until(lambda: "evidently is warm" in daemon.log)
+    wait_until(lambda: "evidently is loaded" in daemon.log)
     busy = {pid: seconds_of(pid) for pid in daemon.children()}
     daemon.client.set_reference("large", large)
     daemon.client.send_data("large", large)

@@ -34,7 +34,7 @@ def test_ten_times_the_load_leaves_memory_flat_and_loses_nothing_and_it_recovers
     seconds = 60 if is_long else 3
     collectors = {"main": numbered(rows_trigger(20_000))}
     daemon = make_daemon(service_config(collectors, spill_rows=10_000, limits=LIMITS)).start()
-    wait_until(lambda: "evidently is warm" in daemon.log)
+    wait_until(lambda: "evidently is loaded" in daemon.log)
     calm = post_with(daemon, ledger, FEW, CALM)
     with Memory(daemon) as memory:
         posts = post_with(daemon, ledger, MANY, seconds, PROCESSES)
