@@ -1,8 +1,8 @@
 """Large JSON bodies of columns: their rows counted without making a Python value of each cell.
 
 msgspec checks that it is JSON and says where each column is; what else is to be known of columns of plain values is in
-the places of their colons, commas and quotes. That is looked at column by column, as a column stays in the processor's
-cache and a body doesn't. Whatever leaves a doubt gives None, and is parsed whole.
+the places of their colons, commas and quotes. That is looked at some columns at a time, as they stay in the processor's
+cache and a large body doesn't. Whatever leaves a doubt gives None, and is parsed whole.
 
 How keys are compared, of ``{"age": {"0": 41, "10": 37}, "plan": {"0": "a:b", "10": "c"}}``. In the column "age" each
 colon stands behind a key, so its colons are where keys end. The eight bytes before each, of which as many count as the
@@ -50,7 +50,8 @@ _MAX_KEY = 64
 _MINUS = ord("-")
 _MAX_INTEGER = 18  # digits and a comma: less than 2^63
 _LONG_EXPONENT = re.compile(rb"[eE][+-]?[0-9]{3}")
-_FEW = 64  # are found one by one in less time than all together
+_FEW = 16  # are found one by one in less time than all together
+_BLOCK = 2**19  # bytes of columns that are looked at together
 # Keys are compared eight bytes at a time, from their end; by how many of them count, the mask of those.
 _WORD = 8
 _MASKS = np.array([2**64 - 2 ** (8 * (_WORD - count)) for count in range(_WORD + 1)], np.uint64)
@@ -71,11 +72,12 @@ def count_plain_rows(body: bytes, bounds: Bounds) -> Counted | None:
         return None
     if not spans or len(spans) > bounds.max_columns or not _are_plain(body, spans):
         return None
-    if not all(_is_finite(body, text, start, end) for start, end in spans):
-        return None
-    count = _count_keyed if body[spans[0][0]] == _OBJECT else _count_lists
-    rows = count(body, text, spans)
+    is_keyed = body[spans[0][0]] == _OBJECT
+    rows = _count_keyed(body, text, spans) if is_keyed else _count_lists(body, text, spans)
     if rows is None or rows > bounds.max_rows or rows * len(spans) > MAX_CELLS:
+        return None
+    quotes = rows * (4 if is_keyed else 2)  # of texts alone
+    if not all(_is_finite(body, text, start, end, quotes) for start, end in spans):
         return None
     return None if bounds.key and not _has_keys(columns.get(bounds.key), rows) else (rows, list(columns))
 
@@ -128,9 +130,12 @@ def _are_plain(body: bytes, spans: list[tuple[int, int]]) -> bool:
     )
 
 
-def _is_finite(body: bytes, text: Text, start: int, end: int) -> bool:
-    """Tell whether no exponent in a column has three digits: few have one, texts may be full of its letter."""
-    for letter in (b"e", b"E"):
+def _is_finite(body: bytes, text: Text, start: int, end: int, quotes: int) -> bool:
+    """Tell whether no exponent in a column has three digits; it has so many quotes if all of its values are texts."""
+    letters = [letter for letter in (b"e", b"E") if body.find(letter, start, end) >= 0]
+    if letters and np.count_nonzero(text[start:end] == _QUOTE) == quotes:
+        return True
+    for letter in letters:
         place = start
         for _ in range(_FEW):
             place = body.find(letter, place + 1, end)
@@ -164,7 +169,7 @@ def _count_values(body: bytes, column: Text, start: int, end: int) -> int | None
         marks = np.flatnonzero((column == _QUOTE) | (column == _COMMA))
         is_quote = column[marks] == _QUOTE
         commas = marks[~is_quote & (np.cumsum(is_quote) % 2 == 0)]
-    if not _are_short(commas, len(column)):
+    if not _are_short(commas, 0, len(column)):
         return None
     is_empty = not len(commas) and not body[start + 1 : end - 1].strip()
     return 0 if is_empty else len(commas) + 1
@@ -173,14 +178,27 @@ def _count_values(body: bytes, column: Text, start: int, end: int) -> int | None
 def _count_keyed(body: bytes, text: Text, spans: list[tuple[int, int]]) -> int | None:
     """Count the values of objects, if all have the same keys; see above for how those are compared."""
     words = np.ndarray((len(body) - _WORD + 1,), "<u8", body, strides=(1,))
-    keys = _first_keys(body, text, words, *spans[0])
-    if keys is None or not all(keys.are_of(text[start:end], words, start) for start, end in spans[1:]):
+    keys = _first_keys(text, words, *spans[0])
+    if keys is None or not all(keys.are_of(text, words, block) for block in _blocks(spans)):
         return None
-    return keys.rows
+    # Its numbers are short, so that orjson accepts what msgspec accepted.
+    is_each_once = keys.are_growing or len(orjson.loads(body[slice(*spans[0])])) == keys.rows
+    return keys.rows if is_each_once else None
 
 
-def _first_keys(body: bytes, text: Text, words: Words, start: int, end: int) -> _Keys | None:
-    """Return the keys of the first column; None if one stands twice, or might be what stands between two texts."""
+def _blocks(spans: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Yield columns that stand one behind the other, as many as are looked at together."""
+    block: list[tuple[int, int]] = []
+    for span in spans:
+        if block and span[1] - block[0][0] > _BLOCK:
+            yield block
+            block = []
+        block.append(span)
+    yield block
+
+
+def _first_keys(text: Text, words: Words, start: int, end: int) -> _Keys | None:
+    """Return the keys of the first column; None if one might be what stands between two texts."""
     column = text[start:end]
     quotes = np.flatnonzero(column == _QUOTE)
     closing = np.flatnonzero(column[quotes + 1] == _COLON)
@@ -190,11 +208,7 @@ def _first_keys(body: bytes, text: Text, words: Words, start: int, end: int) -> 
         return None
     if ((firsts == _SPACE) | (firsts == _COMMA) | (firsts == _COLON)).any():
         return None
-    keys = _Keys(words, ends + start, lengths)
-    if not keys.are_of(column, words, start):
-        return None
-    # Its numbers are short, so that orjson accepts what msgspec accepted.
-    return keys if keys.are_growing or len(orjson.loads(body[start:end])) == keys.rows else None
+    return _Keys(words, ends + start, lengths)
 
 
 class _Keys:
@@ -215,29 +229,38 @@ class _Keys:
         words = [piece.byteswap() for _, _, piece in self._pieces]
         return all((word[1:] > word[:-1]).all() for word in words)
 
-    def are_of(self, column: Text, words: Words, start: int) -> bool:
-        """Tell whether a column, which starts there, has these keys and no others.
+    def are_of(self, text: Text, words: Words, spans: list[tuple[int, int]]) -> bool:
+        """Tell whether columns, which stand there, have these keys and no others."""
+        colons = np.flatnonzero(text[spans[0][0] : spans[-1][1]] == _COLON) + spans[0][0]
+        starts, ends = np.array(spans).T
+        of_columns = zip(np.searchsorted(colons, starts).tolist(), np.searchsorted(colons, ends).tolist(), strict=True)
+        found = [self._behind_keys(text, colons[first:last]) for first, last in of_columns]
+        if any(len(places) != self.rows for places in found):
+            return False
+        places = np.stack(found)
+        return _are_short(places, starts, ends) and self._are_before(words, places)
+
+    def _behind_keys(self, text: Text, colons: Places) -> Places:
+        """Return those of a column's colons that stand behind keys; none if that isn't sure.
 
         Each colon is behind a key, or in a text and not behind a quote, unless the text begins with it. One that is
         behind a space may be either.
         """
-        colons = np.flatnonzero(column == _COLON)
-        if len(colons) != self.rows:
-            before = column[colons - 1]
-            if (before == _SPACE).any():
-                return False
-            colons = colons[before == _QUOTE]
-        return len(colons) == self.rows and _are_short(colons, len(column)) and self._are_before(words, colons + start)
+        if len(colons) == self.rows:
+            return colons
+        before = text[colons - 1]
+        return colons[before == _QUOTE] if (before != _SPACE).all() else colons
 
-    def _are_before(self, words: Words, ends: Places) -> bool:
+    def _are_before(self, words: Words, places: Places) -> bool:
         return not self.rows or all(
-            ends[0] >= back and np.array_equal(words[ends - back] & masks, piece) for back, masks, piece in self._pieces
+            places[0, 0] >= back and np.array_equal(words[places - back] & masks, np.broadcast_to(piece, places.shape))
+            for back, masks, piece in self._pieces
         )
 
 
-def _are_short(places: Places, end: int) -> bool:
-    """Tell whether no token before, between and behind these places is long."""
-    if not len(places):
-        return end <= _MAX_TOKEN
-    ends = (int(places[0]), end - int(places[-1]))
-    return max(*ends, int((places[1:] - places[:-1]).max(initial=0))) <= _MAX_TOKEN
+def _are_short(places: Places, starts: Places | int, ends: Places | int) -> bool:
+    """Tell whether no token before, between and behind these places of columns is long."""
+    if not places.shape[-1]:
+        return bool(np.max(ends - starts) <= _MAX_TOKEN)
+    outside = np.maximum(places[..., 0] - starts, ends - places[..., -1]).max()
+    return bool(max(outside, np.diff(places).max(initial=0)) <= _MAX_TOKEN)
