@@ -379,6 +379,15 @@ def test_a_file_that_is_no_dashboard_is_not_written_over(place, dashboard, body,
     assert dashboard.read_bytes() == body
 
 
+def test_a_dashboard_that_would_be_too_large_stays_as_it_is_and_is_never_called_damaged(place, dashboard, monkeypatch):
+    show(place, "old")
+    before = dashboard.read_bytes()
+    monkeypatch.setattr(directory, "_MAX_DASHBOARD", len(before) + 10)
+    with pytest.raises(ValueError, match=r"would be \d+ MB, more than a UI can show; give some .* project_name"):
+        show(place, "old", "new")
+    assert dashboard.read_bytes() == before
+
+
 def test_a_project_that_is_gone_gets_no_dashboard(place, dashboard):
     (dashboard.parent / "metadata.json").unlink()
     with pytest.raises(ValueError, match="has no project 'shop' any more"):
