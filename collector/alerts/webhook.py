@@ -9,7 +9,7 @@ import trio
 from collector import __version__
 from collector.config.alerts import without_address
 from collector.errors import AlertRefused, AlertRejected, AlertUnsent, BadEnvironment, UnreadableAnswer
-from collector.web.clients import Clients, retry_after
+from collector.web.clients import BUSY, Clients, retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -19,7 +19,6 @@ TIMEOUT = 30.0
 _HEADERS = {"Content-Type": "application/json", "User-Agent": f"evidently-collector/{__version__}"}
 # What says that this message is at fault, and not the address or our right to use it.
 _OF_THE_MESSAGE = frozenset({400, 413, 415, 422})
-_WAIT = frozenset({408, 425, 429, 503})
 
 
 async def post(clients: Clients, url: str, body: str) -> str:
@@ -44,14 +43,14 @@ async def post(clients: Clients, url: str, body: str) -> str:
 async def _post(client: httpx.AsyncClient, url: str, body: str, by: str) -> str:
     import httpx
 
-    from collector.web.answers import MAX_REFUSAL, aread, reason_of
+    from collector.web.answers import MAX_REFUSAL, UNREACHED, aread, reason_of
 
     try:
         async with client.stream("POST", url, content=body.encode(), headers=_HEADERS) as response:
             if response.is_success:  # what it says beyond that is read by nobody, and may have no end
                 return f"answered {response.status_code}"
             answer = await aread(response, MAX_REFUSAL)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+    except UNREACHED as error:
         raise AlertUnsent(f"it can't be reached{by}: {reason_of(error)}") from error
     except (httpx.HTTPError, UnreadableAnswer) as error:
         raise AlertUnsent(f"it didn't answer as it should{by}: {reason_of(error)}") from error
@@ -61,7 +60,7 @@ async def _post(client: httpx.AsyncClient, url: str, body: str, by: str) -> str:
 def _refusal(answer: httpx.Response, url: str) -> AlertUnsent:
     status, words = answer.status_code, without_address(" ".join(answer.text.split()), url)
     said = f"it answered {status}{f' ({words})' if words else ''}"
-    if status in _WAIT:
+    if status in BUSY:
         return AlertUnsent(said, retry_after(answer))
     if status >= 500:
         return AlertUnsent(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -10,14 +11,13 @@ from collector.formats.csv_body import QUOTED
 
 BLOCK_BYTES = 4 * 2**20
 MAX_ROW_BYTES = 64 * 2**20
-_BOM = b"\xef\xbb\xbf"
 
 
 def read_header(file: BinaryIO, name: str) -> bytes:
     """Read the header without the end of its line, or blank lines and a byte order mark before it."""
     header = b""
     while line := file.readline(MAX_ROW_BYTES):
-        header = (header + line).removeprefix(_BOM).lstrip(b"\r\n")
+        header = (header + line).removeprefix(BOM_UTF8).lstrip(b"\r\n")
         if header and not _is_open(header):
             return header.rstrip(b"\r\n")
     raise CommandError(f"{name}: the file is empty" if not header else f"{name}: the header has an open quote")

@@ -127,39 +127,19 @@ def _kind_of(source: Source) -> _Kind:
     return _Typed(source) if source.format in {"parquet", "arrow"} else _Lines(source)
 
 
-class _Kind:
-    """How rows of a kind of file are read, parted and put together again."""
+class _File:
+    """How rows of a kind of file are read in blocks, parted and put together again."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
 
     name: str
 
-    def check_alike(self, other: _Kind) -> None:
+    def check_alike(self, other: _File) -> None:
         """Raise CommandError if rows of the other file can't stand beside those of this one."""
         if self.name != other.name:
             told = f"{self.source.name} is {self.source.format}, and {other.source.name} is {other.source.format}"
             raise CommandError(told, "a batch is of one kind of file: run the command for each kind")
-
-    def blocks(self) -> Iterator[Any]:
-        """Yield some rows at a time."""
-        raise NotImplementedError
-
-    def moments(self, block: Any, column: str, latest: float) -> pa.ChunkedArray:
-        """Return when each row of a block happened, in Unix microseconds; null if that isn't told."""
-        raise NotImplementedError
-
-    def pick(self, block: Any, rows: Any) -> tuple[Any, int]:
-        """Return some rows of a block, and their bytes."""
-        raise NotImplementedError
-
-    def packed(self, pieces: Sequence[Any]) -> Iterable[bytes]:
-        """Return what is appended to a scratch file."""
-        raise NotImplementedError
-
-    def body(self, path: Path) -> tuple[bytes, str]:
-        """Return the rows of a scratch file as one body, and its media type."""
-        raise NotImplementedError
 
     def _moments_in(self, table: pa.Table, column: str, latest: float) -> pa.ChunkedArray:
         if column in table.column_names:
@@ -170,7 +150,7 @@ class _Kind:
         raise CommandError(said, did_you_mean(column, table.column_names))
 
 
-class _Typed(_Kind):
+class _Typed(_File):
     """Tables with types; those of a window are merged as the parts of a batch are."""
 
     name = "a table with types"
@@ -201,7 +181,7 @@ class _Typed(_Kind):
             return arrow_body(whole.unify_dictionaries().combine_chunks()), ARROW
 
 
-class _Lines(_Kind):
+class _Lines(_File):
     """Lines of text, which are sent as they are: what they spell is told by the service, of all of a batch."""
 
     def __init__(self, source: Source) -> None:
@@ -216,7 +196,7 @@ class _Lines(_Kind):
         with self.source.open() as file:
             return [read_header(file, self.source.name)]
 
-    def check_alike(self, other: _Kind) -> None:
+    def check_alike(self, other: _File) -> None:
         super().check_alike(other)
         if isinstance(other, _Lines) and self.header != other.header:
             said = f"{other.source.name} has other columns than {self.source.name}, or in another order"
@@ -263,3 +243,6 @@ class _Lines(_Kind):
 
     def _decoded(self, body: bytes) -> pa.Table:
         return decode_frames([(_TEXTS[self.name][0], body)])
+
+
+_Kind = _Typed | _Lines

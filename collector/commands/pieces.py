@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collector.client.arrow import ARROW, Rows, arrow_body
-from collector.commands.csv_rows import read_header, read_rows
+from collector.commands.csv_rows import MAX_ROW_BYTES, read_header, read_rows
 from collector.errors import BadBody, CommandError
 from collector.formats.json_body import loads, read_columns
 from collector.wording import first_line
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # Well under the service's limits, of JSON too, and enough that a request's own cost doesn't matter.
 MAX_BYTES = 4 * 2**20
-MAX_LINE_BYTES = 64 * 2**20
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 _READ_ROWS = 8192
@@ -166,9 +165,9 @@ def lines_of(source: Source) -> tuple[Callable[[BinaryIO, str], Iterator[bytes]]
 
 
 def _read_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
-    while line := file.readline(MAX_LINE_BYTES):
-        if len(line) == MAX_LINE_BYTES:
-            raise CommandError(f"{name}: a line has {MAX_LINE_BYTES} bytes or more", "NDJSON has one object a line")
+    while line := file.readline(MAX_ROW_BYTES):
+        if len(line) == MAX_ROW_BYTES:
+            raise CommandError(f"{name}: a line has {MAX_ROW_BYTES} bytes or more", "NDJSON has one object a line")
         if kept := line.removeprefix(BOM_UTF8).strip():
             yield kept
 

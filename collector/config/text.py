@@ -22,33 +22,23 @@ class _Member(NamedTuple):
 
 def place_of(text: str, path: Sequence[str | int]) -> tuple[int, int]:
     """Return line and column, from 1, of the value at a path; of the deepest one on the way there if it isn't there."""
-    place = _begin(text, 0)
-    for part in path:
-        found = _find(text, place, part)
-        if found is None:
-            break
-        place = found.value
+    place, _ = _walk(text, path)
     return text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
 
 
 def with_member(text: str, path: Sequence[str | int], value: Any) -> str:
     """Set the member at a path of objects; it comes last if it is new, and so do objects on the way to it."""
-    place = _begin(text, 0)
-    for depth, part in enumerate(path, start=1):
-        found = _find(text, place, part)
-        if found is None:
-            for missing in reversed(path[depth:]):
-                value = {missing: value}
-            return _inserted(text, place, part, value, depth)
-        place = found.value
-    return text[:place] + _written(text, value, len(path)) + text[_end(text, place) :]
+    place, found = _walk(text, path)
+    if found == len(path):
+        return text[:place] + _written(text, value, found) + text[_end(text, place) :]
+    for missing in reversed(path[found + 1 :]):
+        value = {missing: value}
+    return _inserted(text, place, path[found], value, found + 1)
 
 
 def without_member(text: str, path: Sequence[str]) -> str:
     """Take out the member at a path of objects, which is there."""
-    place = _begin(text, 0)
-    for part in path[:-1]:
-        place = _member(text, place, part).value
+    place, _ = _walk(text, path[:-1])
     members = list(_members(text, place))
     index = [member.key for member in members].index(path[-1])
     if len(members) == 1:
@@ -60,22 +50,25 @@ def without_member(text: str, path: Sequence[str]) -> str:
 
 def with_new_key(text: str, path: Sequence[str], key: str) -> str:
     """Change the key of the member at a path of objects, which is there; it stays where it is."""
-    place = _begin(text, 0)
-    for part in path[:-1]:
-        place = _member(text, place, part).value
-    start = _member(text, place, path[-1]).start
+    place, _ = _walk(text, path[:-1])
+    start = next(member.start for member in _members(text, place) if member.key == path[-1])
     return text[:start] + json.dumps(key, ensure_ascii=False) + text[_end(text, start) :]
 
 
 def has_member(text: str, path: Sequence[str]) -> bool:
     """Tell whether there is a member at a path of objects."""
+    return _walk(text, path)[1] == len(path)
+
+
+def _walk(text: str, path: Sequence[str | int]) -> tuple[int, int]:
+    """Follow a path as far as it goes; return where the value there begins, and how many steps were taken."""
     place = _begin(text, 0)
-    for part in path:
-        found = _find(text, place, part)
+    for depth, part in enumerate(path):
+        found = next((member for member in _members(text, place) if member.key == part), None)
         if found is None:
-            return False
+            return place, depth
         place = found.value
-    return True
+    return place, len(path)
 
 
 def _inserted(text: str, place: int, key: str | int, value: Any, depth: int) -> str:
@@ -101,14 +94,6 @@ def _line_break(text: str, depth: int) -> str:
 def _indent(text: str) -> str:
     found = _INDENT.search(text)
     return found[1] if found else ""
-
-
-def _member(text: str, place: int, key: str | int) -> _Member:
-    return next(member for member in _members(text, place) if member.key == key)
-
-
-def _find(text: str, place: int, key: str | int) -> _Member | None:
-    return next((member for member in _members(text, place) if member.key == key), None)
 
 
 def _members(text: str, place: int) -> Iterator[_Member]:

@@ -11,10 +11,9 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from collector.config.durations import Duration
 from collector.config.periods import Periods, check_period, check_zone
-from collector.config.value import Value
+from collector.config.value import TRIGGER_ALIAS, Value
 from collector.wording import did_you_mean
 
-ALIAS = "evidently:collector_trigger:"
 # Below it, a collector would do nothing but look whether rows have come, and keep the daemon from all else.
 MIN_INTERVAL = 0.1
 MIN_PERIOD = 60
@@ -161,7 +160,7 @@ _TRIGGERS = (IntervalTrigger, RowsCountTrigger, RowsCountOrIntervalTrigger, Cron
 SPELLINGS = {
     trigger.__name__: [
         before + trigger.__name__
-        for before in ("", ALIAS, "evidently.collector.config.", "evidently.legacy.collector.config.")
+        for before in ("", TRIGGER_ALIAS, "evidently.collector.config.", "evidently.legacy.collector.config.")
     ]
     for trigger in _TRIGGERS
 }
@@ -171,7 +170,7 @@ def alias_of(name: object) -> str:
     """Return the alias of a trigger's type, whichever way it is spelt."""
     for bare, spellings in SPELLINGS.items():
         if name in spellings:
-            return ALIAS + bare
+            return TRIGGER_ALIAS + bare
     bare = str(name).rpartition(":")[2].rpartition(".")[2]
     raise ValueError(f"unknown trigger '{name}'; {did_you_mean(bare, SPELLINGS)}")
 

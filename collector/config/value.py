@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
+# Which trigger a member of their union is.
+TRIGGER_ALIAS = "evidently:collector_trigger:"
 # The name of a column.
 ColumnName = Annotated[str, Field(min_length=1, max_length=4096)]
 
@@ -102,7 +104,7 @@ def _problems(details: ErrorDetails, model: type[BaseModel]) -> list[Problem]:
 
 
 def _is_tag(part: int | str) -> bool:
-    return str(part).startswith("evidently:collector_trigger:")
+    return str(part).startswith(TRIGGER_ALIAS)
 
 
 def _message(details: ErrorDetails, model: type[BaseModel]) -> str:

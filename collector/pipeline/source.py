@@ -40,43 +40,49 @@ class Gateway(Protocol):
         """
 
 
-class Source(Protocol):
-    """Where one collector's events come from."""
+class Source:
+    """Where one collector's events come from: as it stands, clients post them, and what is here stays here."""
 
-    @property
-    def gateway(self) -> Gateway | None:
-        """The way of posted events to where they are fetched from; None if there is none."""
+    gateway: Gateway | None = None  # the way of posted events to where they are fetched from, if there is one
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have the collector work while its events are its own; runs until cancelled."""
+        await work()
 
-    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> Cut:
-        """Name a batch that is being cut, in the transaction that does it."""
+    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> Cut:  # noqa: ARG002
+        """Name a batch that is being cut, in the transaction that does it: here, by an id that sorts by time."""
+        return replace(cut, batch=str(uuid6.uuid7()))
 
     @property
     def is_full(self) -> bool:
         """Whether no further batch may be sealed for now."""
+        return False
 
     async def wait_for_room(self) -> None:
         """Return once a further batch may be sealed."""
+        await trio.lowlevel.checkpoint()
 
     def note_change(self) -> None:
         """Hear that a batch was sealed, delivered or given up."""
 
-    async def give_up(self, batch: Batch, error: str) -> None:
+    async def give_up(self, batch: Batch, error: str) -> None:  # noqa: ARG002
         """Hear that a batch will never be a snapshot, before it counts as failed."""
+        await trio.lowlevel.checkpoint()
 
     def sending(self) -> AbstractAsyncContextManager[None]:
         """Hold the collector here while a snapshot is sent; raises DeliveryError if that can't be had for now."""
+        return nullcontext()
 
-    def is_inherited(self, batch_id: str) -> bool:
+    def is_inherited(self, batch_id: str) -> bool:  # noqa: ARG002
         """Tell whether another may have delivered a batch already."""
+        return False
 
     def check_here(self) -> None:
         """Raise what a client is answered if the collector isn't at work here."""
 
     def shown(self, status: Status) -> Status:
         """Return how the collector stands, with what the source has to say."""
+        return status
 
 
 class Sources(Protocol):
@@ -86,52 +92,7 @@ class Sources(Protocol):
         """Return the source of a collector's events, for its pipeline."""
 
 
-class Posted:
-    """Events that clients post."""
-
-    gateway: Gateway | None = None
-
-    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Work until cancelled: what is here stays here."""
-        await work()
-
-    def name_batch(self, db: sqlite3.Connection, collector: str, cut: Cut) -> Cut:  # noqa: ARG002
-        """Give it an id that sorts by time."""
-        return replace(cut, batch=str(uuid6.uuid7()))
-
-    @property
-    def is_full(self) -> bool:
-        """Never: there is no end of batches."""
-        return False
-
-    async def wait_for_room(self) -> None:
-        """Return at once."""
-        await trio.lowlevel.checkpoint()
-
-    def note_change(self) -> None:
-        """Do nothing: nobody else is to know."""
-
-    async def give_up(self, batch: Batch, error: str) -> None:  # noqa: ARG002
-        """Return at once: its rows are kept here."""
-        await trio.lowlevel.checkpoint()
-
-    def sending(self) -> AbstractAsyncContextManager[None]:
-        """Do nothing: it goes nowhere."""
-        return nullcontext()
-
-    def is_inherited(self, batch_id: str) -> bool:  # noqa: ARG002
-        """Tell that there is nobody else."""
-        return False
-
-    def check_here(self) -> None:
-        """Do nothing: it is at work wherever it is in the config."""
-
-    def shown(self, status: Status) -> Status:
-        """Return the same."""
-        return status
-
-
-class _Unread(Posted):
+class _Unread(Source):
     """Events of a log that came into the config since the start."""
 
     def __init__(self, collector_id: str) -> None:
@@ -156,4 +117,4 @@ class OnlyPosted:
 
     def source_of(self, work: Work) -> Source:
         """Return the one source there is; none for events that are to be fetched."""
-        return Posted() if work.config.kafka is None else _Unread(work.id)
+        return Source() if work.config.kafka is None else _Unread(work.id)

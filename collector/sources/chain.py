@@ -125,18 +125,22 @@ def number_of(metadata: str | None) -> int | None:
     return number if isinstance(number, int) else None
 
 
+def told_in(metadata: str) -> dict[str, Any]:
+    """Return what a commit's metadata tells; nothing if it isn't ours."""
+    try:
+        told = json.loads(metadata)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def _number_in(head: dict[str, Any]) -> int:
     return head["n"] if isinstance(head["n"], int) else 0
 
 
 def _read(metadata: str) -> dict[str, Any]:
     """Read metadata; anything that isn't ours says nothing."""
-    nothing: dict[str, Any] = {"n": None, "w": "", "f": None, "b": [], "t": 1}
-    try:
-        found = json.loads(metadata)
-    except ValueError:
-        return nothing
-    return {**nothing, **found} if isinstance(found, dict) else nothing
+    return {"n": None, "w": "", "f": None, "b": [], "t": 1, **told_in(metadata)}
 
 
 def _ends(chain: Chain) -> list[Offsets]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 import trio
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from collector.sources.chain import Chain
     from collector.sources.grants import Grant, Grants
+    from collector.sources.ownership import Order, Ownership
 
 # Seconds for which a fence holds, and for which one is waited for before a delivery.
 FENCE_SECONDS = 1.0
@@ -46,29 +47,12 @@ Outcome = Literal["ok", "fenced", "failed"]
 _log = structlog.get_logger()
 
 
-class Answer(Protocol):
-    """A commit that was ordered."""
-
-    async def wait(self) -> str:
-        """Return once the brokers answered: the name of the error, "" if it was taken.
-
-        Raises OwnershipLost if it wasn't sent.
-        """
-
-
-class Commits(Protocol):
-    """Sends commits, each only while its grant holds."""
-
-    def order(self, grant: Grant, chain: Chain) -> Answer:
-        """Order that a chain be committed, and don't wait for it."""
-
-
 class Fencing:
     """Commits what a collector's journal says, under one grant; ``read`` says it, ``count`` hears what came of each."""
 
     def __init__(  # noqa: PLR0913  (whom it asks, and whom it tells)
         self,
-        commits: Commits,
+        commits: Ownership,
         grants: Grants,
         grant: Grant,
         read: Callable[[], Awaitable[Chain]],
@@ -82,7 +66,7 @@ class Fencing:
         self._clock = clock
         self._count = count
         self._one_at_a_time = trio.Lock()
-        self._unanswered: Answer | None = None
+        self._unanswered: Order | None = None
 
     async def commit(self) -> float:
         """Publish the chain as it is; return the time before the commit was sent that was taken. Raises OwnershipLost.

@@ -82,10 +82,10 @@ class Group:
 
     def source_of(self, work: Work) -> Source:
         """Return the source of a collector's events, which are those of its topics."""
-        from collector.pipeline.source import Posted
+        from collector.pipeline.source import Source
 
         if work.config.kafka is None:
-            return Posted()
+            return Source()
         self._collectors.add(work.id)
         return FromTopics(work, work.config.kafka, self)
 

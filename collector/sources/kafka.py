@@ -29,6 +29,7 @@ from collector.errors import (
 )
 from collector.fault_points import reach
 from collector.pipeline.asking import ask_workspace
+from collector.pipeline.source import Source
 from collector.sources.chain import Chain
 from collector.sources.fencing import Fencing
 from collector.sources.gateway import ToTopic
@@ -76,7 +77,7 @@ MAX_AHEAD = 32 * 2**20
 LEAVING_SECONDS = 10.0
 
 
-class FromTopics:
+class FromTopics(Source):
     """One collector's events, from its topics."""
 
     def __init__(self, work: Work, wanted: FromKafka, group: Group) -> None:

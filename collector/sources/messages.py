@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from collector.errors import BadBody, BodyTooLarge, CollectorError
 from collector.formats.frames import Frame, check_frame
@@ -13,22 +13,12 @@ from collector.store.records import Fetched
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
 
+    from confluent_kafka import Message
+
     from collector.formats.bounds import Bounds, Counted
 
 ValueFormat = Literal["json", "ndjson", "arrow"]
 _TOGETHER: dict[str, Callable[[list[bytes]], bytes]] = {"json": list_of, "ndjson": b"\n".join}
-
-
-class Message(Protocol):
-    """What is used of confluent_kafka.Message."""
-
-    def topic(self) -> str | None: ...  # noqa: D102
-    def partition(self) -> int | None: ...  # noqa: D102
-    def offset(self) -> int | None: ...  # noqa: D102
-    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
-    def value(self) -> bytes | None: ...  # noqa: D102
-    def key(self) -> bytes | None: ...  # noqa: D102
-    def headers(self) -> list[tuple[str, bytes | None]] | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +46,6 @@ class Run:
     received: float = 0.0
     rejected: list[Rejected] = field(default_factory=list)
     unchecked: list[Message] = field(default_factory=list)
-    tombstones: int = 0
     size: int = 0  # bytes of all messages
     is_apart: bool = False  # whether each goes into a frame of its own
     together: bytes = b""  # what all would be in one frame, if that is known
@@ -125,8 +114,7 @@ def check_messages(messages: list[Message], value_format: ValueFormat, bounds: B
     # When the first of them was sent; a sender's clock may be ahead.
     sent = first.timestamp()[1] / 1000
     run.received = min(sent, now) if sent > 0 else now
-    given = [message for message in messages if message.value() is not None]
-    run.tombstones = len(messages) - len(given)  # of a compacted topic: their keys are gone
+    given = [message for message in messages if message.value() is not None]  # else its key is gone
     values = [message.value() or b"" for message in given]
     run.size = sum(map(len, values))
     if value_format == "arrow":

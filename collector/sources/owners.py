@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from collector.sources.chain import told_in
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -27,7 +29,7 @@ def digest_of(config: CollectorConfig) -> str:
 
 def begun_in(metadata: str) -> set[str]:
     """Return the collectors of a slot that were begun, by the slot's own commit."""
-    return set(_told_in(metadata).get("c", ()))
+    return set(told_in(metadata).get("c", ()))
 
 
 class Owners:
@@ -39,7 +41,7 @@ class Owners:
 
     def note(self, found: Iterable[tuple[int, Committed]]) -> None:
         """Take what is committed for the slots."""
-        self._told = {slot: _told_in(one.metadata) for slot, one in found}
+        self._told = {slot: told_in(one.metadata) for slot, one in found}
 
     def url_of(self, slot: int) -> str:
         """Return the address of the service that had a slot last; "" if it isn't known."""
@@ -65,12 +67,3 @@ class Owners:
         self._lacking_since.pop(collector, None)
         where = self.url_of(slot) or told.get("h", "another service")
         return "" if theirs == digest else f"its config at {where}, where it is at work, isn't the one here"
-
-
-def _told_in(metadata: str) -> dict[str, Any]:
-    """Return what a slot's own commit tells; nothing if it isn't ours."""
-    try:
-        told = json.loads(metadata)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}

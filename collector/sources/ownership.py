@@ -12,7 +12,7 @@ import uuid
 import zlib
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
@@ -26,7 +26,7 @@ from collector.status.counts import GroupCounts
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from confluent_kafka import KafkaError, Message, TopicPartition
+    from confluent_kafka import Consumer, KafkaError, TopicPartition
 
     from collector.sources.chain import Chain
     from collector.sources.grants import Grant
@@ -36,28 +36,6 @@ POLL_SECONDS = 0.05
 SENT_PATIENCE = 10.0
 
 _log = structlog.get_logger()
-
-
-class Consumer(Protocol):
-    """What is used of confluent_kafka.Consumer."""
-
-    def subscribe(self, topics: list[str], *, on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
-        """Join the group."""
-
-    def poll(self, timeout: float) -> Message | None:
-        """Serve callbacks, and return a message."""
-
-    def commit(self, *, offsets: list[TopicPartition], asynchronous: Literal[True]) -> object:
-        """Commit offsets."""
-
-    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
-        """Accept partitions."""
-
-    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
-        """Give partitions back."""
-
-    def close(self) -> None:
-        """Leave the group."""
 
 
 @dataclass
@@ -108,7 +86,6 @@ class Ownership:
         self._changed = trio.Event()
         self._limiter = trio.CapacityLimiter(1)
         self._has_ended = False
-        self.late_commits = 0  # which a grant that is over has ordered
 
     def slot_of(self, collector: str) -> int:
         """Return the slot of a collector, the same at each service."""
@@ -170,7 +147,6 @@ class Ownership:
 
     def _send(self, consumer: Consumer, order: Order) -> None:
         if not self.grants.holds(order.grant):
-            self.late_commits += 1
             self._answered.append(order)
             return
         self._sent[order.number] = order

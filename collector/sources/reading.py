@@ -9,20 +9,21 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import trio
 
-from collector.sources.messages import Message, Run, ValueFormat, check_messages
+from collector.sources.messages import Run, check_messages
 from collector.waiting.bell import Bell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from confluent_kafka import KafkaError
+    from confluent_kafka import Consumer, KafkaError, Message
 
     from collector.formats.bounds import Bounds
+    from collector.sources.kafka import FromTopics
     from collector.store.records import Offsets
 
 # Bytes, more or less, and messages that are taken at a time, and seconds for which they are waited for: who stops us
@@ -34,25 +35,6 @@ CONSUME_SECONDS = 0.1
 MAX_WAITING = 4 * 2**20
 
 _log = structlog.get_logger()
-
-
-class Consumer(Protocol):
-    """What is used of confluent_kafka.Consumer."""
-
-    def consume(self, num_messages: int, timeout: float) -> list[Any]:
-        """Return messages, and events that have an error."""
-
-    def incremental_assign(self, partitions: list[Any]) -> None:
-        """Fetch from further partitions."""
-
-    def incremental_unassign(self, partitions: list[Any]) -> None:
-        """Fetch from them no longer."""
-
-    def pause(self, partitions: list[Any]) -> None:
-        """Fetch no more for now."""
-
-    def resume(self, partitions: list[Any]) -> None:
-        """Fetch again."""
 
 
 @dataclass(slots=True)
@@ -87,15 +69,6 @@ class Broken:
 Item = Run | End | Broken
 
 
-class Taker(Protocol):
-    """Whom events are fetched for."""
-
-    value_format: ValueFormat
-
-    def offer(self, item: Item) -> int:
-        """Take what was fetched; return how many bytes wait there."""
-
-
 class Reading:
     """Fetches events."""
 
@@ -103,9 +76,9 @@ class Reading:
         self._bounds = bounds
         self._to_partitions = to_partitions
         self.limiter = trio.CapacityLimiter(1)
-        self._takers: dict[tuple[str, int], Taker] = {}
-        self._assigned: set[Taker] = set()
-        self._paused: set[Taker] = set()
+        self._takers: dict[tuple[str, int], FromTopics] = {}
+        self._assigned: set[FromTopics] = set()
+        self._paused: set[FromTopics] = set()
         self._bell = Bell()
         self._consumer: Consumer | None = None
         self._messages = 100  # that are taken at a time, by the size that the last had
@@ -129,7 +102,7 @@ class Reading:
             self._assigned = set()
             self._paused = set()
 
-    async def assign(self, taker: Taker, offsets: Offsets) -> None:
+    async def assign(self, taker: FromTopics, offsets: Offsets) -> None:
         """Fetch for a taker from these offsets on. It is done when this returns, or is cancelled."""
 
         def assign(consumer: Consumer) -> None:
@@ -143,7 +116,7 @@ class Reading:
         await self._use(assign)
         self._bell.ring()
 
-    async def unassign(self, taker: Taker) -> None:
+    async def unassign(self, taker: FromTopics) -> None:
         """Fetch no longer for a taker; it is offered nothing more."""
 
         def unassign(consumer: Consumer) -> None:
@@ -160,18 +133,18 @@ class Reading:
             self._assigned.discard(taker)
         self._paused.discard(taker)
 
-    async def pause(self, taker: Taker) -> None:
+    async def pause(self, taker: FromTopics) -> None:
         """Fetch no more for a taker for now."""
         self._paused.add(taker)
         await self._use(lambda consumer: consumer.pause(self._to_partitions(self._partitions_of(taker))))
 
-    async def resume(self, taker: Taker) -> None:
+    async def resume(self, taker: FromTopics) -> None:
         """Fetch for a taker again, if it is paused."""
         if taker in self._paused:
             self._paused.discard(taker)
             await self._use(lambda consumer: consumer.resume(self._to_partitions(self._partitions_of(taker))))
 
-    def _partitions_of(self, taker: Taker) -> Offsets:
+    def _partitions_of(self, taker: FromTopics) -> Offsets:
         return {at: 0 for at, its in self._takers.items() if its is taker}
 
     async def _use(self, call: Callable[[Consumer], None]) -> None:
@@ -185,7 +158,7 @@ class Reading:
 
     # In the thread
 
-    def _fetch(self, consumer: Consumer) -> list[tuple[Taker, Item]]:
+    def _fetch(self, consumer: Consumer) -> list[tuple[FromTopics, Item]]:
         """Return what has come, each with the one that it is for."""
         runs: defaultdict[tuple[str, int], list[Message]] = defaultdict(list)
         others: list[tuple[tuple[str, int], Item]] = []
@@ -197,7 +170,7 @@ class Reading:
             elif (item := _item_of(*at, message.offset(), error)) is not None:
                 others.append((at, item))
         bounds, now = self._bounds(), time.time()
-        items: list[tuple[Taker, Item]] = []
+        items: list[tuple[FromTopics, Item]] = []
         for at, messages in runs.items():
             if (taker := self._takers.get(at)) is not None:
                 items.append((taker, check_messages(messages, taker.value_format, bounds, now)))

@@ -297,8 +297,8 @@ class Telling:
                 matched = {} if event.why else {"matched_rows": 0}
                 entry = self._entry("CreateReport", batch, matched, notes=[f"{event.said}.", *said])
             case SegmentFailed(batch, segment, error, is_rejected):
-                type_, what = ("UploadReport", "saving snapshot") if is_rejected else ("CreateReport", "running report")
-                entry = self._entry(type_, batch, {}, f"Error {what}: {error}", segment=segment)
+                type_, what = ("UploadReport", SNAPSHOT_FAILED) if is_rejected else ("CreateReport", REPORT_FAILED)
+                entry = self._entry(type_, batch, {}, what + error, segment=segment)
             case Delivered(batch, has_plots=has_plots):
                 notes: dict[str, Any] = {} if has_plots else {"notes": [_WITHOUT_PLOTS]}
                 entry = self._entry("UploadReport", batch, batch.outcome, **notes)

@@ -6,14 +6,13 @@ and those of large bodies, are passed over: it is a look and no log.
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import orjson
 
 from collector.formats.frames import decode_frames
-from collector.store.connect import read_only
+from collector.store.connect import reading
 from collector.store.data_dir import DataDir
 from collector.store.parts import Kept
 from collector.store.steps.frames import LAST_NUMBER
@@ -37,8 +36,7 @@ class Tapped(TypedDict):
 def newest_rows(data_dir: str, collector: str, after: int | None, rows: int) -> Tapped:
     """Return the newest rows that have come after a number, at most so many; without a number none, but the number."""
     places = DataDir(Path(data_dir))
-    with closing(read_only(places.journal)) as db:
-        db.execute("BEGIN")
+    with reading(places.journal) as db:
         [(last,)] = db.execute(f"SELECT {LAST_NUMBER}")
         found: list[dict[str, Any]] = []
         if after is not None:

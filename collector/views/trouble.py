@@ -68,8 +68,9 @@ def troubles_of(status: Status) -> list[Trouble]:
 
 def trouble_of(status: Status, now: float) -> str:
     """Say what is wrong with a collector, and what to do where that isn't plain; empty if all is well."""
-    said = [trouble.told(now) for trouble in troubles_of(status)]
-    return "; ".join([*said, troubles_of(status)[-1].todo] if status.failed else said)
+    troubles = troubles_of(status)
+    said = [trouble.told(now) for trouble in troubles]
+    return "; ".join([*said, troubles[-1].todo] if status.failed else said)
 
 
 def found_in(status: Status, now: float) -> str:

@@ -14,6 +14,8 @@ import httpx
 
 from collector.errors import UnreadableAnswer
 
+# What httpx raises where nothing was sent.
+UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 AS_IS = {"Accept-Encoding": "identity"}
 # Of an answer that says no: enough for the reason, which is for a person.

@@ -58,6 +58,10 @@ class Clients:
             await client.aclose()
 
 
+# With these, whoever asks may ask again.
+BUSY = frozenset({408, 425, 429, 503})
+
+
 def retry_after(response: httpx.Response) -> float:
     """Return the pause that an answer asks for, in seconds or as a date (RFC 9110, 10.2.3); an hour at most."""
     text = response.headers.get("Retry-After", "")

@@ -20,7 +20,16 @@ import trio_parallel
 
 from collector.config.labels import LABELS
 from collector.disk.refusals import is_of_files, refusal
-from collector.errors import BadBody, EvaluationError, FilesDamaged, NoRowsMatched, OutOfFiles, Problem, WorkerDied
+from collector.errors import (
+    BadBody,
+    EvaluationError,
+    FilesDamaged,
+    NoRowsMatched,
+    OutOfFiles,
+    Problem,
+    StorageError,
+    WorkerDied,
+)
 from collector.store.parts import UNWRITABLE
 from collector.store.records import Part
 from collector.workers.environment import names_of_secrets, names_of_service
@@ -296,7 +305,7 @@ class Workers:
         args = (_NEWEST_ROWS, str(data_dir), collector, after, rows)
         try:
             found: Tapped = await self._run_within(BODY_TIMEOUT, self._prompt, self._looks, *args)
-        except (trio.TooSlowError, sqlite3.Error) as error:
+        except (trio.TooSlowError, StorageError) as error:
             raise EvaluationError("the events can't be looked at just now; ask again in a moment") from error
         return found
 

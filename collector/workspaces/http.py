@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from collector.errors import BadEnvironment, DeliveryError, DeliveryRefused, SnapshotTooLarge, UnreadableAnswer
-from collector.web.clients import Clients, retry_after
+from collector.web.clients import BUSY, Clients, retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -42,7 +42,7 @@ class Connections:
         """Send a request and return its answer, whatever it is; raise DeliveryError if there is none."""
         import httpx
 
-        from collector.web.answers import aread, reason_of
+        from collector.web.answers import UNREACHED, aread, reason_of
 
         url, by = config.api_url.rstrip("/") + path, ""
         try:
@@ -58,7 +58,7 @@ class Connections:
             raise DeliveryRefused(
                 f"'{config.shown_url}' isn't the address of a service; write api_url as http://HOST:PORT"
             ) from error
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+        except UNREACHED as error:
             raise DeliveryError(f"{config.shown_url} can't be reached{by}: {reason_of(error)}") from error
         except (httpx.HTTPError, UnreadableAnswer) as error:
             message = f"{config.shown_url} didn't answer as it should{by}: {reason_of(error)}"
@@ -101,7 +101,7 @@ def raise_for(response: httpx.Response, config: CollectorConfig) -> None:
     if status < 400:
         leads_to = response.headers.get("Location", "elsewhere")
         raise DeliveryRefused(f"{said}: it redirects to {leads_to}; write the address that answers itself as api_url")
-    if status in {408, 425, 429, 503}:
+    if status in BUSY:
         raise DeliveryError(said, retry_after=retry_after(response))
     if status >= 500:
         raise DeliveryError(said, is_ambiguous=True)

@@ -129,7 +129,7 @@ class Service:
             await trio.lowlevel.checkpoint()
             return 0
         project = await self._project(_MODERN_PROJECTS)
-        listed = await self._ask(list[_Listed], "GET", f"/api/projects/{project}/snapshots", is_listing=True)
+        listed = await self._listed(project)
         seen, twins = set(), []
         for one in sorted(listed, key=lambda one: one.id):  # which the service makes so that they sort by time
             told = one.metadata or {}

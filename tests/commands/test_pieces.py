@@ -101,7 +101,7 @@ def test_lines_of_many_bytes_are_sent_in_fewer_rows(cut, monkeypatch):
 
 
 def test_a_line_without_end_takes_no_more_than_its_limit_of_memory(cut, monkeypatch):
-    monkeypatch.setattr(pieces, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(pieces, "MAX_ROW_BYTES", 100)
     with pytest.raises(CommandError, match="a line has 100 bytes or more"):
         cut("rows.ndjson", b"[" + b"1," * 200, 2)
 

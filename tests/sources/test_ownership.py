@@ -96,7 +96,6 @@ async def test_a_commit_of_a_grant_that_was_lost_and_came_back_in_one_poll_is_no
         await order.wait()
     turn(ownership, consumer)
     assert consumer.committed == []
-    assert ownership.late_commits == 1
 
 
 async def test_a_grant_and_its_revocation_in_one_poll_leave_nothing(ownership, consumer):
