@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.errors import BadBody
+from collector.formats import json_columns
 from collector.formats.bounds import NO_BOUNDS, Bounds
 from collector.formats.frames import check_body, decode_frames
 from collector.formats.json_body import count_rows
@@ -149,6 +150,15 @@ def test_a_number_too_large_for_a_float_is_found_among_many(number):
     body = json.dumps({"a": texts, "b": texts}).encode()
     assert count_plain_rows(body, NO_BOUNDS) == (len(texts), ["a", "b"])
     assert count_plain_rows(body.replace(b'"some text"', number.encode(), 1), NO_BOUNDS) is None
+
+
+def test_another_key_is_found_in_each_column_of_a_body_that_is_looked_at_piece_by_piece(monkeypatch):
+    monkeypatch.setattr(json_columns, "_BLOCK", 12_000)  # two of the columns
+    columns = {name: {str(row): row for row in range(500)} for name in "abcdef"}
+    assert count_plain_rows(json.dumps(columns).encode(), NO_BOUNDS) == (500, list("abcdef"))
+    for name, column in columns.items():
+        others = {"x50" if key == "250" else key: value for key, value in column.items()}
+        assert count_plain_rows(json.dumps(columns | {name: others}).encode(), NO_BOUNDS) is None
 
 
 @pytest.mark.parametrize("bounds", [Bounds(max_rows=1), Bounds(max_columns=1)])
