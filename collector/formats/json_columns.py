@@ -181,9 +181,14 @@ def _count_keyed(body: bytes, text: Text, spans: list[tuple[int, int]]) -> int |
     keys = _first_keys(text, words, *spans[0])
     if keys is None or not all(keys.are_of(text, words, block) for block in _blocks(spans)):
         return None
-    # Its numbers are short, so that orjson accepts what msgspec accepted.
-    is_each_once = keys.are_growing or len(orjson.loads(body[slice(*spans[0])])) == keys.rows
-    return keys.rows if is_each_once else None
+    return keys.rows if keys.are_growing or _is_each_once(body[slice(*spans[0])], keys.rows) else None
+
+
+def _is_each_once(column: bytes, rows: int) -> bool:
+    try:
+        return len(orjson.loads(column)) == rows
+    except orjson.JSONDecodeError:  # a number that no float holds
+        return False
 
 
 def _blocks(spans: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
