@@ -16,12 +16,12 @@ from collector.alerts.lasting import Lasting, Moment
 from collector.alerts.posting import messages_of, post_changes
 from collector.alerts.rules import Change, firing
 from collector.alerts.sending import Sending
-from collector.config.alerts import address_key, shown_address
+from collector.config.alerts import address_key, addresses_of, shown_address
 from collector.errors import StorageError
 from collector.fault_points import reach
 from collector.status.status import Status
 from collector.store.steps.alerts import put_state, read_states
-from collector.web.clients import Clients
+from collector.web.clients import open_clients
 
 if TYPE_CHECKING:
     import sqlite3
@@ -89,20 +89,19 @@ class Alerting:
 
     async def _work(self) -> None:
         alerts = self._config.alerts
-        addresses = dict.fromkeys(address for alert in alerts for address in alert.to)
+        addresses = addresses_of(alerts)
         with suppress(StorageError):  # that the disk refuses is told nevertheless
             kept = {key for alert in alerts for key in alert.keys.values()}, {address_key(one) for one in addresses}
             if gone := await self._journal.alerts.keep_only(*kept):
                 _log.warning("alert messages to addresses that are no longer configured are dropped", messages=gone)
-        clients = Clients()
         try:
-            self._sending = {
-                address_key(one): Sending(
-                    one, self._journal.alerts, clients, self._all_counts.alerts[shown_address(one)]
-                )
-                for one in addresses
-            }
-            async with trio.open_nursery() as nursery:
+            async with open_clients() as clients, trio.open_nursery() as nursery:
+                self._sending = {
+                    address_key(one): Sending(
+                        one, self._journal.alerts, clients, self._all_counts.alerts[shown_address(one)]
+                    )
+                    for one in addresses
+                }
                 for sending in self._sending.values():
                     nursery.start_soon(sending.run)
                 if not all(alert.is_of_batches and alert.repeat is None for alert in alerts):
@@ -110,8 +109,6 @@ class Alerting:
         finally:
             for counts in self._all_counts.alerts.values():  # of addresses that are taken out too
                 counts.waiting = 0
-            with trio.move_on_after(1, shield=True):
-                await clients.aclose()
 
     # What lasts
 

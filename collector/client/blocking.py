@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import httpx
 
-from collector.client.arrow import ARROW, arrow_body, cut, table_of
+from collector.client.arrow import arrow_body, cut, table_of
 from collector.client.reaching import Reaching
 from collector.client.requests import MAX_ANSWER_BYTES, Pause, unavailable, window_query
 from collector.errors import UnreadableAnswer
@@ -84,7 +84,7 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
         It is evaluated at once, beside the events that wait. A time is ISO 8601 as text, or has a zone; without one it
         is UTC. The same batch, sent again, is the same batch still.
         """
-        return self._run(self._talk.send_batch(id, arrow_body(table_of(data)), ARROW, window_query(start, end)))
+        return self._run(self._talk.send_batch(id, arrow_body(table_of(data)), window_query(start, end)))
 
     def send_batch_body(self, id: str, body: bytes, media_type: str, query: dict[str, str]) -> bool:  # noqa: A002
         """Send a whole batch in any form that the service accepts, with what its route is asked; tell if it is new."""

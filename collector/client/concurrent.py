@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from collector.client.arrow import ARROW, arrow_body, cut, table_of
+from collector.client.arrow import arrow_body, cut, table_of
 from collector.client.reaching import Reaching
 from collector.client.requests import MAX_ANSWER_BYTES, Pause, unavailable, window_query
 from collector.errors import UnreadableAnswer
@@ -84,7 +84,7 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
         is UTC. The same batch, sent again, is the same batch still.
         """
         body = await anyio.to_thread.run_sync(lambda: arrow_body(table_of(data)))
-        return await self._run(self._talk.send_batch(id, body, ARROW, window_query(start, end)))
+        return await self._run(self._talk.send_batch(id, body, window_query(start, end)))
 
     def buffered(
         self,

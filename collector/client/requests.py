@@ -120,11 +120,9 @@ class Conversations:
             raise _refused(response)
         return is_repeated or "Idempotent-Replayed" not in response.headers
 
-    def send_batch(
-        self, collector_id: str, body: bytes, media_type: str, query: dict[str, str]
-    ) -> Steps[dict[str, Any]]:
-        """Send a body that is a batch of its own; sent again, it is the same batch."""
-        return self._ask(dict, self._batch(collector_id, body, media_type, query))
+    def send_batch(self, collector_id: str, body: bytes, query: dict[str, str]) -> Steps[dict[str, Any]]:
+        """Send rows as a batch of their own; sent again, it is the same batch."""
+        return self._ask(dict, self._batch(collector_id, body, ARROW, query))
 
     def send_batch_body(self, collector_id: str, body: bytes, media_type: str, query: dict[str, str]) -> Steps[bool]:
         """Send the same, and return whether it is new: what a lost answer of this very call told of is."""

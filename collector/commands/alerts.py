@@ -11,13 +11,13 @@ import trio
 from collector.alerts.messages import body_for_test
 from collector.alerts.rules import firing
 from collector.alerts.sending import send
-from collector.config.alerts import address_key, shown_address
+from collector.config.alerts import address_key, addresses_of, shown_address
 from collector.errors import AlertUnsent, CommandError
 from collector.host.signals import thread_for_signals
 from collector.store.connect import read_only
 from collector.store.data_dir import DataDir
 from collector.store.steps.alerts import count_messages, read_states
-from collector.web.clients import Clients
+from collector.web.clients import open_clients
 from collector.wording import counted, lasting
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def list_alerts(config: CollectorServiceConfig, base: Path, now: float) -> Itera
         yield from (f"  firing for {lasting(now - state.since)}: {state.said.get('summary', '')}" for state in own)
         if not own:
             yield "  calm"
-    for address in _addresses(config):
+    for address in addresses_of(config.alerts):
         if number := waiting.get(address_key(address)):
             wait = "waits" if number == 1 else "wait"
             yield f"{counted(number, 'message')} {wait} for {shown_address(address)}; the service's log says why"
@@ -51,7 +51,7 @@ def send_tests(config: CollectorServiceConfig) -> list[tuple[str, str, bool]]:
 
 
 async def _send_tests(config: CollectorServiceConfig) -> list[tuple[str, str, bool]]:
-    body, clients, addresses = body_for_test(config.external_url), Clients(), _addresses(config)
+    body, addresses = body_for_test(config.external_url), addresses_of(config.alerts)
     came_back: dict[str, tuple[str, bool]] = {}
 
     async def send_one(address: str) -> None:
@@ -60,18 +60,10 @@ async def _send_tests(config: CollectorServiceConfig) -> list[tuple[str, str, bo
         except AlertUnsent as error:
             came_back[address] = str(error), False
 
-    try:
-        async with trio.open_nursery() as nursery:
-            for address in addresses:
-                nursery.start_soon(send_one, address)
-    finally:
-        with trio.move_on_after(1, shield=True):
-            await clients.aclose()
+    async with open_clients() as clients, trio.open_nursery() as nursery:
+        for address in addresses:
+            nursery.start_soon(send_one, address)
     return [(shown_address(address), *came_back[address]) for address in addresses]
-
-
-def _addresses(config: CollectorServiceConfig) -> list[str]:
-    return list(dict.fromkeys(address for alert in config.alerts for address in alert.to))
 
 
 def _rule(alert: Alert) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib.util import find_spec
@@ -165,6 +166,11 @@ def problems_of(alerts: tuple[Alert, ...]) -> list[Problem]:
             else:
                 problems += [Problem(path, problem)] if problem else []
     return problems
+
+
+def addresses_of(alerts: Iterable[Alert]) -> list[str]:
+    """Return the addresses of rules, each once."""
+    return list(dict.fromkeys(address for alert in alerts for address in alert.to))
 
 
 def address_key(address: str) -> str:

@@ -109,7 +109,7 @@ def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
         if table.num_rows == 0:
             raise ValueError("the batch has no rows")
         rows = table.num_rows
-    known = None if reference is None else _read_reference(reference, private, cache=cache, named=named)
+    known = None if reference is None else _known_reference(reference, private, cache=cache, named=named)
     casts = Casts(known, cast, keep_lists=keep_lists)
     key = None if reference is None or not cache else _reference_key(reference, private, named)
     compared = _Compared(known, key) if wish is None else _matching(known, key, wish)
@@ -210,12 +210,12 @@ def _with_failed(frame: Frame, merging: Merging) -> Frame:
     return frame
 
 
-def _read_reference(path: str, private: Private | None, *, cache: bool, named: frozenset[str]) -> Frame:
+def _known_reference(path: str, private: Private | None, *, cache: bool, named: frozenset[str]) -> Frame:
     """Read the reference, or take it from this process's memory while the file is the same."""
     if not cache:
-        return _converted_reference(path, private, named)
+        return read_reference(path, private, named)
     key = _reference_key(path, private, named)
-    return REFERENCES.get(key, lambda: _converted_reference(path, private, named), size_of_frame)
+    return REFERENCES.get(key, lambda: read_reference(path, private, named), size_of_frame)
 
 
 def _reference_key(path: str, private: Private | None, named: frozenset[str]) -> Hashable:
@@ -227,12 +227,8 @@ def _reference_key(path: str, private: Private | None, named: frozenset[str]) ->
     return (path, status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size, named, repr(private))
 
 
-def read_reference(path: str, private: Private | None) -> Frame:
-    """Read a reference as a report that names no column would have it."""
-    return _converted_reference(path, private, frozenset())
-
-
-def _converted_reference(path: str, private: Private | None, named: frozenset[str]) -> Frame:
+def read_reference(path: str, private: Private | None, named: frozenset[str] = frozenset()) -> Frame:
+    """Read a reference as a report has it that names these columns."""
     table = apply(read_table(path), private)
     if table.num_rows == 0:
         raise ValueError(f"the reference {path} has no rows")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+import trio
+
 from collector.web.proxies import proxy_for
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import httpx
 
     from collector.web.proxies import Proxy
@@ -56,6 +61,17 @@ class Clients:
         """Close their connections."""
         for client in self._clients.values():
             await client.aclose()
+
+
+@asynccontextmanager
+async def open_clients() -> AsyncIterator[Clients]:
+    """Open clients; their connections are closed with the block, which takes a second at most."""
+    clients = Clients()
+    try:
+        yield clients
+    finally:
+        with trio.move_on_after(1, shield=True):
+            await clients.aclose()
 
 
 # With these, whoever asks may ask again.

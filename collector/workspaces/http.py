@@ -12,12 +12,13 @@ import msgspec
 import trio
 
 from collector.errors import BadEnvironment, DeliveryError, DeliveryRefused, SnapshotTooLarge, UnreadableAnswer
-from collector.web.clients import BUSY, Clients, retry_after
+from collector.web.clients import BUSY, retry_after
 
 if TYPE_CHECKING:
     import httpx
 
     from collector.config import CollectorConfig
+    from collector.web.clients import Clients
 
 T = TypeVar("T")
 
@@ -32,8 +33,8 @@ _QUICK = 65_536
 class Connections:
     """Connections to services, shared by all collectors."""
 
-    def __init__(self) -> None:
-        self._clients = Clients()
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
         self._listings = trio.CapacityLimiter(_LISTINGS)
 
     async def exchange(
@@ -63,10 +64,6 @@ class Connections:
         except (httpx.HTTPError, UnreadableAnswer) as error:
             message = f"{config.shown_url} didn't answer as it should{by}: {reason_of(error)}"
             raise DeliveryError(message, is_ambiguous=True) from error
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._clients.aclose()
 
 
 async def read_as(kind: type[T], response: httpx.Response, config: CollectorConfig) -> T:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
-import trio
-
+from collector.web.clients import open_clients
 from collector.workspaces.cloud import Cloud
 from collector.workspaces.directory import Directory
 from collector.workspaces.http import Connections
@@ -73,9 +72,5 @@ class Workspaces:
 @asynccontextmanager
 async def open_workspaces(workers: Workers, base: Path) -> AsyncIterator[Workspaces]:
     """Return what opens workspaces, relative ones at ``base``; their connections are closed with the block."""
-    connections = Connections()
-    try:
-        yield Workspaces(workers, base, connections)
-    finally:
-        with trio.move_on_after(1, shield=True):
-            await connections.aclose()
+    async with open_clients() as clients:
+        yield Workspaces(workers, base, Connections(clients))

@@ -8,7 +8,7 @@ import trio
 from collector.alerts import webhook
 from collector.alerts.webhook import post
 from collector.errors import AlertRefused, AlertRejected, AlertUnsent
-from collector.web.clients import Clients
+from collector.web.clients import open_clients
 
 from .receivers import message, receiving
 
@@ -17,9 +17,8 @@ PATIENCE = 30
 
 @pytest.fixture
 async def clients():
-    made = Clients()
-    yield made
-    await made.aclose()
+    async with open_clients() as made:
+        yield made
 
 
 async def test_it_arrives_as_json(clients):

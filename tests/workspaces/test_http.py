@@ -7,6 +7,7 @@ import trio
 from worlds import FakeService, collector
 
 from collector.errors import DeliveryError, DeliveryRefused, SnapshotTooLarge
+from collector.web.clients import open_clients
 from collector.workspaces.http import Connections, raise_for, read_as
 
 THING = ("GET", "/thing")
@@ -21,13 +22,10 @@ def service():
 
 
 async def ask(config):
-    connections = Connections()
-    try:
-        response = await connections.exchange(config, "GET", "/thing")
+    async with open_clients() as clients:
+        response = await Connections(clients).exchange(config, "GET", "/thing")
         raise_for(response, config)
         return await read_as(dict, response, config)
-    finally:
-        await connections.aclose()
 
 
 async def refused(config):

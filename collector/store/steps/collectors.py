@@ -80,30 +80,10 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
     ).fetchone()[0]
     paths = [path for (path,) in db.execute("SELECT path FROM part WHERE collector IN (?, ?)", (collector, stream))]
     batches = [id_ for (id_,) in db.execute("SELECT id FROM batch WHERE collector = ?", (collector,))]
-    for table in (
-        "frame",
-        "part",
-        "batch",
-        "snapshot",
-        "clock",
-        "log",
-        "forgotten",
-        "open_columns",
-        "alert",
-        "dashboard",
-        "whole_batch",
-        "awaited",
-        "label_part",
-        "label_fate",
-        "position",
-        "fetched",
-        "batch_end",
-        "reference",
-        "half",
-    ):
-        db.execute(f"DELETE FROM {table} WHERE collector IN (?, ?)", (collector, stream))  # noqa: S608  (names of ours)
     for one in (collector, stream):
         forget_keys(db, one)
+    for (table,) in db.execute(_OF_COLLECTORS).fetchall():
+        db.execute(f"DELETE FROM {table} WHERE collector IN (?, ?)", (collector, stream))  # noqa: S608  (names of ours)
     return int(rows), paths, batches, bodies
 
 

@@ -19,6 +19,22 @@ def test_what_a_collector_has_goes_with_it_and_another_keeps_all(db):
     assert collectors.read_clock(db, "main", 2.0, is_kept=True) == 2.0
 
 
+def test_no_table_has_anything_of_a_collector_that_is_forgotten(db):
+    """Each table is asked, so that a new one can't be missed."""
+    values = {"TEXT": "a", "INTEGER": 1, "REAL": 1.0, "BLOB": b"a"}
+    tables = []
+    for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        columns = {row[1]: values.get(row[2]) for row in db.execute(f"PRAGMA table_info({table})")}
+        if "collector" in columns:
+            tables.append(table)
+            marks = ", ".join("?" * len(columns))
+            db.execute(f"INSERT INTO {table} VALUES ({marks})", list((columns | {"collector": "main"}).values()))
+    collectors.forget(db, "main")
+    counts = [db.execute(f"SELECT COUNT(*) FROM {table} WHERE collector = 'main'").fetchone()[0] for table in tables]
+    assert len(tables) > 15
+    assert counts == [0] * len(tables)
+
+
 @pytest.mark.parametrize(("keep", "left"), [(2, [3, 2]), (0, [3, 2, 1])])
 def test_a_log_keeps_its_newest_entries(db, keep, left):
     for number in (1, 2, 3):
