@@ -52,12 +52,12 @@ def first_line(error: BaseException) -> str:
 
 def no_rows(reference: str) -> str:
     """Say that a reference has no rows."""
-    return f"{reference} has no rows; a report wants at least one"
+    return f"{reference} has no rows; a report needs at least one"
 
 
 def no_table(reference: str, error: BaseException) -> str:
     """Say that a reference is no table."""
-    return f"{reference} is no parquet table ({first_line(error)}); write it with DataFrame.to_parquet"
+    return f"{reference} isn't a parquet table ({first_line(error)}); write it with DataFrame.to_parquet"
 
 
 def lasting(seconds: float) -> str:

@@ -59,7 +59,7 @@ def check_table(name: str, table: pa.Table, *, is_private: bool = False) -> None
         raise lacking(name)
     field = table.schema.field(number)
     if not is_key_type(field.type):
-        raise BadBody(f"the key '{name}' is {field.type}; a key is a number, a text, bytes, a date or a time")
+        raise BadBody(f"the key '{name}' is {field.type}; a key must be a number, a text, bytes, a date or a time")
     row = 0
     for chunk in table.column(number).chunks:
         texts = None if are_all_keys(chunk) else canonical_texts(field, chunk)
@@ -80,6 +80,6 @@ def _shown(value: pa.Scalar) -> str:
 
 def _no_key(name: str, row: int, told: str) -> BadBody:
     return BadBody(
-        f"the key '{name}' of row {row} is {told}, by which no event can be found; a key is never missing, empty, NaN, "
-        "a list or an object, and a number of 2^53 or more has to be an integer of 64 bits or text; nothing was kept"
+        f"the key '{name}' of row {row} is {told}, which can't be a key; a key is never missing, empty, NaN, "
+        "a list or an object, and a number of 2^53 or more must be an integer of 64 bits, or text; nothing was kept"
     )

@@ -75,7 +75,10 @@ class Merging:
         texts = {name: " and ".join(names) for name, names in kinds.items() if names != ["text"]}
         return [
             *(f"Column {name!r} came as {said}: taken as text." for name, said in texts.items()),
-            *(f"Column {name!r} has integers of over 53 bits beside other numbers: rounded." for name in self._rounded),
+            *(
+                f"Column {name!r} has integers of over 53 bits beside other numbers: they are rounded."
+                for name in self._rounded
+            ),
             *starmap(left_out, self.failed.items()),
         ]
 

@@ -70,8 +70,8 @@ def without_private(format_: Format, body: bytes, private: Private, bounds: Boun
 
 def _unreadable(format_: Format) -> BadBody:
     return BadBody(
-        f"the body can't be read as {format_}; why isn't told, as that may quote values of private columns "
-        "(the collector's `columns`)"
+        f"the body can't be read as {format_}; the reason isn't shown, as it may quote values of private columns "
+        "(`columns` in the collector's config)"
     )
 
 
@@ -160,7 +160,7 @@ def _is_kept(name: str, private: Private) -> bool:
 
 def _check_left(rows: int, names: Iterable[str]) -> None:
     if rows and not list(names):
-        raise BadBody("no column of the body is left: the collector's config drops them all, or keeps others")
+        raise BadBody("no column of the body is left: `columns` in the collector's config drops them all")
 
 
 def _hashed_values(values: list[Any], salt: str) -> list[str | None]:

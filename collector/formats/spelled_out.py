@@ -36,7 +36,7 @@ def _children(array: pa.Array) -> list[pa.Array]:
 def _of_dictionary(array: pa.DictionaryArray) -> int:
     values = array.dictionary
     if values.type.num_fields or types.is_dictionary(values.type) or types.is_run_end_encoded(values.type):
-        raise ValueError("a dictionary of what consists of other values can't be kept; send a plain column")
+        raise ValueError("a dictionary of nested values can't be kept; send a plain column")
     if types.is_string_view(values.type) or types.is_binary_view(values.type):
         lengths = pa.array(_view_lengths(values), pa.int64())
     elif types.is_null(values.type):

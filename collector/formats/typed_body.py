@@ -144,7 +144,7 @@ def _read_parquet(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
 def _check_writer(name: str) -> None:
     """Refuse files of writers that told the sizes of columns wrong (PARQUET-816): Arrow reads beyond their ends."""
     if name.lower().startswith("parquet-mr") and not _SOUND_WRITER.fullmatch(name.lower()):
-        raise ValueError("it says that it was written by parquet-mr before 1.3; write it with a newer one")
+        raise ValueError("it says that it was written by parquet-mr before 1.3; write it with a newer version")
 
 
 def _within(reader: Iterable[pa.RecordBatch], schema: pa.Schema, bounds: Bounds) -> pa.Table:

@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from collector.supervision.supervisor import Supervisor
 
 
-_FULL = (
-    "{} bytes of {} are not delivered yet, and no more may wait; nothing was kept, try again once some are delivered"
-)
+_FULL = "{} bytes of {} are not delivered yet, which is the limit; nothing was kept, try again once some are delivered"
 # Batches of a collector that wait for their reports before no more come whole: the rest waits with who sends them.
 MAX_WAITING = 100
 
@@ -96,7 +94,7 @@ class Intake:
         self._check_room(collector_id)
         for follower in followers:
             if follower.when_full == "refuse" and self._is_full(follower.id):
-                whose = f"the events of '{follower.id}', which gets these too,"
+                whose = f"the events of '{follower.id}', which gets these events too,"
                 raise BufferFull(_FULL.format(self.limits.max_collector_bytes, whose))
 
     def config(self, collector_id: str) -> CollectorConfig:
@@ -134,7 +132,7 @@ class Intake:
             raise BufferFull(_FULL.format(limits.max_collector_bytes, "the collector's events"))
         if self._journal.buffered_bytes_in_all >= limits.max_buffered_bytes:
             raise NotReady(
-                f"{limits.max_buffered_bytes} bytes of events are not delivered yet, and no more may wait; nothing was "
+                f"{limits.max_buffered_bytes} bytes of events are not delivered yet, which is the limit; nothing was "
                 "kept, try again once some are delivered"
             )
 
@@ -236,11 +234,11 @@ class Intake:
 
     def _why_passed(self, follower: str, names: Collection[str]) -> str:
         if self._is_full(follower):
-            return f"{self.limits.max_collector_bytes} bytes of its events are not delivered yet, and no more may wait"
+            return f"{self.limits.max_collector_bytes} bytes of its events are not delivered yet, which is the limit"
         try:
             self._check_columns(follower, names)
         except TooManyColumns as error:
-            return f"its open batch has {error.held} columns, and may have {self.limits.max_columns}"
+            return f"its open batch has {error.held} columns, and the limit is {self.limits.max_columns}"
         return ""
 
     def _check_columns(self, follower: str, names: Collection[str]) -> None:

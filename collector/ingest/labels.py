@@ -27,7 +27,7 @@ class LabelsIntake(Intake):
         if self._journal.labels.kept_bytes(collector_id) >= limit:
             raise BufferFull(
                 f"the collector's labels, and the events that wait for theirs, take the {limit} bytes of "
-                "limits.max_labels_bytes, and no more may wait; nothing was kept, try again later"
+                "limits.max_labels_bytes; nothing was kept, try again later, or raise that limit"
             )
 
     def key_of(self, collector_id: str) -> str:
@@ -42,7 +42,7 @@ class LabelsIntake(Intake):
         columns = self._labels(collector_id).columns
         if frame.rows and set(columns).isdisjoint(frame.names):
             named = ", ".join(f"'{name}'" for name in columns)
-            raise BadBody(f"the body has none of the columns that the collector's labels have: {named}")
+            raise BadBody(f"the body has none of the columns of the collector's labels: {named}")
         frame.names = ()
         return self._order(labels_of(collector_id), frame, key)
 

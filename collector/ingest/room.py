@@ -70,4 +70,4 @@ class Place:
 
 
 def _no_place(others: str) -> NotReady:
-    return NotReady(f"{others} are being read, the most that the service reads at a time; nothing was kept, try again")
+    return NotReady(f"{others} are being read, and the service reads no more at a time; nothing was kept, try again")

@@ -73,7 +73,7 @@ class Evaluating:
         while problems := await self._find_problems(is_report_checked=False):
             told = tuple(str(problem) for problem in problems)
             if told != self._work.status.problems:
-                self._work.log.error("misconfigured: events are kept, and evaluated once this is mended", problems=told)
+                self._work.log.error("misconfigured: events are kept, and evaluated once this is fixed", problems=told)
             self._work.note(state="misconfigured", problems=told)
             with trio.move_on_after(REFERENCE_INTERVAL):
                 await self._work.to_evaluate.wait()

@@ -92,7 +92,7 @@ class Labelling:
             try:
                 outlook = await self._step(labels)
             except (EvaluationError, StorageError) as error:
-                self._work.log.warning("labels are looked at again in a while", error=str(error))
+                self._work.log.warning("labels can't be joined now; it is tried again in a while", error=str(error))
                 await trio.sleep(backoff.next())
                 continue
             backoff.reset()

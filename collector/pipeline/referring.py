@@ -84,7 +84,9 @@ class Referring:
                 return [Problem(("reference_path",), str(error))]
             if str(error) != self._trouble:
                 self._trouble = str(error)
-                self._work.log.warning("the reference can't be looked at; its copy is taken", error=str(error))
+                self._work.log.warning(
+                    "the reference can't be read in its store; the last copy is used", error=str(error)
+                )
         else:
             self._trouble = ""
         return []

@@ -52,7 +52,7 @@ class Rehearsing:
             with trio.move_on_after(work.service.evaluation_timeout + workers.rehearsal_starting_time) as patience:
                 came_of = await rehearse(config, work.service, workers, work.tools.base, is_aside=True)
         if patience.cancelled_caught:
-            work.log.info("the report was not tried over its own reference: that takes too long")
+            work.log.info("the report was not tried over its own reference, as that takes too long")
         elif config.reference_path == self._referring.config.reference_path:
             await work.warn(came_of["failed"])
 

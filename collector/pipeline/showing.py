@@ -27,7 +27,7 @@ _LEFT_ALONE = (
     "'evidently-collector dashboard {}' adds panels beside those"
 )
 _NO_SNAPSHOT = (
-    "no snapshot of it is kept that says what to show; repeat this after the next one is delivered "
+    "no snapshot is kept from which a dashboard could be made; repeat this after the next one is delivered "
     "(with retention.batches of 1 or more)"
 )
 

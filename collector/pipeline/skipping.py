@@ -38,7 +38,7 @@ class Skipping:
             await self._bell.wait()
             since = work.tools.clocks.now()
             work.note(skipping_since=since, skipping_why=self._why)
-            await work.tell_skipped(f"it skips its events, which are in none of its batches: {self._why}", since)
+            await work.tell_skipped(f"it skips its events, so that they are in no batch of it: {self._why}", since)
             while await self._goes_on():
                 work.note(skipping_why=self._why)
                 await trio.sleep(PAUSE)

@@ -119,7 +119,7 @@ class Spilling:
     def _note_late(self, rows: int) -> None:
         if rows:
             self._work.counts.late_rows += rows
-            self._work.log.warning("rows came after their window was closed; they are of the next", rows=rows)
+            self._work.log.warning("rows came after their window was closed; they are in the next batch", rows=rows)
 
     def _remove(self, made: Iterable[Part]) -> None:
         for part in made:

@@ -109,7 +109,7 @@ def make_topics(kafka: Kafka) -> list[str]:
                     raise
     except (KafkaException, TimeoutError) as error:
         said = error.args[0].str() if isinstance(error, KafkaException) else "they don't answer"
-        raise CommandError(f"the brokers at {kafka.bootstrap_servers} make no topics: {said}") from error
+        raise CommandError(f"the brokers at {kafka.bootstrap_servers} can't create topics: {said}") from error
     return made
 
 
@@ -209,9 +209,11 @@ def _group_problems(brokers: _Brokers) -> Iterator[Problem]:
     [future] = brokers.admin.describe_consumer_groups([kafka.group_id], request_timeout=ASKING_SECONDS).values()
     told = _answer(future)
     if told is not None and len(told.members) > slots > 0:
-        message = f"{len(told.members)} services share {slots} partitions of '{kafka.ownership_topic}', and some have "
+        message = (
+            f"{len(told.members)} services share {slots} partitions of '{kafka.ownership_topic}', so that some have "
+        )
         yield Problem(
-            ("kafka", "ownership_topic"), message + "nothing to do; name a new topic with more, while all stop"
+            ("kafka", "ownership_topic"), message + "nothing to do; stop all, then name a new topic with more"
         )
 
 

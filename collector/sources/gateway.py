@@ -220,7 +220,7 @@ def value_of(format_: Format, body: bytes, value_format: ValueFormat, bounds: Bo
     return ("\n".join(rows) if value_format == "ndjson" else f"[{','.join(rows)}]").encode()
 
 
-_AGAIN = "send them again; if they were kept after all, they are there twice then"
+_AGAIN = "send them again; if they were kept after all, they will be there twice"
 _MEDIA_TYPES: dict[ValueFormat, str] = {
     "json": "the collector's topic has JSON: send JSON or application/x-ndjson",
     "ndjson": "the collector's topic has lines of JSON: send JSON or application/x-ndjson",

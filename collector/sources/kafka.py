@@ -238,7 +238,7 @@ class FromTopics(Source):
         if published.batches and published.tasks != self._wanted.tasks_max:
             raise SourceStuck(
                 f"kafka.tasks_max was {published.tasks} when batches were sealed that are not delivered yet; set it "
-                "back until none is left, then change it while all services are stopped"
+                "back until they are delivered, then change it while all services are stopped"
             )
         writer, reading = await self._work.journal.reading(self._work.id)
         mine = None if reading is None else Chain.of(reading, writer, self._wanted.tasks_max)
@@ -262,10 +262,12 @@ class FromTopics(Source):
         group, collector, topics = self._group, self._work.id, self._wanted.topics
         counts = await group.ask(lambda brokers: brokers.partitions(topics))
         if missing := [topic for topic, count in counts.items() if not count]:
-            raise SourceStuck(f"the brokers have no topic '{missing[0]}'; create it, or mend kafka.topics")
+            raise SourceStuck(f"the brokers have no topic '{missing[0]}'; create it, or correct kafka.topics")
         at = self._share_of(counts)
         if not at:
-            raise SourceStuck("kafka.tasks_max is more than its topics have partitions, and this task has none")
+            raise SourceStuck(
+                "kafka.tasks_max is larger than the number of partitions, and this task has none; lower it"
+            )
         slot = (group.config.ownership_topic, grant.slot)
         committed = await group.ask(lambda brokers: brokers.committed([*at, slot]))
         begun = begun_in(committed.pop(slot).metadata)
@@ -274,7 +276,7 @@ class FromTopics(Source):
         new = [one for one, told in committed.items() if told.offset is None]
         if new and collector in begun and len(new) == len(committed):
             raise SourceStuck(
-                "the offsets that were committed have expired or were deleted, and what was read is unknown; set them "
+                "the committed offsets have expired or were deleted, so it isn't known what was read; set them "
                 f"with kafka-consumer-groups --group {group.config.group_id} --reset-offsets, while no service runs"
             )
         if new:
@@ -307,7 +309,11 @@ class FromTopics(Source):
             if batch is None:
                 await work.journal.skip_open(work.id)
             elif batch.id != batch_id:
-                work.log.warning("a batch of another service has other rows now", batch=batch.id, published=batch_id)
+                work.log.warning(
+                    "a batch that another service sealed was read again, and has other rows now",
+                    batch=batch.id,
+                    published=batch_id,
+                )
             reach("restored")
         await self._stop_reading()
 
@@ -424,7 +430,7 @@ class FromTopics(Source):
             first, _ = (await self._group.ask(lambda brokers: brokers.ends([at])))[at]
             self._counts.skipped_offsets[*at, next_] = max(0, first - next_)
             return SourceStuck(
-                f"{where}: offset {next_} isn't there any more, and the first that is there is {first}: the topic's "
+                f"{where}: offset {next_} is gone, and the first that is there is {first}: the topic's "
                 "retention has removed events that were not read; set the offset with kafka-consumer-groups "
                 "--reset-offsets, while no service runs"
             )
@@ -440,7 +446,7 @@ class FromTopics(Source):
             offset = bad.message.offset() or 0
             run.until(offset)
             return SourceStuck(
-                f"{run.topic}, partition {run.partition}, offset {offset} is no event: {bad.told}; to leave such "
+                f"{run.topic}, partition {run.partition}, offset {offset} isn't an event: {bad.told}; to leave such "
                 'messages out, write "errors_tolerance": "all" into kafka'
             )
         if run.rejected:

@@ -63,7 +63,7 @@ class Owners:
         if not theirs:
             since = self._lacking_since.setdefault(collector, trio.current_time())
             is_told = trio.current_time() - since > LACKING_SECONDS
-            return "no service has it at work: it may not be in the config file of each" if is_told else ""
+            return "it is at work at no service: it may be missing in the config file of one of them" if is_told else ""
         self._lacking_since.pop(collector, None)
         where = self.url_of(slot) or told.get("h", "another service")
-        return "" if theirs == digest else f"its config at {where}, where it is at work, isn't the one here"
+        return "" if theirs == digest else f"its config at {where}, where it is at work, differs from the config here"

@@ -52,7 +52,7 @@ class Rejecting:
         """Put messages there; return how many, once all replicas have them. The log tells of them in any case."""
         first = rejected[0].message
         _log.warning(
-            "messages that are no events are left out",
+            "messages that aren't events are left out",
             collector=collector,
             messages=len(rejected),
             first=f"{first.topic()}, partition {first.partition()}, offset {first.offset()}: {rejected[0].told}",
@@ -70,7 +70,7 @@ class Rejecting:
             return 0
         left = letters
         while left := await trio.to_thread.run_sync(self._produce, topic, left, limiter=self._limiter):
-            _log.warning("the dead-letter topic didn't take all messages; the rest is tried again", topic=topic)
+            _log.warning("the dead-letter topic didn't accept all messages; the rest is tried again", topic=topic)
             await trio.sleep(PAUSE)
         return len(letters)
 

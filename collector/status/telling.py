@@ -101,7 +101,7 @@ class SegmentFailed:
     def said(self) -> str:
         """What became of it."""
         what = "a segment's snapshot was rejected" if self.is_rejected else "a segment's report failed"
-        return f"{what}; the others go on"
+        return f"{what}; the other segments go on"
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,10 @@ class NotShown:
     error: str
 
 
-_NOT_WHOLE = "a part of the report fails on its own reference, and will fail on each batch too"
+_NOT_WHOLE = "a part of the report fails on its own reference, and so will fail on each batch"
 _WITHOUT_PLOTS = (
-    "Sent without its plots, as the workspace takes no larger snapshot (413). All values and tests are there."
+    "Sent without its plots, as the whole snapshot is too large for the workspace (413). "
+    "All values and tests are there."
 )
 
 _OF_WORKSPACE: dict[type, tuple[int, str, str]] = {

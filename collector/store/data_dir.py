@@ -139,7 +139,9 @@ class DataDir:
             try:
                 self.body_file(name).unlink(missing_ok=True)
             except OSError as error:
-                _log.warning("a file of bodies that are needed no more can't be removed", body=name, error=str(error))
+                _log.warning(
+                    "a file of bodies that isn't needed any more can't be removed", body=name, error=str(error)
+                )
 
     def snapshot(self, batch_id: str) -> Path:
         """Where the snapshot of a batch waits for delivery."""

@@ -55,7 +55,7 @@ def fetch(address: str, data_dir: str, known: str, private: Private | None) -> F
         if _version(address) == version:  # else it is of two versions, perhaps
             return Fetched(path, rows)
         (directory.path / path).unlink()
-    raise EvaluationError(f"{address} is written again and again while it is read")
+    raise EvaluationError(f"{address} changes again and again while it is read")
 
 
 def count_rows(address: str) -> int:

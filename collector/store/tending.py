@@ -102,7 +102,7 @@ class Tending:
             return  # what it means is found by who writes
         if not fault:
             return
-        trouble = f"{fault}; no events are accepted; start the service again"
+        trouble = f"{fault}; no events are accepted; restart the service"
         self._health.give_up(trouble)
         try:
             await self._writer.rescue(trouble, self._identity)

@@ -190,7 +190,7 @@ class Writer:
     def broken(self) -> JournalBroken:
         """What ends the service when the journal is found broken."""
         return JournalBroken(
-            f"the journal {self._data_dir.journal} is broken; start again, and what is sound in it is recovered"
+            f"the journal {self._data_dir.journal} is broken; restart the service: it recovers what is sound"
         )
 
     async def execute(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collector.workspaces.workspace import Workspaces
 
 
-_NO_VALUES = "there is no reference whose values could be the segments; name them here, or give a reference_path"
+_NO_VALUES = "there is no reference to take the segments from; name the values here, or give a reference_path"
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Orders:
         except OSError as error:
             if is_of_files(error):
                 raise OutOfFiles(error) from error
-            raise StorageError(f"the data directory refused: {error}") from error
+            raise StorageError(f"the data directory can't be used: {error}") from error
         return result
 
     async def carry_out(self, nursery: trio.Nursery) -> None:

@@ -69,7 +69,7 @@ class Reload:
             except CollectorError as error:
                 if str(error) != self.state.error:
                     _log.error(
-                        "the edited config can't be used; the service goes on with the one before", error=str(error)
+                        "the edited config can't be used; the service goes on with the last one", error=str(error)
                     )
                 self.state = replace(self.state, error=str(error))
                 raise

@@ -52,7 +52,7 @@ Agreement = Callable[[CollectorConfig | None], None]
 
 _log = structlog.get_logger()
 _in_thread = trio.to_thread.run_sync
-_IN_A_MOMENT = "nothing was kept, ask again in a moment"
+_IN_A_MOMENT = "nothing was kept, try again in a moment"
 
 
 def _agree(_: CollectorConfig | None) -> None:
@@ -220,10 +220,10 @@ class Supervisor:
     def _check_new_id(self, new: str) -> None:
         if not self.config.autosave:
             raise ConfigConflict(
-                "the config file isn't ours to write ('autosave' is false), and the new id belongs in it"
+                "the service can't write the new id into the config file, as 'autosave' is false; set it to true"
             )
         if new in self.config.collectors or new in self._retired():
-            raise ConfigConflict(f"there is a collector '{new}' already, or events of one; choose another id")
+            raise ConfigConflict(f"there is a collector '{new}' already, or there are events of one; choose another id")
 
     async def _rename(self, old: str, new: str, nursery: trio.Nursery) -> CollectorConfig:
         journal, before = self._tools.journal, self.config

@@ -370,7 +370,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...
     ),
     (
         "late_rows",
-        "Rows that came after their window of event time was closed, and are of the next.",
+        "Rows that came after their window of event time was closed, and are in the next batch.",
         lambda counts: counts.late_rows,
     ),
     (

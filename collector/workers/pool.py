@@ -306,7 +306,7 @@ class Workers:
         try:
             found: Tapped = await self._run_within(BODY_TIMEOUT, self._prompt, self._looks, *args)
         except (trio.TooSlowError, StorageError) as error:
-            raise EvaluationError("the events can't be looked at just now; ask again in a moment") from error
+            raise EvaluationError("the events can't be looked at just now; try again in a moment") from error
         return found
 
     async def check_body(self, format_: Format, body: bytes | StoredBody, bounds: Bounds) -> Counted:

@@ -54,7 +54,7 @@ class Connections:
                 response = await stack.enter_async_context(client.stream(method, url, **arguments))
                 return await aread(response, MAX_LISTING if is_listing else MAX_ANSWER)
         except BadEnvironment as error:
-            raise DeliveryRefused(f"{config.shown_url} can't be asked: {error}") from error
+            raise DeliveryRefused(f"{config.shown_url} can't be reached: {error}") from error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError) as error:
             raise DeliveryRefused(
                 f"'{config.shown_url}' isn't the address of a service; write api_url as http://HOST:PORT"
@@ -94,7 +94,9 @@ def raise_for(response: httpx.Response, config: CollectorConfig) -> None:
     if status == 405:
         generation = config.report_config.generation
         service = "evidently ui" if generation == "modern" else "evidently legacy_ui"
-        raise DeliveryRefused(f"{said}: it accepts no {generation} snapshots; api_url must lead to an '{service}'")
+        raise DeliveryRefused(
+            f"{said}: it accepts no {generation} snapshots; api_url must be the address of an '{service}'"
+        )
     if status < 400:
         leads_to = response.headers.get("Location", "elsewhere")
         raise DeliveryRefused(f"{said}: it redirects to {leads_to}; write the address that answers itself as api_url")

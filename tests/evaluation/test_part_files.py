@@ -91,7 +91,7 @@ def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
     empty = written(tmp_path, pa.table({"a": pa.array([], pa.int64())}))[0]
     for path, said in [
         (tmp_path / "none", "no file"),
-        (tmp_path / "text.parquet", "no parquet"),
+        (tmp_path / "text.parquet", "isn't a parquet table"),
         (empty, "no rows"),
         (tmp_path, "is no file; name a single parquet file"),
     ]:

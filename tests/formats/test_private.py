@@ -129,7 +129,7 @@ def test_a_value_that_knows_its_type_is_hashed_by_its_canonical_text(value, text
 def test_what_is_no_key_is_refused_before_it_has_a_hash(value):
     body = json.dumps({"id": ["ann", value]}).encode()
     for format_, one in (("json", body), ("arrow", arrow(pa.table({"id": pa.array([value, value])})))):
-        with pytest.raises(BadBody, match=r"the key 'id' (of row [01] is a value, by which no event|is list)"):
+        with pytest.raises(BadBody, match=r"the key 'id' (of row [01] is a value, which can't be a key|is list)"):
             without_private(format_, one, private(id=SALT), Bounds(key="id"))
 
 

@@ -120,7 +120,7 @@ async def test_a_full_buffer_admits_nothing(make_intake):
         intake = make_intake(**{limit: len(ROW)})
         if limit == "max_collector_bytes":
             await kept(intake, ROW)
-        with pytest.raises(error, match="no more may wait"):
+        with pytest.raises(error, match="which is the limit"):
             intake.admit("main")
 
 
@@ -184,7 +184,7 @@ async def test_a_follower_takes_no_events_and_names_its_leader(make_intake):
 async def test_a_follower_that_is_full_has_all_refused_and_is_named(make_intake, journal):
     await journal.append("f", make_intake().check("json", ROW))
     intake = make_intake(REFUSES, max_collector_bytes=len(ROW))
-    with pytest.raises(BufferFull, match="the events of 'f', which gets these too, are not delivered yet"):
+    with pytest.raises(BufferFull, match="the events of 'f', which gets these events too, are not delivered yet"):
         intake.admit("main")
     assert rows_of(journal) == [0, 1]
 
@@ -193,7 +193,7 @@ async def test_a_follower_that_may_skip_is_passed_by_while_it_is_full(make_intak
     await journal.append("f", make_intake().check("json", ROW))
     intake = make_intake(SKIPS, max_collector_bytes=len(ROW))
     assert await kept(intake, b'{"a": [1, 2]}')
-    why = "15 bytes of its events are not delivered yet, and no more may wait"
+    why = "15 bytes of its events are not delivered yet, which is the limit"
     assert (rows_of(journal), intake._supervisor.skipped) == ([2, 1], [("f", 2, why)])  # noqa: SLF001
 
 
@@ -216,7 +216,7 @@ async def test_columns_are_counted_for_each_follower(make_intake, journal):
     await journal.seal("f", "f1")
     await kept(intake, b'{"c": [3]}')
     assert rows_of(journal, "main", "f", "g") == [1, 1, 1]
-    assert intake._supervisor.skipped == [("g", 1, "its open batch has 2 columns, and may have 2")]  # noqa: SLF001
+    assert intake._supervisor.skipped == [("g", 1, "its open batch has 2 columns, and the limit is 2")]  # noqa: SLF001
     await kept(intake, b'{"c": [3], "d": [4]}')  # what was refused took no room
     assert rows_of(journal, "main", "f", "g") == [2, 2, 1]
 

@@ -67,7 +67,7 @@ async def test_labels_that_come_again_with_their_key_are_kept_once_whatever_even
     [
         (b'[{"id": 7, "y": 1}, {"id": null, "y": 1}]', "the key 'id' of row 1 is null"),
         (b'{"y": 1}', "no column 'id'"),
-        (b'{"id": 7, "x": 1}', "none of the columns that the collector's labels have: 'y'"),
+        (b'{"id": 7, "x": 1}', "none of the columns of the collector's labels: 'y'"),
         (b"{", "malformed"),
     ],
     ids=["null", "no key", "no label", "no JSON"],

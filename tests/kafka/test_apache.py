@@ -68,9 +68,7 @@ async def test_offsets_that_retention_passed_are_named_and_set_anew_by_kafkas_ow
     apache.delete_before(name, 0, 23)
     async with member(b, kafka, name) as its:
         await until(lambda: state_of(its) == "misconfigured")
-        assert f"{name}, partition 0: offset 20 isn't there any more, and the first that is there is 23" in problem_of(
-            its
-        )
+        assert f"{name}, partition 0: offset 20 is gone, and the first that is there is 23" in problem_of(its)
         assert its.pipelines["main"].counts.kafka.skipped_offsets == {(name, 0, 20): 3}
     wanted = "--group", name, "--topic", name, "--reset-offsets", "--to-earliest", "--execute"
     apache.consumer_groups(*wanted)

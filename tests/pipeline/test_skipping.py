@@ -5,7 +5,7 @@ from worlds import EPOCH, collector, running, settled
 
 from collector.pipeline.skipping import PAUSE, QUIET
 
-WHY = "5 bytes of its events are not delivered yet, and no more may wait"
+WHY = "5 bytes of its events are not delivered yet, which is the limit"
 
 
 async def test_that_events_pass_by_is_told_once_and_its_end_with_the_rows(world, autojump_clock):
@@ -23,7 +23,7 @@ async def test_that_events_pass_by_is_told_once_and_its_end_with_the_rows(world,
             assert (pipeline.status().rows_skipped, pipeline.status().skipping_since) == (6, None)
         assert [(entry["type"], entry["error"], entry["rows"]) for entry in await w.journal.logs("main")] == [
             ("SkipEvents", "it takes its events again; 6 rows were skipped", 6),
-            ("SkipEvents", f"it skips its events, which are in none of its batches: {WHY}", 0),
+            ("SkipEvents", f"it skips its events, so that they are in no batch of it: {WHY}", 0),
         ]
 
 

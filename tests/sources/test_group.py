@@ -157,7 +157,7 @@ async def test_a_message_that_is_no_event_stops_its_collector_and_is_named(broke
     async with member(tmp_path, kafka, topic) as its:
         await until(lambda: its.pipelines["main"].status().state == "misconfigured")
         [problem] = its.pipelines["main"].status().problems
-        assert f"{topic}, partition 2, offset 12 is no event: JSON is malformed" in problem
+        assert f"{topic}, partition 2, offset 12 isn't an event: JSON is malformed" in problem
         assert "errors_tolerance" in problem
         # What came before it goes on; it is named a moment before that is kept.
         await until(lambda: (len(its.workspace.rows), its.world.journal.waiting("main").rows) == (1, 2))

@@ -43,7 +43,7 @@ async def test_another_config_at_the_service_that_has_the_collector_is_told(owne
     known = owners(ownership, c={"main": "1f"}, u="http://b:8001")
     assert known.mismatch("main", "1f", ownership) == ""
     assert known.mismatch("main", "2f", ownership) == (
-        "its config at http://b:8001, where it is at work, isn't the one here"
+        "its config at http://b:8001, where it is at work, differs from the config here"
     )
 
 
@@ -59,6 +59,6 @@ async def test_a_collector_that_is_nowhere_at_work_is_told_after_a_while(ownersh
     known = owners(ownership, **told)
     assert known.mismatch("main", "1f", ownership) == ""
     autojump_clock.jump(LACKING_SECONDS + 1)
-    assert "it may not be in the config file of each" in known.mismatch("main", "1f", ownership)
+    assert "it may be missing in the config file of one of them" in known.mismatch("main", "1f", ownership)
     known.note([(ownership.slot_of("main"), Committed(0, '{"c": {"main": "1f"}, "i": "other"}'))])
     assert known.mismatch("main", "1f", ownership) == ""

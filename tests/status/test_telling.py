@@ -196,7 +196,7 @@ async def test_what_a_report_will_fail_at_is_in_both_logs_and_the_status_until_a
         "type": "CheckReport",
         "report_id": "",
         "ok": False,
-        "error": "a part of the report fails on its own reference, and will fail on each batch too",
+        "error": "a part of the report fails on its own reference, and so will fail on each batch",
         "time": "1970-01-01T00:00:02.000+00:00",
         "batch_id": "",
         "rows": 0,

@@ -145,7 +145,7 @@ def test_what_is_private_of_it_never_reaches_the_disk(tmp_path, data_dir):
     ("body", "said"),
     [
         (None, "can't be read: .*does not exist"),
-        (b"n\n1\n" * 20, "is no parquet table"),
+        (b"n\n1\n" * 20, "isn't a parquet table"),
         (parquet(n=pa.array([], pa.int64())), "has no rows"),
     ],
     ids=["missing", "csv", "empty"],

@@ -49,7 +49,7 @@ async def test_a_journal_that_is_broken_somewhere_ends_with_its_mark_and_the_nex
         async with open_journal(DataDir(path.parent)):
             await trio.sleep_forever()
 
-    with trio.fail_after(PATIENCE), pytest.raises(JournalBroken, match="start again"):
+    with trio.fail_after(PATIENCE), pytest.raises(JournalBroken, match="restart the service"):
         await work()
     assert DataDir(path.parent).journal_mark.exists()
     async with open_journal(DataDir(path.parent)) as journal:

@@ -785,7 +785,7 @@ async def test_a_journal_that_breaks_ends_with_its_mark(path):
                 connection.commit()
             await _append(journal, 1)
 
-    with pytest.raises(JournalBroken, match="is broken; start again, and what is sound in it is recovered"):
+    with pytest.raises(JournalBroken, match="is broken; restart the service: it recovers what is sound"):
         await work()
     assert DataDir(path.parent).journal_mark.exists()
 

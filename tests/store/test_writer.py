@@ -172,7 +172,7 @@ async def test_a_journal_that_is_broken_ends_its_writer_and_leaves_a_mark(world,
     size = 0 if is_at_once else MAX_QUICK_BYTES + 1
     world.writer.order(raise_(as_sqlite(sqlite3.SQLITE_CORRUPT)), None, size)
     assert not world.writer.commit()
-    with trio.fail_after(PATIENCE), pytest.raises(JournalBroken, match="start again"):
+    with trio.fail_after(PATIENCE), pytest.raises(JournalBroken, match="restart the service"):
         await world.writer.run()
     assert world.data_dir.journal_mark.exists()
 

@@ -65,7 +65,7 @@ BUSY = Status(
         "rows": {"used": 7, "late": 1},
     },
     logged={"halves": 6, **zeros(LOGGED), "kept": 5, "expired": 2},
-    kafka={"lag": 12, "owner": "", "mismatch": "its config isn't the one here"},
+    kafka={"lag": 12, "owner": "", "mismatch": "its config differs from the config here"},
 )
 
 

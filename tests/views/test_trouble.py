@@ -9,7 +9,9 @@ MISCONFIGURED = collector(state="misconfigured", problems=("reference_path: no f
 UNDELIVERED = collector(state="undelivered", outbox=2, outbox_since=NOON - 3 * MINUTE, last_error="http://ui: refused")
 FAILED = collector(failed=1)
 SKIPPING = collector(skipping_since=NOON - 2 * MINUTE, skipping_why="9 bytes are not delivered yet")
-APART = collector(state="standby", kafka={"lag": None, "owner": "", "mismatch": "its config isn't the one here"})
+APART = collector(
+    state="standby", kafka={"lag": None, "owner": "", "mismatch": "its config differs from the config here"}
+)
 STUMBLED = collector(state="evaluating", last_error="took longer than 600 s")
 
 
@@ -24,7 +26,7 @@ STUMBLED = collector(state="evaluating", last_error="took longer than 600 s")
         (UNDELIVERED, "2 snapshots undelivered for 3m: http://ui: refused"),
         (FAILED, "1 batch failed; once mended: evidently collector retry main"),
         (SKIPPING, "skips its events for 2m: 9 bytes are not delivered yet"),
-        (APART, "the services' configs differ: its config isn't the one here"),
+        (APART, "the services' configs differ: its config differs from the config here"),
         (STUMBLED, "took longer than 600 s"),
     ],
 )

@@ -50,7 +50,7 @@ async def test_a_slash_at_the_end_of_api_url_does_no_harm(service):
         (401, DeliveryRefused, False, "write the right one"),
         (403, DeliveryRefused, False, "write the right one"),
         (404, DeliveryRefused, False, "make it there, or give a project_name"),
-        (405, DeliveryRefused, False, "api_url must lead to an 'evidently ui'"),
+        (405, DeliveryRefused, False, "api_url must be the address of an 'evidently ui'"),
         (408, DeliveryError, False, "answered 408"),
         (413, SnapshotTooLarge, False, "over its body limit"),
         (429, DeliveryError, False, "answered 429"),
@@ -72,7 +72,9 @@ async def test_a_refusal_says_what_to_do_and_what_it_leaves_open(service, status
 async def test_a_wrong_kind_of_service_is_named(service):
     service.answers[THING] = (405, {}, {})
     legacy = collector(api_url=service.url, report_config=LEGACY)
-    assert "accepts no legacy snapshots; api_url must lead to an 'evidently legacy_ui'" in str(await refused(legacy))
+    assert "accepts no legacy snapshots; api_url must be the address of an 'evidently legacy_ui'" in str(
+        await refused(legacy)
+    )
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ class Admin:
         """Tell what came of a collector's last batches for a report, or of a segment of them, newest first."""
         self._supervisor.pipeline(collector_id)
         if report not in REPORTS:
-            raise BadBody(f"'report' is one of {', '.join(REPORTS)}, not '{report[:100]}'")
+            raise BadBody(f"'report' must be one of {', '.join(REPORTS)}, not '{report[:100]}'")
         most = SHOWN_SNAPSHOTS if limit is None else _number("limit", limit, 1, MAX_SHOWN_SNAPSHOTS)
         found = await self._journal.snapshots(collector_id, most, report=report, segment=segment)
         # A thousand may have some 10 MB.
@@ -152,7 +152,7 @@ class Admin:
             await self._supervisor.reload()
         except ConfigError as error:
             raise ConfigConflict(
-                f"the config file was edited, and has a mistake: {error}; correct that, then send the change again"
+                f"the config file was edited, and has a mistake: {error}; fix that, then send the change again"
             ) from error
 
     def _read_config(self, collector_id: str, body: bytes) -> CollectorConfig:
@@ -175,7 +175,7 @@ def _checked_id(value: Any) -> str:
 
 def _number(name: str, text: str, least: int, most: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 20 or not least <= int(text) <= most:
-        raise BadBody(f"'{name}' is a whole number from {least} to {most}")
+        raise BadBody(f"'{name}' must be a whole number from {least} to {most}")
     return int(text)
 
 

@@ -120,7 +120,7 @@ class Guard:
         """Raise BadMediaType if a page sends a config as what every page may send without being asked."""
         if caller.origin and media_type != "application/json":
             raise BadMediaType(
-                f"a request with an Origin header declares a config as application/json, not as '{media_type}'"
+                f"a request with an Origin header must send a config as application/json, not as '{media_type}'"
             )
 
 

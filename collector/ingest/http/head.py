@@ -33,7 +33,7 @@ class Head:
         if self.if_match and not _names(self.if_match, found):
             raise ConfigChanged("the collector's config was changed meanwhile; get it again, then repeat the change")
         if self.if_none_match and _names(self.if_none_match, found):
-            raise ConfigChanged("there is such a collector already")
+            raise ConfigChanged("a collector with this id exists already")
 
     def check_key(self) -> None:
         """Raise BadBody if the idempotency key can be none."""

@@ -211,18 +211,18 @@ _BATCH: list[dict[str, Any]] = [
 _BATCH += [
     {"name": name, "in": "query", "description": description, "schema": {"type": "boolean"}}
     for name, description in (
-        ("backfill", "It is history: it waits for what is new, fires no alert and changes no trend."),
-        ("replace", "It comes in the place of the batches of the same window."),
+        ("backfill", "The batch is history: it gives way to new batches, fires no alert and changes no trend."),
+        ("replace", "The batch replaces the batches of the same window."),
     )
 ]
 _TAP = [
-    {"name": "after", "in": "query", "description": "What the last answer called next.", "schema": {"type": "integer"}},
+    {"name": "after", "in": "query", "description": "The `next` of the last answer.", "schema": {"type": "integer"}},
     {"name": "rows", "in": "query", "description": "How many at most; by default 10.", "schema": {"type": "integer"}},
 ]
 _VERBOSE = {
     "name": "verbose",
     "in": "query",
-    "description": "If it is there, each check is listed, as text.",
+    "description": "If given, each check is listed, as text.",
     "allowEmptyValue": True,
     "schema": {"type": "string"},
 }
@@ -231,19 +231,19 @@ _VERBOSE = {
 _SEGMENT = {
     "name": "segment",
     "in": "query",
-    "description": "The segment that is told of, in the place of the whole.",
+    "description": "The segment whose snapshots are listed, instead of those of all rows.",
     "schema": {"type": "string", "default": ""},
 }
 _REPORT = {
     "name": "report",
     "in": "query",
-    "description": "The report that is told of: of all rows, or of those that have labels.",
+    "description": "The report whose snapshots are listed: of all rows, or of the rows that have labels.",
     "schema": {"type": "string", "enum": list(REPORTS), "default": MAIN},
 }
 _LIMIT = {
     "name": "limit",
     "in": "query",
-    "description": "How many are told.",
+    "description": "How many are listed.",
     "schema": {
         "type": "integer",
         "minimum": 1,
@@ -296,7 +296,7 @@ def _describe_texts(paths: dict[str, Any]) -> None:
     """Say what is answered as text: metrics, and health check by check."""
     text = {"schema": {"type": "string"}}
     paths["/metrics"]["get"]["responses"]["200"] = {
-        "description": "In Prometheus' text format, or OpenMetrics where that is accepted.",
+        "description": "In Prometheus' text format, or OpenMetrics if the request accepts that.",
         "content": {"text/plain": text, "application/openmetrics-text": text},
     }
     for route in ("/livez", "/readyz"):

@@ -51,7 +51,7 @@ class Probes:
         is_full = self._journal.buffered_bytes_in_all >= limit
         return [
             Check("disk", self._journal.trouble, is_vital=True),
-            Check("room", f"{limit} bytes are undelivered, as many as may wait; events are refused" if is_full else ""),
+            Check("room", f"{limit} bytes are undelivered, which is the limit; events are refused" if is_full else ""),
             Check("config", _config_trouble(status.config, is_trusted=is_trusted)),
             Check("collectors", _collectors_trouble(status.collectors, is_trusted=is_trusted)),
             *kafka_checks(status.collectors, is_trusted=is_trusted),

@@ -155,7 +155,7 @@ class _Server:
         try:
             await connection.run()
         except* Exception as errors:  # noqa: BLE001  (a bug that one client brings out must not end the service)
-            _log.error("a connection failed; its client is to send again", exc_info=errors)
+            _log.error("a connection failed; its client must send again", exc_info=errors)
         finally:
             self._connections.remove(connection)
 

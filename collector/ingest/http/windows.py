@@ -45,7 +45,7 @@ def _moment(name: str, query: Mapping[str, str]) -> float:
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError) as error:
         raise BadBody(
-            f"'{name}' is no time in ISO 8601; write 2026-03-01, 2026-03-01T00:00:00Z or 2026-03-01T00:00:00%2B01:00"
+            f"'{name}' isn't a time in ISO 8601; write 2026-03-01, 2026-03-01T00:00:00Z or 2026-03-01T00:00:00%2B01:00"
         ) from error
 
 

@@ -67,7 +67,7 @@ def read_events(headers: Mapping[str, str], body: bytes, limit: int) -> Iterator
     elif media_type == BATCH:
         listed = loads(plain(body))
         if not isinstance(listed, list):
-            raise BadBody("a batch of CloudEvents is a list")
+            raise BadBody("a batch of CloudEvents must be a list")
         for number, one in enumerate(listed):
             try:
                 yield _of_json(one, plain)
@@ -83,7 +83,7 @@ def read_events(headers: Mapping[str, str], body: bytes, limit: int) -> Iterator
 
 def _of_json(data: object, plain: Callable[[bytes], bytes]) -> Event:
     if not isinstance(data, dict):
-        raise BadBody("a CloudEvent in JSON is an object")
+        raise BadBody("a CloudEvent in JSON must be an object")
     attributes = {name: value for name, value in data.items() if isinstance(value, str)}
     encoded = data.get("data_base64")
     if encoded is None:
@@ -99,11 +99,11 @@ def _event(attributes: Mapping[str, str], data: Any, json_length: str | None) ->
     kind = _KINDS.get(attributes.get("type", ""))
     if kind is None:
         raise BadBody(
-            f"the type of the CloudEvent is {attributes.get('type', '')[:200]!r}; taken are {', '.join(sorted(_KINDS))}"
+            f"the type of the CloudEvent is {attributes.get('type', '')[:200]!r}; known are {', '.join(sorted(_KINDS))}"
         )
     id_ = attributes.get("id", "")
     if not id_:
-        raise BadBody("the CloudEvent has no id (Ce-Id), by which a request and its response are found")
+        raise BadBody("the CloudEvent has no id (Ce-Id), which is needed to find a request's response")
     # Seldon gives each message an id of its own, and names the request beside it.
     request = attributes.get("requestid") or id_
     if max(len(id_), len(request)) > MAX_ID:
@@ -125,5 +125,5 @@ def _told_length(metadata: str) -> str | None:
     try:
         [length] = json.loads(metadata)[_JSON_LENGTH]
     except (ValueError, TypeError, KeyError) as error:
-        raise BadBody(f'Ce-Metadata can\'t be read; it is JSON as {{"{_JSON_LENGTH}": ["123"]}}') from error
+        raise BadBody(f'Ce-Metadata can\'t be read; write JSON, as {{"{_JSON_LENGTH}": ["123"]}}') from error
     return str(length)

@@ -65,12 +65,14 @@ def columns_of(
     if other := next((one for one in chosen if one.rows != rows), None):
         raise BadBody(f"the {what}'s '{other.name}' has {other.rows} rows, and '{chosen[0].name}' has {rows}")
     if not rows or not all(one.width for one in chosen):
-        raise BadBody(f"the {what} has no rows; a tensor's first dimension is of rows, and none of its others is 0")
+        raise BadBody(
+            f"the {what} has no rows; a tensor's first dimension is the rows, and no other dimension may be 0"
+        )
     bounds.check_rows(rows)
     width = sum(one.width for one in chosen)
     bounds.check_columns(width)
     if rows * width > MAX_CELLS:
-        raise BadBody(f"the {what} has more than {MAX_CELLS} values; send less of them at a time")
+        raise BadBody(f"the {what} has more than {MAX_CELLS} values; send fewer rows at a time")
     names = positional or [name for one in chosen for name in _spelled(one.name, one.width)]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise BadBody(f"the {what} has two columns '{twice[0]}'; name its columns in the config's input.kserve")
@@ -103,12 +105,12 @@ def _chosen(
     """Return the groups that are wanted, and what their columns are called if it isn't as the groups are."""
     by_name = {one.name: one for one in groups}
     if len(by_name) < len(groups):
-        raise BadBody(f"the {what} names two of its tensors or columns alike")
+        raise BadBody(f"the {what} has two tensors or columns of one name")
     if wanted is None:
         return groups, None
     if isinstance(wanted, str):
         if wanted not in by_name and len(groups) > 1:
-            raise BadBody(f"the {what} has {_told(list(by_name))}; say in input.kserve.prediction which of them counts")
+            raise BadBody(f"the {what} has {_told(list(by_name))}; name the one that counts in input.kserve.prediction")
         return [replace(by_name.get(wanted, groups[0]), name=wanted)], None
     if any(one.is_own and one.name in wanted for one in groups):
         missing = [name for name in wanted if name not in by_name]
@@ -140,15 +142,15 @@ def _of_list(values: Any, name: str, base: str) -> list[Group]:
     if values and all(isinstance(value, dict) for value in values):
         return _of_objects(values)
     if odd := next((place for place, value in enumerate(values) if isinstance(value, dict)), None):
-        raise BadBody(f"'{name}' has an object at {odd}, and others that are none; send all in one form")
+        raise BadBody(f"'{name}' has an object at {odd}, and other values that aren't objects; send all in one form")
     shape = _shape(values)
     if len(shape) > MAX_DIMENSIONS:
-        raise BadBody(f"'{name}' are nested {len(shape)} deep, and may be {MAX_DIMENSIONS}")
+        raise BadBody(f"'{name}' is nested {len(shape)} deep, and at most {MAX_DIMENSIONS} is accepted")
     if len(values) * math.prod(shape[1:]) > MAX_CELLS:
-        raise BadBody(f"'{name}' has more than {MAX_CELLS} values; send less of them at a time")
+        raise BadBody(f"'{name}' has more than {MAX_CELLS} values; send fewer rows at a time")
     flat: Values = []
     for place, value in enumerate(values):
-        _flatten(value, shape[1:], flat, f"'{name}' are ragged: row {place} has another shape than row 0")
+        _flatten(value, shape[1:], flat, f"'{name}' is ragged: row {place} has another shape than row 0")
     width = math.prod(shape[1:])
     return [Group(base, len(values), width, partial(by_columns, flat, width), is_own=False)]
 
@@ -173,7 +175,7 @@ def _of_seldon(data: dict[str, Any], base: str) -> list[Group]:
     elif isinstance(data.get("ndarray"), list):
         [group] = _of_list(data["ndarray"], "ndarray", base)
     else:
-        raise BadBody("'data' has neither 'ndarray' nor 'tensor', which are the forms of Seldon's that are known")
+        raise BadBody("'data' has neither 'ndarray' nor 'tensor'; these forms of Seldon are accepted")
     if not isinstance(names, list) or len(names) != group.width or not all(isinstance(name, str) for name in names):
         return [Group(base, group.rows, group.width, group.read, is_own=False)]
 

@@ -59,8 +59,8 @@ class Reading:
         rows, column = length(columns), self.config.timestamp_column
         if REQUEST_ID in columns:
             raise BadBody(
-                f"the {event.kind} has a column '{REQUEST_ID}', which is that of its id here; list its other columns "
-                "in the config's input.kserve.features"
+                f"the {event.kind} has a column '{REQUEST_ID}', where the collector puts the request's id; list "
+                "the other columns in the config's input.kserve.features"
             )
         if rows * (len(event.request) + len(event.time)) > self.bounds.max_bytes:
             raise BodyTooLarge(f"{rows} rows with an id of {len(event.request)} characters in each are too many bytes")
@@ -86,7 +86,7 @@ class Reading:
             raise NoLabels(self.config.id)
         if labels.key != REQUEST_ID:
             raise BadBody(
-                f"feedback has the id of its request, and labels.key is '{labels.key}'; make it '{REQUEST_ID}'"
+                f"feedback has only the id of its request, but labels.key is '{labels.key}'; set it to '{REQUEST_ID}'"
             )
         feedback: Any = event.payload[0] if isinstance(event.payload[0], dict) else {}
         columns: Columns = {}

@@ -85,11 +85,11 @@ def read_tensors(found: object, what: str, raw: bytes | None) -> list[Group]:
         if raw is None:
             raise no_length()
         if tensor.raw_size > len(rest):
-            raise BadBody(f"{tensor} has {tensor.raw_size} bytes behind the JSON, and {len(rest)} are left there")
+            raise BadBody(f"{tensor} has {tensor.raw_size} bytes behind the JSON, but only {len(rest)} are left there")
         piece, rest = rest[: tensor.raw_size], rest[tensor.raw_size :]
         groups.append(Group(name, tensor.rows, tensor.width, partial(tensor.raw_columns, piece)))
     if rest:
-        raise BadBody(f"{len(rest)} bytes behind the JSON belong to no tensor of the {what}")
+        raise BadBody(f"the last {len(rest)} bytes behind the JSON belong to no tensor of the {what}")
     return groups
 
 
@@ -108,11 +108,11 @@ class _Tensor:
         self._data = one.get("data")
         shape, self._datatype = one.get("shape"), one.get("datatype")
         if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-            raise BadBody(f"{self} has no shape; it is a list of integers, as [rows, columns]")
+            raise BadBody(f"{self} has no shape; write a list of integers, as [rows, columns]")
         if len(shape) > MAX_DIMENSIONS:
-            raise BadBody(f"{self} has {len(shape)} dimensions, and may have {MAX_DIMENSIONS}")
+            raise BadBody(f"{self} has {len(shape)} dimensions, and at most {MAX_DIMENSIONS} are accepted")
         if self._datatype not in _DATATYPES:
-            raise BadBody(f"{self} has no datatype that is known; known are {', '.join(sorted(_DATATYPES))}")
+            raise BadBody(f"{self} has no known datatype; known are {', '.join(sorted(_DATATYPES))}")
         self._shape = shape or [1]
         self.rows, self.width = self._shape[0], math.prod(self._shape[1:])
         parameters = one.get("parameters")
@@ -138,7 +138,7 @@ class _Tensor:
         code = "H" if self._datatype == "BF16" else _CODES[str(self._datatype)]
         size = struct.calcsize(f"<{code}")
         if len(piece) % size:
-            raise BadBody(f"{self} has {len(piece)} bytes, and values of {size}")
+            raise BadBody(f"{self} has {len(piece)} bytes, which can't be divided by {size}, the size of a value")
         values = list(struct.unpack(f"<{len(piece) // size}{code}", piece))
         if self._datatype == "BF16":  # the upper half of an FP32
             values = list(
@@ -149,7 +149,7 @@ class _Tensor:
     def _checked(self, values: Values) -> list[Values]:
         cells = self.rows * self.width
         if len(values) != cells:
-            raise BadBody(f"{self} has {len(values)} values, and its shape {self._shape} is of {cells}")
+            raise BadBody(f"{self} has {len(values)} values, but its shape {self._shape} needs {cells}")
         return by_columns(values, self.width)
 
     def _flattened(self, data: Any, shape: list[int]) -> Values:
@@ -194,7 +194,7 @@ class _Tensor:
         return number
 
     def _misfit(self, place: int) -> BadBody:
-        return BadBody(f"{self} is said to be {self._datatype}, and its value {place} isn't")
+        return BadBody(f"{self} has the datatype {self._datatype}, but its value {place} isn't one")
 
     def _texts(self, piece: bytes) -> Values:
         """Read texts, each after its length in four bytes."""
@@ -210,7 +210,7 @@ class _Tensor:
                 texts.append(piece[place:end].decode())
             except UnicodeDecodeError as error:
                 raise BadBody(
-                    f"{self} has bytes in value {len(texts)} that are no text in UTF-8; name the others in features"
+                    f"{self} has bytes in value {len(texts)} that aren't text in UTF-8; name the others in features"
                 ) from error
             place = end
         return texts

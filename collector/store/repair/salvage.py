@@ -45,7 +45,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-_WHOSE_REFERENCE = "a made reference was set aside: whose it is is lost; to go on with it, write it as reference_path"
+_WHOSE_REFERENCE = (
+    "a reference that the service had made was set aside, as the journal no longer says of which collector it is; "
+    "to go on with it, write its path as that collector's reference_path"
+)
 _LAST_ROWID = 2**63 - 1
 # Beyond this no row is looked for by halves, and after so many misses no further: a page has a hundred rows at most.
 _LIKELY_ROWID = 2**32

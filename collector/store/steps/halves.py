@@ -38,7 +38,7 @@ def take_other(db: sqlite3.Connection, half: Logged, pair: bytes) -> tuple[Frame
         return None
     [(rows, names, body, checksum)] = found
     if checksum != _checksum(rows, names, body):
-        raise BadBody("its other half was damaged on the disk, and there is no event without it")
+        raise BadBody("its other half was damaged on the disk, and one half is no event")
     ours, theirs = (half.rows, half.names, half.body), (rows, json.loads(names), bytes(body))
     return _joined(*(ours, theirs) if half.is_request else (theirs, ours)), len(body)
 
@@ -89,5 +89,5 @@ def _joined(request: tuple[int, Sequence[str], bytes], response: tuple[int, Sequ
     # What could not be read again is never kept.
     refuse_cloud_event(dict.fromkeys(together))
     if rows * len(together) > MAX_CELLS:
-        raise BadBody(f"the request and its response have more than {MAX_CELLS} values; send less of them at a time")
+        raise BadBody(f"the request and its response have more than {MAX_CELLS} values; send fewer rows at a time")
     return Frame("json", body[:-1] + b"," + other_body[1:], rows, together)

@@ -74,7 +74,7 @@ def _drop(db: sqlite3.Connection, batch_id: str) -> Replaced:
     """Let go of a batch that is replaced, with all that is known of it."""
     batch = find_batch(db, batch_id)
     if batch is not None and batch.state in {"sealed", "evaluated"}:
-        raise NotReady(f"batch {batch_id} of the same window is on its way; it can be replaced once it is delivered")
+        raise NotReady(f"batch {batch_id} of the same window is on its way; try again once it is delivered")
     parts = select_parts(db, batch_id)
     for table, column in (("part", "batch"), ("batch", "id"), ("snapshot", "batch"), ("whole_batch", "id")):
         db.execute(f"DELETE FROM {table} WHERE {column} = ?", (batch_id,))  # noqa: S608  (names of ours)

@@ -259,7 +259,11 @@ async def test_events_are_shown_a_few_at_a_time(service):
     begun = await service.http.get("/main/tap")
     assert (begun.status_code, begun.json()) == (200, {"rows": [], "next": 7})
     assert (await service.http.get("/main/tap?after=7&rows=1")).json()["rows"] == [{"a": 1}]
-    for query, said in [("after=x", "'after' is a whole number"), ("rows=0", "from 1 to 1000"), ("rows=1001", "1000")]:
+    for query, said in [
+        ("after=x", "'after' must be a whole number"),
+        ("rows=0", "from 1 to 1000"),
+        ("rows=1001", "1000"),
+    ]:
         assert said in _is_problem(await service.http.get(f"/main/tap?{query}"), 400)
 
 
@@ -380,13 +384,13 @@ async def test_what_came_of_the_report_of_labels_is_told_by_itself(service):
     for query, ids in (("", ["b1"]), ("?report=main", ["b1"]), ("?report=labels", ["l1"])):
         assert [one["batch_id"] for one in (await service.http.get(f"/main/snapshots{query}")).json()] == ids
     refused = await service.http.get("/main/snapshots?report=Label")
-    assert (refused.status_code, refused.json()["detail"]) == (400, "'report' is one of main, labels, not 'Label'")
+    assert (refused.status_code, refused.json()["detail"]) == (400, "'report' must be one of main, labels, not 'Label'")
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "²", "9" * 5000])
 async def test_a_limit_that_is_none_is_refused(service, limit):
     answer = await service.http.get("/main/snapshots", params={"limit": limit})
-    assert (answer.status_code, answer.json()["detail"]) == (400, "'limit' is a whole number from 1 to 1000")
+    assert (answer.status_code, answer.json()["detail"]) == (400, "'limit' must be a whole number from 1 to 1000")
 
 
 async def test_logs_are_newest_first(service):

@@ -30,10 +30,10 @@ def test_each_check_is_a_line_for_who_asks():
 
 
 def test_services_whose_configs_of_a_collector_differ_are_told_to_who_may_know():
-    kafka = {"lag": None, "owner": "", "mismatch": "its config at b, where it is at work, isn't the one here"}
+    kafka = {"lag": None, "owner": "", "mismatch": "its config at b, where it is at work, differs from the config here"}
     collectors = [Status("main", "standby", kafka=kafka), Status("sound", "waiting", kafka=kafka | {"mismatch": ""})]
     [check] = kafka_checks(collectors, is_trusted=True)
-    assert str(check) == "[!]kafka: main: its config at b, where it is at work, isn't the one here"
+    assert str(check) == "[!]kafka: main: its config at b, where it is at work, differs from the config here"
     assert "b" not in kafka_checks(collectors, is_trusted=False)[0].trouble.split()
     assert [str(one) for one in kafka_checks(collectors[1:], is_trusted=True)] == ["[+]kafka ok"]
     assert kafka_checks([Status("posted", "waiting")], is_trusted=True) == []

@@ -246,7 +246,7 @@ async def test_a_full_buffer_refuses_events_and_nothing_else(open_service):
     async with open_service(limits={"max_collector_bytes": len(ROW)}) as service:
         assert (await service.post("/main/data", ROW)).status_code == 201
         refused = await service.post("/main/data", ROW)
-        assert "no more may wait" in _detail(refused, 429)
+        assert "which is the limit" in _detail(refused, 429)
         assert refused.headers["Retry-After"]
         assert service.rows() == 1
         assert (await service.post("/main/reference", ROW)).status_code == 201
@@ -256,7 +256,7 @@ async def test_a_service_that_is_full_refuses_the_events_of_all(open_service):
     async with open_service(collectors=("main", "other"), limits={"max_buffered_bytes": len(ROW)}) as service:
         assert (await service.post("/main/data", ROW)).status_code == 201
         refused = await service.post("/other/data", ROW)
-        assert "no more may wait" in _detail(refused, 503)
+        assert "which is the limit" in _detail(refused, 503)
         assert refused.headers["Retry-After"]
         assert service.rows("other") == 0
 

@@ -31,8 +31,8 @@ def test_times_are_iso_8601_and_utc_without_a_zone(start, end):
     [
         ({"end": "2026-03-02"}, "'start' is missing; write ?start=2026-03-01T00:00:00Z"),
         ({"start": "2026-03-01"}, "'end' is missing"),
-        ({"start": "yesterday", "end": "2026-03-02"}, "'start' is no time in ISO 8601; write 2026-03-01"),
-        ({"start": "1772323200", "end": "2026-03-02"}, "'start' is no time in ISO 8601"),
+        ({"start": "yesterday", "end": "2026-03-02"}, "'start' isn't a time in ISO 8601; write 2026-03-01"),
+        ({"start": "1772323200", "end": "2026-03-02"}, "'start' isn't a time in ISO 8601"),
         ({"start": "2026-03-02", "end": "2026-03-02"}, "must come after 'start'"),
         ({"start": "0001-01-01T00:00+23:00", "end": "2026-03-02"}, "lies between 1970 and tomorrow"),
         ({"start": "2026-03-01", "end": "2026-03-11T00:00:01"}, "lies between 1970 and tomorrow"),

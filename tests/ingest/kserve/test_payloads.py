@@ -76,12 +76,12 @@ def test_a_responses_columns_are_called_as_the_config_says_or_the_payload(payloa
         ({"instances": [[1, 2], 3]}, None, "ragged: row 1"),
         ({"instances": [1, [2]]}, None, "ragged: row 1"),
         ({"instances": [[1], [[2]]]}, None, "ragged: row 1"),
-        ({"instances": [[1], {"a": 1}]}, None, "an object at 1, and others that are none"),
+        ({"instances": [[1], {"a": 1}]}, None, "an object at 1, and other values that aren't objects"),
         ({"instances": [[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]}, None, "nested 17 deep"),
         ({"instances": [[1, 2, 3]]}, ["a", "b"], r"3 columns \('feature'\), and the config names 2: 'a', 'b'"),
         ({"instances": [{"a": 1}]}, ["x"], r"1 columns \('a'\), and the config names 1: 'x'"),
         ({"inputs": [A, B]}, ["a", "z"], "lacks 'z', which the config names; it has 'a', 'b'"),
-        ({"inputs": [A, A]}, None, "names two of its tensors or columns alike"),
+        ({"inputs": [A, A]}, None, "has two tensors or columns of one name"),
         ({"inputs": [A, {**B, "shape": [1], "data": [1]}]}, None, "'b' has 1 rows, and 'a' has 2"),
         ({"inputs": [{**A, "shape": [0], "data": []}]}, None, "no rows"),
         ({"inputs": [{**A, "shape": [2, 0], "data": []}]}, None, "no rows"),
@@ -96,7 +96,7 @@ def test_what_is_no_request_says_what_is_wrong_and_where(payload, wanted, told):
 
 
 def test_of_several_outputs_one_has_to_be_named():
-    with pytest.raises(BadBody, match=r"has 'a', 'b'; say in input\.kserve\.prediction which of them counts"):
+    with pytest.raises(BadBody, match=r"has 'a', 'b'; name the one that counts in input\.kserve\.prediction"):
         read({"outputs": [A, B]}, "y", "response")
 
 

@@ -242,7 +242,7 @@ async def test_seldons_feedback_becomes_labels(sender, kind):
     ("labels", "body", "status", "told"),
     [
         (None, b'{"truth": {"data": {"ndarray": [1]}}}', 409, '"labels"'),
-        (LABELS | {"key": "id"}, b'{"truth": {"data": {"ndarray": [1]}}}', 400, "make it 'request_id'"),
+        (LABELS | {"key": "id"}, b'{"truth": {"data": {"ndarray": [1]}}}', 400, "set it to 'request_id'"),
         (LABELS, b'{"reward": 1}', 400, "it needs one"),
         (LABELS, b'{"truth": {"data": {"ndarray": [1, 2]}}}', 400, "has 2 rows"),
         (LABELS, b"[]", 400, "it needs one"),

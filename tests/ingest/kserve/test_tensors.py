@@ -77,7 +77,7 @@ def test_a_tensor_that_nobody_wants_is_not_read():
     """An image beside the features may be anything."""
     groups = read_tensors([tensor("BYTES", [1], name="image"), tensor("INT8", [1])], "request", None)
     assert groups[1].read() == [[1]]
-    with pytest.raises(BadBody, match="the tensor 'image' is said to be BYTES, and its value 0 isn't"):
+    with pytest.raises(BadBody, match="the tensor 'image' has the datatype BYTES, but its value 0 isn't"):
         groups[0].read()
 
 
@@ -92,12 +92,12 @@ SIZED = {"name": "x", "shape": [1], "datatype": "INT32", "parameters": {"binary_
         ([{"name": "x"}], None, "'x' has no shape"),
         ([tensor("INT8", [1], [-1])], None, "'x' has no shape"),
         ([tensor("INT8", [1], [True])], None, "'x' has no shape"),
-        ([tensor("INT8", [1], [1] * 17)], None, "17 dimensions, and may have 16"),
-        ([tensor("INT7", [1])], None, "no datatype that is known; known are BF16, BOOL"),
+        ([tensor("INT8", [1], [1] * 17)], None, "17 dimensions, and at most 16 are accepted"),
+        ([tensor("INT7", [1])], None, "no known datatype; known are BF16, BOOL"),
         ([tensor("INT8", {})], None, "no list of data"),
-        ([tensor("INT8", [1, 2, 3], [2, 2])], None, r"3 values, and its shape \[2, 2\] is of 4"),
+        ([tensor("INT8", [1, 2, 3], [2, 2])], None, r"3 values, but its shape \[2, 2\] needs 4"),
         ([tensor("INT8", [[1, 2], [3]], [2, 2])], None, "lists that aren't as long as its shape"),
-        ([tensor("INT8", [1, [2]], [2])], None, "is said to be INT8, and its value 1 isn't"),
+        ([tensor("INT8", [1, [2]], [2])], None, "has the datatype INT8, but its value 1 isn't"),
         ([tensor("INT8", [128])], None, "its value 0 isn't"),
         ([tensor("UINT8", [-1])], None, "its value 0 isn't"),
         ([tensor("INT8", [1.5])], None, "its value 0 isn't"),
@@ -106,12 +106,16 @@ SIZED = {"name": "x", "shape": [1], "datatype": "INT32", "parameters": {"binary_
         ([tensor("FP32", [[[]]], [1])], None, "its value 0 isn't"),
         ([tensor("BOOL", [2])], None, "its value 0 isn't"),
         ([SIZED], None, "Inference-Header-Content-Length"),
-        ([SIZED], b"\0\0\0", "has 4 bytes behind the JSON, and 3 are left"),
+        ([SIZED], b"\0\0\0", "has 4 bytes behind the JSON, but only 3 are left"),
         ([SIZED], b"\0\0\0\0\0", "1 bytes behind the JSON belong to no tensor"),
-        ([SIZED | {"datatype": "INT64"}], b"\0\0\0\0", "has 4 bytes, and values of 8"),
-        ([SIZED | {"shape": [2]}], b"\0\0\0\0", r"1 values, and its shape \[2\] is of 2"),
+        ([SIZED | {"datatype": "INT64"}], b"\0\0\0\0", "has 4 bytes, which can't be divided by 8"),
+        ([SIZED | {"shape": [2]}], b"\0\0\0\0", r"1 values, but its shape \[2\] needs 2"),
         ([SIZED | {"datatype": "BYTES"}], b"\x09\0\0\0", "cut off within its text 0"),
-        ([SIZED | {"datatype": "BYTES", "parameters": {"binary_data_size": 5}}], b"\1\0\0\0\xff", "no text in UTF-8"),
+        (
+            [SIZED | {"datatype": "BYTES", "parameters": {"binary_data_size": 5}}],
+            b"\1\0\0\0\xff",
+            "aren't text in UTF-8",
+        ),
     ],
     ids=range(25),
 )

@@ -238,7 +238,7 @@ class Pages:
             try:
                 fields = parse_qs(body.decode("utf-8"), max_num_fields=20, keep_blank_values=True)
             except ValueError as error:
-                raise BadBody("the body is no form of ours") from error
+                raise BadBody("the body isn't a form of this page") from error
         return {name: values[0] for name, values in fields.items()}
 
 
@@ -252,8 +252,8 @@ class Notice:
 
 # By the words in the address that leads to it, so that no link can put words of its own into a page.
 NOTICES = {
-    "flushed": Notice("What waited is a batch now, and is being evaluated."),
-    "nothing": Notice("Nothing waits, so nothing was evaluated."),
+    "flushed": Notice("The waiting rows are a batch now, and it is being evaluated."),
+    "nothing": Notice("No rows wait, so nothing was evaluated."),
     "retried": Notice("The failed batches are being evaluated again."),
     "none-failed": Notice("No batch has failed, so nothing is evaluated again."),
 }

@@ -17,9 +17,7 @@ from collector.errors import Forbidden
 LIFETIME = 12 * 3600.0
 # More people than ever look on; who signs in beyond that, signs out the one who did so first.
 MAX_SESSIONS = 1_000
-_STALE = (
-    "this form is older than the service's last start, or than your sign-in; go back, load the page again, repeat it"
-)
+_STALE = "this form is older than the service's last start, or than your sign-in; load the page again, and repeat it"
 
 
 class Sessions:

@@ -129,7 +129,7 @@ async def test_two_hundred_collectors_are_clicked_through(seen):
         assert page.eval("document.querySelectorAll('.plot').length") >= 3
         with page.leaving():
             page.click(".actions button")
-        assert page.text(".notice") == "Nothing waits, so nothing was evaluated."
+        assert page.text(".notice") == "No rows wait, so nothing was evaluated."
         with page.leaving():
             page.click("nav.path a")
         assert page.eval("location.pathname") == "/"
@@ -194,7 +194,7 @@ async def test_without_scripts_it_is_whole(seen):
             page.click("#rows a.name")
         with page.leaving():
             page.click(".actions button")
-        assert "Nothing waits" in page.text(".notice")
+        assert "No rows wait" in page.text(".notice")
         assert page.complaints == []
 
     async with seen(collectors=MANY[:5]) as (_, visit):
