@@ -25,6 +25,7 @@ from collector.commands.options import (
     OneCollector,
     SecretFile,
     asks_service,
+    option,
     read_secret,
 )
 from collector.host.signals import raise_at_interrupts
@@ -58,12 +59,7 @@ LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 ConfigPath = Annotated[
-    Path,
-    typer.Option(
-        show_envvar=False,
-        envvar=_ENV + "CONFIG_PATH",
-        help="The JSON file with the collectors; the default one is written if it's missing.",
-    ),
+    Path, option("CONFIG_PATH", help="The JSON file with the collectors; the default one is written if it's missing.")
 ]
 DEFAULT_CONFIG_PATH = Path("collector_config.json")
 
@@ -72,47 +68,19 @@ DEFAULT_CONFIG_PATH = Path("collector_config.json")
 def run(
     context: typer.Context,
     config_path: ConfigPath = DEFAULT_CONFIG_PATH,
-    host: Annotated[
-        str, typer.Option(show_envvar=False, envvar=_ENV + "HOST", help="The address to listen on.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int,
-        typer.Option(show_envvar=False, envvar=_ENV + "PORT", help="The port; 0 picks a free one.", min=0, max=65535),
-    ] = 8001,
-    secret: Annotated[
-        str | None,
-        typer.Option(
-            show_envvar=False, envvar=_ENV + "SECRET", help="What clients must send as [b]evidently-secret[/b]."
-        ),
-    ] = None,
+    host: Annotated[str, option("HOST", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, option("PORT", help="The port; 0 picks a free one.", min=0, max=65535)] = 8001,
+    secret: Annotated[str | None, option("SECRET", help="What clients must send as [b]evidently-secret[/b].")] = None,
     secret_file: SecretFile = None,
     certfile: Annotated[
-        str | None,
-        typer.Option(
-            show_envvar=False, envvar=_ENV + "CERTFILE", help="For TLS: the certificate, with its chain, in PEM."
-        ),
+        str | None, option("CERTFILE", help="For TLS: the certificate, with its chain, in PEM.")
     ] = None,
-    keyfile: Annotated[
-        str | None,
-        typer.Option(show_envvar=False, envvar=_ENV + "KEYFILE", help="For TLS: the certificate's key, in PEM."),
-    ] = None,
+    keyfile: Annotated[str | None, option("KEYFILE", help="For TLS: the certificate's key, in PEM.")] = None,
     no_live: Annotated[
-        bool,
-        typer.Option(
-            "--no-live",
-            show_envvar=False,
-            envvar=_ENV + "NO_LIVE",
-            help="Write logs in a terminal, too, and not the live view.",
-        ),
+        bool, option("NO_LIVE", "--no-live", help="Write logs in a terminal, too, and not the live view.")
     ] = False,
-    log_format: Annotated[
-        LogFormat,
-        typer.Option(show_envvar=False, envvar=_ENV + "LOG_FORMAT", help="Logs for people, or a JSON object a line."),
-    ] = "text",
-    log_level: Annotated[
-        LogLevel,
-        typer.Option(show_envvar=False, envvar=_ENV + "LOG_LEVEL", help="Log messages of this level and above."),
-    ] = "info",
+    log_format: Annotated[LogFormat, option("LOG_FORMAT", help="Logs for people, or a JSON object a line.")] = "text",
+    log_level: Annotated[LogLevel, option("LOG_LEVEL", help="Log messages of this level and above.")] = "info",
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
     debug: Annotated[  # noqa: ARG001  (main takes it, wherever it stands)
         bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")
@@ -419,7 +387,7 @@ def dashboard(service: Service, collector_id: OneCollector = None) -> None:
 @command()
 def check(
     config_path: Annotated[
-        Path, typer.Option(show_envvar=False, envvar=_ENV + "CONFIG_PATH", help="The JSON file with the collectors.")
+        Path, option("CONFIG_PATH", help="The JSON file with the collectors.")
     ] = DEFAULT_CONFIG_PATH,
     is_offline: Annotated[bool, typer.Option("--offline", help="Don't ask the Kafka brokers.")] = False,
 ) -> None:
@@ -457,9 +425,7 @@ app.add_typer(kafka, name="kafka")
 
 @kafka.command("init", cls=Command)
 def kafka_init(
-    config_path: Annotated[
-        Path, typer.Option(show_envvar=False, envvar=_ENV + "CONFIG_PATH", help="The JSON file with the brokers.")
-    ] = DEFAULT_CONFIG_PATH,
+    config_path: Annotated[Path, option("CONFIG_PATH", help="The JSON file with the brokers.")] = DEFAULT_CONFIG_PATH,
 ) -> None:
     """Create the topics of the service itself, if they don't exist yet.
 
@@ -480,9 +446,7 @@ def kafka_init(
 
 @command()
 def alerts(
-    config_path: Annotated[
-        Path, typer.Option(show_envvar=False, envvar=_ENV + "CONFIG_PATH", help="The JSON file with the rules.")
-    ] = DEFAULT_CONFIG_PATH,
+    config_path: Annotated[Path, option("CONFIG_PATH", help="The JSON file with the rules.")] = DEFAULT_CONFIG_PATH,
     is_test: Annotated[bool, typer.Option("--test", help="Send one test message to each address.")] = False,
 ) -> None:
     """List the rules for alerts, and what is firing.

@@ -20,24 +20,29 @@ if TYPE_CHECKING:
 ENV = "EVIDENTLY_COLLECTOR_"
 FileFormat = Literal["csv", "parquet", "ndjson", "json", "arrow"]
 
-_service_option = partial(typer.Option, show_envvar=False, rich_help_panel="The service")
+
+def option(variable: str, *names: str, **given: Any) -> Any:
+    """Make an option that may stand in the environment too, which the help says once for all."""
+    return typer.Option(*names, show_envvar=False, envvar=ENV + variable, **given)
+
+
+_service_option = partial(option, rich_help_panel="The service")
 
 CollectorId = Annotated[str, typer.Argument(metavar="ID", help="The collector's id.")]
 OneCollector = Annotated[
     str | None, typer.Argument(metavar="ID", help="The collector's id; may be left out if there is only one.")
 ]
 SecretFile = Annotated[
-    Path | None, _service_option(envvar=ENV + "SECRET_FILE", help="A file that holds the secret, and nothing else.")
+    Path | None, _service_option("SECRET_FILE", help="A file that holds the secret, and nothing else.")
 ]
 
 
 def _of_service(
-    url: Annotated[str, _service_option(envvar=ENV + "URL", help="Where the service runs.")] = "http://localhost:8001",
-    secret: Annotated[str | None, _service_option(envvar=ENV + "SECRET", help="The service's secret.")] = None,
+    url: Annotated[str, _service_option("URL", help="Where the service runs.")] = "http://localhost:8001",
+    secret: Annotated[str | None, _service_option("SECRET", help="The service's secret.")] = None,
     secret_file: SecretFile = None,
     cafile: Annotated[
-        str | None,
-        _service_option(envvar=ENV + "CAFILE", help="The authority that signed the service's certificate, in PEM."),
+        str | None, _service_option("CAFILE", help="The authority that signed the service's certificate, in PEM.")
     ] = None,
 ) -> Service:
     from collector.commands.remote import Service
