@@ -19,7 +19,7 @@ from collector.config.environment import filled, is_from_environment
 from collector.config.labels import LABELS, MAIN
 from collector.config.masking import MASK
 from collector.config.tasks import whole_of
-from collector.config.value import Value, at_fields
+from collector.config.value import MAX_LENGTH, Text, Value, at_fields
 from collector.errors import ConfigError, Problem
 
 # Of batches, as they are evaluated and delivered; and of what lasts, as it stands.
@@ -38,7 +38,6 @@ Condition = Literal[
 ]
 MAX_RULES = 1_000
 MAX_ADDRESSES = 100
-_MAX_LENGTH = 4096
 _MAX_REASON = 300
 # Shorter pieces of an address are no secrets, and may be any word.
 _SECRET = re.compile(r"[^/?&=:@,\s]{5,}")
@@ -62,8 +61,8 @@ def _web_address(text: str) -> str:
     return text.rstrip("/")
 
 
-Address = Annotated[str, Field(min_length=1, max_length=_MAX_LENGTH), AfterValidator(_address)]
-WebAddress = Annotated[str, Field(max_length=_MAX_LENGTH), AfterValidator(_web_address)]
+Address = Annotated[Text, AfterValidator(_address)]
+WebAddress = Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(_web_address)]
 
 
 class Alert(Value):

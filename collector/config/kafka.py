@@ -9,10 +9,9 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector.config.alerts import WebAddress
 from collector.config.environment import filled
-from collector.config.value import Value, at_fields
+from collector.config.value import MAX_LENGTH, Value, at_fields
 from collector.errors import Problem
 
-_MAX_LENGTH = 4096
 MAX_TOPICS = 100
 MAX_TASKS = 64
 # What the service decides itself: otherwise events could be lost, or counted twice.
@@ -62,7 +61,7 @@ class Kafka(Value):
     always_written: ClassVar[frozenset[str]] = frozenset({"bootstrap_servers"})
 
     bootstrap_servers: str = Field(
-        min_length=1, max_length=_MAX_LENGTH, description="Brokers to ask first, as in k1:9092,k2:9092."
+        min_length=1, max_length=MAX_LENGTH, description="Brokers to ask first, as in k1:9092,k2:9092."
     )
     group_id: str = Field(
         default="evidently-collector",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from collector.config.value import Value
+from collector.config.value import Ours, Value
 
 
 class Storage(Value):
@@ -16,13 +14,7 @@ class Storage(Value):
     max_log_events: int = Field(default=10, description="Entries that GET /{id}/logs gives; 0 or less: all of them.")
 
 
-class _Ours(Value):
-    """A part that the original had not: what differs from its default is written, and no more."""
-
-    always_written: ClassVar[frozenset[str]] = frozenset()
-
-
-class Limits(_Ours):
+class Limits(Ours):
     """What the service takes; beyond it, requests are refused, before their body is read where that can be told."""
 
     max_body_bytes: int = Field(
@@ -56,7 +48,7 @@ class Limits(_Ours):
     )
 
 
-class Idempotency(_Ours):
+class Idempotency(Ours):
     """How long a request that comes again with its Idempotency-Key is known, for each collector by itself."""
 
     seconds: float = Field(
@@ -69,7 +61,7 @@ class Idempotency(_Ours):
     )
 
 
-class Retention(_Ours):
+class Retention(Ours):
     """What is kept of each collector's delivered batches, rows and snapshots, before it is removed."""
 
     batches: int = Field(default=3, ge=0, description="How many delivered batches are kept, the newest.")

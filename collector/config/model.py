@@ -33,7 +33,7 @@ from collector.config.rows import Condition, Segments
 from collector.config.senders import Input
 from collector.config.tasks import task_ids, whole_of
 from collector.config.triggers import EventTimeTrigger, Trigger
-from collector.config.value import Value, at_fields
+from collector.config.value import MAX_LENGTH, ColumnName, Text, Value, at_fields
 from collector.config.workspace import InWorkspace
 from collector.errors import ConfigError, Problem
 from collector.formats.addresses import has_keys, is_address
@@ -54,8 +54,6 @@ _OUTSIDE = (
 # First segments of our own routes; the last three are the original's, and ours to come.
 RESERVED_IDS = frozenset({"livez", "readyz", "metrics", "schema", "status", "-"})
 MAX_ID_LENGTH = 128
-# Of a path, as Linux has it, and plenty for all else that is named.
-MAX_LENGTH = 4096
 # Of a collector, five times what any report of Evidently's has; each level takes two of Python's thousand frames.
 MAX_DEPTH = 100
 
@@ -142,7 +140,7 @@ class CollectorConfig(InWorkspace, Value):
         description="With events_from, while this collector has no room for more events: the other collector refuses "
         "them, too (refuse), or this one does without them (skip).",
     )
-    additional_data: dict[str, Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]] = Field(
+    additional_data: dict[str, Text] = Field(
         default={},
         max_length=MAX_ITEMS,
         description="Further parquet files that metrics ask for by name, as current_train_data for recommendations.",
@@ -153,16 +151,12 @@ class CollectorConfig(InWorkspace, Value):
     project_id: str | None = Field(
         default=None, max_length=MAX_LENGTH, description="ID of the project to save snapshots to."
     )
-    project_name: str | None = Field(
+    project_name: Text | None = Field(
         default=None,
-        min_length=1,
-        max_length=MAX_LENGTH,
         description="Instead of project_id: the project's name; it is created if missing.",
     )
-    api_url: str = Field(
+    api_url: Text = Field(
         default="http://localhost:8000",
-        min_length=1,
-        max_length=MAX_LENGTH,
         description="Where snapshots go: an Evidently UI service, Evidently Cloud, or a workspace directory.",
     )
     api_secret: str | None = Field(
@@ -172,7 +166,7 @@ class CollectorConfig(InWorkspace, Value):
         description="The workspace's secret, or ${NAME} to take it from the environment.",
     )
     cache_reference: bool = Field(default=True, description="Keep the reference in memory, or re-read it each time.")
-    where: dict[Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)], Condition] = Field(
+    where: dict[ColumnName, Condition] = Field(
         default={},
         max_length=100,
         description='Conditions on columns, {"age": {"gte": 18}}: the report is of the rows that meet all of them.',
@@ -192,10 +186,8 @@ class CollectorConfig(InWorkspace, Value):
         default=True,
         description="An older setting: false turns the service's fast_reports off for this collector alone.",
     )
-    timestamp_column: str | None = Field(
+    timestamp_column: ColumnName | None = Field(
         default=None,
-        min_length=1,
-        max_length=MAX_LENGTH,
         description="The column that says when an event happened; a snapshot then has the time of its events.",
     )
     export: Literal["all"] | list[str | dict[Literal["type", "column", "label"], str]] = Field(

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from collector.config.environment import filled, is_from_environment
 from collector.config.masking import MASK
-from collector.config.value import ColumnName, Value, at_fields
+from collector.config.value import MAX_COLUMNS, ColumnName, Ours, Text, at_fields
 
 if TYPE_CHECKING:
     from collector.formats.private import Private
 
-_MAX_COLUMNS = 10_000
-_Salt = Annotated[str, Field(min_length=1, max_length=4096)]
 
-
-class PrivateColumns(Value):
+class PrivateColumns(Ours):
     """What is done to columns before anything of them reaches the disk."""
 
-    always_written: ClassVar[frozenset[str]] = frozenset()
-
     keep: tuple[ColumnName, ...] | None = Field(
-        default=None, max_length=_MAX_COLUMNS, description="The only columns that are kept; null: all."
+        default=None, max_length=MAX_COLUMNS, description="The only columns that are kept; null: all."
     )
     drop: tuple[ColumnName, ...] = Field(
-        default=(), max_length=_MAX_COLUMNS, description="Columns that are dropped; not allowed beside keep."
+        default=(), max_length=MAX_COLUMNS, description="Columns that are dropped; not allowed beside keep."
     )
-    hash: dict[ColumnName, _Salt] = Field(
+    hash: dict[ColumnName, Text] = Field(
         default={},
         repr=False,
-        max_length=_MAX_COLUMNS,
+        max_length=MAX_COLUMNS,
         description="Columns of which a keyed hash is kept, each with its salt, or ${NAME} to take it from the "
         "environment.",
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from collector.config.value import Value, at_fields
+from collector.config.value import Ours, at_fields
 
 MAX_ROWS = 10_000_000
 MAX_BATCHES = 1_000
@@ -14,10 +14,8 @@ MAX_BATCHES = 1_000
 _LEAST_ROWS = 100
 
 
-class ReferenceFrom(Value):
+class ReferenceFrom(Ours):
     """Which rows of its own a collector is compared with, while nobody has given it a reference."""
-
-    always_written: ClassVar[frozenset[str]] = frozenset()
 
     first_rows: int | None = Field(
         default=None, ge=1, le=MAX_ROWS, description="The first rows, so many, become the reference for good."

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from collector.conditions import CONDITIONS
-from collector.config.value import Value, at_fields
+from collector.config.value import Ours, Value, at_fields
 from collector.wording import OTHER_SEGMENT, json_kind
 
 # Each has a report of its own, and a series in panels.
@@ -50,10 +50,8 @@ _Ordered = Annotated[
 _Listed = Annotated[list[_Comparable], Field(min_length=1, max_length=_MAX_ITEMS)]
 
 
-class Condition(Value):
+class Condition(Ours):
     """What a column's value has to meet, all of it, for a row to be taken; a missing value meets nothing."""
-
-    always_written: ClassVar[frozenset[str]] = frozenset()
 
     gt: _Ordered = Field(default=None, description=CONDITIONS["gt"])
     gte: _Ordered = Field(default=None, description=CONDITIONS["gte"])

@@ -8,22 +8,19 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from collector.config.durations import Wait
-from collector.config.value import ColumnName, Value, at_fields
+from collector.config.value import MAX_COLUMNS, ColumnName, Ours, Value, at_fields
 
 # The column that has the id of a request, by which its labels are found.
 REQUEST_ID = "request_id"
-_MAX_COLUMNS = 10_000
 
 
-class KServe(Value):
+class KServe(Ours):
     """Requests and responses that KServe or Seldon logs: which become events, and what their columns are called."""
-
-    always_written: ClassVar[frozenset[str]] = frozenset()
 
     features: tuple[ColumnName, ...] | None = Field(
         default=None,
         min_length=1,
-        max_length=_MAX_COLUMNS,
+        max_length=MAX_COLUMNS,
         description="The columns of a request: names for them in their order, or the ones to take; null: all.",
     )
     prediction: ColumnName | tuple[ColumnName, ...] | None = Field(

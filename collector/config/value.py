@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 # Which trigger a member of their union is.
 TRIGGER_ALIAS = "evidently:collector_trigger:"
-# The name of a column.
-ColumnName = Annotated[str, Field(min_length=1, max_length=4096)]
+# Of a path, as Linux has it, and plenty for all else that is named.
+MAX_LENGTH = 4096
+# Of a list of columns.
+MAX_COLUMNS = 10_000
+Text = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
+ColumnName = Text
 
 
 class Value(BaseModel):
@@ -79,6 +83,12 @@ class Value(BaseModel):
     def save(self, path: str | PathLike[str]) -> None:
         """Write the value to a JSON file, atomically, readable by its owner only."""
         write_whole(Path(path), self.to_text().encode())
+
+
+class Ours(Value):
+    """A part that the original had not: what differs from its default is written, and no more."""
+
+    always_written: ClassVar[frozenset[str]] = frozenset()
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
