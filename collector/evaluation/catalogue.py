@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, TypeGuard
 
 import evidently.descriptors
@@ -38,7 +39,7 @@ LEGACY_METRICS = (LegacyMetric, MetricPreset)
 LEGACY_TESTS = (LegacyTest, TestPreset)
 
 # What Evidently exports under names of its own: not all of it has an alias.
-_EXPORTS = {
+EXPORTS: dict[type, tuple[ModuleType, ...]] = {
     Metric: (evidently.presets, evidently.metrics, evidently.generators),
     LegacyMetric: (evidently.legacy.metric_preset, evidently.legacy.metrics),
     LegacyTest: (evidently.legacy.test_preset, evidently.legacy.tests),
@@ -94,7 +95,7 @@ def find_descriptor_function(name: str) -> Callable[..., Descriptor] | None:
 
 def _exports(bases: Sequence[type]) -> dict[str, type]:
     """Return what Evidently exports that one of ``bases`` may be, by name: two names stand for an inner metric too."""
-    named = {name: getattr(module, name) for module in _EXPORTS.get(bases[0], ()) for name in module.__all__}
+    named = {name: getattr(module, name) for module in EXPORTS.get(bases[0], ()) for name in module.__all__}
     return {name: found for name, found in named.items() if _fits(found, bases)}
 
 

@@ -11,20 +11,13 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from types import ModuleType
 
 import evidently.descriptors
-import evidently.generators
-import evidently.legacy.metric_preset
-import evidently.legacy.metrics
-import evidently.legacy.test_preset
-import evidently.legacy.tests
-import evidently.metrics
-import evidently.presets
 from evidently.legacy.calculations import stattests
 from evidently.legacy.calculations.stattests import StatTest
 
 from collector.evaluation.catalogue import (
+    EXPORTS,
     LEGACY_METRICS,
     LEGACY_TESTS,
     MODERN_DESCRIPTORS,
@@ -40,21 +33,19 @@ _KINDS = {"num": "numbers", "cat": "categories", "text": "texts"}
 
 def exports() -> dict[str, str | Names]:
     """Return Evidently's version and, by kind, each name that a config may have with a line on it."""
-    modern = (evidently.presets, evidently.metrics, evidently.generators)
-    legacy = (evidently.legacy.metric_preset, evidently.legacy.metrics)
     return {
         "evidently": version("evidently"),
-        "metrics": _described(modern, MODERN_METRICS),
-        "descriptors": _described((evidently.descriptors,), MODERN_DESCRIPTORS),
-        "legacy_metrics": _described(legacy, LEGACY_METRICS),
-        "legacy_tests": _described((evidently.legacy.test_preset, evidently.legacy.tests), LEGACY_TESTS),
+        "metrics": _described(MODERN_METRICS),
+        "descriptors": _described(MODERN_DESCRIPTORS),
+        "legacy_metrics": _described(LEGACY_METRICS),
+        "legacy_tests": _described(LEGACY_TESTS),
         "stattests": {test.name: _said_of(test) for test in vars(stattests).values() if isinstance(test, StatTest)},
     }
 
 
-def _described(modules: Sequence[ModuleType], bases: Sequence[type]) -> Names:
+def _described(bases: Sequence[type]) -> Names:
     found = {}
-    for module in modules:
+    for module in EXPORTS.get(bases[0], (evidently.descriptors,)):
         for name in module.__all__:
             try:
                 made_by = find_descriptor_function(name) if module is evidently.descriptors else None

@@ -12,7 +12,7 @@ from collector.status.findings import drift_count_words, tests_words
 from collector.views.lossy import Background, Lossy, gap
 from collector.views.terminal import open_terminal
 from collector.views.words import printable
-from collector.wording import short_id
+from collector.wording import counted, short_id
 
 _HAS_RICH = sys.modules.setdefault("rich", cast("Any", None)) is not None
 import structlog  # noqa: E402  (it imports rich, if it can be had, for tracebacks that we have written otherwise: 22 to 42 ms of a start)
@@ -123,8 +123,7 @@ def terminal_line(event: _Event, now: datetime) -> Text:
 def _details(event: _Event) -> list[str]:
     said = []
     if "rows" in event:
-        rows = event.pop("rows")
-        said.append("1 row" if rows == 1 else f"{rows} rows")
+        said.append(counted(event.pop("rows"), "row"))
     said += _found(event)
     if "batch" in event:
         said.append(f"batch {short_id(event.pop('batch'))}")

@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TextIO
 
+from collector.views.lossy import MAX_PENDING_BYTES
+
 # Between these two the terminal shows nothing new; those that don't know them ignore them.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 _ERASE_BELOW = "\x1b[J"
@@ -23,7 +25,6 @@ _HOME = "\x1b[H"
 _STYLING = re.compile(r"\x1b\[[0-9;]*m")
 # Lines that are kept to fill the screen with after its size has changed.
 _RECENT = 200
-_MAX_PENDING_BYTES = 1_000_000
 
 
 def open_terminal(stream: TextIO) -> Terminal | None:
@@ -72,9 +73,9 @@ class Terminal:
         *lines, self._unfinished = (self._unfinished + text).split("\n")
         if not lines:
             return
-        if len(self._pending) > _MAX_PENDING_BYTES:
+        if len(self._pending) > MAX_PENDING_BYTES:
             self._send("")
-        if len(self._pending) > _MAX_PENDING_BYTES:
+        if len(self._pending) > MAX_PENDING_BYTES:
             raise BlockingIOError("the terminal takes no output")
         self._show(lines)
         self._recent.extend(lines)

@@ -178,7 +178,7 @@ def test_a_terminal_that_takes_nothing_holds_nobody_up_and_gets_all_in_the_end(p
 
 
 def test_what_is_too_much_for_it_is_lost_and_said_so(pty, terminal, monkeypatch):
-    monkeypatch.setattr(module, "_MAX_PENDING_BYTES", 1000)
+    monkeypatch.setattr(module, "MAX_PENDING_BYTES", 1000)
     stream = Lossy(terminal)
     for number in range(3000):
         stream.write(f"line {number} {'.' * 60}\n")

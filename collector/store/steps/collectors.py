@@ -9,7 +9,6 @@ from collector.disk.checksums import STORED_SIZE, moved_checksum
 from collector.formats.stored import file_of
 from collector.store.steps.frames import IN_FILE, LAST_NUMBER, body_files, body_places
 from collector.store.steps.keys import forget_keys
-from collector.store.steps.labels import has_stream
 from collector.store.steps.parts import sweep
 from collector.store.streams import labels_of
 
@@ -108,10 +107,17 @@ def rename(db: sqlite3.Connection, old: str, new: str) -> None:
     A frame's checksum has its collector in it, and a frame that is damaged stays so.
     """
     _rename_stream(db, old, new)
-    if has_stream(db, labels_of(old)):
+    if _has_any(db, labels_of(old)):
         _rename_stream(db, labels_of(old), labels_of(new))
     # What was made shows the snapshots of the old id.
     db.execute("DELETE FROM dashboard WHERE collector = ?", (new,))
+
+
+def _has_any(db: sqlite3.Connection, stream: str) -> bool:
+    """Tell whether anything is kept of a stream."""
+    tables = (table for (table,) in db.execute(_OF_COLLECTORS).fetchall())
+    queries = (f"SELECT 1 FROM {table} WHERE collector = ? LIMIT 1" for table in tables)  # noqa: S608  (ours)
+    return any(db.execute(query, (stream,)).fetchone() for query in queries)
 
 
 def _rename_stream(db: sqlite3.Connection, old: str, new: str) -> None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # What may become of a label; each is counted once, when it is let go of.
 FATES = ("used", "late", "unmatched", "disputed", "damaged")
 
-_OF_STREAMS = ("frame", "part", "label_part", "label_fate", "idempotency_slice")
 _AWAITED = (
     "awaited.batch, awaited.rows, awaited.opened, batch.state, since, wait, cut, closed, disputed, key, keys, keyed, "
     "repeated, matched, labelled, marks"
@@ -49,12 +48,6 @@ def collectors(db: sqlite3.Connection) -> set[str]:
     """Name the collectors that have batches which wait for labels, or parts of labels."""
     found = db.execute("SELECT collector FROM awaited UNION SELECT collector FROM label_part")
     return {collector_of(stream) for (stream,) in found}
-
-
-def has_stream(db: sqlite3.Connection, stream: str) -> bool:
-    """Tell whether anything is kept of a stream of labels."""
-    query = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE collector = ?1" for table in _OF_STREAMS)  # noqa: S608  (ours)
-    return db.execute(f"{query} LIMIT 1", (stream,)).fetchone() is not None
 
 
 def select_awaited(db: sqlite3.Connection, collector: str) -> list[Awaited]:

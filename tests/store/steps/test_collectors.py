@@ -3,6 +3,7 @@ from disks import insert_frames
 
 from collector.store.records import Part
 from collector.store.steps import alerts, collectors, parts
+from collector.store.streams import labels_of
 
 
 def test_what_a_collector_has_goes_with_it_and_another_keeps_all(db):
@@ -55,3 +56,19 @@ def test_a_renaming_knows_the_last_of_the_frames_whatever_else_is_numbered(db):
         alerts.post(db, "address", "{}", 0.0)
     collectors.rename(db, "main", "new")
     assert db.execute("SELECT last_seq FROM renamed").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize("table", ["frame", "part", "label_fate", None], ids=str)
+def test_labels_are_renamed_with_their_collector_if_there_are_any(db, table):
+    inserts = {
+        "frame": "INSERT INTO frame(collector, format, rows, size, received, body) VALUES (?, 'json', 1, 1, 1, x'00')",
+        "part": "INSERT INTO part VALUES ('p', ?, NULL, 1, 1, 1, 1, NULL)",
+        "label_fate": "INSERT INTO label_fate VALUES (?, 'used', 1)",
+    }
+    if table is not None:
+        db.execute(inserts[table], (labels_of("old"),))
+    collectors.rename(db, "old", "new")
+    has_labels = table is not None
+    assert (labels_of("old") in collectors.read_renamed(db)) == has_labels
+    if has_labels:
+        assert db.execute(f"SELECT collector FROM {table}").fetchall() == [(labels_of("new"),)]

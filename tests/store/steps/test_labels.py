@@ -211,16 +211,3 @@ def test_files_are_known_as_long_as_they_are_of_use(db, enter, enter_labels):
     assert labels.known_keys(db) == labels.known_keys(db, "main") | {"labels/b0.batch"}
     labels.close(db, CLOSED, None, [], ["b1.parquet"])
     assert labels.known_keys(db, "main") == keys | {"labels/l1.keys"}
-
-
-@pytest.mark.parametrize("table", ["frame", "part", "fate"])
-def test_a_stream_is_there_as_long_as_anything_is_kept_of_it(db, table):
-    assert not labels.has_stream(db, STREAM)
-    if table == "frame":
-        frame(db, STREAM, 1, 5.0)
-    elif table == "part":
-        db.execute("INSERT INTO part VALUES ('p', ?, NULL, 1, 1, 1, 8.0, NULL)", (STREAM,))
-    else:
-        labels.count_fates(db, STREAM, {"used": 1})
-    assert labels.has_stream(db, STREAM)
-    assert not labels.has_stream(db, labels_of("other"))
