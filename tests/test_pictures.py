@@ -41,5 +41,5 @@ def test_the_picture_of_the_page_says_what_the_page_says():
     script = runpy.run_path(str(EXAMPLES / "page_picture.py"))
     html = script["page"]()
     assert script["words_of"](html) == (EXAMPLES / "pictures" / "page.sha256").read_text(encoding="utf-8").strip()
-    assert "3 of 5 collectors need you" in html
+    assert "3 of 5 collectors need attention" in html
     assert (EXAMPLES / "pictures" / "page.png").read_bytes().startswith(b"\x89PNG")

@@ -33,6 +33,7 @@ _DID = {
     ("UploadReport", False): "undelivered",
     ("MakeDashboard", False): "not shown",
     ("SkipEvents", False): "skipped",
+    ("JoinLabels", False): "unlabelled",
 }
 _HEAD = f"{'time':<14}  {'batch':<9}  {'rows':>9}  {'':<11}  outcome"
 _GAP = "… entries may be missing here: the service keeps the last few only (storage.max_log_events in its config)"

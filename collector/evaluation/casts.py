@@ -346,7 +346,7 @@ class _Column(_AsItCame):
         if self._is_cast:
             unfit = next((told for told in (self._unfit, self._marks) if told.count), self._values)
             return f"left as it came, as {self._of_values(unfit)} can't be cast"
-        way = 'send it so, or set "cast": "all"' if self._source == "typed" else 'the collector has "cast": "none"'
+        way = 'send that type, or set "cast": "all"' if self._source == "typed" else 'the collector has "cast": "none"'
         return f"left as it came; {way} ({self._values})"
 
     def _of_values(self, told: Examples) -> str:

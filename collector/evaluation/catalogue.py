@@ -66,8 +66,8 @@ def find_class(name: str, bases: Sequence[type], *, legacy: bool) -> type:
     found = _find_class(name, bases, legacy=legacy)
     if _is_lost_when_saved(found):
         raise UnknownTypeError(
-            f"{found.__name__}: Evidently can't load this again once it is saved, and its UI would show no project any "
-            "more; use a modern report with the metrics of recommendations, which take tests"
+            f"{found.__name__}: Evidently can't load this again once it is saved, and its UI would no longer show any "
+            "project; use a modern report with the metrics of recommendations, which take tests"
         )
     return found
 
@@ -121,7 +121,7 @@ def _by_path(name: str, bases: Sequence[type], *, legacy: bool) -> type:
         path = "evidently.legacy." + path.removeprefix("evidently.")  # where 0.7 put the whole of 0.6
     if not path.startswith(tuple(ALLOWED_TYPE_PREFIXES)):
         allowed = " or ".join(ALLOWED_TYPE_PREFIXES)
-        raise UnknownTypeError(f'"{name}" is not allowed as a type: class paths begin with {allowed}')
+        raise UnknownTypeError(f'"{name}" is not allowed as a type; class paths must begin with {allowed}')
     try:
         found = PolymorphicModel.load_alias(path)
     except ValueError as error:

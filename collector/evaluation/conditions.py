@@ -45,7 +45,7 @@ def condition_test(kind: type, value: Any, path: PathInConfig) -> Any:
     if not isinstance(value, dict):
         raise ConditionError(path, f"{_EXAMPLE}, not {json_kind(value)}")
     if "type" in value:
-        raise ConditionError([*path, "type"], f"a condition has no type: {_EXAMPLE}")
+        raise ConditionError([*path, "type"], f"a condition has no 'type'; {_EXAMPLE}")
     named = [name for name in value if name not in _BESIDE[kind]]
     if len(named) != 1:
         count = "no condition" if not named else f"{len(named)} conditions in one test"
@@ -75,7 +75,7 @@ def _threshold(kind: type, name: str, given: Any, path: PathInConfig) -> Any:
 
 def _reference(kind: type, given: Json, path: PathInConfig) -> Reference:
     if kind is not MetricTest:
-        raise ConditionError(path, "a descriptor's test looks at single values, and has no reference")
+        raise ConditionError(path, "a descriptor's test looks at single values, which have no reference")
     margins = given.get("reference")
     if given.keys() != {"reference"} or not isinstance(margins, dict):
         raise ConditionError(path, 'a number is expected, or {"reference": {"relative": 0.1}}')

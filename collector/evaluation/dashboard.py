@@ -86,7 +86,7 @@ def tab_of(path: str, collector: str, columns_max: int, about: str, segments: Se
     """
     body = json.loads(Path(path).read_bytes())
     if "metric_results" not in body:
-        raise ValueError("the snapshot is none of the modern kind")
+        raise ValueError("the snapshot isn't one of a modern report")
     panels = sorted(_panels(_results(body), columns_max), key=_place)
     panels = sorted([*panels, *_by_segment(panels, segments[:columns_max])], key=_place)
     report = str(body.get("metadata", {}).get("report", _MAIN))

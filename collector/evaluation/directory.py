@@ -53,7 +53,7 @@ def write_snapshot(delivery: Delivery) -> str:
     """Put a snapshot into its project, which is created if need be; returns the project's id.
 
     Doing it again, or by two processes at once, leaves one project with one such snapshot. Raises ValueError if it
-    would do harm there, or ``project_id`` is no UUID; OSError if the directory can't be written.
+    would do harm there, or ``project_id`` isn't a UUID; OSError if the directory can't be written.
     """
     root = Path(delivery["directory"])
     _make_directory(root)
@@ -171,7 +171,7 @@ def _checked(project_id: str) -> str:
     try:
         return str(uuid.UUID(project_id))
     except ValueError as error:
-        raise ValueError(f"project_id {project_id!r} is no UUID; give one, or a project_name instead") from error
+        raise ValueError(f"project_id {project_id!r} isn't a UUID; give one, or a project_name instead") from error
 
 
 def _projects(root: Path) -> list[Path]:
@@ -208,7 +208,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "is no file", str(path))
+            raise OSError(errno.EINVAL, "isn't a file", str(path))
         return os.read(descriptor, max_bytes)
     finally:
         os.close(descriptor)
@@ -228,7 +228,7 @@ def _make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise ValueError(f"{error.filename} is no directory; move it out of the way") from error
+        raise ValueError(f"{error.filename} isn't a directory; move it out of the way") from error
 
 
 def _encoded(body: Json) -> bytes:

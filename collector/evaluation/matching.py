@@ -40,7 +40,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 _WAYS = {"text": "a text", "integer": "a number", "float": "a number", "boolean": "true or false"}
 _UNORDERED = {
     "boolean": "write eq or is_in",
-    "text": "write eq or is_in, or have a reference that has times or numbers there: then text is read as that",
+    "text": "write eq or is_in, or give a reference that has times or numbers there: then text is read as those",
 }
 _TIME = 'a time, as in "2026-01-31" or "2026-01-31T12:00:00Z"'
 
@@ -125,7 +125,7 @@ def _time(text: str, name: str, path: PathInConfig) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Incomparable(path, f"column {name!r} holds times, and {text!r} is none; write {_TIME}") from error
+        raise Incomparable(path, f"column {name!r} holds times, and {text!r} isn't one; write {_TIME}") from error
     return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
 
 

@@ -67,7 +67,7 @@ def read_table(path: str) -> pa.Table:
 def check_reference(path: str) -> list[Problem]:
     """Return what makes a file useless as a reference, and what to do about it; nothing if it can be compared with."""
     if Path(path).exists() and not Path(path).is_file():
-        return _about_reference(f"{path} is no file; name a single parquet file")
+        return _about_reference(f"{path} isn't a file; name a single parquet file")
     try:
         # All of it is read, and every page's checksum.
         rows = sum(len(batch) for batch in open_part(path).iter_batches())

@@ -40,5 +40,5 @@ def _problems_of_segments(wish: Wish, segments: Json, reference: pd.DataFrame) -
     if rows.undivided:
         yield {"path": ["segments"], "message": rows.undivided}
     elif all((rows.count(name) or 0) < segments["min_rows"] for name in rows.names if name != OTHER_SEGMENT):
-        message = f"no segment has {segments['min_rows']} rows in the reference, so that none would get a report"
+        message = f"no segment has {segments['min_rows']} rows in the reference, so no segment would get a report"
         yield {"path": ["segments", "min_rows"], "message": message}

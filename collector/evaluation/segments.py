@@ -66,7 +66,7 @@ def division_of(segments: Json, reference: Columns | None) -> Division:
     if segments.get("values") is not None:
         return ByValue(list(dict.fromkeys(map(_name_of, segments["values"]))))
     if reference is None:
-        raise Undivided("there is no reference, whose values would be the segments; name them in segments.values")
+        raise Undivided("there is no reference to take the segments from; name them in segments.values")
     column = reference(segments["column"])
     if column is None:
         raise Undivided("the reference doesn't have that column")

@@ -176,7 +176,7 @@ class Selecting:
         for side, is_there in (("batch", self._is_less_there), ("reference", self._is_less_in_reference)):
             names = [name for name, rows in picks.skipped.items() if is_there(name, rows)]
             if names:
-                said.append(f"No report of segments with less than {self._least} rows in the {side}: {listed(names)}.")
+                said.append(f"No report of segments with fewer than {self._least} rows in the {side}: {listed(names)}.")
         return said
 
     @property

@@ -20,5 +20,5 @@ def without_unlabelled(job: Job) -> tuple[Job, Sequence[str]]:
     if not lacking:
         return job, ()
     names = ", ".join(map(repr, lacking))
-    note = f"The reference has no column {names}: this report is computed without it; a reference with it is compared."
+    note = f"The reference has no column {names}: this report is computed without a reference; give one that has it."
     return {**job, "reference": None}, (note,)

@@ -120,7 +120,7 @@ def _outcome_of(job: Job) -> Outcome | Failure | Damage | NoRowsMatch:
             frames.notes.extend([*window.notes, *unlabelled])
             least = job.get("least_reference_rows")
             if least and job["reference"] is not None and frames.reference is None:
-                job = {**job, "awaits_reference": f"less than {least} rows of the reference meet `where`"}
+                job = {**job, "awaits_reference": f"fewer than {least} rows of the reference meet `where`"}
             outcome, files = _evaluate(job, frames)
     except PASSING:
         raise

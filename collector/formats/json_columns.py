@@ -4,16 +4,19 @@ msgspec checks that it is JSON and says where each column is; what else is to be
 the places of their colons, commas and quotes. That is looked at some columns at a time, as they stay in the processor's
 cache and a large body doesn't. Whatever leaves a doubt gives None, and is parsed whole.
 
-How keys are compared, of ``{"age": {"0": 41, "10": 37}, "plan": {"0": "a:b", "10": "c"}}``. In the column "age" each
-colon stands behind a key, so its colons are where keys end. The eight bytes before each, of which as many count as the
-key has with its quotes, are a number; the longest key says how many such numbers each key has::
+How keys are compared, for example those of ``{"age": {"0": 41, "10": 37}, "plan": {"0": "a:b", "10": "c"}}``. In the
+column "age" each colon stands behind a key, so its colons say where the keys end. The eight bytes before a colon are
+read as one number, little-endian, in which only the bytes of the key and its quotes count; the others are set to 0::
 
     "0":   ....."0"     the last three bytes count   0x22_30_22_00_00_00_00_00
-    "10":  ...."10"     the last four                0x22_30_31_22_00_00_00_00
+    "10":  ...."10"     the last four bytes count    0x22_30_31_22_00_00_00_00
 
-"plan" has one colon more, in a text. Without those that no quote stands before, it has as many as there are keys; the
-numbers before them are compared with those of "age" all at once. Any other key, one more or less, or another order
-makes another number somewhere.
+A key that is longer than eight bytes with its quotes has more such numbers, of the bytes before those. Every key gets
+as many numbers as the longest key needs.
+
+The column "plan" has one colon more, in the text "a:b". No quote stands before that colon, so it doesn't count; then
+"plan" has as many colons as "age". The numbers before them are compared with those of "age", all at once. If "plan" had
+another key, one more, one less, or another order, then the count or one of the numbers would differ.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a delivered batch says of itself that waits for labels, in a file of its own, should the journal be lost.
+"""Files that say which delivered batches wait for labels, one for each, in case the journal is lost.
 
-Its parts are read-only: without a word from it they would be taken for what nobody needs any more.
+The parts of such a batch are read-only. Without its file they would be taken for parts that nobody needs any more.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ class WaitingBatch:
 
 
 def waiting_file(batch_id: str) -> str:
-    """Return where a batch says so, in the data directory."""
+    """Return the path of a batch's file, in the data directory."""
     return f"{LABELS}/{batch_id}.{_ENDING}"
 
 
 def write_waiting(data_dir: DataDir, one: WaitingBatch) -> None:
-    """Have a batch say that it waits; raise OSError."""
+    """Write the file of a batch that waits; raise OSError."""
     path = data_dir.path / waiting_file(one.batch)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     write_whole(path, json.dumps(asdict(one)).encode())
 
 
 def waiting_batches(data_dir: DataDir) -> Iterator[WaitingBatch]:
-    """Yield what batches say that waited when something was last heard of them; what can't be read is left out."""
+    """Yield the batches that have a file; a file that can't be read is left out."""
     for path in data_dir.key_files(_ENDING):
         try:
             yield WaitingBatch(**json.loads(path.read_text(encoding="utf-8")))

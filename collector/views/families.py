@@ -76,13 +76,13 @@ def families(seen: Seen) -> Iterator[Metric]:
         yield _gauge(name, help_, ["collector", label], values)
     yield _counter(
         "labels",
-        "Labels that were let go of, by what became of each; not there without labels in the config.",
+        "Labels that wait no longer, by what became of each; absent without labels in the config.",
         ["collector", "fate"],
         (((one.id, fate), rows) for one, _ in each if one.labels for fate, rows in one.labels["rows"].items()),
     )
     yield _counter(
         "logged",
-        "Requests, responses and feedback that a model server has logged, by what became of each; not there without "
+        "Requests, responses and feedback that a model server has logged, by what became of each; absent without "
         "input in the config.",
         ["collector", "outcome"],
         (((one.id, name), (one.logged or {}).get(name)) for one, _ in each for name in LOGGED),
@@ -108,7 +108,7 @@ def families(seen: Seen) -> Iterator[Metric]:
     yield _gauge(
         "idempotency_dropped_key_age_seconds",
         "How old the oldest Idempotency-Key was when keys last went before idempotency.seconds, as there were "
-        "idempotency.max_keys; not there if none did.",
+        "idempotency.max_keys; absent if none did.",
         ["collector"],
         (((one.id,), seen.dropped_keys.get(one.id)) for one, _ in each),
     )
@@ -161,7 +161,7 @@ def _of_service(seen: Seen) -> Iterator[Metric]:
     )
     yield _counter(
         "worker_restarts",
-        "Worker processes that died, or were cut off as what they did took too long or was no longer wanted.",
+        "Worker processes that died, or were killed as their work took too long or was no longer wanted.",
         ["reason"],
         (((reason,), count) for reason, count in list(seen.workers_ended.items())),
     )
@@ -199,7 +199,7 @@ def _of_alerts(counts: Counts) -> Iterator[Metric]:
     for name, help_, of_counts in _ALERT_COUNTERS:
         yield _counter(name, help_, ["address"], (((address,), of_counts(one)) for address, one in of_each))
     waiting = (((address,), one.waiting) for address, one in of_each)
-    yield _gauge("alerts_waiting", "Messages of alerts that wait to be sent.", ["address"], waiting)
+    yield _gauge("alerts_waiting", "Alert messages that wait to be sent.", ["address"], waiting)
 
 
 def _of_requests(seen: Seen) -> Iterator[Metric]:
@@ -254,15 +254,15 @@ def _batches(status: Status) -> Mapping[str, float]:
 
 
 _ALERT_COUNTERS: tuple[tuple[str, str, Callable[[AlertCounts], float]], ...] = (
-    ("alerts_sent", "Messages of alerts that their address has accepted.", lambda counts: counts.sent),
+    ("alerts_sent", "Alert messages that their address has accepted.", lambda counts: counts.sent),
     (
         "alerts_failed",
-        "Tries to send a message of alerts that failed; they are repeated.",
+        "Tries to send an alert message that failed; they are repeated.",
         lambda counts: counts.failed,
     ),
     (
         "alerts_dropped",
-        "Messages of alerts that were given up: refused, or too many waited for one address.",
+        "Alert messages that were given up: refused, or too many waited for one address.",
         lambda counts: counts.dropped,
     ),
 )
@@ -280,12 +280,12 @@ _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = 
     ),
     (
         "trigger_next_timestamp_seconds",
-        "When the trigger is due next, in Unix time; not there if only rows make it due.",
+        "When the trigger is due next, in Unix time; absent if only rows make it due.",
         lambda status: status.next_time,
     ),
     (
         "outbox_oldest_timestamp_seconds",
-        "When the oldest batch was sealed whose snapshot waits for its workspace; not there if none does.",
+        "When the oldest batch was sealed whose snapshot waits for its workspace; absent if none does.",
         lambda status: status.outbox_since,
     ),
     (
@@ -296,7 +296,7 @@ _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = 
     ("last_snapshot_rows", "Rows of the last snapshot.", _last("rows")),
     (
         "waiting_halves",
-        "Requests that wait for their response, and responses for their request; not there without input.",
+        "Requests that wait for their response, and responses for their request; absent without input.",
         lambda status: (status.logged or {}).get("halves"),
     ),
     (
@@ -304,7 +304,7 @@ _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = 
         "Metrics, tests, presets and descriptors of the last snapshot that could not be computed.",
         lambda status: status.last_snapshot.get("failed_metrics", 0) if status.last_snapshot else None,
     ),
-    ("last_snapshot_columns", "Columns whose drift the last snapshot tells.", _last("columns")),
+    ("last_snapshot_columns", "Columns for which the last snapshot measured drift.", _last("columns")),
     ("last_snapshot_drifted_columns", "Columns that have drifted in the last snapshot.", _last("drifted_columns")),
     (
         "last_snapshot_drifted_ratio",
@@ -315,22 +315,22 @@ _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = 
 _STATUS_GAUGES += (
     (
         "reference_rows",
-        "Rows of the reference that was made of earlier rows or copied from a store; not there for any other.",
+        "Rows of the reference that was made of earlier rows or copied from a store; absent for any other.",
         lambda status: (status.reference or {}).get("rows"),
     ),
 )
 _STATUS_GAUGES += tuple(
-    (f"labels_{name}", f"{help_}; not there without labels in the config.", _of_labels(name))
+    (f"labels_{name}", f"{help_}; absent without labels in the config.", _of_labels(name))
     for name, help_ in (
         ("waiting_batches", "Batches that wait for labels"),
         ("waiting_rows", "Rows with a key in batches that wait for labels"),
-        ("labelled_rows", "Those of them for which there is a label by now"),
+        ("labelled_rows", "Rows in batches that wait for labels that have one by now"),
         ("next_close_timestamp_seconds", "When the next batch that waits for labels is due, in Unix time"),
         ("bytes", "Bytes of labels, and of delivered events that wait for theirs"),
     )
 )
 _STATUS_GAUGES_BY: tuple[tuple[str, str, str, Callable[[Status], Mapping[str, float]]], ...] = (
-    ("state", "1 for the state that the collector is in, 0 for each other.", "state", _states),
+    ("state", "1 for the state that the collector is in, 0 for all others.", "state", _states),
     (
         "batches",
         "Batches that are not delivered: sealed, evaluated (the outbox), or failed and kept until retried.",
@@ -345,7 +345,7 @@ _STATUS_GAUGES_BY: tuple[tuple[str, str, str, Callable[[Status], Mapping[str, fl
     ),
     (
         "last_snapshot_segments",
-        "Segments of the last batch: good, bad, or skipped as too small for a report; not there without segments.",
+        "Segments of the last batch: good, bad, or skipped as too small for a report; absent without segments.",
         "outcome",
         lambda status: count_segments(status.last_snapshot.get("by_segment")),
     ),
@@ -409,10 +409,12 @@ _HISTOGRAMS: tuple[tuple[str, str, Callable[[CollectorCounts], Histogram]], ...]
 )
 
 
-_MISMATCH = "1 while the service that has the collector has another config of it than this one, or none, else 0."
+_MISMATCH = (
+    "1 while the service where the collector is at work has another config for it than this service, or none, else 0."
+)
 _MEMBERS = "Services of the group that have a collector at work, looked at every 15 s."
 _OWNED = "Collectors from Kafka, and tasks of such, that are at work at this service."
-_REBALANCES = "Times that the group gave collectors to this service or took some from it."
+_REBALANCES = "Times that the group gave collectors to this service, or took some away."
 _KAFKA_COUNTERS: tuple[tuple[str, str, Callable[[KafkaCounts], float]], ...] = (
     ("kafka_takeovers", "Times that this service took the collector over.", lambda counts: counts.takeovers),
     (
@@ -439,13 +441,13 @@ _KAFKA_COUNTERS: tuple[tuple[str, str, Callable[[KafkaCounts], float]], ...] = (
 _KAFKA_COUNTERS_BY: tuple[tuple[str, str, str, Callable[[KafkaCounts], Mapping[str, float]]], ...] = (
     (
         "kafka_commits",
-        "Commits of offsets: taken (ok), refused as the collector is another's now (fenced), or tried again (failed).",
+        "Commits of offsets: taken (ok), refused as another service has the collector (fenced), tried again (failed).",
         "outcome",
         lambda counts: counts.commits,
     ),
     (
         "kafka_rejected_messages",
-        "Messages that are no events and were left out.",
+        "Messages that aren't events and were left out.",
         "reason",
         lambda counts: counts.rejected,
     ),

@@ -117,7 +117,10 @@ class Screen:
         if (said or found) and style not in {"red", "magenta"}:
             sign, style = "▲", "magenta"
         if status.state == "retired":
-            said = "not in the config file any more, its rows are kept: put it back there, or DELETE it"
+            said = (
+                "not in the config file any more, but its rows are kept: put it back there, or delete it: "
+                f"evidently-collector delete {status.id}"
+            )
         line: Line = [(f"{sign:{GAP}}", style), (_filled(status.id, id_width), "bold")]
         line += [_cell(column, column.show(status)) for column in columns]
         told = ((said, style), (found, "magenta"), (waits_in(status), "dim"))

@@ -76,7 +76,7 @@ class Terminal:
         if len(self._pending) > MAX_PENDING_BYTES:
             self._send("")
         if len(self._pending) > MAX_PENDING_BYTES:
-            raise BlockingIOError("the terminal takes no output")
+            raise BlockingIOError("the terminal accepts no output")
         self._show(lines)
         self._recent.extend(lines)
 

@@ -37,12 +37,12 @@ def troubles_of(status: Status) -> list[Trouble]:
     """Return what is wrong with a collector, what hinders most first."""
     found, error = [], status.last_error
     if status.problems:
-        todo = "mend the config file; the service reads it again at once"
+        todo = "fix the config file; the service reads it again at once"
         found.append(Trouble("misconfigured", "misconfigured, events are kept", "; ".join(status.problems), todo))
     if status.state == "crashed":
-        found.append(Trouble("crashed", "stopped by an error, and restarted soon", error, "read its log"))
+        found.append(Trouble("crashed", "stopped by an error, and will be restarted soon", error, "read its log"))
     elif status.state == "undelivered":
-        todo = "see that the workspace answers; what waits is then sent by itself"
+        todo = "see that the workspace answers; the snapshots are then sent automatically"
         found.append(
             Trouble(
                 "undelivered", f"{counted(status.outbox, 'snapshot')} undelivered", error, todo, status.outbox_since
@@ -56,12 +56,12 @@ def troubles_of(status: Status) -> list[Trouble]:
     if status.warnings:
         more = f", and {len(status.warnings) - 1} more" if len(status.warnings) > 1 else ""
         what = "a part of its report will fail on each batch"
-        found.append(Trouble("warned", what, f"{status.warnings[0]}{more}", "mend its report_config"))
+        found.append(Trouble("warned", what, f"{status.warnings[0]}{more}", "fix its report_config"))
     if status.kafka and status.kafka["mismatch"]:
         todo = "give each service of the group the same config file"
         found.append(Trouble("mismatch", "the services' configs differ", status.kafka["mismatch"], todo))
     if status.failed:
-        todo = f"once mended: evidently collector retry {status.id}"
+        todo = f"fix the cause, then: evidently-collector retry {status.id}"
         found.append(Trouble("failed", f"{counted(status.failed, 'batch')} failed", todo=todo))
     return found
 

@@ -159,7 +159,7 @@ def test_what_came_becomes_what_the_reference_has(source, values, reference, exp
             "typed",
             ["a", "b"],
             "integers",
-            "came as text and is integers in the reference: left as it came; send it so, or",
+            "came as text and is integers in the reference: left as it came; send that type, or",
         ),
         ("typed", [1, 2], "text", '"cast": "all" (2 values: 1, 2)'),
     ],

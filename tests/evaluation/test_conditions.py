@@ -95,7 +95,7 @@ WRONG = {
     "two": ([{"lt": 3, "gt": 1}], ["tests", 0], "2 conditions in one test"),
     "none": ([{}], ["tests", 0], 'no condition; write a condition, as {"lt": 3}'),
     "a name": (["lt"], ["tests", 0], 'write a condition, as {"lt": 3}, not a string'),
-    "type": ([{"type": "lt", "threshold": 3}], ["tests", 0, "type"], "a condition has no type"),
+    "type": ([{"type": "lt", "threshold": 3}], ["tests", 0, "type"], "a condition has no 'type'"),
     "no list of values": ([{"is_in": 3}], ["tests", 0, "is_in"], "a list of numbers or texts"),
     "no list of tests": ({"lt": 3}, ["tests"], "a list is expected, not an object"),
     "margin": ([{"lt": {"reference": {"relativ": 1}}}], ["tests", 0, "lt", "reference", "relativ"], "'relative'"),

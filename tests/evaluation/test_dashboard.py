@@ -179,7 +179,7 @@ def test_each_panel_has_an_id_of_its_own(tab):
 
 def test_a_file_that_is_no_modern_snapshot_is_refused(tmp_path):
     (tmp_path / "legacy.json").write_text('{"id": "x", "suite": {}}', encoding="utf-8")
-    with pytest.raises(ValueError, match="none of the modern kind"):
+    with pytest.raises(ValueError, match="isn't one of a modern report"):
         tab_of(str(tmp_path / "legacy.json"), "churn", 12, "")
 
 

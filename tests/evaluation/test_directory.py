@@ -137,7 +137,7 @@ def test_a_known_project_that_was_renamed_gets_no_more_snapshots_of_its_old_name
 
 
 def test_an_id_that_is_no_uuid_is_refused_and_nothing_is_written(deliver, tmp_path):
-    with pytest.raises(ValueError, match=r"project_id '\.\./x' is no UUID; give one, or a project_name instead"):
+    with pytest.raises(ValueError, match=r"project_id '\.\./x' isn't a UUID; give one, or a project_name instead"):
         deliver(tmp_path / "w", project_id="../x")
     assert list((tmp_path / "w").iterdir()) == []
 
@@ -254,7 +254,7 @@ def test_a_file_in_the_place_of_a_directory_is_named(deliver, tmp_path, in_the_w
     path = root if in_the_way == "." else root / project / in_the_way
     shutil.rmtree(path)
     path.touch()
-    with pytest.raises(ValueError, match=f"{path} is no directory; move it out of the way"):
+    with pytest.raises(ValueError, match=f"{path} isn't a directory; move it out of the way"):
         deliver(root, project_name="x")
 
 

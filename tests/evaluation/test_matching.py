@@ -88,11 +88,11 @@ def test_a_row_has_to_meet_all_conditions():
         ("age", "eq", "18", "column 'age' holds numbers, and '18' isn't one of them; write a number"),
         ("age", "eq", True, "column 'age' holds numbers, and True isn't one of them; write a number"),
         ("plan", "eq", 3, "column 'plan' holds text, and 3 isn't one of them; write a text"),
-        ("plan", "gt", "a", "column 'plan' holds text, without an order; write eq or is_in, or have a reference"),
+        ("plan", "gt", "a", "column 'plan' holds text, without an order; write eq or is_in, or give a reference"),
         ("paid", "gt", 0, "column 'paid' holds booleans, without an order; write eq or is_in"),
         ("paid", "eq", "true", "column 'paid' holds booleans, and 'true' isn't one of them; write true or false"),
         ("at", "gt", 3, "column 'at' holds times, and 3 isn't one of them; write a time, as in"),
-        ("at", "gt", "yesterday", "column 'at' holds times, and 'yesterday' is none; write a time, as in"),
+        ("at", "gt", "yesterday", "column 'at' holds times, and 'yesterday' isn't one; write a time, as in"),
     ],
     ids=lambda value: value if isinstance(value, str) else str(value),
 )

@@ -71,7 +71,7 @@ def test_a_sound_reference_has_no_problem(tmp_path):
 def test_a_pipe_for_a_reference_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     [problem] = check_reference(str(tmp_path / "pipe"))
-    assert "is no file" in problem["message"]
+    assert "isn't a file" in problem["message"]
 
 
 def test_a_reference_that_was_sound_and_is_damaged_is_found_and_told_as_that(tmp_path):
@@ -93,7 +93,7 @@ def test_a_useless_reference_is_named_with_what_to_do(tmp_path):
         (tmp_path / "none", "no file"),
         (tmp_path / "text.parquet", "isn't a parquet table"),
         (empty, "no rows"),
-        (tmp_path, "is no file; name a single parquet file"),
+        (tmp_path, "isn't a file; name a single parquet file"),
     ]:
         (problem,) = check_reference(str(path))
         assert str(path) in problem["message"]

@@ -72,7 +72,7 @@ def test_numbers_are_divided_by_edges_each_with_the_lower_one():
 @pytest.mark.parametrize(
     ("segments", "batch", "reference", "message"),
     [
-        ({}, ["a"], None, "there is no reference, whose values would be the segments; name them in segments.values"),
+        ({}, ["a"], None, "there is no reference to take the segments from; name them in segments.values"),
         ({"edges": [1]}, ["a"], None, "edges divide numbers, and the batch has text there"),
     ],
     ids=["no reference", "text"],

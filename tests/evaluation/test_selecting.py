@@ -120,7 +120,7 @@ def test_each_segment_has_the_values_of_its_rows_and_the_whole_those_of_all(eval
         metadata = json.loads((tmp_path / one["file"]).read_bytes())["metadata"]
         assert (metadata["segment"], metadata["batch_id"]) == (name, "018f0000-0000-7000-8000-000000000001")
     assert outcome["skipped_segments"] == {"other": (current.country == "us").sum()}
-    assert "No report of segments with less than 100 rows in the batch: other." in outcome["notes"]
+    assert "No report of segments with fewer than 100 rows in the batch: other." in outcome["notes"]
 
 
 def test_segments_are_of_the_rows_that_match(evaluate, current, reference, tmp_path):
@@ -197,7 +197,7 @@ def test_a_segment_that_the_reference_lacks_gets_no_report_and_that_is_said(eval
         REPORT, current, reference[reference.country != "fr"], segments=BY_COUNTRY | {"values": ["de", "fr"]}
     )
     assert [one["segment"] for one in outcome["segments"]] == ["de", "other"]
-    assert "No report of segments with less than 100 rows in the reference: fr." in outcome["notes"]
+    assert "No report of segments with fewer than 100 rows in the reference: fr." in outcome["notes"]
 
 
 def test_without_a_reference_named_segments_get_reports(evaluate, current):

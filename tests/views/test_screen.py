@@ -66,7 +66,9 @@ def test_a_collectors_trouble_stands_below_it():
 def test_a_retired_collector_says_what_to_do_and_is_no_trouble():
     text = screen(service(collector("old", "retired", rows_waiting=5)), width=100)
     assert "◌ old" in text
-    assert "its rows are kept: put it back there, or DELETE it" in text
+    assert "its rows are kept: put it back there, or delete it: evidently-collector delete old" in " ".join(
+        text.split()
+    )
 
 
 def test_a_collector_that_works_but_has_failed_batches_is_marked():

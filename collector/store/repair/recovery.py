@@ -1,16 +1,17 @@
 """Recovery: a broken journal is set aside, and a new one takes its place with all that can be read of it.
 
-Whenever it is cut off, the next start begins it again from what was set aside: the mark says which file that is::
+If the process dies in between, the next start does it again, from the file that was set aside. A file beside the
+journal, the mark, has the name of that file while the recovery isn't done::
 
     journal.sqlite3  its mark        what a start then does
-    broken           -               finds it broken: links it to damaged/journal-T.sqlite3, writes T into the mark
-    broken           "journal-T..."  reads damaged/journal-T.sqlite3 into journal-fresh.tmp, anew if there is one
-    fresh            "journal-T..."  the rename was the last thing done: does it again, which gives the same journal
+    broken           -               finds it broken: links it to damaged/journal-T.sqlite3, writes that as mark
+    broken           "journal-T..."  reads damaged/journal-T.sqlite3 into a new journal-fresh.tmp, and renames that
+    fresh            "journal-T..."  the process died after the rename: does the same again, with the same result
     fresh            -               opens it
 
-The broken file is read from a copy, since SQLite writes to what it opens, and mends its log into it. Where the first
-page is broken, which says where each table begins, that of a new journal takes its place: tables are made in one order,
-so that they begin on the same pages in each journal that was made in this format.
+The broken file is read from a copy, since SQLite writes to a file that it opens, and moves its log into it. The first
+page of a database says where each table begins. If it is broken, the first page of a new journal takes its place: all
+journals of this format make their tables in one order, so that each table begins on the same page.
 """
 
 from __future__ import annotations

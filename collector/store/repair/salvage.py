@@ -1,16 +1,17 @@
 """Salvage: what can still be read of a broken journal, and of the parts on disk, goes into a new one.
 
-Each row of events must end up once, though the journal may show an older state than the parts do. An example: frames 1
-to 9 became ``parts/a.parquet``, whose footer says "main, frames 1 to 9". Then the page that knew of the part was lost,
-and an older page shows frames 1 to 9 again. In this order, each step trusting what those before it found:
+Each row of events must end up in the new journal exactly once, though the broken one may show an older state than the
+parts do. An example: frames 1 to 9 became ``parts/a.parquet``, whose footer says "main, frames 1 to 9". Then the page
+of the journal that named the part was lost, and an older page shows frames 1 to 9 again. These steps follow each other,
+and each trusts what the steps before it found:
 
-1. Parts that are read-only were delivered. Their frames (here none) are not to come back.
-2. Batches and parts that the journal names. ``parts/a.parquet`` isn't among them any more.
-3. Frames that are sound and in no part so far: 1 to 9 are copied.
-4. Parts of batches that wait for labels, as these say themselves: delivered or not, they are needed.
-5. Parts that no table names: a.parquet would be adopted, but frames 1 to 9 are there, so it is set aside.
+1. Parts that are read-only were delivered. Their frames (here none) must not come back.
+2. Batches and parts that the journal names are copied. ``parts/a.parquet`` isn't among them, as its page is lost.
+3. Frames that are sound, and are in no part so far, are copied: here 1 to 9.
+4. Parts of batches that wait for labels are adopted, delivered or not. A file of each such batch names its parts.
+5. Parts that no table names are adopted, unless their frames are there: frames 1 to 9 are, so a.parquet is set aside.
 
-Had the page of the frames been lost instead, step 3 would have found none, and step 5 would have adopted the part.
+If the page of the frames had been lost instead, step 3 would find no frames, and step 5 would adopt the part.
 """
 
 from __future__ import annotations

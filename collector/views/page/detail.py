@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 _PLOT = (560, 120)
 _VALUES = 8
-_KINDS = {"CreateReport": "report", "UploadReport": "delivery", "SkipEvents": "events"}
+_KINDS = {
+    "CreateReport": "report",
+    "CheckReport": "check",
+    "UploadReport": "delivery",
+    "MakeDashboard": "dashboard",
+    "SkipEvents": "events",
+    "JoinLabels": "labels",
+}
 
 
 @dataclass(frozen=True)
@@ -67,11 +74,9 @@ def _labels(status: Status, now: float) -> str:
     told = [f"{fate} {count}" for fate, count in status.labels["rows"].items() if count]
     if batches:
         due = max(0.0, status.labels["next_close"] - now)
-        waiting = (
-            f"{labelled} of {rows} rows in {counted(batches, 'batch')} have one, the next closes in {lasting(due)}"
-        )
-        told.insert(0, waiting)
-    return "; ".join(told) or "no batch waits for any"
+        so_far = f"{labelled} of {rows} rows in {counted(batches, 'batch')} have one"
+        told.insert(0, f"{so_far}, the next batch closes in {lasting(due)}")
+    return "; ".join(told) or "no batch waits for labels"
 
 
 def _logged(status: Status) -> str:
@@ -79,8 +84,8 @@ def _logged(status: Status) -> str:
     if status.logged is None:
         return ""
     halves, made, expired = (status.logged.get(name, 0) for name in ("halves", "kept", "expired"))
-    told = f"{counted(made, 'event')} made; a request or response waits for the other: {halves}"
-    return f"{told}; none came for {expired}" if expired else told
+    told = f"{counted(made, 'event')} made; {halves} requests or responses wait for their other half"
+    return f"{told}; {expired} expired" if expired else told
 
 
 def _kafka(status: Status) -> str:

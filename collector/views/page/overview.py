@@ -131,9 +131,9 @@ def _verdict(frame: Frame, bad: int) -> str:
     if frame.service.trouble:
         return "No events are accepted"
     if bad:
-        return f"{bad} of {counted(number, 'collector')} {'needs' if bad == 1 else 'need'} you"
+        return f"{bad} of {counted(number, 'collector')} {'needs' if bad == 1 else 'need'} attention"
     if frame.groups:
-        return "The config file needs you"
+        return "The config file needs attention"
     if not number:
         return "No collectors yet"
     return "The collector is well" if number == 1 else f"All {number} collectors are well"
@@ -142,11 +142,11 @@ def _verdict(frame: Frame, bad: int) -> str:
 def _of_service(service: ServiceStatus) -> list[Concern]:
     found, config = [], service.config
     if service.trouble:
-        todo = "make room on the disk, or mend it; events are then accepted again by themselves"
-        found.append(Concern("disk", "", "the disk refuses", service.trouble, todo))
+        todo = "make room on the disk, or repair it; events are then accepted again without a restart"
+        found.append(Concern("disk", "", "the disk refuses writes", service.trouble, todo))
     if config.error:
-        found.append(Concern("config", "", "the last edit of the config isn't in force", config.error, "mend the file"))
+        found.append(Concern("config", "", "the last edit of the config isn't in force", config.error, "fix the file"))
     if config.needs_restart:
         names = ", ".join(config.needs_restart)
-        found.append(Concern("config", "", f"a restart is needed to take {names}", todo="start the service anew"))
+        found.append(Concern("config", "", f"a restart is needed to apply {names}", todo="restart the service"))
     return found

@@ -107,14 +107,14 @@ def _calm_tone(status: Status) -> str:
 
 def _troubles(status: Status) -> list[Concern]:
     if status.state == "retired":
-        todo = "put it back there, or DELETE it"
-        return [Concern("error", status.id, "not in the config file any more, its rows are kept", "", todo)]
+        todo = f"put it back there, or delete it: evidently-collector delete {status.id}"
+        return [Concern("error", status.id, "not in the config file any more, but its rows are kept", "", todo)]
     found = [Concern(one.kind, status.id, one.what, one.why, one.todo, one.since) for one in troubles_of(status)]
     if not status.failed or status.state in _BAD_STATES | {"undelivered"}:
         return found
     # What went wrong last is why the batches failed, in words that are said once.
     error = next((one.what for one in found if one.kind == "error"), "")
-    todo = "mend the cause, then retry them on its page"
+    todo = "fix the cause, then retry them on its page"
     return [replace(one, why=error, todo=todo) for one in found if one.kind != "error"]
 
 

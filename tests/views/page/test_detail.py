@@ -81,16 +81,16 @@ def test_it_says_how_many_rows_have_their_labels_when_the_next_batch_closes_and_
         "bytes": 900,
         "rows": {"used": 7, "late": 1, "unmatched": 0},
     }
-    said = "40 of 50 rows in 2 batches have one, the next closes in 1h; used 7; late 1"
+    said = "40 of 50 rows in 2 batches have one, the next batch closes in 1h; used 7; late 1"
     assert said in show(collector(labels=labels)).pieces["state"]
     assert "<dt>labels</dt>" not in show(collector()).pieces["state"]
 
 
 def test_it_says_how_many_events_were_made_of_what_was_logged_and_how_many_halves_wait():
     logged = {"halves": 2, "kept": 5, "waiting": 7, "expired": 0}
-    said = "5 events made; a request or response waits for the other: 2"
+    said = "5 events made; 2 requests or responses wait for their other half"
     assert f"<dd>{said}</dd>" in show(collector(logged=logged)).pieces["state"]
-    assert f"<dd>{said}; none came for 3</dd>" in show(collector(logged=logged | {"expired": 3})).pieces["state"]
+    assert f"<dd>{said}; 3 expired</dd>" in show(collector(logged=logged | {"expired": 3})).pieces["state"]
     assert "<dt>logged</dt>" not in show(collector()).pieces["state"]
 
 

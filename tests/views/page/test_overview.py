@@ -27,7 +27,7 @@ def test_what_is_wrong_is_said_first_with_what_to_do():
     down = collector("b", "undelivered", outbox=2, outbox_since=1.0, last_error="http://ui can't be reached")
     _, view = look(collector("a"), down)
     verdict = view.pieces["verdict"]
-    assert verdict.index("1 of 2 collectors needs you") < verdict.index("2 snapshots undelivered")
+    assert verdict.index("1 of 2 collectors needs attention") < verdict.index("2 snapshots undelivered")
     assert "http://ui can&#39;t be reached" in verdict
     assert "see that the workspace answers" in verdict
     assert (view.title, view.tone) == ("(1) Evidently collector", "warn")
@@ -37,8 +37,8 @@ def test_what_is_wrong_is_said_first_with_what_to_do():
     ("fields", "words"),
     [
         ({"trouble": "no space left"}, ("No events are accepted", "no space left")),
-        ({"error": "line 3: not JSON"}, ("The config file needs you", "line 3: not JSON")),
-        ({"needs_restart": ("data_dir",)}, ("a restart is needed to take data_dir",)),
+        ({"error": "line 3: not JSON"}, ("The config file needs attention", "line 3: not JSON")),
+        ({"needs_restart": ("data_dir",)}, ("a restart is needed to apply data_dir",)),
     ],
 )
 def test_what_is_wrong_with_the_service_is_said(fields, words):
@@ -49,7 +49,7 @@ def test_what_is_wrong_with_the_service_is_said(fields, words):
 def test_an_empty_service_says_how_to_begin():
     _, view = look()
     assert "No collectors yet" in view.pieces["verdict"]
-    assert "evidently collector init" in view.pieces["verdict"]
+    assert "evidently-collector init" in view.pieces["verdict"]
 
 
 def test_nothing_that_others_wrote_is_markup():

@@ -110,7 +110,7 @@ async def test_two_hundred_collectors_are_clicked_through(seen):
     def click_through(open_page):
         page = is_live(open_page())
         assert page.eval("document.querySelectorAll('#rows tr').length") == 200
-        assert page.text("h1").endswith("23 of 200 collectors need you")
+        assert page.text("h1").endswith("23 of 200 collectors need attention")
         with page.leaving():
             page.click(".chips a:nth-child(2)")
         assert page.eval("document.querySelectorAll('#rows tr').length") == 22
@@ -183,7 +183,7 @@ async def test_what_changes_is_shown_while_a_person_looks_and_the_focus_stays(se
 async def test_without_scripts_it_is_whole(seen):
     def use(open_page):
         page = open_page(is_script=False)
-        assert "without JavaScript this page stands still" in page.text("#live")
+        assert "without JavaScript this page isn't updated" in page.text("#live")
         assert page.eval("document.querySelectorAll('#rows tr').length") == 5
         page.click("#q")
         page.type("004")

@@ -94,7 +94,7 @@ async def test_collectors_are_looked_for_without_scripts(open_service):
         html = (await get(service, "/?q=CHURN")).text
         none = (await get(service, "/?q=nope")).text
     assert [name in html for name in ("churn-eu", "churn-us", "fraud")] == [True, True, False]
-    assert "None of 3 collectors is like that." in none
+    assert "None of 3 collectors matches." in none
 
 
 async def test_one_who_has_no_scripts_may_have_it_shown_anew(service):
