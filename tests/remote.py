@@ -1,4 +1,4 @@
-"""What test_workers has worker processes run, in the place of Evidently; only importable by name."""
+"""What test_workers has worker processes run, in place of Evidently; only importable by name."""
 
 import atexit
 import errno

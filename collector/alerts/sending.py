@@ -58,7 +58,7 @@ class Sending:
         self._clients = clients
         self._bell = Bell()
         self._unkept: deque[str] = deque(maxlen=MAX_UNKEPT)
-        self._sent_upto = 0  # of what the journal has: it may refuse to let go of it
+        self._sent_upto = 0  # of what the journal has: it may refuse to drop it
         self._rejections = 0
         self._told = ""
         self._waiting = 0

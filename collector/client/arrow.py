@@ -144,7 +144,7 @@ def _columns_of(events: Sequence[dict[Any, Any]]) -> dict[Any, list[Any]]:
 
 
 def _let_others_run() -> None:
-    """Let go of the interpreter's lock: a thread that wants it waits for 5 ms before it asks."""
+    """Release the interpreter's lock: a thread that wants it waits for 5 ms before it asks."""
     time.sleep(0)
 
 

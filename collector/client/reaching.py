@@ -62,7 +62,7 @@ class Reaching(Generic[H, S]):
         return partial(type(self), *self._given, **self._choices), ()
 
     def _pool_of(self, here: object, open_turns: Callable[[int], S]) -> Pool[H, S]:
-        """Return the connections of a process and event loop; those of others are let go of."""
+        """Return the connections of a process and event loop; those of others are dropped."""
         if (pool := self._pools.get(here)) is None:
             pool = self._pools.setdefault(here, Pool(open_turns(AT_ONCE)))  # unless another thread was quicker
             for other in self._pools.keys() - {here}:

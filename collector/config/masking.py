@@ -1,4 +1,4 @@
-"""Masks: what a client is shown in the place of the keys of LLM providers, and what it means when that comes back."""
+"""Masks: what a client is shown in place of the keys of LLM providers, and what it means when that comes back."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Condition(Ours):
 
     @property
     def fits_hashes(self) -> bool:
-        """Whether hashes in the place of a column's values can meet it."""
+        """Whether hashes in place of a column's values can meet it."""
         values = [getattr(self, name) for name in ("eq", "not_eq") if name in self.model_fields_set]
         is_ordered = bool(self.model_fields_set & {"gt", "gte", "lt", "lte"})
         return not is_ordered and all(map(_is_hash, [*values, *self.is_in, *self.not_in]))
@@ -124,7 +124,7 @@ class Segments(Value):
 
     @property
     def fits_hashes(self) -> bool:
-        """Whether it can divide a column that has hashes in the place of its values."""
+        """Whether it can divide a column that has hashes in place of its values."""
         return self.edges is None and all(map(_is_hash, self.values or ()))
 
     @property

@@ -136,7 +136,7 @@ def _fitting(name: str, found: object, bases: Sequence[type]) -> type:
 
 
 def _fits(found: object, bases: Sequence[type]) -> TypeGuard[type]:
-    """Tell whether a class may be built in the place of ``bases``; legacy suites take generators of them too."""
+    """Tell whether a class may be built in place of ``bases``; legacy suites take generators of them too."""
     wanted = (*bases, BaseGenerator) if bases[0] in (LegacyMetric, LegacyTest) else tuple(bases)
     return inspect.isclass(found) and issubclass(found, wanted) and not inspect.isabstract(found)
 

@@ -92,7 +92,7 @@ def write_dashboard(place: Place, tab: Tab, *, is_asked: bool) -> bool:
 
 
 def _replace(root: Path, path: Path, body: bytes, known: object) -> None:
-    """Put a dashboard in the place of one that is known, unless another is there by the time that it is on the disk."""
+    """Put a dashboard in place of one that is known, unless another is there by the time that it is on the disk."""
     with written_beside(root, body, _SHARED_MODE) as scratch:
         if _dashboard_at(path) == known:
             scratch.replace(path)

@@ -183,7 +183,7 @@ def _settle_tests(_: Any, context: Any, failures: list[Uncomputed], sides: Sides
 
 
 def _replace_errors(context: Any, sides: Sides) -> tuple[dict[Metric, Metric], dict[Metric, Uncomputed]]:
-    """Put a value of its own in the place of each error; returns those by their metrics, and the failures."""
+    """Put a value of its own in place of each error; returns those by their metrics, and the failures."""
     raised = {metric: _raised(metric, result, context) for metric, result in context.metric_results.items()}
     wrong = {metric: _failure(metric, error, sides) for metric, error in raised.items() if error is not None}
     stand_ins = {metric: _stand_in(failure, metric.get_fingerprint()) for metric, failure in wrong.items()}

@@ -89,7 +89,7 @@ def _in_microseconds(values: pa.Array, per_second: int, latest: float) -> pa.Arr
 
 
 def _between(values: pa.Array, per_second: float, latest: float) -> pa.Array:
-    """Return the values between the bounds, null in the place of the others."""
+    """Return the values between the bounds, null in place of the others."""
     least, most = EARLIEST * per_second, latest * per_second
     is_whole = types.is_integer(values.type)
     least, most = (int(least), int(most)) if is_whole else (float(least), float(most))

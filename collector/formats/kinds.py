@@ -38,5 +38,5 @@ def is_nothing(kind: pa.DataType) -> bool:
 
 
 def without_view(kind: pa.DataType) -> pa.DataType:
-    """Return the plain type in the place of a view, which many functions don't know."""
+    """Return the plain type in place of a view, which many functions don't know."""
     return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(kind, kind)

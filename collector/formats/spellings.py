@@ -68,7 +68,7 @@ def trimmed(column: Column) -> Column:
 
 
 def where(fits: Column, column: Column) -> Column:
-    """Return the values that fit, null in the place of the others."""
+    """Return the values that fit, null in place of the others."""
     return pc.if_else(fits, column, pa.scalar(None, column.type))
 
 

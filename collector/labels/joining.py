@@ -75,7 +75,7 @@ def join(batch: BatchFiles, labels: Sequence[LabelFile], keying: Keying, wanted:
     chosen, replaced, disputed = _choose(found, wanted.on_duplicate)
     if len(disputed):
         write_array(f"{batch.keys}.disputed", disputed, keying.salt)
-        sync_file(Path(f"{batch.keys}.disputed"))  # once labels are let go of, it can't be made again
+        sync_file(Path(f"{batch.keys}.disputed"))  # once labels are dropped, it can't be made again
     pairs, values = _pair(known, read_rows(f"{batch.keys}.rows", keying.salt), chosen), found.values
     del known, found, chosen
     written = _write(_joined(batch.parts, pairs, values, keying), target)

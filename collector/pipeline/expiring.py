@@ -1,4 +1,4 @@
-"""Expiring: a request whose response doesn't come, and a response without its request, are let go of and counted."""
+"""Expiring: a request whose response doesn't come, and a response without its request, are dropped and counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLD_EVERY = 3600.0
 
 
 class Expiring:
-    """Lets go of the halves of one collector.
+    """Drops the halves of one collector.
 
     A half's age is told by what had come before a pause, and not by a clock: one may be set, and after a restart the
     other half gets all its time again.
@@ -31,7 +31,7 @@ class Expiring:
         self._told = float("-inf")
 
     async def run(self) -> None:
-        """Let go of what has waited too long, until cancelled, or until nothing waits where nothing more can come."""
+        """Drop what has waited too long, until cancelled, or until nothing waits where nothing more can come."""
         newest: deque[int] = deque()
         halves, id_ = self._work.journal.halves, self._work.id
         while self._work.config.input is not None or halves.waiting(id_):

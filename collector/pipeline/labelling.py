@@ -2,7 +2,7 @@
 
 One step after the other: labels leave the journal for parts; the keys of batches are made; both are matched; a batch
 that has enough, or has waited long enough, is closed by a join in one transaction, and then evaluated as any other;
-labels that nobody can need any more are let go of, and what became of each is counted. Whatever is cut off is done
+labels that nobody can need any more are dropped, and what became of each is counted. Whatever is cut off is done
 again: what a step has made counts once the journal knows of it, and files of keys can always be made again.
 """
 
@@ -47,7 +47,7 @@ SPILL_SECONDS_EACH_PART = 0.25
 # After a start, what is due waits for labels that had to wait for us: so large a part of its time, and no longer.
 GRACE_SHARE = 0.01
 MAX_GRACE = 600.0
-# Labels that may be let go of are looked at so often at most; and what keeps them may end unnoticed.
+# Labels that may be dropped are looked at so often at most; and what keeps them may end unnoticed.
 LOOK_AGAIN = 60.0
 LEAST_PAUSE = 0.2
 
@@ -308,7 +308,7 @@ class Labelling:
     # Labels that are needed no more
 
     async def _retire(self) -> None:
-        """Let go of labels that are too old, once no batch that waits has use for them; count what became of each."""
+        """Drop labels that are too old, once no batch that waits has use for them; count what became of each."""
         outlook, now, keying = await self._look(), self._clocks.now(), self._keying()
         for part in outlook.parts:
             until = part.since + self._terms.wait

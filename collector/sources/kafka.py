@@ -1,4 +1,4 @@
-"""A collector's events from Kafka: taken over, read, let go of once they are delivered, and given up when they must be.
+"""A collector's events from Kafka: taken over, read, dropped once they are delivered, and given up when they must be.
 
 It is at work here only under a grant. Whoever gets one begins where the last commit says: from its own journal, if that
 is what was committed last, else by reading again; batches that were published are cut where they were cut before.
@@ -70,7 +70,7 @@ MAX_UNPUBLISHED = 5
 # Of the limits of undelivered bytes, at which reading goes on.
 RESUMED_AT = 0.8
 # Bytes of messages, more or less, that are kept in one transaction; and of those that belong to a later batch, beyond
-# which they are let go of while a batch is read again, as partitions come at their own pace.
+# which they are dropped while a batch is read again, as partitions come at their own pace.
 MAX_TOGETHER = 2 * 2**20
 MAX_AHEAD = 32 * 2**20
 # A snapshot that is being sent is waited for when the collector goes.

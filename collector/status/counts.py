@@ -158,5 +158,5 @@ class Counts:
             self._collectors[new] = self._collectors.pop(old)
 
     def forget(self, collector_id: str) -> None:
-        """Let go of a collector that was deleted."""
+        """Drop a collector that was deleted."""
         self._collectors.pop(collector_id, None)

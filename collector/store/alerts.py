@@ -39,7 +39,7 @@ class AlertBook:
         return await self._writer.execute(alerts.read_states)
 
     async def keep_only(self, rules: Collection[str], addresses: Collection[str]) -> int:
-        """Let go of all other rules and addresses; return how many messages went with these."""
+        """Drop all other rules and addresses; return how many messages went with these."""
 
         def keep_only(db: sqlite3.Connection) -> int:
             alerts.drop_rules(db, rules)
@@ -57,5 +57,5 @@ class AlertBook:
         return await self._writer.execute(step, size=SMALL_STEP)
 
     async def drop(self, address: str, upto: int) -> None:
-        """Let go of the messages of an address that were sent."""
+        """Drop the messages of an address that were sent."""
         await self._writer.execute(partial(alerts.drop_messages, address=address, upto=upto), size=SMALL_STEP)

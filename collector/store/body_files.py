@@ -5,7 +5,7 @@ remove it takes as long as to write 460 kB, so a file isn't made for each body: 
 until it is synced, for a second or so. Each of several bodies that come in at once has a file for itself, so that none
 waits for another; of one that isn't kept nothing stays.
 
-A body is written before the transaction that has its place. A file is removed once the transaction that lets go of the
+A body is written before the transaction that has its place. A file is removed once the transaction that drops the
 last body in it is on the disk; one that no row names was left by a crash, and goes at the next start.
 """
 

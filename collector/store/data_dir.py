@@ -134,7 +134,7 @@ class DataDir:
         return self.body_file(f"{uuid6.uuid7()}.{format_}")
 
     def remove_body_files(self, names: Iterable[str]) -> None:
-        """Remove files of bodies that the journal has let go of; one that can't be goes at the next start."""
+        """Remove files of bodies that the journal has dropped; one that can't be goes at the next start."""
         for name in names:
             try:
                 self.body_file(name).unlink(missing_ok=True)
@@ -192,13 +192,13 @@ class DataDir:
         return path.exists() and not path.stat().st_mode & stat.S_IWUSR
 
     def remove_batches(self, parts: list[str], batch_ids: list[str]) -> None:
-        """Remove the parts and snapshots of batches that the journal has let go of."""
+        """Remove the parts and snapshots of batches that the journal has dropped."""
         self.remove(parts)
         for batch_id in batch_ids:
             self.remove_snapshot(batch_id)
 
     def remove(self, parts: list[str]) -> None:
-        """Remove parts that the journal has let go of, and the folder of a failed batch with its last part."""
+        """Remove parts that the journal has dropped, and the folder of a failed batch with its last part."""
         for part in parts:
             path = self.path / part
             path.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Where the journal counts: frames that were kept, by who takes them; bytes; and keys that were let go of early.
+    """Where the journal counts: frames that were kept, by who takes them; bytes; and keys that were dropped early.
 
     ``check`` raises StorageError while the disk loses what it is given.
     """
@@ -65,7 +65,7 @@ class HalfBook:
         return self._waiting[collector]
 
     def forget(self, collector: str) -> None:
-        """Let go of what memory has of a collector."""
+        """Drop what memory has of a collector."""
         self._waiting.pop(collector, None)
 
     def rename(self, old: str, new: str) -> None:
@@ -145,7 +145,7 @@ class HalfBook:
         return await self._writer.execute(lambda db: halves.newest(db, collector))
 
     async def expire(self, collector: str, upto: int) -> tuple[int, int]:
-        """Let go of a collector's halves with numbers up to this; return how many requests and responses they were."""
+        """Drop a collector's halves with numbers up to this; return how many requests and responses they were."""
         requests = responses = 0
 
         def count(gone: list[tuple[bool, int]]) -> None:

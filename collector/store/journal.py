@@ -85,7 +85,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _in_thread = trio.to_thread.run_sync
 
-# Idempotency keys that are too old are let go of every so often.
+# Idempotency keys that are too old are dropped every so often.
 KEYS_INTERVAL = 60.0
 # By default, what is kept of them.
 _KEPT = Idempotency()
@@ -322,7 +322,7 @@ class Journal:
             return await self._writer.execute(find)
 
     async def spill(self, run: Run, *made: Part) -> bool:
-        """Enter parts in the place of their frames; False, and nothing done, if a batch was sealed in their midst.
+        """Enter parts in place of their frames; False, and nothing done, if a batch was sealed in their midst.
 
         Rows that are in the frames and not in the parts, as they were damaged, count no longer.
         """
@@ -518,7 +518,7 @@ class Journal:
         return await self._writer.execute(lambda db: parts.select_parts(db, batch_id))
 
     async def drop_parts(self, batch: Batch, paths: list[str]) -> Batch:
-        """Let go of those parts of a batch that can't be read; return it with the rows that are left."""
+        """Drop those parts of a batch that can't be read; return it with the rows that are left."""
 
         def drop(db: sqlite3.Connection) -> tuple[int, int]:
             labels.forget_keys(db, batch.id)  # the rows behind them have other places now
@@ -625,7 +625,7 @@ class Journal:
         return await self._writer.execute(lambda db: batches.retry(db, collector))
 
     async def finish(self, batch: Batch) -> list[str]:
-        """Take a batch to ``delivered``; its parts and its snapshot are kept until ``prune`` lets go of them.
+        """Take a batch to ``delivered``; its parts and its snapshot are kept until ``prune`` drops them.
 
         Returns the paths of the parts, for DataDir.mark_delivered.
         """
@@ -639,7 +639,7 @@ class Journal:
     async def prune(
         self, collector: str, retention: Retention, rule: ReferenceFrom | None = None
     ) -> tuple[list[str], list[str]]:
-        """Let go of the oldest delivered batches of a collector, beyond what is to be kept of them.
+        """Drop the oldest delivered batches of a collector, beyond what is to be kept of them.
 
         Those of which a reference is made by a ``rule`` stay. Returns the paths of their parts and their ids: these
         parts and snapshots may then be removed.
@@ -711,7 +711,7 @@ class Journal:
         await self._writer.execute(lambda db: db.execute(insert, (collector, place)))
 
     async def tend_keys(self, kept: Callable[[], Idempotency]) -> None:
-        """Let go of idempotency keys that are too old, and remove those that were let go of; runs until cancelled."""
+        """Drop idempotency keys that are too old, and remove those that were dropped; runs until cancelled."""
         while True:
             await trio.sleep(KEYS_INTERVAL)
             with suppress(StorageError):  # it is in ``trouble``, and tried again
@@ -720,7 +720,7 @@ class Journal:
                     pass
 
     def dropped_keys(self) -> dict[str, float]:
-        """Return by collector the age in seconds of the oldest idempotency key that was last let go of early."""
+        """Return by collector the age in seconds of the oldest idempotency key that was last dropped early."""
         return dict(self._dropped_keys)
 
     # Whole collectors, and what is on disk beside the journal

@@ -73,7 +73,7 @@ class LabelBook:
         return self._buffered(labels_of(collector)) + self._waiting_bytes.get(collector, 0)
 
     def forget(self, collector: str) -> None:
-        """Let go of what memory has of a collector."""
+        """Drop what memory has of a collector."""
         self._waiting_bytes.pop(collector, None)
         self.collectors.discard(collector)
 
@@ -152,7 +152,7 @@ class LabelBook:
         await self._enter(lambda db: labels.hold(db, part.path, until))
 
     async def retire(self, collector: str, part: LabelPart, fates: Mapping[str, int]) -> None:
-        """Let go of a part of labels, and count what became of each."""
+        """Drop a part of labels, and count what became of each."""
 
         def count(is_done: bool) -> None:  # noqa: FBT001  (what came of it)
             if is_done:

@@ -79,7 +79,7 @@ def live_first(batches: Iterable[Batch]) -> Batch | None:
 class Whole:
     """A batch that comes as one body: the window that it is said to be of, and what tells it from all others.
 
-    One that ``is_replacement`` comes in the place of those of the same window.
+    One that ``is_replacement`` replaces those of the same window.
     """
 
     id: str
@@ -93,7 +93,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A batch that was let go of for another, the paths of its parts, and their bytes that were not delivered."""
+    """A batch that was dropped for another, the paths of its parts, and their bytes that were not delivered."""
 
     batch: str
     paths: tuple[str, ...]
@@ -197,7 +197,7 @@ class Awaited:
 class LabelPart:
     """A part of labels, the numbers of its first and last frame, and when it was written.
 
-    It isn't looked at before ``held`` whether it can be let go of.
+    It isn't looked at before ``held`` whether it can be dropped.
     """
 
     path: str

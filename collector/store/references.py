@@ -27,7 +27,7 @@ class ReferenceBook:
         return await self._writer.execute(lambda db: references.find_made(db, collector, report))
 
     async def enter(self, collector: str, report: str, made: MadeReference | None) -> MadeReference | None:
-        """Enter a file in the place of the one before, which is returned; None: there is none any more."""
+        """Enter a file in place of the one before, which is returned; None: there is none any more."""
         return await self._writer.execute(lambda db: references.enter_made(db, collector, report, made))
 
     async def known_files(self, collector: str | None = None) -> set[str]:

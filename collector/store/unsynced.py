@@ -16,7 +16,7 @@ LONG_LOG = 64 * 1024 * 1024
 
 @dataclass(slots=True)
 class Bodies:
-    """Names of body files: those to be synced, and those in which the last commits let go of bodies."""
+    """Names of body files: those to be synced, and those in which the last commits dropped bodies."""
 
     new: set[str] = field(default_factory=set)
     left: set[str] = field(default_factory=set)
@@ -44,7 +44,7 @@ class Unsynced:
         self._bodies.new.add(name)
 
     def add_left(self, names: set[str]) -> None:
-        """Note the files of bodies that a commit let go of, which may be needed no more."""
+        """Note the files of bodies that a commit dropped, which may be needed no more."""
         self._bodies.left |= names
 
     def take(self) -> Bodies:

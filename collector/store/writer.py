@@ -269,7 +269,7 @@ class Writer:
             order.result = _INSERTED
 
     def _overwrite(self) -> None:
-        """Put another commit in the log in the place of one whose fsync failed.
+        """Put another commit in the log in place of one whose fsync failed.
 
         It stands there whole, and is refused: after a crash it would look like one that was answered for.
         """

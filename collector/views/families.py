@@ -478,7 +478,7 @@ def _histogram(name: str, help_: str, labels: list[str], histograms: Iterable[tu
 
 
 class _Gathered(Collector):
-    """Metrics in the place of a registry, which is all that prometheus-client writes."""
+    """Metrics in place of a registry, which is all that prometheus-client writes."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics

@@ -17,7 +17,7 @@ MAX_PENDING_BYTES = 1_000_000
 
 
 def gap(lines: int) -> str:
-    """Return the line that stands in the place of lines that were dropped."""
+    """Return the line that stands in place of lines that were dropped."""
     return f"{lines} lines of the log could not be written, and are missing here\n"
 
 

@@ -81,7 +81,7 @@ class Terminal:
         self._recent.extend(lines)
 
     def draw(self, frame: Sequence[str], size: os.terminal_size) -> None:
-        """Show a frame that was made for a size in the place of the last one, as far as it fits.
+        """Show a frame that was made for a size in place of the last one, as far as it fits.
 
         A terminal that is slow, or has another size by now, goes without it until the next.
         """

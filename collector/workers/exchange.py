@@ -258,7 +258,7 @@ class Place(TypedDict):
 
 
 class Delivery(Place):
-    """A snapshot to put into a directory workspace, in the place of those of the batches that it ``replaces``."""
+    """A snapshot to put into a directory workspace, in place of those of the batches that it ``replaces``."""
 
     generation: Generation
     snapshot_path: str

@@ -1,4 +1,4 @@
-"""A real socket in the place of systemd's."""
+"""A real socket in place of systemd's."""
 
 import socket
 import time

@@ -205,7 +205,7 @@ def test_a_directory_workspace_is_seen_by_a_running_ui(make_daemon, watching_ui,
         assert {one["metadata"]["rows"] for one in watching_ui.list_snapshots(project)} == {"2", "3"}
 
 
-@pytest.mark.slow  # faults/test_delivery.py has one that is down, among others, with a shelf in the place of the UI
+@pytest.mark.slow  # faults/test_delivery.py has one that is down, among others, with a shelf in place of the UI
 def test_a_snapshot_waits_for_a_service_that_is_down_and_arrives_once(daemon, tmp_path, iris):
     port = free_port()
     daemon.create("waits-for-ui", api_url=f"http://127.0.0.1:{port}", project_name="waits-for-ui")

@@ -229,7 +229,7 @@ async def test_a_right_that_is_lost_is_told_and_work_goes_on_when_it_is_back(apa
 
 
 async def test_offsets_expire_unless_they_are_touched(jars, tmp_path, monkeypatch):
-    """Brokers let go of what the living group has committed for topics that it isn't subscribed to, after a minute."""
+    """Brokers drop what the living group has committed for topics that it isn't subscribed to, after a minute."""
     expiring = {"offsets_retention_minutes": 1, "offsets_retention_check_interval_ms": 1000}
     a, b, there = folders(tmp_path, ["a", "b", "brokers"])
     with apache_brokers(1, there, jars, **expiring) as brokers:

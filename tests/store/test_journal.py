@@ -63,7 +63,7 @@ async def _append(journal, *rows, collector="main"):
 
 
 async def _spilled(journal, path="parts/1.parquet", rows=MANY, collector="main", batch=None, size=None):
-    """Enter a part in the place of the oldest frames, without writing it."""
+    """Enter a part in place of the oldest frames, without writing it."""
     run = await journal.next_run(collector, batch, rows, MANY)
     assert await journal.spill(run, Part(path, run.rows, run.size if size is None else size))
     return run

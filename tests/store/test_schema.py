@@ -89,7 +89,7 @@ def test_frames_are_counted_and_cut_without_reading_them(db):
 
 
 def test_a_journal_of_an_older_version_becomes_as_a_new_one(tmp_path):
-    """Recovery puts a new journal's first page, which says where the tables begin, in the place of a damaged one."""
+    """Recovery puts a new journal's first page, which says where the tables begin, in place of a damaged one."""
     roots = []
     for rows in (0, 3000):
         with closing(sqlite3.connect(tmp_path / str(rows), isolation_level=None)) as db:

@@ -13,7 +13,7 @@ _MANY = 5_000_000  # values, which would take memory from what is computed
 
 
 class Frame:
-    """What stands in the place of a frame, which is the ``whole``."""
+    """What stands in place of a frame, which is the ``whole``."""
 
     def __init__(self, whole: pd.DataFrame) -> None:
         self.whole = whole

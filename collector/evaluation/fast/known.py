@@ -1,4 +1,4 @@
-"""Standing in the place of functions of Evidently whose source was read, and only of those."""
+"""Standing in place of functions of Evidently whose source was read, and only of those."""
 
 import hashlib
 import importlib

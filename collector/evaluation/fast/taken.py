@@ -33,7 +33,7 @@ def shortcuts_taken(
     """Have what is computed in the block computed by shortcuts; ``notes`` gets a sentence if some can't be taken.
 
     What is computed of a ``reference`` alone is kept for the next report by ``key``, if that is given. For one report
-    at a time in a process: they stand in the place of Evidently's functions meanwhile.
+    at a time in a process: they stand in place of Evidently's functions meanwhile.
     """
     with standing_in(all_shortcuts(reference, key, is_modern=is_modern), notes):
         yield

@@ -49,7 +49,7 @@ _FREE = slice(32, 40)
 
 
 def recover(data_dir: DataDir, reason: str) -> None:
-    """Put a new journal in the place of a broken one, or of one that is gone, and tell what it has of it."""
+    """Put a new journal in place of a broken one, or of one that is gone, and tell what it has of it."""
     _log.error("the journal is broken; what is sound in it is being recovered", reason=reason)
     broken = _set_aside(data_dir)
     with _replacing(data_dir, broken) as fresh, closing(make_journal(fresh)) as new, new:
@@ -62,7 +62,7 @@ def recover(data_dir: DataDir, reason: str) -> None:
 
 
 def rescue(data_dir: DataDir, reason: str, live: sqlite3.Connection) -> None:
-    """Put a new journal in the place of one whose files were changed from outside while they were open.
+    """Put a new journal in place of one whose files were changed from outside while they were open.
 
     ``live`` is the connection that wrote to them: what was removed it still holds open, and what was cut off is in its
     memory as far as it was used lately. It must not be used for anything else any more.

@@ -47,7 +47,7 @@ def put_state(db: sqlite3.Connection, state: AlertState) -> None:
 
 
 def drop_rules(db: sqlite3.Connection, kept: Collection[str]) -> None:
-    """Let go of how rules stand that are no longer there."""
+    """Drop how rules stand that are no longer there."""
     known = db.execute("SELECT DISTINCT rule FROM alert").fetchall()
     db.executemany("DELETE FROM alert WHERE rule = ?", [one for one in known if one[0] not in kept])
 
@@ -80,12 +80,12 @@ def oldest_message(db: sqlite3.Connection, address: str, after: int) -> Message 
 
 
 def drop_messages(db: sqlite3.Connection, address: str, upto: int) -> None:
-    """Let go of the messages of an address up to a number."""
+    """Drop the messages of an address up to a number."""
     db.execute("DELETE FROM alert_message WHERE address = ? AND seq <= ?", (address, upto))
 
 
 def drop_addresses(db: sqlite3.Connection, kept: Collection[str]) -> int:
-    """Let go of the messages of addresses that are no longer there; return how many went."""
+    """Drop the messages of addresses that are no longer there; return how many went."""
     gone = [address for address in count_messages(db) if address not in kept]
     return sum(db.execute("DELETE FROM alert_message WHERE address = ?", (one,)).rowcount for one in gone)
 

@@ -1,4 +1,4 @@
-"""Steps on batches: sealed, evaluated, delivered or failed, and let go of in the end."""
+"""Steps on batches: sealed, evaluated, delivered or failed, and dropped in the end."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def finish(db: sqlite3.Connection, batch: Batch, now: float) -> tuple[list[str],
 def prune(
     db: sqlite3.Connection, collector: str, retention: Retention, now: float, needed: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Let go of the parts of delivered batches, the oldest, beyond what is to be kept; return their paths and ids.
+    """Drop the parts of delivered batches, the oldest, beyond what is to be kept; return their paths and ids.
 
     Those that are ``needed`` stay.
     """

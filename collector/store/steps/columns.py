@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def keep_columns(db: sqlite3.Connection, collector: str, new: NewColumns) -> None:
-    """Keep new names of a collector, and let go of those of rows that are gone."""
+    """Keep new names of a collector, and drop those of rows that are gone."""
     db.execute("DELETE FROM open_columns WHERE collector = ? AND cut < ?", (collector, new.oldest))
     db.execute("INSERT INTO open_columns VALUES (?, ?, ?)", (collector, new.cut, new.names))
 

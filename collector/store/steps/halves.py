@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from collector.store.records import Logged
 
-# So many are let go of in a transaction.
+# So many are dropped in a transaction.
 FEW = 500
 
 
@@ -62,7 +62,7 @@ def newest(db: sqlite3.Connection, collector: str) -> int:
 
 
 def expire(db: sqlite3.Connection, collector: str, upto: int) -> list[tuple[bool, int]]:
-    """Let go of a few halves with numbers up to this; return of each whether it is a request, and its bytes."""
+    """Drop a few halves with numbers up to this; return of each whether it is a request, and its bytes."""
     few = "SELECT seq FROM half WHERE collector = ? AND seq <= ? ORDER BY seq LIMIT ?"
     gone = db.execute(f"DELETE FROM half WHERE seq IN ({few}) RETURNING is_request, size", (collector, upto, FEW))  # noqa: S608  (ours)
     return [(bool(is_request), size) for is_request, size in gone.fetchall()]

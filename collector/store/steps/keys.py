@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collector.config import Idempotency
 
 SLICES = 8
-# So many of a slice that is let go of are removed in a transaction: they lie side by side, on ten pages.
+# So many of a slice that is dropped are removed in a transaction: they lie side by side, on ten pages.
 SWEPT_KEYS = 1_000
 
 
@@ -96,7 +96,7 @@ def _slice_keys(kept: Idempotency) -> int:
 
 
 def _make_room(db: sqlite3.Connection, collector: str, max_keys: int, now: float) -> tuple[int, float]:
-    """Let go of a collector's oldest slices until it has room for a key; return how many, and the oldest one's age."""
+    """Drop a collector's oldest slices until it has room for a key; return how many, and the oldest one's age."""
     slices = db.execute(
         "SELECT id, opened, keys FROM idempotency_slice WHERE collector = ? ORDER BY id", (collector,)
     ).fetchall()
@@ -110,12 +110,12 @@ def _make_room(db: sqlite3.Connection, collector: str, max_keys: int, now: float
 
 
 def forget_old_keys(db: sqlite3.Connection, kept: Idempotency, now: float) -> None:
-    """Let go of slices whose keys are all too old."""
+    """Drop slices whose keys are all too old."""
     _let_go(db, "newest < ?", now - kept.seconds)
 
 
 def forget_keys(db: sqlite3.Connection, collector: str) -> None:
-    """Let go of all keys of a collector."""
+    """Drop all keys of a collector."""
     _let_go(db, "collector = ?", collector)
 
 
@@ -124,7 +124,7 @@ def _let_go(db: sqlite3.Connection, which: str, value: object) -> None:
 
 
 def sweep_keys(db: sqlite3.Connection) -> bool:
-    """Remove a few keys of a slice that was let go of; return whether there was one."""
+    """Remove a few keys of a slice that was dropped; return whether there was one."""
     found = db.execute("SELECT id FROM idempotency_slice WHERE collector IS NULL LIMIT 1").fetchone()
     if found is None:
         return False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from collector.store.records import Batch, Part, Run
 
-# What may become of a label; each is counted once, when it is let go of.
+# What may become of a label; each is counted once, when it is dropped.
 FATES = ("used", "late", "unmatched", "disputed", "damaged")
 
 _AWAITED = (
@@ -192,7 +192,7 @@ def hold(db: sqlite3.Connection, path: str, until: float) -> None:
 
 
 def retire(db: sqlite3.Connection, collector: str, part: LabelPart, fates: Mapping[str, int]) -> bool:
-    """Let go of a part of labels, and count what became of each; False if it is gone already."""
+    """Drop a part of labels, and count what became of each; False if it is gone already."""
     db.execute("DELETE FROM label_part WHERE path = ?", (part.path,))
     if not db.execute("DELETE FROM part WHERE path = ?", (part.path,)).rowcount:
         return False

@@ -77,7 +77,7 @@ def _oldest(
 
 
 def move_to_part(db: sqlite3.Connection, run: Run, *made: Part) -> tuple[bool, str | None]:
-    """Put parts in the place of their frames, which are left to ``sweep``; tell if it was done, and in which batch.
+    """Put parts in place of their frames, which are left to ``sweep``; tell if it was done, and in which batch.
 
     There is one, or one for each window of event time. Nothing is done if a batch was sealed in their midst: a part
     belongs to one batch. Parts may have less rows than their frames, or none, if some of them were damaged.
@@ -141,7 +141,7 @@ def move_parts(db: sqlite3.Connection, new_paths: dict[str, str]) -> None:
 
 
 def drop_parts(db: sqlite3.Connection, batch: Batch, paths: list[str]) -> tuple[int, int]:
-    """Let go of some of a batch's parts; return how many rows and bytes go with them."""
+    """Drop some of a batch's parts; return how many rows and bytes go with them."""
     gone = [part for part in select_parts(db, batch.id) if part.path in paths]
     rows, size = sum(part.rows for part in gone), sum(part.size for part in gone)
     db.executemany("DELETE FROM part WHERE path = ?", [(part.path,) for part in gone])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from collector.store.records import Cut
 
-# In the place of where a batch ends: nobody reads its events again, as those behind it were delivered, or they were
+# In place of where a batch ends: nobody reads its events again, as those behind it were delivered, or they were
 # posted. They are here alone.
 _MARK = "SELECT id, collector, '', -1, 0, 0 FROM batch WHERE collector = :c"
 _ENDS = "SELECT batch FROM batch_end WHERE topic <> ''"
@@ -126,7 +126,7 @@ def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:
 
 
 def _leave_behind(db: sqlite3.Connection, collector: str) -> int | None:
-    """Let go of where batches are that are older than all undelivered ones; return the oldest of these by its number.
+    """Drop where batches are that are older than all undelivered ones; return the oldest of these by its number.
 
     Those behind it stay published, whatever became of them: without them, their events would be taken for those of the
     next. One whose report failed is left behind, even if it is tried again: the others have gone on.

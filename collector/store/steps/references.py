@@ -98,7 +98,7 @@ def find_made(db: sqlite3.Connection, collector: str, report: str) -> MadeRefere
 
 
 def enter_made(db: sqlite3.Connection, collector: str, report: str, made: MadeReference | None) -> MadeReference | None:
-    """Enter a file in the place of the one before, which is returned; None: there is none any more."""
+    """Enter a file in place of the one before, which is returned; None: there is none any more."""
     before = find_made(db, collector, report)
     db.execute("DELETE FROM reference WHERE collector = ? AND report = ?", (collector, report))
     if made is not None:

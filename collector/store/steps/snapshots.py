@@ -34,13 +34,13 @@ _MADE = "state NOT IN ('failed', 'empty')"
 
 
 def insert_made(db: sqlite3.Connection, batch: Batch, verdict: Verdict, now: float, kept: int) -> None:
-    """Enter the snapshot that was made of a batch, in the place of what came of it before."""
+    """Enter the snapshot that was made of a batch, in place of what came of it before."""
     _insert_judged(db, batch, ("", batch.rows), verdict, now)
     _let_go(db, batch, kept)
 
 
 def insert_segments(db: sqlite3.Connection, batch: Batch, segments: Iterable[SegmentMade], now: float) -> None:
-    """Enter what came of a batch's segments, in the place of what came of them before, which goes."""
+    """Enter what came of a batch's segments, in place of what came of them before, which goes."""
     db.execute("DELETE FROM snapshot WHERE batch = ? AND segment <> ''", (batch.id,))
     for one in segments:
         if one.verdict is None:
@@ -159,7 +159,7 @@ def _insert(db: sqlite3.Connection, batch: Batch, of: tuple[str, int], values: t
 
 
 def _let_go(db: sqlite3.Connection, batch: Batch, kept: int) -> None:
-    """Let go of what came of a collector's oldest batches, with their segments."""
+    """Drop what came of a collector's oldest batches, with their segments."""
     db.execute(
         "DELETE FROM snapshot WHERE collector = ? AND report = ? AND seq < (SELECT seq FROM snapshot "
         "WHERE collector = ? AND report = ? AND segment = '' ORDER BY seq DESC LIMIT 1 OFFSET ?)",

@@ -65,13 +65,13 @@ def _of_window(db: sqlite3.Connection, whole: Whole) -> list[str]:
 
 
 def _drop_all(db: sqlite3.Connection, batch_id: str) -> list[Replaced]:
-    """Let go of a batch that is replaced, and of that of its rows that have labels, which may be gone by now."""
+    """Drop a batch that is replaced, and the batch of its rows that have labels; either may be gone by now."""
     forget_awaited(db, [batch_id])
     return [_drop(db, one) for one in (batch_id, labelled_id(batch_id))]
 
 
 def _drop(db: sqlite3.Connection, batch_id: str) -> Replaced:
-    """Let go of a batch that is replaced, with all that is known of it."""
+    """Drop a batch that is replaced, with all that is known of it."""
     batch = find_batch(db, batch_id)
     if batch is not None and batch.state in {"sealed", "evaluated"}:
         raise NotReady(f"batch {batch_id} of the same window is on its way; try again once it is delivered")

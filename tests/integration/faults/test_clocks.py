@@ -23,7 +23,7 @@ INTERVAL = 1.0
 # less than an interval after it, as a batch that is late doesn't delay those behind it.
 BATCHES = 4
 ALL = {"batches": 10**6}  # none is pruned while they are counted
-# Debian's faketime: what it gives a process in the place of the wall clock, the others being left as they are.
+# Debian's faketime: what it gives a process in place of the wall clock, the others being left as they are.
 LIBRARY = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None)
 DAY = 86_400
 

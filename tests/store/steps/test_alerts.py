@@ -49,7 +49,7 @@ def test_messages_come_in_their_order_by_address(db):
 
 
 def test_a_number_is_never_given_twice(db):
-    """What was sent is known by its number, should the disk refuse to let go of it."""
+    """What was sent is known by its number, should the disk refuse to drop it."""
     for body in ("first", "second"):
         alerts.post(db, "a", body, 0.0)
         alerts.drop_messages(db, "a", 2**40)

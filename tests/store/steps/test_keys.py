@@ -26,7 +26,7 @@ def known(db, texts, now, collector="main", kept=None):
 
 
 def swept(db):
-    """Remove all that was let go of; return how many keys are left."""
+    """Remove all that was dropped; return how many keys are left."""
     while keys.sweep_keys(db):
         pass
     return db.execute("SELECT COUNT(*) FROM idempotency_key").fetchone()[0]
