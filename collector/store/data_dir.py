@@ -74,7 +74,7 @@ class DataDir:
         return path.resolve().parent == (self.path / "references").resolve()
 
     def is_snapshot_sound(self, snapshot: Path, checksum: int | None) -> bool:
-        """Tell whether a snapshot is there as it was written, by what its evaluation said: None of older ones."""
+        """Tell whether a snapshot's file is as it was written; ``checksum`` is None for snapshots of older versions."""
         if not snapshot.exists():
             return False
         return checksum is None or file_checksum(snapshot) == checksum
@@ -95,7 +95,7 @@ class DataDir:
         return sorted(mine, key=lambda path: int(path.removesuffix(".parquet").rpartition("-")[2]))
 
     def parts_called(self, names: Iterable[str]) -> list[str]:
-        """Name the parts that are there of these names, wherever they are."""
+        """Return the paths of the parts that have these names, in whatever directory they are."""
         return [path for path in self.parts() if path.rpartition("/")[2] in set(names)]
 
     def new_keys(self) -> str:
@@ -122,19 +122,19 @@ class DataDir:
         return body_at(place, self.path / "bodies")
 
     def body_file(self, name: str) -> Path:
-        """Where a file of such bodies is."""
+        """Return the path of a file of large bodies."""
         return self.path / "bodies" / Path(name).name
 
     def body_files(self) -> list[Path]:
-        """Return all files of such bodies."""
+        """Return all files of large bodies."""
         return sorted((self.path / "bodies").glob("*"))
 
     def new_body_file(self, format_: str) -> Path:
-        """Where a new one goes; the name says of which format they are."""
+        """Return the path of a new file of large bodies; its name ends with the format of the bodies."""
         return self.body_file(f"{uuid6.uuid7()}.{format_}")
 
     def remove_body_files(self, names: Iterable[str]) -> None:
-        """Remove files of bodies that the journal has dropped; one that can't be goes at the next start."""
+        """Remove files of bodies that the journal has dropped; if that fails, the next start does it."""
         for name in names:
             try:
                 self.body_file(name).unlink(missing_ok=True)

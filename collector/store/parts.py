@@ -51,7 +51,7 @@ UNWRITABLE = (BadBody, ValueError, TypeError, NotImplementedError, ArithmeticErr
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which frames of which collector a part was made of, and when the first of them came."""
+    """Where a part's rows come from: the collector, the numbers of its first and last frame, when the first came."""
 
     collector: str
     first: int
@@ -61,7 +61,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class WindowOrigin(Origin):
-    """The same of a part with rows of one window of event time; its frames have rows in others of the same ``run``."""
+    """The same for a part of one window of event time; other parts of its ``run`` have other rows of its frames."""
 
     run: str = ""
     window: float | None = None
@@ -69,9 +69,10 @@ class WindowOrigin(Origin):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a run of frames; ``damaged`` are the files to which those went that can't be read.
+    """The part that a run of frames became; frames that can't be read went to the files ``damaged``.
 
-    With windows of event time, there is one for each: ``window`` is its start, and ``late`` rows are of earlier ones.
+    With windows of event time there is one part for each window, which starts at ``window``; ``late`` of its rows
+    belong to earlier windows.
     """
 
     rows: int
@@ -96,7 +97,7 @@ class Kept:
 
     @property
     def is_sound(self) -> bool:
-        """Whether it is as it came; one of the journal's first format has no checksum."""
+        """Whether it is as it came; frames of the journal's first format have no checksum to tell by."""
         if not isinstance(self.body, bytes):
             return False
         of = (self.collector, self.format, self.rows)

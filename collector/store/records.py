@@ -20,7 +20,8 @@ SNAPSHOT_STATES: tuple[SnapshotState, ...] = get_args(SnapshotState)
 class Part:
     """A parquet file of rows, by its path in the data directory.
 
-    Of a collector that goes by event time it has rows of one ``window``, by its start; some may have come too ``late``.
+    If the collector's trigger goes by event time, all of its rows are of one window, which starts at ``window``;
+    ``late`` of them came after their own window was closed.
     """
 
     path: str
@@ -34,10 +35,10 @@ class Part:
 class Batch:
     """A sealed, immutable set of rows for one report; all times in Unix seconds.
 
-    ``opened`` and ``sealed`` are when its first row came and when it was sealed; ``start`` and ``end`` the time that
-    its events are of, where that is known. A ``report`` that isn't "main" has rows that were made of those of the batch
-    ``source``. What ``is_backfill`` is history: it came after what is newer.
-    The snapshots of batches that it ``replaces`` go before its own comes.
+    ``opened`` and ``sealed`` say when its first row came and when it was sealed; ``start`` and ``end`` are the window
+    of its events' own times, if those are known. If ``report`` isn't "main", its rows were made from the rows of the
+    batch ``source``: for "labels", by joining labels to them. A batch with ``is_backfill`` is history, sent after newer
+    events. The snapshots of the batches that it ``replaces`` are removed before its own is delivered.
     """
 
     id: str
@@ -58,7 +59,7 @@ class Batch:
 
     @property
     def window(self) -> tuple[float, float]:
-        """The time that its rows are of: that of its events, else from its opening to its sealing."""
+        """The window of its events' own times if they are known, else from its opening to its sealing."""
         return (
             self.opened if self.start is None else self.start,
             self.sealed if self.end is None else self.end,
@@ -71,15 +72,15 @@ def labelled_id(batch_id: str) -> str:
 
 
 def live_first(batches: Iterable[Batch]) -> Batch | None:
-    """Return the first of batches that isn't of the past; if all are, the first of them; None if there is none."""
+    """Return the first batch that isn't history; if all are, the first one; None if there is none."""
     return min(batches, key=lambda batch: batch.is_backfill, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A batch that comes as one body: the window that it is said to be of, and what tells it from all others.
+    """A batch that comes as one body, with the window that its sender names, and a digest to know it again.
 
-    One that ``is_replacement`` replaces those of the same window.
+    With ``is_replacement``, it replaces the batches of the same window.
     """
 
     id: str
@@ -102,7 +103,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Which batch a body is, whether it is new, and what went for it."""
+    """Which batch a body has become, whether that is new, and the batches that it replaced."""
 
     batch: str
     is_new: bool
@@ -111,9 +112,9 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a snapshot is judged by: tests that failed or are errors (None: it has none), and the share of drift.
+    """What a snapshot is judged by: how many tests failed or are errors (None: it has no tests), and the drift share.
 
-    ``told`` is what of its outcome is told for long.
+    ``told`` is the part of its outcome that is kept for trends and pages.
     """
 
     bad_tests: int | None
@@ -124,7 +125,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class SegmentMade:
-    """A segment of a batch with so many rows, and what its snapshot is judged by; None: its report failed, and why."""
+    """A segment of a batch, its rows, and its verdict; if its report failed, None and the ``error``."""
 
     name: str
     rows: int
@@ -139,8 +140,8 @@ class Snapshot:
     It is "empty" if no row met the collector's conditions: there is no snapshot then. A ``segment`` that isn't empty
     has a snapshot of its own, and so many of the batch's rows.
 
-    ``made`` is when, ``number`` how many were made up to here, ``bad_since`` when the first of those was made that
-    have been bad one after the other up to this one; None if it isn't bad.
+    ``made`` says when it was made, and ``number`` that it is the collector's so-many-th snapshot. If it is bad,
+    ``bad_since`` says since when all snapshots have been bad; else it is None.
     """
 
     seq: int
@@ -166,8 +167,9 @@ class Snapshot:
 class Awaited:
     """A batch that waits for its labels, or has closed: labels with numbers beyond its ``cut`` came too late for it.
 
-    ``state`` is its own. ``keyed`` of its rows have a key, ``labelled`` of those a label among the labels that were
-    looked for, up to the number ``matched``. ``keys`` and ``marks`` are files that can be made again.
+    ``state`` is that of the batch itself. ``keyed`` of its rows have a key, ``labelled`` of those have a label among
+    the labels that were looked at so far, which are those up to the number ``matched``. ``keys`` and ``marks`` name
+    files that can be made again.
     """
 
     batch: str
@@ -197,7 +199,7 @@ class Awaited:
 class LabelPart:
     """A part of labels, the numbers of its first and last frame, and when it was written.
 
-    It isn't looked at before ``held`` whether it can be dropped.
+    It is kept at least until the time ``held``.
     """
 
     path: str
