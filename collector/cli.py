@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from collector import __version__
-from collector.commands.options import ENV as _ENV
 from collector.commands.options import (
     CollectorId,
     Command,
@@ -29,6 +28,7 @@ from collector.commands.options import (
     read_secret,
 )
 from collector.host.signals import raise_at_interrupts
+from collector.workers.environment import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -555,7 +555,7 @@ def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
     """Take ``--debug`` out, wherever it stands among the options."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     left = [argument for argument in arguments[:end] if argument != "--debug"]
-    is_debug = len(left) < end or os.environ.get(_ENV + "DEBUG", "") not in {"", "0"}
+    is_debug = len(left) < end or os.environ.get(PREFIX + "DEBUG", "") not in {"", "0"}
     return [*left, *arguments[end:]], is_debug
 
 

@@ -11,19 +11,19 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from collector.errors import ConfigError
+from collector.workers.environment import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from collector.commands.remote import Service
 
-ENV = "EVIDENTLY_COLLECTOR_"
 FileFormat = Literal["csv", "parquet", "ndjson", "json", "arrow"]
 
 
 def option(variable: str, *names: str, **given: Any) -> Any:
     """Make an option that may stand in the environment too, which the help says once for all."""
-    return typer.Option(*names, show_envvar=False, envvar=ENV + variable, **given)
+    return typer.Option(*names, show_envvar=False, envvar=PREFIX + variable, **given)
 
 
 _service_option = partial(option, rich_help_panel="The service")

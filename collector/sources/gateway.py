@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.errors import BadMediaType, BodyTooLarge, ConfigError, NotReady
+from collector.formats.bounds import SMALL_BODY
 from collector.formats.frames import check_frame
 from collector.formats.json_body import read_columns, read_lines
 from collector.sources.clients import open_producer
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 # Seconds for which a poll waits, and for what is on its way when the service ends.
 POLL_SECONDS = 0.1
 LEAVING_SECONDS = 1.0
-# Parsing a larger body would hold the event loop for long.
-_SMALL = 64 * 2**10
 _OPTIONS = {
     # Who posts is told within this time, and sends again; for librdkafka, by default, a message may take five minutes.
     "message.timeout.ms": 10_000,
@@ -193,7 +192,7 @@ class ToTopic:
                 raise BadMediaType(_MEDIA_TYPES[self._value_format])
             rows, _ = await self._check_typed("arrow", body, bounds)
             value = body if rows else b""
-        elif len(body) <= _SMALL:
+        elif len(body) <= SMALL_BODY:
             value = value_of(format_, body, self._value_format, bounds)
         else:
             value = await trio.to_thread.run_sync(value_of, format_, body, self._value_format, bounds)

@@ -16,6 +16,7 @@ import trio
 from collector.disk.refusals import is_damage
 from collector.store.connect import read_only
 from collector.store.opening import CHECKED_FIRST, find_fault
+from collector.waiting.bell import set_when_cancelled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,19 +38,12 @@ async def inspect(data_dir: DataDir) -> None:
     """
     is_over = Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_wait_for_end, is_over)
+        nursery.start_soon(set_when_cancelled, is_over)
         fault = await trio.to_thread.run_sync(_find_fault, data_dir.journal, is_over)
         nursery.cancel_scope.cancel()
     if fault:
         _log.error("the journal is broken; the service ends, so that its next start recovers it", reason=fault)
         data_dir.journal_mark.touch(0o600)
-
-
-async def _wait_for_end(is_over: Event) -> None:
-    try:
-        await trio.sleep_forever()
-    finally:
-        is_over.set()
 
 
 def _find_fault(path: Path, is_over: Event) -> str:

@@ -385,8 +385,7 @@ class Journal:
 
         def seal(db: sqlite3.Connection) -> Cut:
             cut = batches.seal(db, collector, named, rows, now)
-            if cut.rows and wait is not None:
-                labels.await_labels(db, cut.batch, wait, now)
+            labels.await_labels(db, cut.batch, wait, now)
             return cut
 
         cut = await self._writer.execute(seal, self._waiting[collector].cut)
@@ -456,7 +455,7 @@ class Journal:
 
         def take(db: sqlite3.Connection) -> Taken:
             taken = take_whole(db, whole, frame, now)
-            if taken.is_new and wait is not None:
+            if taken.is_new:
                 labels.await_labels(db, taken.batch, wait, now)
             return taken
 
@@ -495,8 +494,7 @@ class Journal:
 
         def seal(db: sqlite3.Connection) -> Cut:
             cut = windows.seal_window(db, collector, batch_id, window, open_from, now)
-            if cut.rows and wait is not None:
-                labels.await_labels(db, batch_id, wait, now)
+            labels.await_labels(db, batch_id, wait, now)
             return cut
 
         cut = await self._writer.execute(seal, self._waiting[collector].cut)

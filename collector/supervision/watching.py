@@ -10,6 +10,8 @@ from pathlib import Path
 import structlog
 import trio
 
+from collector.waiting.bell import set_when_cancelled
+
 _log = structlog.get_logger()
 
 # Seconds: what no event tells of (NFS, some mounted volumes) is looked for so often.
@@ -45,7 +47,7 @@ async def _watch(path: Path, directories: set[Path], look: Callable[[], Awaitabl
         watch_filter=lambda _, changed: _is_of(Path(changed), path),
     )
     async with trio.open_nursery() as nursery, aclosing(changes):
-        nursery.start_soon(_set_when_cancelled, stop)
+        nursery.start_soon(set_when_cancelled, stop)  # cancelled alone, watchfiles waits for its time-out
         while await _has_changed(changes):
             await look()
             if _directories(path) != directories:
@@ -62,14 +64,6 @@ async def _has_changed(changes: AsyncGenerator[object, None]) -> bool:
         _log.debug("the config file's directory can't be watched; it is looked at now and then", error=str(error))
         await trio.sleep(SLOW_INTERVAL)
     return False
-
-
-async def _set_when_cancelled(event: trio.Event) -> None:
-    """End the watcher's thread with us: cancelled alone, watchfiles waits for its time-out."""
-    try:
-        await trio.sleep_forever()
-    finally:
-        event.set()
 
 
 def _directories(path: Path) -> set[Path]:

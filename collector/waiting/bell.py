@@ -1,8 +1,13 @@
-"""A bell: says that there is something to look at, never what."""
+"""Bells: they say that there is something to look at, never what; and one for a thread, at our end."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import trio
+
+if TYPE_CHECKING:
+    import threading
 
 
 class Bell:
@@ -19,3 +24,11 @@ class Bell:
         """Return after the next ring."""
         await self._rung.wait()
         self._rung = trio.Event()
+
+
+async def set_when_cancelled(event: trio.Event | threading.Event) -> None:
+    """Have what a thread looks at set when this is cancelled: the thread then ends with us."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        event.set()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-_OWN = "EVIDENTLY_COLLECTOR_"
+# Of the service's own settings.
+PREFIX = "EVIDENTLY_COLLECTOR_"
 _SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 
 
 def names_of_service(environment: Collection[str]) -> frozenset[str]:
     """Return the names of the service's own settings, its secret among them, which no report may know."""
-    return frozenset(name for name in environment if name.startswith(_OWN))
+    return frozenset(name for name in environment if name.startswith(PREFIX))
 
 
 def names_of_secrets(environment: Collection[str], shown: Collection[str]) -> frozenset[str]:

@@ -1,6 +1,9 @@
-import trio
+import threading
 
-from collector.waiting.bell import Bell
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from collector.waiting.bell import Bell, set_when_cancelled
 
 
 async def test_a_ring_that_nobody_waits_for_is_kept(autojump_clock):
@@ -44,3 +47,13 @@ async def test_a_cancelled_wait_leaves_the_ring_to_the_next(autojump_clock):
         await bell.wait()
     with trio.fail_after(1):
         await bell.wait()
+
+
+async def test_what_a_thread_looks_at_is_set_when_its_task_is_cancelled():
+    event = threading.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(set_when_cancelled, event)
+        await wait_all_tasks_blocked()
+        assert not event.is_set()
+        nursery.cancel_scope.cancel()
+    assert event.is_set()

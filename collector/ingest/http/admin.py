@@ -12,10 +12,10 @@ from collector.config.labels import REPORTS
 from collector.config.model import check_id
 from collector.config.posted import as_meant
 from collector.errors import BadBody, ConfigConflict, ConfigError
+from collector.formats.bounds import SMALL_BODY
 from collector.formats.json_body import loads
 from collector.ingest.http.head import entity_tag
 from collector.ingest.http.problems import json_answer
-from collector.ingest.http.receiving import SMALL_BODY
 from collector.status.telling import iso
 from collector.status.verdict import TOLD
 from collector.store.tapping import MAX_ROWS

@@ -13,10 +13,11 @@ import structlog
 import trio
 
 from collector.errors import BadBody, BodyTooLarge, CollectorError, IsFetched
+from collector.formats.bounds import SMALL_BODY
 from collector.ingest.http.bodies import small_decompressed
 from collector.ingest.http.chunks import Chunked, Counted
 from collector.ingest.http.problems import CLOSE, Answer, answer_for, problem_answer
-from collector.ingest.http.receiving import ACCEPTED, SMALL_BODY, Receiving, is_small
+from collector.ingest.http.receiving import ACCEPTED, Receiving, is_small
 from collector.status.counts import Answered
 
 if TYPE_CHECKING:

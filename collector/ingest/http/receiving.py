@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.errors import BadBody
+from collector.formats.bounds import SMALL_BODY
 from collector.formats.charsets import charset_of, to_utf_8
 from collector.formats.frames import TYPED_FORMATS, format_of
 from collector.formats.private import without_private
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from collector.pipeline.source import Gateway
     from collector.store.body_files import BodyWriter
 
-# Parsing holds the GIL, so a thread is no gain for a small body, and its hop costs more than the parsing.
-SMALL_BODY = 64 * 2**10
 ACCEPTED = json_answer({}, 201)
 _BATCHES = uuid.UUID("7a0a2f52-8b0e-5d0c-9a64-3a1d0c1d8f0b")  # the namespace of the ids of whole batches
 _DIGEST_BYTES = 16

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.errors import BadBody
+from collector.formats.bounds import SMALL_BODY
 from collector.ingest.http.cloud_events import BATCH, media_type_of
 from collector.ingest.http.problems import json_answer
-from collector.ingest.http.receiving import SMALL_BODY
 from collector.ingest.kserve.events import read_events
 from collector.ingest.kserve.rows import Reading
 from collector.ingest.room import max_bytes

@@ -26,8 +26,10 @@ _AWAITED = (
 )
 
 
-def await_labels(db: sqlite3.Connection, batch_id: str, wait: float, now: float) -> None:
-    """Have a new batch wait for its labels; one that is read again from a log waits anew."""
+def await_labels(db: sqlite3.Connection, batch_id: str, wait: float | None, now: float) -> None:
+    """Have a new batch wait for its labels, if it is to; one that is read again from a log waits anew."""
+    if wait is None:
+        return
     db.execute(
         "INSERT OR REPLACE INTO awaited(batch, collector, rows, opened, since, wait) "
         "SELECT id, collector, rows, opened, ?, ? FROM batch WHERE id = ?",

@@ -4,8 +4,8 @@ import pytest
 from fakes import collector_config
 
 from collector.config.masking import MASK
+from collector.formats.bounds import SMALL_BODY
 from collector.ingest.http.admin import MAX_CONFIG
-from collector.ingest.http.receiving import SMALL_BODY
 
 ROW = b'{"a": {"0": 1}}'
 

@@ -10,8 +10,8 @@ import trio
 import zstandard
 from machine import PATIENCE
 
+from collector.formats.bounds import SMALL_BODY
 from collector.ingest.http.front_door import FrontDoor
-from collector.ingest.http.receiving import SMALL_BODY
 from collector.ingest.room import MAX_WRITE
 
 BODY = b'{"a": {"0": 1}}'

@@ -14,9 +14,10 @@ from fakes import FakeGateway, collector_config
 
 from collector.config import CollectorServiceConfig
 from collector.errors import BodyTooLarge, BufferFull, NotReady, UnknownCollector
+from collector.formats.bounds import SMALL_BODY
 from collector.formats.frames import decode_frames
 from collector.ingest.http.head import Head
-from collector.ingest.http.receiving import SMALL_BODY, Receiving
+from collector.ingest.http.receiving import Receiving
 from collector.ingest.intake import Intake
 
 ROW = b'{"a": {"0": 1}}'
