@@ -1,4 +1,4 @@
-"""Alerting: puts rules, what is heard and seen, and what is sent together; there is none without a rule."""
+"""Alerting: starts what checks the rules and what sends the messages; nothing of it runs without a rule."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Hearing: each change of a batch is held against the rules, in the transaction that makes it.
+"""Hearing: the rules are checked at each change of a batch, in the transaction that makes the change.
 
-So a kill neither loses what is to be told nor makes anything up: state and outbox are those of the batches.
+So a kill neither loses an alert nor makes one up: rules, messages and batches are always of the same moment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Lasting: what is wrong as long as it lasts, rather than with one batch; looked at now and then."""
+"""Lasting: rules for conditions that last, such as a disk that refuses writes; they are checked now and then."""
 
 from __future__ import annotations
 

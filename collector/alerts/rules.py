@@ -1,4 +1,4 @@
-"""Rules: whether what became of a batch is bad by a rule, and what is said of it."""
+"""Rules: whether a batch is bad by a rule, and the summary that says why."""
 
 from __future__ import annotations
 

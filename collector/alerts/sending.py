@@ -1,7 +1,7 @@
-"""Sending: what waits in the outbox goes to its address, in its order, until the address has it.
+"""Sending: messages wait in the outbox, and are sent to their address in order, until it has accepted them.
 
-Each address has a task of its own, so that one that is away holds no other. A message is sent at least once: what a
-kill or a lost answer leaves in doubt is sent again.
+Each address has a task of its own, so that none waits for another. A message is sent at least once: after a kill or a
+lost answer it is sent again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Halving: what is too large for the way to the service goes in halves, and these in halves, until each passes."""
+"""Halving: a body that the service, or a proxy before it, finds too large is sent in halves, until each is accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both clients are made with: whom they talk to, which way leads there, and their connections."""
+"""What both clients share: the service's address, the way there, and the connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV files of any size, cut where rows end: what their values are is told by who has all of them."""
+"""CSV files of any size, cut where rows end; which types their values have is found later, from all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""History: the rows of files, parted by the windows that their times lie in, in memory that doesn't grow with them.
+"""History: the rows of files, divided by the windows of their times, in memory that doesn't grow with the files.
 
 Rows of a window may come from anywhere in the files: they are gathered in a scratch file for each window, and a window
 is read again once all files have been.

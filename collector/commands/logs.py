@@ -1,4 +1,4 @@
-"""``logs``: what became of a collector's batches, as a table that can go on as they come."""
+"""``logs``: what became of a collector's batches, as a table that can go on with new ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes next of a collector: which rows wait for what, and what to type rather than wait."""
+"""What a collector does next: which rows wait for what, and what to type instead of waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces: the rows of a source, cut into what is sent in one request each, always at the same places."""
+"""Pieces: the rows of a source, cut into one piece for each request, always at the same places."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speaking to a service from a command: what goes wrong is said with a hint."""
+"""Speaking to a service from a command: errors come with a hint what to type."""
 
 from __future__ import annotations
 

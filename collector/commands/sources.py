@@ -1,4 +1,4 @@
-"""Sources: a file of events, or what is piped in, in one of the forms that are known."""
+"""Sources: a file of events, or a pipe, in one of the known formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels: what is known of events later, by which key it is found, and the report that is made of it."""
+"""Labels: what becomes known of events later, the key that joins it to them, and the report of both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service takes and keeps, as the operator sets it; the original had of it only the length of the log."""
+"""What the service accepts and keeps, as the operator sets it; the original had only the length of the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks: what a client is shown in place of the keys of LLM providers, and what it means when that comes back."""
+"""Masks: what a client is shown instead of the keys of LLM providers, and what a mask means that it posts back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of a JSON document: where its values stand; and a change of one that leaves the others as typed."""
+"""The text of a JSON document: where its values stand, and how one is changed while the others stay as typed."""
 
 from __future__ import annotations
 

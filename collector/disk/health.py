@@ -1,4 +1,4 @@
-"""Health: whether the disk under a data directory takes what is written."""
+"""Health: whether the disk under a data directory accepts writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a disk refuses, told to the operator: what is the matter, where, and what to do."""
+"""Errors of a disk, in words for the operator: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 

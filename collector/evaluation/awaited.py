@@ -1,4 +1,4 @@
-"""A reference that isn't there yet: what needs one is left out of what came of a report, and nothing is wrong."""
+"""A reference that isn't there yet: the parts of a report that need one are left out, and don't count as failed."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The window of a batch's events: from the first to the last moment that a column of theirs tells."""
+"""The window of a batch's events: from the first to the last time in their timestamp column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Exported values: those of a report's numbers that a collector's config asks for, for who watches them as series.
+"""Exported values: the numbers of a report that a collector's config asks for, as series in /metrics.
 
 A series is for ever, so that a client must not make one: columns are the reference's, or named in the config.
 """

@@ -1,6 +1,6 @@
 """What a report found, in numbers for people and machines: drift by column, tests that didn't pass, values.
 
-Both of Evidently's generations are read here, from their own results. Nothing is computed anew.
+Both of Evidently's generations are read here, from their own results. Nothing is computed again.
 """
 
 import math

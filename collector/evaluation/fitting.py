@@ -1,4 +1,4 @@
-"""What a config says of the columns, made to fit one batch: what the batch can't meet is left out, and told."""
+"""What a config says of the columns, made to fit one batch: what doesn't fit is left out, and a note says so."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

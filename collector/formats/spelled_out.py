@@ -1,4 +1,4 @@
-"""Spelled out: how many bytes values take once each is written where it stands, and not once for all of them."""
+"""Spelled out: how many bytes values take when each is written out, where Arrow or parquet write equal ones once."""
 
 from __future__ import annotations
 

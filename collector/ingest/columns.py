@@ -1,4 +1,4 @@
-"""Columns: how many a collector's open batch has; with new names in each POST its table would be of the square."""
+"""Columns: how many an open batch has; with new names in each POST, its table would grow with their square."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indexing: the keys of a batch's rows, sorted, so that each is found by halves; and those of a part of labels."""
+"""Indexing: the keys of a batch's rows, or of a part of labels, sorted for binary search."""
 
 from __future__ import annotations
 

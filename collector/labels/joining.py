@@ -1,4 +1,4 @@
-"""Joining: the rows of a batch that have a label, with it, written to parts of their own.
+"""Joining: the rows of a batch that have a label, and their labels, written to parts of their own.
 
 Keys are the same if both halves of 128 bits of their texts are: the first half finds the rows, the second is compared.
 """

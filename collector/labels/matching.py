@@ -1,4 +1,4 @@
-"""Matching: which rows of the batches that wait have a label by now; and what became of labels in the end."""
+"""Matching: which rows of waiting batches have a label by now, and in the end what became of each label."""
 
 from __future__ import annotations
 

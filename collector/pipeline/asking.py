@@ -1,4 +1,4 @@
-"""Asking a workspace for something: for so long and no longer, and whatever goes wrong there is told as that."""
+"""Asking a workspace for something, with a time-out; whatever goes wrong is an error that names the workspace."""
 
 from __future__ import annotations
 

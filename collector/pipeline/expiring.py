@@ -1,4 +1,4 @@
-"""Expiring: a request whose response doesn't come, and a response without its request, are dropped and counted."""
+"""Expiring: requests whose response doesn't come, and responses without their request, are dropped and counted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Referring: what a collector's reports are compared with, where that isn't a file that somebody put on this disk.
+"""Referring: the references that the service makes itself.
 
-It is a copy of a file in a store, or made of rows that came before. Either file is named by what it is of, so that one
-that is made again after a crash is the same; the journal says which holds, and the start removes all others.
+Such a reference is a copy of a file in a store, or made of rows that came before. Its file is named after its contents,
+so that a file that is made again after a crash is the same. The journal says which one counts; a start removes the
+others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rehearsing: a report is computed over its own reference, so that what it can't do is known before a batch comes."""
+"""Rehearsing: a report is computed over its own reference, so that what fails is known before a batch comes."""
 
 from __future__ import annotations
 

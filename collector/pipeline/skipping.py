@@ -1,4 +1,4 @@
-"""Skipping: events that pass a follower by, for want of room, are counted; that they do is told once, and their end."""
+"""Skipping: events that a full follower doesn't take are counted; the log says when that begins, and when it ends."""
 
 from __future__ import annotations
 

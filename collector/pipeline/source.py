@@ -1,4 +1,4 @@
-"""Where a collector's events come from, as its pipeline asks it: whether they are its own, and how far they are let go.
+"""Where a collector's events come from, as its pipeline sees it: posts that are ours, or a log such as Kafka.
 
 Events that are posted are here once they are answered for, and nobody else has them. Those that are fetched from a log
 may be another service's a moment later, and stay in the log until their snapshot is delivered.

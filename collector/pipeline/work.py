@@ -1,4 +1,4 @@
-"""Work: what the stages of one pipeline share: what they work with, the bells between them, and whom they tell."""
+"""Work: what the stages of one pipeline share: their tools, the bells between them, and where outcomes are told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway: events that are posted to a collector of Kafka are produced to its topic, answered once they are there.
+"""The gateway: events posted to a collector of Kafka are produced to its topic, and answered once they are there.
 
 One producer serves all of them. Handing it a message blocks nothing; what came of each is told while it is polled, in a
 thread that does so as long as there are any on their way.

@@ -1,4 +1,4 @@
-"""Owners: which service has which collector, and whether its config of it is ours; told by the slots' own commits."""
+"""Owners: which service has which collector, and whether its config for it is ours; the slots' own commits say so."""
 
 from __future__ import annotations
 

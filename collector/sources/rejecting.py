@@ -1,6 +1,6 @@
-"""Rejecting: what becomes no snapshot goes to the dead-letter topic, as Kafka Connect puts it there.
+"""Rejecting: what doesn't become a snapshot goes to the dead-letter topic, in the form of Kafka Connect.
 
-Messages that are no events go there whole; of a batch whose report failed for good, where its events are.
+Messages that aren't events go there whole; for a batch whose report failed for good, a pointer to its events does.
 """
 
 from __future__ import annotations

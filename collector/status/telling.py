@@ -1,6 +1,6 @@
-"""Telling: what became of a batch is said once, and whoever is to hear of it listens.
+"""Telling: what became of a batch is reported with one call, and all who need to know hear of it.
 
-Those are the collector's log in the journal, the service's own log, the counts, and the status.
+They are the collector's log in the journal, the service's own log, the counts, and the status.
 """
 
 from __future__ import annotations

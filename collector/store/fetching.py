@@ -1,4 +1,4 @@
-"""References in a store: copied to the data directory, and again when they are others there.
+"""References in a store: copied to the data directory, and copied again when they change there.
 
 Runs in a worker process that has the keys of the environment.
 """

@@ -1,4 +1,4 @@
-"""Records: what the journal's rows are called everywhere else."""
+"""Records: the journal's rows, as all other modules see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams: what bodies are told apart by in the journal: a collector's events have its id, its labels one beside it.
+"""Streams: names for a collector's bodies in the journal: its events have its id, its labels "ID/labels".
 
 No id has a "/" in it.
 """

@@ -1,6 +1,6 @@
-"""Tending: what is committed is brought to the disk each second, and from a long log into the file.
+"""Tending: commits are synced to the disk each second, and a long log is moved into the database's file.
 
-If the disk refuses, it is looked each second whether it is well again.
+While the disk refuses writes, it is tried again each second.
 """
 
 from __future__ import annotations

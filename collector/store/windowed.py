@@ -1,7 +1,7 @@
-"""Windows of event time: to which of them each row belongs, told once, when its part is made.
+"""Windows of event time: which window each row belongs to, decided once, when its part is made.
 
 A row belongs to the window that its time lies in. One whose window is closed is late, and goes to the first that is
-open; one without a time, or with one of beyond tomorrow, counts as of its arrival.
+open; one without a time, or with a time after tomorrow, goes by its arrival.
 """
 
 from __future__ import annotations

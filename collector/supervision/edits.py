@@ -1,4 +1,4 @@
-"""Edits: what a person changed in the config file, put together with what clients changed meanwhile."""
+"""Edits: what a person changed in the config file, merged with what clients changed meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders: what is to be done one after the other, each to its end even if the one who gave it is gone."""
+"""Orders: carried out one after the other, each to its end, even if the request that gave it is cancelled."""
 
 from __future__ import annotations
 

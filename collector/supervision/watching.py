@@ -1,4 +1,4 @@
-"""Watching: who edits a file by whatever way is noticed within a moment."""
+"""Watching: an edit of a file is noticed within a moment, whichever program saves it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""History: how many rows came of late, by what successive statuses say."""
+"""History: how many rows came lately, from successive statuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``evidently collector status``: how a service stands that runs elsewhere, once or live."""
+"""``evidently-collector status``: the state of a service that runs elsewhere, once or live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trouble: what of a status an operator should look after, in words; and which comes first."""
+"""Trouble: what in a status needs an operator's attention, in words, worst first."""
 
 from __future__ import annotations
 

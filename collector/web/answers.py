@@ -1,4 +1,4 @@
-"""Answers of others, read within bounds: who answers without end, or with a bomb, costs no more than the bound.
+"""Answers of others, read within bounds: one without end, or a compressed bomb, costs no more than the bound.
 
 An answer is asked for as it is (``AS_IS``); one that comes compressed nevertheless is unfolded up to the bound.
 """

@@ -1,4 +1,4 @@
-"""httpx's transports, but that an answer which counts comes soon, and of one that is timed all comes in time.
+"""httpx's transports, with bounds: few interim answers, and for a request with a time-out a whole answer in time.
 
 httpx's own time-outs are for silence: a server that sends a byte now and then holds whoever waits for it for ever.
 """

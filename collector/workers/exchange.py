@@ -1,4 +1,4 @@
-"""What passes between the daemon and the worker process: plain dicts, so that both sides can pickle and log them."""
+"""What passes between the daemon and a worker process: plain dicts, so that both sides can pickle and log them."""
 
 from typing import Any, Literal, NotRequired, TypedDict, final
 

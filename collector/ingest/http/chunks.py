@@ -1,4 +1,4 @@
-"""Bodies as they are framed: of a length that is told before, or in chunks until one that is empty."""
+"""How HTTP frames bodies: by a Content-Length, or in chunks, up to an empty one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps on positions: how far events were read from a log as Kafka's, and where each batch of them begins and ends."""
+"""Steps on positions: how far events were read from a log such as Kafka's, and where each batch begins and ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Concerns: what a person should look after, the same of many collectors told once, and what comes first."""
+"""Concerns: what needs a person's attention, worst first; what many collectors share stands there once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking: how the service stands, found out once a second for all who look, and never while nobody does."""
+"""Looking: the service's state, read once a second for all open pages, and never while none is open."""
 
 from __future__ import annotations
 

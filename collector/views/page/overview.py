@@ -1,4 +1,4 @@
-"""The overview: all collectors at one moment, those that need looking after first."""
+"""The overview: all collectors at one moment, those that need attention first."""
 
 from __future__ import annotations
 

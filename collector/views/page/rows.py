@@ -1,4 +1,4 @@
-"""Rows: what the overview tells of each collector, without what changes by itself."""
+"""Rows: what the overview shows of each collector, without the cells that change each second."""
 
 from __future__ import annotations
 
