@@ -30,5 +30,10 @@ def generation_of(report_config: dict[str, Any]) -> Generation:
     return "legacy" if any(_is_legacy(name) for name in types) else "modern"
 
 
+def apart(mine: Generation) -> str:
+    """Say why snapshots of a generation can't go where those of the other are."""
+    return f"no UI can show those and {mine} ones together; give this collector another directory"
+
+
 def _is_legacy(name: object) -> bool:
     return isinstance(name, str) and _LEGACY.match(name) is not None

@@ -60,6 +60,16 @@ def no_table(reference: str, error: BaseException) -> str:
     return f"{reference} isn't a parquet table ({first_line(error)}); write it with DataFrame.to_parquet"
 
 
+def extra(name: str) -> str:
+    """Say how an extra of ours is installed."""
+    return f"an extra: pip install 'evidently-collector[{name}]'"
+
+
+def no_collector(whose: str) -> str:
+    """Say that something else answers in the place of a service."""
+    return f"{whose} answers, but not as a collector service does"
+
+
 def lasting(seconds: float) -> str:
     """Write a length of time in one unit: 45s, 12m, 3h, 5d."""
     left = max(0, int(seconds))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector import __version__
-from collector.config.alerts import without_address
+from collector.config.alerts import NO_WEB_ADDRESS, without_address
 from collector.errors import AlertRefused, AlertRejected, AlertUnsent, BadEnvironment, UnreadableAnswer
 from collector.web.clients import BUSY, Clients, retry_after
 
@@ -37,7 +37,7 @@ async def post(clients: Clients, url: str, body: str) -> str:
     except BadEnvironment as error:
         raise AlertRefused(f"it can't be reached: {error}") from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise AlertRefused("it isn't an address; write it as https://HOST/PATH") from error
+        raise AlertRefused(f"it {NO_WEB_ADDRESS}") from error
 
 
 async def _post(client: httpx.AsyncClient, url: str, body: str, by: str) -> str:

@@ -14,7 +14,7 @@ from collector.client import CollectorClient
 from collector.client.connecting import checked_url
 from collector.commands.options import read_secret
 from collector.errors import CommandError, ConfigError, RequestRefused, ServiceUnavailable
-from collector.wording import listed
+from collector.wording import listed, no_collector
 
 # A service that is just being started has 3 s to come; who mistyped its address waits no longer than that.
 RETRIES = 4
@@ -52,7 +52,7 @@ def as_collectors_answer() -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, TypeError) as error:
-        said = "the service answers, but not as a collector service does"
+        said = no_collector("the service")
         raise CommandError(said, "give the collector's address with --url") from error
 
 

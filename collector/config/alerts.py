@@ -21,6 +21,7 @@ from collector.config.masking import MASK
 from collector.config.tasks import whole_of
 from collector.config.value import MAX_LENGTH, Text, Value, at_fields
 from collector.errors import ConfigError, Problem
+from collector.wording import extra
 
 # Of batches, as they are evaluated and delivered; and of what lasts, as it stands.
 OF_BATCHES = ("tests_failed", "metric_failed", "drift", "batch_failed")
@@ -39,6 +40,8 @@ Condition = Literal[
 MAX_RULES = 1_000
 MAX_ADDRESSES = 100
 _MAX_REASON = 300
+NO_WEB_ADDRESS = "isn't an address; write it as https://HOST/PATH"
+_NO_ADDRESS = f"{NO_WEB_ADDRESS}, or in apprise's form: slack://…, mailto://…"
 # Shorter pieces of an address are no secrets, and may be any word.
 _SECRET = re.compile(r"[^/?&=:@,\s]{5,}")
 # What is kept of a digest: 64 bits tell the rules of one config apart.
@@ -50,7 +53,7 @@ def _address(text: str) -> str:
     if not text.isprintable() or " " in text:
         raise ValueError("has spaces or control characters in it, which no address has")
     if "${" not in text and "://" not in text:
-        raise ValueError("isn't an address; write it as https://HOST/PATH, or in apprise's form: slack://…, mailto://…")
+        raise ValueError(_NO_ADDRESS)
     return text
 
 
@@ -210,12 +213,12 @@ def without_address(said: str, address: str) -> str:
 def _problem_of(address: str) -> str | None:
     if is_webhook(address):
         parts = _split(address)
-        return None if parts is not None and parts.hostname else "isn't an address; write it as https://HOST/PATH"
+        return None if parts is not None and parts.hostname else NO_WEB_ADDRESS
     scheme, colon, _ = address.partition("://")
     if not colon:
-        return "isn't an address; write it as https://HOST/PATH, or in apprise's form: slack://…, mailto://…"
+        return _NO_ADDRESS
     if find_spec("apprise") is None:
-        return f"'{scheme[:20]}' takes an extra: pip install 'evidently-collector[alerts]'"
+        return f"'{scheme[:20]}' takes {extra('alerts')}"
     return None
 
 

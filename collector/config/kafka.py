@@ -11,6 +11,7 @@ from collector.config.alerts import WebAddress
 from collector.config.environment import filled
 from collector.config.value import MAX_LENGTH, Value, at_fields
 from collector.errors import Problem
+from collector.wording import extra
 
 MAX_TOPICS = 100
 MAX_TASKS = 64
@@ -101,7 +102,7 @@ class Kafka(Value):
         """Say what isn't installed; raise ConfigError for what the environment hasn't."""
         self.filled_options()
         if find_spec("confluent_kafka") is None:
-            return [Problem(("kafka",), "needs an extra: pip install 'evidently-collector[kafka]'")]
+            return [Problem(("kafka",), f"needs {extra('kafka')}")]
         return []
 
     def filled_options(self) -> dict[str, str]:

@@ -25,7 +25,7 @@ from evidently.sdk.models import ProjectModel
 
 from collector.dashboard import Placing, Tab
 from collector.disk.files import sync_directory, written_beside
-from collector.generation import Generation
+from collector.generation import Generation, apart
 from collector.wording import first_line
 from collector.workers.exchange import Delivery, Json, Place
 
@@ -129,10 +129,7 @@ def _refuse_mixture(root: Path, folder: Path, generation: Generation) -> None:
     found = {own} if own is not None else generations_in(root)
     if found and generation not in found:
         others = "legacy" if generation == "modern" else "modern"
-        raise ValueError(
-            f"it holds {others} snapshots, and no UI can show those and {generation} ones together; "
-            "give this collector another directory as api_url"
-        )
+        raise ValueError(f"it holds {others} snapshots, and {apart(generation)} as api_url")
 
 
 def _generation_of(project: Path) -> Generation | None:

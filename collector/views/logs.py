@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from collector.status.findings import drift_count_words, tests_words
-from collector.views.lossy import Background, Lossy, gap
+from collector.views.lossy import MISSING, Background, Lossy, gap
 from collector.views.terminal import open_terminal
 from collector.views.words import printable
 from collector.wording import counted, short_id
@@ -70,8 +70,7 @@ def _open_stream(terminal: Terminal | None, form: str) -> Lossy:
 
 
 def _gap_in_json(lines: int) -> str:
-    event = "lines of the log could not be written, and are missing here"
-    told = {"time": datetime.now(UTC).isoformat(), "level": "warning", "event": event, "lines": lines}
+    told = {"time": datetime.now(UTC).isoformat(), "level": "warning", "event": MISSING, "lines": lines}
     return json.dumps(told) + "\n"
 
 

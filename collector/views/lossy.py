@@ -14,11 +14,12 @@ from typing import Any, TextIO
 
 # What waits for its reader; more is dropped.
 MAX_PENDING_BYTES = 1_000_000
+MISSING = "lines of the log could not be written, and are missing here"
 
 
 def gap(lines: int) -> str:
     """Return the line that stands in place of lines that were dropped."""
-    return f"{lines} lines of the log could not be written, and are missing here\n"
+    return f"{lines} {MISSING}\n"
 
 
 class Lossy:

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 
 from collector.views.columns import GAP, SIGNS, choose_columns
-from collector.views.trouble import found_in, trouble_of, urgency, waits_in
+from collector.views.trouble import found_in, retired, trouble_of, urgency, waits_in
 from collector.views.words import printable
 from collector.wording import counted, lasting
 
@@ -117,10 +117,7 @@ class Screen:
         if (said or found) and style not in {"red", "magenta"}:
             sign, style = "▲", "magenta"
         if status.state == "retired":
-            said = (
-                "not in the config file any more, but its rows are kept: put it back there, or delete it: "
-                f"evidently-collector delete {status.id}"
-            )
+            said = f"{retired(status).what}: {retired(status).todo}"
         line: Line = [(f"{sign:{GAP}}", style), (_filled(status.id, id_width), "bold")]
         line += [_cell(column, column.show(status)) for column in columns]
         told = ((said, style), (found, "magenta"), (waits_in(status), "dim"))

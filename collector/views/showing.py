@@ -18,7 +18,7 @@ from collector.views.live import Live, pinned
 from collector.views.screen import Screen
 from collector.views.terminal import open_terminal
 from collector.views.trouble import is_well
-from collector.wording import lasting
+from collector.wording import lasting, no_collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,4 +100,4 @@ def _answer(ask: Ask, url: str) -> tuple[dict[str, Any], ServiceStatus]:
         answer = ask()
         return answer, read_status(answer)
     except ValueError as error:
-        raise CollectorError(f"{url} answers, but not as a collector service does") from error
+        raise CollectorError(no_collector(url)) from error

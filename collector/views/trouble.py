@@ -66,6 +66,12 @@ def troubles_of(status: Status) -> list[Trouble]:
     return found
 
 
+def retired(status: Status) -> Trouble:
+    """Say what is to be done about a collector that isn't in the config."""
+    todo = f"put it back there, or delete it: evidently-collector delete {status.id}"
+    return Trouble("error", "not in the config file any more, but its rows are kept", todo=todo)
+
+
 def trouble_of(status: Status, now: float) -> str:
     """Say what is wrong with a collector, and what to do where that isn't plain; empty if all is well."""
     troubles = troubles_of(status)

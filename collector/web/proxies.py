@@ -17,6 +17,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from collector.errors import BadEnvironment
+from collector.wording import extra
 
 # Of a proxy that is named without one, as in curl.
 _PORTS = {"http": 1080, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -65,9 +66,7 @@ def _checked(variable: str, value: str) -> str:
     if scheme not in _PORTS:
         raise BadEnvironment(f"{variable} names a '{scheme}' proxy; http, https, socks5 and socks5h can be used")
     if scheme.startswith("socks") and find_spec("socksio") is None:
-        raise BadEnvironment(
-            f"{variable} names a {scheme} proxy, which takes an extra: pip install 'evidently-collector[socks]'"
-        )
+        raise BadEnvironment(f"{variable} names a {scheme} proxy, which takes {extra('socks')}")
     try:
         parts = urlsplit(whole)
         host, port = parts.hostname, parts.port

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from collector.errors import DeliveryError, DeliveryRefused, EvaluationError, Problem
+from collector.generation import apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collector.workspaces.progress import Progress
 
 _PATIENCE = 10.0
-_HARM = "; no UI can show those and {} ones together; give this collector another directory"
 
 
 class Directory:
@@ -58,14 +58,14 @@ class Directory:
         if found == {mine}:
             return []
         if found and mine not in found:
-            return [Problem(("api_url",), f"{self._path} holds {', '.join(found)} snapshots{_HARM.format(mine)}")]
+            return [Problem(("api_url",), f"{self._path} holds {', '.join(found)} snapshots; {apart(mine)}")]
         rival = None
         with trio.move_on_after(_PATIENCE):  # another's directory may be on a dead mount
             rival = await trio.to_thread.run_sync(self._find_rival, list(others), abandon_on_cancel=True)
         if rival is None:
             return []
         theirs = f"{self._path} is where the {rival.report_config.generation} snapshots of '{rival.id}' go"
-        return [Problem(("api_url",), theirs + _HARM.format(mine))]
+        return [Problem(("api_url",), f"{theirs}; {apart(mine)}")]
 
     def _find_rival(self, others: list[CollectorConfig]) -> CollectorConfig | None:
         mine, here = self._config.report_config.generation, os.path.realpath(self._path)

@@ -12,7 +12,7 @@ from collector.views.columns import SIGNS, due, shares_of
 from collector.views.page.concerns import KINDS, Concern
 from collector.views.page.past import bad_since, drift_series, value_series
 from collector.views.page.plots import plot
-from collector.views.trouble import troubles_of
+from collector.views.trouble import retired, troubles_of
 from collector.views.words import short
 
 if TYPE_CHECKING:
@@ -106,11 +106,10 @@ def _calm_tone(status: Status) -> str:
 
 
 def _troubles(status: Status) -> list[Concern]:
-    if status.state == "retired":
-        todo = f"put it back there, or delete it: evidently-collector delete {status.id}"
-        return [Concern("error", status.id, "not in the config file any more, but its rows are kept", "", todo)]
-    found = [Concern(one.kind, status.id, one.what, one.why, one.todo, one.since) for one in troubles_of(status)]
-    if not status.failed or status.state in _BAD_STATES | {"undelivered"}:
+    is_retired = status.state == "retired"
+    troubles = [retired(status)] if is_retired else troubles_of(status)
+    found = [Concern(one.kind, status.id, one.what, one.why, one.todo, one.since) for one in troubles]
+    if is_retired or not status.failed or status.state in _BAD_STATES | {"undelivered"}:
         return found
     # What went wrong last is why the batches failed, in words that are said once.
     error = next((one.what for one in found if one.kind == "error"), "")
