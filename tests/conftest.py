@@ -1,10 +1,19 @@
 """Options of the test run, and what it says at its head."""
 
+import gc
+import os
 import random
 import signal
+import sys
 
 import hypothesis
+import pytest
 import structlog
+
+# Hundreds of processes are started here, and to compile Evidently takes 10 s: once is enough.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+gc.disable()  # until all is loaded: it would look through that again and again, and find nothing
 
 # An example takes as long as it takes where other work keeps all processors busy.
 hypothesis.settings.register_profile(
@@ -42,6 +51,12 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     # What starts services first: at the end, when one of two processes has nothing left, the other is at short files.
     items.sort(key=lambda item: not {"kafka", "integration"} & set(item.path.parts))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop():
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_report_header(config):

@@ -3,12 +3,13 @@
 import json
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pyarrow as pa
 import trio
 import uuid6
+from answering import Answering
 from machine import PATIENCE
 
 from collector.config import CollectorConfig, CollectorServiceConfig
@@ -189,13 +190,11 @@ class FakeService:
         self.came = threading.Condition()
         service = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
+        class Handler(Answering):
+            def do_GET(self):  # noqa: N802  # the library's names
                 self.answer(200, json.dumps({"path": self.path}).encode())
 
-            def do_POST(self):
+            def do_POST(self):  # noqa: N802  # likewise
                 size = int(self.headers["Content-Length"])
                 if size > service.max_bytes:
                     with service.came:
@@ -221,9 +220,6 @@ class FakeService:
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
-
-            def log_message(self, *_):
-                pass
 
         class Server(ThreadingHTTPServer):
             request_queue_size = 1024  # a burst finds room

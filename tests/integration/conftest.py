@@ -12,12 +12,13 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pandas as pd
 import pytest
+from answering import Answering
 from machine import PATIENCE, free_port
 from sklearn.datasets import load_iris
 
@@ -36,8 +37,9 @@ UI_SECRET = "let-me-write"
 NEVER = 10**9
 READY = re.compile(r"ready .* url=(http://\S+)")
 BY_TALLY = "by tally"
-# What stands in Evidently's place, by how a daemon ``evaluates``.
-STAND_INS = {False: "unloaded", BY_TALLY: "tally"}
+UNREHEARSED = "unrehearsed"
+# The folder with what stands in for a part, by how a daemon ``evaluates``.
+STAND_INS = {False: "unloaded", BY_TALLY: "tally", UNREHEARSED: "unrehearsed"}
 
 
 def wait_until(check, what="it", seconds=PATIENCE, pause=0.05):
@@ -66,13 +68,12 @@ def collector_config(trigger=None, report=None, **others):
 
 
 def service_config(collectors=None, **others):
-    """Make a service's config whose logs keep everything."""
-    return {"collectors": collectors or {}, "storage": {"max_log_events": 0}} | others
+    """Make a service's config whose logs keep everything; a second worker that loads Evidently would be for nothing."""
+    return {"collectors": collectors or {}, "storage": {"max_log_events": 0}, "evaluation_workers": 1} | others
 
 
 def environment(**variables):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("EVIDENTLY_COLLECTOR_")}
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200", "DO_NOT_TRACK": "1"} | variables
 
 
@@ -101,7 +102,8 @@ class Daemon:
 
     To load Evidently takes a processor some 4 s, several times over if a report, a delivery and a check meet. One that
     ``evaluates`` nothing is spared that: it keeps and seals events, and configs that are posted wait for their check.
-    One that evaluates ``BY_TALLY`` makes snapshots of what is counted, for tests that ask what becomes of rows.
+    One that evaluates ``BY_TALLY`` makes snapshots of what is counted, for tests that ask what becomes of rows. One
+    that evaluates ``UNREHEARSED`` does so by Evidently, but tries no report over its own reference.
     """
 
     def __init__(self, directory, config=None, *options, evaluates=True, **variables):
@@ -335,17 +337,12 @@ class Proxy:
         self.target = httpx.Client(base_url=target, timeout=PATIENCE)
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(Answering):
             def _pass(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 proxy.answer(self, body, fault(self.command, self.path, body))
 
             do_GET = do_POST = do_DELETE = _pass  # noqa: N815  # the library's names
-
-            def log_message(self, *_):
-                pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
@@ -395,7 +392,7 @@ def iris():
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory) -> Iterator[Daemon]:
     """Run one daemon for all tests that only add collectors to it."""
-    running = Daemon(tmp_path_factory.mktemp("daemon") / "service", service_config(evaluation_workers=1))
+    running = Daemon(tmp_path_factory.mktemp("daemon") / "service", service_config(), evaluates=UNREHEARSED)
     try:
         yield running.start()
         running.stop()

@@ -7,11 +7,12 @@ import json
 import threading
 import uuid
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pandas as pd
 import pytest
+from answering import Answering
 from evidently import Dataset, Report
 from evidently.legacy.metric_preset import DataDriftPreset as LegacyDataDriftPreset
 from evidently.legacy.pipeline.column_mapping import ColumnMapping
@@ -46,9 +47,7 @@ class Cloud:
         self.fault = lambda *_: None
         cloud = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(Answering):
             def _answer(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 url = urlsplit(self.path)
@@ -63,9 +62,6 @@ class Cloud:
                 self.wfile.write(sent)
 
             do_GET = do_POST = _answer  # noqa: N815  # the library's names
-
-            def log_message(self, *_):
-                pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True

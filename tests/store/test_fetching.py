@@ -3,12 +3,13 @@
 import hashlib
 import io
 import os
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from threading import Thread
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from answering import Answering
 
 from collector.errors import EvaluationError
 from collector.store.fetching import count_rows, fetch
@@ -23,16 +24,11 @@ class FakeS3:
         self.after = None  # called after each answer
         store = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(Answering):
             def _answer(self):
                 store.answer(self)
 
             do_GET = do_HEAD = _answer  # noqa: N815  (http.server's names)
-
-            def log_message(self, *args):
-                """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
