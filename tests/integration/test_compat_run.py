@@ -10,7 +10,7 @@ from sklearn.datasets import load_wine
 
 from collector.config import CollectorServiceConfig
 
-from .conftest import Daemon
+from .conftest import UNREHEARSED, Daemon
 
 CONFIGS = Path(__file__).parents[1] / "compat" / "configs"
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.glob("*/*.json"))
@@ -37,7 +37,9 @@ def daemon(wine, tmp_path_factory):
     for name in WITH_COLLECTORS:
         [saved] = json.loads((CONFIGS / name).read_text())["collectors"].values()
         collectors[name.replace("/", " ")] = saved | {"api_url": "workspace"}
-    made = Daemon(directory, {"collectors": collectors, "autosave": True})
+    made = Daemon(
+        directory, {"collectors": collectors, "autosave": True, "evaluation_workers": 1}, evaluates=UNREHEARSED
+    )
     wine.head(89).to_parquet(directory / "reference.parquet")
     try:
         yield made.start()

@@ -1,8 +1,8 @@
 """Each example, each config that ships, the demo, and the README's walk through, run as a user would."""
 
+import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,17 +13,17 @@ from sklearn.datasets import load_diabetes, load_wine
 
 from collector.client import CollectorClient
 
-from .conftest import PATIENCE, ROOT, Daemon, environment, free_port, wait_until
+from .conftest import PATIENCE, ROOT, UNREHEARSED, Daemon, environment, free_port, wait_until
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
-    """A daemon with configs/quickstart.json, copied as the examples say."""
+    """A daemon with configs/quickstart.json, as the examples say."""
     directory = tmp_path_factory.mktemp("examples")
-    shutil.copy(ROOT / "configs" / "quickstart.json", directory / "collector_config.json")
-    daemon = Daemon(directory).start()
+    config = json.loads((ROOT / "configs" / "quickstart.json").read_text(encoding="utf-8"))
+    daemon = Daemon(directory, config | {"evaluation_workers": 1}, evaluates=UNREHEARSED).start()
     yield daemon
     daemon.close()
 

@@ -5,12 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import NEVER, collector_config, rows_trigger, service_config
+from .conftest import NEVER, UNREHEARSED, collector_config, rows_trigger, service_config
 
 BROKEN = {"metrics": [{"type": "MinValue", "column": "no such column"}]}
 
 
-def test_a_bad_body_for_one_answers_400_and_the_other_goes_on(daemon, iris):
+@pytest.fixture(scope="module")
+def early(daemon, iris):
+    """A collector whose reference came after its events, which is looked for every 10 s: while other tests run."""
+    daemon.create("early", trigger=rows_trigger(50), reference_path="not-there-yet.parquet")
+    daemon.client.send_data("early", iris.tail(50))
+    status = daemon.wait_for_status("early", lambda one: one["state"] == "misconfigured" and one["sealed"])
+    assert "not-there-yet.parquet" in status["problems"][0]
+    iris.head(50).to_parquet(daemon.directory / "not-there-yet.parquet")
+    return "early"
+
+
+def test_a_bad_body_for_one_answers_400_and_the_other_goes_on(daemon, early, iris):
     daemon.create("bad-a")
     daemon.create("good-b")
     for number in range(3):
@@ -26,17 +37,6 @@ def test_a_bad_body_for_one_answers_400_and_the_other_goes_on(daemon, iris):
     daemon.wait_for_snapshots("bad-a", 1)
 
 
-def test_events_wait_for_a_missing_reference_and_are_evaluated_when_it_comes(daemon, iris):
-    daemon.create("early", trigger=rows_trigger(50), reference_path="not-there-yet.parquet")
-    daemon.client.send_data("early", iris.tail(50))
-    status = daemon.wait_for_status("early", lambda one: one["state"] == "misconfigured" and one["sealed"])
-    assert "not-there-yet.parquet" in status["problems"][0]
-    iris.head(50).to_parquet(daemon.directory / "not-there-yet.parquet")
-    daemon.wait_for_snapshots("early", 1)  # it is looked for every 10 s
-    assert daemon.rows("early") == [50]
-    assert daemon.status("early")["problems"] == []
-
-
 def test_a_wrong_report_in_the_file_keeps_its_events_until_it_is_mended_and_nothing_is_imported(make_daemon, iris):
     """The daemon's own process has neither Evidently nor pandas in it, after all of that."""
     wrong = {"metrics": [{"type": "ValueDrift", "colum": "sepal_length"}]}
@@ -48,7 +48,7 @@ def test_a_wrong_report_in_the_file_keeps_its_events_until_it_is_mended_and_noth
         },
         spill_rows=10,
     )
-    daemon = make_daemon(config).start()
+    daemon = make_daemon(config, evaluates=UNREHEARSED).start()
     daemon.client.send_data("wrong", iris.head(20))
     daemon.client.send_data("right", iris.head(30))
     daemon.client.send_data("breaks", iris.head(4))
@@ -97,3 +97,9 @@ def test_what_is_done_to_one_collector_stops_no_other(daemon, change, iris):
         daemon.create(f"changes-{change}", trigger=rows_trigger(NEVER - 1))
         assert daemon.status(f"changes-{change}")["rows_waiting"] == 5
     assert daemon.status(f"stays-{change}")["rows_waiting"] == 5
+
+
+def test_events_wait_for_a_missing_reference_and_are_evaluated_when_it_comes(daemon, early):
+    daemon.wait_for_snapshots(early, 1)
+    assert daemon.rows(early) == [50]
+    assert daemon.status(early)["problems"] == []

@@ -15,7 +15,7 @@ from evidently.presets import DataDriftPreset
 from collector.client import CollectorClient
 from collector.config import CollectorConfig, CollectorServiceConfig, IntervalTrigger, ReportConfig, RowsCountTrigger
 
-from .conftest import PATIENCE, PROJECT, UI_SECRET, Daemon, collector_config, interval_trigger
+from .conftest import PATIENCE, PROJECT, UI_SECRET, UNREHEARSED, Daemon, collector_config, interval_trigger
 
 # Evidently warns when it is called directly, as the seed has its users do.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -69,9 +69,9 @@ def config(report, modern_ui, project):
 def from_file(config, reference, tmp_path_factory):
     """Run the daemon on a file that was made in Python and saved."""
     directory = tmp_path_factory.mktemp("seed") / "service"
-    made = Daemon(directory, None, "--config-path", "collector_config.json")
+    made = Daemon(directory, None, "--config-path", "collector_config.json", evaluates=UNREHEARSED)
     reference.to_parquet(directory / "reference_data.parquet")
-    CollectorServiceConfig(collectors={"main": config}).save(directory / "collector_config.json")
+    CollectorServiceConfig(collectors={"main": config}, evaluation_workers=1).save(directory / "collector_config.json")
     try:
         yield made.start()
         made.stop()

@@ -15,7 +15,7 @@ from .terminals import App, collector_command
 
 DRAWING = 0.5  # seconds in which a view, if there is to be one, is drawn after the first line
 HEADER = "── evidently-collector"
-CONFIG = service_config({"main": collector_config(project_name="p")}, evaluation_workers=1)
+CONFIG = service_config({"main": collector_config(project_name="p")})
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One batch with two drifted columns and three failed tests: whoever tells of it names the same."""
+"""One batch with two drifted columns and three failed tests: whoever tells of it names the same; and one bad report."""
 
 import re
 
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from worlds import FakeService
 
-from .conftest import ROOT, collector_config, rows_trigger, run_collector, service_config, wait_until
+from .conftest import ROOT, Daemon, collector_config, rows_trigger, run_collector, service_config, wait_until
 
 COLUMNS = ["age", "income", "plan"]
 DRIFTED = ["age", "income"]
@@ -22,43 +22,62 @@ REPORT = {
 FAILED = ["Count of Drifted Columns", "Mean value of 'age'", "Maximum value of 'income'"]
 
 
-@pytest.fixture
-def told(make_daemon, modern_ui):
-    """Have a service evaluate the batch, and return all that is told of it, by who tells it."""
-    same = pd.DataFrame({"age": range(100), "income": range(100), "plan": ["a", "b"] * 50})
-    shifted = same.assign(age=same["age"] + 1000, income=same["income"] + 1000)
-    receiver = FakeService()
-    receiver.answers["POST", "/hook"] = [(200, {}, {})]
-    with receiver:
-        config = collector_config(
-            rows_trigger(100),
-            REPORT,
-            api_url=modern_ui.url,
-            api_secret=modern_ui.secret,
-            project_name="Told alike",
-            export="all",
-        )
-        rules = [{"when": when, "to": [f"{receiver.url}/hook"]} for when in ("drift", "tests_failed")]
-        daemon = make_daemon(service_config({"main": config}, alerts=rules)).start()
-        daemon.client.set_reference("main", same)
-        daemon.client.send_data("main", shifted)
+# Of its own reference, which has no such column, it can't be computed.
+HOPELESS = {"metrics": ["RowCount", {"type": "MeanValue", "column": "agee"}]}
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    made = FakeService()
+    made.answers["POST", "/hook"] = [(200, {}, {})]
+    with made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def same():
+    return pd.DataFrame({"age": range(100), "income": range(100), "plan": ["a", "b"] * 50})
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, modern_ui, receiver, same):
+    """Run a service that has evaluated the batch, and was posted a report that its reference can't do."""
+    where = {"api_url": modern_ui.url, "api_secret": modern_ui.secret, "project_name": "Told alike"}
+    config = collector_config(rows_trigger(100), REPORT, export="all", **where)
+    rules = [{"when": when, "to": [f"{receiver.url}/hook"]} for when in ("drift", "tests_failed")]
+    daemon = Daemon(tmp_path_factory.mktemp("told") / "service", service_config({"main": config}, alerts=rules))
+    try:
+        daemon.start()
+        daemon.create("hopeless", report=HOPELESS)
+        for name in ("hopeless", "main"):
+            daemon.client.set_reference(name, same)
+        daemon.client.send_data("main", same.assign(age=same["age"] + 1000, income=same["income"] + 1000))
         daemon.wait_for_logs("main")
-        wait_until(lambda: receiver.requests, "the message")
-        [alerts] = [request.json()["alerts"] for request in receiver.requests]
-        [project] = modern_ui.projects("Told alike")
-        [listed] = modern_ui.list_snapshots(project)
-        asked = {"cwd": ROOT, "EVIDENTLY_COLLECTOR_URL": daemon.url, "COLUMNS": "400"}
-        yield {
-            "log": next(line for line in daemon.log.splitlines() if "report computed" in line),
-            "logs": run_collector("logs", **asked).stdout,
-            "GET /{id}/logs": daemon.http.get("/main/logs").text,
-            "GET /{id}/snapshots": daemon.http.get("/main/snapshots").text,
-            "status": run_collector("status", **asked).stdout,
-            "page": daemon.http.get("/-/collectors/main", headers={"Accept": "text/html"}).text,
-            "webhook": " ".join(str(alert["annotations"]) for alert in alerts),
-            "UI": str(listed["metadata"]) + str(listed["tags"]),
-            "metrics": daemon.http.get("/metrics").text,
-        }
+        yield daemon
+        daemon.stop()
+    finally:
+        daemon.close()
+
+
+@pytest.fixture
+def told(service, modern_ui, receiver):
+    """Return all that is told of the batch, by who tells it."""
+    wait_until(lambda: receiver.requests, "the message")
+    [alerts] = [request.json()["alerts"] for request in receiver.requests]
+    [project] = modern_ui.projects("Told alike")
+    [listed] = modern_ui.list_snapshots(project)
+    asked = {"cwd": ROOT, "EVIDENTLY_COLLECTOR_URL": service.url, "COLUMNS": "400"}
+    return {
+        "log": next(line for line in service.log.splitlines() if "report computed" in line),
+        "logs": run_collector("logs", "main", **asked).stdout,
+        "GET /{id}/logs": service.http.get("/main/logs").text,
+        "GET /{id}/snapshots": service.http.get("/main/snapshots").text,
+        "status": run_collector("status", **asked).stdout,
+        "page": service.http.get("/-/collectors/main", headers={"Accept": "text/html"}).text,
+        "webhook": " ".join(str(alert["annotations"]) for alert in alerts),
+        "UI": str(listed["metadata"]) + str(listed["tags"]),
+        "metrics": service.http.get("/metrics").text,
+    }
 
 
 def test_who_tells_of_a_batch_names_the_same_columns_and_tests(told):
@@ -76,3 +95,12 @@ def test_who_tells_of_a_batch_names_the_same_columns_and_tests(told):
     assert 'evidently_collector_last_snapshot_tests{collector="main",outcome="failed"} 3.0' in metrics
     for name in DRIFTED:
         assert re.search(rf'metric_value\{{collector="main",column="{name}".*metric="ValueDrift"\}}', metrics)
+
+
+def test_a_column_that_the_reference_does_not_have_is_told_before_any_batch_comes(service):
+    """Its config was taken all the same."""
+    (entry,) = wait_until(lambda: service.client.get_logs("hopeless"), "the warning")
+    told = "computed over its own reference: MeanValue of 'agee' could not be computed: the reference has no column"
+    assert (entry["type"], entry["ok"], told in entry["notes"][0]) == ("CheckReport", False, True)
+    assert wait_until(lambda: service.status("hopeless")["warnings"], "the status") == entry["notes"]
+    service.wait_for_log(told)

@@ -195,7 +195,7 @@ def test_a_directory_workspace_is_seen_by_a_running_ui(make_daemon, watching_ui,
     """It stands in the config file, as a path or an address: a client may name none outside the file's directory."""
     forms = {"path": str(watching_ui.directory), "url": watching_ui.directory.as_uri()}
     named = {name: collector_config(api_url=url, project_name=f"dropped by {name}") for name, url in forms.items()}
-    daemon = make_daemon(service_config(named, evaluation_workers=1)).start()
+    daemon = make_daemon(service_config(named)).start()
     for form in forms:
         for rows in (2, 3):
             daemon.client.send_data(form, iris.head(rows))
