@@ -44,7 +44,12 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize(
     ("method", "use"),
-    [("fork", "made before"), ("fork", "used before"), ("forkserver", "used before"), ("spawn", "used before")],
+    [
+        ("fork", "used before"),
+        ("spawn", "used before"),
+        pytest.param("fork", "made before", marks=pytest.mark.slow),
+        pytest.param("forkserver", "used before", marks=pytest.mark.slow),
+    ],
 )
 def test_a_process_gets_the_answers_to_its_own_requests(service, tmp_path, method, use):
     run(tmp_path / "program.py", ASKING + STARTING, service, method, use)

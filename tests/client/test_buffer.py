@@ -390,7 +390,7 @@ def inherited(number):
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.slow)])
 def test_what_waits_in_a_child_of_multiprocessing_is_sent_at_its_end(service, tmp_path, method):
     """Such a child ends without ``atexit``. Its buffer is its own, its parent's, or one that was handed to it."""
     program = """
@@ -498,6 +498,7 @@ assert [os.waitpid(worker, 0)[1] for worker in workers] == [0, 0]
     assert sorted(service.numbers()) == list(range(4000))
 
 
+@pytest.mark.slow  # its multiprocessing, by which they end, is below
 def test_celerys_workers_send_what_waits_at_their_end(service, tmp_path):
     """A pool of Celery's ends them by ``os._exit``."""
     pytest.importorskip("celery")

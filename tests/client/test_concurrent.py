@@ -52,7 +52,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("method", "runner"), [("fork", "trio"), ("fork", "asyncio"), ("forkserver", "asyncio")])
+@pytest.mark.parametrize(
+    ("method", "runner"),
+    [("fork", "trio"), ("fork", "asyncio"), pytest.param("forkserver", "asyncio", marks=pytest.mark.slow)],
+)
 def test_a_process_gets_the_answers_to_its_own_requests(service, tmp_path, runner, method):
     run(tmp_path / "program.py", ASKING, service, method, runner, "used before")
 

@@ -3,7 +3,7 @@ import pytest
 from collector.config import CollectorServiceConfig
 from collector.config.kafka import Kafka
 from collector.errors import CommandError
-from collector.sources import checking
+from collector.sources import checking, clients
 from collector.sources.checking import find_problems, make_topics
 
 COLLECTOR = {
@@ -26,7 +26,9 @@ def test_sound_brokers_and_topics_have_no_problems(brokers):
     assert find_problems(config(kafka)) == []
 
 
-def test_brokers_that_are_away_are_named(brokers):
+def test_brokers_that_are_away_are_named(brokers, monkeypatch):
+    for module in (checking, clients):
+        monkeypatch.setattr(module, "ASKING_SECONDS", 0.5)  # for which it waits
     kafka = brokers.config("away") | {"bootstrap_servers": "127.0.0.1:9"}
     [problem] = find_problems(config(kafka))
     assert str(problem).startswith("kafka.bootstrap_servers: the brokers at 127.0.0.1:9 don't answer: ")

@@ -348,7 +348,8 @@ async def test_brokers_without_the_newer_protocol_are_joined_by_the_older_one(br
     assert its.group.problem == ""
 
 
-async def test_without_its_topic_a_collector_says_what_to_do(kafka, tmp_path):
+async def test_without_its_topic_a_collector_says_what_to_do(kafka, tmp_path, monkeypatch):
+    monkeypatch.setattr("collector.sources.clients.ASKING_SECONDS", 0.5)  # for which it waits
     async with member(tmp_path, kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:9"}), "any") as its:
         await until(lambda: its.pipelines["main"].status().problems)
         [problem] = its.pipelines["main"].status().problems

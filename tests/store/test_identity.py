@@ -12,12 +12,20 @@ from structlog.testing import capture_logs
 
 from collector.errors import JournalBroken, StorageError
 from collector.formats.frames import check_frame
+from collector.store import tending
 from collector.store.connect import connect, index_of, log_of
 from collector.store.data_dir import DataDir, open_data_dir
 from collector.store.identity import Identity
 from collector.store.journal import open_journal
 
 ROWS = 20
+
+
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch):
+    """Look more often than each second, for which each of these tests would wait."""
+    assert tending.SYNC_INTERVAL <= 1
+    monkeypatch.setattr(tending, "SYNC_INTERVAL", 0.05)
 
 
 @pytest.fixture

@@ -306,7 +306,7 @@ async def test_a_body_is_checked_though_the_process_that_checks_them_is_stopped(
     body.path.write_text('{"a": [1, 2]}', encoding="utf-8")
     async with open_workers(1, MEMORY) as workers:
         assert await workers.check_body("json", body, NO_BOUNDS) == (2, ["a"])
-        monkeypatch.setattr(module, "BODY_TIMEOUT", 3)
+        monkeypatch.setattr(module, "BODY_TIMEOUT", 1)
         stop_all()
         assert await insist(partial(workers.check_body, "json", body, NO_BOUNDS)) == (2, ["a"])
         assert workers.ended["cut_off"]
@@ -335,7 +335,7 @@ async def test_a_part_is_written_though_the_process_that_writes_them_is_stopped(
     async with open_journal(DataDir(tmp_path)) as journal, open_workers(1, MEMORY) as workers:
         await journal.append("main", frame_of([1, 2]))
         await workers.write_reference(frame_of([0]), tmp_path / "r.parquet")
-        monkeypatch.setattr(module, "PART_TIMEOUT", 3)
+        monkeypatch.setattr(module, "PART_TIMEOUT", 1)
         stop_all()
         run = await journal.next_run("main", None, 100, 10**6)
         part = await insist(partial(workers.write_part, tmp_path, run, tmp_path / "a.parquet", "parts/a.parquet"))

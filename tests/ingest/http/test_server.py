@@ -378,7 +378,8 @@ async def test_tls_speaks_http_1_1_only(authority, tls):
         await trio.aclose_forcefully(stream)
 
 
-async def test_tls_over_the_limit_is_refused_in_words_too(authority, tls):
+async def test_tls_over_the_limit_is_refused_in_words_too(authority, tls, monkeypatch):
+    monkeypatch.setattr(module, "REFUSED_LINGER", 1.0)  # for which it waits
     async with serving(App(), tls, max_connections=0) as (connect, _):
         context = trusting(authority)
         stream = trio.SSLStream(await connect(), context, server_hostname="127.0.0.1", https_compatible=True)

@@ -21,6 +21,7 @@ from collector.store.steps import parts
 
 MANY = 10**9
 COLLECTORS = ("a", "b", "c")
+SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 8))]
 
 
 class Store:
@@ -170,7 +171,7 @@ async def test_what_is_sound_is_opened_as_it_is(store):
     assert damaged(store) == []
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("damage", [flip, truncate, zero_page], ids=lambda damage: damage.__name__)
 async def test_whatever_is_damaged_it_opens_and_no_row_is_altered_or_there_twice(copy, tmp_path, damage, seed):
     """No delivered row comes again, and where rows are missing, the broken journal or their frame is set aside."""
@@ -197,7 +198,7 @@ async def killed(path, seed):
     return store
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("damage", [flip, truncate], ids=lambda damage: damage.__name__)
 async def test_whatever_is_damaged_in_the_log_no_row_is_altered_or_there_twice_or_delivered_again(
     copy, tmp_path, damage, seed

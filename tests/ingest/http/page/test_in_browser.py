@@ -201,8 +201,15 @@ async def test_without_scripts_it_is_whole(seen):
         await visit(use)
 
 
-@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(
+    ("width", "is_dark"),
+    [
+        (360, True),
+        (1280, False),
+        pytest.param(360, False, marks=pytest.mark.slow),  # the width and the light of the two above
+        pytest.param(1280, True, marks=pytest.mark.slow),
+    ],
+)
 async def test_it_is_read_in_any_light_and_width(seen, width, is_dark):
     def look(open_page):
         for path in ("/", "/-/collectors/model-003", "/-/collectors/nothing", "/-/login"):
