@@ -47,7 +47,7 @@ class _Restarts:
 
 
 class Alerting:
-    """Tells whom the rules name of what changes; ``service_status`` says how all stands."""
+    """Sends the alerts that the rules ask for; ``service_status`` returns the state of the service."""
 
     def __init__(
         self,

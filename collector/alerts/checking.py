@@ -34,7 +34,7 @@ async def find_problems(config: CollectorServiceConfig) -> list[Problem]:
 
 
 def doubts(config: CollectorServiceConfig) -> Iterator[str]:
-    """Say what can't be meant, most probably, though it can be used."""
+    """Yield a sentence on each rule that is valid, but most probably not meant."""
     for number, alert in enumerate(config.alerts):
         if alert.when != "disk" and not any(map(alert.is_about, config.collectors)):
             yield f"alerts.{number} matches no collector: it has {', '.join(alert.collectors)}"

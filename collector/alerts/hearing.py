@@ -39,7 +39,7 @@ class Hearing:
         self._tell = tell
 
     def hear(self, db: sqlite3.Connection, before: Batch, after: Batch, now: float) -> _Heard:
-        """Take a change of a batch down; see ``collector.store.alerts.Listener``."""
+        """Note a change of a batch; see ``collector.store.alerts.Listener``."""
         db.execute("SAVEPOINT alerts")
         try:
             heard = self._hear(db, before, after, now)
@@ -54,7 +54,7 @@ class Hearing:
         return heard
 
     def heard(self, what: _Heard) -> None:
-        """Tell of what was taken down."""
+        """Report the changes that were noted."""
         self._tell(*what)
 
     def _hear(self, db: sqlite3.Connection, before: Batch, after: Batch, now: float) -> _Heard:
@@ -73,7 +73,7 @@ class Hearing:
 def _verdicts(
     db: sqlite3.Connection, alert: Alert, before: Batch, after: Batch
 ) -> Iterator[tuple[AlertState, Verdict, Batch]]:
-    """Yield what a rule makes of a change of a batch, and of each of its segments, beside how it stands with that."""
+    """Yield a rule's state and its verdict on a changed batch, for the whole and for each segment."""
     if (verdict := verdict_of(alert, before, after)) is not None:
         yield read_state(db, alert.keys[after.report], after.collector), verdict, after
     if is_news(before, after):

@@ -24,7 +24,7 @@ _NOT_HERE = ("retired", "standby")
 
 @dataclass(frozen=True)
 class Moment:
-    """A time by the wall clock, and by one that nobody sets."""
+    """A moment by the wall clock, and by the monotonic clock."""
 
     wall: float
     passed: float
@@ -32,7 +32,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a look sees; without a collector's status it is about the service."""
+    """What one check sees; without a collector's status it is about the service."""
 
     service: ServiceStatus
     status: Status | None
@@ -41,7 +41,7 @@ class _Seen:
 
 @dataclass
 class _Held:
-    """How a rule stands with a collector, and when what it is about began, by the clock that nobody sets."""
+    """A rule's state for a collector, and when its condition began, by the monotonic clock."""
 
     state: AlertState
     begun: float | None
@@ -98,7 +98,7 @@ class Lasting:
 
 
 def _holds(alert: Alert, status: Status, *, has_come: bool) -> bool | None:
-    """Tell whether a collector is as a rule has it; None if that can't be told now, so that it stays as it was."""
+    """Tell whether a rule's condition holds for a collector; None if that isn't known now: then its state stays."""
     if alert.when == "no_events":
         return not has_come
     if alert.when == "misconfigured":
@@ -111,14 +111,14 @@ def _holds(alert: Alert, status: Status, *, has_come: bool) -> bool | None:
 
 
 def _ended(alert: Alert, held: _Held, seen: _Seen) -> AlertState:
-    """Return how a rule stands with what isn't so, or no longer."""
+    """Return a rule's state where its condition doesn't hold, or no longer."""
     held.begun = None
     calm = replace(held.state, is_firing=False, lasted=0.0)
     return replace(calm, said={"summary": _over(alert, seen.status)}) if held.state.is_firing else calm
 
 
 def _begun(alert: Alert, held: _Held, seen: _Seen) -> AlertState:
-    """Return how a rule stands with what is so, for longer and longer."""
+    """Return a rule's state while its condition holds."""
     state, moment, status = held.state, seen.moment, seen.status
     if held.begun is None:
         since = _since(alert, status)

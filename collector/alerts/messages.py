@@ -111,7 +111,7 @@ def body_of(alerts: Sequence[Json], collector: str, external_url: str | None) ->
 
 
 def body_for_test(external_url: str | None) -> str:
-    """Return the body of a message that says no more than that messages arrive."""
+    """Return the body of a test message."""
     labels = {"alertname": "EvidentlyCollectorTest", "severity": "ticket"}
     alert = {
         "status": "firing",

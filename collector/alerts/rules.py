@@ -32,7 +32,7 @@ MAX_SAID = 1_000
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule makes of a batch, or of a segment of it, in a sentence."""
+    """A rule's verdict on a batch, or on a segment of it, with a sentence that says why."""
 
     is_bad: bool
     summary: str
@@ -40,7 +40,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Change:
-    """What is to be told: how a rule stands now; ``is_over``: that its end is told."""
+    """A change to report: a rule's new state; with ``is_over``, that the alert is over."""
 
     alert: Alert
     state: AlertState
@@ -48,7 +48,7 @@ class Change:
 
 
 def verdict_of(alert: Alert, before: Batch, after: Batch) -> Verdict | None:
-    """Return what a rule makes of a change of a batch; None if it says nothing of it.
+    """Return a rule's verdict on a change of a batch; None if it has none.
 
     A batch that is evaluated once more, as its snapshot's file was damaged, was heard of already.
     """
@@ -63,7 +63,7 @@ def is_news(before: Batch, after: Batch) -> bool:
 
 
 def verdict_of_segment(alert: Alert, segment: Snapshot) -> Verdict | None:
-    """Return what a rule makes of a segment of a batch; one whose report failed has nothing but that."""
+    """Return a rule's verdict on a segment of a batch; None if it has none."""
     if alert.when == "batch_failed":
         return None
     if segment.state == "failed":
@@ -118,7 +118,7 @@ def _joined(*parts: str) -> str:
 def counted(
     alert: Alert, state: AlertState, verdict: Verdict, batch: Batch, now: float
 ) -> tuple[AlertState, Change | None]:
-    """Return how a rule stands after a batch, and what is to be told of that; a batch counts once."""
+    """Return a rule's state after a batch, and the change to report, if any; a batch counts once."""
     if not verdict.is_bad:
         calm = replace(state, is_firing=False, bad=0, batch="")
         if not state.is_firing:
@@ -136,12 +136,12 @@ def counted(
 
 
 def firing(states: Iterable[AlertState], config: CollectorServiceConfig) -> list[AlertState]:
-    """Return those that fire, but of collectors that were taken out of the config: nothing comes of these any more."""
+    """Return the states that fire, except those of collectors that aren't in the config any more."""
     return [one for one in states if one.is_firing and (not one.collector or config.find(one.collector) is not None)]
 
 
 def said_of_batch(batch: Batch, verdict: Verdict, segment: str = "") -> dict[str, str]:
-    """Return all that is said of a batch, whichever rule it is said for; what isn't so is left out."""
+    """Return the annotations of an alert about a batch; empty ones are left out."""
     parts = {"report": "" if batch.report == MAIN else batch.report, "segment": segment}
     who = ", ".join([batch.collector, *(f"{name} '{part}'" for name, part in parts.items() if part)])
     found = findings_of(batch.outcome)

@@ -33,7 +33,7 @@ MAX_UNKEPT = 100
 
 
 async def send(clients: Clients, address: str, body: str) -> str:
-    """Send a message once, and return what came of it in words; raise AlertUnsent."""
+    """Send a message once; return the answer in words, or raise AlertUnsent."""
     try:
         target = filled(address)
     except ConfigError as error:
@@ -65,7 +65,7 @@ class Sending:
         self._log = _log.bind(address=shown_address(address))
 
     def note_posted(self, dropped: int) -> None:
-        """Say that a message waits, and how many of the oldest had to go for it."""
+        """Note that a message waits, and how many of the oldest were dropped for it."""
         self.counts.dropped += dropped
         self._count_waiting(self._waiting + 1 - dropped)
         self._bell.ring()

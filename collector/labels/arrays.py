@@ -20,7 +20,7 @@ _HEAD = 16  # bytes
 
 
 def write_array(path: str, array: NDArray[Any], salt: bytes) -> None:
-    """Write an array, whole or not at all; ``salt`` says of what it is made: it is read with no other."""
+    """Write an array, whole or not at all; only the same ``salt``, which says what it is made of, can read it."""
     body = np.ascontiguousarray(array).tobytes()
     scratch = Path(f"{path}.tmp")
     scratch.touch(0o600)

@@ -8,7 +8,7 @@ OnDuplicate = Literal["last", "first", "drop"]
 
 
 class Keying(NamedTuple):
-    """What keys are made of: the column that holds them, and the seed of their numbers.
+    """How keys are made: the column that holds them, and the seed of their numbers.
 
     With a ``secret``, keys that came before the config had them hashed are hashed by it, as those are that come now;
     ``digest`` tells files of these numbers from those of another secret.
@@ -21,22 +21,22 @@ class Keying(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What keys are told by that were made so."""
+        """The name by which keys that were made this way are known."""
         return f"{self.column}\0{self.digest}" if self.digest else self.column
 
     def called(self, name: str) -> Keying:
-        """Return how keys were made that are told by a name; those that are hashed already need no secret for that."""
+        """Return how keys with a ``name`` were made; keys that are hashed already need no secret for that."""
         column, _, digest = name.partition("\0")
         return self if name == self.name else Keying(column, self.seed, digest)
 
     @property
     def other(self) -> Keying:
-        """The same with another seed: keys that have the same numbers under both are one, but for once in 2^128."""
+        """The same with another seed: keys with equal numbers under both are equal, but for one case in 2^128."""
         return self._replace(seed=self.seed ^ 2**63)
 
     @property
     def salt(self) -> bytes:
-        """What tells files of these numbers from those of other keys."""
+        """What files of these numbers are marked with, unlike those of other keys."""
         return f"{self.seed}\0{self.name}".encode(errors="surrogatepass")
 
 
@@ -71,14 +71,14 @@ class Closed(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What is joined how: the columns that labels bring, and which counts of several for one key."""
+    """How labels are joined: the columns that they bring, and which label counts if a key has several."""
 
     columns: tuple[str, ...]
     on_duplicate: OnDuplicate
 
 
 class Indexed(NamedTuple):
-    """How many rows of a batch have a key, and how many of these the key of another."""
+    """How many rows of a batch have a key, and how many of these have the key of another row, too."""
 
     keyed: int
     repeated: int
@@ -93,7 +93,7 @@ class JoinedPart(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """What came of a join: the parts, labels that gave way to others of their key, and keys whose labels differ."""
+    """The result of a join: its parts, how many labels gave way to others of their key, keys whose labels differ."""
 
     parts: list[JoinedPart]
     replaced: int = 0

@@ -173,7 +173,7 @@ class Referring:
     def _lacking(self, batch: Batch, rule: ReferenceFrom, rows: int) -> Compared:
         if batch.report != LABELS:
             self._work.note(reference={"from": rule.words, "rows": rows, "needs": rule.least_rows})
-        why = f"there is no reference yet: of {rule.words}, {rows} of {rule.least_rows} rows are there"
+        why = f"there is no reference yet: it is made of {rule.words}, and {rows} of {rule.least_rows} rows are there"
         return Compared(self._work.config, lacking=why)
 
     def _named(self, parts: Mapping[str, Sequence[Part]], rows: int, rule: ReferenceFrom) -> MadeReference:

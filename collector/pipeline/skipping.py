@@ -17,7 +17,7 @@ PAUSE = 1.0  # between two looks, whatever comes
 
 
 class Skipping:
-    """Tells of the events that pass one collector by."""
+    """Counts and reports the events that one collector skips."""
 
     def __init__(self, work: Work) -> None:
         self._work = work

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tools:
-    """What all pipelines work with; ``base`` is the directory at which the config's relative paths start."""
+    """What all pipelines share; the config's relative paths start at the directory ``base``."""
 
     journal: Journal
     data_dir: DataDir
@@ -83,5 +83,5 @@ class Work:
 
     @property
     def status(self) -> Status:
-        """What it says of itself."""
+        """Its status."""
         return self._telling.status

@@ -58,7 +58,7 @@ class BodyFiles:
         return file
 
     def take_back(self, file: _File, *, is_kept: bool) -> None:
-        """Have a file back; what its body has written is removed unless it ``is_kept``."""
+        """Take a file back; the body that was written into it is removed unless it ``is_kept``."""
         self._lent.remove(file)
         if is_kept:
             file.end = file.position = _aligned(file.position)
@@ -70,7 +70,7 @@ class BodyFiles:
             file.close()
 
     def close_free(self) -> None:
-        """Have no body written into any file that isn't lent now."""
+        """Write no more bodies into files that aren't lent now."""
         for file in self._free:
             file.close()
         self._free.clear()
@@ -153,7 +153,7 @@ class BodyWriter:
         return body, result
 
     def end(self, *, is_kept: bool) -> None:
-        """Let others have the file; nothing of the body stays in it unless it ``is_kept``."""
+        """Give the file back; the body is removed from it unless it ``is_kept``."""
         if self._file is not None:
             self._files.take_back(self._file, is_kept=is_kept)
             self._file = None
@@ -194,7 +194,7 @@ def _aligned(position: int) -> int:
 
 
 def unknown_stretches(path: Path, known: Iterable[StoredBody]) -> list[StoredBody]:
-    """Return what a file has beside the bodies that are known: bodies as well, one behind the other."""
+    """Return the stretches of a file that aren't known bodies: they hold other bodies, one behind the other."""
     found, end = [], 0
     for body in [*sorted(known, key=lambda body: body.start), StoredBody(path, path.stat().st_size, 0)]:
         if body.start - end > 0:

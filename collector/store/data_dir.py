@@ -45,7 +45,7 @@ class DataDir:
 
     @property
     def journal_mark(self) -> Path:
-        """Is there if the journal is broken, so that the next start recovers what is sound."""
+        """The path of the mark that says that the journal is broken: the next start then recovers what is sound."""
         return self.path / "journal.sqlite3-broken"
 
     def damaged(self, name: str) -> Path:
@@ -144,15 +144,15 @@ class DataDir:
                 )
 
     def snapshot(self, batch_id: str) -> Path:
-        """Where the snapshot of a batch waits for delivery."""
+        """Return the path at which the snapshot of a batch waits for delivery."""
         return self.path / "snapshots" / f"{batch_id}.json"
 
     def failed(self, batch_id: str) -> Path:
-        """Where a batch is kept whose report fails."""
+        """Return the folder of a batch whose report failed."""
         return self.path / "failed" / batch_id
 
     def new_reference(self, collector: str) -> Path:
-        """Where a new reference of a collector goes; names sort by time."""
+        """Return the path of a new reference of a collector; names sort by time."""
         return self.path / "references" / f"{_file_name(collector)}-{uuid6.uuid7()}.parquet"
 
     def remove_references(self, collector: str, spared: Path | None = None, kept: int = KEPT_REFERENCES) -> None:
@@ -163,7 +163,7 @@ class DataDir:
                 path.unlink(missing_ok=True)
 
     def made_reference(self, source: str, version: str) -> str:
-        """Name the file of a reference that the service makes: the same of the same."""
+        """Return the path of a reference that the service makes, which is always the same for the same contents."""
         return f"{_REFERENCES}/made-{uuid.uuid5(uuid.NAMESPACE_URL, f'{source} {version}')}.parquet"
 
     def stray_references(self, known: set[str]) -> list[str]:
@@ -172,7 +172,7 @@ class DataDir:
         return sorted(found - known)
 
     def mark_delivered(self, parts: list[str]) -> None:
-        """Have the parts themselves say that they were delivered, by being read-only, should the journal be lost."""
+        """Mark parts as delivered, by making them read-only, in case the journal is lost."""
         for part in parts:
             with suppress(FileNotFoundError):
                 (self.path / part).chmod(0o400)
@@ -183,11 +183,11 @@ class DataDir:
         return sorted(_relative(path, self.path) for path in found if path.is_file())
 
     def delivered_parts(self) -> list[str]:
-        """Name the parts that say that they were delivered."""
+        """Return the parts that are marked as delivered."""
         return [part for part in self.parts() if self.is_delivered(part)]
 
     def is_delivered(self, part: str) -> bool:
-        """Tell whether a part says that it was delivered."""
+        """Tell whether a part is marked as delivered."""
         path = self.path / part
         return path.exists() and not path.stat().st_mode & stat.S_IWUSR
 

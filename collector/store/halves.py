@@ -36,7 +36,7 @@ class Books:
 
 @dataclass(slots=True)
 class Kept:
-    """What became of something that was logged, and what is to be counted of it."""
+    """What became of a logged request or response, and what to count."""
 
     fate: Fate
     frame: Frame | None = None

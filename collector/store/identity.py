@@ -49,7 +49,7 @@ class Identity:
 
     @property
     def is_deleted(self) -> bool:
-        """Whether the log has no name any more, not even elsewhere: it was removed, and not moved away."""
+        """Whether the log was removed, and not just moved: it has no name any more."""
         return os.fstat(self._descriptor).st_nlink == 0
 
     def sync(self) -> None:
@@ -62,7 +62,7 @@ class Identity:
         return os.fstat(self._descriptor).st_size
 
     def find_fault(self, db: sqlite3.Connection) -> str:
-        """Say what was done to the files from outside; nothing if all is well."""
+        """Say how the files were changed from outside; empty if they weren't."""
         for path, known in self._known.items():
             found = _identity(path)
             if found != known:

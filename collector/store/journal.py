@@ -104,7 +104,7 @@ class Waiting:
     _waiters: list[tuple[Callable[[Waiting], bool], trio.Event]] = field(default_factory=list)
 
     def add(self, rows: int, size: int) -> None:
-        """Count a new frame, and wake whom it is enough for."""
+        """Count a new frame, and wake those for whom there are enough rows now."""
         self.accepted += rows
         self.rows += rows
         self.frames += 1
@@ -115,7 +115,7 @@ class Waiting:
                 event.set()
 
     async def wait_until(self, is_enough: Callable[[Waiting], bool]) -> None:
-        """Return once it is enough, which is asked at each new frame."""
+        """Return once there is enough, which is checked at each new frame."""
         while not is_enough(self):
             waiter = is_enough, trio.Event()
             self._waiters.append(waiter)
@@ -139,7 +139,7 @@ class Waiting:
         self.rows = self.frames = self.frame_rows = self.frame_bytes = 0
 
     def cut(self, cut: Cut) -> None:
-        """Take off what was sealed."""
+        """Subtract what was sealed."""
         self.rows -= cut.rows
         self.frames -= cut.frames
         self.frame_rows -= cut.frame_rows
@@ -212,7 +212,7 @@ class Journal:
         kept: Idempotency = _KEPT,
         followers: Sequence[str] = (),
     ) -> Order[bool]:
-        """Order what append does, and don't wait for it: those ordered together are done together.
+        """Order what ``append`` does, without waiting for it; what is ordered together is done in one transaction.
 
         ``followers`` get the frame too, if it is new.
         """
@@ -258,7 +258,7 @@ class Journal:
         self._writer.order(lambda db: columns.keep_columns(db, collector, new), apply, len(new.names))
 
     def commit(self) -> bool:
-        """Carry out at once what is ordered, and return whether it is done: what takes longer must be waited for."""
+        """Carry out at once what is ordered, if that is quick; return whether it is done, or must be waited for."""
         return self._writer.commit()
 
     def _count_frame(self, takers: Sequence[str], frame: Frame) -> None:
@@ -295,7 +295,7 @@ class Journal:
         await self._waiting[stream].wait_until(lambda waiting: waiting.frame_rows >= rows)
 
     async def wait_for_spill(self, collector: str, bounds: Callable[[], tuple[int, int]]) -> None:
-        """Return once the open batch has many frames, or as many rows or bytes as ``bounds`` gives at each new one."""
+        """Return once the open batch has many frames, or the rows or bytes that ``bounds`` gives at each new one."""
 
         def is_enough(waiting: Waiting) -> bool:
             rows, max_bytes = bounds()
@@ -404,7 +404,7 @@ class Journal:
         await self._writer.execute(lambda db: positions.keep_fetched(db, collector, fetched, reached), count, size)
 
     async def reading(self, collector: str) -> tuple[str, Reading | None]:
-        """Return what this journal is called, and how far a collector's events were read; None: they never were."""
+        """Return this journal's name, and how far a collector's events were read; None if they never were."""
         return await self._writer.execute(
             lambda db: (positions.read_writer(db), positions.read_positions(db, collector))
         )
@@ -414,7 +414,7 @@ class Journal:
         return await self._writer.execute(lambda db: positions.batch_ranges(db, batch))
 
     async def skip_open(self, collector: str) -> None:
-        """Let the open batch begin where reading stands: of what was before it, nothing is left to read."""
+        """Let the open batch begin where reading stands now, as nothing before that is left to read."""
         skip = "UPDATE position SET first = next WHERE collector = ?"
         await self._writer.execute(lambda db: db.execute(skip, (collector,)))
 
@@ -474,7 +474,7 @@ class Journal:
         return await self._writer.execute(lambda db: windows.open_windows(db, collector, first))
 
     async def move_window(self, collector: str, start: float, to: float) -> None:
-        """Have the open parts of a window be of another."""
+        """Move the open parts of a window to another window."""
         await self._writer.execute(lambda db: windows.move_window(db, collector, start, to))
 
     async def seal_window(
@@ -534,7 +534,7 @@ class Journal:
         await self._writer.execute(lambda db: parts.move_parts(db, new_paths))
 
     async def mark(self, batch: Batch, state: State, **changes: Any) -> Batch:
-        """Take a batch to a state, with what is now known of it: ``attempts``, ``outcome``, ``error``."""
+        """Change a batch's state, and what is known of it: ``attempts``, ``outcome``, ``error``."""
         marked = replace(batch, state=state, **changes)
         await self._change(batch, lambda db: batches.update_batch(db, marked))
         return marked
@@ -569,7 +569,7 @@ class Journal:
         return await self._finish(batch, enter)
 
     async def keep_delivery(self, batch: Batch, outcome: dict[str, Any], segment: str, error: str = "") -> Batch:
-        """Enter that one of a batch's snapshots is in the workspace, or why it will never be; and all outcomes."""
+        """Enter that one of a batch's snapshots was delivered, or why it never will be; and the outcomes of all."""
         marked, now = replace(batch, outcome=outcome), time.time()
 
         def enter(db: sqlite3.Connection) -> None:
@@ -651,13 +651,13 @@ class Journal:
         return await self._writer.execute(prune)
 
     def listen(self, listener: Listener | None) -> None:
-        """Have ``listener`` hear of each change of a batch from now on; None: nobody."""
+        """Call ``listener`` at each change of a batch from now on; None: nobody."""
         self._listener = listener
 
     async def _change(
         self, batch: Batch, change: Callable[[sqlite3.Connection], T], apply: Callable[[T], None] | None = None
     ) -> T:
-        """Change a batch, and have who listens hear of it, in one transaction."""
+        """Change a batch, and call the listener, in one transaction."""
         listener = None if batch.is_backfill else self._listener  # what is long over is no news
         if listener is None:
             return await self._writer.execute(change, apply)
@@ -810,7 +810,7 @@ class Journal:
 
     @property
     def trouble(self) -> str:
-        """What is the matter with the disk; empty when it is sound."""
+        """What is wrong with the disk; empty when it is sound."""
         return self._health.trouble
 
     async def wait_until_sound(self) -> None:
@@ -818,7 +818,7 @@ class Journal:
         await self._health.wait_until_sound()
 
     def note(self, refused: StorageError) -> None:
-        """Note what the disk refused to others."""
+        """Note a write of somebody else that the disk refused."""
         self._health.note(refused)
 
 
@@ -854,7 +854,7 @@ async def open_journal(
 
 
 def _find_broken(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """Find among what ended the journal's tasks that it is broken: that alone is to be told."""
+    """Find the error that the journal is broken among those that ended its tasks: only that one is reported."""
     found: BaseException | None = group.subgroup(DataDirError)
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What there is of a collector's labels: batches, parts, and how many had which fate.
+    """The state of a collector's labels: the batches that wait, the parts, and what became of how many labels.
 
     ``oldest_frame`` is when the oldest labels came that are in no part yet, ``oldest_open`` when the oldest event came
     that is in no batch; None if there are none.
@@ -78,7 +78,7 @@ class LabelBook:
         self.collectors.discard(collector)
 
     async def seed(self) -> int:
-        """Return what the numbers of keys begin with, which is the journal's own."""
+        """Return the seed of the numbers of keys, which is the journal's own."""
         secret = await self._writer.execute(keys.read_secret)
         return int.from_bytes(secret[:8], "big") >> 1
 
@@ -101,7 +101,7 @@ class LabelBook:
         return found
 
     async def write_down(self, batch_id: str, collector: str) -> None:
-        """Have a batch say itself that it waits, if it does: before its parts say that they were delivered.
+        """Write the file that says that a batch waits for labels, if it does, before its parts are marked as delivered.
 
         Raises StorageError.
         """
@@ -128,7 +128,7 @@ class LabelBook:
         return await self._enter(lambda db: labels.enter_keys(db, one, paths))
 
     async def forget_keys(self, batch_id: str) -> None:
-        """Have a batch's keys made anew."""
+        """Have the files of a batch's keys made again."""
         await self._enter(lambda db: labels.forget_keys(db, batch_id))
 
     async def enter_matches(self, found: Iterable[Awaited]) -> None:
@@ -148,7 +148,7 @@ class LabelBook:
         return await self._enter(lambda db: labels.close(db, one, made, joined, paths), count)
 
     async def hold(self, part: LabelPart, until: float) -> None:
-        """Look at a part of labels again then, as a batch that waits has use for it."""
+        """Keep a part of labels until then, as a waiting batch may need it."""
         await self._enter(lambda db: labels.hold(db, part.path, until))
 
     async def retire(self, collector: str, part: LabelPart, fates: Mapping[str, int]) -> None:

@@ -57,7 +57,7 @@ class Tending:
         self._body_files = unsynced.body_files
 
     async def run(self) -> None:
-        """Do what is due, until cancelled; raises DataDirError if a worker found the journal broken."""
+        """Look after the files until cancelled; raises DataDirError if a worker found the journal broken."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_log_short)
             await self._look_each_second()
@@ -128,7 +128,7 @@ class Tending:
             self._writer.told(error)
 
     async def _find_unneeded(self, bodies: Bodies) -> set[str]:
-        """Return the body files that may go once all commits up to now are on the disk; no body comes into them.
+        """Return the body files that nothing needs once all commits up to now are on the disk; no body is added to them.
 
         Of those that are lent it is asked again: what they get is named by a commit yet to come.
         """
@@ -142,7 +142,7 @@ class Tending:
         return await self._writer.execute(lambda db: unneeded(db, asked), size=SMALL_STEP)
 
     def _give_back(self, db: sqlite3.Connection) -> None:
-        """Give back room that the journal doesn't need.
+        """Give room on the disk back that the journal doesn't need.
 
         A backlog that is gone leaves its room in the file, for long. And SQLite moves its log into the file at 4 MB,
         which on a disk with less than that left would come too late.
@@ -173,7 +173,7 @@ class Tending:
             self._health.clear()
 
     async def _write_bodies_again(self) -> None:
-        """Write body files again; one that a body is being written into would get the rest of it in its old place."""
+        """Write body files again; raise StorageError while a body is being written into one of them."""
         self._body_files.close_free()
         files = self._unsynced.new_files()
         if self._body_files.lent(files):
@@ -201,7 +201,7 @@ def _checkpoint(db: sqlite3.Connection) -> None:
 
 
 def _begin_log(db: sqlite3.Connection) -> None:
-    """Move the rest of the log into the file, and begin it anew: else the next commit would, and sync its head."""
+    """Move the rest of the log into the file, and begin a new log: else the next commit would, and sync its head."""
     _checkpoint(db)
     db.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 

@@ -49,7 +49,7 @@ _WEIGHT = 0.1  # of the last commit in the average
 
 @dataclass(slots=True)
 class Order(Generic[T]):
-    """A step of a transaction; ``done`` comes for all steps of one together."""
+    """A step of a transaction; ``done`` is set for all steps of a transaction together."""
 
     run: Callable[[sqlite3.Connection], T] | None
     apply: Callable[[T], None] | None
@@ -60,18 +60,18 @@ class Order(Generic[T]):
     result: outcome.Outcome[T] | None = None
 
     async def wait(self) -> T:
-        """Have it carried out, and return what came of it once it is committed, or raise what hindered it."""
+        """Have it carried out; return its result once it is committed, or raise its error."""
         await self.wait_done()
         return self.value
 
     async def wait_done(self) -> None:
-        """Have it carried out, and return once it is, whatever came of it."""
+        """Have it carried out; return once it is, also if it failed."""
         self.ring()
         await self.done.wait()
 
     @property
     def value(self) -> T:
-        """What came of it; it must be done."""
+        """Its result; it must be done."""
         if isinstance(self.result, outcome.Error):
             raise self.result.error
         assert isinstance(self.result, outcome.Value)  # noqa: S101  (the writer sets it before the event)
@@ -137,7 +137,7 @@ class Writer:
         return orders, sum(order.size for order in orders)
 
     def _tell(self, orders: list[Order[Any]]) -> None:
-        """Bring what came of orders to memory, and to those who wait."""
+        """Apply the results of orders to memory, and wake those who wait for them."""
         for order in orders:
             if isinstance(order.result, outcome.Error):
                 order.result = outcome.Error(self.told(order.result.error))
@@ -148,7 +148,7 @@ class Writer:
         self._unsynced.add_commit(SMALL_STEP + known)
 
     def _is_quick(self, size: float) -> bool:
-        """Tell whether so much is best written on the event loop; never while a thread uses the connection."""
+        """Tell whether so many bytes are best written on the event loop; never while a thread uses the connection."""
         return (
             size <= MAX_QUICK_BYTES
             and not self._is_syncing
@@ -181,7 +181,7 @@ class Writer:
         await self.use(partial(rescue, self._data_dir, trouble))
 
     def look_last(self, identity: Identity) -> None:
-        """Save what there is if the files were changed from outside and nobody has seen it: closing would use them."""
+        """Save what there is if the files were changed from outside and nobody noticed: closing would write to them."""
         fault = "" if self._trouble else identity.find_fault(self._connection)
         if fault:
             rescue(self._data_dir, fault, self._connection)
@@ -199,7 +199,7 @@ class Writer:
         apply: Callable[[T], None] | None = None,
         size: float = math.inf,
     ) -> T:
-        """Order a step of a transaction; ``apply`` brings its result to memory, in the order of the transactions.
+        """Order a step of a transaction; ``apply`` is called with its result, in the order of the transactions.
 
         ``size`` is given for one that does no more than write so many bytes.
         """
@@ -212,7 +212,7 @@ class Writer:
         size: float,
         rows: Sequence[tuple[Any, ...]] = (),
     ) -> Order[T]:
-        """Order a step and don't wait for it; without ``run`` it is that rows of frames be inserted."""
+        """Order a step, without waiting for it; without ``run``, it inserts rows of frames."""
         order = Order(run, apply, size, self._done, self._ring, rows)
         self._orders.append(order)
         return order

@@ -10,7 +10,7 @@ from collector.evaluation import worker
 from collector.formats.frames import decode_frames
 from collector.store.parts import make_reference, write
 
-WHY = "there is no reference yet: of the first 10 rows, 5 of 10 rows are there"
+WHY = "there is no reference yet: it is made of the first 10 rows, and 5 of 10 rows are there"
 LEGACY = {"options": {}, "metadata": {}, "tags": []}
 DRIFT = {"metrics": ["DataDriftPreset"]}
 

@@ -17,7 +17,9 @@ def test_batches_are_compared_with_the_rows_before_them_and_a_reference_that_is_
     assert daemon.http.post("/made", json=config).status_code == 201
     daemon.client.send_data("made", first)
     [empty] = daemon.wait_for_logs("made", type_="CreateReport")
-    assert "there is no reference yet: of the previous batch, 0 of 50 rows are there" in empty["notes"][0]
+    assert (
+        "there is no reference yet: it is made of the previous batch, and 0 of 50 rows are there" in empty["notes"][0]
+    )
     daemon.client.send_data("made", second)
     daemon.wait_for_logs("made", 1)
     assert values(daemon) == pytest.approx(direct(second, first))

@@ -144,7 +144,7 @@ async def test_until_there_are_min_rows_there_is_no_reference_and_that_is_said(w
             await post_batches(w, 2)
             assert pipeline.status().reference == {"from": "the previous 7 batches", "rows": 2, "needs": 4}
             await post_batches(w, 1)
-        why = "there is no reference yet: of the previous 7 batches, 2 of 4 rows are there"
+        why = "there is no reference yet: it is made of the previous 7 batches, and 2 of 4 rows are there"
         assert [job["awaits_reference"] for job in w.workers.evaluated][1:] == [why, ""]
         assert w.workers.compared == [None, None, [0, 1, 2, 3]]
 

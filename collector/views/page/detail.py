@@ -107,7 +107,7 @@ def _reference(status: Status, now: float) -> str:
         return ""
     source, rows = status.reference["from"], status.reference["rows"]
     if "needs" in status.reference:
-        return f"none yet: of {source}, {rows} of {status.reference['needs']} rows are there"
+        return f"none yet: it is made of {source}, and {rows} of {status.reference['needs']} rows are there"
     return f"{source}: {counted(rows, 'row')}, made {lasting(now - status.reference['since'])} ago"
 
 

@@ -67,7 +67,7 @@ def test_it_says_what_is_compared_with_of_how_many_rows_and_since_when():
     made = {"from": "the previous 7 batches", "rows": 700, "since": NOON - 120}
     assert "the previous 7 batches: 700 rows, made 2m ago" in show(collector(reference=made)).pieces["state"]
     lacking = {"from": "the first 500 rows", "rows": 20, "needs": 500}
-    said = "none yet: of the first 500 rows, 20 of 500 rows are there"
+    said = "none yet: it is made of the first 500 rows, and 20 of 500 rows are there"
     assert said in show(collector(reference=lacking)).pieces["state"]
     assert "<dt>compared with</dt>" not in show(collector()).pieces["state"]
 
