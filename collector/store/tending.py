@@ -128,7 +128,7 @@ class Tending:
             self._writer.told(error)
 
     async def _find_unneeded(self, bodies: Bodies) -> set[str]:
-        """Return the body files that nothing needs once all commits up to now are on the disk; no body is added to them.
+        """Return body files that nothing needs once all commits up to now are on the disk; no body is added to them.
 
         Of those that are lent it is asked again: what they get is named by a commit yet to come.
         """
