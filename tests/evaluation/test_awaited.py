@@ -52,11 +52,11 @@ def test_a_reference_with_too_few_rows_that_meet_where_is_none(evaluate, make_jo
     where = {"species": {"eq": "virginica"}}  # 50 of 150 rows
     with_reference = {"where": where, "export": "all"}
     few = evaluate({"metrics": ["RowCount", *DRIFT["metrics"]]}, iris, iris, least_reference_rows=51, **with_reference)
-    assert few["notes"][-1].startswith("Less than 51 rows of the reference meet `where`; without it: Drifted")
+    assert few["notes"][-1].startswith("Fewer than 51 rows of the reference meet `where`; without it: Drifted")
     enough = evaluate(DRIFT, iris, iris, least_reference_rows=50, **with_reference)
     assert (enough["columns"], enough["drifted_columns"]) == (6, 0)
     none = make_job(DRIFT, iris, iris.query("species != 'virginica'"), least_reference_rows=1, where=where)
-    assert worker.evaluate(none)["why"] == "less than 1 rows of the reference meet `where`"
+    assert worker.evaluate(none)["why"] == "fewer than 1 rows of the reference meet `where`"
 
 
 def test_drift_from_earlier_batches_is_what_evidently_says_of_the_same_rows(evaluate, iris, tmp_path):
