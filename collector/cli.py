@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # As in sysexits.h.
 EX_SOFTWARE = 70
 EX_CONFIG = 78
-# As shells tell it of what SIGINT ended.
+# The exit code that shells report for a program that SIGINT ended.
 EX_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -224,7 +224,7 @@ def backfill(
 ) -> None:
     """Make snapshots of the past from files: one batch for each period.
 
-    Each snapshot has the time of its period and fires no alert; new events go first.
+    Each has the time of its period and fires no alert; new events go first.
     If it was interrupted, run it again: it goes on where it stopped, and makes nothing twice.
 
     [dim]$[/dim] evidently-collector backfill churn 2025/*.parquet --time ts --dry-run
@@ -273,7 +273,7 @@ def delete(
     from collector.errors import CommandError
 
     with service.open() as client:
-        # One that was taken out of the config file has rows, too.
+        # A collector that was taken out of the config file still has rows.
         found = next((one for one in client.status()["collectors"] if one["id"] == collector_id), None)
         going = "" if found is None else what_goes(found)
         if going and not is_yes:

@@ -17,7 +17,7 @@ _KINDS = {
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 # The segment of all rows that are in no other.
 OTHER_SEGMENT = "other"
-# A longer one is nobody's slip of the pen, and comparing takes the square of its length.
+# A longer name is no typing mistake, and comparing takes the square of its length.
 _MAX_NAME = 100
 # What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
 _SHORT_ID = 8

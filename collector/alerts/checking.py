@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from collector.config import CollectorServiceConfig
 
-# Whose hooks take bodies of their own, by host; and the scheme by which apprise sends these.
+# Chats whose hooks want bodies of their own, by host, and the scheme by which apprise sends them.
 _CHATS = {"hooks.slack.com": "slack", "discord.com": "discord", "chat.googleapis.com": "gchat"}
 
 _Path = tuple[str | int, ...]

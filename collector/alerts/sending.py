@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# What is refused as it is so often holds those behind it no longer.
+# A message that is refused so often is given up, so that the messages behind it go on.
 MAX_REJECTIONS = 5
-# What the disk refuses to keep waits in memory, the newest.
+# Messages that the disk refuses to keep wait in memory, so many, the newest.
 MAX_UNKEPT = 100
 
 
@@ -58,7 +58,7 @@ class Sending:
         self._clients = clients
         self._bell = Bell()
         self._unkept: deque[str] = deque(maxlen=MAX_UNKEPT)
-        self._sent_upto = 0  # of what the journal has: it may refuse to drop it
+        self._sent_upto = 0  # the last number that was sent, as the journal may fail to drop it
         self._rejections = 0
         self._told = ""
         self._waiting = 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Seconds for one try, whatever the other side does.
 TIMEOUT = 30.0
 _HEADERS = {"Content-Type": "application/json", "User-Agent": f"evidently-collector/{__version__}"}
-# What says that this message is at fault, and not the address or our right to use it.
+# Answers that blame the message, and not the address or our right to use it.
 _OF_THE_MESSAGE = frozenset({400, 413, 415, 422})
 
 

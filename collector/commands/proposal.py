@@ -19,7 +19,7 @@ LISTS: dict[Kind, str] = {
 
 # As Evidently does where nobody tells it: integers of so few values are labels.
 MAX_LABELS = 10
-# Text of more different values than this, and than this share of its rows, is no category.
+# Text with more different values than this, and than this share of its rows, isn't categorical.
 MAX_CATEGORIES = 50
 _SHARE_OF_CATEGORIES = 0.05
 # What so often has no value could have none in a whole batch, for which a report would fail.

@@ -77,7 +77,7 @@ def send(order: Order, service: Service) -> str:
     told = _told(sending.sent, source.name, collector["id"])
     if order.is_labels:
         return told
-    with suppress(CommandError), service.open() as client:  # the rows are there, whoever can say what comes next
+    with suppress(CommandError), service.open() as client:  # the rows are sent, also if this isn't answered
         status = client.status()
         return "\n".join([told, *outlook(status, choose_collector(status, collector["id"]))])
     return told

@@ -23,7 +23,7 @@ from collector.config.value import MAX_LENGTH, Text, Value, at_fields
 from collector.errors import ConfigError, Problem
 from collector.wording import extra
 
-# Of batches, as they are evaluated and delivered; and of what lasts, as it stands.
+# Conditions of batches, checked as they are evaluated and delivered; and conditions that last.
 OF_BATCHES = ("tests_failed", "metric_failed", "drift", "batch_failed")
 LASTING = ("undelivered", "no_events", "misconfigured", "skipped", "disk")
 Condition = Literal[
@@ -42,7 +42,7 @@ MAX_ADDRESSES = 100
 _MAX_REASON = 300
 NO_WEB_ADDRESS = "isn't an address; write it as https://HOST/PATH"
 _NO_ADDRESS = f"{NO_WEB_ADDRESS}, or in apprise's form: slack://…, mailto://…"
-# Shorter pieces of an address are no secrets, and may be any word.
+# Shorter pieces of an address aren't secrets, and may be any word.
 _SECRET = re.compile(r"[^/?&=:@,\s]{5,}")
 # What is kept of a digest: 64 bits tell the rules of one config apart.
 _DIGITS = 16

@@ -54,10 +54,10 @@ _OUTSIDE = (
 # First segments of our own routes; the last three are the original's, and ours to come.
 RESERVED_IDS = frozenset({"livez", "readyz", "metrics", "schema", "status", "-"})
 MAX_ID_LENGTH = 128
-# Of a collector, five times what any report of Evidently's has; each level takes two of Python's thousand frames.
+# Levels of a collector's config: five times what any report of Evidently's has. Each takes two of Python's 1000 frames.
 MAX_DEPTH = 100
 
-# What hasn't been shown to lose and double nothing where another service may go on with a collector at any moment.
+# Not proven to lose or double nothing when another service takes a collector over.
 _NOT_WITH_KAFKA = ("events_from", "labels", "reference_from", "input", "segments", "columns")
 
 _SEGMENT = re.compile(r"(?!\.\.?$)[\w.~-]*")

@@ -25,7 +25,7 @@ from collector.evaluation.conditions import ConditionError, condition_test, is_c
 from collector.wording import json_kind, nearest
 from collector.workers.exchange import Json, PathInConfig, Problem
 
-LEFT_OUT = object()  # what read and build return in place of what is wrong
+LEFT_OUT = object()  # what read and build return instead of a wrong value
 
 
 @dataclass

@@ -67,7 +67,7 @@ class TableDrift:
                     raise
                 result, apart = _compute_together(original, rest, given)
                 reasons |= apart
-                # A column that has nothing to be compared with is no column of a table's drift, unless it is named.
+                # A column that only one side has doesn't count in a table's drift, unless the report names it.
                 told = comparable(given["reference_data"]) if columns is None else set(asked)
                 self._reasons |= {name: reason for name, reason in reasons.items() if name in told}
                 return result

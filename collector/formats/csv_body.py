@@ -47,7 +47,7 @@ def read_csv(body: bytes, bounds: Bounds) -> pa.Table:
     end = _end_of_header(body, bounds)
     refuse_other_separator(body[:end], body[end:])
     names = _parsed(body[:end] + b"\n", ()).column_names
-    body += b"\n" * (end == len(body))  # to Arrow a header that no line ends is no table
+    body += b"\n" * (end == len(body))  # Arrow refuses a header without a line's end
     table = _parsed(body, names)
     if b'"' not in body or not table.num_columns:
         return _marked(table, {})

@@ -128,7 +128,7 @@ def _read_list(body: bytes) -> list[Any] | None:
         return None
     try:
         data = loads(body)
-    except BadBody:  # what is wrong in which line is told by who reads it line by line
+    except BadBody:  # reading it line by line finds which line is wrong
         return None
     return data if isinstance(data, list) else None
 

@@ -46,7 +46,7 @@ _SPACE, _QUOTE, _COMMA, _COLON, _SMALL_E, _ZERO, _OBJECT, _LIST = b' ",:e0{['
 _TO_SMALL = 0x20  # by this bit small letters differ from large ones
 _TEN = 10
 _FIRST_PRINTABLE = 0x20
-# So many digits and an exponent of two are less than a float holds; a longer text is no number, and worth no care.
+# A number of so many digits, with an exponent of two digits, fits a float. A longer token is left to the full parser.
 _MAX_TOKEN = 200
 # All keys are compared in as many words as the longest has.
 _MAX_KEY = 64

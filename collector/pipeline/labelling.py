@@ -47,7 +47,7 @@ SPILL_SECONDS_EACH_PART = 0.25
 # After a start, what is due waits for labels that had to wait for us: so large a part of its time, and no longer.
 GRACE_SHARE = 0.01
 MAX_GRACE = 600.0
-# Labels that may be dropped are looked at so often at most; and what keeps them may end unnoticed.
+# Labels that may be dropped are looked at so often at most, also without a bell: what keeps them may end silently.
 LOOK_AGAIN = 60.0
 LEAST_PAUSE = 0.2
 

@@ -233,7 +233,7 @@ def _commit_problems(brokers: _Brokers) -> Iterator[Problem]:
     kafka = brokers.kafka
     if not brokers.asking.partitions([kafka.ownership_topic])[kafka.ownership_topic]:
         return
-    group = f"{kafka.group_id}-check"  # one that is at work may not be joined by who only looks
+    group = f"{kafka.group_id}-check"  # joining the services' own group would move collectors
     try:
         kept = _keeps_metadata(kafka, group)
     except KafkaException as error:

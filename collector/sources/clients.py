@@ -66,7 +66,7 @@ def ownership_options(kafka: Kafka, *, is_old: bool = False) -> dict[str, Any]:
     if options[_PROTOCOL] == "classic":
         options = {"session.timeout.ms": 10_000, **options, "partition.assignment.strategy": "cooperative-sticky"}
     session = str(options.get("session.timeout.ms", ""))
-    # librdkafka takes no less than a session, and says itself what is wrong with one that is no number.
+    # librdkafka accepts nothing shorter than a session, and reports itself what isn't a number.
     patience = max(GIVING_BACK_MS, int(session) if session.isdecimal() else 0)
     return {"max.poll.interval.ms": patience, **options}
 

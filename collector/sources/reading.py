@@ -92,7 +92,7 @@ class Reading:
                     await self._bell.wait()
                     continue
                 fetched = await trio.to_thread.run_sync(self._fetch, consumer, limiter=self.limiter)
-                # All at once: whoever is unassigned meanwhile would get the rest when it is assigned other offsets.
+                # All at once: a collector unassigned meanwhile would get the rest when it is assigned other offsets.
                 crowded = {taker for taker, item in fetched if taker.offer(item) > MAX_WAITING}
                 for taker in crowded - self._paused:
                     await self.pause(taker)

@@ -34,7 +34,7 @@ REFUSALS = (
 )
 NOBODYS_REFUSALS = ("unknown_collector", "unauthorized", "forbidden", "not_ready")
 EVALUATIONS = ("ok", "empty", "raised", "too_slow", "worker_failed", "damaged")
-# What became of what a model server has logged: ``waiting`` is a half, ``kept`` an event.
+# What became of a logged request or response: ``waiting`` is a half, ``kept`` an event.
 LOGGED = ("kept", "waiting", "label", "repeated", "left_out", "expired")
 DELIVERIES = ("ok", "failed", "refused", "rejected", "too_large")
 KAFKA_COMMITS = ("ok", "fenced", "failed")

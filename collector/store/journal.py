@@ -552,7 +552,7 @@ class Journal:
 
         def enter(db: sqlite3.Connection) -> None:
             batches.update_batch(db, marked)
-            if not batch.is_backfill:  # the trend is of what came in its time
+            if not batch.is_backfill:  # history doesn't change the trend
                 snapshots.insert_made(db, batch, verdict, now, kept)
                 snapshots.insert_segments(db, batch, segments, now)
 
@@ -658,7 +658,7 @@ class Journal:
         self, batch: Batch, change: Callable[[sqlite3.Connection], T], apply: Callable[[T], None] | None = None
     ) -> T:
         """Change a batch, and call the listener, in one transaction."""
-        listener = None if batch.is_backfill else self._listener  # what is long over is no news
+        listener = None if batch.is_backfill else self._listener  # history fires no alerts
         if listener is None:
             return await self._writer.execute(change, apply)
         now = time.time()

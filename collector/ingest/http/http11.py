@@ -148,7 +148,7 @@ class Http11(H11Protocol):
     async def _create_stream(self, request: h11.Request) -> None:
         """Ignore what asks for another protocol, as HTTP lets a server do: a websocket gets the answer to a GET."""
         names = {name for name, _ in request.headers}
-        # A proxy before us may have seen another end of the body: what follows is nobody's (RFC 9112, 6.1).
+        # A proxy before us may have seen the body end elsewhere: what follows can't be trusted (RFC 9112, 6.1).
         self._is_last = {b"content-length", b"transfer-encoding"} <= names
         headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
         version = request.http_version

@@ -51,7 +51,7 @@ _WHOSE_REFERENCE = (
     "to go on with it, write its path as that collector's reference_path"
 )
 _LAST_ROWID = 2**63 - 1
-# Beyond this no row is looked for by halves, and after so many misses no further: a page has a hundred rows at most.
+# Rows beyond this number aren't searched for, nor any more after so many misses: a page has a hundred rows at most.
 _LIKELY_ROWID = 2**32
 _MAX_MISSES = 500
 _ID = re.compile(r"[\w-]{1,64}")

@@ -111,7 +111,7 @@ def _troubles(status: Status) -> list[Concern]:
     found = [Concern(one.kind, status.id, one.what, one.why, one.todo, one.since) for one in troubles]
     if is_retired or not status.failed or status.state in _BAD_STATES | {"undelivered"}:
         return found
-    # What went wrong last is why the batches failed, in words that are said once.
+    # The last error is why the batches failed: say it once.
     error = next((one.what for one in found if one.kind == "error"), "")
     todo = "fix the cause, then retry them on its page"
     return [replace(one, why=error, todo=todo) for one in found if one.kind != "error"]
