@@ -56,7 +56,7 @@ def no_rows(reference: str) -> str:
 
 
 def no_table(reference: str, error: BaseException) -> str:
-    """Say that a reference is no table."""
+    """Say that a reference isn't a table."""
     return f"{reference} isn't a parquet table ({first_line(error)}); write it with DataFrame.to_parquet"
 
 

@@ -1,4 +1,4 @@
-"""What both buffers share: their bounds, how a batch of events is sent, and who is told of those that are lost."""
+"""What both buffers share: their bounds, how a batch of events is sent, and how lost events are reported."""
 
 from __future__ import annotations
 

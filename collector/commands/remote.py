@@ -48,7 +48,7 @@ class Service:
 
 @contextmanager
 def as_collectors_answer() -> Iterator[None]:
-    """Take what is read of an answer for granted: what isn't there says that no collector gave it."""
+    """Read an answer without checking it: if something is missing, raise that it isn't a collector's answer."""
     try:
         yield
     except (AttributeError, KeyError, TypeError) as error:

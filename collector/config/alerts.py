@@ -69,7 +69,7 @@ WebAddress = Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(_web_ad
 
 
 class Alert(Value):
-    """A rule: what is told, of which collectors, after how much of it, and to whom."""
+    """A rule: which condition, of which collectors, after how long or how many batches, is sent to whom."""
 
     always_written: ClassVar[frozenset[str]] = frozenset({"when", "to"})
 

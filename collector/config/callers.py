@@ -15,7 +15,7 @@ _IN_HEADER = re.compile(r"(?:\[([^][]*)\]|([^][:]*))(?::\d*)?")
 
 
 def hostname(host: str) -> str:
-    """Return the name in a Host header: without port and brackets, in small letters; all of what is no such header."""
+    """Return the name in a Host header: without port and brackets, in small letters; else all of it."""
     whole = host.strip().lower()
     found = _IN_HEADER.fullmatch(whole)
     name = whole if found is None else found[1] or found[2] or ""

@@ -99,7 +99,7 @@ class Kafka(Value):
         return {name: str(value).lower() if isinstance(value, bool) else value for name, value in options.items()}
 
     def lacking(self) -> list[Problem]:
-        """Say what isn't installed; raise ConfigError for what the environment hasn't."""
+        """Say what isn't installed; raise ConfigError for variables that the environment lacks."""
         self.filled_options()
         if find_spec("confluent_kafka") is None:
             return [Problem(("kafka",), f"needs {extra('kafka')}")]

@@ -25,7 +25,7 @@ def body_checksum(data: bytes | memoryview, before: int = 0) -> int:
 
 
 def frame_checksum(collector: str, format_: str, rows: int, body: bytes) -> int:
-    """Return the checksum of a frame: of its rows, and of what says whose they are and how they are read."""
+    """Return the checksum of a frame: of its body, its collector, its format and its number of rows."""
     return crc32(body, _head_checksum(collector, format_, rows))
 
 

@@ -36,7 +36,7 @@ def refusal(error: OSError | sqlite3.Error, directory: Path) -> StorageError:
 
 
 def is_of_files(error: BaseException) -> bool:
-    """Tell whether the process may open no more files, which is no matter of the disk's."""
+    """Tell whether the process may open no more files, which isn't the disk's fault."""
     if isinstance(error, OSError):
         return error.errno in _NO_FILES
     if _kind(error) != sqlite3.SQLITE_CANTOPEN:

@@ -7,7 +7,7 @@ from collector.wording import listed
 
 
 def without_awaited(done: Evaluated, notes: list[str], why: str) -> Evaluated:
-    """Return what came of a report without what could not be computed for want of a reference; that goes to the notes.
+    """Return an outcome without the failures of parts that wait for a reference; a note names those parts.
 
     Evidently says so in the reason, in several ways.
     """

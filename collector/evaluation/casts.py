@@ -1,4 +1,4 @@
-"""The types of a batch's columns: what each is cast to, where every value comes back as it was, and what is said of it.
+"""The types of a batch's columns: what each is cast to, so that every value comes back as it was, and the note on it.
 
 The rules, which configs/types.md has as a table, are those of ``readings``: by what came and what the reference has.
 A column is looked at whole before any of it is cast, in pieces if it has to be::

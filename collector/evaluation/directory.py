@@ -124,7 +124,7 @@ def generations_in(root: Path) -> set[Generation]:
 
 
 def _refuse_mixture(root: Path, folder: Path, generation: Generation) -> None:
-    """Keep the generations apart: a UI that finds a snapshot of the other one shows none of the projects."""
+    """Keep the generations apart: a UI that finds a snapshot of the other generation shows no project at all."""
     own = _generation_of(folder)
     found = {own} if own is not None else generations_in(root)
     if found and generation not in found:

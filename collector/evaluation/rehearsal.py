@@ -58,7 +58,7 @@ def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str], job: Job)
 
 
 def of_reference(sentence: str) -> str:
-    """Say of the reference what was said of the batch in whose place it was."""
+    """Turn a sentence on the batch into one on the reference, which stood in its place."""
     return sentence.replace("the batch", "the reference")
 
 

@@ -41,7 +41,7 @@ class ByValue:
 
 
 class ByEdge:
-    """Segments of numbers between edges, each with the lower one; what isn't there is in the rest."""
+    """Segments of numbers between edges, each with its lower edge; rows without a number are in the rest."""
 
     def __init__(self, edges: Sequence[float]) -> None:
         self._edges = np.array(edges)

@@ -104,7 +104,7 @@ def matching_places(wish: Wish, reference: pd.DataFrame) -> Places:
 
 
 def taken(frame: pd.DataFrame, places: Places) -> pd.DataFrame:
-    """Return some rows of a frame as a frame of their own: without categories that none of them has."""
+    """Return some rows of a frame as a frame of their own: without categories that no row has."""
     if len(places) == len(frame):
         return frame
     made = frame.take(places).reset_index(drop=True)
@@ -169,7 +169,7 @@ class Selecting:
         )
 
     def notes(self, picks: Picks) -> list[str]:
-        """Say what isn't as it was wished for."""
+        """Say which parts of the wish could not be met."""
         said = [f"Column {name!r} of `where` is not in the batch: no row meets it." for name in self._missing]
         if self._undivided and self.wish.segments is not None:
             said.append(f"No report of segments by {self.wish.segments['column']!r}: {self._undivided}.")

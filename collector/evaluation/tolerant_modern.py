@@ -178,7 +178,7 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         return [] if result is None else result.get_widgets()
 
     def stand_in_for(self, thing: Any, column: str | None, reason: str, *, has_test: bool = True) -> None:
-        """Put a result without values in place of what is no metric."""
+        """Put a result without values in place of something that isn't a metric."""
         key = thing.get_fingerprint()
         failure = self._fail(key, Uncomputed(_name_of(thing), column, reason))
         config = MetricConfig(metric_id=key, params={"type": thing.__get_type__(), **thing.dict(exclude_none=True)})

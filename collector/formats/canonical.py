@@ -31,7 +31,7 @@ _UUID_LENGTH = 36
 
 
 def canonical_texts(field: pa.Field, values: pa.Array) -> pa.Array:
-    """Return the canonical text of each value of a column, or of a piece of it, as bytes; null for what is no key."""
+    """Return the canonical text of each value of a column, or of a piece of it, as bytes; null for no key."""
     pieces = [_texts(array) for form, array in pieces_of(field, values) if is_key_type(form.type)]
     return pc.coalesce(*pieces) if pieces else pa.nulls(len(values), _TEXT)
 

@@ -105,7 +105,7 @@ def _without_lone_surrogates(body: bytes) -> bytes:
 
 
 def read_columns(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
-    """Read a body of columns or of records; raise BadBody if it is no table, BodyTooLarge if it is too large a one."""
+    """Read a body of columns or of records; raise BadBody if it isn't a table, BodyTooLarge if it is too large."""
     return _columns_of(_parsed(body), bounds)
 
 

@@ -149,7 +149,7 @@ class Intake:
         return Bounds(max_bytes(limits, format_), limits.max_rows, limits.max_columns, key)
 
     def private(self, collector_id: str) -> Private | None:
-        """Return what is to be done to the columns of what comes for a collector, before anything of it is kept."""
+        """Return which columns are dropped or hashed before anything of a collector's bodies is kept."""
         return self._supervisor.private(collector_id)
 
     def check(self, format_: Format, body: bytes, key: str = "") -> Frame:
@@ -288,7 +288,7 @@ class Intake:
         return self._journal.commit()
 
     def count_refusal(self, collector_id: str, error: CollectorError) -> None:
-        """Count events that were refused; what isn't the id of a collector that is there is never kept."""
+        """Count refused events; ids of collectors that don't exist are never kept."""
         counts = self._supervisor.counts
         is_known = collector_of(collector_id) in self._supervisor.config.collectors
         refused = counts.of(collector_id).refused_requests if is_known else counts.refused_requests

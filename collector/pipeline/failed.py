@@ -40,7 +40,7 @@ async def take_back(work: Work, batch: Batch) -> None:
 
 
 async def drop_damaged(work: Work, batch: Batch, damaged: Collection[str]) -> PartsLost | None:
-    """Set a batch's damaged parts aside, and tell of it; return None if it has none of them."""
+    """Set a batch's damaged parts aside, and report it; return None if it has none of them."""
     whole = {str(work.data_dir.path / part.path): part.path for part in await work.journal.parts(batch.id)}
     paths = [whole[path] for path in damaged if path in whole]
     if not paths:

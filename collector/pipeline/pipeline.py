@@ -70,7 +70,7 @@ class Pipeline:
         return self._work.counts
 
     def status(self) -> Status:
-        """Return how it stands."""
+        """Return its status."""
         journal, id_ = self._work.journal, self._work.id
         waiting = journal.waiting(id_)
         status = replace(

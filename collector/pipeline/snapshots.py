@@ -23,7 +23,7 @@ _OF_WORKSPACE = ("is_doubtful", "is_cleared", "snapshot_id", "datasets", "is_don
 
 
 def kept_outcome(outcome: Outcome, before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a batch keeps of what came of it.
+    """Return the part of an outcome that is kept with its batch.
 
     ``before`` is what it kept of an earlier evaluation: what was delivered of that isn't delivered again.
     """

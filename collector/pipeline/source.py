@@ -41,7 +41,7 @@ class Gateway(Protocol):
 
 
 class Source:
-    """Where one collector's events come from: as it stands, clients post them, and what is here stays here."""
+    """Where one collector's events come from. This one: clients post them, and they stay here."""
 
     gateway: Gateway | None = None  # the way of posted events to where they are fetched from, if there is one
 

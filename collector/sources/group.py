@@ -181,7 +181,7 @@ class Group:
         raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001  (so librdkafka calls it)
 
     async def reject(self, collector: str, rejected: Sequence[Rejected]) -> int:
-        """Take messages that are no events; return how many the dead-letter topic has of them."""
+        """Take messages that aren't events; return how many of them the dead-letter topic has."""
         return await self._rejecting.reject(collector, rejected)
 
     async def give_up(self, batch: Batch, ranges: Sequence[Range], error: str) -> int:

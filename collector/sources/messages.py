@@ -23,7 +23,7 @@ _TOGETHER: dict[str, Callable[[list[bytes]], bytes]] = {"json": list_of, "ndjson
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A message that is no event, and why."""
+    """A message that isn't an event, and why."""
 
     message: Message
     reason: str

@@ -22,7 +22,7 @@ LACKING_SECONDS = 60.0
 
 
 def digest_of(config: CollectorConfig) -> str:
-    """Return what tells a collector's config from another's; secrets are no part of it."""
+    """Return a digest of a collector's config, without its secrets."""
     shown = json.dumps(config.masked(), sort_keys=True, default=str)
     return hashlib.sha256(shown.encode()).hexdigest()[:12]
 

@@ -96,7 +96,7 @@ def tags_of(outcome: Mapping[str, Any]) -> list[str]:
 
 
 def metadata_of(outcome: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is said of a snapshot beside its tags: "age, income" as drifted, "3 of 14 failed" of tests."""
+    """Return the metadata that says what was found: "age, income" as drifted, "3 of 14 failed" of tests."""
     drifted, tests = (
         listed(drifted_columns(findings_of(outcome)), _MOST_NAMES),
         verdict_words(outcome.get("tests") or {}),
@@ -110,7 +110,7 @@ def drifted_columns(findings: Findings) -> list[str]:
 
 
 def first_findings(outcome: Mapping[str, Any], most: int) -> Findings:
-    """Return what is told of the findings where there is little room: the first few, and columns that drifted only."""
+    """Return the first few findings, and only columns that drifted, for places with little room."""
     found = findings_of(outcome)
     return {
         "drift": [one for one in found["drift"] if one["is_drifted"]][:most],

@@ -13,7 +13,7 @@ _MOST = 3
 
 
 class BySegment(TypedDict):
-    """What is told of a batch's segments: the names of all that have a report, and of those that are too small for one.
+    """What is reported of a batch's segments: those that have a report, and those that are too small for one.
 
     ``bad`` says of each that is bad why.
     """
@@ -24,7 +24,7 @@ class BySegment(TypedDict):
 
 
 def told_by_segment(outcome: Mapping[str, Any]) -> BySegment:
-    """Return what is told of the segments in what came of a job."""
+    """Return what is reported of the segments in a job's outcome."""
     segments = outcome.get("segments") or []
     return {
         "names": [one["segment"] for one in segments],
@@ -40,7 +40,7 @@ def _why_bad(segment: Mapping[str, Any]) -> str:
 
 
 def count_segments(told: BySegment | None) -> dict[str, int]:
-    """Count a batch's segments by what is told of them; nothing if there are none."""
+    """Count a batch's segments that are good, bad and skipped; nothing if there are none."""
     if not told:
         return {}
     bad = len(told["bad"])

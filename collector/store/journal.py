@@ -508,7 +508,7 @@ class Journal:
         return await self._writer.execute(lambda db: batches.select_batches(db, collector, states))
 
     async def find_batch(self, batch_id: str) -> Batch | None:
-        """Return a batch as it stands; None if it is gone."""
+        """Return a batch as it is now; None if it is gone."""
         return await self._writer.execute(lambda db: batches.find_batch(db, batch_id))
 
     async def parts(self, batch_id: str) -> list[Part]:

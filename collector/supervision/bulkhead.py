@@ -33,7 +33,7 @@ class Runs(Protocol):
         """What is counted of it."""
 
     def status(self) -> Status:
-        """Return how it stands."""
+        """Return its status."""
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -43,7 +43,7 @@ R = TypeVar("R", bound=Runs)
 
 
 class Bulkhead(Generic[R]):
-    """Errors of what is ``inside`` end here; it is restarted, and no other notices."""
+    """Errors of ``inside`` end here: it is restarted, and nothing else is affected."""
 
     def __init__(self, inside: R, journal: Journal) -> None:
         self.inside = inside
@@ -55,7 +55,7 @@ class Bulkhead(Generic[R]):
         self._log = structlog.get_logger().bind(collector=inside.status().id)
 
     def status(self) -> Status:
-        """Return how it stands."""
+        """Return its status."""
         status = self.inside.status()
         return replace(status, state="crashed", last_error=self._crash) if self._crash else status
 

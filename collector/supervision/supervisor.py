@@ -112,7 +112,7 @@ class Supervisor:
         return followers
 
     def private(self, collector_id: str) -> Private | None:
-        """Return what is to be done to the columns of what comes for a collector."""
+        """Return which columns of a collector's bodies are dropped or hashed."""
         return self._private.get(collector_id)
 
     @property

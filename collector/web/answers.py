@@ -51,7 +51,7 @@ async def aread(response: httpx.Response, max_bytes: int) -> httpx.Response:
 
 
 def json_of(response: httpx.Response) -> Any:
-    """Return what an answer holds; raise ValueError if that is no JSON that can be read."""
+    """Return an answer's JSON; raise ValueError if it can't be read as JSON."""
     try:
         return response.json()
     except RecursionError as error:

@@ -17,7 +17,7 @@ _MAX_HEAD = 100 * 1024
 
 
 class Interim:
-    """Looks at what comes on a connection until it is no interim answer."""
+    """Counts the interim answers that come on a connection before the one that counts."""
 
     def __init__(self) -> None:
         self.begin()

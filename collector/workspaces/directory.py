@@ -46,7 +46,7 @@ class Directory:
         return self._workers.starting_time
 
     async def problems(self, others: Iterable[CollectorConfig]) -> list[Problem]:
-        """Keep the generations apart: a UI that finds a snapshot of the other one shows none of the projects.
+        """Keep the generations apart: a UI that finds a snapshot of the other generation shows no project at all.
 
         What lies there decides; if that is nothing yet, or both, it is who is there among the other collectors.
         """

@@ -43,7 +43,7 @@ class Head:
 
 
 def entity_tag(config: CollectorConfig) -> str:
-    """Return a collector's ETag: that of what is shown of its config."""
+    """Return a collector's ETag, made of its config as it is shown."""
     return f'"{hashlib.sha256(json_answer(config.masked()).body).hexdigest()[:32]}"'
 
 

@@ -47,13 +47,13 @@ def put_state(db: sqlite3.Connection, state: AlertState) -> None:
 
 
 def drop_rules(db: sqlite3.Connection, kept: Collection[str]) -> None:
-    """Drop how rules stand that are no longer there."""
+    """Drop the states of rules that are no longer there."""
     known = db.execute("SELECT DISTINCT rule FROM alert").fetchall()
     db.executemany("DELETE FROM alert WHERE rule = ?", [one for one in known if one[0] not in kept])
 
 
 def rekey(db: sqlite3.Connection, rules: Mapping[str, str]) -> None:
-    """Let how rules stand go on under their keys of now, by those that they had."""
+    """Move the states of rules to their new keys, by their old ones."""
     changed = [(now, had) for had, now in rules.items() if now != had]
     db.executemany("UPDATE OR REPLACE alert SET rule = ? WHERE rule = ?", changed)
 

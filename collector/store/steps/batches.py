@@ -73,7 +73,7 @@ def select_batches(db: sqlite3.Connection, collector: str, states: tuple[State, 
 
 
 def find_batch(db: sqlite3.Connection, batch_id: str) -> Batch | None:
-    """Return a batch as it stands; None if it is gone."""
+    """Return a batch as it is now; None if it is gone."""
     row = db.execute("SELECT * FROM batch WHERE id = ?", (batch_id,)).fetchone()
     return None if row is None else _batch(row)
 

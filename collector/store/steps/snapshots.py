@@ -34,13 +34,13 @@ _MADE = "state NOT IN ('failed', 'empty')"
 
 
 def insert_made(db: sqlite3.Connection, batch: Batch, verdict: Verdict, now: float, kept: int) -> None:
-    """Enter the snapshot that was made of a batch, in place of what came of it before."""
+    """Enter the snapshot that was made of a batch; it replaces an earlier one."""
     _insert_judged(db, batch, ("", batch.rows), verdict, now)
     _let_go(db, batch, kept)
 
 
 def insert_segments(db: sqlite3.Connection, batch: Batch, segments: Iterable[SegmentMade], now: float) -> None:
-    """Enter what came of a batch's segments, in place of what came of them before, which goes."""
+    """Enter the snapshots of a batch's segments; they replace all earlier ones."""
     db.execute("DELETE FROM snapshot WHERE batch = ? AND segment <> ''", (batch.id,))
     for one in segments:
         if one.verdict is None:

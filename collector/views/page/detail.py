@@ -43,7 +43,7 @@ class Detail:
 
 
 def detail_pieces(detail: Detail) -> dict[str, str]:
-    """Draw what is told of a collector's past."""
+    """Draw the pieces of the page that show a collector's past."""
     status, pasts = detail.status, detail.pasts
     series = [drift_series(pasts), failures_series(pasts), *value_series(pasts, _VALUES), _rows_series(pasts)]
     plots = [one for one in (plot(each, *_PLOT, margin=6) for each in series if len(each.points) > 1) if one]

@@ -32,7 +32,7 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Past:
-    """One snapshot: when it was made, of what, and what came of it."""
+    """One snapshot: its batch, when it was made, and its outcome."""
 
     batch: str
     time: float
