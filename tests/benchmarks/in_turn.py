@@ -25,10 +25,16 @@ import events
 import evidently.legacy.metric_preset as legacy_presets
 import pandas as pd
 from evidently import Report, presets
+from evidently.legacy.pipeline.column_mapping import ColumnMapping
 from evidently.legacy.report import Report as LegacyReport
 from evidently.legacy.utils import NumpyEncoder
 
 from collector.evaluation import worker
+
+# What presets that judge a model take for its target and its prediction.
+_NUMBERS = {"target": "num0", "prediction": "num1"}
+_CLASSES = {"target": "cat0", "prediction": "cat1"}
+_MAPPINGS = {"RegressionPreset": _NUMBERS, "ClassificationPreset": _CLASSES, "TargetDriftPreset": _CLASSES}
 
 
 @cache
@@ -39,13 +45,14 @@ def pair(generation: str, preset: str, rows: int) -> tuple[Callable[[], Any], Ca
     for seed, file in enumerate(files):
         events.frame(rows, seed).to_parquet(file)
     reference = pd.read_parquet(files[1])  # both have it in memory
+    mapping = _MAPPINGS.get(preset)
     legacy = {"metrics": [f"evidently:metric_preset:{preset}"], "options": {}}
     job: Any = {
         "collector": "main",
         "batch_id": "018f0000-0000-7000-8000-000000000001",
         "report_config": {"metrics": [preset]} if generation == "modern" else legacy,
         "data_definition": None,
-        "column_mapping": None,
+        "column_mapping": mapping,
         "parts": [str(files[0])],
         "reference": str(files[1]),
         "cache_reference": True,
@@ -67,7 +74,8 @@ def pair(generation: str, preset: str, rows: int) -> tuple[Callable[[], Any], Ca
             done = Report([getattr(presets, preset)()]).run(current, reference)
             return json.dumps(done.dump_dict(), cls=NumpyEncoder)
         report = LegacyReport([getattr(legacy_presets, preset)()])
-        report.run(current_data=current, reference_data=reference)
+        columns = ColumnMapping(**(mapping or {}))
+        report.run(current_data=current, reference_data=reference, column_mapping=columns)
         return json.dumps(report.to_snapshot().dict(), cls=NumpyEncoder)
 
     ours(), bare()
