@@ -25,8 +25,8 @@ from .table import make_table
 
 # Those that share the same two services stand first, and together.
 SHARING = ("single_rows", "batches", "pauses", "clients")
-QUICK = (*SHARING, "starting", "gathering", "labels", "reports")
-GROUPS = (*QUICK, "peers", "topics", "memory", "many_reports", "evaluation", "beside_reports", "growth")
+QUICK = (*SHARING, "starting", "gathering", "reports")
+GROUPS = (*QUICK, "labels", "peers", "topics", "memory", "many_reports", "evaluation", "beside_reports", "growth")
 
 
 def main(
