@@ -110,7 +110,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Enviro
     return made
 
 
-@pytest.fixture(scope="module", params=["pip", pytest.param("uv", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["uv", pytest.param("pip", marks=pytest.mark.slow)])
 def environment_of_evidently(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """Hold Evidently and the dependencies, not us, for tests that leave it as it was."""
     made = Environment(tmp_path_factory.mktemp(request.param) / "venv", request.param)

@@ -3,8 +3,10 @@
 import json
 import threading
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+
+from answering import Answering
 
 
 class Shelf:
@@ -15,13 +17,11 @@ class Shelf:
         self.directory.mkdir(parents=True)
         shelf = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
+        class Handler(Answering):
+            def do_GET(self):  # noqa: N802  # the library's names
                 self.reply(*shelf.look(self.path.strip("/").split("/")))
 
-            def do_POST(self):
+            def do_POST(self):  # noqa: N802  # likewise
                 sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 self.reply(*shelf.take(self.path.strip("/").split("/"), sent))
 
@@ -32,9 +32,6 @@ class Shelf:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

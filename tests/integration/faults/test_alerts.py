@@ -114,7 +114,6 @@ def config(receiver, **others):
     return service_config(
         {"main": collector_config(rows_trigger(1), REPORT, dashboard=False)},
         alerts=[rule],
-        evaluation_workers=1,
         **others,
     )
 

@@ -18,7 +18,7 @@ from .conftest import numbered
 from .ledger import Load
 
 PROMISE = "11 clocks"
-INTERVAL = 1.0
+INTERVAL = 0.5
 # So many batches are watched after a fault. The first may come at once, as what was due is made up for, and the second
 # less than an interval after it, as a batch that is late doesn't delay those behind it.
 BATCHES = 4

@@ -23,9 +23,9 @@ def named_by(number):
 
 def test_new_names_in_each_post_end_at_the_limit_after_a_kill_too(make_daemon, ledger, audit, figures, is_long):
     collectors = {"wild": numbered(rows_trigger(NEVER)), "calm": numbered(rows_trigger())}
-    config = service_config(collectors, limits={"max_columns": LIMIT}, spill_rows=4, evaluation_workers=1)
+    config = service_config(collectors, limits={"max_columns": LIMIT}, spill_rows=4)
     daemon = make_daemon(config).start()
-    for life in range(5 if is_long else 2):
+    for life in range(5 if is_long else 1):
         statuses = []
         for number in range(LIMIT // OF_EACH + 1):
             if number == 3:

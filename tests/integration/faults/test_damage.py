@@ -158,7 +158,7 @@ def test_damaged_parts_snapshots_and_references_hold_up_nothing_that_is_sound(ma
         "snapshot": numbered(rows_trigger(5), **where),
         "reference": numbered(interval_trigger(), **where) | {"report_config": drift, "data_definition": DEFINITION},
     }
-    daemon = make_daemon(service_config(collectors, spill_rows=10, evaluation_workers=1))
+    daemon = make_daemon(service_config(collectors, spill_rows=10))
     (daemon.directory / "blocked").touch()
     daemon.start()
     daemon.client.set_reference("reference", table("n0", 50).to_pandas())

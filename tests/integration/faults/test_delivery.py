@@ -17,8 +17,8 @@ from .shelf import Shelf
 PROMISE = "5 delivery"
 ROWS = 5  # of a batch
 BODY_LIMIT = 12_000  # a snapshot here weighs some 20 kB, without its picture 4 kB
-RETRY_AFTER = 3
-TRY_SECONDS = 3
+RETRY_AFTER = 2  # seconds; of its own, the first pauses are shorter
+TRY_SECONDS = 2
 # What can't succeed by waiting, so that it is said plainly and tried slowly.
 REFUSED = ("answers 401", "answers 404")
 
@@ -110,7 +110,7 @@ def test_snapshots_wait_for_faulty_workspaces_and_arrive_once_in_order_when_they
     collectors = {
         name: numbered(rows_trigger(ROWS), api_url=url, project_id=ui.make_project(name)) for name, url in urls.items()
     }
-    daemon = make_daemon(service_config(collectors, delivery_timeout=TRY_SECONDS, evaluation_workers=1)).start()
+    daemon = make_daemon(service_config(collectors, delivery_timeout=TRY_SECONDS)).start()
     batches = 4 if is_long else 2
     seconds = [post_batch(daemon, ledger, name) for _ in range(batches) for name in urls]
     assert max(seconds) < TRY_SECONDS * slowness()  # none of them waits for a try

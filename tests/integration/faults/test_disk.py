@@ -31,7 +31,7 @@ def test_a_full_disk_refuses_says_so_and_heals(make_daemon, ledger, audit, figur
     data = small_disk / "collector_data"
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(BALLAST))
-    config = service_config({"main": numbered(rows_trigger(NEVER))}, data_dir=str(data), evaluation_workers=1)
+    config = service_config({"main": numbered(rows_trigger(NEVER))}, data_dir=str(data))
     daemon = make_daemon(config)
     daemon.data = data
     daemon.start()

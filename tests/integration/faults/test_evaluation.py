@@ -18,11 +18,11 @@ PROMISE = "6 evaluation"
 # Of which nothing can be computed where the column lacks.
 NEEDY = {"metrics": [{"type": "UniqueValueCount", "column": "lacking"}]}
 NEEDY_DEFINITION = DEFINITION | {"categorical_columns": [NUMBER, "lacking"]}
-# The same text in each row weighs nothing in a body and 200 MB in memory: no worker here can take four of them, beside
+# The same text in each row weighs nothing in a body and 80 MB in memory: no worker here can take four of them, beside
 # the 300 MB that Evidently takes in the long form.
-TEXT, LARGE, BODIES = "x" * 800, 250_000, 4
-MAX_BYTES, OF_EVIDENTLY = 700_000_000, 300_000_000
-TIMEOUT = 15  # of a report; where processors are short, it may take seconds
+TEXT, LARGE, BODIES = "x" * 800, 100_000, 4
+MAX_BYTES, OF_EVIDENTLY = 300_000_000, 300_000_000
+TIMEOUT = 8  # of a report; where processors are short, it may take seconds
 
 
 def error_of(daemon, batch):
@@ -80,7 +80,7 @@ def test_reports_that_eat_memory_hang_or_lose_their_worker_are_given_up_and_the_
     max_bytes = MAX_BYTES + OF_EVIDENTLY * is_long
     limits = {"evaluation_timeout": TIMEOUT, "evaluation_max_bytes": max_bytes, "spill_rows": LARGE}
     collectors = {name: numbered(rows_trigger(NEVER)) for name in ("greedy", "hung", "killed", "sound")}
-    daemon = make_daemon(service_config(collectors, evaluation_workers=1, **limits)).start()
+    daemon = make_daemon(service_config(collectors, **limits)).start()
     wait_until(lambda: "evidently is loaded" in daemon.log)
     light = workers(daemon) - heavy_workers(daemon)
     rounds = 5 if is_long else 1

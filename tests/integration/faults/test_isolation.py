@@ -68,7 +68,8 @@ def service(dead_url):
         "busy": numbered(rows_trigger(20 * BUSY_ROWS)),
     }
     kept = {"batches": 1000}  # for the times at which they were sealed
-    return service_config(sound | others, evaluation_timeout=10, delivery_timeout=30, retention=kept)
+    patience = {"evaluation_timeout": 10, "delivery_timeout": 30}
+    return service_config(sound | others, evaluation_workers=2, retention=kept, **patience)
 
 
 @contextlib.contextmanager

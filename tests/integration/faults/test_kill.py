@@ -46,11 +46,11 @@ LATE = 10
 def test_no_acknowledged_row_is_lost_or_doubled_by_kills_at_random_moments(
     make_daemon, ledger, audit, figures, rng, is_long
 ):
-    kills = 200 if is_long else 3
+    kills = 200 if is_long else 2
     collectors = {name: numbered(rows_trigger(rows)) for name, rows in [("small", 20), ("large", 60)]}
     follower = {"follower": numbered(rows_trigger(45), events_from="small")}
     ledger.followers["small"] = ("follower",)
-    daemon = make_daemon(service_config(collectors | follower, spill_rows=25, evaluation_workers=1)).start()
+    daemon = make_daemon(service_config(collectors | follower, spill_rows=25)).start()
     with Load(daemon.url, ledger, collectors, plain=1, clients=1, is_large=True):
         for kill in range(kills):
             daemon.kill()
@@ -96,7 +96,7 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
     collectors = {"good": numbered(rows_trigger(12)), "bad": numbered(rows_trigger(12)) | {"report_config": LACKING}}
     collectors["follower"] = numbered(rows_trigger(16), events_from="good")
     ledger.followers["good"] = ("follower",)
-    daemon = make_daemon(service_config(collectors, spill_rows=5, evaluation_workers=1))
+    daemon = make_daemon(service_config(collectors, spill_rows=5))
     for point in points:
         daemon.variables[VARIABLE] = point
         daemon.launch()
@@ -120,7 +120,8 @@ def test_a_collector_is_renamed_whole_or_not_at_all_by_a_kill_between_two_stages
 ):
     """Its rows are those of the id that its config file names, whichever that is."""
     daemon = make_daemon(service_config({"id-0": numbered(rows_trigger(1000))}, spill_rows=10), evaluates=False)
-    points = OF_RENAMING * 3 if is_long else OF_RENAMING
+    *early, last = OF_RENAMING
+    points = OF_RENAMING * 3 if is_long else [rng.choice(early), last]
     for number, point in enumerate(points):
         daemon.variables[VARIABLE] = point
         daemon.start()
@@ -178,13 +179,14 @@ def test_a_whole_batch_is_one_batch_however_often_its_sender_is_cut_off(make_dae
 
 
 def test_no_row_is_lost_or_doubled_by_a_kill_while_windows_of_event_time_are_closed(
-    make_daemon, ledger, audit, figures, is_long
+    make_daemon, ledger, audit, figures, rng, is_long
 ):
     """Rows of three windows are there at each kill; a flush makes a batch of each."""
     trigger = {"type": "EventTimeTrigger", "period": "1d"}
     daemon = make_daemon(service_config({"main": numbered(trigger) | {"timestamp_column": "ts"}}, spill_rows=7))
     daemon.evaluates = False
-    points = [*OF_WINDOWS, "part written", "moved", "spilled", *OF_WINDOWS]
+    of_spilling = ["part written", "moved", "spilled"]
+    points = [*OF_WINDOWS, *(of_spilling if is_long else [rng.choice(of_spilling)]), *OF_WINDOWS]
     for number, point in enumerate(points * 5 if is_long else points):
         daemon.variables[VARIABLE] = "" if number == 0 else point
         daemon.start()

@@ -83,7 +83,7 @@ def test_one_id_is_edited_flushed_deleted_and_added_again_with_kills_between(
         daemon.http.delete("/main")
         daemon.http.post("/main", json=numbered(interval_trigger(3600)))
 
-    for _ in range(40 if is_long else 6):
+    for _ in range(40 if is_long else 3):
         for _ in range(rng.randrange(1, 4)):
             post(daemon.http, ledger, "main", rng.randrange(1, 6), json_body)
         killing = threading.Timer(rng.uniform(0, 0.1), daemon.process.kill)
@@ -113,7 +113,7 @@ def test_a_reference_that_is_rewritten_in_place_costs_no_batch(make_daemon, ledg
     daemon.config_path.write_text(json.dumps(service_config({"main": config})), encoding="utf-8")
     daemon.start()
     with Load(daemon.url, ledger, ["main"], rows=5, pause=0.2) as load:
-        for number in range(50 if is_long else 10):
+        for number in range(50 if is_long else 5):
             sink = io.BytesIO()
             pq.write_table(table(f"n{number}", 5_000), sink)
             with reference.open("wb") as file:

@@ -24,7 +24,7 @@ def test_each_request_and_its_response_are_one_event_whatever_is_killed(make_dae
     main = collector_config(rows_trigger(30), {"metrics": ["RowCount"]}) | {"dashboard": False}
     main["input"] = {"kserve": {"features": ["a", "b"], "prediction": "y", "wait": "1h"}}
     kept = {"batches": 10**6, "max_bytes": 10**12}
-    config = service_config({"main": main}, spill_rows=7, retention=kept, evaluation_workers=1)
+    config = service_config({"main": main}, spill_rows=7, retention=kept)
     daemon = make_daemon(config, evaluates=BY_TALLY).start()
     halves, sent = [], 0
     for life in range(lives):

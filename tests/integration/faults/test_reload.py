@@ -75,7 +75,7 @@ def test_a_signal_has_it_reload_and_a_restart_is_asked_for_where_it_is_needed(da
 
 def test_edits_and_changes_by_clients_while_rows_stream_in_lose_none(make_daemon, ledger, audit, figures, is_long, rng):
     daemon = make_daemon(CONFIG).start()
-    count = 200 if is_long else 20
+    count = 200 if is_long else 8
     with Load(daemon.url, ledger, [*EDITED, "still"], rows=3, pause=0.1) as load:
         for number in range(count):
             by_hand, by_client = rng.sample(EDITED, 2)

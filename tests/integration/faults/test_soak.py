@@ -200,7 +200,7 @@ def config(**where):
     """Keep little of what is delivered, so that a curve that rises does so for another reason."""
     collectors = {name: numbered(trigger) | where for name, trigger in COLLECTORS.items()}
     kept = {"retention": {"batches": 2}, "storage": {"max_log_events": 10}}
-    return service_config(collectors, evaluation_workers=1, spill_rows=25) | kept
+    return service_config(collectors, spill_rows=25) | kept
 
 
 def tell(soaks, figures, more_slack):

@@ -5,6 +5,7 @@ import signal
 import time
 
 import httpx
+import pytest
 
 from ..conftest import NEVER, PATIENCE, rows_trigger, service_config, wait_until
 from .conftest import numbered
@@ -13,6 +14,7 @@ from .ledger import arrow_body, post
 PROMISE = "28 stopped workers"
 
 
+@pytest.mark.slow  # it waits out a deadline of 10 s; workers/test_pool.py stops such a process within a shorter one
 def test_a_body_that_a_stopped_process_is_to_check_is_answered(make_daemon, ledger, audit, figures, is_long):
     daemon = make_daemon(service_config({"main": numbered(rows_trigger(NEVER))}), evaluates=False).start()
     slowest = 0.0

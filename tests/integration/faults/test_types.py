@@ -39,7 +39,7 @@ def test_a_column_whose_type_changes_with_each_post_costs_no_row_and_no_batch(
     encoders = [(of_arrow(column), len(column)) for _, column in arrow_columns()]
     encoders += [(of_json(values), len(values)) for values in JSON_KINDS.values()]
     collectors = {"main": numbered(rows_trigger(OF_BATCH), data_definition={"categorical_columns": [NUMBER]})}
-    daemon = make_daemon(service_config(collectors, spill_rows=OF_PART, evaluation_workers=1), evaluates=True).start()
+    daemon = make_daemon(service_config(collectors, spill_rows=OF_PART), evaluates=True).start()
     for _ in range(5 if is_long else 1):
         for encode, rows in rng.sample(encoders, len(encoders)):
             assert post(daemon.http, ledger, "main", rows, encode) == 201

@@ -97,7 +97,7 @@ def test_snapshots_wait_whatever_their_workspace_answers(make_daemon, ledger, au
         ours = {name: named("p", api_url=url) for name, url in urls.items()}
         collectors = ours | {"is sound": named("p")}
         variables = {"ALL_PROXY": "socks://127.0.0.1:1", "NO_PROXY": "a..b,example", "SSL_CERT_FILE": "/nowhere.pem"}
-        daemon = make_daemon(service_config(collectors, evaluation_workers=1), **variables).start()
+        daemon = make_daemon(service_config(collectors), **variables).start()
         assert post(daemon.http, ledger, "is sound") == 201
         daemon.wait_for_logs("is sound", 1)
         before = resident_bytes(daemon)
@@ -141,7 +141,7 @@ DAMAGES = {
 def test_snapshots_wait_for_a_project_whose_file_is_damaged(make_daemon, ledger, audit, figures):
     """They were delivered into it, where no UI could show them; or the pipeline was begun again for ever."""
     collectors = {name: named(name) for name in [*DAMAGES, "sound"]}
-    daemon = make_daemon(service_config(collectors, evaluation_workers=1)).start()
+    daemon = make_daemon(service_config(collectors)).start()
     for name in DAMAGES:
         assert post(daemon.http, ledger, name) == 201
     for name in DAMAGES:
@@ -187,7 +187,7 @@ LEGACY = {
 def test_of_two_generations_in_one_directory_the_second_waits(make_daemon, figures):
     """Both UIs answered 500 for every project then."""
     both = {"first": collector_config(), "second": collector_config(report=LEGACY)}
-    daemon = make_daemon(service_config(both, evaluation_workers=1)).start()
+    daemon = make_daemon(service_config(both)).start()
     for name in both:
         assert daemon.http.post(f"/{name}/data", json=[{"a": 1}]).status_code == 201
     daemon.wait_for_logs("first", 1)

@@ -158,7 +158,11 @@ def computed(job):
 
 
 def counts_of(table, metric):
+    if metric["type"] == "RowCount":
+        return {"value": len(table)}
     column = table[metric["column"]]
+    if metric["type"] == "SumValue":
+        return {"value": sum(column.to_pylist())}
     if metric["type"] != "UniqueValueCount":
         return {}
     return {"counts": {one["values"]: {"value": one["counts"]} for one in column.value_counts().to_pylist()}}
