@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from contextlib import contextmanager
 
 import pytest
 from machine import Stopwatch, quickest
@@ -10,6 +11,7 @@ from machine import Stopwatch, quickest
 from collector.ingest.http.server import LINGER
 
 from .conftest import (
+    BY_TALLY,
     NEVER,
     PATIENCE,
     Daemon,
@@ -25,8 +27,21 @@ ROW = b'{"a": [1]}'
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
+    with hostile(tmp_path_factory, evaluates=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory):
+    """Run one whose collectors go while they are checked: the process that does it is cut off, and loads all again."""
+    with hostile(tmp_path_factory, evaluates=BY_TALLY) as made:
+        yield made
+
+
+@contextmanager
+def hostile(tmp_path_factory, evaluates):
     config = service_config({"main": collector_config(rows_trigger(NEVER))}, limits={"body_timeout": 1.0})
-    made = Daemon(tmp_path_factory.mktemp("hostile") / "service", config)
+    made = Daemon(tmp_path_factory.mktemp("hostile") / "service", config, evaluates=evaluates)
     try:
         made.start()
         wait_until(lambda: "evidently is loaded" in made.log)  # until then, new configs wait
@@ -104,18 +119,20 @@ def test_no_id_is_found_or_breaks_a_route(daemon, collector_id):
 
 
 @pytest.mark.parametrize("collector_id", IDS, ids=lambda name: name[:30])
-def test_what_is_made_of_an_id_lies_in_the_data_directory(daemon, collector_id):
+def test_what_is_made_of_an_id_lies_in_the_data_directory(changing, collector_id):
     """Reference files are named by it; what else there is, is in the directory of the config."""
     config = json.dumps(collector_config(rows_trigger(NEVER))).encode()
-    made = exchange(daemon, request("POST", f"/{collector_id}", f"Content-Length: {len(config)}".encode(), body=config))
+    made = exchange(
+        changing, request("POST", f"/{collector_id}", f"Content-Length: {len(config)}".encode(), body=config)
+    )
     assert status_of(made) in {201, 400, 404, 405}
     if status_of(made) == 201:
         length = f"Content-Length: {len(ROW)}".encode()
         for route in ("data", "reference"):
-            assert status_of(exchange(daemon, request("POST", f"/{collector_id}/{route}", length, body=ROW))) == 201
-        assert len([*daemon.data.glob("references/*")]) == 1
-        assert status_of(exchange(daemon, request("DELETE", f"/{collector_id}"))) == 200
-    assert [path.name for path in daemon.directory.parent.iterdir()] == ["service"]
+            assert status_of(exchange(changing, request("POST", f"/{collector_id}/{route}", length, body=ROW))) == 201
+        assert len([*changing.data.glob("references/*")]) == 1
+        assert status_of(exchange(changing, request("DELETE", f"/{collector_id}"))) == 200
+    assert [path.name for path in changing.directory.parent.iterdir()] == ["service"]
 
 
 @pytest.mark.parametrize(
