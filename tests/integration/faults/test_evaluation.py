@@ -18,11 +18,11 @@ PROMISE = "6 evaluation"
 # Of which nothing can be computed where the column lacks.
 NEEDY = {"metrics": [{"type": "UniqueValueCount", "column": "lacking"}]}
 NEEDY_DEFINITION = DEFINITION | {"categorical_columns": [NUMBER, "lacking"]}
-# The same text in each row weighs nothing in a body and 80 MB in memory: no worker here can take four of them, beside
+# The same text in each row weighs nothing in a body and 200 MB in memory: no worker here can take four of them, beside
 # the 300 MB that Evidently takes in the long form.
-TEXT, LARGE, BODIES = "x" * 800, 100_000, 4
-MAX_BYTES, OF_EVIDENTLY = 300_000_000, 300_000_000
-TIMEOUT = 8  # of a report; where processors are short, it may take seconds
+TEXT, LARGE, BODIES = "x" * 800, 250_000, 4
+MAX_BYTES, OF_EVIDENTLY = 700_000_000, 300_000_000
+TIMEOUT = 15  # of a report; where processors are short, it may take seconds
 
 
 def error_of(daemon, batch):
