@@ -246,7 +246,7 @@ class DeliveryError(CollectorError):
 
 
 class DeliveryRefused(DeliveryError):
-    """A workspace said no in a way that waiting alone doesn't mend: wrong secret, no such project."""
+    """A workspace said no in a way that waiting doesn't fix: wrong secret, no such project."""
 
 
 class SnapshotRejected(DeliveryError):

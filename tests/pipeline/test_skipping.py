@@ -1,4 +1,4 @@
-"""Events that pass a follower by."""
+"""Events that a follower skips."""
 
 import trio
 from worlds import EPOCH, collector, running, settled
