@@ -66,7 +66,7 @@ def deliver(generation, evaluate, iris, tmp_path, snapshots):
 
 
 def test_a_running_ui_shows_new_projects_and_their_snapshots_by_itself(service, generation, deliver):
-    for number in range(5):
+    for number in range(2):
         project = deliver(service.directory, project_name=f"{generation}-{number}")
         (shown,) = service.wait_for(f"/api/projects/{project}/{LISTS[generation]}", lambda seen: len(seen) == 1)
         assert shown["metadata"]["collector"] == "main"
