@@ -19,6 +19,10 @@ from typing import Any
 
 from collector.errors import EvaluationError
 
+# A report makes tens of thousands of objects that stay until it is done: looking through them again and again was a
+# tenth of the time of a small one.
+GARBAGE_THRESHOLD = 10_000
+
 
 def prepare(max_bytes: int, niceness: int = 0, hidden: Iterable[str] = ()) -> None:
     """Make a new worker process quiet (no telemetry unless the user has decided about it, no warnings) and bounded.
@@ -34,9 +38,7 @@ def prepare(max_bytes: int, niceness: int = 0, hidden: Iterable[str] = ()) -> No
     # More threads gain a sum of 20 000 products nothing, and turn in a circle for 25 ms each time as they wait for the
     # next: half of a report's processor time where several workers share the processors.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # A report makes tens of thousands of objects that stay until it is done: looking through them again and again was a
-    # tenth of the time of a small one.
-    gc.set_threshold(10_000)
+    gc.set_threshold(GARBAGE_THRESHOLD)
     warnings.simplefilter("ignore")  # what Evidently's code warns of at import is nothing to our user
     _limit_memory(max_bytes)
     Thread(target=_end_with_daemon, daemon=True).start()

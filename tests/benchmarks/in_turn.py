@@ -30,6 +30,7 @@ from evidently.legacy.report import Report as LegacyReport
 from evidently.legacy.utils import NumpyEncoder
 
 from collector.evaluation import worker
+from collector.workers.process import GARBAGE_THRESHOLD
 
 # What presets that judge a model take for its target and its prediction.
 _NUMBERS = {"target": "num0", "prediction": "num1"}
@@ -92,6 +93,7 @@ def seconds_of(work: Callable[[], Any]) -> float:
 def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr
     gc.freeze()  # as in our workers: what is loaded is looked through at no collection
+    gc.set_threshold(GARBAGE_THRESHOLD)
     for line in sys.stdin:
         with warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt):
             warnings.simplefilter("ignore")

@@ -9,6 +9,7 @@ from .figures import Row, at_most, spaced
 from .processes import Talking
 
 _LIMIT = "Report.run and its dump alone, in the same process in turn"
+_NOT_SLOWER = 1.1  # two runs of one differ by as much
 _GOALS = {
     ("modern", "DataDriftPreset", 1_000): 0.17,
     ("modern", "DataSummaryPreset", 1_000): 0.18,
@@ -20,10 +21,10 @@ _GOALS = {
     ("modern", "DataSummaryPreset", 1_000_000): 0.22,
     ("legacy", "DataDriftPreset", 1_000): 0.6,
     ("legacy", "DataDriftPreset", 100_000): 0.35,
-    ("legacy", "DataQualityPreset", 1_000): 1,
-    ("legacy", "TargetDriftPreset", 1_000): 1,
-    ("legacy", "RegressionPreset", 1_000): 1,
-    ("legacy", "ClassificationPreset", 1_000): 1,
+    ("legacy", "DataQualityPreset", 1_000): _NOT_SLOWER,
+    ("legacy", "TargetDriftPreset", 1_000): _NOT_SLOWER,
+    ("legacy", "RegressionPreset", 1_000): _NOT_SLOWER,
+    ("legacy", "ClassificationPreset", 1_000): _NOT_SLOWER,
 }
 
 
@@ -32,7 +33,7 @@ def measure(bench: Bench) -> None:
     both = bench.start(Talking([script], bench.new_directory("reports"), "reports.log", talks=True))
     largest = 1_000_000 if bench.is_long else 10_000 if bench.is_quick else 100_000
     for (generation, preset, rows), most in _GOALS.items():
-        if rows > largest or (bench.is_quick and most == 1):
+        if rows > largest or (bench.is_quick and most == _NOT_SLOWER):
             continue
         name = f"{spaced(rows)} x 20 {preset}, {generation}, processor time"
         row = Row("reports", name, "s", at_most(most, "limit"), _LIMIT)
