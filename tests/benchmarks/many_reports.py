@@ -49,6 +49,7 @@ def _measure_minutes(bench: Bench, minutes: int) -> None:
     """Measure how late triggers are, and whether batches pile up, where each collector is due each minute."""
     ids = _ids(_COLLECTORS)
     ours = _start(bench, ids, _INTERVAL)
+    _evaluate(ours, ids)  # the first report of each makes its dashboard, too
     what = f"{_COLLECTORS} collectors with {spaced(_ROWS)} rows a minute, {minutes} minutes"
     late = Row("many reports", f"{what}: trigger lateness, p99 is at most", "s", at_most(_LATE))
     name = f"{what}: batches that are sealed at the end, of those after the first minute"
