@@ -88,7 +88,7 @@ def test_keys_that_are_made_anew_are_matched_from_the_first_label_on(db, enter):
     assert awaited(db) == [matched]
     labels.forget_keys(db, "b1")
     assert awaited(db) == [replace(KEYED, keys=None)]
-    labels.enter_matches(db, [matched])  # it was found by the keys of before
+    labels.enter_matches(db, [matched])  # found by the keys that were forgotten
     assert awaited(db) == [replace(KEYED, keys=None)]
 
 
