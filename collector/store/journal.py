@@ -776,6 +776,7 @@ class Journal:
             if names is not None:
                 self._columns[new] = names
             self._columns.pop(old, None)
+            self.labels.rename(old, new)
             self.halves.rename(old, new)
             for ours, theirs in ((old, new), (labels_of(old), labels_of(new))):
                 self._waiting[theirs].add_all(self._waiting[ours])

@@ -77,6 +77,14 @@ class LabelBook:
         self._waiting_bytes.pop(collector, None)
         self.collectors.discard(collector)
 
+    def rename(self, old: str, new: str) -> None:
+        """Have what memory has of a collector under its new id."""
+        if old in self.collectors:
+            self.collectors.discard(old)
+            self.collectors.add(new)
+        if old in self._waiting_bytes:
+            self._waiting_bytes[new] = self._waiting_bytes.pop(old)
+
     async def seed(self) -> int:
         """Return the seed of the numbers of keys, which is the journal's own."""
         secret = await self._writer.execute(keys.read_secret)

@@ -60,6 +60,17 @@ async def test_a_batch_that_waits_and_labels_that_are_kept_are_not_over(journal)
     assert not (await journal.labels.look("main")).is_over, "a batch"
 
 
+async def test_what_waits_for_labels_is_found_under_its_collectors_new_id(journal):
+    """Without it, batches of a collector whose config has no labels any more would wait until the next start."""
+    book = journal.labels
+    await deliver(journal, await seal(journal))
+    await book.look("main")
+    book.collectors.add("main")
+    await journal.rename("main", "other", {})
+    assert book.collectors == {"other"}
+    assert (book.kept_bytes("main"), book.kept_bytes("other")) == (0, 50)
+
+
 async def test_labels_and_what_waits_for_them_count_as_kept_until_they_go(journal):
     book = journal.labels
     await post_labels(journal)
