@@ -32,6 +32,7 @@ from collector.errors import (
 )
 from collector.store.parts import UNWRITABLE
 from collector.store.records import Part
+from collector.waiting.grace import let_end
 from collector.workers.environment import names_of_secrets, names_of_service
 from collector.workers.process import call, prepare
 
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 CHECK_TIMEOUT = 60.0
+# For a check to end by itself when its collector is deleted, or its client hangs up: most take a tenth of that.
+CHECK_GRACE = 1.0
 # That a new process takes to load Evidently is 4 to 13 s, and several at once on a busy machine.
 START_TIMEOUT = 60.0
 # Where processors are very short it is minutes; cut off by the deadline of a call, the next one would begin it anew.
@@ -433,12 +436,16 @@ class Workers:
             raise trio.TooSlowError
 
     async def _check(self, name: str, *args: Any) -> Any:
-        """Run a check, for so long and no longer: a file on a dead mount must not hold those of others."""
+        """Run a check, for so long and no longer: a file on a dead mount must not hold those of others.
+
+        Cancellation: it may end by itself, as the next check would wait for a process that loads Evidently again.
+        """
         async with self._quick:
             await self._load(self._heavy, _EVALUATION)
+            run = partial(self._run, self._heavy, self._unlimited, _EVALUATION + name, *args)
             try:
                 with trio.fail_after(CHECK_TIMEOUT):
-                    return await self._run(self._heavy, self._unlimited, _EVALUATION + name, *args)
+                    return await let_end(CHECK_GRACE, run)
             except trio.TooSlowError as error:
                 raise EvaluationError(f"the check took longer than {CHECK_TIMEOUT:g} s") from error
 

@@ -196,6 +196,27 @@ async def test_a_check_does_not_cut_off_a_process_that_takes_long_to_load(monkey
         assert workers.ended == {"died": 0, "cut_off": 0}
 
 
+@pytest.mark.parametrize("grace", [PATIENCE, 0.0], ids=["ends soon", "takes too long"])
+async def test_a_check_that_is_cancelled_may_end_by_itself_and_leave_its_process_to_the_next(
+    tmp_path, monkeypatch, grace
+):
+    """A collector that is deleted, or a client that hangs up, would have Evidently loaded again: 4 to 13 s."""
+    monkeypatch.setattr(module, "CHECK_GRACE", grace)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    async with open_workers(1, MEMORY) as workers:
+        with trio.fail_after(PATIENCE):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(workers.check_table, pipe, ("reference_path",))
+                with await trio.to_thread.run_sync(pipe.open, "wb"):  # once the check reads
+                    nursery.cancel_scope.cancel()
+                    with trio.CancelScope(shield=True):
+                        while not grace and not workers.ended["cut_off"]:  # noqa: ASYNC110  (another task counts it)
+                            await trio.sleep(0.01)
+                        await trio.testing.wait_all_tasks_blocked()
+        assert workers.ended == {"died": 0, "cut_off": int(not grace)}
+
+
 async def evaluate(workers, job):
     async with workers.reports:  # as a pipeline does
         await workers.evaluate(job)
