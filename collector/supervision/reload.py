@@ -116,6 +116,8 @@ class Reload:
             return None
         running = self._running()
         wanted = merge(edited, self._file.config, running)
+        if problems := following_problems(wanted.collectors):  # clients may have changed others since it was checked
+            raise placed(ConfigError(problems, str(self._file.path)), body)
         changes = changes_between(running, wanted, edited)
         self._file.hold(body, edited)
         await self._apply(wanted, nursery)

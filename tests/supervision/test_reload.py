@@ -203,6 +203,23 @@ async def test_a_file_that_is_edited_while_it_is_checked_is_checked_again(world,
         nursery.cancel_scope.cancel()
 
 
+async def test_an_edit_is_refused_that_a_client_contradicts_while_it_is_checked(world, path):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, path, service(collector("a"), autosave=False))
+        check = w.workers.check
+
+        async def follow_and_check(config):
+            await supervisor.put(collector("f", events_from="a"))
+            return await check(config)
+
+        w.workers.check = follow_and_check
+        service(collector("b"), autosave=False).save(path)
+        with pytest.raises(ConfigError, match="f.events_from .*: there is no collector 'a'"):
+            await supervisor.reload()
+        assert list(states(supervisor)) == ["a", "f"]
+        nursery.cancel_scope.cancel()
+
+
 async def test_edits_are_watched_for(world, path):
     async with world() as w, trio.open_nursery() as nursery:
         supervisor = await start(nursery, w, path, service())
