@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from collector.formats.bounded_memory import bounded_memory
 from collector.formats.bounds import NO_BOUNDS, Bounds, Counted
-from collector.formats.json_body import Columns, count_lines, count_rows, read_columns, read_lines
+from collector.formats.json_body import Columns, count_lines, count_rows, read_lines
 from collector.formats.json_rows import read_together
 from collector.formats.stored import StoredBody
 
@@ -34,7 +34,6 @@ FORMATS: dict[str, Format] = {
     "application/parquet": "parquet",
 }
 TYPED_FORMATS = frozenset({"arrow", "parquet"})
-_JSON_READERS: dict[str, Callable[..., Columns]] = {"json": read_columns, "ndjson": read_lines}
 _JSON_COUNTERS: dict[str, Callable[..., Counted]] = {"json": count_rows, "ndjson": count_lines}
 
 
@@ -110,7 +109,7 @@ def decode_frames(frames: Iterable[tuple[Format, bytes]]) -> pa.Table:
     from collector.formats.typed_body import read_table
 
     tables = []
-    for is_json, runs in groupby(groupby(frames, key=itemgetter(0)), key=lambda run: run[0] in _JSON_READERS):
+    for is_json, runs in groupby(groupby(frames, key=itemgetter(0)), key=lambda run: run[0] in _JSON_COUNTERS):
         if is_json:
             tables.append(table_of(chain.from_iterable(starmap(_read_json, runs))))
         else:

@@ -122,6 +122,10 @@ def read_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
     return _of_records(records, bounds)
 
 
+# What reads a body, by its format.
+READERS: dict[str, Callable[..., Columns]] = {"json": read_columns, "ndjson": read_lines}
+
+
 def _read_list(body: bytes) -> list[Any] | None:
     """Read one list of records; None if it isn't one."""
     if not is_list(body):

@@ -20,7 +20,7 @@ import orjson
 from collector.errors import BadBody
 from collector.formats.bounds import NO_BOUNDS
 from collector.formats.hints import refuse_other_shapes
-from collector.formats.json_body import are_finite, length, read_columns, read_lines, text_of
+from collector.formats.json_body import READERS, are_finite, length, text_of
 from collector.formats.keys import check_table, check_values
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _PREFIX = "hmac:"
 _DIGITS = 32
 _HASHED = re.compile(rb"hmac:[0-9a-f]{32}")
-_JSON_READERS = {"json": read_columns, "ndjson": read_lines}
 # What has to stand between quotes in CSV.
 _SPECIAL = re.compile(r'[",\r\n]')
 
@@ -54,7 +53,7 @@ def without_private(format_: Format, body: bytes, private: Private, bounds: Boun
     Keys are looked at before they are hashed: what is none, as an empty text, would have a hash.
     Raises BadBody as check_frame does, but without a word of the body's, or if no column is left; BodyTooLarge.
     """
-    reader, key = _JSON_READERS.get(format_), bounds.key if bounds.key in private["hash"] else ""
+    reader, key = READERS.get(format_), bounds.key if bounds.key in private["hash"] else ""
     bounds = replace(bounds, key="")
     try:
         if reader is None:

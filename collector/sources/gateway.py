@@ -17,7 +17,7 @@ import trio
 from collector.errors import BadMediaType, BodyTooLarge, ConfigError, NotReady
 from collector.formats.bounds import SMALL_BODY
 from collector.formats.frames import check_frame
-from collector.formats.json_body import read_columns, read_lines
+from collector.formats.json_body import READERS
 from collector.sources.clients import open_producer
 from collector.status.status import Status
 from collector.waiting.bell import Bell
@@ -213,7 +213,7 @@ def value_of(format_: Format, body: bytes, value_format: ValueFormat, bounds: Bo
     is_list = body.startswith(b"[")
     if (value_format == "json" and is_list) or (value_format == format_ == "ndjson"):
         return body
-    columns = read_columns(body) if format_ == "json" else read_lines(body)
+    columns = READERS[format_](body)
     # NaN stands for itself: who reads the messages knows it as Python writes it.
     rows = [json.dumps(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
     return ("\n".join(rows) if value_format == "ndjson" else f"[{','.join(rows)}]").encode()
