@@ -22,7 +22,7 @@ def hostname(host: str) -> str:
     return name.removesuffix(".") or name
 
 
-def is_address(name: str) -> bool:
+def is_ip_address(name: str) -> bool:
     """Tell whether a name is an IP address."""
     try:
         ip_address(name)
@@ -43,7 +43,7 @@ def _origin(text: str) -> str:
 
 def _host(text: str) -> str:
     host = text.strip().lower().removesuffix(".")
-    if not _HOST.fullmatch(host) and not is_address(host.strip("[]")):
+    if not _HOST.fullmatch(host) and not is_ip_address(host.strip("[]")):
         raise ValueError(f"'{text}' isn't a host name; write it as in collector.example, without scheme and path")
     return host
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from collector.config.durations import Duration
 from collector.config.periods import Periods, check_period, check_zone
@@ -17,6 +17,7 @@ from collector.wording import did_you_mean
 # Below it, a collector would do nothing but look whether rows have come, and keep the daemon from all else.
 MIN_INTERVAL = 0.1
 MIN_PERIOD = 60
+Zone = Annotated[str, AfterValidator(check_zone)]
 
 
 def _whole(value: object) -> object:
@@ -89,13 +90,8 @@ class CronTrigger(_Typed):
 
     type: Literal["evidently:collector_trigger:CronTrigger"] = "evidently:collector_trigger:CronTrigger"
     schedule: str = Field(description="Five fields, as in crontab(5): minute hour day-of-month month day-of-week.")
-    timezone: str = Field(default="UTC", description="The IANA time zone that the schedule is written in.")
+    timezone: Zone = Field(default="UTC", description="The IANA time zone that the schedule is written in.")
     rows: ClassVar[None] = None
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        return check_zone(name)
 
     @field_validator("schedule")
     @classmethod
@@ -130,7 +126,7 @@ class EventTimeTrigger(_Typed):
     type: Literal["evidently:collector_trigger:EventTimeTrigger"] = "evidently:collector_trigger:EventTimeTrigger"
     period: Duration = Field(description="The length of a batch's window: 1d, 7d (from Monday), 1h, 15m.")
     lateness: Duration = Field(default=0, description="How long a window waits for late rows after its end.")
-    timezone: str = Field(default="UTC", description="The IANA time zone whose days and hours are meant.")
+    timezone: Zone = Field(default="UTC", description="The IANA time zone whose days and hours are meant.")
     rows: ClassVar[None] = None
 
     @field_validator("period")
@@ -139,11 +135,6 @@ class EventTimeTrigger(_Typed):
         if seconds < MIN_PERIOD:
             raise ValueError("is too short; windows have a minute at least")
         return check_period(seconds)
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        return check_zone(name)
 
     @property
     def periods(self) -> Periods:

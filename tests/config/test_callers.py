@@ -1,7 +1,7 @@
 import pytest
 
 from collector.config import CollectorServiceConfig
-from collector.config.callers import hostname, is_address
+from collector.config.callers import hostname, is_ip_address
 from collector.errors import ConfigError
 
 
@@ -46,5 +46,5 @@ def test_what_is_no_host_has_no_name_that_is_let_in(host):
 
 
 def test_an_address_is_one():
-    assert all(is_address(name) for name in ("127.0.0.1", "::1"))
-    assert not any(is_address(name) for name in ("127.0.0.1.example", "localhost"))
+    assert all(is_ip_address(name) for name in ("127.0.0.1", "::1"))
+    assert not any(is_ip_address(name) for name in ("127.0.0.1.example", "localhost"))

@@ -10,7 +10,7 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collector.config.callers import hostname, is_address
+from collector.config.callers import hostname, is_ip_address
 from collector.errors import BadMediaType, Forbidden, Unauthorized
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Guard:
 def is_plain_host(host: str) -> bool:
     """Tell whether a Host header is one that no page can have made its own: none, localhost or an IP address."""
     name = hostname(host)
-    return name in {"", "localhost"} or is_address(name)
+    return name in {"", "localhost"} or is_ip_address(name)
 
 
 def _example(origin: str) -> str:
