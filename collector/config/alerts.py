@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib.util import find_spec
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -24,19 +24,10 @@ from collector.errors import ConfigError, Problem
 from collector.wording import extra
 
 # Conditions of batches, checked as they are evaluated and delivered; and conditions that last.
-OF_BATCHES = ("tests_failed", "metric_failed", "drift", "batch_failed")
-LASTING = ("undelivered", "no_events", "misconfigured", "skipped", "disk")
-Condition = Literal[
-    "tests_failed",
-    "metric_failed",
-    "drift",
-    "batch_failed",
-    "undelivered",
-    "no_events",
-    "misconfigured",
-    "skipped",
-    "disk",
-]
+OfBatches = Literal["tests_failed", "metric_failed", "drift", "batch_failed"]
+Lasting = Literal["undelivered", "no_events", "misconfigured", "skipped", "disk"]
+OF_BATCHES, LASTING = get_args(OfBatches), get_args(Lasting)
+Condition = Literal[OfBatches, Lasting]
 MAX_RULES = 1_000
 MAX_ADDRESSES = 100
 _MAX_REASON = 300

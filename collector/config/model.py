@@ -58,7 +58,7 @@ MAX_ID_LENGTH = 128
 MAX_DEPTH = 100
 
 # Not proven to lose or double nothing when another service takes a collector over.
-_NOT_WITH_KAFKA = ("events_from", "labels", "reference_from", "input", "segments", "columns")
+_NOT_WITH_KAFKA = ("events_from", "labels", "reference_from", "input", "segments")
 
 _SEGMENT = re.compile(r"(?!\.\.?$)[\w.~-]*")
 
