@@ -175,9 +175,8 @@ def _config(collector_id: str, collector: dict[str, Any], path: Path) -> tuple[d
         "retention": {"batches": default.retention.batches, "seconds": default.retention.seconds},
     }
     made = CollectorServiceConfig.parse(config, source=str(path)).collectors[collector_id]
-    problem = made.workspace_problem()
-    if problem is not None:
-        raise CommandError(problem)
+    if problems := made.workspace_problems():
+        raise CommandError(problems[0].message)
     return config, made
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from collector.config.environment import filled, is_from_environment
 from collector.config.masking import MASK
-from collector.errors import ConfigError
+from collector.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,15 +42,17 @@ class InWorkspace:
         is_path = urlsplit(self.api_url).scheme in {"", "file"} and not _HOST_AND_PORT.match(self.api_url)
         return "directory" if is_path else "service"
 
-    def workspace_problem(self) -> str | None:
-        """Say what is wrong with ``api_url`` or the project, as far as can be told without asking there."""
-        if self.workspace_kind != "directory" and urlsplit(self.api_url).scheme not in {"http", "https"}:
-            return f"'{self.api_url}' isn't the address of a service; write it as http://HOST:PORT"
-        if self.workspace_kind == "directory" and self.project_id is not None and not is_uuid(self.project_id):
-            return (
-                f"a project in a directory has a UUID, and '{self.project_id}' isn't one; give one, or a project_name"
-            )
-        return None
+    def workspace_problems(self) -> list[Problem]:
+        """Return what is wrong with ``api_url`` or the project, as far as can be told without asking there."""
+        if self.workspace_kind != "directory":
+            if urlsplit(self.api_url).scheme in {"http", "https"}:
+                return []
+            told = f"'{self.shown_url}' isn't the address of a service; write it as http://HOST:PORT"
+            return [Problem(("api_url",), told)]
+        if self.project_id is None or is_uuid(self.project_id):
+            return []
+        told = f"a project in a directory has a UUID, and '{self.project_id}' isn't one; give one, or a project_name"
+        return [Problem(("project_id",), told)]
 
     @property
     def takes_datasets(self) -> bool:

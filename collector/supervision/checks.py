@@ -49,9 +49,7 @@ class Checks:
         is_in_use = known is not None and not known.is_posted and known.reference_path == config.reference_path
         if is_from_client and not is_in_use and Path(config.reference_path or "").is_absolute():
             problems = [problem for problem in problems if problem.path != ("reference_path",)]
-        if problem := config.workspace_problem():
-            problems.append(Problem(("api_url",), problem))
-        elif is_from_client or known is None or _snapshots(config) != _snapshots(known):
+        if is_from_client or known is None or _snapshots(config) != _snapshots(known):
             problems += await self.workspaces.open_workspace(config).problems(others)
         if is_from_client or known is None or _report(config) != _report(known):
             problems += await self.workers.check(config)
@@ -89,7 +87,7 @@ def _rows(config: CollectorConfig) -> tuple[object, ...]:
 
 
 def _snapshots(config: CollectorConfig) -> tuple[object, ...]:
-    return config.api_url, config.is_cloud, config.report_config.generation
+    return config.api_url, config.is_cloud, config.project_id, config.report_config.generation
 
 
 def _report(config: CollectorConfig) -> tuple[object, ...]:

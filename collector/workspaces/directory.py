@@ -50,6 +50,8 @@ class Directory:
 
         What lies there decides; if that is nothing yet, or both, it is who is there among the other collectors.
         """
+        if problems := self._config.workspace_problems():
+            return problems
         mine = self._config.report_config.generation
         try:
             found = await self._workers.generations_in(self._path)

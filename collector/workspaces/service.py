@@ -101,9 +101,9 @@ class Service:
         self._projects = projects
 
     async def problems(self, others: Iterable[CollectorConfig]) -> list[Problem]:  # noqa: ARG002
-        """Return nothing: a service refuses what would do harm there by itself."""
+        """Return what is wrong with its address; it refuses by itself what would do harm there."""
         await trio.lowlevel.checkpoint()
-        return []
+        return self._config.workspace_problems()
 
     async def deliver(self, outgoing: Outgoing, progress: Progress) -> None:
         """Send the snapshot, unless the service has it; raise DeliveryError if it may not have it."""

@@ -31,7 +31,7 @@ class Workspace(Protocol):
         """Seconds that a delivery may take longer than it would, as it needs a new process."""
 
     async def problems(self, others: Iterable[CollectorConfig]) -> list[Problem]:
-        """Return what would do harm where it leads, beside what is there and what other collectors put there."""
+        """Return what keeps snapshots from going there, or would do harm beside those of other collectors."""
 
     async def deliver(self, outgoing: Outgoing, progress: Progress) -> None:
         """Put a snapshot into it; raise DeliveryError if it isn't there for sure."""

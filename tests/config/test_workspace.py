@@ -43,13 +43,15 @@ def test_a_relative_workspace_starts_at_the_configs_directory(url, path):
 
 @pytest.mark.parametrize("project", ["018f0000-0000-7000-8000-00000000000a", "018f000000007000800000000000000a"])
 def test_a_project_in_a_directory_has_a_uuid_with_its_hyphens_or_without(project):
-    assert collector_config(api_url="workspace", project_id=project).workspace_problem() is None
-    assert "has a UUID" in (collector_config(api_url="workspace", project_id=project[1:]).workspace_problem() or "")
+    assert collector_config(api_url="workspace", project_id=project).workspace_problems() == []
+    [problem] = collector_config(api_url="workspace", project_id=project[1:]).workspace_problems()
+    assert str(problem).startswith("project_id: a project in a directory has a UUID")
 
 
 @pytest.mark.parametrize("url", ["ftp://host/workspace", "localhost:8000", "s3://bucket"])
 def test_an_address_that_no_one_speaks_is_told(url):
-    assert "isn't the address of a service" in (collector_config(api_url=url).workspace_problem() or "")
+    [problem] = collector_config(api_url=url).workspace_problems()
+    assert str(problem).startswith(f"api_url: '{url}' isn't the address of a service")
 
 
 # Secrets

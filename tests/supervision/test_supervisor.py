@@ -121,8 +121,6 @@ async def test_the_pipeline_that_is_replaced_has_stopped(world):
     [
         ({"reference_path": "../reference.parquet"}, "reference_path"),
         ({"api_url": "/srv/workspace"}, "api_url"),
-        ({"api_url": "ftp://host/workspace"}, "api_url"),
-        ({"project_name": None, "project_id": "no-uuid"}, "api_url"),
     ],
 )
 async def test_a_client_is_told_of_a_place_that_it_may_not_name(world, named, key):

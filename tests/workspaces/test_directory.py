@@ -83,6 +83,13 @@ async def problems(workers, base, config, *others):
         return [str(problem) for problem in await workspaces.open_workspace(config).problems(others)]
 
 
+async def test_a_project_that_can_be_in_no_directory_is_told(tmp_path):
+    """Also of a config that nobody has checked before the service started."""
+    config = collector(api_url="workspace", project_name=None, project_id="no-uuid")
+    [told] = await problems(FakeWorkers(), tmp_path, config)
+    assert told.startswith("project_id: a project in a directory has a UUID")
+
+
 @pytest.mark.parametrize(("found", "is_told"), [(set(), False), ({"modern"}, False), ({"legacy"}, True)])
 async def test_snapshots_of_the_other_generation_that_lie_there_are_told(tmp_path, found, is_told):
     workers = FakeWorkers()

@@ -28,6 +28,13 @@ async def test_a_snapshot_that_is_kept_with_a_500_is_found_and_not_sent_for_ever
     assert service.asked() == [f"{SEND[0]} {SEND[1]}", f"{LIST[0]} {LIST[1]}"]
 
 
+async def test_an_address_that_no_service_has_is_told(tmp_path):
+    """Also of a config that nobody has checked before the service started."""
+    async with open_workspaces(FakeWorkers(), tmp_path) as workspaces:
+        [problem] = await workspaces.open_workspace(collector(api_url="ftp://host/workspace")).problems(())
+    assert str(problem).startswith("api_url: 'ftp://host/workspace' isn't the address of a service")
+
+
 async def test_a_modern_snapshot_is_sent_as_it_is(service, snapshot):
     async with delivering(snapshot) as deliver:
         await deliver(to(service))
