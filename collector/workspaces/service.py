@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     from collector.config import CollectorConfig
     from collector.dashboard import Tab
     from collector.errors import Problem
+    from collector.generation import Generation
     from collector.workspaces.http import Connections
     from collector.workspaces.outgoing import Outgoing
     from collector.workspaces.progress import Progress
 
 T = TypeVar("T")
 
-_MODERN_PROJECTS = "/api/v2/projects"
-_LEGACY_PROJECTS = "/api/projects"
+# Where projects are made.
+_ROUTES: dict[Generation, str] = {"modern": "/api/v2/projects", "legacy": "/api/projects"}
 # As evidently.ui.workspace has it.
 _SECRET_HEADER = "evidently-secret"  # noqa: S105
 _GONE = 404
@@ -107,18 +108,21 @@ class Service:
 
     async def deliver(self, outgoing: Outgoing, progress: Progress) -> None:
         """Send the snapshot, unless the service has it; raise DeliveryError if it may not have it."""
-        is_modern = outgoing.generation == "modern"
-        send = self._send_modern if is_modern else self._send_legacy
-        key = self._key(_MODERN_PROJECTS if is_modern else _LEGACY_PROJECTS)
+        key = self._key(_ROUTES[outgoing.generation])
         is_remembered = self._projects.has(key)
         try:
-            await self._remove_replaced(outgoing, progress)
-            await send(outgoing, progress)
+            await self._try(outgoing, progress)
         except DeliveryRefused:
             if not is_remembered:
                 raise
             self._projects.forget(key)  # it was found by its name, and may have been deleted since
-            await send(outgoing, progress)
+            await self._try(outgoing, progress)
+
+    async def _try(self, outgoing: Outgoing, progress: Progress) -> None:
+        project = await self._project(_ROUTES[outgoing.generation])
+        await self._remove_replaced(outgoing, progress, project)
+        send = self._send_modern if outgoing.generation == "modern" else self._send_legacy
+        await send(outgoing, progress, project)
 
     async def remove_twins(self) -> int:
         """Remove all but the first of the snapshots that this collector has of one batch; return how many.
@@ -128,7 +132,7 @@ class Service:
         if self._config.report_config.generation == "legacy":
             await trio.lowlevel.checkpoint()
             return 0
-        project = await self._project(_MODERN_PROJECTS)
+        project = await self._project(_ROUTES["modern"])
         listed = await self._listed(project)
         seen, twins = set(), []
         for one in sorted(listed, key=lambda one: one.id):  # which the service makes so that they sort by time
@@ -143,7 +147,7 @@ class Service:
 
     async def show(self, tab: Tab, *, is_asked: bool) -> bool:
         """Put a collector's panels into its project's dashboard, by reading it, writing it, and reading it again."""
-        path = f"/api/v2/dashboards/{await self._project(_MODERN_PROJECTS)}"
+        path = f"/api/v2/dashboards/{await self._project(_ROUTES['modern'])}"
         placing = Placing(tab, is_asked=is_asked, is_tabbed=self._has_tabs)
         async with self._projects.changing[self._config.api_url, path]:
             try:
@@ -153,11 +157,10 @@ class Service:
                 raise DeliveryRefused(f"{self._config.shown_url}: {error}") from error
         return not placing.is_left_alone
 
-    async def _remove_replaced(self, outgoing: Outgoing, progress: Progress) -> None:
+    async def _remove_replaced(self, outgoing: Outgoing, progress: Progress, project: str) -> None:
         """Remove the snapshots of batches that this one replaces; once, as its own may have an id of theirs."""
         if not outgoing.replaces or progress.is_cleared:
             return
-        project = await self._project(_MODERN_PROJECTS if outgoing.generation == "modern" else _LEGACY_PROJECTS)
         await self._remove_snapshots(project, await self._find_snapshots(project, outgoing.replaces))
         await progress.keep(is_cleared=True)
 
@@ -169,8 +172,7 @@ class Service:
 
     # Of each generation
 
-    async def _send_modern(self, outgoing: Outgoing, progress: Progress) -> None:
-        project = await self._project(_MODERN_PROJECTS)
+    async def _send_modern(self, outgoing: Outgoing, progress: Progress, project: str) -> None:
         snapshot_id = progress.snapshot_id
         if snapshot_id is None and progress.is_doubtful:
             snapshot_id = await self._find_snapshot(project, outgoing)
@@ -192,8 +194,7 @@ class Service:
     async def _follow_modern(self, outgoing: Outgoing, progress: Progress, project: str, snapshot_id: str) -> None:
         """Send what follows a snapshot: nothing, to this kind of service."""
 
-    async def _send_legacy(self, outgoing: Outgoing, progress: Progress) -> None:
-        project = await self._project(_LEGACY_PROJECTS)
+    async def _send_legacy(self, outgoing: Outgoing, progress: Progress, project: str) -> None:
         await self._precede_legacy(outgoing, progress, project)
         response = await self._post(f"/api/projects/{project}/snapshots", outgoing.path, progress)
         if response.content:  # Evidently's own has nothing to say; a web server that isn't one has a page

@@ -35,6 +35,17 @@ async def test_an_address_that_no_service_has_is_told(tmp_path):
     assert str(problem).startswith("api_url: 'ftp://host/workspace' isn't the address of a service")
 
 
+async def test_a_snapshot_is_not_put_beside_those_that_it_was_to_replace_and_cannot(service, snapshot):
+    """At the second try the project is known, and may have been deleted: it is looked for again."""
+    service.answers[LIST] = (200, [{"id": "there", "metadata": {"batch_id": "old"}}], {})
+    service.answers["DELETE", f"/api/projects/{PROJECT}/there"] = (405, {"detail": "Method Not Allowed"}, {})
+    async with delivering(snapshot, replaces=("old",)) as deliver:
+        for _ in range(2):
+            with pytest.raises(DeliveryRefused):
+                await deliver(by_name(service))
+    assert f"{SEND[0]} {SEND[1]}" not in service.asked()
+
+
 async def test_a_modern_snapshot_is_sent_as_it_is(service, snapshot):
     async with delivering(snapshot) as deliver:
         await deliver(to(service))
