@@ -67,6 +67,7 @@ class Looking:
         if collector_id not in frame.drawn:  # it was added since
             self._looked = -math.inf
             frame = await self._look()
+            self._supervisor.pipeline(collector_id)  # or it was deleted since
         status = frame.drawn[collector_id].seen
         async with self._lock:
             held = self._details.get(collector_id)

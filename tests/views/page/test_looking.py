@@ -57,6 +57,18 @@ async def test_what_is_less_than_a_second_old_is_shown_to_all(journal, superviso
     assert len(looks) == 2
 
 
+async def test_a_collector_that_is_deleted_while_it_is_looked_for_is_unknown(journal, supervisor, monkeypatch):
+    told = supervisor.service_status
+
+    def without_it():
+        supervisor.config = supervisor.config.without_collector("main")
+        return told()
+
+    monkeypatch.setattr(supervisor, "service_status", without_it)
+    with pytest.raises(UnknownCollector):
+        await Looking(supervisor, journal).collector("main")
+
+
 async def test_the_last_snapshots_are_told_from_the_journal(journal, supervisor):
     await make_snapshots(journal, "main", 60, drift=[("age", 0.3)], tests=2, failed=["x < 1"])
     looking = Looking(supervisor, journal)
