@@ -76,7 +76,7 @@ class Pipeline:
         status = replace(
             self._work.status,
             rows_waiting=waiting.rows,
-            rows_accepted=waiting.accepted + waiting.accepted_whole,
+            rows_accepted=waiting.accepted_in_all,
             bytes_buffered=journal.buffered_bytes(id_),
             rows_skipped=self._work.counts.skipped_rows,
         )

@@ -103,6 +103,11 @@ class Waiting:
     frame_bytes: int = 0
     _waiters: list[tuple[Callable[[Waiting], bool], trio.Event]] = field(default_factory=list)
 
+    @property
+    def accepted_in_all(self) -> int:
+        """The rows accepted since the start, either way."""
+        return self.accepted + self.accepted_whole
+
     def add(self, rows: int, size: int) -> None:
         """Count a new frame, and wake those for whom there are enough rows now."""
         self.accepted += rows

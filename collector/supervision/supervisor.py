@@ -134,7 +134,7 @@ class Supervisor:
                 key,
                 "retired",
                 journal.waiting(key).rows,
-                rows_accepted=journal.waiting(key).accepted,
+                rows_accepted=journal.waiting(key).accepted_in_all,
                 bytes_buffered=journal.buffered_bytes(key),
             )
             for key in self._retired()

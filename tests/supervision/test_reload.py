@@ -136,10 +136,12 @@ async def test_a_collector_that_is_taken_out_is_retired_and_comes_back_with_its_
     async with world() as w, trio.open_nursery() as nursery:
         supervisor = await start(nursery, w, path, service(collector("a"), collector("b")))
         await w.post(3, "a")
+        w.journal.waiting("a").accepted_whole = 2
         service(collector("b")).save(path)
         await supervisor.reload()
         assert states(supervisor)["a"] == "retired"
-        assert [one.rows_waiting for one in supervisor.service_status().collectors] == [0, 3]
+        statuses = supervisor.service_status().collectors
+        assert [(one.rows_waiting, one.rows_accepted) for one in statuses] == [(0, 0), (3, 5)]
         with pytest.raises(UnknownCollector):
             supervisor.pipeline("a")
         service(collector("b"), collector("a", rows_trigger(3))).save(path)
@@ -214,7 +216,7 @@ async def test_an_edit_is_refused_that_a_client_contradicts_while_it_is_checked(
 
         w.workers.check = follow_and_check
         service(collector("b"), autosave=False).save(path)
-        with pytest.raises(ConfigError, match="f.events_from .*: there is no collector 'a'"):
+        with pytest.raises(ConfigError, match=r"f.events_from .*: there is no collector 'a'"):
             await supervisor.reload()
         assert list(states(supervisor)) == ["a", "f"]
         nursery.cancel_scope.cancel()
