@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from collector.labels.exchange import Joined
     from collector.pipeline.sealing import Sealing
     from collector.pipeline.work import Work
-    from collector.status.telling import ClosedBy
     from collector.store.labels import Outlook
     from collector.store.records import Awaited, LabelPart
+    from collector.workers.exchange import ClosedBy
 
 # Labels leave the journal once so many rows wait, or the oldest has for a time that grows with the parts there are: a
 # trickle makes some two thousand of them in a week, and none has to be merged.
@@ -259,9 +259,10 @@ class Labelling:
         if due:
             await self._spill_all()
             await self._match(labels)
-            matched = {one.batch: one for one in (await self._look()).awaited}
-            for one in due:
-                await self._join(labels, matched[one.batch], "wait")
+            batches = {one.batch for one in due}
+            for one in (await self._look()).awaited:  # a client may have replaced one meanwhile
+                if one.batch in batches:
+                    await self._join(labels, one, "wait")
         elif ready and not enough and outlook.waiting_bytes and self._is_full():
             await self._join(labels, ready[0], "budget")
 

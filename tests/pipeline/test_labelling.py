@@ -139,6 +139,26 @@ async def test_a_batch_for_which_no_label_came_has_no_second_snapshot_and_that_i
         assert len(w.workspace.rows) == 1
 
 
+async def test_a_batch_that_is_replaced_while_its_last_labels_are_matched_is_joined_to_none(
+    world, autojump_clock, monkeypatch
+):
+    async with world(autojump_clock) as w, running(w.pipeline(config())):
+        match = w.workers.match_labels
+
+        async def replaced_and_matched(*args):
+            [one] = (await w.journal.labels.look("main")).awaited
+            await w.journal.labels.forget_awaited([one.batch])
+            return await match(*args)
+
+        await events(w, 1, 2, 3, 4)
+        await trio.sleep(WAIT - 1)
+        monkeypatch.setattr(w.workers, "match_labels", replaced_and_matched)
+        await labels(w, 1)
+        await trio.sleep(WAIT)
+        assert (await w.journal.labels.look("main")).awaited == []
+        assert w.workspace.rows == [[0, 1, 2, 3]]
+
+
 async def test_each_label_is_counted_once_by_what_became_of_it(world, autojump_clock):
     """1 comes twice, 2 in time, 3 late, 9 is of no event; 5 is for a batch after that."""
     async with world(autojump_clock) as w, running(w.pipeline(config())):
