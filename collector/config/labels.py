@@ -14,6 +14,7 @@ from collector.config.value import ColumnName, Value, at_fields
 MAIN, LABELS = REPORTS = "main", "labels"
 DEFAULT_WAIT = 7 * 86_400
 _MAX_COLUMNS = 100
+OnDuplicate = Literal["last", "first", "drop"]
 
 
 class Labels(Value):
@@ -35,7 +36,7 @@ class Labels(Value):
     min_share: float = Field(
         default=1.0, gt=0, le=1, description="When this share of a batch's rows has labels, it waits no longer."
     )
-    on_duplicate: Literal["last", "first", "drop"] = Field(
+    on_duplicate: OnDuplicate = Field(
         default="last", description="Which label counts if a key has several; drop: none, if they differ."
     )
 

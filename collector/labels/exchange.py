@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-OnDuplicate = Literal["last", "first", "drop"]
+if TYPE_CHECKING:
+    from collector.config.labels import OnDuplicate
 
 
 class Keying(NamedTuple):

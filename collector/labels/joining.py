@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from collector.config.labels import OnDuplicate
     from collector.formats.apart import Pieces
-    from collector.labels.exchange import BatchFiles, Keying, LabelFile, OnDuplicate, Wanted
+    from collector.labels.exchange import BatchFiles, Keying, LabelFile, Wanted
     from collector.labels.numbers import Numbers
 
     Rows = NDArray[np.uint32]

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collector.pipeline.spilling import Spilling
     from collector.pipeline.work import Work
     from collector.status.status import State
+    from collector.status.telling import FailureKind
     from collector.store.records import Batch
     from collector.workers.exchange import Job, Outcome
 
@@ -221,7 +222,7 @@ class Evaluating:
         self._work.note(state=state)
 
 
-def _kind_of(error: Exception) -> Literal["raised", "too_slow", "worker_failed"]:
+def _kind_of(error: Exception) -> FailureKind:
     """Return in a word what became of an evaluation: a report that raised has a traceback, a worker that died none."""
     if isinstance(error, trio.TooSlowError):
         return "too_slow"

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collector.store.journal import Journal
     from collector.store.records import Batch, Snapshot
     from collector.waiting.clocks import Clocks
-    from collector.workers.exchange import Outcome
+    from collector.workers.exchange import ClosedBy, Outcome
 
 _LOGGED = 20  # of each kind of finding in an entry
 _VALUES = re.compile(r"\d+ of \d+ values|\(\d+ values?: ")
@@ -63,13 +63,16 @@ class Evaluated:
     seconds: float
 
 
+FailureKind = Literal["raised", "too_slow", "worker_failed"]
+
+
 @dataclass(frozen=True)
 class EvaluationFailed:
     """A report was not computed; ``is_final``: its batch is kept under failed, else it is tried again."""
 
     batch: Batch
     error: str
-    kind: Literal["raised", "too_slow", "worker_failed"]
+    kind: FailureKind
     is_final: bool
 
 
@@ -143,9 +146,6 @@ class Rejected:
 
     batch: Batch
     error: str
-
-
-ClosedBy = Literal["share", "wait", "budget"]
 
 
 @dataclass(frozen=True)

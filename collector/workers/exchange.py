@@ -10,6 +10,7 @@ Cast = Literal["untyped", "all", "none"]
 # Names of metrics, or their "type" with "column" or "label".
 Export = list[str | dict[Literal["type", "column", "label"], str]] | Literal["all"]
 PathInConfig = list[str | int]
+ClosedBy = Literal["share", "wait", "budget"]
 
 
 class Problem(TypedDict):
@@ -32,7 +33,7 @@ class Labelled(TypedDict):
 
     rows: int
     labelled_rows: int
-    closed_by: Literal["share", "wait", "budget"]
+    closed_by: ClosedBy
     repeated: int
     replaced: int
     disputed: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from quart_schema import (
@@ -24,6 +24,7 @@ from collector.ingest.http.cloud_events import BATCH, ONE
 from collector.ingest.http.page.routes import PAGE_ROUTES
 from collector.ingest.http.probes import OPEN_ROUTES
 from collector.status.status import ServiceStatus
+from collector.store.records import SnapshotState
 from collector.supervision.edits import Changes
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class SnapshotTold(BaseModel):
     batch_id: str
     report: str
     segment: str
-    state: Literal["evaluated", "delivered", "rejected", "failed", "empty"]
+    state: SnapshotState
     rows: int
     window: list[str]
     made: str
