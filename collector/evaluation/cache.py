@@ -27,12 +27,10 @@ class Warm:
 
     def get(self, key: Hashable, make: Callable[[], T], size_of: Callable[[T], int]) -> T:
         """Return what was made for the key, or make it. What alone is too large isn't kept."""
-        if key not in self._kept:
-            made = make()
-            self._kept[key] = (made, size_of(made))
-        else:
-            made = self._kept[key][0]
-        self._kept.move_to_end(key)
+        made, size = self._kept.pop(key) if key in self._kept else ((new := make()), size_of(new))
+        if size > self._limit():
+            return made
+        self._kept[key] = (made, size)
         while sum(size for _, size in self._kept.values()) > self._limit():
             self._kept.popitem(last=False)
         return made

@@ -37,6 +37,15 @@ def test_what_alone_is_too_large_is_not_kept(made):
     assert made == ["a", "a"]
 
 
+def test_what_alone_is_too_large_drops_nothing_else(made):
+    warm = Warm(2 * SIZE)
+    get = getter(warm, made)
+    get("a")
+    warm.get("b", lambda: pd.DataFrame({"a": range(3000)}), size_of_frame)
+    get("a")
+    assert made == ["a"]
+
+
 def test_no_more_than_a_share_of_what_the_process_may_take_is_kept(made, monkeypatch):
     get = getter(Warm(), made)
     get("a"), get("a")
