@@ -15,6 +15,9 @@ from collector.store.schema import FORMAT_VERSION, upgrade
 BUSY_TIMEOUT = 5.0
 # SQLite's own.
 PAGE_BYTES = 4096
+HEADER_BYTES = 32  # of a log
+FRAME_BYTES = 24 + PAGE_BYTES
+LOG, INDEX = "-wal", "-shm"  # beside the database
 MAX_WAL_BYTES = 128 * 1024 * 1024
 
 
@@ -50,7 +53,7 @@ def make_journal(path: Path) -> sqlite3.Connection:
 
 def log_of(database: Path) -> Path:
     """Return the path of the log beside a database."""
-    return database.with_name(database.name + "-wal")
+    return database.with_name(database.name + LOG)
 
 
 def read_only(database: Path) -> sqlite3.Connection:
@@ -71,4 +74,4 @@ def reading(database: Path) -> Iterator[sqlite3.Connection]:
 
 def index_of(database: Path) -> Path:
     """Return the path of the index of the log, which SQLite's processes share."""
-    return database.with_name(database.name + "-shm")
+    return database.with_name(database.name + INDEX)

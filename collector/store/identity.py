@@ -13,7 +13,7 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from collector.store.connect import PAGE_BYTES, index_of, log_of
+from collector.store.connect import FRAME_BYTES, HEADER_BYTES, index_of, log_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 # The head of the index, which stands there twice, so that one of them is whole: the frames that are in the log.
 _HEAD = struct.Struct("=16xI28x")
-# Of the log.
-HEADER_BYTES = 32
-FRAME_BYTES = 24 + PAGE_BYTES
 _SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from collector.disk.files import link_or_copy, sync_directory, write_whole
-from collector.store.connect import PAGE_BYTES, make_journal
+from collector.store.connect import INDEX, LOG, PAGE_BYTES, make_journal
 from collector.store.repair.salvage import salvage
 from collector.store.repair.wal import mend
 from collector.store.schema import FORMAT_VERSION, columns_of, known_columns
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-_LOG = "-wal"
-_INDEX = "-shm"
 # Of a database's first page, what differs from that of a new one: https://sqlite.org/fileformat2.html.
 _VERSIONS = slice(18, 20)  # 1 for a database without a log, 2 for one with a log
 _CHANGES = slice(24, 28)  # not that of the pages' number beside it, so that it is taken from the file's size
@@ -96,7 +94,7 @@ def _set_aside(data_dir: DataDir) -> Path | None:
     if not data_dir.journal.exists():
         return None
     broken = data_dir.damaged(f"journal-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.sqlite3")
-    for suffix in ("", _LOG):
+    for suffix in ("", LOG):
         source = _beside(data_dir.journal, suffix)
         if source.exists() and (source.stat().st_size or not suffix):  # who only looks leaves an empty log
             link_or_copy(source, _beside(broken, suffix))
@@ -106,7 +104,7 @@ def _set_aside(data_dir: DataDir) -> Path | None:
 
 
 def _put_in_place(data_dir: DataDir, fresh: Path) -> None:
-    for suffix in (_LOG, _INDEX):  # they would be read as the new one's
+    for suffix in (LOG, INDEX):  # they would be read as the new one's
         _beside(data_dir.journal, suffix).unlink(missing_ok=True)
     fresh.replace(data_dir.journal)
     sync_directory(data_dir.path)
@@ -123,10 +121,10 @@ class _Reading:
 
     def __enter__(self) -> sqlite3.Connection:
         self._remove()
-        for suffix in ("", _LOG):
+        for suffix in ("", LOG):
             if _beside(self._broken, suffix).exists():
                 shutil.copyfile(_beside(self._broken, suffix), _beside(self._copy, suffix))
-        mend(_beside(self._copy, _LOG))
+        mend(_beside(self._copy, LOG))
         if not _has_tables(self._copy):
             self._mend_head()
         self._connection = sqlite3.connect(self._copy)
@@ -139,7 +137,7 @@ class _Reading:
     def _mend_head(self) -> None:
         """Take the first page from a new journal: the tables of all that were made in this format begin alike."""
         head = bytearray(self._template.read_bytes()[:PAGE_BYTES])
-        has_log = _beside(self._copy, _LOG).exists()
+        has_log = _beside(self._copy, LOG).exists()
         head[_VERSIONS] = bytes([2, 2]) if has_log else bytes([1, 1])
         head[_CHANGES] = bytes([255] * 4)
         head[_FREE] = bytes(8)
@@ -147,7 +145,7 @@ class _Reading:
             file.write(head)
 
     def _remove(self) -> None:
-        for suffix in ("", _LOG, _INDEX):
+        for suffix in ("", LOG, INDEX):
             _beside(self._copy, suffix).unlink(missing_ok=True)
 
 

@@ -25,7 +25,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from collector.store.connect import PAGE_BYTES, index_of, log_of, read_only
+from collector.store.connect import FRAME_BYTES, HEADER_BYTES, PAGE_BYTES, index_of, log_of, read_only
 
 _HEADER = struct.Struct(">8I")  # magic, version, page size, number, two salts, two checksums
 _HEAD = struct.Struct(">6I")  # page, pages after a commit (0: none), two salts, two checksums
@@ -115,8 +115,8 @@ def cut_behind(wal: Path, mark: int) -> None:
     SQLite knows that it isn't valid; for ``mend`` it would be commits behind damage.
     """
     with wal.open("r+b") as file:
-        file.seek(_HEADER.size)
-        while frame := file.read(_HEAD.size + PAGE_BYTES):
+        file.seek(HEADER_BYTES)
+        while frame := file.read(FRAME_BYTES):
             page, pages = _HEAD.unpack_from(frame)[:2]
             if page == 1 and pages and frame.startswith(mark.to_bytes(4, "big"), _HEAD.size + _APPLICATION_ID):
                 file.truncate(file.tell())
@@ -127,11 +127,11 @@ def _last_commit(wal: Path) -> int:
     if not wal.exists():
         return 0
     with wal.open("rb") as file:
-        header = _read_header(file.read(_HEADER.size + _HEAD.size))
+        header = _read_header(file.read(HEADER_BYTES + _HEAD.size))
         if header is None:
             return 0
-        for place in range((wal.stat().st_size - _HEADER.size) // (_HEAD.size + PAGE_BYTES), 0, -1):
-            file.seek(_HEADER.size + (place - 1) * (_HEAD.size + PAGE_BYTES))
+        for place in range((wal.stat().st_size - HEADER_BYTES) // FRAME_BYTES, 0, -1):
+            file.seek(HEADER_BYTES + (place - 1) * FRAME_BYTES)
             _, pages, *salts_and_sums = _HEAD.unpack(file.read(_HEAD.size))
             if pages and tuple(salts_and_sums[:2]) == header.salts:
                 return place
@@ -140,7 +140,7 @@ def _last_commit(wal: Path) -> int:
 
 def _read_header(body: bytes) -> _Header | None:
     """Read the head of a log; None if there is no frame, or it isn't one of ours. If it is damaged, a frame tells."""
-    if len(body) < _HEADER.size + _HEAD.size:
+    if len(body) < HEADER_BYTES + _HEAD.size:
         return None
     magic, version, page, number, *salts_and_sums = _HEADER.unpack_from(body)
     salts, sums = (salts_and_sums[0], salts_and_sums[1]), (salts_and_sums[2], salts_and_sums[3])
@@ -150,7 +150,7 @@ def _read_header(body: bytes) -> _Header | None:
     if is_sound and page != PAGE_BYTES:
         return None
     if not is_sound:
-        _, _, *found = _HEAD.unpack_from(body, _HEADER.size)
+        _, _, *found = _HEAD.unpack_from(body, HEADER_BYTES)
         salts = (found[0], found[1])
     return _Header(order, number, salts, sums, is_sound)
 
@@ -161,7 +161,7 @@ def _read(wal: Path) -> _Log | None:
     header = _read_header(body)
     if header is None:
         return None
-    starts = range(_HEADER.size, len(body) - _HEAD.size - PAGE_BYTES + 1, _HEAD.size + PAGE_BYTES)
+    starts = range(HEADER_BYTES, len(body) - FRAME_BYTES + 1, FRAME_BYTES)
     frames = [_frame(body, start) for start in starts]
     commits = [place for place, frame in enumerate(frames) if frame.pages and frame.salts == header.salts]
     if not commits:
@@ -178,7 +178,7 @@ def _read(wal: Path) -> _Log | None:
 
 def _frame(body: bytes, start: int) -> _Frame:
     page, pages, salt, other_salt, total, other_total = _HEAD.unpack_from(body, start)
-    data = body[start + _HEAD.size : start + _HEAD.size + PAGE_BYTES]
+    data = body[start + _HEAD.size : start + FRAME_BYTES]
     return _Frame(page, pages, (salt, other_salt), (total, other_total), data)
 
 
