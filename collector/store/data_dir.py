@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 KEPT_REFERENCES = 2
-_REFERENCES = "references"
 
 
 @dataclass(frozen=True)
@@ -164,11 +163,11 @@ class DataDir:
 
     def made_reference(self, source: str, version: str) -> str:
         """Return the path of a reference that the service makes, which is always the same for the same contents."""
-        return f"{_REFERENCES}/made-{uuid.uuid5(uuid.NAMESPACE_URL, f'{source} {version}')}.parquet"
+        return f"references/made-{uuid.uuid5(uuid.NAMESPACE_URL, f'{source} {version}')}.parquet"
 
     def stray_references(self, known: set[str]) -> list[str]:
         """Name references that were made and that the journal doesn't know."""
-        found = {_relative(path, self.path) for path in (self.path / _REFERENCES).glob("made-*.parquet")}
+        found = {_relative(path, self.path) for path in (self.path / "references").glob("made-*.parquet")}
         return sorted(found - known)
 
     def mark_delivered(self, parts: list[str]) -> None:
