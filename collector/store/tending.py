@@ -26,6 +26,9 @@ from collector.store.unsynced import Bodies
 from collector.store.writer import SMALL_STEP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from collector.disk.health import Health
     from collector.store.data_dir import DataDir
     from collector.store.identity import Identity
@@ -178,22 +181,19 @@ class Tending:
         files = self._unsynced.new_files()
         if self._body_files.lent(files):
             raise StorageError("a body is being written; it is tried again")
-        await trio.to_thread.run_sync(_write_all_again, self._data_dir, files)
+        await trio.to_thread.run_sync(_have_on_disk, self._data_dir, files, write_file_again)
+
+
+def _have_on_disk(data_dir: DataDir, bodies: set[str], put: Callable[[Path], None]) -> None:
+    for name in bodies:
+        put(data_dir.body_file(name))
+    if bodies:
+        sync_directory(data_dir.path / "bodies")
 
 
 def _sync_all(data_dir: DataDir, bodies: set[str], identity: Identity) -> None:
-    for name in bodies:
-        sync_body_file(data_dir.body_file(name))
-    if bodies:
-        sync_directory(data_dir.path / "bodies")
+    _have_on_disk(data_dir, bodies, sync_body_file)
     identity.sync()
-
-
-def _write_all_again(data_dir: DataDir, bodies: set[str]) -> None:
-    for name in bodies:
-        write_file_again(data_dir.body_file(name))
-    if bodies:
-        sync_directory(data_dir.path / "bodies")
 
 
 def _checkpoint(db: sqlite3.Connection) -> None:
