@@ -37,5 +37,4 @@ class Progress:
 
     def as_kept(self) -> dict[str, Any]:
         """Return what is kept of it."""
-        names = ("is_doubtful", "snapshot_id", "datasets", "checksum", "has_plots", "is_cleared", "is_done")
-        return {name: getattr(self, name) for name in names}
+        return {name: value for name, value in vars(self).items() if name not in ("save", "sending")}
