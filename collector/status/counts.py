@@ -21,16 +21,22 @@ _LATENESS_SECONDS = (0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 3600)
 # What may become of things; each is there from the start, as a rate can't be told of a number that appears with 1.
 REFUSALS = (
     "bad_body",
+    "bad_media_type",
     "body_too_large",
     "body_too_slow",
     "buffer_full",
+    "evaluation_error",
     "forbidden",
+    "is_fetched",
     "is_follower",
     "key_reused",
+    "no_labels",
     "not_ready",
     "out_of_files",
     "storage_error",
+    "too_many_columns",
     "unauthorized",
+    "worker_died",
 )
 NOBODYS_REFUSALS = ("unknown_collector", "unauthorized", "forbidden", "not_ready")
 EVALUATIONS = ("ok", "empty", "raised", "too_slow", "worker_failed", "damaged")

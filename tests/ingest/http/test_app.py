@@ -12,14 +12,20 @@ from worlds import outcome_of
 
 from collector.errors import (
     BadBody,
+    BadMediaType,
     BodyTooLarge,
     BodyTooSlow,
     BufferFull,
     ConfigError,
+    EvaluationError,
+    IsFetched,
     KeyReused,
+    NoLabels,
     NotReady,
     Problem,
     StorageError,
+    TooManyColumns,
+    WorkerDied,
 )
 from collector.ingest.intake import MAX_WAITING
 from collector.status.counts import REFUSALS, Answered
@@ -195,10 +201,27 @@ async def test_events_are_counted_as_accepted_or_refused_by_reason(open_service)
     assert +counts.refused_requests == {"unknown_collector": 1}
 
 
-@pytest.mark.parametrize("error", [BadBody, BodyTooLarge, BodyTooSlow, BufferFull, KeyReused, NotReady, StorageError])
+@pytest.mark.parametrize(
+    "error",
+    [
+        BadBody("no"),
+        BadMediaType("no"),
+        BodyTooLarge("no"),
+        BodyTooSlow("no"),
+        BufferFull("no"),
+        EvaluationError("no"),
+        IsFetched("main"),
+        KeyReused("no"),
+        NoLabels("main"),
+        NotReady("no"),
+        StorageError("no"),
+        TooManyColumns(1, 1, ["a"]),
+        WorkerDied("no"),
+    ],
+)
 async def test_every_refusal_has_a_reason_that_is_told_from_the_start(service, monkeypatch, error):
     def refuse(*args):
-        raise error("no")
+        raise error
 
     monkeypatch.setattr(service.journal, "order_append", refuse)
     await service.post("/main/data", ROW)
