@@ -19,6 +19,7 @@ from collector.alerts.sending import Sending
 from collector.config.alerts import address_key, addresses_of, shown_address
 from collector.errors import StorageError
 from collector.fault_points import reach
+from collector.status.counts import Restarts
 from collector.status.status import Status
 from collector.store.steps.alerts import put_state, read_states
 from collector.web.clients import open_clients
@@ -42,10 +43,6 @@ INTERVAL = 5.0
 REPEAT_INTERVAL = 60.0
 
 
-class _Restarts:
-    restarts = 0
-
-
 class Alerting:
     """Sends the alerts that the rules ask for; ``service_status`` returns the state of the service."""
 
@@ -57,7 +54,7 @@ class Alerting:
         counts: Counts,
         service_status: Callable[[], ServiceStatus],
     ) -> None:
-        self.counts = _Restarts()
+        self.counts = Restarts()
         self._config = config
         self._journal = journal
         self._clocks = clocks

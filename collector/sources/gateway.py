@@ -19,6 +19,7 @@ from collector.formats.bounds import SMALL_BODY
 from collector.formats.frames import check_frame
 from collector.formats.json_body import READERS
 from collector.sources.clients import open_producer
+from collector.status.counts import Restarts
 from collector.status.status import Status
 from collector.waiting.bell import Bell
 
@@ -50,16 +51,11 @@ class _Sent:
     error: KafkaError | str | None = None
 
 
-@dataclass
-class _Counts:
-    restarts: int = 0
-
-
 class Gateway:
     """Produces what is posted, for all collectors; it runs under a bulkhead."""
 
     def __init__(self, config: Kafka) -> None:
-        self.counts = _Counts()
+        self.counts = Restarts()
         self._config = config
         self._producer: Producer | None = None
         self._opening = trio.Lock()

@@ -86,16 +86,22 @@ class KafkaCounts:
 
 
 @dataclass(slots=True)
-class GroupCounts:
-    """What is counted of a service that shares collectors with others by Kafka."""
+class Restarts:
+    """How often something was restarted after it failed."""
 
     restarts: int = 0
+
+
+@dataclass(slots=True)
+class GroupCounts(Restarts):
+    """What is counted of a service that shares collectors with others by Kafka."""
+
     members: int = 0  # that have a collector at work
     rebalances: int = 0
 
 
 @dataclass(slots=True)
-class CollectorCounts:
+class CollectorCounts(Restarts):
     """What is counted of one collector; it outlives its pipeline, as that is restarted when its config changes."""
 
     accepted_requests: int = 0
@@ -115,7 +121,6 @@ class CollectorCounts:
     failed_metrics: int = 0  # and tests, presets and descriptors
     failed_segments: int = 0  # whose report raised, or whose snapshot was rejected
     damaged_rows: int = 0
-    restarts: int = 0
     kafka: KafkaCounts | None = None
 
 

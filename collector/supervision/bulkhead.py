@@ -12,17 +12,12 @@ from collector.errors import StorageError
 from collector.waiting.backoff import LONGEST, Backoff
 
 if TYPE_CHECKING:
+    from collector.status.counts import Restarts
     from collector.status.status import Status
     from collector.store.journal import Journal
 
 # What the disk refused is restarted soon: it heals as soon as there is room.
 STORAGE_PAUSE = 2.0
-
-
-class Restarts(Protocol):
-    """Counts how often something was restarted."""
-
-    restarts: int
 
 
 class Runs(Protocol):
