@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from collector.config import Idempotency
 from collector.formats.frames import Frame
 from collector.store.data_dir import DataDir
 from collector.store.journal import open_journal
@@ -33,6 +34,15 @@ def path(tmp_path):
 async def journal(path):
     async with open_journal(DataDir(path.parent)) as opened:
         yield opened
+
+
+def order_append(journal, collector, frame, key="", digest="", kept=None, followers=()):
+    return journal.order_append(collector, frame, key, digest, kept or Idempotency(), followers)
+
+
+async def append(journal, *given, **named):
+    """Keep a frame, and return whether it is new."""
+    return await order_append(journal, *given, **named).wait()
 
 
 def insert_frames(db, *rows, collector="main", start=100.0):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import trio
+from disks import append
 
 from collector.config import CollectorConfig, CollectorServiceConfig, Retention
 from collector.errors import EvaluationError, Problem
@@ -378,7 +379,7 @@ class World:
 
     async def post(self, rows, collector_id="main"):
         """Append a frame of so many rows, numbered through."""
-        await self.journal.append(collector_id, self.frame(rows))
+        await append(self.journal, collector_id, self.frame(rows))
         return list(range(self.count - rows, self.count))
 
     def frame(self, rows):

@@ -41,7 +41,6 @@ from collector.wording import json_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from os import PathLike
 
     from collector.formats.private import Private
 
@@ -570,16 +569,6 @@ class CollectorServiceConfig(Value):
             for key, one in self.collectors.items()
             for task in _tasks(one)
         }
-
-    @classmethod
-    def load_or_default(cls, path: str | PathLike[str]) -> Self:
-        """Read the configuration, or write the default one if there is no file."""
-        try:
-            return cls.load(path)
-        except FileNotFoundError:
-            default = cls()
-            default.save(path)
-            return default
 
     def with_collector(self, config: CollectorConfig) -> Self:
         """Return the same configuration with one collector added or replaced."""

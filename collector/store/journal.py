@@ -87,8 +87,6 @@ _in_thread = trio.to_thread.run_sync
 
 # Idempotency keys that are too old are dropped every so often.
 KEYS_INTERVAL = 60.0
-# By default, what is kept of them.
-_KEPT = Idempotency()
 
 
 @dataclass(slots=True)
@@ -198,28 +196,13 @@ class Journal:
 
     # Frames in
 
-    async def append(
-        self, collector: str, frame: Frame, key: str = "", digest: str = "", kept: Idempotency = _KEPT
-    ) -> bool:
-        """Keep ``frame`` and return whether it is new.
+    def order_append(  # noqa: PLR0913  (a frame, how a request's repetition is known, and who follows)
+        self, collector: str, frame: Frame, key: str, digest: str, kept: Idempotency, followers: Sequence[str]
+    ) -> Order[bool]:
+        """Order that ``frame`` be kept, and tell whether it is new; what is ordered together is one transaction.
 
         ``key`` is the request's idempotency key, ``digest`` that of its body: a key that is known keeps nothing again.
-        Raises KeyReused when the key is known with another digest.
-        """
-        return await self.order_append(collector, frame, key, digest, kept).wait()
-
-    def order_append(  # noqa: PLR0913  (what append takes, and who follows)
-        self,
-        collector: str,
-        frame: Frame,
-        key: str = "",
-        digest: str = "",
-        kept: Idempotency = _KEPT,
-        followers: Sequence[str] = (),
-    ) -> Order[bool]:
-        """Order what ``append`` does, without waiting for it; what is ordered together is done in one transaction.
-
-        ``followers`` get the frame too, if it is new.
+        KeyReused is raised when the key is known with another digest. ``followers`` get the frame too, if it is new.
         """
         self._check_disk()
         now, size = time.time(), len(frame.body) if isinstance(frame.body, bytes) else 0

@@ -1,5 +1,4 @@
 import json
-import stat
 from pathlib import Path
 
 import pytest
@@ -302,20 +301,6 @@ def test_a_relative_reference_starts_at_the_configs_directory(path, file):
 
 
 # The service's config as a value
-
-
-def test_a_missing_file_is_written_with_the_defaults(tmp_path):
-    path = tmp_path / "config.json"
-    assert CollectorServiceConfig.load_or_default(path) == CollectorServiceConfig()
-    assert CollectorServiceConfig.load(path) == CollectorServiceConfig()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_a_file_that_is_there_is_loaded_and_left_alone(tmp_path):
-    path = tmp_path / "config.json"
-    path.write_text('{"autosave": false}')
-    assert CollectorServiceConfig.load_or_default(path).autosave is False
-    assert path.read_text() == '{"autosave": false}'
 
 
 def test_collectors_are_added_replaced_and_taken_out_of_a_copy():

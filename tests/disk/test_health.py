@@ -8,6 +8,7 @@ import threading
 import pytest
 import structlog
 import trio
+from disks import append
 from machine import PATIENCE
 from trio.testing import wait_all_tasks_blocked
 
@@ -43,7 +44,7 @@ async def append_until_refused(journal):
     count = 0
     while True:
         try:
-            await journal.append("main", LARGE)
+            await append(journal, "main", LARGE)
         except StorageError as error:
             return count, str(error)
         count += 1
@@ -121,7 +122,7 @@ async def test_a_full_disk_keeps_nothing_half_and_is_well_again_once_there_is_ro
         (small_disk / "ballast").unlink()
         with trio.fail_after(PATIENCE):
             await journal.wait_until_sound()
-        await journal.append("main", LARGE)
+        await append(journal, "main", LARGE)
         assert journal.waiting("main").rows == count + 1
         assert (journal.trouble, rows_in(path)) == ("", count + 1)
 
@@ -137,7 +138,7 @@ async def test_a_disk_that_stays_full_stays_in_trouble_and_may_be_tried(small_di
                 await trio.sleep(0.01)
         assert "the disk is full" in journal.trouble
         with pytest.raises(StorageError, match="the disk is full"):
-            await journal.append("main", LARGE)
+            await append(journal, "main", LARGE)
 
 
 async def test_what_the_disk_refuses_to_others_is_waited_out(path):
@@ -176,16 +177,16 @@ def failing_fsync(monkeypatch):
 async def test_nothing_is_taken_on_a_disk_that_loses_what_is_written(path, failing_fsync):
     async with open_journal(DataDir(path.parent)) as journal:
         failing_fsync.append(errno.EIO)
-        await journal.append("main", ROW)
+        await append(journal, "main", ROW)
         with trio.fail_after(PATIENCE):
             while not journal.trouble:  # noqa: ASYNC110  (a thread is waited for)
                 await trio.sleep(0.01)
             with pytest.raises(StorageError, match=r"the disk of .* fails \(.*nothing of the request was kept"):
-                await journal.append("main", ROW)
+                await append(journal, "main", ROW)
             failing_fsync.clear()
             await journal.wait_until_sound()
         assert path.with_name(path.name + "-wal").stat().st_size < SCRATCH_BYTES  # written anew, elsewhere
-        await journal.append("main", ROW)
+        await append(journal, "main", ROW)
         assert journal.waiting("main").rows == 2
 
 
@@ -194,12 +195,12 @@ async def test_a_reader_only_delays_the_writing_anew(path, failing_fsync, monkey
     monkeypatch.setattr("collector.store.connect.BUSY_TIMEOUT", 0.01)
     async with open_journal(DataDir(path.parent)) as journal:
         failing_fsync.may_go.clear()  # else a sync of the first would refuse the second
-        await journal.append("main", ROW)
+        await append(journal, "main", ROW)
         reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM frame").fetchone()
         failing_fsync.append(errno.EIO)
-        await journal.append("main", ROW)
+        await append(journal, "main", ROW)
         failing_fsync.may_go.set()
         with trio.fail_after(PATIENCE):
             while "fails" not in journal.trouble:  # noqa: ASYNC110  (a thread is waited for)
@@ -209,5 +210,5 @@ async def test_a_reader_only_delays_the_writing_anew(path, failing_fsync, monkey
                 await trio.sleep(0.01)
             reader.close()
             await journal.wait_until_sound()
-        await journal.append("main", ROW)
+        await append(journal, "main", ROW)
         assert journal.waiting("main").rows == 3

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import trio
+from disks import append
 from fakes import FakeSupervisor, collector_config
 
 from collector.config import CollectorServiceConfig
@@ -182,7 +183,7 @@ async def test_a_follower_takes_no_events_and_names_its_leader(make_intake):
 
 
 async def test_a_follower_that_is_full_has_all_refused_and_is_named(make_intake, journal):
-    await journal.append("f", make_intake().check("json", ROW))
+    await append(journal, "f", make_intake().check("json", ROW))
     intake = make_intake(REFUSES, max_collector_bytes=len(ROW))
     with pytest.raises(BufferFull, match="the events of 'f', which gets these events too, are not delivered yet"):
         intake.admit("main")
@@ -190,7 +191,7 @@ async def test_a_follower_that_is_full_has_all_refused_and_is_named(make_intake,
 
 
 async def test_a_follower_that_may_skip_is_passed_by_while_it_is_full(make_intake, journal):
-    await journal.append("f", make_intake().check("json", ROW))
+    await append(journal, "f", make_intake().check("json", ROW))
     intake = make_intake(SKIPS, max_collector_bytes=len(ROW))
     assert await kept(intake, b'{"a": [1, 2]}')
     why = "15 bytes of its events are not delivered yet, which is the limit"
@@ -198,7 +199,7 @@ async def test_a_follower_that_may_skip_is_passed_by_while_it_is_full(make_intak
 
 
 async def test_a_frame_that_comes_again_passes_nobody_by_again(make_intake, journal):
-    await journal.append("f", make_intake().check("json", ROW))
+    await append(journal, "f", make_intake().check("json", ROW))
     intake = make_intake(SKIPS, max_collector_bytes=2 * len(ROW))
     journal._count_bytes("f", len(ROW))  # noqa: SLF001  (it is full, and main isn't)
     assert [await kept(intake, ROW, "k") for _ in range(2)] == [True, False]

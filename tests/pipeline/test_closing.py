@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pyarrow.parquet as pq
 import pytest
 import trio
+from disks import append
 from worlds import EPOCH, collector, interval_trigger, rows_trigger, running, settled
 
 from collector.config import CollectorServiceConfig
@@ -30,7 +31,7 @@ async def post(w, *moments):
     w.count += len(moments)
     times = [FIRST + one * LENGTH if isinstance(one, int | float) else one for one in moments]
     body = {"n": list(range(first, w.count)), "ts": times}
-    await w.journal.append("main", Frame("json", json.dumps(body).encode(), len(moments)))
+    await append(w.journal, "main", Frame("json", json.dumps(body).encode(), len(moments)))
 
 
 async def until(windows):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import trio
+from disks import append
 from worlds import PATIENCE, collector, open_world, report_raised, rows_trigger, running, settled, worker_died
 
 from collector.config import CollectorServiceConfig, Limits, Retention
@@ -23,7 +24,7 @@ def config(**labels):
 
 
 async def post(world, stream, rows):
-    await world.journal.append(stream, Frame("json", json.dumps(rows).encode(), len(rows)))
+    await append(world.journal, stream, Frame("json", json.dumps(rows).encode(), len(rows)))
 
 
 async def events(world, *ids):

@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 import trio
+from disks import append
 from worlds import collector, delivered, interval_trigger, report_raised, rows_trigger, running, settled, worker_died
 
 from collector.config import CollectorServiceConfig
@@ -114,7 +115,7 @@ async def test_rows_of_damaged_frames_are_counted(world):
         pipeline = w.pipeline()
         async with running(pipeline):
             await w.post(2)
-            await w.journal.append("main", Frame("json", b'{"n": [7, 8, 9]}', 3))
+            await append(w.journal, "main", Frame("json", b'{"n": [7, 8, 9]}', 3))
             with sqlite3.connect(w.data_dir.journal) as journal:
                 journal.execute("UPDATE frame SET body = x'00' WHERE rows = 3")
             journal.close()

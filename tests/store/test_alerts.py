@@ -3,6 +3,7 @@
 import sqlite3
 
 import pytest
+from disks import append
 
 from collector.errors import StorageError
 from collector.formats.frames import Frame
@@ -28,7 +29,7 @@ class Listener:
 
 
 async def sealed(journal):
-    await journal.append("main", Frame("json", b'[{"n": 1}]', 1))
+    await append(journal, "main", Frame("json", b'[{"n": 1}]', 1))
     return await journal.seal("main", "b1")
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import structlog
 import trio
+from disks import append, order_append
 from machine import PATIENCE
 
 from collector.disk.checksums import stored_checksum
@@ -184,8 +185,8 @@ def test_a_file_that_has_become_parts_needs_no_syncing(data_dir):
 
 async def test_a_frame_in_a_file_becomes_rows_of_a_part_and_the_file_goes(journal, data_dir, mock_clock):
     """It stays until the disk has that it isn't needed: after a power cut, the journal of before names it."""
-    await journal.append("main", Frame("json", b'{"a": [0]}', 1))
-    await journal.append("main", frame := await stored(journal.body_files))
+    await append(journal, "main", Frame("json", b'{"a": [0]}', 1))
+    await append(journal, "main", frame := await stored(journal.body_files))
     name, written = await spill(journal, data_dir)
     assert pq.read_table(data_dir.path / name).to_pydict() == {"a": [0, 1, 2, 3]}
     assert (written.damaged, data_dir.body_files(), journal.waiting("main").rows) == ((), [frame.body.path], 4)
@@ -194,7 +195,7 @@ async def test_a_frame_in_a_file_becomes_rows_of_a_part_and_the_file_goes(journa
 
 async def test_it_counts_as_any_other_also_after_a_restart(data_dir):
     async with open_journal(data_dir) as journal:
-        await journal.append("main", await stored(journal.body_files))
+        await append(journal, "main", await stored(journal.body_files))
         counted = journal.waiting("main").rows, journal.buffered_bytes("main")
     async with open_journal(data_dir) as journal:
         assert (journal.waiting("main").rows, journal.buffered_bytes("main")) == counted == (3, len(BODY))
@@ -203,8 +204,8 @@ async def test_it_counts_as_any_other_also_after_a_restart(data_dir):
 @pytest.mark.parametrize("damage", [b'{"a": [1, 2, 4]}', b"", None], ids=["changed", "empty", "gone"])
 async def test_a_damaged_file_is_set_aside_and_the_rest_goes_on(journal, data_dir, damage):
     frame = await stored(journal.body_files)
-    await journal.append("main", frame)
-    await journal.append("main", Frame("json", b'{"a": [0]}', 1))
+    await append(journal, "main", frame)
+    await append(journal, "main", Frame("json", b'{"a": [0]}', 1))
     frame.body.path.unlink()
     if damage is not None:
         frame.body.path.write_bytes(damage)
@@ -215,16 +216,16 @@ async def test_a_damaged_file_is_set_aside_and_the_rest_goes_on(journal, data_di
 
 async def test_the_journal_knows_its_files_and_the_others_are_orphans(journal, data_dir):
     known, orphan = await stored_alone(journal.body_files), await stored_alone(journal.body_files)
-    await journal.append("main", known)
+    await append(journal, "main", known)
     assert data_dir.remove_orphans(*await journal.known_files()) == [orphan.body.path]
     assert data_dir.body_files() == [known.body.path]
 
 
 async def test_a_collector_that_is_forgotten_takes_its_files_along(journal, data_dir, mock_clock):
     for collector in ("main", "other"):
-        await journal.append(collector, await stored_alone(journal.body_files))
-    await journal.append("main", await stored(journal.body_files))
-    await journal.append("other", other := await stored(journal.body_files))
+        await append(journal, collector, await stored_alone(journal.body_files))
+    await append(journal, "main", await stored(journal.body_files))
+    await append(journal, "other", other := await stored(journal.body_files))
     assert (await journal.forget("main"))[0] == 6
     left = await left_after_a_sync(data_dir, mock_clock, 2)
     assert (left[1], other.body.read()) == (other.body.path, BODY)
@@ -232,7 +233,7 @@ async def test_a_collector_that_is_forgotten_takes_its_files_along(journal, data
 
 async def append_to(journal, frame, *followers):
     """Keep a frame for main and its followers."""
-    assert await journal.order_append("main", frame, followers=followers).wait()
+    assert await order_append(journal, "main", frame, followers=followers).wait()
 
 
 async def test_a_file_that_an_older_format_made_for_one_body_becomes_rows_too_and_goes(data_dir, mock_clock):
@@ -267,7 +268,7 @@ async def test_a_file_into_which_a_body_is_written_stays_though_all_in_it_are_pa
     journal, data_dir, sync, mock_clock
 ):
     """It is looked at again each second, and goes when its body isn't kept."""
-    await journal.append("main", frame := await stored(journal.body_files))
+    await append(journal, "main", frame := await stored(journal.body_files))
     writer = writer_of(journal.body_files)
     await writer.finish(BODY, is_synced=False)
     await spill(journal, data_dir)
@@ -282,9 +283,9 @@ async def test_a_file_whose_body_waits_for_its_transaction_stays_though_all_else
     journal, data_dir, sync
 ):
     """As that of a request whose client has gone since."""
-    await journal.append("main", await stored(journal.body_files))
+    await append(journal, "main", await stored(journal.body_files))
     await spill(journal, data_dir)
-    journal.order_append("main", frame := await stored(journal.body_files))
+    order_append(journal, "main", frame := await stored(journal.body_files))
     for _ in range(2):
         await sync()
     assert (journal.waiting("main").frames, frame.body.read()) == (1, BODY)
@@ -312,15 +313,15 @@ async def test_a_broken_journal_gives_back_the_rows_of_all_who_share_a_file(data
 
 
 async def test_a_file_that_can_not_be_removed_is_told_and_stops_nothing(journal, data_dir, mock_clock):
-    await journal.append("main", frame := await stored_alone(journal.body_files))
-    await journal.append("main", await stored(journal.body_files))
+    await append(journal, "main", frame := await stored_alone(journal.body_files))
+    await append(journal, "main", await stored(journal.body_files))
     await spill(journal, data_dir)
     frame.body.path.unlink()
     frame.body.path.mkdir()
     with structlog.testing.capture_logs() as logs:
         assert await left_after_a_sync(data_dir, mock_clock, 1) == [frame.body.path]
     assert [log["body"] for log in logs] == [frame.body.path.name]
-    await journal.append("main", Frame("json", BODY, 3))
+    await append(journal, "main", Frame("json", BODY, 3))
 
 
 async def test_files_are_on_the_disk_a_second_later_but_for_those_that_are_parts_by_then(
@@ -328,18 +329,18 @@ async def test_files_are_on_the_disk_a_second_later_but_for_those_that_are_parts
 ):
     synced = []
     monkeypatch.setattr("collector.store.tending.sync_body_file", synced.append)
-    await journal.append("main", await stored_alone(journal.body_files))
+    await append(journal, "main", await stored_alone(journal.body_files))
     await spill(journal, data_dir)
-    await journal.append("main", frame := await stored(journal.body_files))
+    await append(journal, "main", frame := await stored(journal.body_files))
     assert await left_after_a_sync(data_dir, mock_clock, 1) == synced == [frame.body.path]
 
 
 async def test_of_a_broken_journal_frames_in_files_are_kept_and_files_of_none_set_aside(data_dir):
     async with open_journal(data_dir) as journal:
         gone = await stored(journal.body_files)
-        await journal.append("main", kept := await stored(journal.body_files))
+        await append(journal, "main", kept := await stored(journal.body_files))
         await stored(journal.body_files)
-        await journal.append("main", changed := await stored_alone(journal.body_files))
+        await append(journal, "main", changed := await stored_alone(journal.body_files))
         lost = await stored_alone(journal.body_files)
     changed.body.path.write_bytes(b"{}")
     with closing(make_journal(data_dir.path / "old")) as old, closing(make_journal(data_dir.path / "new")) as new:

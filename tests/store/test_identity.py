@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 
 import pytest
 import trio
-from disks import insert_frames
+from disks import append, insert_frames
 from machine import PATIENCE
 from structlog.testing import capture_logs
 
@@ -75,7 +75,7 @@ async def test_what_is_done_to_the_files_is_told_within_a_second_and_nothing_ans
     with capture_logs() as logs, trio.fail_after(PATIENCE):
         async with open_journal(data_dir) as journal:
             for number in range(ROWS):
-                await journal.append("main", _frame(number), f"key {number}", "d1")
+                await append(journal, "main", _frame(number), f"key {number}", "d1")
             await journal.seal("main", "b1", ROWS // 2)
             fault(file(data_dir.journal))
             answered = ROWS
@@ -83,12 +83,12 @@ async def test_what_is_done_to_the_files_is_told_within_a_second_and_nothing_ans
             while not journal.trouble:
                 if is_written_on:
                     with suppress(StorageError):  # of one that was under way when it was found
-                        await journal.append("main", _frame(answered))
+                        await append(journal, "main", _frame(answered))
                         answered += 1
                 await trio.sleep(0.02)
             assert told in journal.trouble
             with pytest.raises(StorageError, match=told):
-                await journal.append("main", _frame(-1))
+                await append(journal, "main", _frame(-1))
             with pytest.raises(StorageError, match="nothing of the request was kept"):
                 await journal.logs("main")
             journal.note(StorageError("something else"))
@@ -98,7 +98,7 @@ async def test_what_is_done_to_the_files_is_told_within_a_second_and_nothing_ans
     async with open_journal(data_dir) as journal:
         [batch] = await journal.batches("main", "sealed")
         assert (batch.rows, journal.waiting("main").rows) == (ROWS // 2, answered - ROWS // 2)
-        assert not await journal.append("main", _frame(3), "key 3", "d1")
+        assert not await append(journal, "main", _frame(3), "key 3", "d1")
 
 
 async def test_after_a_while_the_service_ends_so_that_its_next_start_goes_on(data_dir, monkeypatch):
@@ -116,7 +116,7 @@ async def test_after_a_while_the_service_ends_so_that_its_next_start_goes_on(dat
 async def test_a_data_directory_that_is_removed_is_made_anew_with_what_memory_holds(data_dir):
     with trio.fail_after(PATIENCE):
         async with open_journal(data_dir) as journal:
-            await journal.append("main", _frame(1))
+            await append(journal, "main", _frame(1))
             shutil.rmtree(data_dir.path)
             while not data_dir.journal.exists():  # noqa: ASYNC110  (a thread makes it)
                 await trio.sleep(0.05)
@@ -129,7 +129,7 @@ async def test_a_data_directory_that_is_moved_away_has_it_all(data_dir, tmp_path
     moved = DataDir(tmp_path / "moved")
     with trio.fail_after(PATIENCE):
         async with open_journal(data_dir) as journal:
-            await journal.append("main", _frame(1))
+            await append(journal, "main", _frame(1))
             data_dir.path.rename(moved.path)
             while not journal.trouble:  # noqa: ASYNC110  (a thread finds it)
                 await trio.sleep(0.05)
@@ -144,7 +144,7 @@ async def test_what_is_done_just_before_the_end_loses_nothing_either(data_dir, f
     with capture_logs() as logs:
         async with open_journal(data_dir) as journal:
             for number in range(ROWS):
-                await journal.append("main", _frame(number))
+                await append(journal, "main", _frame(number))
             fault(file(data_dir.journal))
     assert any(told in str(entry) for entry in logs)
     async with open_journal(data_dir) as journal:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import trio
+from disks import append
 from machine import PATIENCE
 
 from collector.errors import JournalBroken
@@ -29,7 +30,7 @@ def nothing_is_small(monkeypatch):
 async def fill(path, frames=50):
     async with open_journal(DataDir(path.parent)) as journal:
         for _ in range(frames):
-            await journal.append("main", FRAME)
+            await append(journal, "main", FRAME)
 
 
 def damage(path):

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import pyarrow.parquet as pq
 import pytest
 import trio
+from disks import append, order_append
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from machine import PATIENCE
@@ -59,7 +60,7 @@ def _query(path, sql):
 
 async def _append(journal, *rows, collector="main"):
     for count in rows:
-        await journal.append(collector, _frame(count))
+        await append(journal, collector, _frame(count))
 
 
 async def _spilled(journal, path="parts/1.parquet", rows=MANY, collector="main", batch=None, size=None):
@@ -73,31 +74,31 @@ async def _spilled(journal, path="parts/1.parquet", rows=MANY, collector="main",
 
 
 async def test_append_tells_the_rows_that_wait(journal):
-    await journal.append("main", _frame(2))
+    await append(journal, "main", _frame(2))
     assert journal.waiting("main").rows == 2
-    await journal.append("main", _frame(3))
+    await append(journal, "main", _frame(3))
     assert journal.waiting("main").rows == 5
-    await journal.append("other", _frame(1))
+    await append(journal, "other", _frame(1))
     assert journal.waiting("other").rows == 1
     assert _state(journal) == (5, 5, len(_frame(2).body) + len(_frame(3).body))
 
 
 async def test_a_frame_without_rows_is_not_kept(journal, path):
-    await journal.append("main", _frame(0))
+    await append(journal, "main", _frame(0))
     assert journal.waiting("main").rows == 0
     assert _query(path, "SELECT COUNT(*) FROM frame") == [(0,)]
 
 
 async def test_an_answered_frame_is_on_disk_as_it_came(journal, path):
     frame = _frame(2)
-    await journal.append("main", frame)
+    await append(journal, "main", frame)
     assert _query(path, "SELECT collector, batch, format, rows, size, body FROM frame") == [
         ("main", None, "json", 2, len(frame.body), frame.body)
     ]
 
 
 async def test_what_is_ordered_may_be_committed_at_once(journal, path):
-    orders = [journal.order_append("main", check_frame("json", b'{"a": [1]}')) for _ in range(3)]
+    orders = [order_append(journal, "main", check_frame("json", b'{"a": [1]}')) for _ in range(3)]
     assert journal.commit()
     assert [order.value for order in orders] == [True, True, True]
     assert journal.commit()
@@ -120,7 +121,7 @@ async def test_while_a_thread_writes_nothing_is_committed_before_it(journal, mon
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.forget, "main")
         await begun.wait()
-        order = journal.order_append("main", check_frame("json", b'{"a": [1]}'))
+        order = order_append(journal, "main", check_frame("json", b'{"a": [1]}'))
         assert not journal.commit()
         release.set()
         assert await order.wait()
@@ -129,14 +130,14 @@ async def test_while_a_thread_writes_nothing_is_committed_before_it(journal, mon
 
 async def test_with_power_durability_nothing_is_committed_on_the_event_loop(path):
     async with open_journal(DataDir(path.parent), "power") as journal:
-        order = journal.order_append("main", check_frame("json", b'{"a": [1]}'))
+        order = order_append(journal, "main", check_frame("json", b'{"a": [1]}'))
         assert not journal.commit()
         assert await order.wait()
 
 
 async def test_an_error_of_one_that_is_committed_at_once_is_its_own(journal):
-    orders = [journal.order_append("main", check_frame("json", b'{"a": [1]}'), "key", digest) for digest in "ab"]
-    orders.append(journal.order_append("main", check_frame("json", b'{"a": [1]}')))
+    orders = [order_append(journal, "main", check_frame("json", b'{"a": [1]}'), "key", digest) for digest in "ab"]
+    orders.append(order_append(journal, "main", check_frame("json", b'{"a": [1]}')))
     assert journal.commit()
     assert orders[0].value
     with pytest.raises(KeyReused):
@@ -184,7 +185,7 @@ async def test_a_spill_is_due_by_the_rows_or_bytes_of_frames_alone(journal, rows
 async def test_a_cancelled_append_is_all_or_nothing(journal, path):
     with trio.CancelScope() as scope:
         scope.cancel()
-        await journal.append("main", _frame(2))
+        await append(journal, "main", _frame(2))
     assert scope.cancelled_caught
     await _append(journal, 3)
     assert _query(path, "SELECT SUM(rows) FROM frame") == [(journal.waiting("main").rows,)]
@@ -195,33 +196,33 @@ async def test_a_cancelled_append_is_all_or_nothing(journal, path):
 
 async def test_a_known_key_keeps_nothing_again(journal):
     for is_new in (True, False):
-        assert await journal.append("main", _frame(2), "key", "d1") == is_new
+        assert await append(journal, "main", _frame(2), "key", "d1") == is_new
         assert journal.waiting("main").rows == 2
-    await journal.append("other", _frame(2), "key", "d1")
+    await append(journal, "other", _frame(2), "key", "d1")
     assert journal.waiting("other").rows == 2
-    await journal.append("main", _frame(2), "key 2", "d1")
+    await append(journal, "main", _frame(2), "key 2", "d1")
     assert journal.waiting("main").rows == 4
 
 
 async def test_a_key_with_another_body_is_refused_alone(journal):
-    await journal.append("main", _frame(2), "key", "d1")
+    await append(journal, "main", _frame(2), "key", "d1")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_append, journal, 1)  # shares the transaction
         with pytest.raises(KeyReused, match="the idempotency key 'key' came before with another body"):
-            await journal.append("main", _frame(4), "key", "0d")
+            await append(journal, "main", _frame(4), "key", "0d")
     assert journal.waiting("main").rows == 3
 
 
 async def test_a_key_survives_a_restart_and_is_forgotten_after_a_day(path, monkeypatch):
     async with open_journal(DataDir(path.parent)) as journal:
-        await journal.append("main", _frame(1), "key", "d1")
+        await append(journal, "main", _frame(1), "key", "d1")
     async with open_journal(DataDir(path.parent)) as journal:
-        await journal.append("main", _frame(1), "key", "d1")
+        await append(journal, "main", _frame(1), "key", "d1")
         assert journal.waiting("main").rows == 1
         later = Idempotency().seconds + 1
         now = _query(path, "SELECT opened FROM idempotency_slice")[0][0]
         monkeypatch.setattr("collector.store.journal.time.time", lambda: now + later)
-        await journal.append("main", _frame(1), "key", "0d")
+        await append(journal, "main", _frame(1), "key", "0d")
         assert journal.waiting("main").rows == 2
 
 
@@ -238,14 +239,14 @@ async def test_keys_that_are_let_go_of_are_removed_a_few_at_a_time(path, monkeyp
     async with open_journal(DataDir(path.parent)) as journal, trio.open_nursery() as nursery:
         nursery.start_soon(journal.tend_keys, lambda: kept)
         for number in range(8):
-            await journal.append("main", _frame(1), f"key {number}", "d1", kept)
-        await journal.append("other", _frame(1), "quiet", "d1", kept)
+            await append(journal, "main", _frame(1), f"key {number}", "d1", kept)
+        await append(journal, "other", _frame(1), "quiet", "d1", kept)
         assert set(journal.dropped_keys()) == {"main"}
         await wait_for_keys(4)
-        assert not await journal.append("main", _frame(1), "key 7", "d1", kept)
+        assert not await append(journal, "main", _frame(1), "key 7", "d1", kept)
         await journal.forget("main")
         await wait_for_keys(1)
-        assert (journal.dropped_keys(), await journal.append("other", _frame(1), "quiet", "d1", kept)) == ({}, False)
+        assert (journal.dropped_keys(), await append(journal, "other", _frame(1), "quiet", "d1", kept)) == ({}, False)
         nursery.cancel_scope.cancel()
 
 
@@ -446,8 +447,8 @@ async def test_bytes_count_until_they_are_delivered(path):
 
 
 async def test_what_is_forgotten_or_not_kept_is_no_bytes(journal):
-    await journal.append("main", _frame(1), "key", "d1")
-    await journal.append("main", _frame(1), "key", "d1")
+    await append(journal, "main", _frame(1), "key", "d1")
+    await append(journal, "main", _frame(1), "key", "d1")
     assert journal.buffered_bytes("main") == 11
     await _append(journal, 1, collector="other")
     await journal.forget("main")
@@ -626,7 +627,7 @@ async def test_a_log_is_newest_first_and_trimmed(journal, keep, kept):
 async def test_forgetting_drops_all_of_one_collector_and_tells_what_was_undelivered(journal, path):
     await _delivered(journal, "delivered")
     for collector in ("main", "other"):
-        await journal.append(collector, _frame(2), "key", "d1")
+        await append(journal, collector, _frame(2), "key", "d1")
         await _spilled(journal, f"parts/{collector}.parquet", collector=collector)
         await journal.seal(collector, f"b-{collector}")
         await _append(journal, 3, collector=collector)
@@ -741,7 +742,7 @@ async def test_a_write_that_does_not_fit_fails_alone_and_keeps_nothing(path):
 
     async def append_large(journal):
         try:
-            await journal.append("main", Frame("json", bytes(20 * 4096), 7), "key", "d1")
+            await append(journal, "main", Frame("json", bytes(20 * 4096), 7), "key", "d1")
         except StorageError as error:
             refused.append(str(error))
 
@@ -752,7 +753,7 @@ async def test_a_write_that_does_not_fit_fails_alone_and_keeps_nothing(path):
             nursery.start_soon(_append, journal, 2)
         assert (len(refused), journal.waiting("main").rows) == (1, 3)
         assert "nothing of the request was kept" in refused[0]
-        await journal.append("main", _frame(1), "key", "0d")
+        await append(journal, "main", _frame(1), "key", "0d")
         assert journal.waiting("main").rows == 4  # its key isn't known either
     assert _query(path, "SELECT SUM(rows) FROM frame") == [(4,)]
 
@@ -760,11 +761,11 @@ async def test_a_write_that_does_not_fit_fails_alone_and_keeps_nothing(path):
 async def test_a_full_disk_takes_again_once_there_is_room(path):
     async with _nearly_full(path) as journal:
         large = Frame("json", bytes(6 * 4096), 1)
-        await journal.append("main", large)
+        await append(journal, "main", large)
         with pytest.raises(StorageError):
-            await journal.append("main", large)
+            await append(journal, "main", large)
         await journal.forget("main")
-        await journal.append("main", large)
+        await append(journal, "main", large)
         assert journal.waiting("main").rows == 1
 
 
@@ -811,7 +812,7 @@ async def test_a_backlog_that_is_gone_leaves_little_room_behind(path, monkeypatc
     async with open_journal(DataDir(path.parent)) as journal:
         [(empty_pages,)] = _query(path, "PRAGMA page_count")
         for _ in range(80):
-            await journal.append("main", Frame("json", bytes(100_000), 1))
+            await append(journal, "main", Frame("json", bytes(100_000), 1))
         with trio.fail_after(PATIENCE):
             while path.stat().st_size < 1_000_000:  # noqa: ASYNC110  (it is moved there by a thread)
                 await trio.sleep(0.01)
@@ -905,7 +906,7 @@ class _Machine:
 
     async def append(self, journal, collector, rows):
         ids = self.model.new_rows(rows)
-        await journal.append(collector, check_frame("json", json.dumps({"id": ids}).encode()))
+        await append(journal, collector, check_frame("json", json.dumps({"id": ids}).encode()))
         if ids:
             self.model.frames[collector, None].append(ids)
         assert journal.waiting(collector).rows == self.model.waiting(collector)[0]
@@ -914,7 +915,7 @@ class _Machine:
         """Keep rows for a collector and the other, as if that followed it."""
         ids, [other] = self.model.new_rows(rows), {"a", "b"} - {collector}
         frame = check_frame("json", json.dumps({"id": ids}).encode())
-        await journal.order_append(collector, frame, followers=[other]).wait()
+        await order_append(journal, collector, frame, followers=[other]).wait()
         for one in "ab" if ids else "":
             self.model.frames[one, None].append(ids)
 
@@ -1035,7 +1036,7 @@ def test_the_model_notices_a_row_too_many(tmp_path):
 
     async def smuggle():
         async with open_journal(DataDir(machine.directory)) as journal:
-            await journal.append("a", _frame(1))
+            await append(journal, "a", _frame(1))
 
     trio.run(smuggle)
     with pytest.raises(AssertionError):

@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
+from disks import append
 
 from collector.disk.refusals import refusal
 from collector.errors import StorageError
@@ -20,7 +21,7 @@ BODY = b'[{"id": 1}]'
 
 async def seal(journal, id_="b1", wait=60.0):
     """Seal a batch of one spilled part, which waits for labels."""
-    await journal.append("main", Frame("json", BODY, 1))
+    await append(journal, "main", Frame("json", BODY, 1))
     run = await journal.next_run("main", None, 1, 2**20)
     await journal.spill(run, Part(f"{id_}.parquet", 1, 50))
     return await journal.seal("main", id_, wait=wait)
@@ -31,7 +32,7 @@ async def deliver(journal, batch):
 
 
 async def post_labels(journal):
-    await journal.append(STREAM, Frame("json", BODY, 1))
+    await append(journal, STREAM, Frame("json", BODY, 1))
 
 
 async def spill_labels(journal):

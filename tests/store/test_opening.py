@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 import structlog
+from disks import append
 
 from collector.errors import DataDirError
 from collector.formats.frames import check_frame
@@ -26,7 +27,7 @@ def _query(path, sql):
 
 
 async def _append(journal, rows):
-    await journal.append("main", _frame(rows))
+    await append(journal, "main", _frame(rows))
 
 
 async def test_the_journal_and_what_sqlite_puts_beside_it_are_their_owners_only(journal, path):
@@ -52,7 +53,7 @@ async def test_a_newer_format_is_refused_and_left_as_it_is(path):
 async def test_a_file_that_is_no_database_is_set_aside_as_it_is_and_a_new_one_begun(path, content):
     path.write_bytes(content)
     async with open_journal(DataDir(path.parent)) as journal:
-        await journal.append("main", _frame(1))
+        await append(journal, "main", _frame(1))
         assert journal.waiting("main").rows == 1
     [kept] = (path.parent / "damaged").iterdir()
     assert kept.name.startswith("journal-")
@@ -79,7 +80,7 @@ async def test_a_journal_of_the_first_format_is_taken_over(path):
     async with open_journal(DataDir(path.parent)) as journal:
         assert [batch.id for batch in await journal.batches("main", "sealed")] == ["b1"]
         await _append(journal, 1)
-        assert not await journal.append("main", check_frame("json", b'{"a": [1]}'), "key", "d1")
+        assert not await append(journal, "main", check_frame("json", b'{"a": [1]}'), "key", "d1")
     assert _query(path, "SELECT seq, checksum IS NULL FROM frame") == [(7, 1), (8, 0)]
     assert _query(path, "PRAGMA user_version") == [(FORMAT_VERSION,)]
 

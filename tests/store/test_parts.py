@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from disks import append
 
 from collector.errors import BadBody
 from collector.formats.frames import Frame, check_frame
@@ -20,8 +21,8 @@ def _frame(*values, name="a"):
 
 async def test_a_part_has_the_rows_of_its_run_in_their_order(journal, path, tmp_path):
     for values in ((1, 2), (3,), (4, 5)):
-        await journal.append("main", _frame(*values))
-        await journal.append("other", _frame(0))
+        await append(journal, "main", _frame(*values))
+        await append(journal, "other", _frame(0))
     run = await journal.next_run("main", None, 3, 10**6)
     target = tmp_path / "part.parquet"
     assert write_part(str(path.parent), "main", run.first, run.last, str(target)) == Written(
@@ -32,8 +33,8 @@ async def test_a_part_has_the_rows_of_its_run_in_their_order(journal, path, tmp_
 
 
 async def test_frames_with_other_columns_become_one_part(journal, path, tmp_path):
-    await journal.append("main", _frame(1))
-    await journal.append("main", _frame("x", name="b"))
+    await append(journal, "main", _frame(1))
+    await append(journal, "main", _frame("x", name="b"))
     run = await journal.next_run("main", None, 10, 10**6)
     write_part(str(path.parent), "main", run.first, run.last, str(tmp_path / "part.parquet"))
     assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [1, None], "b": [None, "x"]}
@@ -117,7 +118,7 @@ async def test_a_frame_that_is_damaged_is_set_aside_and_the_rest_becomes_the_par
     journal, path, tmp_path, change, format_
 ):
     for value in (1, 2, 3):
-        await journal.append("main", _frame(value))
+        await append(journal, "main", _frame(value))
     _damaged(path, 2, change)
     _, written = await _written(journal, path, tmp_path)
     assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [1, 3]}
@@ -130,7 +131,7 @@ async def test_a_frame_that_is_damaged_is_set_aside_and_the_rest_becomes_the_par
 async def test_a_frame_that_is_sound_and_cannot_be_decoded_is_set_aside_as_it_came(journal, path, tmp_path):
     """Nothing like it is accepted; a bug, or another version, may have let it in."""
     for frame in (_frame(1), Frame("json", b"5", 1), Frame("parquet", b"PAR1", 1), _frame(2)):
-        await journal.append("main", frame)
+        await append(journal, "main", frame)
     _, written = await _written(journal, path, tmp_path)
     assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [1, 2]}
     assert written.damaged == tuple(map(str, sorted((tmp_path / "damaged").iterdir())))
@@ -140,7 +141,7 @@ async def test_a_frame_that_is_sound_and_cannot_be_decoded_is_set_aside_as_it_ca
 async def test_of_many_frames_only_the_damaged_one_is_set_aside(journal, path, tmp_path):
     """So many are looked at together, and the others one by one where one of them is damaged."""
     for value in range(300):
-        await journal.append("main", _frame(value))
+        await append(journal, "main", _frame(value))
     _damaged(path, 200)
     _, written = await _written(journal, path, tmp_path)
     assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [*range(199), *range(200, 300)]}
@@ -149,8 +150,8 @@ async def test_of_many_frames_only_the_damaged_one_is_set_aside(journal, path, t
 
 async def test_a_frame_of_another_collector_is_set_aside(journal, path, tmp_path):
     """The index may be damaged, and say that it is of this one: the checksum says whose it is."""
-    await journal.append("main", _frame(1))
-    await journal.append("other", _frame(2))
+    await append(journal, "main", _frame(1))
+    await append(journal, "other", _frame(2))
     _damaged(path, 2, "collector = 'main'")
     _, written = await _written(journal, path, tmp_path)
     assert pq.read_table(tmp_path / "part.parquet").to_pydict() == {"a": [1]}
@@ -158,7 +159,7 @@ async def test_a_frame_of_another_collector_is_set_aside(journal, path, tmp_path
 
 
 async def test_frames_that_are_all_damaged_make_no_part(journal, path, tmp_path):
-    await journal.append("main", _frame(1))
+    await append(journal, "main", _frame(1))
     _damaged(path, 1)
     _, written = await _written(journal, path, tmp_path)
     assert (written.rows, written.size, len(written.damaged)) == (0, 0, 1)
@@ -166,7 +167,7 @@ async def test_frames_that_are_all_damaged_make_no_part(journal, path, tmp_path)
 
 
 async def test_frames_of_the_first_format_have_no_checksum(journal, path, tmp_path):
-    await journal.append("main", _frame(1))
+    await append(journal, "main", _frame(1))
     _damaged(path, 1, "checksum = NULL")
     assert (await _written(journal, path, tmp_path))[1].rows == 1
 
@@ -174,7 +175,7 @@ async def test_frames_of_the_first_format_have_no_checksum(journal, path, tmp_pa
 async def test_a_part_says_what_it_was_made_of(journal, path, tmp_path, monkeypatch):
     monkeypatch.setattr("collector.store.journal.time.time", lambda: 100.0)
     for value in (1, 2):
-        await journal.append("main", _frame(value))
+        await append(journal, "main", _frame(value))
     run, _ = await _written(journal, path, tmp_path)
     assert read_origin(tmp_path / "part.parquet") == (Origin("main", run.first, run.last, 100.0), 2)
     write_reference("json", b'{"a": [1]}', str(tmp_path / "reference.parquet"))
@@ -184,7 +185,7 @@ async def test_a_part_says_what_it_was_made_of(journal, path, tmp_path, monkeypa
 
 
 async def test_a_broken_journal_is_marked_for_the_daemon(journal, path, tmp_path):
-    await journal.append("main", _frame(1))
+    await append(journal, "main", _frame(1))
     copy = tmp_path / "copy" / path.name
     copy.parent.mkdir()
     copy.write_bytes(b"no database at all, " * 100)

@@ -2,6 +2,7 @@ import pickle
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
+from disks import append
 
 from collector.formats.frames import Frame
 from collector.store.records import STATES, Batch, Cut, Part, Run
@@ -38,7 +39,7 @@ def test_a_record_arrives_in_another_process_as_it_was_and_nobody_changes_it(rec
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_batch_comes_back_from_the_journal_as_it_was_marked(journal, state):
-    await journal.append("main", Frame("json", b'{"a": [1]}', 1))
+    await append(journal, "main", Frame("json", b'{"a": [1]}', 1))
     sealed = await journal.seal("main", "b1")
     told = {"attempts": 2, "outcome": {"rows": 1}, "error": "no such column"}
     marked = await journal.mark(sealed, state, **told)

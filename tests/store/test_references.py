@@ -1,3 +1,5 @@
+from disks import append
+
 from collector.config.reference_from import ReferenceFrom
 from collector.formats.frames import Frame
 from collector.store.data_dir import DataDir
@@ -23,7 +25,7 @@ async def test_a_file_is_known_after_a_restart_and_given_back_by_the_one_that_ta
 async def test_a_batch_is_compared_with_the_parts_of_those_that_were_delivered_before(journal):
     batches = []
     for number in range(2):
-        await journal.append("main", Frame("json", b'[{"id": 1}]', 1))
+        await append(journal, "main", Frame("json", b'[{"id": 1}]', 1))
         run = await journal.next_run("main", None, 1, 2**20)
         await journal.spill(run, Part(f"{number}.parquet", 1, 50))
         batches.append(await journal.seal("main", f"b{number}"))

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 
 import pyarrow as pa
+from disks import append
 
 from collector.client.arrow import arrow_body
 from collector.formats.frames import Frame, check_frame
@@ -13,7 +14,7 @@ from collector.store.tapping import newest_rows
 
 
 async def post(journal, *rows, collector="main"):
-    await journal.append(collector, check_frame("json", json.dumps(rows).encode()))
+    await append(journal, collector, check_frame("json", json.dumps(rows).encode()))
 
 
 def look(path, after, rows=10, collector="main"):
@@ -45,7 +46,7 @@ async def test_rows_of_others_are_not_shown(journal, path):
 async def test_values_that_json_has_not_are_shown_as_text_or_null(journal, path):
     table = pa.table({"when": pa.array([0], pa.timestamp("s")), "nan": [float("nan")], "bytes": [b"\xff"]})
     body = arrow_body(table)
-    await journal.append("main", Frame("arrow", body, 1))
+    await append(journal, "main", Frame("arrow", body, 1))
     assert look(path, 0)["rows"] == [{"when": "1970-01-01T00:00:00", "nan": None, "bytes": "b'\\xff'"}]
 
 

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 import trio
+from disks import append
 from machine import PATIENCE
 from trio.testing import wait_all_tasks_blocked
 
@@ -54,7 +55,7 @@ async def test_a_body_whose_fsync_fails_is_written_anew(data_dir, monkeypatch):
         writer = BodyWriter(journal.body_files, "json", trio.CapacityLimiter(1), is_digested=False)
         await writer.write(b"{")
         monkeypatch.setattr(os, "fsync", fail)
-        await journal.append("main", Frame("json", body, 3))
+        await append(journal, "main", Frame("json", body, 3))
         with trio.fail_after(PATIENCE):
             await failed.wait()
             while not journal.trouble:  # noqa: ASYNC110  (a thread is waited for)
@@ -88,7 +89,7 @@ async def test_a_log_that_cannot_be_shortened_now_is_tried_again_later(data_dir,
     monkeypatch.setattr(tending, "_checkpoint", refuse)
     monkeypatch.setattr("collector.store.unsynced.LONG_LOG", 1)
     async with open_journal(data_dir) as journal:
-        await journal.append("main", Frame("json", BODY, 3))
+        await append(journal, "main", Frame("json", BODY, 3))
         await tried.wait()
         await wait_all_tasks_blocked(0.05)
         assert len(calls) == 1
@@ -100,7 +101,7 @@ async def test_a_log_that_gave_room_back_has_begun_anew(data_dir, monkeypatch):
         monkeypatch.setattr(tending, name, value)
     log = data_dir.journal.with_name(data_dir.journal.name + "-wal")
     async with open_journal(data_dir) as journal:
-        await journal.append("main", Frame("json", bytes(100_000), 1))
+        await append(journal, "main", Frame("json", bytes(100_000), 1))
         number = log.read_bytes()[NUMBER]
         run = await journal.next_run("main", None, 1, 1)
         assert await journal.spill(run, Part("parts/1.parquet", 1, 1))

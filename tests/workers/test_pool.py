@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import trio
 import trio.testing
+from disks import append
 from machine import PATIENCE
 from worlds import collector, frame_of
 
@@ -251,7 +252,7 @@ async def test_a_disk_that_is_full_is_no_failure_of_the_batch(small_disk):
     """Of a snapshot, a part and a reference; no scratch stays behind."""
     (small_disk / "ballast").write_bytes(bytes(1024 * 1024))
     async with open_journal(DataDir(small_disk.parent)) as journal, open_workers(1, MEMORY) as workers:
-        await journal.append("main", frame_of([1]))
+        await append(journal, "main", frame_of([1]))
         run = await journal.next_run("main", None, 100, 10**6)
         for call in (
             partial(workers.evaluate, {"do": "full", "snapshot_path": str(small_disk / "a.json")}),
@@ -279,8 +280,8 @@ async def test_a_snapshot_without_plots_to_leave_out_is_a_value_error(tmp_path):
 
 async def test_frames_become_a_part_in_a_light_process(tmp_path):
     async with open_journal(DataDir(tmp_path)) as journal, open_workers(1, MEMORY) as workers:
-        await journal.append("main", frame_of([1, 2]))
-        await journal.append("main", frame_of([3]))
+        await append(journal, "main", frame_of([1, 2]))
+        await append(journal, "main", frame_of([3]))
         run = await journal.next_run("main", None, 100, 10**6)
         part = await workers.write_part(tmp_path, run, tmp_path / "a.parquet", "parts/a.parquet")
     assert (part.path, part.rows) == ("parts/a.parquet", 3)
@@ -354,7 +355,7 @@ async def test_a_body_by_which_the_process_ends_is_refused_and_the_next_is_check
 
 async def test_a_part_is_written_though_the_process_that_writes_them_is_stopped(tmp_path, monkeypatch):
     async with open_journal(DataDir(tmp_path)) as journal, open_workers(1, MEMORY) as workers:
-        await journal.append("main", frame_of([1, 2]))
+        await append(journal, "main", frame_of([1, 2]))
         await workers.write_reference(frame_of([0]), tmp_path / "r.parquet")
         monkeypatch.setattr(module, "PART_TIMEOUT", 1)
         stop_all()

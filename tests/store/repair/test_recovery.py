@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import structlog
+from disks import append
 
 from collector.formats.frames import check_frame
 from collector.store.data_dir import DataDir, open_data_dir
@@ -45,7 +46,7 @@ class Store:
         numbers = list(range(self.sent, self.sent + self.random.randint(1, 5)))
         self.sent += len(numbers)
         body = json.dumps({"n": numbers, "padding": ["x" * self.random.choice((10, 500, 3000))] * len(numbers)})
-        await journal.append(collector, check_frame("json", body.encode()), key=str(self.sent), digest="d")
+        await append(journal, collector, check_frame("json", body.encode()), key=str(self.sent), digest="d")
 
     async def work(self, journal, data_dir, collector):
         chance = self.random.random()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import trio
+from disks import append
 from structlog.testing import capture_logs
 
 from collector.config import Idempotency
@@ -80,7 +81,7 @@ async def fill(data_dir):
 
 
 async def post(journal, number):
-    await journal.append("main", check_frame("json", json.dumps({"n": [number]}).encode()))
+    await append(journal, "main", check_frame("json", json.dumps({"n": [number]}).encode()))
 
 
 async def spill(journal, data_dir):
@@ -187,7 +188,7 @@ def test_rows_with_labels_are_found_by_their_name_and_of_two_joins_those_of_the_
 
 async def spill_labels(data_dir):
     async with open_journal(data_dir) as journal:
-        await journal.append("main/labels", check_frame("json", b'{"id": 1}'))
+        await append(journal, "main/labels", check_frame("json", b'{"id": 1}'))
         run = await journal.next_run("main/labels", None, 1, 10**6)
         name = data_dir.new_part()
         written = write_part(str(data_dir.path), "main/labels", run.first, run.last, str(data_dir.path / name))
@@ -465,7 +466,7 @@ async def test_parts_that_were_made_together_for_several_windows_are_all_adopted
     """They are of the same frames, and yet none has the rows of another."""
     body = json.dumps({"n": [0, 1, 2], "ts": [0, time.time(), time.time() - 90_000]}).encode()
     async with open_journal(data_dir) as journal:
-        await journal.append("main", check_frame("json", body))
+        await append(journal, "main", check_frame("json", body))
         run = await journal.next_run("main", None, 10, 10**6)
         windows = Windows("ts", 3600, "UTC", time.time() - 100_000)
         target = str(data_dir.path / data_dir.new_part())

@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from disks import append
 from fakes import FakeSupervisor, collector_config
 from machine import PATIENCE
 
@@ -37,7 +38,7 @@ def supervisor(journal):
 async def make_snapshots(journal, collector, count, **told):
     """Enter snapshots as a pipeline does."""
     for number in range(count):
-        await journal.append(collector, Frame("json", b"{}", 5))
+        await append(journal, collector, Frame("json", b"{}", 5))
         batch = await journal.seal(collector, f"0190-{collector}-{number}")
         outcome = dict(past(values=[value_of(number), value_of(1, "F1"), value_of(2, "Recall")], **told).outcome)
         await journal.keep_outcome(batch, outcome, verdict_of(outcome), 1000)
