@@ -334,10 +334,8 @@ class _Connection:
 
     async def _receive_more(self, max_bytes: int) -> bytes:
         """Receive what comes next of a body, which mostly is there; writing it somewhere is the checkpoint."""
-        if self._tls is None:
-            with suppress(BlockingIOError):
-                return os.read(self._socket.fileno(), max_bytes)
-        return await self._receive(max_bytes)
+        here = self._read(max_bytes) if self._tls is None else None
+        return await self._receive(max_bytes) if here is None else here
 
     async def _receive(self, max_bytes: int) -> bytes:
         if self._tls is not None:
@@ -347,8 +345,20 @@ class _Connection:
     async def _receive_plain(self, max_bytes: int) -> bytes:
         while True:  # without the stream's care for who else may use it, which takes as long as the rest
             await trio.lowlevel.wait_readable(self._socket)
-            with suppress(BlockingIOError):
-                return os.read(self._socket.fileno(), max_bytes)
+            if (here := self._read(max_bytes)) is not None:
+                return here
+
+    def _read(self, max_bytes: int) -> bytes | None:
+        """Read what is here, nothing at its end; None if it isn't here yet.
+
+        Raises BrokenResourceError if the client has broken the connection off, as trio's streams do.
+        """
+        try:
+            return os.read(self._socket.fileno(), max_bytes)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise trio.BrokenResourceError from error
 
     async def send(self, data: bytes) -> None:
         """Send it, one call at a time."""

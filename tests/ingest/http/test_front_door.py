@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import socket
 import time
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ import pytest
 import trio
 import zstandard
 from machine import PATIENCE
+from structlog.testing import capture_logs
 
 from collector.formats.bounds import SMALL_BODY
 from collector.ingest.http.front_door import FrontDoor
@@ -235,6 +237,20 @@ async def test_who_leaves_in_the_midst_of_a_body_leaves_nothing(make_service):
         await stream.send_all(USUAL[:-3])
         await stream.send_eof()
         assert await read_answers(stream) == b""
+        assert service.rows() == 0
+
+
+async def test_who_breaks_off_in_the_midst_of_a_body_is_no_error_of_ours(make_service):
+    """A reset is what a client leaves that is killed, or whose time is over."""
+    async with asked(make_service, front_door=True) as (service, stream):
+        with capture_logs() as logs:
+            await stream.send_all(USUAL[:-3])
+            await service.draining.wait_for_request()
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            await trio.aclose_forcefully(stream)
+            service.draining.begin()
+            await service.draining.wait_idle()
+        assert logs == []
         assert service.rows() == 0
 
 
