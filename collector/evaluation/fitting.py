@@ -129,8 +129,13 @@ def _is_text(column: "pd.Series[Any]") -> bool:
     return bool(pd.api.types.is_string_dtype(column.dtype) or column.dtype.kind == "O")
 
 
+def _is_number(column: "pd.Series[Any]") -> bool:
+    types = pd.api.types  # to pandas booleans are numbers; Evidently raises for their quantiles
+    return types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
+
+
 _CAN_BE: dict[str, Callable[["pd.Series[Any]"], bool]] = {
-    "numerical_columns": pd.api.types.is_numeric_dtype,
+    "numerical_columns": _is_number,
     "datetime_columns": pd.api.types.is_datetime64_any_dtype,
     "text_columns": _is_text,
 }

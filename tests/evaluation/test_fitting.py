@@ -46,6 +46,17 @@ def test_a_column_that_is_not_what_it_is_said_to_be_is_taken_by_its_values(is_wh
     assert notes == [told + "its type is found by its values."]
 
 
+def test_booleans_are_no_numbers():
+    """Evidently raises for the quantiles of booleans, and then makes no dataset at all."""
+    frame = FRAME.assign(flag=[True, False])
+    fitting, notes = fit_definition(DataDefinition(numerical_columns=["n", "flag"]), frame, "batch")
+    assert Dataset.from_pandas(frame, fitting).data_definition.numerical_columns == ["n"]
+    assert notes == [
+        "Column 'flag' is numbers in the data_definition and holds values like True, False in the batch: "
+        "its type is found by its values."
+    ]
+
+
 def test_a_mapping_is_left_without_what_is_on_one_side_only():
     mapping = ColumnMapping(numerical_features=["n", "new"], target="new", prediction="n")
     fitting, notes = fit_mapping(mapping, FRAME.assign(new=1), FRAME)

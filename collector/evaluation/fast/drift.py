@@ -19,6 +19,7 @@ from collector.evaluation.fast.known import Shortcut
 _CALCULATION = "evidently.legacy.calculations.data_drift:get_one_column_drift"
 _DIGESTS = frozenset({"ee7d1a94812a56dc", "eb7f4b5c90d326cc"})  # of Evidently 0.7.17 to 0.7.20, and to 0.7.23
 _UNSEEDED = {"empirical_mmd"}  # draws anew each time
+_KINDS = (ColumnType.Numerical, ColumnType.Categorical, ColumnType.Text)  # Evidently says of any other that it has none
 
 
 def of_a_report(*, shows_correlations: bool = True) -> Shortcut:
@@ -74,7 +75,7 @@ class _Drift:
         frames = (given["current_data"], given["reference_data"])
         special = given["dataset_columns"].utility_columns
         columns = [_values_of(frame, name) for frame in frames]
-        if name in (special.target, special.prediction) or any(one is None for one in columns):
+        if kind not in _KINDS or name in (special.target, special.prediction) or any(one is None for one in columns):
             return None
         test = options.get_feature_stattest_func(name, kind.value)
         if not is_computed_alike(test):

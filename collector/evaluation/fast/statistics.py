@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from evidently.legacy.core import ColumnType
-from pandas.api.types import is_numeric_dtype
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from collector.evaluation.fast.known import Shortcut
 
@@ -30,11 +30,15 @@ class _Later:
 def _later(original: Callable[..., Any]) -> Callable[..., Any]:
     def collect(dataset: Any, kind: Any, data: Any) -> Any:
         is_made = hasattr(dataset, "_dataset_stats")  # a descriptor adds a column, and fails here if it is no such kind
-        if is_made or data.dtype == object or (kind == ColumnType.Numerical and not is_numeric_dtype(data)):
+        if is_made or data.dtype == object or (kind == ColumnType.Numerical and not _are_numbers(data)):
             return original(dataset, kind, data)
         return _Later(lambda: original(dataset, kind, data))
 
     return collect
+
+
+def _are_numbers(data: Any) -> bool:
+    return is_numeric_dtype(data) and not is_bool_dtype(data)  # Evidently raises for quantiles of booleans
 
 
 SHORTCUT = Shortcut(

@@ -100,6 +100,11 @@ def test_a_report_is_to_the_last_digit_what_evidently_makes_of_it(name):
     assert not reports.assert_same(REPORTS[name]).startswith(("ValueError", "TypeError"))
 
 
+def test_a_column_that_has_no_drift_raises_as_it_does_with_evidently():
+    said = reports.assert_same(modern(lambda: [ValueDrift(column="at")], "mixed"))
+    assert said.startswith("ValueError: Cannot calculate drift metric for column 'at' with type")
+
+
 def test_a_columns_drift_is_computed_once(monkeypatch):
     tested = []
     get_stattest = drift_module.get_stattest

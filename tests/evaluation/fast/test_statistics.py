@@ -46,3 +46,5 @@ def test_what_has_no_statistics_raises_as_it_does_with_evidently():
             dataset.add_column("b", DatasetColumn(ColumnType.Numerical, odd))
         with pytest.raises(TypeError):
             Dataset.from_pandas(pd.DataFrame({"a": odd}), definition)
+        with pytest.raises(TypeError):
+            Dataset.from_pandas(pd.DataFrame({"a": [True, False]}), definition)
