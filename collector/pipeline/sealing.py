@@ -48,7 +48,9 @@ class Sealing:
             came = await self._wait_for_any(due)
             if came == "clock":
                 continue
-            batch = await self._cut(trigger.rows if came == "rows" and trigger.rows else math.inf)
+            batch = None
+            if self._journal.waiting(self._work.id).rows:  # most collectors of a thousand have none
+                batch = await self._cut(trigger.rows if came == "rows" and trigger.rows else math.inf)
             if due is not None and came == "time" and self._clocks.set_by == set_by:
                 self._work.counts.lateness.observe(max(0.0, self._clocks.now() - due))
             await self._tell(batch)

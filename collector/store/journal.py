@@ -676,7 +676,7 @@ class Journal:
 
     async def set_clock(self, collector: str, fired: float) -> None:
         """Enter when a collector's trigger last fired, in Unix seconds."""
-        await self._writer.execute(lambda db: collectors.set_clock(db, collector, fired))
+        await self._writer.execute(lambda db: collectors.set_clock(db, collector, fired), size=SMALL_STEP)
 
     async def log(self, collector: str, entry: dict[str, Any], keep: int) -> None:
         """Add to a collector's log and keep its last ``keep`` entries; all of them for 0 or less."""

@@ -161,9 +161,11 @@ class Workers:
         return _starting_time(self._aside)
 
     async def warm_up(self) -> None:
-        """Have one process of each kind import what it needs, which takes Evidently 6 to 13 s."""
+        """Have a process that checks bodies and one that evaluates import what they need; Evidently takes 6 to 13 s.
+
+        The one that writes parts loads beside it once there is a part to write: nobody waits for that.
+        """
         await self._run(self._prompt, self._bodies, _PARTS + "warm_up")
-        await self._run(self._light, self._parts, _PARTS + "warm_up")
         versions = await self._run(self._heavy, self._quick, _EVALUATION + "warm_up")
         self.evidently_version = versions["evidently"]
 
