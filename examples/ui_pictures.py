@@ -26,7 +26,8 @@ from evidently.metrics import DatasetMissingValueCount, RowCount
 from evidently.presets import ClassificationPreset, DataDriftPreset
 
 from collector.evaluation.dashboard import tab_of
-from collector.evaluation.directory import write_dashboard, write_snapshot
+from collector.evaluation.projects import project_file
+from collector.workspaces.directory_files import write_dashboard, write_snapshot
 
 FIRST = datetime(2026, 3, 2, 6, 0)  # noqa: DTZ001  (Evidently's dashboards have no zones)
 ABOUT = (
@@ -71,7 +72,8 @@ def make_workspace(root: Path) -> str:
             "snapshot_id": str(uuid.UUID(int=hour)),
             "replaces": [],
         }
-        project = write_snapshot(place | batch)
+        written = write_snapshot(place | batch)
+        project = written if isinstance(written, str) else write_snapshot(place | batch, project_file(written))
     write_dashboard(place, tab_of(str(file), "churn", 12, ABOUT), is_asked=False)
     return project
 

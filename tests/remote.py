@@ -2,6 +2,7 @@
 
 import atexit
 import errno
+import json
 import os
 import sys
 import time
@@ -36,8 +37,8 @@ def rehearse(job):
     return {"failed": [str(os.getpid()), str(os.nice(0))], "left_out": []}
 
 
-def write_to_directory(delivery):
-    raise PermissionError(13, "Permission denied", delivery["directory"])
+def project_file(project):
+    return json.dumps(project | {"written_by": os.getpid()})
 
 
 def strip_widgets(path):

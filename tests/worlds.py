@@ -139,7 +139,6 @@ class FakeWorkers:
         self.written.append(delivery)
         if self.failures:
             raise self.failures.pop(0)
-        return "project"
 
     async def tab_of(self, snapshot, config, about, segments):  # noqa: ARG002  (as in Workers)
         await trio.lowlevel.checkpoint()

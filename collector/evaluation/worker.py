@@ -12,13 +12,11 @@ import evidently
 import pandas as pd
 import pyarrow as pa
 
-from collector.dashboard import Tab
 from collector.disk.files import write_whole
-from collector.evaluation import datasets, directory, legacy, modern, notes, row_checks, snapshot
+from collector.evaluation import datasets, legacy, modern, notes, row_checks, snapshot
 from collector.evaluation.awaited import without_awaited
 from collector.evaluation.chance import false_alarms
 from collector.evaluation.check import problems_of, read_config
-from collector.evaluation.directory import generations_in
 from collector.evaluation.event_window import find_window
 from collector.evaluation.exported import exported
 from collector.evaluation.fast.taken import shortcuts_taken
@@ -26,6 +24,7 @@ from collector.evaluation.findings import MAX_VALUES
 from collector.evaluation.pandas_columns import to_frame
 from collector.evaluation.part_files import check_reference, read_table
 from collector.evaluation.prepared import Frames, NoRows, Segment, prepare, read_reference
+from collector.evaluation.projects import project_file
 from collector.evaluation.quiet import hushed
 from collector.evaluation.rehearsal import of_reference, staged, verdict_of
 from collector.evaluation.report import ModernReport
@@ -41,14 +40,12 @@ from collector.formats.private import Private, apply
 from collector.generation import generation_of
 from collector.workers.exchange import (
     Damage,
-    Delivery,
     Failure,
     FalseAlarms,
     Job,
     Json,
     NoRowsMatch,
     Outcome,
-    Place,
     Problem,
     Rehearsal,
     SegmentFailure,
@@ -61,13 +58,11 @@ __all__ = [
     "check_rows",
     "count_false_alarms",
     "evaluate",
-    "generations_in",
     "link_datasets",
+    "project_file",
     "rehearse",
     "strip_widgets",
     "warm_up",
-    "write_dashboard",
-    "write_to_directory",
 ]
 
 _NO_LABELS = "not tried, as the reference lacks columns of labels"
@@ -173,17 +168,6 @@ def _of_segment(job: Job, frames: Frames, segment: Segment) -> SegmentOutcome | 
 def _write(files: dict[str, bytes]) -> None:
     for path, body in files.items():
         write_whole(Path(path), body)
-
-
-def write_to_directory(delivery: Delivery) -> str:
-    """Deliver a snapshot into a directory workspace; returns the project's id. Doing it again changes nothing."""
-    with hushed():
-        return directory.write_snapshot(delivery)
-
-
-def write_dashboard(place: Place, tab: Tab, is_asked: bool) -> bool:  # noqa: FBT001  (calls have no names)
-    """Put a collector's panels into a directory workspace; False if the dashboard was left as a person made it."""
-    return directory.write_dashboard(place, tab, is_asked=is_asked)
 
 
 def rehearse(job: Job) -> Rehearsal:

@@ -265,3 +265,11 @@ class Delivery(Place):
     snapshot_path: str
     snapshot_id: str
     replaces: list[str]
+
+
+class NewProject(TypedDict):
+    """A project that a directory workspace hasn't yet."""
+
+    generation: Generation
+    id: str
+    name: str

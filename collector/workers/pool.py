@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         Failure,
         FalseAlarms,
         Job,
+        NewProject,
         NoRowsMatch,
         Outcome,
         Place,
@@ -97,6 +98,7 @@ _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
 _FETCHING = "collector.store.fetching:"
 _DASHBOARD = "collector.evaluation.dashboard:"
+_DIRECTORY = "collector.workspaces.directory_files:"
 _CHECK_BODY = "collector.formats.frames:check_body"
 _WITHOUT_PRIVATE = "collector.formats.private:without_private"
 _NEWEST_ROWS = "collector.store.tapping:newest_rows"
@@ -209,8 +211,15 @@ class Workers:
         return _problems(await self._check("check_rows", str(reference), *config.rows_wanted, private))
 
     async def generations_in(self, directory: Path) -> set[Generation]:
-        """Return the generations whose snapshots lie in a workspace directory."""
-        found: set[Generation] = await self._check("generations_in", directory)
+        """Return the generations whose snapshots lie in a workspace directory.
+
+        Raises EvaluationError if it can't be looked at in time, as on a dead mount.
+        """
+        limiter, args = self._directories[str(directory)], (_DIRECTORY + "generations_in", directory)
+        try:
+            found: set[Generation] = await self._run_within(BODY_TIMEOUT, self._light, limiter, *args)
+        except trio.TooSlowError as error:
+            raise EvaluationError(f"{directory} can't be looked at in {BODY_TIMEOUT:g} s") from error
         return found
 
     async def rehearse(self, job: Job, *, is_aside: bool) -> Rehearsal:
@@ -251,10 +260,14 @@ class Workers:
             raise NoRowsMatched(result["rows_without_match"], result["notes"], result.get("why", ""))
         raise EvaluationError(result["error"], result["traceback"])
 
-    async def write_to_directory(self, delivery: Delivery) -> str:
-        """Put a snapshot into a workspace directory; return the project's id."""
-        limiter = self._directories[delivery["directory"]]  # one on a dead mount doesn't hold the others
-        return str(await self._run(self._heavy, limiter, _EVALUATION + "write_to_directory", delivery))
+    async def write_to_directory(self, delivery: Delivery) -> None:
+        """Put a snapshot into a workspace directory; what a new project's file holds is Evidently's to say."""
+        write = _DIRECTORY + "write_snapshot"
+        async with self._directories[delivery["directory"]]:  # one on a dead mount doesn't hold the others
+            written: str | NewProject = await self._run(self._light, self._unlimited, write, delivery)
+            if not isinstance(written, str):
+                file = await self._run(self._heavy, self._unlimited, _EVALUATION + "project_file", written)
+                await self._run(self._light, self._unlimited, write, delivery, file)
 
     async def tab_of(self, snapshot: Path, config: CollectorConfig, about: str, segments: Sequence[str]) -> Tab:
         """Return what a dashboard is to show, by a modern snapshot's file; see evaluation.dashboard."""
@@ -265,7 +278,7 @@ class Workers:
     async def write_dashboard(self, place: Place, tab: Tab, *, is_asked: bool) -> bool:
         """Put a collector's panels into a directory workspace; False if it was left as a person made it."""
         limiter = self._directories[place["directory"]]
-        return bool(await self._run(self._heavy, limiter, _EVALUATION + "write_dashboard", place, tab, is_asked))
+        return bool(await self._run(self._light, limiter, _DIRECTORY + "write_dashboard", place, tab, is_asked))
 
     async def strip_widgets(self, snapshot: Path) -> int:
         """Rewrite a snapshot without its plots; return its checksum, or raise ValueError if it can't do without."""

@@ -1,5 +1,6 @@
 """Real worker processes, which run tests/remote.py where the service has them run Evidently."""
 
+import json
 import multiprocessing
 import os
 import resource
@@ -237,8 +238,27 @@ async def test_no_more_reports_run_at_once_than_the_config_says(tmp_path):
 
 async def test_an_error_of_the_disk_comes_through_as_it_is(tmp_path):
     async with open_workers(1, MEMORY) as workers:
-        with pytest.raises(PermissionError, match="Permission denied"):
-            await workers.write_to_directory({"directory": str(tmp_path)})
+        with pytest.raises(FileNotFoundError, match="/proc/workspace"):
+            await workers.write_to_directory(delivery(tmp_path, "/proc/workspace"))
+
+
+async def test_evidently_is_asked_for_the_file_of_a_new_project_alone(tmp_path):
+    """Each delivery waited for reports, or began a process more with Evidently."""
+    async with open_workers(1, MEMORY) as workers:
+        evaluating = (await workers.evaluate({"do": "well"}))["pid"]
+        for _ in range(2):
+            await workers.write_to_directory(delivery(tmp_path, tmp_path / "w"))
+        [project] = (tmp_path / "w").iterdir()
+        assert json.loads((project / "metadata.json").read_bytes())["written_by"] == evaluating
+        assert [one.read_text() for one in (project / "snapshots").iterdir()] == ['{"report": {}}']
+        assert await workers.generations_in(tmp_path / "w") == {"modern"}
+
+
+def delivery(tmp_path, directory):
+    (tmp_path / "made.json").write_text('{"report": {}}')
+    named = {"directory": str(directory), "generation": "modern", "project_id": None, "project_name": "shop"}
+    snapshot = {"snapshot_path": str(tmp_path / "made.json"), "snapshot_id": "one", "replaces": []}
+    return {"collector": "main", **named, **snapshot}
 
 
 async def test_files_that_cannot_be_read_are_named():

@@ -18,16 +18,11 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from evidently._pydantic_compat import ValidationError
-from evidently.legacy.ui.base import Project as LegacyProject
-from evidently.legacy.utils import NumpyEncoder
-from evidently.sdk.models import ProjectModel
-
 from collector.dashboard import Placing, Tab
 from collector.disk.files import sync_directory, written_beside
 from collector.generation import Generation, apart
 from collector.wording import first_line
-from collector.workers.exchange import Delivery, Json, Place
+from collector.workers.exchange import Delivery, Json, NewProject, Place
 
 _METADATA = "metadata.json"
 _DASHBOARD = "dashboard.json"
@@ -42,25 +37,30 @@ _NOTHING: Json = {"tabs": [], "panels": []}
 # How Evidently begins the file of a snapshot, by its generation.
 _FIRST_KEY = re.compile(rb'\s*{\s*"(\w+)"')
 _FIRST_KEYS: dict[bytes, Generation] = {b"report": "modern", b"id": "legacy"}
-_PROJECTS = {"modern": ProjectModel, "legacy": LegacyProject}
 _BATCH_ID = b'"batch_id": "'
 _HEAD = 16_384  # bytes of a snapshot, in which its metadata mostly are
 _SHARED_MODE = 0o644  # the UI may run as another user
 _found_last: dict[tuple[Path, str], Path] = {}  # the folder of a project, by its name
 
 
-def write_snapshot(delivery: Delivery) -> str:
-    """Put a snapshot into its project, which is created if need be; returns the project's id.
+def write_snapshot(delivery: Delivery, project_file: str = "") -> str | NewProject:
+    """Put a snapshot into its project; returns the project's id.
 
-    Doing it again, or by two processes at once, leaves one project with one such snapshot. Raises ValueError if it
-    would do harm there, or ``project_id`` isn't a UUID; OSError if the directory can't be written.
+    If there is no such project it is created with the ``project_file`` that is given; without one it returns what
+    project that has to be of, and there is no snapshot yet. Doing it again, or by two processes at once, leaves one
+    project with one such snapshot. Raises ValueError if it would do harm there, or ``project_id`` isn't a UUID; OSError
+    if the directory can't be written.
     """
-    root = Path(delivery["directory"])
+    root, generation = Path(delivery["directory"]), delivery["generation"]
     _make_directory(root)
     project_id, name = _project_of(root, delivery)
     folder = root / project_id
-    _refuse_mixture(root, folder, delivery["generation"])
-    _create_project(folder, name, delivery["generation"])
+    _refuse_mixture(root, folder, generation)
+    _make_directory(folder / _SNAPSHOTS)
+    if not _is_project(folder):
+        if not project_file:
+            return {"generation": generation, "id": project_id, "name": name}
+        _appear(root, folder / _METADATA, project_file.encode(), replacing=False)
     body = Path(delivery["snapshot_path"]).read_bytes()
     own = f"{_snapshot_id(delivery, body)}.json"
     _remove_replaced(folder / _SNAPSHOTS, delivery["replaces"], own)
@@ -68,7 +68,7 @@ def write_snapshot(delivery: Delivery) -> str:
     return project_id
 
 
-def write_dashboard(place: Place, tab: Tab, *, is_asked: bool) -> bool:
+def write_dashboard(place: Place, tab: Tab, is_asked: bool) -> bool:  # noqa: FBT001  (calls have no names)
     """Put a collector's panels into the dashboard of its project, which a running UI shows at its next request.
 
     Returns False if it was left as a person made it. Raises ValueError if there is no project, or its file is no
@@ -81,7 +81,8 @@ def write_dashboard(place: Place, tab: Tab, *, is_asked: bool) -> bool:
         raise ValueError(f"it has no project {name!r} any more")
     placing = Placing(tab, is_asked=is_asked)
     while (wanted := placing.to_write(found := _dashboard_at(path))) is not None:
-        body = _encoded(wanted)
+        # On one line: to indent it takes 20 times as long, and the dashboard of 500 collectors is written once for each.
+        body = json.dumps(wanted).encode()
         if len(body) > _MAX_DASHBOARD:
             raise ValueError(f"{path} would be {len(body) / 1e6:.0f} MB, {_TOO_LARGE}")
         if found is _NOTHING:
@@ -190,8 +191,8 @@ def _name_of(project: Path) -> str:
     """Return a project's name; raise ValueError if its file can't be read as one, OSError if it isn't there."""
     metadata = project / _METADATA
     try:
-        return str(ProjectModel.parse_obj(json.loads(_read(metadata, _MAX_METADATA))).name)
-    except (OSError, ValueError, RecursionError, ValidationError) as error:
+        return _name_in(json.loads(_read(metadata, _MAX_METADATA)))
+    except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, FileNotFoundError) and not metadata.is_symlink():
             raise
         why = getattr(error, "strerror", None) or (first_line(error) if isinstance(error, ValueError) else "too deep")
@@ -211,14 +212,20 @@ def _read(path: Path, max_bytes: int) -> bytes:
         os.close(descriptor)
 
 
-def _create_project(folder: Path, name: str, generation: Generation) -> None:
-    """Create a project unless it is there; raise ValueError if its file is damaged."""
-    _make_directory(folder / _SNAPSHOTS)
+def _name_in(project: object) -> str:
+    name = project.get("name") if isinstance(project, dict) else None
+    if not isinstance(name, str):
+        raise ValueError("it has no name of a project")
+    return name
+
+
+def _is_project(folder: Path) -> bool:
+    """Tell whether there is a project; raise ValueError if its file is damaged."""
     try:
         _name_of(folder)
     except FileNotFoundError:
-        project = _PROJECTS[generation](id=uuid.UUID(folder.name), name=name)
-        _appear(folder.parent, folder / _METADATA, _encoded(project.dict()), replacing=False)
+        return False
+    return True
 
 
 def _make_directory(path: Path) -> None:
@@ -226,11 +233,6 @@ def _make_directory(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise ValueError(f"{error.filename} isn't a directory; move it out of the way") from error
-
-
-def _encoded(body: Json) -> bytes:
-    # On one line: to indent it takes 20 times as long, and the dashboard of 500 collectors is written once for each.
-    return json.dumps(body, cls=NumpyEncoder).encode()
 
 
 def _snapshot_id(delivery: Delivery, body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Directory workspaces, watched by real Evidently services meanwhile."""
+"""Projects in directory workspaces, and the files that are put there, watched by real Evidently services meanwhile."""
 
 import json
 import os
@@ -16,13 +16,15 @@ from evidently.ui.workspace import Workspace
 from machine import PATIENCE
 
 from collector.dashboard import marked
-from collector.evaluation import directory, worker
+from collector.evaluation.projects import project_file
+from collector.workspaces import directory_files
 
 from .conftest import LEGACY_DRIFT, MODERN_DRIFT, PROJECT
 
 CONFIGS = {"modern": MODERN_DRIFT, "legacy": LEGACY_DRIFT}
 WORKSPACES = {"modern": Workspace, "legacy": LegacyWorkspace}
 LISTS = {"modern": "snapshots", "legacy": "reports"}
+BATCH = "018f0000-0000-7000-8000-000000000001"
 
 
 @pytest.fixture(params=["modern", "legacy"])
@@ -48,8 +50,8 @@ def deliver(generation, evaluate, iris, tmp_path, snapshots):
         snapshots[generation] = (tmp_path / "snapshot.json").read_bytes()
     (tmp_path / "snapshot.json").write_bytes(snapshots[generation])
 
-    def run(root, batch_id="018f0000-0000-7000-8000-000000000001", project_id=None, project_name=None, replaces=()):
-        return worker.write_to_directory(
+    def run(root, batch_id=BATCH, project_id=None, project_name=None, replaces=(), meanwhile=None):
+        return written(
             {
                 "directory": str(root),
                 "generation": generation,
@@ -59,10 +61,21 @@ def deliver(generation, evaluate, iris, tmp_path, snapshots):
                 "snapshot_path": str(tmp_path / "snapshot.json"),
                 "snapshot_id": batch_id,
                 "replaces": list(replaces),
-            }
+            },
+            meanwhile,
         )
 
     return run
+
+
+def written(delivery, meanwhile=None):
+    """Write a snapshot, in two steps where there is no project yet, as Workers has two processes do."""
+    found = directory_files.write_snapshot(delivery)
+    if isinstance(found, str):
+        return found
+    if meanwhile is not None:
+        meanwhile()
+    return directory_files.write_snapshot(delivery, project_file(found))
 
 
 def test_a_running_ui_shows_new_projects_and_their_snapshots_by_itself(service, generation, deliver):
@@ -122,8 +135,8 @@ def test_an_existing_project_is_left_as_it_is(deliver, tmp_path):
 def test_a_known_project_is_found_again_without_reading_the_others(deliver, tmp_path, monkeypatch):
     for name in ("one", "two", "three"):
         projects = [deliver(tmp_path / "w", project_name=name) for _ in range(2)]  # it is created, then found
-    read, name_of = [], directory._name_of  # noqa: SLF001
-    monkeypatch.setattr(directory, "_name_of", lambda folder: read.append(folder.name) or name_of(folder))
+    read, name_of = [], directory_files._name_of  # noqa: SLF001
+    monkeypatch.setattr(directory_files, "_name_of", lambda folder: read.append(folder.name) or name_of(folder))
     assert deliver(tmp_path / "w", project_name="three") == projects[0]
     assert set(read) == {projects[0]}
 
@@ -142,18 +155,15 @@ def test_an_id_that_is_no_uuid_is_refused_and_nothing_is_written(deliver, tmp_pa
     assert list((tmp_path / "w").iterdir()) == []
 
 
-def test_racing_writers_make_one_project_of_a_name(generation, deliver, tmp_path, monkeypatch):
+def test_racing_writers_make_one_project_of_a_name(generation, deliver, tmp_path):
     """Both have looked for the project, and found none, before either creates it."""
-    both, create = threading.Barrier(2, timeout=PATIENCE), directory._create_project  # noqa: SLF001
+    both = threading.Barrier(2, timeout=PATIENCE)
 
-    def create_at_once(*args):
-        both.wait()
-        create(*args)
+    def race(batch):
+        return deliver(tmp_path / "w", batch, project_name="raced", meanwhile=both.wait)
 
-    monkeypatch.setattr(directory, "_create_project", create_at_once)
     with ThreadPoolExecutor(2) as threads:
-        ids = ["018f0000-0000-7000-8000-000000000001", "018f0000-0000-7000-8000-000000000002"]
-        projects = list(threads.map(lambda batch: deliver(tmp_path / "w", batch, project_name="raced"), ids))
+        projects = list(threads.map(race, [BATCH, "018f0000-0000-7000-8000-000000000002"]))
     assert len(set(projects)) == len(list(Path(tmp_path / "w").iterdir())) == 1
     written = list((tmp_path / "w" / projects[0] / "snapshots").iterdir())
     assert len(written) == (2 if generation == "modern" else 1)
@@ -164,7 +174,7 @@ def refuse(*_):
 
 
 def test_a_file_system_without_links_gets_the_files_too(deliver, tmp_path, monkeypatch):
-    monkeypatch.setattr(directory.os, "link", refuse)
+    monkeypatch.setattr(directory_files.os, "link", refuse)
     project = deliver(tmp_path / "w", project_name="x")
     assert len(list((tmp_path / "w" / project / "snapshots").iterdir())) == 1
 
@@ -175,7 +185,7 @@ def test_without_links_a_running_ui_still_sees_snapshots_of_projects_that_it_kno
     generation = "modern" if service.command == "ui" else "legacy"
     project = deliver(service.directory, project_name=f"{generation}-linkless")
     service.wait_for(f"/api/projects/{project}/{LISTS[generation]}", lambda seen: len(seen) == 1)
-    monkeypatch.setattr(directory.os, "link", refuse)
+    monkeypatch.setattr(directory_files.os, "link", refuse)
     evaluate(CONFIGS[generation], iris[:50], iris[60:])
     deliver(service.directory, "018f0000-0000-7000-8000-000000000002", project_name=f"{generation}-linkless")
     service.wait_for(f"/api/projects/{project}/{LISTS[generation]}", lambda seen: len(seen) == 2)
@@ -194,7 +204,7 @@ def test_a_batch_that_was_evaluated_again_takes_the_place_of_its_first_snapshot(
     }
     for rows in (60, 50):
         evaluate(MODERN_DRIFT, iris[:rows], iris[60:])
-        path = f"/api/projects/{worker.write_to_directory(delivery)}/snapshots"
+        path = f"/api/projects/{written(delivery)}/snapshots"
         modern_ui.wait_for(path, lambda seen, rows=rows: [one["metadata"]["rows"] for one in seen] == [str(rows)])
 
 
@@ -272,10 +282,10 @@ def test_a_directory_with_the_other_generations_snapshots_is_left_as_it_is(gener
 
 
 def test_the_generations_in_a_directory_are_told_by_its_snapshots(generation, deliver, tmp_path):
-    assert directory.generations_in(tmp_path / "missing") == set()
+    assert directory_files.generations_in(tmp_path / "missing") == set()
     deliver(tmp_path / "w", project_name="x")
     (tmp_path / "w" / str(uuid.uuid4())).symlink_to(tmp_path / "w" / "nowhere")
-    assert directory.generations_in(tmp_path / "w") == {generation}
+    assert directory_files.generations_in(tmp_path / "w") == {generation}
 
 
 def test_somebody_elses_file_is_no_project(deliver, tmp_path):
@@ -302,7 +312,7 @@ def tab(*titles):
 
 
 def show(place, *titles, is_asked=False):
-    return directory.write_dashboard(place, tab(*titles), is_asked=is_asked)
+    return directory_files.write_dashboard(place, tab(*titles), is_asked=is_asked)
 
 
 @pytest.fixture
@@ -333,29 +343,29 @@ def test_evidently_reads_the_dashboard_and_a_panel_added_by_its_client_stays(pla
 
 def test_a_dashboard_that_appears_meanwhile_is_not_written_over(place, dashboard, monkeypatch):
     """Between the look and the write, a UI or another program writes one."""
-    appear = vars(directory)["_appear"]
+    appear = vars(directory_files)["_appear"]
 
     def race(*args, **others):
-        monkeypatch.setattr(directory, "_appear", appear)
+        monkeypatch.setattr(directory_files, "_appear", appear)
         dashboard.write_text(json.dumps({"tabs": [], "panels": [{"id": "1", "title": "mine"}]}), encoding="utf-8")
         appear(*args, **others)
 
-    monkeypatch.setattr(directory, "_appear", race)
+    monkeypatch.setattr(directory_files, "_appear", race)
     assert not show(place, "a")
     assert titles_in(dashboard) == ["mine"]
 
 
 def test_a_panel_that_is_added_while_ours_is_written_stays(place, dashboard, monkeypatch):
     show(place, "old")
-    replace = vars(directory)["_replace"]
+    replace = vars(directory_files)["_replace"]
 
     def race(*args):
-        monkeypatch.setattr(directory, "_replace", replace)
+        monkeypatch.setattr(directory_files, "_replace", replace)
         body = json.loads(dashboard.read_bytes())
         dashboard.write_text(json.dumps({**body, "panels": [{"id": "1", "title": "mine"}, *body["panels"]]}))
         replace(*args)
 
-    monkeypatch.setattr(directory, "_replace", race)
+    monkeypatch.setattr(directory_files, "_replace", race)
     assert show(place, "new", is_asked=True)
     assert titles_in(dashboard) == ["mine", "new"]
 
@@ -365,14 +375,14 @@ def test_a_dashboard_that_is_being_written_is_read_when_it_is_whole(place, dashb
     show(place, "old")
     whole = dashboard.read_bytes()
     dashboard.write_bytes(whole[:10])
-    monkeypatch.setattr(directory, "time", SimpleNamespace(sleep=lambda _: dashboard.write_bytes(whole)))
+    monkeypatch.setattr(directory_files, "time", SimpleNamespace(sleep=lambda _: dashboard.write_bytes(whole)))
     assert show(place, "new")
     assert titles_in(dashboard) == ["new"]
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"panels": 1}'], ids=["cut", "list", "other"])
 def test_a_file_that_is_no_dashboard_is_not_written_over(place, dashboard, body, monkeypatch):
-    monkeypatch.setattr(directory, "_PAUSES", (0.01,))
+    monkeypatch.setattr(directory_files, "_PAUSES", (0.01,))
     dashboard.write_bytes(body)
     with pytest.raises(ValueError, match=r"is damaged|a dashboard of Evidently"):
         show(place, "a", is_asked=True)
@@ -382,7 +392,7 @@ def test_a_file_that_is_no_dashboard_is_not_written_over(place, dashboard, body,
 def test_a_dashboard_that_would_be_too_large_stays_as_it_is_and_is_never_called_damaged(place, dashboard, monkeypatch):
     show(place, "old")
     before = dashboard.read_bytes()
-    monkeypatch.setattr(directory, "_MAX_DASHBOARD", len(before) + 10)
+    monkeypatch.setattr(directory_files, "_MAX_DASHBOARD", len(before) + 10)
     with pytest.raises(ValueError, match=r"would be \d+ MB, more than a UI can show; give some .* project_name"):
         show(place, "old", "new")
     assert dashboard.read_bytes() == before
