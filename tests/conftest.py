@@ -9,6 +9,7 @@ import sys
 import hypothesis
 import pytest
 import structlog
+from uis import served
 
 # Hundreds of processes are started here, and to compile Evidently takes 10 s: once is enough.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -61,3 +62,17 @@ def pytest_runtestloop():
 
 def pytest_report_header(config):
     return f"faults: {config.option.faults}, seed {config.option.seed}"
+
+
+@pytest.fixture(scope="session")
+def modern_ui(tmp_path_factory):
+    """Run ``evidently ui`` with a secret, for all tests of a process."""
+    with served("ui", tmp_path_factory.mktemp("ui") / "workspace") as ui:
+        yield ui
+
+
+@pytest.fixture(scope="session")
+def legacy_ui(tmp_path_factory):
+    """Run ``evidently legacy_ui`` with a secret, for all tests of a process."""
+    with served("legacy_ui", tmp_path_factory.mktemp("legacy_ui") / "workspace") as ui:
+        yield ui

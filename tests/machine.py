@@ -5,9 +5,21 @@ import random
 import socket
 import time
 
+import pytest
+
 # Seconds in which what must come has come, where other work keeps all processors busy, too; what doesn't, never does.
 PATIENCE = 240.0
 SAMPLE = 0.1  # seconds of a processor
+
+
+def wait_until(check, what="it", seconds=PATIENCE, pause=0.05):
+    """Return the first true value that ``check`` gives; fail when it gives none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := check():
+            return value
+        time.sleep(pause)
+    return pytest.fail(f"{what} didn't come in {seconds:g} s")
 
 
 class Stopwatch:

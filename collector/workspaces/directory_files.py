@@ -81,7 +81,7 @@ def write_dashboard(place: Place, tab: Tab, is_asked: bool) -> bool:  # noqa: FB
         raise ValueError(f"it has no project {name!r} any more")
     placing = Placing(tab, is_asked=is_asked)
     while (wanted := placing.to_write(found := _dashboard_at(path))) is not None:
-        # On one line: to indent it takes 20 times as long, and the dashboard of 500 collectors is written once for each.
+        # On one line: to indent it takes 20 times as long, and that of 500 collectors is written once for each.
         body = json.dumps(wanted).encode()
         if len(body) > _MAX_DASHBOARD:
             raise ValueError(f"{path} would be {len(body) / 1e6:.0f} MB, {_TOO_LARGE}")
@@ -213,10 +213,9 @@ def _read(path: Path, max_bytes: int) -> bytes:
 
 
 def _name_in(project: object) -> str:
-    name = project.get("name") if isinstance(project, dict) else None
-    if not isinstance(name, str):
-        raise ValueError("it has no name of a project")
-    return name
+    if isinstance(project, dict) and isinstance(project.get("name"), str):
+        return str(project["name"])
+    raise ValueError("it has no name of a project")
 
 
 def _is_project(folder: Path) -> bool:

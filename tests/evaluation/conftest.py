@@ -1,14 +1,7 @@
 """Real data, real jobs, and real Evidently services for the tests of the worker's side."""
 
-import contextlib
-import os
-import subprocess
-import sys
-import time
 import warnings
-from pathlib import Path
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +13,6 @@ with warnings.catch_warnings():  # Evidently and what it imports warn on import,
 
     from collector.evaluation import worker
 
-from machine import PATIENCE, free_port
 from sklearn.datasets import load_iris
 
 LEGACY_DRIFT = {
@@ -85,80 +77,6 @@ def evaluate(make_job):
         return outcome
 
     return run
-
-
-class Service:
-    """A running Evidently service over a directory."""
-
-    def __init__(self, command, directory):
-        self.command = command
-        self.directory = Path(directory)
-        port = free_port()
-        arguments = ["--host", "127.0.0.1", "--port", str(port), "--workspace", str(directory)]
-        with (self.directory.parent / f"{command}.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "evidently.cli", command, *arguments],
-                env=os.environ | {"DO_NOT_TRACK": "1"},
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE)
-
-    def get(self, path):
-        """Return the JSON of an answer that must be 200."""
-        answer = self.http.get(path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def wait_for(self, path, fits, seconds=PATIENCE):
-        """Return the JSON at ``path`` once it fits; fail when it doesn't in time."""
-        deadline = time.monotonic() + seconds
-        seen = None
-        while time.monotonic() < deadline:
-            try:
-                answer = self.http.get(path)
-                seen = answer.text
-                if answer.status_code == 200 and fits(answer.json()):
-                    return answer.json()
-            except httpx.TransportError as error:
-                seen = repr(error)
-            time.sleep(0.05)
-        pytest.fail(f"{path} after {seconds} s: {seen}")
-
-    def close(self):
-        self.http.close()
-        self.process.terminate()
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(PATIENCE)
-
-
-@pytest.fixture(scope="session")
-def modern_ui(tmp_path_factory):
-    """``evidently ui`` over a directory, for the whole run."""
-    with serve("ui", tmp_path_factory.mktemp("modern") / "workspace") as service:
-        yield service
-
-
-@pytest.fixture(scope="session")
-def legacy_ui(tmp_path_factory):
-    """``evidently legacy_ui`` over a directory, for the whole run."""
-    with serve("legacy_ui", tmp_path_factory.mktemp("legacy") / "workspace") as service:
-        yield service
-
-
-@contextlib.contextmanager
-def serve(command, directory):
-    """Run a service over a new directory."""
-    directory.mkdir()
-    service = Service(command, directory)
-    try:
-        service.wait_for("/api/version", lambda _: True)
-        yield service
-    finally:
-        service.close()
 
 
 def _listed(value):

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
@@ -19,7 +18,7 @@ import httpx
 import pandas as pd
 import pytest
 from answering import Answering
-from machine import PATIENCE, free_port
+from machine import PATIENCE, free_port, wait_until
 from sklearn.datasets import load_iris
 
 from collector.client import CollectorClient
@@ -33,23 +32,12 @@ with warnings.catch_warnings():  # Evidently and what it imports warn on import,
 ROOT = Path(__file__).parents[2]
 ROW_COUNT = {"metrics": ["RowCount"]}  # of Evidently's reports, one that takes no time
 PROJECT = "018f0000-0000-7000-8000-00000000000a"
-UI_SECRET = "let-me-write"
 NEVER = 10**9
 READY = re.compile(r"ready .* url=(http://\S+)")
 BY_TALLY = "by tally"
 UNREHEARSED = "unrehearsed"
 # The folder with what stands in for a part, by how a daemon ``evaluates``.
 STAND_INS = {False: "unloaded", BY_TALLY: "tally", UNREHEARSED: "unrehearsed"}
-
-
-def wait_until(check, what="it", seconds=PATIENCE, pause=0.05):
-    """Return the first true value that ``check`` gives; fail when it gives none in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := check():
-            return value
-        time.sleep(pause)
-    return pytest.fail(f"{what} didn't come in {seconds:g} s")
 
 
 def rows_trigger(rows=1):
@@ -260,71 +248,6 @@ class Daemon:
         return [pd.read_parquet(path) for path in paths]
 
 
-class UI:
-    """A running ``evidently ui`` or ``evidently legacy_ui`` over a workspace directory."""
-
-    def __init__(self, command, directory, secret=None, port=None):
-        self.command = command
-        self.directory = Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.secret = secret
-        self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        arguments = ["--host", "127.0.0.1", "--port", str(self.port), "--workspace", str(directory)]
-        secrets = ["--secret", secret] if secret else []
-        with (self.directory.parent / f"{command}.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "evidently.cli", command, *arguments, *secrets],
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        headers = {"evidently-secret": secret} if secret else {}
-        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE)
-
-    @property
-    def is_modern(self):
-        return self.command == "ui"
-
-    def is_up(self):
-        with contextlib.suppress(httpx.TransportError):
-            return self.http.get("/api/version").status_code == 200
-        return False
-
-    def wait_up(self):
-        wait_until(self.is_up, f"the {self.command}")
-        return self
-
-    def make_project(self, name):
-        made = self.http.post("/api/v2/projects" if self.is_modern else "/api/projects", json={"name": name})
-        made.raise_for_status()
-        return made.json() if self.is_modern else made.json()["id"]
-
-    def projects(self, name):
-        return [one["id"] for one in self.http.get("/api/projects").json() if one["name"] == name]
-
-    def list_snapshots(self, project):
-        answer = self.http.get(f"/api/projects/{project}/snapshots")
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def download(self, project, snapshot_id):
-        """Read a snapshot back as JSON."""
-        answer = self.http.get(f"/api/projects/{project}/{snapshot_id}/download", params={"report_format": "json"})
-        assert answer.status_code == 200, answer.text
-        return json.loads(answer.text, parse_constant=str)
-
-    def close(self):
-        self.http.close()
-        self.process.terminate()
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(PATIENCE)
-
-
 class Proxy:
     """Stands before a service and does what ``fault`` says of each request, given its method, path, and body.
 
@@ -414,18 +337,6 @@ def make_daemon(tmp_path) -> Iterator:
         one.close()
 
 
-@pytest.fixture(scope="session")
-def modern_ui(tmp_path_factory) -> Iterator[UI]:
-    """Run ``evidently ui`` with a secret."""
-    yield from _served("ui", tmp_path_factory, UI_SECRET)
-
-
-@pytest.fixture(scope="session")
-def legacy_ui(tmp_path_factory) -> Iterator[UI]:
-    """Run ``evidently legacy_ui`` with a secret."""
-    yield from _served("legacy_ui", tmp_path_factory, UI_SECRET)
-
-
 @pytest.fixture
 def make_proxy() -> Iterator:
     """Make proxies that end with the test."""
@@ -437,11 +348,3 @@ def make_proxy() -> Iterator:
             return proxy
 
         yield make
-
-
-def _served(command, tmp_path_factory, secret):
-    ui = UI(command, tmp_path_factory.mktemp(command) / "workspace", secret)
-    try:
-        yield ui.wait_up()
-    finally:
-        ui.close()

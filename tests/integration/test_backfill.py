@@ -4,16 +4,9 @@ import json
 
 import pandas as pd
 import pytest
+from uis import UI_SECRET
 
-from .conftest import (
-    UI_SECRET,
-    UNREHEARSED,
-    collector_config,
-    interval_trigger,
-    run_collector,
-    service_config,
-    wait_until,
-)
+from .conftest import UNREHEARSED, collector_config, interval_trigger, run_collector, service_config, wait_until
 
 DRIFT = {"metrics": ["DataDriftPreset"], "include_tests": True}
 WITHOUT_TESTS = {"metrics": ["DataDriftPreset"]}

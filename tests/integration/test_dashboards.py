@@ -12,8 +12,9 @@ from browser import needs_chromium, running_browser
 from evidently.sdk.panels import text_panel
 from evidently.ui.workspace import RemoteWorkspace
 from machine import PATIENCE
+from uis import UI, UI_SECRET
 
-from .conftest import ROOT, UI, UI_SECRET, environment, rows_trigger, run_collector, wait_until
+from .conftest import ROOT, environment, rows_trigger, run_collector, wait_until
 
 REPORT = {
     "metrics": [

@@ -11,11 +11,12 @@ from evidently import Report
 from evidently.legacy.test_preset import DataDriftTestPreset
 from evidently.legacy.test_suite import TestSuite as LegacySuite
 from evidently.presets import DataDriftPreset
+from uis import UI_SECRET
 
 from collector.client import CollectorClient
 from collector.config import CollectorConfig, CollectorServiceConfig, IntervalTrigger, ReportConfig, RowsCountTrigger
 
-from .conftest import PATIENCE, PROJECT, UI_SECRET, UNREHEARSED, Daemon, collector_config, interval_trigger
+from .conftest import PATIENCE, PROJECT, UNREHEARSED, Daemon, collector_config, interval_trigger
 
 # Evidently warns when it is called directly, as the seed has its users do.
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -14,20 +14,11 @@ from evidently.legacy.test_suite import TestSuite as LegacySuite
 from evidently.legacy.utils import NumpyEncoder
 from evidently.presets import DataDriftPreset
 from machine import Stopwatch
+from uis import UI, UI_SECRET
 
 from collector.config import ReportConfig
 
-from .conftest import (
-    NEVER,
-    PATIENCE,
-    UI,
-    UI_SECRET,
-    collector_config,
-    free_port,
-    rows_trigger,
-    service_config,
-    wait_until,
-)
+from .conftest import NEVER, PATIENCE, collector_config, free_port, rows_trigger, service_config, wait_until
 
 # Evidently warns when it is called directly, as it is here to compare with.
 pytestmark = pytest.mark.filterwarnings("ignore")

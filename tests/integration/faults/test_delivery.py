@@ -8,8 +8,9 @@ import time
 
 import pytest
 from machine import slowness
+from uis import UI
 
-from ..conftest import UI, Proxy, free_port, rows_trigger, service_config, wait_until
+from ..conftest import Proxy, free_port, rows_trigger, service_config, wait_until
 from .conftest import numbered, percentile
 from .ledger import post
 from .shelf import Shelf

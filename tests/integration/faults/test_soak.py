@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from uis import UI
 
-from ..conftest import BY_TALLY, UI, interval_trigger, rows_trigger, service_config, wait_until
+from ..conftest import BY_TALLY, interval_trigger, rows_trigger, service_config, wait_until
 from .audit import Auditor
 from .conftest import numbered, wait_for_delivery
 from .ledger import Ledger, Load

@@ -14,7 +14,6 @@ from collector.disk.files import write_whole
 from collector.evaluation.part_files import Unreadable, check_reference, read_parts, read_table
 from collector.generation import generation_of
 
-
 __all__ = [
     "check",
     "check_reference",
