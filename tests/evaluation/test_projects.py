@@ -14,6 +14,7 @@ from evidently.legacy.ui.workspace import Workspace as LegacyWorkspace
 from evidently.sdk.panels import text_panel
 from evidently.ui.workspace import Workspace
 from machine import PATIENCE
+from uis import served
 
 from collector.dashboard import marked
 from collector.evaluation.projects import project_file
@@ -32,9 +33,22 @@ def generation(request):
     return request.param
 
 
+@pytest.fixture(scope="module")
+def watching_ui(tmp_path_factory):
+    """Run a service that nobody posts to: a file that it writes itself may end its watching, as it grows."""
+    with served("ui", tmp_path_factory.mktemp("ui") / "workspace") as ui:
+        yield ui
+
+
+@pytest.fixture(scope="module")
+def watching_legacy_ui(tmp_path_factory):
+    with served("legacy_ui", tmp_path_factory.mktemp("legacy_ui") / "workspace") as ui:
+        yield ui
+
+
 @pytest.fixture
 def service(generation, request):
-    return request.getfixturevalue(f"{generation}_ui")
+    return request.getfixturevalue("watching_ui" if generation == "modern" else "watching_legacy_ui")
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +205,9 @@ def test_without_links_a_running_ui_still_sees_snapshots_of_projects_that_it_kno
     service.wait_for(f"/api/projects/{project}/{LISTS[generation]}", lambda seen: len(seen) == 2)
 
 
-def test_a_batch_that_was_evaluated_again_takes_the_place_of_its_first_snapshot(modern_ui, evaluate, iris, tmp_path):
+def test_a_batch_that_was_evaluated_again_takes_the_place_of_its_first_snapshot(watching_ui, evaluate, iris, tmp_path):
     delivery = {
-        "directory": str(modern_ui.directory),
+        "directory": str(watching_ui.directory),
         "generation": "modern",
         "project_id": None,
         "project_name": "again",
@@ -205,7 +219,7 @@ def test_a_batch_that_was_evaluated_again_takes_the_place_of_its_first_snapshot(
     for rows in (60, 50):
         evaluate(MODERN_DRIFT, iris[:rows], iris[60:])
         path = f"/api/projects/{written(delivery)}/snapshots"
-        modern_ui.wait_for(path, lambda seen, rows=rows: [one["metadata"]["rows"] for one in seen] == [str(rows)])
+        watching_ui.wait_for(path, lambda seen, rows=rows: [one["metadata"]["rows"] for one in seen] == [str(rows)])
 
 
 def pipe(metadata):
