@@ -51,10 +51,8 @@ def test_booleans_are_no_numbers():
     frame = FRAME.assign(flag=[True, False])
     fitting, notes = fit_definition(DataDefinition(numerical_columns=["n", "flag"]), frame, "batch")
     assert Dataset.from_pandas(frame, fitting).data_definition.numerical_columns == ["n"]
-    assert notes == [
-        "Column 'flag' is numbers in the data_definition and holds values like True, False in the batch: "
-        "its type is found by its values."
-    ]
+    told = "Column 'flag' is numbers in the data_definition and holds values like True, False in the batch: "
+    assert notes == [told + "its type is found by its values."]
 
 
 def test_a_mapping_is_left_without_what_is_on_one_side_only():
