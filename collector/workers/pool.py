@@ -215,11 +215,12 @@ class Workers:
 
         Raises EvaluationError if it can't be looked at in time, as on a dead mount.
         """
-        limiter, args = self._directories[str(directory)], (_DIRECTORY + "generations_in", directory)
+        look, limiter = _DIRECTORY + "generations_in", self._directories[str(directory)]
         try:
-            found: set[Generation] = await self._run_within(BODY_TIMEOUT, self._light, limiter, *args)
+            with trio.fail_after(CHECK_TIMEOUT):
+                found: set[Generation] = await self._run(self._light, limiter, look, directory)
         except trio.TooSlowError as error:
-            raise EvaluationError(f"{directory} can't be looked at in {BODY_TIMEOUT:g} s") from error
+            raise EvaluationError(f"{directory} can't be looked at in {CHECK_TIMEOUT:g} s") from error
         return found
 
     async def rehearse(self, job: Job, *, is_aside: bool) -> Rehearsal:
