@@ -34,10 +34,8 @@ ROW_COUNT = {"metrics": ["RowCount"]}  # of Evidently's reports, one that takes 
 PROJECT = "018f0000-0000-7000-8000-00000000000a"
 NEVER = 10**9
 READY = re.compile(r"ready .* url=(http://\S+)")
-BY_TALLY = "by tally"
-UNREHEARSED = "unrehearsed"
-# The folder with what stands in for a part, by how a daemon ``evaluates``.
-STAND_INS = {False: "unloaded", BY_TALLY: "tally", UNREHEARSED: "unrehearsed"}
+# Ways in which a daemon ``evaluates``, by what stands in for a part of it; without any, Evidently can't be loaded.
+BY_TALLY, UNREHEARSED = "tally", "unrehearsed"
 
 
 def rows_trigger(rows=1):
@@ -69,7 +67,8 @@ def stand_in(evaluates):
     """Return the variables of a process that evaluates so."""
     if evaluates is True:
         return {}
-    return {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / STAND_INS[evaluates]), str(ROOT)])}
+    folder = Path(__file__).parent / ("stand_ins" if evaluates else "unloaded")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "STAND_IN": evaluates or ""}
 
 
 def run_collector(*arguments, cwd, seconds=PATIENCE, **variables):
