@@ -35,6 +35,7 @@ BATCHES = 6
 DRIFTED_BATCHES = 3
 REFERENCE_ROWS = 200
 SECONDS_PER_BATCH = 1.0
+DRIFT_SHARE = 0.5  # Evidently's own, of the preset
 PATIENCE = 240.0
 
 
@@ -140,7 +141,7 @@ def _screen(sent: int, outcomes: list[dict[str, Any]]) -> Group:
         table.add_column(name, justify="right" if name in {"rows", "drifted columns"} else "left")
     for number, outcome in enumerate(outcomes, 1):
         share = outcome["drift_share"]
-        is_drift = share >= 0.5
+        is_drift = share >= DRIFT_SHARE
         style = "red" if is_drift else "green"
         bar = ProgressBar(total=1, completed=share, width=24, complete_style=style, finished_style=style)
         verdict = Text("drift" if is_drift else "no drift", style=f"bold {style}" if is_drift else style)
@@ -155,7 +156,7 @@ def _doing(sent: int, outcomes: list[dict[str, Any]]) -> str:
 
 
 def _say_goodbye(directory: Path, outcomes: list[dict[str, Any]], console: Console) -> None:
-    first = next((number for number, outcome in enumerate(outcomes, 1) if outcome["drift_share"] >= 0.5), None)
+    first = next((number for number, outcome in enumerate(outcomes, 1) if outcome["drift_share"] >= DRIFT_SHARE), None)
     if first is not None:
         console.print(f"\nThe population changed; the collector's snapshot {first} was the first to say so.")
     console.print("Look at the snapshots in Evidently's own UI:\n")

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from collector.formats.as_text import EXACT_IN_FLOAT, PER_SECOND
+from collector.formats.as_text import EXACT_IN_FLOAT
+from collector.formats.kinds import PER_SECOND
 from collector.formats.spellings import INTEGERS, NUMBERS, TIMES, TRUTHS, Column, Reading, where
 
 if TYPE_CHECKING:

@@ -11,11 +11,10 @@ import pyarrow as pa
 from pyarrow import types
 
 from collector.formats.json_body import text_of
-from collector.formats.kinds import is_binary
+from collector.formats.kinds import PER_SECOND, is_binary
 
 # Integers up to this are all floats too.
 EXACT_IN_FLOAT = 2**53
-PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def to_text(values: pa.Array) -> pa.Array:

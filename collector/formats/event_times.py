@@ -14,12 +14,11 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from collector.formats.apart import pieces_of
-from collector.formats.kinds import is_number, is_text, is_time, without_view
+from collector.formats.kinds import PER_SECOND, is_number, is_text, is_time, without_view
 from collector.formats.spellings import NUMBERS, TIMES, trimmed, where
 
 EARLIEST = 315_532_800  # 1980, in Unix seconds as all moments here
 MICROSECONDS = 1_000_000
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY = 86_400
 
 
@@ -58,13 +57,13 @@ def _of_times(values: pa.Array, latest: float) -> pa.Array:
     if types.is_date32(kind):
         return pc.multiply(_between(values.cast(pa.int32()), 1 / _DAY, latest).cast(pa.int64()), _DAY * MICROSECONDS)
     unit = "ms" if types.is_date64(kind) else kind.unit
-    return _in_microseconds(values.cast(pa.int64()), _PER_SECOND[unit], latest)
+    return _in_microseconds(values.cast(pa.int64()), PER_SECOND[unit], latest)
 
 
 def _of_numbers(values: pa.Array, latest: float) -> pa.Array:
     """Read each number in the one unit in which it lies between the bounds."""
     values = values.cast(pa.int64() if types.is_integer(values.type) else pa.float64(), safe=False)
-    return pc.coalesce(*(_in_microseconds(values, unit, latest) for unit in _PER_SECOND.values()))
+    return pc.coalesce(*(_in_microseconds(values, unit, latest) for unit in PER_SECOND.values()))
 
 
 def _of_texts(values: pa.Array, latest: float) -> pa.Array:

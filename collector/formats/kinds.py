@@ -5,6 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 from pyarrow import types
 
+# Of the units of times.
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
 
 def is_text(kind: pa.DataType) -> bool:
     """Tell whether a type is one of text."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from collector.sources.chain import Chain
-    from collector.sources.grants import Grant, Grants
+    from collector.sources.grants import Grant
     from collector.sources.ownership import Order, Ownership
 
 # Seconds for which a fence holds, and for which one is waited for before a delivery.
@@ -50,17 +50,15 @@ _log = structlog.get_logger()
 class Fencing:
     """Commits what a collector's journal says, under one grant; ``read`` says it, ``count`` hears what came of each."""
 
-    def __init__(  # noqa: PLR0913  (whom it asks, and whom it tells)
+    def __init__(
         self,
-        commits: Ownership,
-        grants: Grants,
+        ownership: Ownership,
         grant: Grant,
         read: Callable[[], Awaitable[Chain]],
         clock: Callable[[], float] = boot_time,
         count: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
-        self._commits = commits
-        self._grants = grants
+        self._ownership = ownership
         self._grant = grant
         self._read = read
         self._clock = clock
@@ -78,7 +76,7 @@ class Fencing:
             while True:
                 asked = self._clock()
                 error = await self._send()
-                if not self._grants.holds(self._grant):
+                if not self._ownership.grants.holds(self._grant):
                     raise OwnershipLost
                 if not error:
                     return asked
@@ -92,7 +90,7 @@ class Fencing:
         if self._unanswered is not None:
             await self._unanswered.wait()
         chain = await self._read()
-        self._unanswered = self._commits.order(self._grant, chain)
+        self._unanswered = self._ownership.order(self._grant, chain)
         try:
             error = await self._unanswered.wait()
         except OwnershipLost:
@@ -112,9 +110,9 @@ class Fencing:
         with trio.move_on_after(FENCE_PATIENCE):
             while self._clock() - fenced > FENCE_SECONDS:
                 fenced = await self.commit()
-        self._grants.begin_sending(self._grant)
+        self._ownership.grants.begin_sending(self._grant)
         try:
-            if not self._grants.holds(self._grant):
+            if not self._ownership.grants.holds(self._grant):
                 raise OwnershipLost
             if self._clock() - fenced > FENCE_SECONDS:
                 raise DeliveryError(
@@ -124,4 +122,4 @@ class Fencing:
                 )
             yield
         finally:
-            self._grants.end_sending(self._grant)
+            self._ownership.grants.end_sending(self._grant)

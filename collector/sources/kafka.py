@@ -209,7 +209,7 @@ class FromTopics(Source):
     ) -> None:
         self._state, self._problem = "restoring", ""
         read = partial(self._read_chain, ownership.begun[grant.slot])
-        self._fencing = Fencing(ownership, ownership.grants, grant, read, count=self._count_commit)
+        self._fencing = Fencing(ownership, grant, read, count=self._count_commit)
         try:
             await self._take_over(ownership, grant)
         except SourceStuck as error:

@@ -57,7 +57,7 @@ def fencing(grants, answers, chains):
         await trio.lowlevel.checkpoint()
         return chains[-1]
 
-    return Fencing(answers, grants, grants.of(1), read, clock=trio.current_time)
+    return Fencing(answers, grants.of(1), read, clock=trio.current_time)
 
 
 async def test_a_commit_tells_when_it_was_asked_for(fencing, answers, autojump_clock):
@@ -149,5 +149,5 @@ async def test_what_came_of_each_commit_is_counted(grants, answers, chains, auto
         return chains[-1]
 
     answers.answers = ["REBALANCE_IN_PROGRESS", "UNKNOWN_MEMBER_ID", ""]
-    await Fencing(answers, grants, grants.of(1), read, trio.current_time, counted.append).commit()
+    await Fencing(answers, grants.of(1), read, trio.current_time, counted.append).commit()
     assert counted == ["failed", "fenced", "ok"]
