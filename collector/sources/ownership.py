@@ -68,9 +68,9 @@ class Ownership:
         slots: int,
         about: dict[str, str],
         to_offsets: Callable[[dict[tuple[str, int], tuple[int, str]]], list[Any]],
-        counts: GroupCounts | None = None,
+        counts: GroupCounts,
     ) -> None:
-        self.counts = counts or GroupCounts()
+        self.counts = counts
         self.grants = Grants()
         self.id = uuid.uuid4().hex[:8]  # of this place in the group, among those of the other services
         # By slot, the collectors that were ever read, each with its config's digest if it is at work here.

@@ -29,6 +29,7 @@ from collector.ingest.http.receiving import Receiving
 from collector.ingest.http.server import serve_http
 from collector.ingest.intake import Intake
 from collector.ingest.labels import LabelsIntake
+from collector.ingest.room import Bodies
 from collector.ingest.spool import Spool
 from collector.status.counts import Counts
 from collector.store.data_dir import open_data_dir
@@ -63,8 +64,9 @@ class Service:
         self.data_dir = data_dir
         spool = Spool(journal, self._check, self._without_private, is_synced=False)
         self.intake = Intake(supervisor, journal, spool)
-        self.receiving, self.guard = Receiving(self.intake, spool), self._guard(secret)
-        self.labels = Receiving(LabelsIntake(supervisor, journal, spool), spool)
+        self.guard, bodies = self._guard(secret), Bodies()
+        self.receiving = Receiving(self.intake, spool, bodies)
+        self.labels = Receiving(LabelsIntake(supervisor, journal, spool), spool, bodies)
         self.admin = Admin(supervisor, journal, self.receiving)
         probes, counts = Probes(supervisor, journal), supervisor.counts
         self.pages = Pages(supervisor, journal, self.receiving, self.guard, self.draining)

@@ -6,13 +6,14 @@ from worlds import collector
 from collector.sources.chain import Committed
 from collector.sources.owners import LACKING_SECONDS, Owners, begun_in, digest_of
 from collector.sources.ownership import Ownership
+from collector.status.counts import GroupCounts
 
 from .fakes import to_commit
 
 
 @pytest.fixture
 def ownership():
-    return Ownership("tasks", 4, {}, to_commit)
+    return Ownership("tasks", 4, {}, to_commit, GroupCounts())
 
 
 def owners(ownership, **told):

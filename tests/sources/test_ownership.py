@@ -6,6 +6,7 @@ import trio
 from collector.errors import GroupEnded, OldProtocol, OwnershipLost
 from collector.sources.chain import Chain
 from collector.sources.ownership import Ownership
+from collector.status.counts import GroupCounts
 
 from .fakes import FakeConsumer, FakeError, to_commit
 
@@ -14,7 +15,7 @@ CHAIN = Chain({("t", 0): 7})
 
 @pytest.fixture
 def ownership():
-    return Ownership("tasks", 4, {"u": "http://me:8001"}, to_commit)
+    return Ownership("tasks", 4, {"u": "http://me:8001"}, to_commit, GroupCounts())
 
 
 @pytest.fixture
@@ -38,9 +39,11 @@ def granted(ownership, consumer, slot=1):
 
 
 def test_every_service_leads_a_collector_to_the_same_slot():
-    slots = [Ownership("tasks", 64, {}, to_commit).slot_of(f"c{number}") for number in range(1000)]
+    slots = [Ownership("tasks", 64, {}, to_commit, GroupCounts()).slot_of(f"c{number}") for number in range(1000)]
     assert len(set(slots)) == 64
-    assert Ownership("tasks", 64, {}, to_commit).slot_of("main") == 36  # CRC-32 of "main" is 3 207 122 276
+    assert (
+        Ownership("tasks", 64, {}, to_commit, GroupCounts()).slot_of("main") == 36
+    )  # CRC-32 of "main" is 3 207 122 276
 
 
 async def test_a_commit_is_done_once_the_brokers_have_answered(ownership, consumer):

@@ -47,10 +47,10 @@ _REPLAYED = replace(ACCEPTED, headers={**ACCEPTED.headers, "Idempotent-Replayed"
 class Receiving:
     """Receives bodies, as many at a time as the limits allow."""
 
-    def __init__(self, intake: Intake, spool: Spool, bodies: Bodies | None = None) -> None:
+    def __init__(self, intake: Intake, spool: Spool, bodies: Bodies) -> None:
         self.intake = intake
         self._spool = spool
-        self._bodies = bodies or Bodies()
+        self._bodies = bodies
         self.threads = trio.CapacityLimiter(4)
 
     def max_bytes(self, head: Head) -> int:

@@ -19,6 +19,7 @@ from collector.formats.frames import decode_frames
 from collector.ingest.http.head import Head
 from collector.ingest.http.receiving import Receiving
 from collector.ingest.intake import Intake
+from collector.ingest.room import Bodies
 
 ROW = b'{"a": {"0": 1}}'
 TABLE = pa.table({"a": [1, 2, 3]})
@@ -238,7 +239,7 @@ async def test_what_is_refused_before_the_body_is_read_and_in_which_order(
 ):
     limits = {"max_body_bytes": 20, "max_collector_bytes": 100, "max_buffered_bytes": 100}
     service.supervisor.config = CollectorServiceConfig.parse({"limits": limits}).with_collector(collector_config())
-    receiving = Receiving(Intake(service.supervisor, FullJournal(of_collector, in_all), None), None)
+    receiving = Receiving(Intake(service.supervisor, FullJournal(of_collector, in_all), None), None, Bodies())
     with pytest.raises(error):
         await receiving.receive_data(collector_id, Head(content_length="21"), Unread())
 
