@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # As in sysexits.h.
 EX_SOFTWARE = 70
 EX_CONFIG = 78
-# The exit code that shells report for a program that SIGINT ended.
+# The exit code of a program that SIGINT ended, as shells report it.
 EX_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -52,7 +52,7 @@ app = typer.Typer(
 
 command = partial(app.command, cls=Command)
 
-# What a shell sets when it asks for completions.
+# The variable that a shell sets when it asks for completions.
 _COMPLETE = "_EVIDENTLY_COLLECTOR_COMPLETE"
 _REPORT = "run it again with --debug to see where, and report it"
 LogFormat = Literal["text", "json"]
@@ -273,7 +273,7 @@ def delete(
     from collector.errors import CommandError
 
     with service.open() as client:
-        # A collector that was taken out of the config file still has rows.
+        # a collector that was taken out of the config file may still have rows
         found = next((one for one in client.status()["collectors"] if one["id"] == collector_id), None)
         going = "" if found is None else what_goes(found)
         if going and not is_yes:
@@ -546,7 +546,7 @@ def main() -> None:
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    """Tell whether Ctrl-C ended the command; where several tasks ran, it comes in a group."""
+    """Tell whether Ctrl-C ended the command; with several tasks, KeyboardInterrupt comes in a group."""
     errors = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     return isinstance(error, KeyboardInterrupt) or any(map(_is_interrupt, errors))
 
@@ -560,7 +560,7 @@ def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 
 def _name_of(arguments: Sequence[str]) -> str:
-    """Return the name to show: shells complete the arguments of a single word only."""
+    """Return the name to show. Shells complete only names of one word."""
     is_completion = any(argument.endswith("-completion") for argument in arguments)
     is_script = Path(sys.argv[0]).name == "evidently-collector"
     return "evidently-collector" if is_script or is_completion or _COMPLETE in os.environ else "evidently collector"
@@ -570,7 +570,7 @@ def _tell(error: Exception) -> NoReturn:
     from collector.errors import CollectorError, CommandError, ConfigError, DataDirError, JournalBroken
 
     match error:
-        case JournalBroken():  # another start helps, unlike with other faults of the data directory
+        case JournalBroken():  # another start recovers it; other faults of the data directory stay
             _fail(1, str(error))
         case ConfigError():
             _fail(EX_CONFIG, *error.sentences)
@@ -588,8 +588,9 @@ def _tell(error: Exception) -> NoReturn:
 
 
 def _serve(config_path: Path, *options: Any, log_format: str, log_level: str, is_live: bool) -> None:
-    gc.disable()  # it would look through modules as they are loaded, 8 % of a start, and find nothing
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some among all packages takes 6 %
+    gc.disable()  # a collection while modules load takes 8 % of a start, and finds nothing to free
+    # to search all packages for plugins takes 6 % of a start
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     file = _load(config_path, is_made_if_missing=True)
     from collector.views.logs import set_up_logs
 
@@ -597,14 +598,14 @@ def _serve(config_path: Path, *options: Any, log_format: str, log_level: str, is
     from collector.daemon import Options, run
     from collector.errors import CollectorError
 
-    gc.freeze()  # what is loaded stays; looking through it again and again, the longest pause is an eighth longer
+    gc.freeze()  # modules stay loaded; to go through them at each collection makes the longest pause an eighth longer
     gc.enable()
     try:
         run(replace(Options(*options), terminal=terminal), file)
     except CollectorError:
         raise
     except Exception:
-        traceback.print_exc()  # why a service has ended is looked up in its log, not tried again
+        traceback.print_exc()  # the log says why a service has ended; nobody runs it again with --debug
         raise
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# What each is compared with, and what it says.
+# For each condition: what it compares with, and the words for it.
 AGAINST_AN_ORDER = {
     "gt": "Greater than this.",
     "gte": "This or greater.",

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# What is in flight when the service stops is answered within this time; then its connections are cut.
+# When the service stops, requests in flight have this many seconds to be answered; then their connections are cut.
 DRAIN_TIMEOUT = 2.0
 BACKLOG = 1024
 
@@ -155,7 +155,7 @@ async def _serve(  # noqa: PLR0913  (what serve has made of its arguments)
 
 @dataclass(frozen=True)
 class _Entrance:
-    """What a request meets, whoever answers it."""
+    """What every request passes, whichever part of the service answers it."""
 
     receiving: Receiving
     labels: Receiving
@@ -164,7 +164,7 @@ class _Entrance:
 
 
 def _group(config: CollectorServiceConfig, limits: Callable[[], Limits]) -> Group | None:
-    """Return this service's place among those that share the events of Kafka; None, and nothing loaded, without."""
+    """Return this service's place in the Kafka group; None, with nothing loaded, if the config has no Kafka."""
     if config.kafka is None:
         return None
     from collector.sources.group import Group
@@ -173,7 +173,7 @@ def _group(config: CollectorServiceConfig, limits: Callable[[], Limits]) -> Grou
 
 
 def _receiving(supervisor: Supervisor, tools: Tools) -> tuple[Receiving, Receiving]:
-    """Return what receives events, and what receives labels; they share the room for bodies."""
+    """Return what receives events, and what receives labels; both share the room for bodies."""
     is_synced = supervisor.config.durability == "power"
     workers = tools.workers
     spool = Spool(tools.journal, workers.check_body, workers.without_private, is_synced=is_synced)
@@ -184,7 +184,7 @@ def _receiving(supervisor: Supervisor, tools: Tools) -> tuple[Receiving, Receivi
 
 
 def _open_front(door: Door, supervisor: Supervisor, entrance: _Entrance) -> None:
-    """Have usual POSTs of events and labels answered."""
+    """Start to answer the usual POSTs of events and labels."""
     receiving = {"data": entrance.receiving, LABELS: entrance.labels}
     front_door = FrontDoor(receiving, entrance.guard, entrance.draining, supervisor.counts)
     door.open_front(
@@ -194,7 +194,7 @@ def _open_front(door: Door, supervisor: Supervisor, entrance: _Entrance) -> None
 
 
 async def _open_rest(door: Door, supervisor: Supervisor, tools: Tools, entrance: _Entrance) -> None:
-    """Have all else answered, by what takes a third of the start to import."""
+    """Start to answer all other requests; to import what does that takes a third of the start."""
     app = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.app")
     receiving, guard, draining = entrance.receiving, entrance.guard, entrance.draining
     admin = Admin(supervisor, tools.journal, receiving)
@@ -221,7 +221,7 @@ def _guard(options: Options, listener: socket.socket, supervisor: Supervisor) ->
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Listen before anything heavy is done, so that clients wait rather than being refused."""
+    """Listen before anything slow is done: clients then wait rather than being refused."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -251,9 +251,9 @@ def _url(listener: socket.socket, scheme: str) -> str:
 
 
 class _Orders:
-    """What signals order: to end, what is in flight being answered first, or to read the config file again.
+    """Carries out signals: stop, once the requests in flight are answered, or read the config file again.
 
-    Before events are accepted nothing is in flight, and the file is about to be looked at.
+    Before events are accepted, no request is in flight, and the file is about to be read anyway.
     """
 
     def __init__(self) -> None:
@@ -262,11 +262,11 @@ class _Orders:
         self._reload: Callable[[], None] | None = None
 
     def accept(self, reload: Callable[[], None]) -> None:
-        """Say that events are accepted from now on."""
+        """Note that events are accepted from now on."""
         self._reload = reload
 
     def stop(self, number: signal.Signals) -> None:
-        """End the service; at once if that was asked before."""
+        """Stop the service; stop at once if it is stopping already."""
         if self.draining.has_begun or self._reload is None:
             self.everything.cancel()
         _log.info("stopping: answering what is in flight", signal=number.name)
@@ -284,7 +284,7 @@ async def _obey_signals(orders: _Orders, *, task_status: trio.TaskStatus[None] =
     with trio.open_signal_receiver(*STOPPING, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
-            if number == signal.SIGHUP and has_terminal == _has_terminal():  # else the terminal was closed
+            if number == signal.SIGHUP and has_terminal == _has_terminal():  # otherwise the terminal was closed
                 orders.reload()
             else:
                 orders.stop(signal.Signals(number))
@@ -302,7 +302,7 @@ async def _reload(supervisor: Supervisor) -> None:
 
 @asynccontextmanager
 async def _beside(run: Callable[..., Awaitable[None]], *args: object) -> AsyncIterator[None]:
-    """Run a task from now on until the block ends; an error of ours comes out of the block alone, not in a group."""
+    """Run a task until the block ends; if the block raises, its error comes out alone, not in a group."""
     raised = None
     async with trio.open_nursery() as nursery:
         await nursery.start(run, *args)
@@ -344,7 +344,7 @@ async def _remove_orphans(journal: Journal, data_dir: DataDir) -> None:
 
 
 async def _warm_up(workers: Workers, collectors: Callable[[], int]) -> None:
-    """Load what the first unusual request, large body and snapshot will need, once events are accepted."""
+    """Once events are accepted, load what the first unusual request, large body and snapshot will need."""
     for name in (
         "collector.ingest.http.http11",
         "collector.formats.json_columns",
@@ -354,7 +354,8 @@ async def _warm_up(workers: Workers, collectors: Callable[[], int]) -> None:
     ):
         try:
             await trio.to_thread.run_sync(importlib.import_module, name)
-        except (OSError, ImportError) as error:  # most likely no more files may be opened; who needs it tries again
+        # most likely no more files can be opened; the import is tried again where it is needed
+        except (OSError, ImportError) as error:
             _log.warning(
                 "a module for large bodies or snapshots can't be loaded; it is tried again when it is needed",
                 module=name,
@@ -366,5 +367,5 @@ async def _warm_up(workers: Workers, collectors: Callable[[], int]) -> None:
         _log.error("no worker process can be started; events are kept meanwhile", error=str(error))
     else:
         _log.info("evidently is loaded", version=workers.evidently_version)
-        if collectors() > 1:  # else there is one report at a time
+        if collectors() > 1:  # a single collector has one report at a time
             await workers.warm_up_second()

@@ -14,7 +14,7 @@ from collector.errors import DeliveryError
 Json = dict[str, Any]
 
 _NAMESPACE = UUID("c7d5a0a4-58c9-5a53-9c9c-7b1f6f0c1c55")
-# In a panel's plot_params: the UI heeds nothing there that it doesn't know, and gives it back as it was.
+# A key in a panel's plot_params: the UI ignores a key that it doesn't know, and gives it back unchanged.
 _MARK = "made_for_collector"
 _MOST_TRIES = 3
 
@@ -88,7 +88,7 @@ def _id(collector: str, key: str) -> str:
 
 
 def _collector_of(panel: Json) -> str | None:
-    """Return the collector that a panel was made for; None of one that we haven't made."""
+    """Return the collector that a panel was made for; None if we haven't made the panel."""
     found = (panel.get("plot_params") or {}).get(_MARK)
     return found if isinstance(found, str) else None
 

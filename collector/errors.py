@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-# More than these, no one reads; and a client may send a hundred thousand names that no one knows.
+# No one reads more than these; a client may send a hundred thousand unknown names.
 MAX_PROBLEMS = 100
-# Of a column's name that is told.
+# Characters of a column's name that a message shows.
 _MAX_NAME = 200
 
 
@@ -207,7 +207,7 @@ class FilesDamaged(EvaluationError):
         self.paths = tuple(paths)
 
     def __reduce__(self) -> tuple[type[FilesDamaged], tuple[Sequence[str]]]:
-        """Come out of a worker process with the paths."""
+        """Keep the paths when the error comes out of a worker process."""
         return type(self), (self.paths,)
 
 

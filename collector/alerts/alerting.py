@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# What lasts is looked at so often, and whether something is to be told again.
+# How often, in seconds, conditions that last are checked; and how often we look whether a message is to be repeated.
 INTERVAL = 5.0
 REPEAT_INTERVAL = 60.0
 
@@ -87,7 +87,7 @@ class Alerting:
     async def _work(self) -> None:
         alerts = self._config.alerts
         addresses = addresses_of(alerts)
-        with suppress(StorageError):  # that the disk refuses is told nevertheless
+        with suppress(StorageError):  # the disk's refusal is told elsewhere
             kept = {key for alert in alerts for key in alert.keys.values()}, {address_key(one) for one in addresses}
             if gone := await self._journal.alerts.keep_only(*kept):
                 _log.warning("alert messages to addresses that are no longer configured are dropped", messages=gone)
@@ -104,7 +104,7 @@ class Alerting:
                 if not all(alert.is_of_batches and alert.repeat is None for alert in alerts):
                     nursery.start_soon(self._watch)
         finally:
-            for counts in self._all_counts.alerts.values():  # of addresses that are taken out too
+            for counts in self._all_counts.alerts.values():  # also for addresses that were taken out of the config
                 counts.waiting = 0
 
     # What lasts
@@ -116,7 +116,8 @@ class Alerting:
         pause = min([REPEAT_INTERVAL, *repeats])
         unwritten: dict[tuple[str, str], AlertState] = {}
         while True:
-            if lasting is None or ids != self._config.collectors.keys():  # one that was renamed took its states along
+            # after a rename the states have other ids: read them again
+            if lasting is None or ids != self._config.collectors.keys():
                 states, ids = await self._journal.alerts.read(), set(self._config.collectors)
                 lasting = Lasting(alerts, [*states, *unwritten.values()], self._moment(), self._accepted)
             look = partial(lasting.look, self._service_status(), self._moment())
@@ -166,7 +167,7 @@ class Alerting:
             changes = []
             for state in firing(read_states(db), config):
                 alert = alerts.get(state.rule)
-                # The clock may have been set back.
+                # A negative age means that the clock was set back: then the message is repeated.
                 if alert is not None and alert.repeat and not 0 <= now - state.told < alert.repeat:
                     put_state(db, told := replace(state, told=now))
                     changes.append(Change(alert, told))

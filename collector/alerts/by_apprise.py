@@ -19,7 +19,7 @@ from collector.alerts.messages import is_firing, text_of
 from collector.config.alerts import without_address
 from collector.errors import AlertRefused, AlertUnsent
 
-# Seconds for one try; its thread is left to itself then.
+# Seconds for one try; after that its thread is left alone.
 TIMEOUT = 60.0
 _threads = trio.CapacityLimiter(8)
 _logger = logging.getLogger("apprise")

@@ -43,7 +43,7 @@ class Hearing:
         db.execute("SAVEPOINT alerts")
         try:
             heard = self._hear(db, before, after, now)
-        except sqlite3.Error:  # of the disk, and so of the whole transaction
+        except sqlite3.Error:  # the disk refused, which ends the whole transaction
             raise
         except Exception as error:  # noqa: BLE001  (a bulkhead: no mistake in here may hold a batch)
             db.execute("ROLLBACK TO alerts")
@@ -89,7 +89,7 @@ def _verdicts_of_segments(
         if (verdict := verdict_of_segment(alert, segment)) is not None:
             own = replace(batch, rows=segment.rows, outcome=segment.outcome)
             yield read_state(db, alert.keys[batch.report], batch.collector, segment.segment), verdict, own
-    if known or "segments" not in batch.outcome:  # else this batch couldn't be divided
+    if known or "segments" not in batch.outcome:  # otherwise this batch couldn't be divided into segments
         for state in read_all_of(db, alert.keys[batch.report], batch.collector):
             if state.bad and state.segment and state.segment not in known:
                 yield state, _NO_SEGMENT, replace(batch, outcome={})

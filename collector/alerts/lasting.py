@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collector.config import Alert
     from collector.status.status import ServiceStatus, Status
 
-# How long something has lasted is written down so often: a restart tells of it so much later, and never earlier.
+# How often it is written down since when a condition holds. After a restart the alert may come this much later, never
+# earlier.
 WRITTEN_INTERVAL = 60.0
 
-# Of these no events come: one is taken out of the config, one is at work at another service.
+# A collector in one of these states gets no events here: it was taken out of the config, or works at another service.
 _NOT_HERE = ("retired", "standby")
 
 
@@ -32,7 +33,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one check sees; without a collector's status it is about the service."""
+    """What one check looks at. Without a collector's status, the check is about the service."""
 
     service: ServiceStatus
     status: Status | None
@@ -41,7 +42,7 @@ class _Seen:
 
 @dataclass
 class _Held:
-    """A rule's state for a collector, and when its condition began, by the monotonic clock."""
+    """A rule's state for one collector, and when its condition began by the monotonic clock."""
 
     state: AlertState
     begun: float | None
@@ -98,7 +99,7 @@ class Lasting:
 
 
 def _holds(alert: Alert, status: Status, *, has_come: bool) -> bool | None:
-    """Tell whether a rule's condition holds for a collector; None if that isn't known now: then its state stays."""
+    """Tell whether a rule's condition holds for a collector; None, which changes no state, if it isn't known now."""
     if alert.when == "no_events":
         return not has_come
     if alert.when == "misconfigured":
@@ -107,18 +108,18 @@ def _holds(alert: Alert, status: Status, *, has_come: bool) -> bool | None:
         return status.skipping_since is not None
     if status.state == "undelivered":
         return True
-    return None if status.outbox or status.state == "starting" else False  # one that waits may be on its way
+    return None if status.outbox or status.state == "starting" else False  # a snapshot that waits may be on its way
 
 
 def _ended(alert: Alert, held: _Held, seen: _Seen) -> AlertState:
-    """Return a rule's state where its condition doesn't hold, or no longer."""
+    """Return a rule's state when its condition doesn't hold."""
     held.begun = None
     calm = replace(held.state, is_firing=False, lasted=0.0)
     return replace(calm, said={"summary": _over(alert, seen.status)}) if held.state.is_firing else calm
 
 
 def _begun(alert: Alert, held: _Held, seen: _Seen) -> AlertState:
-    """Return a rule's state while its condition holds."""
+    """Return a rule's state when its condition holds."""
     state, moment, status = held.state, seen.moment, seen.status
     if held.begun is None:
         since = _since(alert, status)

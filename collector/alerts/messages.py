@@ -34,12 +34,12 @@ NAMES = {
     "skipped": ("EvidentlyCollectorSkipsEvents", "page"),
     "disk": ("EvidentlyCollectorDiskRefuses", "page"),
 }
-# What Alertmanager writes of an alert that goes on.
+# The end that Alertmanager writes for an alert that still fires.
 _NO_END = "0001-01-01T00:00:00Z"
 _RECEIVER = "evidently-collector"
-# Of the annotations, in the text for people.
+# The annotations that stand in the text for people.
 _TOLD = frozenset({"rows", "window_start", "window_end", "failed_tests", "drift", "not_computed", "batch_id", "ui_url"})
-# Of a mail's subject, or the first line in a chat.
+# Characters in the subject of a mail, or in the first line of a chat message.
 _MAX_TITLE = 200
 
 
@@ -70,7 +70,7 @@ def alert_of(change: Change, config: CollectorServiceConfig, now: float) -> Json
     state, links = change.state, Links.of(config)
     name, severity = NAMES[change.alert.when]
     labels = {"alertname": name, "severity": severity}
-    if change.alert.columns:  # or rules on other columns would be one alert to who takes it in
+    if change.alert.columns:  # without it, a receiver would take two rules on different columns for one alert
         labels["columns"] = ", ".join(change.alert.columns)
     annotations = dict(state.said)
     if state.collector:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# Of a sentence in a message: of another program's error, or of names that somebody else gave.
+# Characters that a message quotes of another program's error, or of names that somebody else chose.
 MAX_SAID = 1_000
 
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# A message that is refused so often is given up, so that the messages behind it go on.
+# How often a receiver may reject a message before it is given up, so that the messages behind it go on.
 MAX_REJECTIONS = 5
-# Messages that the disk refuses to keep wait in memory, so many, the newest.
+# How many messages wait in memory while the disk refuses to keep them. The newest stay.
 MAX_UNKEPT = 100
 
 
@@ -58,7 +58,7 @@ class Sending:
         self._clients = clients
         self._bell = Bell()
         self._unkept: deque[str] = deque(maxlen=MAX_UNKEPT)
-        self._sent_upto = 0  # the last number that was sent, as the journal may fail to drop it
+        self._sent_upto = 0  # the number of the last message sent: the journal may fail to drop it
         self._rejections = 0
         self._told = ""
         self._waiting = 0
@@ -86,7 +86,7 @@ class Sending:
                 self._tell(error)
                 pause = REFUSED_INTERVAL if isinstance(error, AlertRefused) else backoff.next()
                 await trio.sleep(max(pause, error.retry_after))
-            except StorageError:  # it is in the journal's trouble
+            except StorageError:  # the journal's ``trouble`` tells it
                 await trio.sleep(backoff.next())
             else:
                 backoff.reset()
@@ -94,7 +94,7 @@ class Sending:
                     await self._bell.wait()
 
     async def _send_next(self) -> bool:
-        """Send what waits longest; return whether nothing did."""
+        """Send the message that has waited longest; return True if none waits."""
         if self._unkept:
             await self._send(self._unkept[0])
             self._unkept.popleft()
@@ -127,7 +127,7 @@ class Sending:
             self._log.info("alert messages are sent again")
 
     def _count_waiting(self, waiting: int) -> None:
-        self.counts.waiting += waiting - self._waiting  # others may be shown alike
+        self.counts.waiting += waiting - self._waiting  # addresses that are shown alike share these counts
         self._waiting = waiting
 
     def _tell(self, error: AlertUnsent) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Seconds for one try, whatever the other side does.
 TIMEOUT = 30.0
 _HEADERS = {"Content-Type": "application/json", "User-Agent": f"evidently-collector/{__version__}"}
-# Answers that blame the message, and not the address or our right to use it.
+# Statuses that blame the message. Others blame the address, or our right to use it.
 _OF_THE_MESSAGE = frozenset({400, 413, 415, 422})
 
 
@@ -47,7 +47,7 @@ async def _post(client: httpx.AsyncClient, url: str, body: str, by: str) -> str:
 
     try:
         async with client.stream("POST", url, content=body.encode(), headers=_HEADERS) as response:
-            if response.is_success:  # what it says beyond that is read by nobody, and may have no end
+            if response.is_success:  # nobody reads more of the answer, which may have no end
                 return f"answered {response.status_code}"
             answer = await aread(response, MAX_REFUSAL)
     except UNREACHED as error:

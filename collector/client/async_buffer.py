@@ -81,7 +81,7 @@ class AsyncEventBuffer:
         while self.waiting >= self._bounds.max_waiting and not self._is_closed:
             await self._settled.wait()
         self.send_nowait(event)
-        # No more than that: to give way to others takes ten times as long as the rest, and is done when it is full.
+        # A full checkpoint takes ten times as long as all the rest; it is passed when the buffer is full.
         await anyio.lowlevel.checkpoint_if_cancelled()
 
     async def flush(self) -> None:

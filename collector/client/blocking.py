@@ -201,7 +201,7 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
 
     @contextmanager
     def _turn(self) -> Iterator[httpx.Client]:
-        """Wait for a connection that is free."""
+        """Wait for a free connection."""
         pool = self._pool_of(os.getpid(), threading.Semaphore)
         with pool.turns:
             http = pool.take(self._connection)

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# How long flush and close wait for the service; at the interpreter's exit no one may be there to end a longer wait.
+# How long flush and close wait for the service; and how long the interpreter's exit does, where nobody may be there to
+# end a longer wait.
 FLUSH_TIMEOUT = 30.0
 EXIT_TIMEOUT = 10.0
-# Beyond that, for the last try to end, if it can.
+# Seconds beyond that in which the last try may end.
 GRACE = 0.5
 
 
@@ -72,8 +73,8 @@ class EventBuffer:
         _open_buffers.add(self)
 
     def _begin(self) -> None:
-        """Begin with nothing; also in a forked child, where no thread runs and what waits is the parent's to send."""
-        # An RLock, as a signal handler or a finalizer may send an event in the midst of another.
+        """Start empty. A forked child does so too: it has no thread, and the parent sends what waits."""
+        # An RLock, because a signal handler or a finalizer may send an event while another is being sent.
         self._lock = threading.RLock()
         self._due = threading.Condition(self._lock)
         self._settled = threading.Condition(self._lock)
@@ -135,7 +136,7 @@ class EventBuffer:
         self._wait_closed()
 
     def __reduce__(self) -> tuple[type[EventBuffer], tuple[Any, ...]]:
-        """Have another process begin with nothing, as a forked one does."""
+        """Have another process start with an empty buffer, as a forked one does."""
         return EventBuffer, self._arguments
 
     def __enter__(self) -> Self:
@@ -145,11 +146,11 @@ class EventBuffer:
         if error is None:
             self.close()
         else:
-            with suppress(CollectorError):  # it is logged, and the block's own goes on
+            with suppress(CollectorError):  # close has logged it; the block's own error goes on
                 self.close()
 
     def _has_room(self) -> bool:
-        """Wait for room; or drop an event."""
+        """Wait for room; return False if the event is dropped. Raises RuntimeError if the buffer is closed."""
         while not self._is_closed:
             if self.waiting < self._max_waiting:
                 return True
@@ -168,7 +169,7 @@ class EventBuffer:
             self._is_closed, self._is_ending = True, is_ending
             self._deadline = min(self._deadline, time.monotonic() + timeout)
             self._due.notify()
-            self._settled.notify_all()  # who waits for room waits in vain
+            self._settled.notify_all()  # wakes those who wait for room, which they won't get
         self._closing.set()
 
     def _wait_closed(self) -> None:
@@ -195,12 +196,12 @@ class EventBuffer:
     # The thread's side
 
     def _wake(self) -> None:
-        if self._is_closed:  # the process ends, and what comes now has no other time to be sent
+        if self._is_closed:  # the process is ending: what comes now must be sent at once
             self._work()
         elif self._thread is None:
-            # A daemon: for another, the interpreter waits before it calls what would end it, _close_all.
+            # A daemon thread: for any other, the interpreter waits before it calls _close_all, which would end it.
             thread = threading.Thread(target=self._work, name=f"events of {self._id}", daemon=True)
-            with suppress(RuntimeError):  # while the interpreter exits, none may begin
+            with suppress(RuntimeError):  # the interpreter is exiting and starts no threads
                 thread.start()
                 self._thread = thread
             _close_all_at_the_end()
@@ -215,7 +216,7 @@ class EventBuffer:
             self._client.close()
 
     def _next(self) -> Events:
-        """Wait until what waits is due, and return all of it; nothing once the buffer is closed and empty."""
+        """Wait until events are due, and return all of them; return none once the buffer is closed and empty."""
         with self._lock:
             while not self._is_due():
                 if self._is_closed:
@@ -265,7 +266,7 @@ class EventBuffer:
         return None
 
     def _pause(self, seconds: float, problem: CollectorError | None) -> CollectorError | None:
-        """Let time pass; if there is none left, return the problem."""
+        """Pause before the next try; return the problem if no time is left."""
         if time.monotonic() >= self._deadline:
             return problem
         if self._closing.is_set():
@@ -279,12 +280,12 @@ _open_buffers: weakref.WeakSet[EventBuffer] = weakref.WeakSet()
 
 
 def _close_all(**_: object) -> None:
-    """Send what waits when the process ends; daemon threads run until after that."""
+    """Send what waits when the process ends; daemon threads run until then."""
     buffers = list(_open_buffers)
     for buffer in buffers:
         buffer._close_soon(EXIT_TIMEOUT, is_ending=True)  # noqa: SLF001
     for buffer in buffers:
-        with suppress(CollectorError):  # it is logged
+        with suppress(CollectorError):  # it was logged
             buffer._wait_closed()  # noqa: SLF001
 
 
@@ -294,9 +295,9 @@ def _begin_all() -> None:
 
 
 def _close_all_at_the_end() -> None:
-    """Have a child of multiprocessing, of billiard or of Celery send what waits: such a one ends without ``atexit``.
+    """Have a child of multiprocessing, billiard or Celery send what waits: such a child ends without ``atexit``.
 
-    One of multiprocessing forgets what was registered before it runs, but for what is registered again; Celery's pool
+    multiprocessing forgets what was registered before a child runs, so this is registered again in it. Celery's pool
     ends its workers by ``os._exit``, and gives a signal before.
     """
     for name in ("multiprocessing.util", "billiard.util"):
@@ -311,7 +312,7 @@ def _finalize(util: Any) -> None:
     util.Finalize(None, _close_all, exitpriority=_LAST)
 
 
-# As what removes temporary directories: after all else that ends, and may have sent events.
+# At the priority at which temporary directories are removed: all else, which may have sent events, has ended by then.
 _LAST = -100
 atexit.register(_close_all)
 os.register_at_fork(after_in_child=_begin_all)

@@ -21,7 +21,7 @@ Lost = Callable[[Events, CollectorError], None]
 
 _log = logging.getLogger(__name__)
 
-# Of the pause before the next try: a service that comes back is noticed within 6.4 s.
+# The pause before the next try doubles at most this often, so a service that comes back is noticed within 6.4 s.
 _MOST_DOUBLINGS = 5
 
 
@@ -71,7 +71,7 @@ class Sending:
     key: str
 
 
-# Each step is done by a buffer, which sends in what is wrong, if anything is.
+# The buffer carries out each step, and sends in the error if there was one.
 Delivery = Generator[Sending | Pause, CollectorError | None, None]
 
 
@@ -112,7 +112,7 @@ class Deliveries:
             yield from self._go_on(piece, problem)
 
     def _go_on(self, rows: EventRows, problem: CollectorError) -> Delivery:
-        """Lose what is refused: events with columns that the collector has no room for, if that is why, or all."""
+        """Drop what was refused: if new columns were the reason, the events that have them; else all events."""
         new_columns = problem.new_columns if isinstance(problem, RequestRefused) else ()
         rest, lost = rows.without(set(new_columns))
         if not lost or not rest.events:

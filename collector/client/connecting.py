@@ -14,8 +14,9 @@ from collector.errors import ConfigError
 from collector.web.proxies import proxy_for
 from collector.web.trust import trusted, trusting_nobody
 
-# So many requests of one client are on their way at once; others wait for their turn, however long that takes. Each has
-# an httpx client of its own: to find a connection in a pool of 100 takes httpcore 5 ms, by the square of their number.
+# Requests that one client has in flight at once; others wait for their turn, without a limit of time. Each request has
+# an httpx client of its own, because httpcore needs 5 ms to find a connection in a pool of 100, and that grows by the
+# square.
 AT_ONCE = 100
 
 
@@ -24,11 +25,11 @@ def checked_url(base_url: str) -> str:
 
     It may stand in brackets, as RFC 3986 and the docs of the original have it.
     """
-    shown = re.sub("//[^/]*@", "//…@", base_url)  # it may hold a password
+    shown = re.sub("//[^/]*@", "//…@", base_url)  # the address may hold a password
     written = base_url.strip().removeprefix("<").removesuffix(">").rstrip("/")
     try:
         url = httpx.URL(written)
-        url.host.encode("idna")  # as the resolver does, which has no error of its own for a name that can't be
+        url.host.encode("idna")  # the resolver does the same, but raises no clear error for an impossible name
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ConfigError.at(f"{shown!r} isn't an address: {error.__cause__ or error}") from error
     has_port = url.port is None or 0 < url.port < 2**16
@@ -56,7 +57,8 @@ class Way:
 
 def way_to(url: str, verify: ssl.SSLContext | str | bool) -> Way:  # noqa: FBT001  (as in httpx)
     """Return how a service is reached; raise ConfigError or BadEnvironment for what can't be used."""
-    # Here, and not as late as something is sent: by a thread, and a process forked meanwhile would wait for ever.
+    # Imported here and not at the first send: a thread may send first, and a process forked meanwhile would wait for
+    # the import's lock for ever.
     import_module("collector.web.transports")
     proxy = proxy_for(url)
     options = {"verify": _trusted(url, verify), "proxy": proxy and proxy.url, "trust_env": False}

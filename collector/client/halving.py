@@ -7,7 +7,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from collector.errors import CollectorError, RequestRefused
 
-# Of a size that was refused, what is tried next time: a half, and as much more as equal halves differ.
+# The part of a refused size that is tried next: a little more than half, as the halves of a body are rarely equal.
 _WORTH_TRYING = 0.6
 
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 from collector.client.connecting import AT_ONCE, checked_url, way_to
 from collector.client.requests import RETRIES, TIMEOUT, Conversations
 
-# An httpx client, and a semaphore, of either kind.
+# The kinds of httpx client and of semaphore: blocking or async.
 H = TypeVar("H")
 S = TypeVar("S")
 
@@ -27,7 +27,7 @@ class Pool(Generic[H, S]):
     def take(self, make: Callable[[], H]) -> H:
         """Return one that is free, or a new one."""
         try:
-            return self.free.pop()  # the one that was used last, which is the most likely to be open
+            return self.free.pop()  # the one used last, as it is most likely still open
         except IndexError:
             made = make()
             self.made.append(made)
@@ -49,27 +49,27 @@ class Reaching(Generic[H, S]):
         url = checked_url(base_url)
         self._talk = Conversations(url, secret, timeout, retries)
         self._way = way_to(url, verify)
-        # By process and event loop: the answers to another one's requests are not for us.
+        # Pools by process and event loop: answers to another process's requests aren't for us.
         self._pools: dict[object, Pool[H, S]] = {}
         self._given = (base_url, secret)
         self._choices: dict[str, Any] = {"timeout": timeout, "retries": retries, "verify": verify}
 
     def _again(self, **choices: Any) -> Self:
-        """Return another client like this one: for a buffer, whose connections are its own."""
+        """Return another client of the same service, for a buffer that has connections of its own."""
         return type(self)(*self._given, **self._choices | choices)
 
     def __reduce__(self) -> tuple[partial[Self], tuple[()]]:
         return partial(type(self), *self._given, **self._choices), ()
 
     def _pool_of(self, here: object, open_turns: Callable[[int], S]) -> Pool[H, S]:
-        """Return the connections of a process and event loop; those of others are dropped."""
+        """Return the connections of this process and event loop; drop those of others."""
         if (pool := self._pools.get(here)) is None:
-            pool = self._pools.setdefault(here, Pool(open_turns(AT_ONCE)))  # unless another thread was quicker
+            pool = self._pools.setdefault(here, Pool(open_turns(AT_ONCE)))  # unless another thread made it first
             for other in self._pools.keys() - {here}:
                 self._pools.pop(other, None)
         return pool
 
     def _let_go(self, here: object) -> list[H]:
-        """Return the connections of a process and event loop to be closed."""
+        """Return the connections of this process and event loop, for the caller to close."""
         pool = self._pools.pop(here, None)
         return [] if pool is None else pool.made

@@ -25,16 +25,16 @@ from collector.errors import RequestRefused, ServiceUnavailable, UnreadableAnswe
 from collector.web.answers import AS_IS, json_of, reason_of
 
 T = TypeVar("T")
-# What bodies of rows are: the end of the path that they go to.
+# What the rows of a body are: the last part of the path to which they go.
 What = Literal["data", "labels"]
 
 TIMEOUT = 30.0
 RETRIES = 5
 # Creating a collector waits until Evidently is loaded, 6 to 13 s after the service's start, and has checked the report.
 CREATE_TIMEOUT = 120.0
-# Whoever asks for a longer one is asked again nevertheless.
+# A service that asks for a longer pause is asked again after this one.
 LONGEST_PAUSE = 60.0
-# Of an answer; the longest, of a service with thousands of collectors, has some megabytes.
+# Bytes of an answer. The longest, of a service with thousands of collectors, has some megabytes.
 MAX_ANSWER_BYTES = 64 * 2**20
 # 408: the body came too slowly. 502 and 504: a proxy's, before a service that restarts.
 _CREATED = 201
@@ -54,8 +54,8 @@ class Pause:
     seconds: float
 
 
-# Each step is done by a client, which sends its outcome in: the answer to a request, or what a call that takes its time
-# has written. What is returned is what the client's caller wants.
+# A client carries out each step and sends in its outcome: the answer to a request, or the bytes that a slow call has
+# written. The generator returns what the client's caller wants.
 Step = httpx.Request | Pause | Callable[[], bytes]
 Outcome = httpx.Response | ServiceUnavailable | bytes | None
 Steps = Generator[Step, Outcome, T]
@@ -156,7 +156,8 @@ class Conversations:
         response, is_repeated = yield from self._exchange(request)
         content: Any = _content(response)
         if response.status_code == 404 and is_repeated and request.method == "DELETE":
-            content = {"rows_dropped": None}  # the first try has deleted it; how many rows went, its answer said
+            # the first try has deleted it; only its lost answer said how many rows went
+            content = {"rows_dropped": None}
         elif response.is_error:
             raise _refused(response)
         if not isinstance(content, kind):
@@ -199,7 +200,7 @@ def pause_after(attempt: int, problem: ServiceUnavailable) -> float:
 
 
 def _problem_with(response: httpx.Response) -> ServiceUnavailable | None:
-    """Say why asking again may help; what no collector answers, such as a page of a proxy's, has kept nothing."""
+    """Say why another try may help; None if it won't. What answers in a collector's place, as a proxy, kept nothing."""
     is_ours = isinstance(_content(response), dict | list)
     if response.status_code in _WORTH_ASKING_AGAIN or (response.is_server_error and not is_ours):
         after = response.headers.get("Retry-After", "")

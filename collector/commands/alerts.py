@@ -75,7 +75,7 @@ def _rule(alert: Alert) -> str:
 
 
 def _read(journal: Path) -> tuple[list[AlertState], dict[str, int]]:
-    """Read what a service, running or not, has written down; nothing if there was none yet, or an older one."""
+    """Read what a service, running or not, has written down; nothing if there was no service, or an older one."""
     if not journal.exists():
         return [], {}
     try:

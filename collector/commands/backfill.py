@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from collector.commands.remote import Service
     from collector.commands.sources import Source
 
-# Batches that wait for their reports before the next is sent: each is a body on the service's disk.
+# How many batches may wait for their reports before the next is sent: each is a body on the service's disk.
 MOST_WAITING = 20
 _INTERVAL = 1.0
-# Of a plan, at its beginning and at its end.
+# How many windows of a plan are shown at its beginning and at its end.
 _SHOWN = 10
 
 
@@ -74,7 +74,7 @@ def backfill(order: Order, service: Service) -> list[str]:
 
 
 class _Sending:
-    """Sends bodies, politely: the service is to have time for what comes now."""
+    """Sends bodies, but leaves the service time for live events."""
 
     def __init__(self, client: CollectorClient, collector_id: str, order: Order) -> None:
         self._client = client

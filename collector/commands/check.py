@@ -63,7 +63,7 @@ async def _check(config: CollectorServiceConfig, base: Path) -> Findings:
 async def _rehearse(
     config: CollectorConfig, workers: Workers, base: Path, findings: Findings, service: CollectorServiceConfig
 ) -> list[Problem]:
-    """Return what a report can't compute even of its own reference, and note what isn't tried."""
+    """Return what a report can't compute even for its own reference, and note what isn't tried."""
     if config.reference_file(base) is None:
         lacking = "its reference is in a store" if config.remote_reference else "there is no reference to try it on"
         findings.untried.append(f"{config.id}: its report was not tried, as {lacking}")

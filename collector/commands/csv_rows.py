@@ -53,7 +53,7 @@ def _rows(block: bytes) -> Iterator[bytes]:
 
 
 def _masked(rows: bytes) -> bytes:
-    """Return the rows with filler in place of quoted values, so that only the ends of rows look like such."""
+    """Return the rows with filler in place of quoted values: then each line end that is left ends a row."""
     return QUOTED.sub(lambda found: b"x" * len(found[0]), rows) if b'"' in rows else rows
 
 

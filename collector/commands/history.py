@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from collector.formats.sources import Marks
 
 _BLOCK_ROWS = 8192
-# What is held before it goes to the scratch files.
+# Bytes that are held in memory before they go to the scratch files.
 _HELD_BYTES = 64 * 2**20
-# The service takes 10 MB of text; beyond that it goes as Arrow, with what it came as.
+# The service takes 10 MB of text. A larger body goes as Arrow, marked with what it was.
 MAX_TEXT_BYTES = 8 * 2**20
 MAX_WINDOWS = 20_000
-# Of each kind of lines: the format, how its columns are marked, and how a table says that it came so.
+# For each kind of text: its format, the marks of its columns, and the name of its source in a table.
 _TEXTS: dict[str, tuple[Format, Marks, str]] = {
     CSV: ("csv", CSV_MARKS, "csv"),
     NDJSON: ("ndjson", JSON_MARKS, "json"),
@@ -128,7 +128,7 @@ def _kind_of(source: Source) -> _Kind:
 
 
 class _File:
-    """How rows of a kind of file are read in blocks, parted and put together again."""
+    """How rows of one kind of file are read in blocks, divided, and put together again."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -144,14 +144,14 @@ class _File:
     def _moments_in(self, table: pa.Table, column: str, latest: float) -> pa.ChunkedArray:
         if column in table.column_names:
             return moments_of(table.schema.field(column), table.column(column), latest)
-        if self.name == NDJSON:  # a row may lack it
+        if self.name == NDJSON:  # a row of NDJSON may lack it
             return pa.chunked_array([pa.nulls(table.num_rows, pa.int64())])
         said = f"{self.source.name} has no column '{column}'"
         raise CommandError(said, did_you_mean(column, table.column_names))
 
 
 class _Typed(_File):
-    """Tables with types; those of a window are merged as the parts of a batch are."""
+    """Tables with types. Those of one window are merged as the parts of a batch are."""
 
     name = "a table with types"
 
@@ -182,7 +182,7 @@ class _Typed(_File):
 
 
 class _Lines(_File):
-    """Lines of text, which are sent as they are: what they spell is told by the service, of all of a batch."""
+    """Lines of text, sent as they are: the service finds their types once it has the whole batch."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
@@ -231,12 +231,13 @@ class _Lines(_File):
         return self._as_arrow(body) if len(body) > MAX_TEXT_BYTES else (body, self.name)
 
     def _as_arrow(self, body: bytes) -> tuple[bytes, str]:
-        """Write what is too large for a body of text as Arrow, unless more is to be told than how it came."""
+        """Write a body that is too large for text as Arrow, unless Arrow would lose marks of its columns."""
         _, marks, source = _TEXTS[self.name]
         table = self._decoded(body)
         if any(pa.types.is_struct(field.type) or marks_of_field(field) - TEXT != marks for field in table.schema):
             return body, self.name
-        if self.name == CSV and any(marks_of_field(field) & TEXT for field in table.schema):  # what is quoted is text
+        # a quoted value is text, and Arrow wouldn't tell it
+        if self.name == CSV and any(marks_of_field(field) & TEXT for field in table.schema):
             return body, self.name
         plain = pa.table(dict(zip(table.column_names, table.columns, strict=True)), metadata={KEY: source})
         return arrow_body(plain.combine_chunks()), ARROW

@@ -54,7 +54,7 @@ class Ask(Protocol):
     """Finds an answer that ``check`` accepts; ``check`` raises CommandError for others."""
 
     def __call__(self, question: str, default: str, check: Callable[[str], T], /) -> T:
-        """Find it; ``default`` is what most would answer."""
+        """Ask for it; ``default`` is what most people answer."""
 
 
 def ask_in_terminal(question: str, default: str, check: Callable[[str], T]) -> T:
@@ -101,7 +101,7 @@ def init(given: Given, path: Path, console: Console, ask: Ask, *, may_overwrite:
 
 
 class _Interview:
-    """Asks for what isn't given."""
+    """Asks for the options that weren't given."""
 
     def __init__(self, given: Given, console: Console, ask: Ask) -> None:
         self._given = given
@@ -161,9 +161,9 @@ class _Interview:
 
 
 def _config(collector_id: str, collector: dict[str, Any], path: Path) -> tuple[dict[str, Any], CollectorConfig]:
-    """Return the file's contents, and the collector that they make; raise ConfigError for what can't be.
+    """Return the file's contents, and the collector that they make; raise ConfigError for an impossible one.
 
-    What people change is written out, whether it is the default or not.
+    What people often change is written out, even where it is the default.
     """
     default = CollectorServiceConfig()
     shown = ("autosave", "data_dir", "durability", "evaluation_timeout", "evaluation_workers")
@@ -181,7 +181,7 @@ def _config(collector_id: str, collector: dict[str, Any], path: Path) -> tuple[d
 
 
 def _metrics(presets: Sequence[str], proposal: Proposal | None) -> list[Any]:
-    """Keep texts out of the drift: it trains a model on each, which takes half a minute and fails on few words."""
+    """Leave texts out of the drift: it trains a model for each, which takes half a minute and fails on few words."""
     columns = [] if proposal is None or not proposal.of("text") else proposal.of("numerical", "categorical")
     drift: dict[str, Any] = {"type": "DataDriftPreset", "columns": columns}
     return [drift if preset == "DataDriftPreset" and columns else preset for preset in presets]
@@ -194,7 +194,7 @@ def _usual(proposal: Proposal | None) -> list[str]:
 
 
 def _shown(proposal: Proposal, reference: Reference) -> tuple[Text, Table]:
-    """Return a title, and the table below it: in the table itself it would be wrapped to the width of its columns."""
+    """Return a title, with the table below it: a title in the table would be wrapped to its columns' width."""
     size = f"{counted(reference.table.num_rows, 'row')}, {counted(reference.table.num_columns, 'column')}"
     table = Table("taken as", "columns", box=None, pad_edge=False)
     for kind in ("numerical", "categorical", "text", "datetime", "id", "left out"):
@@ -207,7 +207,7 @@ def _shown(proposal: Proposal, reference: Reference) -> tuple[Text, Table]:
 
 
 def _advise_on_size(config: CollectorConfig, reference: Reference, base: Path, console: Console) -> None:
-    """Say how a batch of the trigger's size does against chance, if the reference has rows enough to draw some."""
+    """Say how often chance alone calls drift at this batch size, if the reference has enough rows to draw some."""
     rows = config.trigger.rows
     if rows is None or 2 * rows > reference.table.num_rows:
         return
@@ -238,7 +238,7 @@ def _say_what_is_next(path: Path, config: CollectorConfig, console: Console) -> 
 
 
 def _others_in_the_way(path: Path, schema: str, reference: Reference | None) -> list[Path]:
-    """Name the files beside the config that would become others."""
+    """Name the files beside the config that would be overwritten with something else."""
     is_other = not _schema_path(path).exists() or _schema_path(path).read_text(encoding="utf-8") != schema
     files = [_schema_path(path)] if is_other else []
     return files if reference is None or reference.is_written(path.parent) else [*files, reference.target(path.parent)]

@@ -56,7 +56,7 @@ def show_logs(
 
 
 def _news(client: CollectorClient, collector_id: str, *, is_followed: bool) -> Iterator[tuple[list[Entry], bool]]:
-    """Return the entries that are new, oldest first, and whether others came and went unseen before them."""
+    """Return the new entries, oldest first, and whether others have come and gone unseen before them."""
     known: list[Entry] = []
     while True:
         entries = client.get_logs(collector_id)[::-1]
@@ -75,10 +75,10 @@ class _JsonLines:
         self._file = console.file
 
     def write_gap(self) -> None:
-        """Leave it out: what reads JSON wants entries only."""
+        """Write nothing: a program that reads JSON wants entries only."""
 
     def write_nothing(self, outlook: list[str]) -> None:
-        """Leave it out."""
+        """Write nothing."""
 
     def write(self, entries: list[Entry]) -> None:
         """Write entries."""
@@ -87,7 +87,7 @@ class _JsonLines:
 
 
 class _Lines:
-    """Writes each entry as a line of a table; notes below it, unless they are those of the one before."""
+    """Writes each entry as a line of a table, with its notes below unless the entry before had the same."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -133,7 +133,7 @@ def line_of(entry: Entry) -> Text:
 def _outcome(entry: Entry) -> Iterable[str]:
     if entry["error"]:
         yield entry["error"].removeprefix(REPORT_FAILED).removeprefix(SNAPSHOT_FAILED)
-    if entry["type"] != "CreateReport":  # the rest was told when it was evaluated
+    if entry["type"] != "CreateReport":  # the entry of the evaluation has told the rest
         return
     yield from said_of(entry)
     if trend := trend_words(entry.get("trend", ""), entry.get("trend_over", 0)):

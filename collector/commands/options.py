@@ -59,7 +59,7 @@ def asks_service(command: Callable[..., None]) -> Callable[..., None]:
     def run(**given: Any) -> None:
         command(_of_service(**{name: given.pop(name) for name in asked}), **given)
 
-    # What Typer makes options of.
+    # The types of which Typer makes options.
     shown = [*own.values(), *asked.values()]
     vars(run)["__signature__"] = Signature([one.replace(kind=Parameter.KEYWORD_ONLY) for one in shown])
     run.__annotations__ = {one.name: one.annotation for one in shown}
@@ -67,7 +67,7 @@ def asks_service(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
-    # Service isn't loaded yet, as httpx would be with it.
+    # Service isn't imported yet, because it would import httpx.
     types = get_type_hints(function, localns={"Service": object}, include_extras=True)
     return {one.name: one.replace(annotation=types[one.name]) for one in signature(function).parameters.values()}
 
@@ -88,7 +88,7 @@ class _PlainFlags:
     """Shows a flag in the help by its name alone; newer Typers write ``<bool>`` behind it."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, of which flags have no kind of value to show."""
+        """Return the parameters; for flags, no kind of value is shown."""
         found: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command that it is mixed into
         for parameter in found:
             if getattr(parameter, "is_flag", False):

@@ -36,7 +36,7 @@ def _sentences(collector: dict[str, Any], now: float) -> Iterator[str]:
 
 
 def _for_what(collector: dict[str, Any], now: float) -> str:
-    """Say what the trigger waits for; one that waits for rows alone needs as many."""
+    """Say what the trigger waits for: more rows, a time, or both."""
     needed, due = collector["rows_needed"], collector["next_time"]
     awaited = [f"for {needed - collector['rows_waiting']:,} more"] if needed else []
     if due is not None:

@@ -22,7 +22,7 @@ from collector.wording import first_line
 if TYPE_CHECKING:
     from collector.commands.sources import Source
 
-# Well under the service's limits, of JSON too, and enough that a request's own cost doesn't matter.
+# Well under the service's limits, also those for JSON; large enough that the cost of a request doesn't matter.
 MAX_BYTES = 4 * 2**20
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -91,7 +91,7 @@ def _parquet(source: Source) -> Iterator[pa.Table]:
 
 
 def _arrow(source: Source) -> Iterator[pa.Table]:
-    """Read either form: the file, whose batches are listed at its end, or the stream."""
+    """Read either form of Arrow: the file, which lists its batches at its end, or the stream."""
     with source.open() as file:
         is_file = file.read(6) == b"ARROW1"
         file.seek(0)
@@ -113,7 +113,7 @@ def _from_row(tables: Iterable[pa.Table], first: int) -> Iterator[pa.Table]:
 
 
 def _cut(tables: Iterable[pa.Table], rows: int, start: int) -> Iterator[tuple[int, pa.Table]]:
-    """Cut tables anew, into those of so many rows; each comes with the number of its first row."""
+    """Cut tables into tables of ``rows`` rows; each comes with the number of its first row."""
     held: list[pa.Table] = []
     count = 0
     for table in tables:
@@ -131,7 +131,7 @@ def _cut(tables: Iterable[pa.Table], rows: int, start: int) -> Iterator[tuple[in
 
 
 def _pieces_of_table(table: pa.Table, start: int) -> Iterator[Piece]:
-    """Halve what is too large, unless that is no help, as with a dictionary that both halves need."""
+    """Halve a table that is too large, unless halves are no smaller, as with a dictionary that both need."""
     half = (table.num_rows + 1) // 2
     if table.num_rows > 1 and table.nbytes > MAX_BYTES and table.slice(0, half).nbytes < 0.9 * table.nbytes:
         yield from _pieces_of_table(table.slice(0, half), start)
@@ -141,7 +141,7 @@ def _pieces_of_table(table: pa.Table, start: int) -> Iterator[Piece]:
 
 
 def _pieces_of_lines(source: Source, rows: int, first: int) -> Iterator[Piece]:
-    """Gather lines as they are: what they hold is judged by the service, and what CSV spells by who has all of it."""
+    """Gather lines as they are. The service checks what they hold, and finds the types of CSV once it has the batch."""
     read, media_type = _LINES[source.format]
     with source.open() as file:
         header = [read_header(file, source.name)] if media_type == CSV else []

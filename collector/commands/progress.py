@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-# Takes the share that is done, None if nobody knows, and says what is being done.
+# A call with the share that is done (None if unknown) and the words for what is being done.
 Show: TypeAlias = Callable[[float | None, str], None]
 
 

@@ -17,12 +17,12 @@ LISTS: dict[Kind, str] = {
     "datetime": "datetime_columns",
 }
 
-# As Evidently does where nobody tells it: integers of so few values are labels.
+# Evidently's own rule where nobody says more: integers with at most this many different values are labels.
 MAX_LABELS = 10
-# Text with more different values than this, and than this share of its rows, isn't categorical.
+# Text is no category if it has more different values than this, and more than this share of its rows.
 MAX_CATEGORIES = 50
 _SHARE_OF_CATEGORIES = 0.05
-# What so often has no value could have none in a whole batch, for which a report would fail.
+# A column of which more than this share is missing may be empty in a whole batch; then its report would fail.
 _SHARE_OF_VALUES = 0.5
 _WORDS_OF_A_TEXT = 3
 _TARGETS = {"target", "label", "y", "y_true", "ground_truth", "actual", "class"}
@@ -103,7 +103,7 @@ def _kind_by_values(column: pa.ChunkedArray) -> Kind:
 
 
 def _are_labels(column: pa.ChunkedArray) -> bool:
-    """Tell whether numbers are few and whole; where one is missing, whole ones have become floats on their way."""
+    """Tell whether numbers are few and whole; whole ones beside a missing value have become floats."""
     values = pc.unique(column.drop_null())
     return len(values) <= MAX_LABELS and all(value.as_py() == value.as_py() // 1 for value in values)
 

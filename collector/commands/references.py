@@ -73,7 +73,7 @@ class Reference:
 
 
 def _read_csv(source: Source) -> pa.Table:
-    """Read CSV with the types that all of its values spell, as a batch without a reference has them."""
+    """Read CSV with the types that all its values spell, as for a batch without a reference."""
     with source.open() as file:
         body = file.read()
     try:

@@ -16,9 +16,9 @@ from collector.commands.options import read_secret
 from collector.errors import CommandError, ConfigError, RequestRefused, ServiceUnavailable
 from collector.wording import listed, no_collector
 
-# A service that is just being started has 3 s to come; who mistyped its address waits no longer than that.
+# Tries within 3 s: enough for a service that is just starting, and not too long if the address is mistyped.
 RETRIES = 4
-# Who sends many rows waits some minutes for a service that restarts, or has too much to do.
+# Tries over some minutes, for a command that sends many rows: the service may restart, or have too much to do.
 PATIENT_RETRIES = 10
 
 

@@ -27,7 +27,7 @@ class _Stored(Source):
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
-        """Open it for reading, decompressed; raise CommandError for what can't be."""
+        """Open it for reading, decompressed; raise CommandError if that fails."""
         try:
             with self._files.open_input_file(self._info.path) as file:
                 self._raw = cast("BinaryIO", io.BufferedReader(file, 2**20))
@@ -38,7 +38,7 @@ class _Stored(Source):
 
     @property
     def done(self) -> float | None:
-        """The share that is read already."""
+        """The share that has been read."""
         return None if self._raw is None or self._raw.closed else self._raw.tell() / max(self._info.size, 1)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collector.commands.remote import Service
     from collector.commands.sources import Source
 
-# Beyond the rows that its trigger waits for, a batch takes whole requests: so none has more than the trigger wants.
+# Rows of a request at most. A request is never cut, so a large one would make batches larger than the trigger asks for.
 MAX_ROWS = 10_000
 
 
@@ -77,14 +77,14 @@ def send(order: Order, service: Service) -> str:
     told = _told(sending.sent, source.name, collector["id"])
     if order.is_labels:
         return told
-    with suppress(CommandError), service.open() as client:  # the rows are sent, also if this isn't answered
+    with suppress(CommandError), service.open() as client:  # the rows are sent, whether or not this is answered
         status = client.status()
         return "\n".join([told, *outlook(status, choose_collector(status, collector["id"]))])
     return told
 
 
 class _Sending:
-    """Sends pieces, each under a key made of what it is and where it stands in which file."""
+    """Sends pieces. A piece's key is made of its content, its file and its place there."""
 
     def __init__(self, client: CollectorClient, collector_id: str, source: Source, order: Order) -> None:
         self.sent = Sent(order.first)
@@ -120,7 +120,7 @@ class _Sending:
 
     @contextmanager
     def told_if_stopped(self) -> Iterator[None]:
-        """Say how far it has come when Ctrl-C stops it."""
+        """Say how far it has come if Ctrl-C stops it."""
         try:
             yield
         except KeyboardInterrupt as error:

@@ -23,7 +23,7 @@ from collector.config.value import MAX_LENGTH, Text, Value, at_fields
 from collector.errors import ConfigError, Problem
 from collector.wording import extra
 
-# Conditions of batches, checked as they are evaluated and delivered; and conditions that last.
+# Conditions of batches, which are checked when a batch is evaluated or delivered; and conditions that last.
 OfBatches = Literal["tests_failed", "metric_failed", "drift", "batch_failed"]
 Lasting = Literal["undelivered", "no_events", "misconfigured", "skipped", "disk"]
 OF_BATCHES, LASTING = get_args(OfBatches), get_args(Lasting)
@@ -33,14 +33,14 @@ MAX_ADDRESSES = 100
 _MAX_REASON = 300
 NO_WEB_ADDRESS = "isn't an address; write it as https://HOST/PATH"
 _NO_ADDRESS = f"{NO_WEB_ADDRESS}, or in apprise's form: slack://…, mailto://…"
-# Shorter pieces of an address aren't secrets, and may be any word.
+# A piece of an address that is shorter is no secret: it may be any word.
 _SECRET = re.compile(r"[^/?&=:@,\s]{5,}")
-# What is kept of a digest: 64 bits tell the rules of one config apart.
+# Characters of a digest that are kept: 64 bits tell the rules of one config apart.
 _DIGITS = 16
 
 
 def _address(text: str) -> str:
-    # What is wrong is told without the address, which may hold a token.
+    # Errors don't show the address, which may hold a token.
     if not text.isprintable() or " " in text:
         raise ValueError("has spaces or control characters in it, which no address has")
     if "${" not in text and "://" not in text:
@@ -133,7 +133,7 @@ class Alert(Value):
         """Tell whether it is about a collector; the service itself is ``""``."""
         if self.when == "disk" or not collector_id:
             return self.when == "disk" and not collector_id
-        ids = {collector_id, whole_of(collector_id)}  # a task is a part of a collector
+        ids = {collector_id, whole_of(collector_id)}  # a task's alerts are those of its collector
         return any(id_ == pattern or fnmatchcase(id_, pattern) for id_ in ids for pattern in self.collectors)
 
     def renamed(self, old: str, new: str) -> Self:
@@ -216,7 +216,7 @@ def _problem_of(address: str) -> str | None:
 def _split(address: str) -> Any:
     try:
         parts = urlsplit(address)
-        _ = parts.port  # raises for one that is none
+        _ = parts.port  # raises ValueError for an impossible port
     except ValueError:
         return None
     return parts

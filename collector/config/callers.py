@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s*]+")
 _HOST = re.compile(r"[^/?#@\s*:]+(:\d{1,5})?")
-# In a header, as RFC 9110 has it: a name may be missing, and so may what follows the colon.
+# A Host header as RFC 9110 has it: the name may be missing, and so may the port behind the colon.
 _IN_HEADER = re.compile(r"(?:\[([^][]*)\]|([^][:]*))(?::\d*)?")
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*")
 _TEXT = rf"^(?:{_PART.pattern})+$"
-# A century: whatever is meant to be longer is a slip of the pen, or is to be left out.
+# A century. A longer time is a slip of the pen, or the setting should be left out.
 LONGEST = 100 * 366 * 86_400
 
 
@@ -39,5 +39,5 @@ Duration = Annotated[
         {"anyOf": [{"type": "number", "minimum": 0, "maximum": LONGEST}, {"type": "string", "pattern": _TEXT}]}
     ),
 ]
-# One for which something is waited for.
+# A duration above zero.
 Wait = Annotated[Duration, AfterValidator(_more_than_none)]

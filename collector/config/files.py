@@ -65,7 +65,7 @@ def _parse(text: str, source: str) -> Any:
 
 
 def _check_text(data: Any, source: str) -> None:
-    """Refuse lone surrogates: they can be read as escapes, and never be written."""
+    """Refuse lone surrogates: JSON can spell them by escapes, but no file can hold them."""
     try:
         json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

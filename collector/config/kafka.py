@@ -15,7 +15,7 @@ from collector.wording import extra
 
 MAX_TOPICS = 100
 MAX_TASKS = 64
-# What the service decides itself: otherwise events could be lost, or counted twice.
+# Options that the service sets itself. With others, events could be lost or counted twice.
 _OURS = {
     "bootstrap.servers": "write it as kafka.bootstrap_servers",
     "metadata.broker.list": "write it as kafka.bootstrap_servers",

@@ -10,7 +10,7 @@ from collector.config.durations import Wait
 from collector.config.report import MAX_ITEMS, ReportConfig
 from collector.config.value import ColumnName, Value, at_fields
 
-# What its report is called beside the "main" one, and its stream of bodies beside that of events.
+# The name of the labels' report, beside "main", and of the labels' stream of bodies, beside that of events.
 MAIN, LABELS = REPORTS = "main", "labels"
 DEFAULT_WAIT = 7 * 86_400
 _MAX_COLUMNS = 100

@@ -50,13 +50,14 @@ _OUTSIDE = (
     'operator write it into the config file, with "is_posted": false'
 )
 
-# First segments of our own routes; the last three are the original's, and ours to come.
+# First segments of our own routes. The last three are the original's routes, and room for ours to come.
 RESERVED_IDS = frozenset({"livez", "readyz", "metrics", "schema", "status", "-"})
 MAX_ID_LENGTH = 128
-# Levels of a collector's config: five times what any report of Evidently's has. Each takes two of Python's 1000 frames.
+# How deep a collector's config may be nested: five times any report of Evidently's. Each level takes two of Python's
+# 1000 frames.
 MAX_DEPTH = 100
 
-# Not proven to lose or double nothing when another service takes a collector over.
+# Settings for which it isn't proven that a takeover by another service neither loses nor doubles anything.
 _NOT_WITH_KAFKA = ("events_from", "labels", "reference_from", "input", "segments")
 
 _SEGMENT = re.compile(r"(?!\.\.?$)[\w.~-]*")
@@ -313,7 +314,8 @@ class CollectorConfig(InWorkspace, Value):
     @field_validator("api_url")
     @classmethod
     def _address(cls, url: str) -> str:
-        url = url.removeprefix("<").removesuffix(">")  # as RFC 3986 and the original's docs write one in text
+        # the original's docs write an address in text so, as RFC 3986 advises
+        url = url.removeprefix("<").removesuffix(">")
         try:
             urlsplit(url)
         except ValueError as error:
@@ -323,7 +325,7 @@ class CollectorConfig(InWorkspace, Value):
     @field_validator("project_id")
     @classmethod
     def _one_segment(cls, project_id: str | None) -> str | None:
-        if not _SEGMENT.fullmatch(project_id or ""):  # it becomes a part of the paths of requests
+        if not _SEGMENT.fullmatch(project_id or ""):  # it becomes a segment of request paths
             raise ValueError("isn't the id of a project; write the UUID that the workspace shows")
         return project_id
 
@@ -451,11 +453,11 @@ def _is_deeper(value: object, depth: int) -> bool:
 
 
 def _is_inside(path: Path, directory: Path) -> bool:
-    # Not Path.resolve, which raises for links that lead to themselves.
+    # Not Path.resolve, which raises for links that form a circle.
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
 
 
-# To editors it says where this schema is; to us it means nothing.
+# Editors learn from it where this schema is; to us it means nothing.
 _SCHEMA_KEY: dict[str, Any] = {"$schema": {"type": "string", "description": "This schema, for editors."}}
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-if TYPE_CHECKING:  # not for the daemon, which does without
+if TYPE_CHECKING:  # the daemon never imports numpy
     import numpy as np
     from numpy.typing import NDArray
 
@@ -92,7 +92,7 @@ def _zone(name: str) -> ZoneInfo:
 
 @lru_cache(4096)
 def _moment(timezone: str, day: int, seconds: int) -> int:
-    """Return when the wall clock shows so many seconds after midnight, for the first time."""
+    """Return when the wall clock first shows this many seconds after midnight, in Unix seconds."""
     hours, rest = divmod(seconds, _HOUR)
     shown = time(hours, *divmod(rest, 60), tzinfo=_zone(timezone))
     return int(datetime.combine(date.fromordinal(day), shown).timestamp())
@@ -100,7 +100,7 @@ def _moment(timezone: str, day: int, seconds: int) -> int:
 
 @lru_cache(64)
 def _starts_in(seconds: int, timezone: str, day: int) -> tuple[int, ...]:
-    """Return when the windows of a day begin; a time that the wall clock leaves out is that of what follows it."""
+    """Return when the windows of a day begin. A time that the wall clock skips counts as the first after the gap."""
     start, end = _moment(timezone, day, 0), _moment(timezone, day + 1, 0)
     shown = {_moment(timezone, day, number) for number in range(0, DAY, seconds)}
     return tuple(sorted(moment for moment in shown if start <= moment < end))

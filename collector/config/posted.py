@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # s3://, file:/, simplecache::s3://
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*(:/|::)", re.IGNORECASE)
 _ADDRESSES = frozenset({"api_url", "api_base", "base_url"})
-# Texts that go into a snapshot as they are, and that nothing opens.
+# Texts that go into a snapshot unchanged, and that nothing opens.
 _TEXTS = frozenset({"metadata", "tags"})
 _IN_FILE = ", or have the operator write it into the config file"
 _BY_OPERATOR = "; leave it out, or have the operator write it into the config file"
@@ -51,7 +51,7 @@ def as_meant(posted: CollectorConfig, known: CollectorConfig | None) -> Collecto
 
 
 def _with_known(posted: CollectorConfig, known: CollectorConfig) -> CollectorConfig:
-    """Put what was shown masked back as it is known."""
+    """Put the known values back where the client posts a mask."""
     report = posted.report_config.model_dump()
     meant = unmasked(report, known.report_config.model_dump())
     updates: dict[str, Any] = {} if meant == report else {"report_config": type(posted.report_config).parse(meant)}
@@ -66,13 +66,13 @@ def _with_known(posted: CollectorConfig, known: CollectorConfig) -> CollectorCon
 
 
 def _says_else(config: CollectorConfig, known: CollectorConfig) -> bool:
-    """Tell whether a client names other places than the operator did, or another report to compute."""
+    """Tell whether a client names other places than the operator did, or another report."""
     names = ("reference_path", "additional_data", "api_url", "report_config", "labels")
     return any(getattr(config, name) != getattr(known, name) for name in names)
 
 
 def _secret_problems(config: CollectorConfig, known: CollectorConfig | None) -> Iterator[Problem]:
-    """Let a client name a secret that it doesn't know only as the operator has it, for the same ``api_url``."""
+    """Refuse a secret that the client can't know, unless the operator uses it for the same ``api_url``."""
     secret = config.api_secret
     if secret is None or (secret != MASK and not is_from_environment(secret)):
         return
@@ -85,7 +85,7 @@ def _secret_problems(config: CollectorConfig, known: CollectorConfig | None) -> 
 
 
 def _private_problems(config: CollectorConfig, known: CollectorConfig | None) -> Iterator[Problem]:
-    """Let a client choose private columns once, and with no salt of ours: it could find that out by its hashes."""
+    """Refuse to change private columns, and to hash with a salt of ours: a client could find it out by its hashes."""
     if known is not None and known.columns is not None:
         if config.columns != known.columns:
             message = "a client may not change these; post them as they were shown" + _IN_FILE
@@ -117,7 +117,7 @@ def _report_problems(config: CollectorConfig, known: CollectorConfig | None) -> 
 
 
 def _problems_in(value: Any, path: _Path, written: set[str]) -> Iterator[Problem]:
-    """Find addresses and masks in JSON, but for objects that the operator has ``written`` like that."""
+    """Find addresses and masks in JSON; objects that the operator has ``written`` alike may hold them."""
     if isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _problems_in(inner, (*path, number), written)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from evidently.legacy.report import Report as LegacyReport
     from evidently.legacy.test_suite import TestSuite
 
-# Evidently looks at each for a millisecond.
+# Evidently spends a millisecond on each.
 MAX_ITEMS = 10_000
 
 
@@ -36,7 +36,7 @@ def _one_of(message: str, *kinds: type) -> AfterValidator:
     return AfterValidator(check)
 
 
-# A union would put the names of its members into the path of a mistake.
+# Not a union: that would put the names of its members into the path of a mistake.
 _NameOrObject = Annotated[
     Any,
     _one_of('must be a name, as "DataDriftPreset", or an object with a type', str, dict),
@@ -115,7 +115,7 @@ class ReportConfig(Value):
     @model_validator(mode="before")
     @classmethod
     def _whole_if_legacy(cls, data: object) -> object:
-        # The original required all five, and its clients count on the refusal.
+        # The original required all five, and its clients expect the refusal.
         if isinstance(data, dict) and generation_of(data) == "legacy":
             missing = [key for key in LEGACY_KEYS if key not in data]
             if missing:

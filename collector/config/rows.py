@@ -12,7 +12,7 @@ from collector.conditions import CONDITIONS
 from collector.config.value import Ours, Value, at_fields
 from collector.wording import OTHER_SEGMENT, json_kind
 
-# Each has a report of its own, and a series in panels.
+# Each segment has a report of its own, and a line in panels.
 MAX_SEGMENTS = 50
 _MAX_TEXT = 200
 _MAX_ITEMS = 1_000
@@ -35,12 +35,12 @@ def _ordered(value: Any) -> Any:
 
 
 def _is_hash(value: Any) -> bool:
-    from collector.formats.private import is_hash  # what it needs is nothing for those who have none
+    from collector.formats.private import is_hash  # imported only by a config that needs it
 
     return isinstance(value, str) and is_hash(value)
 
 
-# A union would put the names of its members into the path of a mistake.
+# Not a union: that would put the names of its members into the path of a mistake.
 _Comparable = Annotated[
     Any, AfterValidator(_comparable), WithJsonSchema({"type": ["number", "string", "boolean"], "maxLength": _MAX_TEXT})
 ]

@@ -59,7 +59,8 @@ def file_schema() -> Schema:
     schema = CollectorServiceConfig.model_json_schema()
     for trigger, spellings in SPELLINGS.items():
         schema["$defs"][trigger]["properties"]["type"] = {"enum": spellings, "description": "Which trigger it is."}
-    schema["$defs"]["CollectorConfig"]["properties"]["trigger"].pop("discriminator")  # it knows one spelling each
+    # editors know only one spelling of each
+    schema["$defs"]["CollectorConfig"]["properties"]["trigger"].pop("discriminator")
     names = json.loads(NAMES_FILE.read_bytes())
     kinds = {
         "metrics": ("Metric", names["legacy_metrics"] | names["metrics"]),

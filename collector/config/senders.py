@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from collector.config.durations import Wait
 from collector.config.value import MAX_COLUMNS, ColumnName, Ours, Value, at_fields
 
-# The column with the id of a request, by which labels find it.
+# The column that holds the id of a request, by which labels find it.
 REQUEST_ID = "request_id"
 
 

@@ -12,7 +12,7 @@ _INDENT = re.compile(r"\n([ \t]+)\S")
 
 
 class _Member(NamedTuple):
-    """A member of an object or an element of an array: where it begins, and its value from where to where."""
+    """A member of an object or an element of an array: its key, its start, and where its value begins and ends."""
 
     key: str | int
     start: int
@@ -61,7 +61,7 @@ def has_member(text: str, path: Sequence[str]) -> bool:
 
 
 def _walk(text: str, path: Sequence[str | int]) -> tuple[int, int]:
-    """Follow a path as far as it goes; return where the value there begins, and how many steps were taken."""
+    """Follow a path as far as it exists; return where the value there begins, and how many steps were taken."""
     place = _begin(text, 0)
     for depth, part in enumerate(path):
         found = next((member for member in _members(text, place) if member.key == part), None)
@@ -81,7 +81,7 @@ def _inserted(text: str, place: int, key: str | int, value: Any, depth: int) -> 
 
 
 def _written(text: str, value: Any, depth: int) -> str:
-    """Write a value as the document is: with its indentation, or in one line."""
+    """Write a value in the document's style: with its indentation, or in one line."""
     indent = _indent(text)
     return json.dumps(value, indent=indent or None, ensure_ascii=False).replace("\n", _line_break(text, depth))
 

@@ -14,14 +14,14 @@ from collector.config.periods import Periods, check_period, check_zone
 from collector.config.value import TRIGGER_ALIAS, Value
 from collector.wording import did_you_mean
 
-# Below it, a collector would do nothing but look whether rows have come, and keep the daemon from all else.
+# With a shorter interval, a collector would keep the daemon busy with nothing but looking for rows.
 MIN_INTERVAL = 0.1
 MIN_PERIOD = 60
 Zone = Annotated[str, AfterValidator(check_zone)]
 
 
 def _whole(value: object) -> object:
-    # The original took 2.7e6 and "7" for a count, and cut fractions off; files and clients may rely on it.
+    # The original took 2.7e6 and "7" for a count, and cut off fractions. Files and clients may rely on it.
     return int(value) if isinstance(value, float) and abs(value) < 2**63 else value
 
 
@@ -113,7 +113,7 @@ class CronTrigger(_Typed):
     def next_time(self, last: float) -> float | None:
         """Return the Unix time of the first moment of the schedule after ``last``."""
         times = CronSim(self.schedule, datetime.fromtimestamp(last, ZoneInfo(self.timezone)))
-        # In the hour that comes twice, cronsim begins again with its first coming.
+        # In the hour that comes twice, cronsim starts again from its first occurrence.
         return next(time.timestamp() for time in times if time.timestamp() > last)
 
 
@@ -147,7 +147,7 @@ class EventTimeTrigger(_Typed):
 
 
 _TRIGGERS = (IntervalTrigger, RowsCountTrigger, RowsCountOrIntervalTrigger, CronTrigger, EventTimeTrigger)
-# All that a trigger's type may be called: its bare name, its alias, and the original's class paths.
+# All names that a trigger's type may have: its bare name, its alias, and the original's class paths.
 SPELLINGS = {
     trigger.__name__: [
         before + trigger.__name__

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-# Which trigger a member of their union is.
+# What begins the name of a trigger's type.
 TRIGGER_ALIAS = "evidently:collector_trigger:"
-# Of a path, as Linux has it, and plenty for all else that is named.
+# Characters of a path on Linux, and more than enough for all other names.
 MAX_LENGTH = 4096
-# Of a list of columns.
+# Names in a list of columns.
 MAX_COLUMNS = 10_000
 Text = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
 ColumnName = Text
@@ -41,7 +41,7 @@ class Value(BaseModel):
         extra="forbid",
         coerce_numbers_to_str=True,
         ser_json_inf_nan="constants",
-        hide_input_in_errors=True,  # it may be a secret
+        hide_input_in_errors=True,  # the value may be a secret
         defer_build=True,
     )
     always_written: ClassVar[frozenset[str] | None] = None
@@ -104,7 +104,7 @@ def at_fields(message: str, *fields: str) -> PydanticCustomError:
 
 
 def _problems(details: ErrorDetails, model: type[BaseModel]) -> list[Problem]:
-    # pydantic puts the tag of a union's member and "[key]" into the path, which no one wrote there.
+    # pydantic adds the tag of a union's member, and "[key]", to the path; no one wrote them there.
     loc = details["loc"][:-1] if details["loc"][-1:] == ("[key]",) else details["loc"]
     path = tuple(part for part in loc if not _is_tag(part))
     message = _message(details, model)
@@ -133,7 +133,7 @@ def _names_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     found: Any = model
     for part in loc:
         found = _step(found, part)
-    found = next(iter(getattr(found, "__args__", ())), found)  # of what may be null
+    found = next(iter(getattr(found, "__args__", ())), found)  # X of an annotation ``X | None``
     if not (isinstance(found, type) and issubclass(found, BaseModel)):
         return []
     return [field.alias or name for name, field in found.model_fields.items()]

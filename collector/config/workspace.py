@@ -27,7 +27,7 @@ def is_uuid(project: str) -> bool:
 class InWorkspace:
     """What the fields of a collector's config say of its workspace."""
 
-    if TYPE_CHECKING:  # CollectorConfig has them, in the order in which they are written
+    if TYPE_CHECKING:  # CollectorConfig declares them, in the order in which they are written
         api_url: str
         api_secret: str | None
         is_cloud: bool | None
@@ -71,7 +71,7 @@ class InWorkspace:
         parts = urlsplit(self.api_url)
         if parts.scheme != "file":
             return base / self.api_url
-        from urllib.request import url2pathname  # with a whole client of HTTP, which few need at the start
+        from urllib.request import url2pathname  # its module imports a whole HTTP client, which few need at the start
 
         return base / url2pathname(parts.path)
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from isal.isal_zlib import crc32
 
 _CHUNK = 1024 * 1024
-# Of a frame whose body is in a file: it is that of the body's own.
+# Bytes of a body's checksum. If the body is in a file, the frame's checksum covers these bytes in its place.
 STORED_SIZE = 4
-# A frame's collector, format and rows.
+# What a frame's checksum covers beside its body: collector, format and rows.
 Head = tuple[str, str, int]
 
 

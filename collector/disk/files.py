@@ -61,7 +61,8 @@ def write_scratch(directory: Path) -> None:
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
         try:
             written = os.write(descriptor, bytes(SCRATCH_BYTES))
-            os.write(descriptor, bytes(SCRATCH_BYTES - written))  # a disk with a little room takes a part, then refuses
+            # a disk with little room left takes a part of it, then refuses
+            os.write(descriptor, bytes(SCRATCH_BYTES - written))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# That no more files may be opened is told so often, in seconds.
+# How often, in seconds, the log says that no more files can be opened.
 TOLD_INTERVAL = 10.0
 
 

@@ -13,7 +13,7 @@ from collector.errors import OutOfFiles, StorageError
 _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-# SQLite's codes for what the disk does: https://sqlite.org/rescode.html. Their low byte is the kind of error.
+# SQLite's codes for a failing disk: https://sqlite.org/rescode.html. The low byte is the kind of error.
 _REFUSALS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 _LOSSES = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 _DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -71,7 +71,7 @@ def is_damage(error: BaseException | None) -> bool:
 def _is_of_room(error: OSError | sqlite3.Error, directory: Path) -> bool:
     if isinstance(error, OSError):
         return error.errno in _FULL
-    # A quota that is used up is an error of input or output to SQLite, and what is free on the disk says nothing of it.
+    # SQLite reports a used-up quota as an I/O error, and the disk's free space doesn't show it.
     is_short = _kind(error) == sqlite3.SQLITE_IOERR and not _has_room(directory)
     return _kind(error) == sqlite3.SQLITE_FULL or is_short
 
@@ -91,7 +91,7 @@ def _is_forbidden(error: OSError | sqlite3.Error) -> bool:
 
 
 def _code(error: BaseException | None) -> int:
-    return getattr(error, "sqlite_errorcode", 0)  # Python's own errors of the module have none
+    return getattr(error, "sqlite_errorcode", 0)  # errors that the sqlite3 module raises itself have no code
 
 
 def _kind(error: BaseException | None) -> int:
