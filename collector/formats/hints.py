@@ -15,6 +15,7 @@ from typing import Any
 from collector.errors import BadBody
 
 _RECORDS = 'send it as records, [{"age": 41}, …], or as columns, {"age": [41, …]}'
+_JSON = "application/json"
 _NDJSON = "Content-Type: application/x-ndjson"
 _STARTS = {
     b"PAR1": "it is parquet: send it with Content-Type: application/vnd.apache.parquet",
@@ -40,13 +41,13 @@ _SPLIT = {"columns", "index", "data"}
 
 
 @contextmanager
-def hinting(body: bytes) -> Iterator[None]:
-    """Have a refusal of the body say what it seems to be, if that can be told."""
+def hinting(body: bytes | memoryview, media_type: str = _JSON) -> Iterator[None]:
+    """Have a refusal of the body say what it seems to be, if that can be told and isn't what it was sent as."""
     try:
         yield
     except BadBody as error:
-        meant = _meant(body)
-        if meant is None:
+        meant = _meant(bytes(body[:_LOOKED_AT]))
+        if meant is None or meant.endswith(f": send it with Content-Type: {media_type}"):
             raise
         raise BadBody(f"{error}; {meant}") from error
 
@@ -55,13 +56,13 @@ def refuse_json_as_csv(body: bytes) -> None:
     """Raise BadBody for JSON or NDJSON: as CSV its first line would be a header, and its events no rows."""
     if not body.startswith((b"{", b"[")):
         return
-    for piece, media_type in ((body, "application/json"), (body.partition(b"\n")[0], "application/x-ndjson")):
+    for piece in (body, body.partition(b"\n")[0]):
         try:
             is_json = isinstance(json.loads(piece), dict | list)
         except (ValueError, RecursionError):
             continue
         if is_json:
-            raise BadBody(f"the body isn't CSV but JSON: send it with Content-Type: {media_type}")
+            raise BadBody("the body isn't CSV")
 
 
 def refuse_other_separator(header: bytes, rows: bytes) -> None:
@@ -106,9 +107,9 @@ def refuse_nested_event(data: dict[str, Any]) -> None:
 
 
 def _meant(body: bytes) -> str | None:
-    body = body.removeprefix(codecs.BOM_UTF8).lstrip()[:_LOOKED_AT]
+    body = body.removeprefix(codecs.BOM_UTF8).lstrip()
     if body.startswith((b"{", b"[")):
-        return _several_objects(body)
+        return _several_objects(body) or f"it begins as JSON: send it with Content-Type: {_JSON}"
     for start, hint in _STARTS.items():
         if body.startswith(start):
             return hint

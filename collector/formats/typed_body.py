@@ -14,6 +14,7 @@ from collector.errors import BadBody
 from collector.formats.bounds import NO_BOUNDS
 from collector.formats.categories import pandas_categories, restored_by_pandas
 from collector.formats.csv_body import read_csv
+from collector.formats.hints import hinting
 from collector.formats.keys import check_table
 from collector.formats.kinds import without_view
 from collector.formats.sources import marked, sent_as
@@ -27,8 +28,14 @@ if TYPE_CHECKING:
 
 # Some of Arrow's errors quote the body, at any length.
 _MAX_TOLD = 500
+_NOT_IMPLEMENTED = "Not yet implemented"
 _SOUND_WRITER = re.compile(r"parquet-mr version 1\.(?:[3-9]|[1-9]\d)\.\d[\w.+-]*(?: \(build [^)]*\))?")
 _TEXTS = (pa.string(), pa.large_string())
+_MEDIA_TYPES = {
+    "arrow": "application/vnd.apache.arrow.stream",
+    "parquet": "application/vnd.apache.parquet",
+    "csv": "text/csv",
+}
 INDEX_COLUMN = re.compile(r"__index_level_\d+__")
 
 
@@ -37,12 +44,13 @@ def read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds = NO_BOUNDS
 
     Raises BadBody for what is no table or can't be kept, BodyTooLarge when it unfolds to more than is allowed.
     """
-    try:
-        return _read_table(format_, body, bounds)
-    except MemoryError:  # Arrow's is an ArrowException too
-        raise
-    except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
-        raise BadBody(f"the body can't be read as {format_}: {first_line(error)[:_MAX_TOLD]}") from error
+    with hinting(memoryview(body), _MEDIA_TYPES[format_]):
+        try:
+            return _read_table(format_, body, bounds)
+        except MemoryError:  # Arrow's is an ArrowException too
+            raise
+        except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
+            raise BadBody(f"the body can't be read as {format_}: {first_line(error)[:_MAX_TOLD]}") from error
 
 
 def _read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
@@ -120,7 +128,23 @@ def _told_index(table: pa.Table) -> set[str]:
 
 def _read_arrow(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     stream = pa.ipc.open_stream(pa.BufferReader(body))
-    return _within(stream, stream.schema, bounds)
+    table = _within(stream, stream.schema, bounds)
+    for number, field in enumerate(table.schema):
+        kind = field.type
+        if types.is_dictionary(kind) and kind.value_type != without_view(kind.value_type):
+            bounds.check_bytes(sum(spelled_out(chunk) for chunk in table.column(number).chunks))
+            table = table.set_column(number, *_categories_without_view(field, table.column(number)))
+    return table
+
+
+def _categories_without_view(field: pa.Field, column: pa.ChunkedArray) -> tuple[pa.Field, pa.ChunkedArray]:
+    """Return categories that are views, as polars writes them, as plain ones: parquet takes no others."""
+    kind = pa.dictionary(field.type.index_type, without_view(field.type.value_type), field.type.ordered)
+    chunks = [
+        pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(kind.value_type), ordered=kind.ordered)
+        for chunk in column.chunks
+    ]
+    return field.with_type(kind), pa.chunked_array(chunks, kind)
 
 
 def _read_parquet(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
@@ -132,7 +156,13 @@ def _read_parquet(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     leaves = [plain.schema.column(number) for number in range(plain.metadata.num_columns)]
     texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
     file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
-    table = _within(file.iter_batches(), file.schema_arrow, bounds)
+    try:
+        table = _within(file.iter_batches(), file.schema_arrow, bounds)
+    except OSError as error:
+        if _NOT_IMPLEMENTED not in str(error):
+            raise
+        # Texts are written by how each differs from the one before, as parquet's second version does.
+        table = _within(plain.iter_batches(), plain.schema_arrow, bounds)
     size = sum(spelled_out(chunk) for column in table.columns for chunk in column.chunks)
     bounds.check_bytes(table.nbytes + size)
     schema = plain.schema_arrow

@@ -33,6 +33,42 @@ def refusal(format_, body):
     return str(caught.value)
 
 
+def arrow_file():
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, TABLE.schema) as writer:
+        writer.write_table(TABLE)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"a":1}\n{"a":2}\n', "objects one a line are NDJSON: send them with Content-Type: application/x-ndjson"),
+        (b'[{"a": 1}]', "it begins as JSON: send it with Content-Type: application/json"),
+        (b"a,b\n1,2\n", "it looks like CSV: send it with Content-Type: text/csv"),
+        (parquet(), "it is parquet: send it with Content-Type: application/vnd.apache.parquet"),
+        (stream(), "it is an Arrow stream: send it with Content-Type: application/vnd.apache.arrow.stream"),
+        (arrow_file(), "it is an Arrow file: write it as an Arrow stream"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "say so with Content-Encoding: gzip"),
+        ("a,b\n1,2\n".encode("utf-16"), "it is UTF-16: send it as UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("format_", ["arrow", "parquet", "csv"])
+def test_a_body_that_is_no_such_table_is_refused_with_what_it_is(body, told, format_):
+    if (format_, body) in TABLES:
+        assert check_frame(format_, body).rows == 1
+    else:
+        assert told in refusal(format_, body)
+
+
+TABLES = [("csv", b"a,b\n1,2\n"), ("parquet", parquet()), ("arrow", stream())]
+
+
+@pytest.mark.parametrize(("format_", "body"), [("arrow", stream()[:-20]), ("parquet", parquet()[:-20])])
+def test_what_is_damaged_is_not_said_to_be_what_it_was_sent_as(format_, body):
+    assert "send it with" not in refusal(format_, body)
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [

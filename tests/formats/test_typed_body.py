@@ -190,6 +190,27 @@ def test_a_dictionary_with_a_null_in_it_is_refused(type_):
         check_frame("arrow", stream(pa.table({"a": column})))
 
 
+@pytest.mark.parametrize("is_ordered", [True, False])
+def test_categories_that_are_views_are_plain_ones(is_ordered):
+    """So polars writes its categories into an Arrow stream."""
+    views = pa.array(["a", "b", "no view: this is longer"], pa.string_view())
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 2, None], pa.uint32()), views, ordered=is_ordered)
+    body = stream(pa.table({"a": column}))
+    assert check_frame("arrow", body).rows == 3
+    kept = decode_frames([("arrow", body)])["a"]
+    assert kept.to_pylist() == ["a", "no view: this is longer", None]
+    assert kept.type == pa.dictionary(pa.int32(), pa.large_string(), is_ordered)
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "PLAIN"])
+def test_texts_are_read_however_parquet_encodes_them(encoding):
+    """Writers of parquet's second version write how a text differs from the one before."""
+    table = pa.table({"a": ["x", "xy", "xyz"], "b": ["p", "q", "p"]})
+    body = parquet(table, use_dictionary=["b"], column_encoding={"a": encoding})
+    assert check_frame("parquet", body).rows == 3
+    assert decode_frames([("parquet", body)]).equals(table)
+
+
 def test_a_time_too_far_off_for_parquet_is_refused():
     with pytest.raises(BadBody, match="column 'a' of the arrow body can't be kept"):
         check_frame("arrow", stream(pa.table({"a": pa.array([2**62], pa.timestamp("s"))})))
@@ -282,6 +303,24 @@ BOMBS = {
     "texts": ("parquet", lambda: parquet(pa.table({"a": dictionary(100_000)}), store_schema=False)),
     "texts in a list": ("parquet", lambda: parquet(pa.table({"a": lists(dictionary(100_000))}), store_schema=False)),
 }
+BOMBS["texts beside differences"] = (
+    "parquet",
+    lambda: parquet(
+        pa.table({"a": dictionary(100_000), "b": [str(number) for number in range(100_000)]}),
+        store_schema=False,
+        use_dictionary=["a"],
+        column_encoding={"b": "DELTA_BYTE_ARRAY"},
+    ),
+)
+BOMBS["differences"] = (
+    "parquet",
+    lambda: parquet(
+        pa.table({"a": dictionary(2_000).cast(pa.string())}),
+        store_schema=False,
+        use_dictionary=False,
+        column_encoding={"a": "DELTA_BYTE_ARRAY"},
+    ),
+)
 MEASURE = """
 import sys
 from pathlib import Path
