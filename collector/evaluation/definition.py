@@ -27,7 +27,7 @@ def read_data_definition(value: object, reader: Reader, path: PathInConfig) -> A
 
     An item of ``classification`` is binary or multiclass by its "type"; without one, it is binary if it has a
     ``pos_label`` or names a single column of probabilities, else multiclass. So Evidently's own dumps come back as they
-    were. Keys of ``labels`` that look like integers become integers, as everywhere in Evidently.
+    were, but for the keys of ``labels``: those are text until ``label_keys`` tells what they mean.
     """
     if not isinstance(value, dict):
         reader.add_problem(path, "an object is expected")
@@ -96,9 +96,10 @@ def _read_dataclass(cls: type, value: object, reader: Reader, path: PathInConfig
 
 def _model_of(cls: type) -> Any:
     # The signature says what may be left out: the classifications' own __init__ lets all be. It says wrongly that a
-    # pos_label is text: any label is one, and 1 is not "1".
+    # pos_label is text: any label is one, and 1 is not "1". To pydantic both, and "01", are the same label.
     signature = inspect.signature(cls)
-    hints = get_type_hints(cls) | {"pos_label": Any}
+    hints = get_type_hints(cls)
+    hints |= {"pos_label": Any, "labels": dict[Any, str] | None, "target_names": list[Any] | dict[Any, str] | None}
     fields: dict[str, Any] = {
         name: (hints[name], ...) if parameter.default is parameter.empty else (hints[name] | None, parameter.default)
         for name, parameter in signature.parameters.items()

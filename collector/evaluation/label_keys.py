@@ -1,9 +1,10 @@
-"""Labels as keys of tests: JSON has only text for keys, and Evidently tells ``True``, ``1`` and ``"1"`` apart.
+"""Labels as keys, of tests or names: JSON has only text for keys; to Evidently ``True``, ``1`` and ``"1"`` are three.
 
 ``{"tests": {"true": [...]}}`` of a boolean column is meant for the label ``True``; of a column of text, for ``"true"``.
 What a key means is told by the values of the column that it is about.
 """
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +19,30 @@ def with_label_keys(metrics: Sequence[Any], frames: Sequence[pd.DataFrame], targ
     ``targets`` are the columns whose labels metrics without a column of their own are about.
     """
     return [_with_label_keys(metric, frames, targets) for metric in metrics]
+
+
+def with_label_names(definition: Any, frames: Sequence[pd.DataFrame]) -> Any:
+    """Return a data_definition, the labels of its classifications typed as the labels in ``frames`` are."""
+    tasks = getattr(definition, "classification", None) or []
+    if not any(getattr(task, "labels", None) for task in tasks):
+        return definition
+    return definition.copy(update={"classification": [_named(task, "labels", frames) for task in tasks]})
+
+
+def with_target_names(mapping: Any, frames: Sequence[pd.DataFrame]) -> Any:
+    """Return a column_mapping, the labels in its target_names typed as the labels in ``frames`` are."""
+    is_by_label = isinstance(getattr(mapping, "target_names", None), dict)
+    return _named(mapping, "target_names", frames) if is_by_label else mapping
+
+
+def _named(task: Any, field: str, frames: Sequence[pd.DataFrame]) -> Any:
+    names = getattr(task, field, None)
+    if not names:
+        return task
+    labels = _labels(frame[task.target] for frame in frames if task.target in frame.columns)
+    named = copy.copy(task)
+    setattr(named, field, {_meant(str(key), labels): name for key, name in names.items()})
+    return named
 
 
 def _with_label_keys(metric: Any, frames: Sequence[pd.DataFrame], targets: Sequence[str]) -> Any:

@@ -17,6 +17,7 @@ from evidently.legacy.utils import NumpyEncoder
 
 from collector.evaluation import findings, snapshot, tolerant_legacy
 from collector.evaluation.fitting import fit_frames, fit_mapping
+from collector.evaluation.label_keys import with_target_names
 from collector.evaluation.prepared import Frames
 from collector.evaluation.report import LegacyReport
 from collector.evaluation.result import Evaluated, Upload, first_drift
@@ -31,7 +32,8 @@ def run(report: LegacyReport, frames: Frames, mapping: Any, job: Job) -> Evaluat
     """Run the report. What can't be computed is in ``Evaluated.failures``, all else in the snapshot."""
     runnable = _runnable(report, job, frames)
     current, reference = fit_frames(frames.current, frames.reference)
-    fitting, notes = fit_mapping(mapping, current, reference)
+    named = with_target_names(mapping, [current] if reference is None else [current, reference])
+    fitting, notes = fit_mapping(named, current, reference)
     frames.notes.extend(notes)
     given = {
         "current_data": current,

@@ -12,7 +12,7 @@ from evidently import Dataset, Report
 from collector.evaluation import findings, segments, snapshot, tolerant_modern
 from collector.evaluation.cache import REFERENCES, size_of_frame
 from collector.evaluation.fitting import fit_definition
-from collector.evaluation.label_keys import with_label_keys
+from collector.evaluation.label_keys import with_label_keys, with_label_names
 from collector.evaluation.prepared import Frames
 from collector.evaluation.report import ModernReport
 from collector.evaluation.result import Drift, Evaluated, Upload, first_drift
@@ -36,6 +36,8 @@ class _Side:
 
 def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Evaluated:
     """Run the report. What can't be computed is in ``Evaluated.failures``, all else in the snapshot."""
+    sent = [frames.current] if frames.reference is None else [frames.current, frames.reference]
+    definition = with_label_names(definition, sent)
     current = _side(frames.current, "batch", report, definition)
     reference = None if frames.reference is None else _reference(frames, report, definition, job)
     sides = [current] if reference is None else [current, reference]

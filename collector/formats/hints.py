@@ -38,6 +38,7 @@ _SEPARATORS = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
 _CLOUD_EVENT = {"specversion", "type", "source"}
 _INPUT = {"name", "shape", "datatype", "data"}
 _SPLIT = {"columns", "index", "data"}
+_WRAPPERS = {"events", "records", "rows", "data", "items", "metrics", "messages", "logs"}
 
 
 @contextmanager
@@ -180,6 +181,10 @@ def _is_seldon(data: dict[str, Any]) -> bool:
     )
 
 
+def _is_wrapped(data: dict[str, Any]) -> bool:
+    return len(data) == 1 and data.keys() <= _WRAPPERS and all(_is_list_of(value, dict) for value in data.values())
+
+
 _SHAPES = (
     (_is_mlflow_split, "MLflow's dataframe_split"),
     (_is_mlflow_records, "MLflow's dataframe_records"),
@@ -187,4 +192,5 @@ _SHAPES = (
     (_is_instances, "a request to KServe or TensorFlow Serving (instances)"),
     (_is_inputs, "a request to KServe or Seldon (inputs)"),
     (_is_seldon, "a request to Seldon (data)"),
+    (_is_wrapped, "an object around a list of records, as Telegraf and Kafka's REST proxy send"),
 )

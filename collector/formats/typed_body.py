@@ -127,8 +127,11 @@ def _told_index(table: pa.Table) -> set[str]:
 
 
 def _read_arrow(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
-    stream = pa.ipc.open_stream(pa.BufferReader(body))
+    file = pa.BufferReader(body)
+    stream = pa.ipc.open_stream(file)
     table = _within(stream, stream.schema, bounds)
+    if file.read_buffer().to_pybytes().strip(b"\0"):
+        raise BadBody("there is more behind the end of the Arrow stream; send each stream by itself")
     for number, field in enumerate(table.schema):
         kind = field.type
         if types.is_dictionary(kind) and kind.value_type != without_view(kind.value_type):

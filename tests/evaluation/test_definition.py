@@ -19,7 +19,7 @@ def test_a_definition_survives_json_with_its_tasks():
         numerical_columns=["n"],
         classification=[
             BinaryClassification(name="b", target="t", prediction_probas="p", pos_label="yes"),
-            MulticlassClassification(name="m", target="t", prediction_labels="l", labels={0: "no", 1: "yes"}),
+            MulticlassClassification(name="m", target="t", prediction_labels="l", labels={"no": "n", "01": "y"}),
             MulticlassClassification(name="p", target="t", prediction_probas=["x", "y"]),
         ],
         regression=[Regression(target="y", prediction="z")],

@@ -132,6 +132,8 @@ INPUTS = {"inputs": [{"name": "a", "shape": [2], "datatype": "FP32", "data": [1,
         (INPUTS, "inputs"),
         ({"id": "7", **INPUTS}, "inputs"),
         ({"data": {"names": ["a"], "ndarray": [[1]]}}, "Seldon"),
+        ({"metrics": [{"name": "m", "fields": {"a": 1}}]}, "an object around a list of records"),
+        ({"records": [{"value": {"a": 1}}]}, "an object around a list of records"),
     ],
 )
 def test_what_is_no_table_of_events_is_refused_with_what_to_send(data, told):
@@ -150,6 +152,9 @@ def test_what_is_no_table_of_events_is_refused_with_what_to_send(data, told):
         ({"inputs": [{"name": "a", "data": [1, 2]}]}, 1),
         ({"data": {"0": 1, "1": 2}}, 2),
         ([{"age": 41, "user": {"id": 3}}], 1),
+        ({"payload": [{"a": 1}, {"a": 2}]}, 2),
+        ({"records": [1, 2]}, 2),
+        ({"records": [{"a": 1}], "rows": [{"a": 1}]}, 1),
     ],
 )
 def test_what_only_looks_like_it_is_a_table(data, rows):

@@ -190,6 +190,14 @@ def test_a_dictionary_with_a_null_in_it_is_refused(type_):
         check_frame("arrow", stream(pa.table({"a": column})))
 
 
+def test_streams_one_behind_the_other_are_refused():
+    """The rows of the second would be lost: a stream says where it ends."""
+    one = stream(pa.table({"a": [1, 2]}))
+    with pytest.raises(BadBody, match="more behind the end of the Arrow stream"):
+        check_frame("arrow", one + one)
+    assert check_frame("arrow", one + bytes(8)).rows == 2
+
+
 @pytest.mark.parametrize("is_ordered", [True, False])
 def test_categories_that_are_views_are_plain_ones(is_ordered):
     """So polars writes its categories into an Arrow stream."""
