@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 Generation = Literal["modern", "legacy"]
 
-# What a legacy report_config has; the original required all of it.
+# The keys of a legacy report_config; the original required all of them.
 LEGACY_KEYS = ("metrics", "tests", "options", "metadata", "tags")
 
 # Aliases of 0.6; the package that 0.7 put the whole of 0.6 into; and 0.6's own class paths. Its metrics lay in packages

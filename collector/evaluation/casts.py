@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collector.formats.sources import Marks, Source
     from collector.workers.exchange import Cast
 
-_MOSTLY = 0.5  # one N/A among numbers, not one number among texts
+_MOSTLY = 0.5  # one N/A among numbers is a missing value; one number among texts isn't a number
 _FEW = 100
 
 
@@ -103,33 +103,33 @@ def kind_of(kind: pa.DataType) -> Kind | None:
 
 
 class _AsItCame:
-    """A column that stays what it is, of which there is nothing to say."""
+    """A column that stays as it came, without a note."""
 
     @property
     def is_read(self) -> bool:
-        """Whether its values were read as another kind, or are CSV's, which is text to begin with."""
+        """Whether its values were read as another kind, or it came as CSV, which is text to begin with."""
         return False
 
     @property
     def came(self) -> str:
-        """What it came as, and what the reference has."""
+        """Say what it came as, and what the reference has."""
         return ""
 
     def look(self, column: Column, *, is_whole: bool) -> None:
-        """Take values into account; ``is_whole`` if there are no others."""
+        """Look at values of the column; ``is_whole`` if these are all of them."""
 
     def cast(self, column: Column) -> Column:
-        """Return values of the column cast, once all are looked at."""
+        """Return values of the column, cast; to be called once all were looked at."""
         return column
 
     def note(self) -> str:
-        """Say what was cast, taken for missing or left; nothing if nobody needs to know."""
+        """Say what was cast, taken for missing or left as it was; "" if nobody needs to know."""
         return ""
 
 
 @dataclass
 class _Left(_AsItCame):
-    """A column that stays what it is: something was raised when it was looked at, and the others are cast."""
+    """A column that stays as it came because looking at it raised; the other columns are cast all the same."""
 
     error: Exception
     was: _AsItCame
@@ -156,12 +156,12 @@ class _Trial:
         return fitting
 
     def look_quickly(self, column: Column) -> None:
-        """Find out whether all values fit, mostly by the first."""
+        """Find out whether all values fit, mostly by looking at the first."""
         self.fits = self.fits and _all(self.reading.fits(column.slice(0, _FEW))) and _all(self.reading.fits(column))
 
 
 class _Lists(_AsItCame):
-    """A column of JSON lists, which parts keep as text, for a descriptor that takes lists."""
+    """A column of JSON lists for a descriptor that takes lists; parts keep those lists as text."""
 
     def __init__(self) -> None:
         self._are_lists = True
@@ -170,7 +170,7 @@ class _Lists(_AsItCame):
         self._are_lists = self._are_lists and _all(pc.starts_with(column, "["))
 
     def cast(self, column: Column) -> Column:
-        """Return lists, if all values are such and their items have a type in common."""
+        """Return lists, if every value is one and their items have a common type."""
         if not self._are_lists:
             return column
         lists = [None if text is None else json.loads(text) for text in column.to_pylist()]
@@ -185,14 +185,14 @@ class _Lists(_AsItCame):
 
 
 class _Column(_AsItCame):
-    """How one column is cast, and what is said of it."""
+    """How one column is cast, and what the note says of it."""
 
     def __init__(self, type_: pa.DataType, source: Source, wanted: Wanted | None, *, is_cast: bool) -> None:
         self._have = kind_of(type_)
         self._source = source
         self._wanted = wanted
         self._is_cast = is_cast
-        # Whether what the reference has is of no matter: CSV then has the type that all of its values spell.
+        # Whether the reference's type doesn't matter. CSV then gets the type that all of its values spell.
         self._is_alone = wanted is None or not is_cast
         self._trials = [_Trial(reading) for reading in self._readings()]
         self._is_number = _Trial(NUMBERS)
@@ -241,7 +241,8 @@ class _Column(_AsItCame):
             was = f"{came} is {self._wanted.name} in the reference: read as numbers, as not all are whole"
         if self._marks.count:
             return f"{was}, and {self._of_values(self._marks)} was taken as missing"
-        is_plain = self._source == "csv" or kinds == {"integer", "float"}  # CSV has no types, and JSON one of numbers
+        # not worth a note: CSV has no types, and JSON only one kind of number
+        is_plain = self._source == "csv" or kinds == {"integer", "float"}
         return "" if is_plain and not has_fractions else f"{was} ({self._values})"
 
     @property
@@ -288,14 +289,14 @@ class _Column(_AsItCame):
         for trial in self._trials:
             fits = trial.look(column)
             if is_whole and trial.fits and not trial.reading.unit:
-                self._trials = [trial]  # it is the best of those that fit
+                self._trials = [trial]  # readings are in order: this is the best that fits
                 return
             fitting = fits if fitting is None else pc.or_(fitting, fits)
         if fitting is not None:
             self._unfit.add(where(pc.invert(fitting), column))
 
     def _plain(self, column: Column) -> Column:
-        """Return values that can be computed with: NaN is null, and spaces around what CSV spells are no part of it."""
+        """Return values to compute with: NaN becomes null, and spaces around CSV's values are cut off."""
         if self._is_cast and types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         if types.is_floating(column.type):
@@ -307,7 +308,7 @@ class _Column(_AsItCame):
         return trimmed(column) if self._trials and self._source == "csv" and not self._is_respelled else column
 
     def _is_mark(self, column: Column) -> Column:
-        """Tell which values are spellings of a missing one; NaN is a number."""
+        """Tell which values are spellings of a missing value. NaN isn't: it is a number."""
         is_of_numbers = self._wanted is None or self._wanted.kind in {"integer", "float"}
         marks = MISSING if is_of_numbers else MISSING + NO_NUMBER
         return pc.is_in(column, value_set=pa.array(marks, column.type))
@@ -315,11 +316,12 @@ class _Column(_AsItCame):
     # Deciding
 
     def _reading(self) -> Reading | None:
-        """Return how all values are read; None if they are left."""
+        """Return the reading for all values; None if the column is left as it came."""
         if self._marks.count and (self._is_alone or self._marks.count >= _MOSTLY * self._values.count):
             return None
         fitting = [trial.reading for trial in self._trials if trial.fits]
-        if len({reading.unit for reading in fitting if reading.unit}) > 1:  # an epoch in two units at once
+        # two units fit: it isn't clear which epoch it is
+        if len({reading.unit for reading in fitting if reading.unit}) > 1:
             return None
         return fitting[0] if fitting else None
 
@@ -327,7 +329,7 @@ class _Column(_AsItCame):
         return reading is not None or self._have == kind
 
     def _for_numpy(self, column: Column) -> Column:
-        """Return integers as floats and booleans as categories where a value is missing anywhere in the batch."""
+        """Return integers as floats, and booleans as categories, if a value is missing anywhere in the batch."""
         has_missing = self._has_missing or self._marks.count > 0
         if types.is_integer(column.type) and (has_missing or (types.is_uint64(column.type) and self._is_wide)):
             return column.cast(pa.float64(), safe=False)
@@ -336,7 +338,7 @@ class _Column(_AsItCame):
     # Saying
 
     def _note_alone(self) -> str:
-        """Say of text that it would be numbers but for some spellings of a missing one."""
+        """Note that a text column would be numbers without its spellings of missing values."""
         if self._marks.count == 0 or self._marks.count >= _MOSTLY * self._values.count or not self._is_number.fits:
             return ""
         others = self._of_values(self._marks)
@@ -354,7 +356,7 @@ class _Column(_AsItCame):
 
 
 def _in_unit(column: Column, unit: str) -> Column:
-    """Return times in a unit, or in their own if that can't hold them."""
+    """Return times in this unit, or unchanged if the unit can't hold them."""
     if not types.is_timestamp(column.type):
         return column
     try:
@@ -364,7 +366,7 @@ def _in_unit(column: Column, unit: str) -> Column:
 
 
 def _as_category(column: Column) -> Column:
-    """Return categories of the column's own values, sorted: one of the reference's that is unused would be counted."""
+    """Return the column's own values as sorted categories: unused ones of the reference would be counted."""
     return encoded(column, own_values(column))
 
 

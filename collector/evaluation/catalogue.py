@@ -38,7 +38,7 @@ MODERN_DESCRIPTORS = (Descriptor,)
 LEGACY_METRICS = (LegacyMetric, MetricPreset)
 LEGACY_TESTS = (LegacyTest, TestPreset)
 
-# What Evidently exports under names of its own: not all of it has an alias.
+# What Evidently exports, by name: not all of it has an alias.
 EXPORTS: dict[type, tuple[ModuleType, ...]] = {
     Metric: (evidently.presets, evidently.metrics, evidently.generators),
     LegacyMetric: (evidently.legacy.metric_preset, evidently.legacy.metrics),
@@ -81,7 +81,7 @@ def _find_class(name: str, bases: Sequence[type], *, legacy: bool) -> type:
 
 
 def _is_lost_when_saved(found: Any) -> bool:
-    """Tell whether it is a legacy test of recommendations: they save a header that they don't take back."""
+    """Tell whether it is a legacy test of recommendations: it saves a header that it doesn't take back when loaded."""
     if found is RecsysTestPreset:
         return True
     return issubclass(found, LegacyTest) and "header" in found.__fields__.keys() - inspect.signature(found).parameters
@@ -94,7 +94,7 @@ def find_descriptor_function(name: str) -> Callable[..., Descriptor] | None:
 
 
 def _exports(bases: Sequence[type]) -> dict[str, type]:
-    """Return what Evidently exports that one of ``bases`` may be, by name: two names stand for an inner metric too."""
+    """Return by name what Evidently exports and ``bases`` may stand for. Two names may mean one inner metric."""
     named = {name: getattr(module, name) for module in EXPORTS.get(bases[0], ()) for name in module.__all__}
     return {name: found for name, found in named.items() if _fits(found, bases)}
 
@@ -105,12 +105,12 @@ def _by_alias(name: str, bases: Sequence[type]) -> type:
             return _fitting(name, base.load_alias(name), bases)  # type: ignore[attr-defined]  # all are PolymorphicModels
     prefix, _, bare = name.rpartition(":")
     if bare in _exports(bases) and any(alias.startswith(f"{prefix}:") for alias in _aliases(bases)):
-        return _exports(bases)[bare]  # Evidently forgot to register it, or it generates others
+        return _exports(bases)[bare]  # Evidently forgot to register it, or it is a generator
     raise UnknownTypeError(_unknown(name, bases))
 
 
 def _families(bases: Sequence[type]) -> list[type]:
-    """Return the classes under which Evidently keeps the aliases of ``bases`` and what is derived from them."""
+    """Return the classes under which Evidently keeps the aliases of ``bases`` and of their subclasses."""
     found = {get_base_class(derived) for base in bases for derived in (base, *all_subclasses(base))}
     return sorted(found, key=lambda base: base.__name__)
 
@@ -118,7 +118,7 @@ def _families(bases: Sequence[type]) -> list[type]:
 def _by_path(name: str, bases: Sequence[type], *, legacy: bool) -> type:
     path = name
     if legacy and path.startswith("evidently.") and not path.startswith("evidently.legacy."):
-        path = "evidently.legacy." + path.removeprefix("evidently.")  # where 0.7 put the whole of 0.6
+        path = "evidently.legacy." + path.removeprefix("evidently.")  # 0.7 moved the whole of 0.6 there
     if not path.startswith(tuple(ALLOWED_TYPE_PREFIXES)):
         allowed = " or ".join(ALLOWED_TYPE_PREFIXES)
         raise UnknownTypeError(f'"{name}" is not allowed as a type; class paths must begin with {allowed}')
@@ -136,7 +136,7 @@ def _fitting(name: str, found: object, bases: Sequence[type]) -> type:
 
 
 def _fits(found: object, bases: Sequence[type]) -> TypeGuard[type]:
-    """Tell whether a class may be built in place of ``bases``; legacy suites take generators of them too."""
+    """Tell whether a class may be built in place of ``bases``; legacy suites also take generators of those."""
     wanted = (*bases, BaseGenerator) if bases[0] in (LegacyMetric, LegacyTest) else tuple(bases)
     return inspect.isclass(found) and issubclass(found, wanted) and not inspect.isabstract(found)
 

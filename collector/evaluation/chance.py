@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from collector.workers.exchange import DriftOf, FalseAlarms, Job
 
-# Of a reference: with more, each draw takes long and the answer is the same.
+# Rows of the reference that are used: with more, each draw takes long and the answer is the same.
 MAX_REFERENCE = 10_000
 
 

@@ -61,7 +61,7 @@ def condition_test(kind: type, value: Any, path: PathInConfig) -> Any:
 
 
 def _threshold(kind: type, name: str, given: Any, path: PathInConfig) -> Any:
-    """Return what a condition compares with."""
+    """Return the value that a condition compares with; raise ConditionError if it is of a wrong kind."""
     if name in AGAINST_A_LIST:
         if not isinstance(given, list) or not all(_is_number(item) or isinstance(item, str) for item in given):
             raise ConditionError(path, "a list of numbers or texts is expected")

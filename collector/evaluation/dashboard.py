@@ -16,7 +16,7 @@ from collector.dashboard import Json, Tab, marked
 
 _METRIC = "evidently:metric_v2:"
 _MAIN = "main"  # the report that a snapshot is of if it doesn't say so
-# Where a number stands in a result, and the labels that it has there.
+# For each kind of result: the labels under which its number stands.
 _NUMBERS: dict[str, dict[str, str]] = {
     "SingleValue": {},
     "CountValue": {"value_type": "share"},
@@ -34,7 +34,7 @@ _TITLES = {
     "RocAuc": "ROC AUC",
     "UniqueValueCount": "Share of each value",
 }
-# Numbers of one scale are easier to compare in one panel.
+# Numbers of one scale, which are easier to compare in one panel.
 _TOGETHER = {
     "Quality of the classification": ("Accuracy", "Precision", "Recall", "F1Score", "RocAuc"),
     "Rates of the classification": ("TPR", "TNR", "FPR", "FNR"),
@@ -95,13 +95,13 @@ def tab_of(path: str, collector: str, columns_max: int, about: str, segments: Se
     seen = Counter[str]()
     made = []
     for panel in shown:
-        seen[panel["title"]] += 1  # two thresholds of one method make two panels of one title
+        seen[panel["title"]] += 1  # two thresholds of one method make two panels with the same title
         made.append(marked(owner, f"{panel['title']} {seen[panel['title']]}", panel))
     return {"collector": owner, "panels": made}
 
 
 def _results(body: Json) -> list[_Result]:
-    """Return the results of Evidently's own metrics: panels can't name others."""
+    """Return the results of Evidently's own metrics: a panel can't name others."""
     found = []
     for result in body["metric_results"].values():
         params = (result.get("metric_value_location") or {"metric": {"params": {}}})["metric"]["params"]
@@ -113,7 +113,7 @@ def _results(body: Json) -> list[_Result]:
 
 
 def _is_apart(name: str, value: object) -> bool:
-    """Tell whether services leave a parameter out of a point's labels: the type, and tests."""
+    """Tell whether services leave this parameter out of a point's labels: the type, tests, and None."""
     return value is None or name in {"type", "tests"} or name.endswith("_tests")
 
 
@@ -131,14 +131,16 @@ def _panels(results: Sequence[_Result], columns_max: int) -> Iterator[_Panel]:
         elif kind in _NUMBERS:
             together[_PANEL_OF.get(name, _title(name))] += _of_whole(alike, kind)
     for title, series in together.items():
-        # A service takes a point for the first series whose labels it has, so what is particular comes first.
+        # A service gives a point to the first series that matches its labels, so the most particular series comes
+        # first.
         yield _Panel(title, tuple(sorted(series, key=lambda one: -len(one["metric_labels"]))))
 
 
 def _by_segment(panels: Sequence[_Panel], segments: Sequence[str]) -> Iterator[_Panel]:
-    """Return the first panel of the whole that isn't a count of rows once more for each segment.
+    """Return a copy for each segment of the first panel of the whole that isn't a count of rows.
 
-    Not one with a series for each: a workspace directory takes all points of a metric for the first of its series.
+    A single panel with a series for each segment doesn't work: a workspace directory gives all points of a metric to
+    the first of its series.
     """
     of_whole = [panel for panel in panels if not panel.of_columns and panel.title not in _BARS]
     for panel in of_whole[:1]:
@@ -148,13 +150,13 @@ def _by_segment(panels: Sequence[_Panel], segments: Sequence[str]) -> Iterator[_
 
 
 def _kind_of(alike: Iterable[_Result]) -> str:
-    """Return what kind of value a metric has: one that failed has labels, and none of them."""
+    """Return the kind of a metric's value; a failed metric with values by label has no labels, and doesn't count."""
     with_values = (one.kind for one in alike if one.kind not in _BY_LABEL or one.values[_BY_LABEL[one.kind][0]])
     return next(with_values, "")
 
 
 def _of_whole(alike: list[_Result], kind: str) -> Iterator[Json]:
-    """Return the series of a metric that is of no column; where there are several, they say how they differ."""
+    """Return the series of a metric that isn't about a column; several series say how they differ."""
     differing = _differing(alike)
     for one in alike:
         labels = {name: one.params[name] for name in differing if name in one.params}
@@ -163,14 +165,14 @@ def _of_whole(alike: list[_Result], kind: str) -> Iterator[Json]:
 
 
 def _by_column(alike: list[_Result], kind: str, columns_max: int) -> Iterator[_Panel]:
-    """Return a panel with a line for each column; columns that are measured differently are not comparable."""
+    """Return a panel with a line for each column; columns that are measured differently get different panels."""
     is_drift = alike[0].metric == "ValueDrift"
     variants = defaultdict(list)
     names = ["method", "threshold"] if is_drift else _differing(alike)
     for one in alike:
         variants[tuple((name, one.params.get(name, "")) for name in names)].append(one)
     for variant, columns in variants.items():
-        # A drift's method is chosen by the data, and may be another one for the next batch.
+        # Not for drift: its method is chosen by the data, and may be another one in the next batch.
         own = {} if is_drift else {name: value for name, value in variant if value}
         series = [
             _series(one, "{{column}}", {"column": str(one.column)} | own | _NUMBERS[kind])
@@ -182,7 +184,7 @@ def _by_column(alike: list[_Result], kind: str, columns_max: int) -> Iterator[_P
 
 
 def _by_label(alike: list[_Result], kind: str, columns_max: int) -> Iterator[_Panel]:
-    """Return a panel for each metric, or column of it, with a series for each label."""
+    """Return a panel for each metric, or for each of its columns, with a series for each label."""
     where, labels = _BY_LABEL[kind]
     for one in alike[:columns_max]:
         told = [_label(name, value) for name, value in one.values.get(where, {}).items()]
@@ -196,13 +198,13 @@ def _by_label(alike: list[_Result], kind: str, columns_max: int) -> Iterator[_Pa
 
 
 def _label(name: str, value: Json) -> str:
-    """Return a label as services write it: "False", where the snapshot has false, and "false" for its key."""
+    """Return a label as services write it: "False", where the snapshot has false and the key "false"."""
     location = value.get("metric_value_location") or {"param": {}}
     return str(location["param"].get("label", name))
 
 
 def _differing(alike: Sequence[_Result]) -> list[str]:
-    """Name the parameters in which results of the same column differ."""
+    """Name the parameters that differ between results of the same column."""
     by_column = defaultdict(list)
     for one in alike:
         by_column[one.column].append(one.params)
@@ -215,7 +217,7 @@ def _series(one: _Result, legend: str, labels: dict[str, str]) -> Json:
 
 
 def _title(metric: str, own: dict[str, str] | None = None) -> str:
-    """Return a metric's name as words: "MeanValue" is "Mean value"."""
+    """Return a metric's name in words: "MeanValue" becomes "Mean value"."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", metric).split(" ")
     spelled = [words[0], *(word if word.isupper() else word.lower() for word in words[1:])]
     title = _TITLES.get(metric, " ".join(spelled))
@@ -231,7 +233,7 @@ def _drift_title(variant: dict[str, str]) -> tuple[str, str]:
 
 
 def _place(panel: _Panel) -> tuple[bool, bool, int]:
-    """Return where a panel stands: what is of the whole batch before what is of its segments, and of its columns."""
+    """Return a panel's place: panels of the whole batch come first, then those of segments, then those of columns."""
     return panel.of_columns, panel.is_of_segments, _FIRST.index(panel.title) if panel.title in _FIRST else len(_FIRST)
 
 
@@ -240,7 +242,7 @@ def _text(collector: str, about: str) -> Json:
 
 
 def _plot(panel: _Panel, collector: str, report: str) -> Json:
-    # Without all three, a UI mixes the snapshots of several collectors, of several reports of one, and of segments.
+    # Without all three, a panel would mix the snapshots of several collectors, reports and segments.
     whole = {"collector": collector, "report": report, "segment": ""}
     is_bar = panel.title in _BARS or panel.is_stacked
     kind = {"plot_type": "bar", "is_stacked": panel.is_stacked} if is_bar else {"plot_type": "line"}

@@ -38,7 +38,7 @@ def read_data_definition(value: object, reader: Reader, path: PathInConfig) -> A
     if definition is LEFT_OUT:
         return None
     for name, task in tasks.items():
-        setattr(definition, name, task)  # as DataDefinition's own __init__ does: past pydantic's validation
+        setattr(definition, name, task)  # DataDefinition's own __init__ also sets it past pydantic's validation
     return definition
 
 
@@ -86,7 +86,7 @@ def _read_variant(variants: dict[str, type], default: str, value: object, reader
 
 
 def _read_dataclass(cls: type, value: object, reader: Reader, path: PathInConfig) -> Any:
-    """Build ``cls``, whose fields pydantic has checked in a model of the same shape."""
+    """Build ``cls``, a dataclass, after pydantic has checked its fields in a model of the same shape."""
     model = reader.build(_model_of(cls), value, path)
     if model is LEFT_OUT:
         return None
@@ -95,8 +95,8 @@ def _read_dataclass(cls: type, value: object, reader: Reader, path: PathInConfig
 
 
 def _model_of(cls: type) -> Any:
-    # The signature says what may be left out: the classifications' own __init__ lets all be. It says wrongly that a
-    # pos_label is text: any label is one, and 1 is not "1". To pydantic both, and "01", are the same label.
+    # The signature says which fields may be left out; the __init__ of classifications would let all be. But it says
+    # that a pos_label is text, while any label can be one, and 1 is not "1". To pydantic, 1, "1" and "01" are one.
     signature = inspect.signature(cls)
     hints = get_type_hints(cls)
     hints |= {"pos_label": Any, "labels": dict[Any, str] | None, "target_names": list[Any] | dict[Any, str] | None}

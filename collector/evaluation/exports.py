@@ -50,19 +50,19 @@ def _described(bases: Sequence[type]) -> Names:
             try:
                 made_by = find_descriptor_function(name) if module is evidently.descriptors else None
                 found[name] = _first_line(made_by or find_class(name, bases, legacy=False)) or _words(name)
-            except UnknownTypeError:  # a helper beside the metrics, or what a service can't keep
+            except UnknownTypeError:  # a base class or helper among the metrics, or one that a service can't keep
                 continue
     return found
 
 
 def _first_line(described: object) -> str:
-    """Return how its own docstring begins: a class without one would be said to be what its parent is."""
+    """Return the first line of its own docstring; not an inherited one, which describes the parent."""
     own = described.__doc__ if inspect.isclass(described) else inspect.getdoc(described)
     return inspect.cleandoc(own or "").partition("\n")[0]
 
 
 def _words(name: str) -> str:
-    """Return a name in capitals as words: "ColumnDriftMetric" is "Column drift metric."."""
+    """Return a name's words: "ColumnDriftMetric" becomes "Column drift metric."."""
     first, *others = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z\d]+", name)
     return " ".join([first, *(word if word.isupper() else word.lower() for word in others)]) + "."
 

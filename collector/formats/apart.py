@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _APART = b"collector.apart"
 _EMPTY = b"collector.empty"
-# Within a struct categories lie as their values: parquet knows no dictionaries there but those of text.
+# Within a struct, categories are stored as their values: there, parquet has dictionaries of text only.
 _CATEGORY = b"collector.category"
 _ORDERED = b"ordered"
 _YES = b"1"
@@ -43,7 +43,7 @@ class Form(NamedTuple):
     marks: Marks = TYPED
 
 
-# Arrays of one length, of which at most one has a value in a row.
+# Arrays of one length; in each row, at most one of them has a value.
 Pieces = list[tuple[Form, pa.Array]]
 
 
@@ -88,7 +88,7 @@ class Gathered:
         return pa.StructArray.from_arrays(inner, fields=list(kind))
 
     def _missing(self, kind: pa.DataType, count: int) -> pa.Array:
-        """Return nulls that all columns of a type share."""
+        """Return nulls of this type, which all columns of the type share."""
         nulls = self._nulls.get(kind)
         if nulls is None or len(nulls) < count:
             nulls = self._nulls[kind] = pa.nulls(count, kind)
@@ -123,7 +123,7 @@ def pieces_of(field: pa.Field, values: pa.Array) -> Pieces:
 
 
 class _Column:
-    """The pieces of a column, each with the row at which it begins and its count of rows."""
+    """The pieces of a column, each with the row at which it begins and its number of rows."""
 
     def __init__(self) -> None:
         self.pieces: list[tuple[int, int, dict[Form, pa.Array]]] = []
@@ -167,7 +167,7 @@ class _Column:
 
 
 def _runs(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Append tables that have the same columns: one call for all of them costs less than one for each."""
+    """Join neighbouring tables that have the same columns: to append a joined one costs less than each by itself."""
     run: list[pa.Table] = []
     for table in tables:
         if run and not table.schema.equals(run[0].schema, check_metadata=True):
@@ -182,7 +182,7 @@ def _together(run: list[pa.Table]) -> pa.Table:
     if len(run) == 1:
         return run[0]
     table = pa.concat_tables(run)
-    # Categories that are few each may be too many for one dictionary of theirs.
+    # Each table may have few categories, and all together too many for one dictionary of their type.
     return table if any(types.is_dictionary(field.type) for field in table.schema) else table.combine_chunks()
 
 
@@ -193,14 +193,14 @@ def _form(field: pa.Field) -> Form:
 
 
 def _normal(form: Form) -> Form:
-    """Return a form whose categories have indices of 32 bits: pandas' of 8 are too few for several frames together."""
+    """Return a form whose categories have indices of 32 bits: 8 bits, as in pandas, are too few for several frames."""
     kind = form.type
     kind = pa.dictionary(pa.int32(), kind.value_type, kind.ordered) if types.is_dictionary(kind) else kind
     return Form(kind, marks_of_type(kind, form.marks))
 
 
 def _of_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return values as categories, or without; those of one type have another kind of indices at most."""
+    """Return values as this type: as categories, or without them. Otherwise only the kind of indices differs."""
     if values.type == kind:
         return values
     if not types.is_dictionary(kind):

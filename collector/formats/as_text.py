@@ -13,7 +13,7 @@ from pyarrow import types
 from collector.formats.json_body import text_of
 from collector.formats.kinds import PER_SECOND, is_binary
 
-# Integers up to this are all floats too.
+# A float holds each integer up to this exactly.
 EXACT_IN_FLOAT = 2**53
 
 
@@ -51,7 +51,7 @@ def _hex_texts(values: pa.Array) -> list[str | None]:
 
 
 def _utc_texts(values: pa.Array) -> pa.Array:
-    """Write zoned times as instants: no zone is looked up, as what is named as one may be none."""
+    """Write zoned times as instants in UTC. No zone is looked up: its name may be unknown."""
     return values.cast(pa.timestamp(values.type.unit, "UTC")).cast(pa.large_string())
 
 

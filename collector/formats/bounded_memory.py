@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from collector.formats.bounds import Bounds
 
-# Beside the body's own bytes, of which there may be two copies at a time: what reading takes however small it is, and
-# the stacks of Arrow's threads, of which there would be one for each processor.
+# Bytes beside the body, of which there may be two copies at a time: what reading takes for even the smallest body, and
+# the stacks of Arrow's threads, of which it would start one for each processor.
 SLACK = 96 * 2**20
 _THREADS = 2
-# The limit is the process's.
+# The limit holds for the whole process.
 _one_at_a_time = Lock()
 _STATUS = Path("/proc/self/status")
 
@@ -36,7 +36,7 @@ def bounded_memory(bounds: Bounds) -> Iterator[None]:
     with _one_at_a_time:
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         most = _data() + 2 * bounds.max_bytes + SLACK
-        pa.set_memory_pool(pa.system_memory_pool())  # others take much in advance, which isn't seen here
+        pa.set_memory_pool(pa.system_memory_pool())  # other pools take memory in advance, which the limit would count
         pa.set_cpu_count(min(pa.cpu_count(), _THREADS))
         pa.set_io_thread_count(_THREADS)
         if _STATUS.exists() and (most < soft or (soft < 0 and most < math.inf)):
@@ -52,7 +52,7 @@ def bounded_memory(bounds: Bounds) -> Iterator[None]:
 
 
 def _data() -> float:
-    """Return the bytes that count for the limit."""
+    """Return the bytes that count towards the limit."""
     if not _STATUS.exists():
         return 0
     lines = _STATUS.read_text(encoding="ascii").splitlines()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from collector.errors import BodyTooLarge
 
-# Bytes. Parsing holds the GIL, so a thread is no gain for a smaller body, and its hop costs more than the parsing.
+# Bytes. Parsing holds the GIL; for a smaller body, the hop to a thread costs more than the parsing.
 SMALL_BODY = 64 * 2**10
-# What a table has: its rows, and the names of its columns.
+# A table's number of rows, and the names of its columns.
 Counted = tuple[int, Collection[str]]
 
 

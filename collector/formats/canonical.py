@@ -24,7 +24,7 @@ from collector.formats.keys import MAX_FLOAT
 from collector.formats.kinds import is_binary, is_text
 
 _TEXT = pa.large_binary()
-# As pandas writes an integer beside missing values.
+# How pandas writes an integer beside missing values.
 _INTEGRAL = r"^(0|-?[1-9][0-9]{0,14})\.0$"
 _UUID = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 _UUID_LENGTH = 36
@@ -90,10 +90,10 @@ def _float_texts(values: pa.Array) -> pa.Array:
 
 
 def _time_texts(values: pa.Array) -> pa.Array:
-    zone = None if values.type.tz is None else "UTC"  # an instant, whatever its zone is called
+    zone = None if values.type.tz is None else "UTC"  # an instant, whatever the name of its zone
     texts = values.cast(pa.timestamp(values.type.unit, zone)).cast(pa.large_string())
     texts = pc.replace_substring(texts, " ", "T")
-    # Of any unit: 12:30:00.500000Z is 12:30:00.5Z, and 12:30:00.000 is 12:30:00.
+    # The same text for each unit: 12:30:00.500000Z becomes 12:30:00.5Z, and 12:30:00.000 becomes 12:30:00.
     return pc.replace_substring_regex(texts, r"(?:(\.\d*?[1-9])|\.)0*(Z?)$", r"\1\2")
 
 

@@ -15,7 +15,7 @@ from pyarrow import types
 
 from collector.formats.kinds import is_text
 
-# The names of all columns of categories; and of those that aren't of text, the values.
+# Keys of metadata: the names of all columns of categories, and the values of those categories that aren't text.
 NAMES = b"collector.categories"
 VALUES = b"collector.category_values"
 

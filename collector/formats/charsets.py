@@ -11,7 +11,7 @@ from collector.errors import BadBody
 
 _PARAMETER = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 _UTF_8 = {"utf-8", "ascii"}
-# Nobody stores text in these, or they are slow.
+# Nobody stores text in these, or they are slow to read.
 _REFUSED = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7", "mbcs", "oem"}
 
 
@@ -23,7 +23,7 @@ def charset_of(content_type: str) -> str:
         return ""
     try:
         codec = codecs.lookup(found[1])
-        "".encode(codec.name)  # what isn't of text raises too
+        "".encode(codec.name)  # a codec that isn't for text raises too
     except (LookupError, UnicodeError) as error:
         raise BadBody(f"the charset '{found[1]}' isn't known here; send UTF-8") from error
     if codec.name in _REFUSED:

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from collector.formats.bounds import Bounds
 
 _MAX_BLOCK = 2**31 - 1
-# With the comma after it. It never tries again (``+`` behind a quantifier), so that it needs no memory for that.
+# A field with the comma after it. ``+`` behind a quantifier keeps it from trying again, which would take memory.
 _FIELD = re.compile(rb'(?:"(?:[^"]++|"")*+"?+)?+[^,\r\n]*+(,?)')
-# A quote opens a value only where one begins; within, it is doubled. One that is never closed goes to the end.
+# A quote opens a value only at the value's beginning. Within a value, a quote is doubled. A value that is never closed
+# goes on to the end of the body.
 QUOTED = re.compile(rb'(?:\A|(?<=[,\r\n]))"[^"]*(?:""[^"]*)*("|\Z)')
-_SIGN = b"\x01"  # makes a quoted value longer by one
+_SIGN = b"\x01"  # goes into each quoted value, so that it is one byte longer
 
 
 def read_csv(body: bytes, bounds: Bounds) -> pa.Table:
@@ -47,11 +48,12 @@ def read_csv(body: bytes, bounds: Bounds) -> pa.Table:
     end = _end_of_header(body, bounds)
     refuse_other_separator(body[:end], body[end:])
     names = _parsed(body[:end] + b"\n", ()).column_names
-    body += b"\n" * (end == len(body))  # Arrow refuses a header without a line's end
+    body += b"\n" * (end == len(body))  # Arrow refuses a header without a line end
     table = _parsed(body, names)
     if b'"' not in body or not table.num_columns:
         return _marked(table, {})
-    # To Arrow an open quote goes to the end of the body: one row more would then be a part of its last value.
+    # If a quote is never closed, Arrow takes the rest of the body for one value. This added row would then be part of
+    # that value, and the table would have no more rows than before.
     last = b"\n" + b",".join([b"0"] * table.num_columns)
     signed = _parsed(body[:end] + QUOTED.sub(_with_sign, body[end:]) + last, names)
     if signed.num_rows == table.num_rows:
@@ -70,7 +72,7 @@ def _check_encoding(body: bytes) -> None:
 
 
 def _end_of_header(body: bytes, bounds: Bounds) -> int:
-    """Refuse too many columns before Arrow reads them: it takes a kilobyte for each, whatever is in it."""
+    """Refuse too many columns before Arrow reads them: it takes a kilobyte for each, even if it is empty."""
     end = len(body) - len(body.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n"))
     for columns, field in enumerate(_FIELD.finditer(body, end), 1):
         bounds.check_columns(columns)
@@ -87,7 +89,7 @@ def _with_sign(found: re.Match[bytes]) -> bytes:
 def _parsed(body: bytes, names: Iterable[str]) -> pa.Table:
     return pa.csv.read_csv(
         pa.BufferReader(body),
-        # What differs late would be an error, so the first block is the whole body.
+        # The first block is the whole body: Arrow would raise for a block that differs from the first.
         read_options=pa.csv.ReadOptions(block_size=min(len(body) + 1, _MAX_BLOCK), use_threads=False),
         parse_options=pa.csv.ParseOptions(newlines_in_values=True),
         convert_options=pa.csv.ConvertOptions(
@@ -100,7 +102,7 @@ def _parsed(body: bytes, names: Iterable[str]) -> pa.Table:
 
 
 def _of_quoted(table: pa.Table, signed: pa.Table) -> pa.Table:
-    """Mark the columns of which a value is quoted; where nothing else is in any, quotes say nothing."""
+    """Mark the columns that have a quoted value; none if all values of the body are quoted: then quotes say nothing."""
     lengths = {
         name: (pc.binary_length(column), pc.binary_length(longer))
         for name, column, longer in zip(table.column_names, table.columns, signed.columns, strict=True)
@@ -110,7 +112,7 @@ def _of_quoted(table: pa.Table, signed: pa.Table) -> pa.Table:
     }
     has_plain = any(_any(pc.equal(plain, longer)) for plain, longer in lengths.values())
     for number, name in enumerate(table.column_names):
-        if name not in quoted or not has_plain:  # "" beside numbers is a missing one
+        if name not in quoted or not has_plain:  # "" among numbers is a missing value
             column = table.column(number)
             empty = pc.equal(lengths[name][0], 0)
             table = table.set_column(number, name, pc.if_else(empty, pa.scalar(None, column.type), column))

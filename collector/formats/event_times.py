@@ -61,7 +61,7 @@ def _of_times(values: pa.Array, latest: float) -> pa.Array:
 
 
 def _of_numbers(values: pa.Array, latest: float) -> pa.Array:
-    """Read each number in the one unit in which it lies between the bounds."""
+    """Read each number in the one unit (s, ms, us, ns) in which it lies between the bounds."""
     values = values.cast(pa.int64() if types.is_integer(values.type) else pa.float64(), safe=False)
     return pc.coalesce(*(_in_microseconds(values, unit, latest) for unit in PER_SECOND.values()))
 
@@ -88,7 +88,7 @@ def _in_microseconds(values: pa.Array, per_second: int, latest: float) -> pa.Arr
 
 
 def _between(values: pa.Array, per_second: float, latest: float) -> pa.Array:
-    """Return the values between the bounds, null in place of the others."""
+    """Return the values between the bounds, and null for the others."""
     least, most = EARLIEST * per_second, latest * per_second
     is_whole = types.is_integer(values.type)
     least, most = (int(least), int(most)) if is_whole else (float(least), float(most))

@@ -67,7 +67,7 @@ def check_body(format_: Format, body: bytes | StoredBody, bounds: Bounds) -> Cou
 
     One that isn't what it says may end the process: it is for a process that does nothing else.
     """
-    from collector.formats.json_columns import count_plain_rows  # what it needs is nothing for the daemon
+    from collector.formats.json_columns import count_plain_rows  # the daemon never needs what this imports
 
     if format_ in TYPED_FORMATS:
         with bounded_memory(bounds):
@@ -83,7 +83,7 @@ def check_body(format_: Format, body: bytes | StoredBody, bounds: Bounds) -> Cou
 
 
 def _count_mapped(format_: Format, body: StoredBody, bounds: Bounds) -> Counted:
-    """Count a body where the system has it, without a copy."""
+    """Count the rows of a file that is mapped into memory, without a copy."""
     import pyarrow as pa
 
     with pa.memory_map(str(body.path)) as file:
@@ -92,7 +92,7 @@ def _count_mapped(format_: Format, body: StoredBody, bounds: Bounds) -> Counted:
 
 
 def _count_table(format_: Format, body: bytes | pa.Buffer, bounds: Bounds) -> Counted:
-    from collector.formats.typed_body import read_table  # what it needs is nothing for the daemon's start
+    from collector.formats.typed_body import read_table  # the daemon doesn't need this import to start
 
     table = read_table(format_, body, bounds)
     return table.num_rows, table.column_names

@@ -125,7 +125,7 @@ def _meant(body: bytes) -> str | None:
 
 
 def _several_objects(body: bytes) -> str | None:
-    """Tell what stands between the first object and the next."""
+    """Say what stands between the first object and the next; None if there is no next one."""
     text = body.decode(errors="replace")
     try:
         _, end = json.JSONDecoder().raw_decode(text)

@@ -27,30 +27,31 @@ if TYPE_CHECKING:
 
 Columns = dict[str, list[Any]]
 
-_PLAIN = float | str | bool | None  # integers too: they are only counted
+_PLAIN = float | str | bool | None  # integers are read as floats: they are only counted
 _KEYED = msgspec.json.Decoder(dict[str, dict[str, _PLAIN]])
 _NUMBERED = msgspec.json.Decoder(dict[str, dict[int, _PLAIN]])
 _LISTS = msgspec.json.Decoder(dict[str, list[_PLAIN]])
 _EVENT = msgspec.json.Decoder(dict[str, _PLAIN])
-# A list of plain values is kept as text, which it can always be; it has no names.
+# A list of plain values is kept as text: any such list can be, and it holds no names that could stand twice.
 _RECORD = dict[str, _PLAIN | list[_PLAIN]]
 _LINE = msgspec.json.Decoder(_RECORD)
 _RECORDS = msgspec.json.Decoder(list[_RECORD])
-# For labels: of a key it matters which integer it is.
+# For labels, integers stay integers: the exact integer matters in a key.
 _EXACT = int | _PLAIN
 _KEYED_LABELS = msgspec.json.Decoder(dict[str, dict[str, _EXACT]])
 _NUMBERED_LABELS = msgspec.json.Decoder(dict[str, dict[int, _EXACT]])
 _LISTS_OF_LABELS = msgspec.json.Decoder(dict[str, list[_EXACT]])
 _LABEL = msgspec.json.Decoder(dict[str, _EXACT])
 _RECORDS_OF_LABELS = msgspec.json.Decoder(list[dict[str, _EXACT]])
-# What shares no names or keys unfolds to the square of its size; 10 MB of JSON hold no 10 million values.
+# Records or columns that share no names or keys unfold to a table of the square of their size. Other bodies of 10 MB
+# have fewer than 10 million values.
 MAX_CELLS = 10_000_000
 UNDECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 JSON_SPACES = b" \t\n\r"
-# Columns by the names of their rows, of which the first is a number, as pandas writes them.
+# Columns by row names of which the first is a number, as pandas writes them.
 _FIRST_IS_NUMBERED = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{\s*"\d', re.DOTALL)
 _SPACED_NAME = re.compile(rb'"[ \t\n\r]+:')
-# A pair of surrogates, half of one (the only group), or anything else that is escaped.
+# A pair of surrogates, one half of a pair (the only group), or any other escape.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 
 
@@ -81,7 +82,7 @@ def loads(body: bytes, where: str = "") -> Any:
 
 
 def _why(error: orjson.JSONDecodeError, body: bytes) -> str:
-    """Say what is wrong and at which byte; orjson says of what isn't UTF-8 that it is at the first."""
+    """Say what is wrong and at which byte. For a body that isn't UTF-8, orjson always names the first byte."""
     try:
         body.decode()
     except UnicodeDecodeError as undecodable:
@@ -91,7 +92,7 @@ def _why(error: orjson.JSONDecodeError, body: bytes) -> str:
 
 
 def _without_lone_surrogates(body: bytes) -> bytes:
-    r"""Write U+FFFD for each half of a surrogate pair.
+    r"""Write U+FFFD for each half of a surrogate pair that stands alone.
 
     Every escape is looked at in its turn, so that a backslash that is itself escaped begins none::
 
@@ -122,17 +123,17 @@ def read_lines(body: bytes, bounds: Bounds = NO_BOUNDS) -> Columns:
     return _of_records(records, bounds)
 
 
-# What reads a body, by its format.
+# The function that reads a body, by its format.
 READERS: dict[str, Callable[..., Columns]] = {"json": read_columns, "ndjson": read_lines}
 
 
 def _read_list(body: bytes) -> list[Any] | None:
-    """Read one list of records; None if it isn't one."""
+    """Read one list of records; None if the body isn't one."""
     if not is_list(body):
         return None
     try:
         data = loads(body)
-    except BadBody:  # reading it line by line finds which line is wrong
+    except BadBody:  # line by line finds the line that is wrong
         return None
     return data if isinstance(data, list) else None
 
@@ -174,7 +175,8 @@ def count_each(bodies: Sequence[bytes], together: bytes, bounds: Bounds) -> tupl
     any part of it.
     """
     if _begin_as_objects(bodies) and together.count(b"{") == len(bodies):
-        # Each can only begin where a body does. So if there are as many, each body is one, and need not be read alone.
+        # An object can only begin where a body does. If there are as many objects as bodies, each body is one object,
+        # and need not be read by itself.
         counted = _count_list(together, bounds)
         if counted is not None and counted[0] == len(bodies):
             return [1] * len(bodies), counted[1]
@@ -201,13 +203,13 @@ def _begin_as_objects(bodies: Sequence[bytes]) -> bool:
 
 
 def _count_records(records: list[dict[str, Any]], body: bytes, bounds: Bounds) -> Counted | None:
-    """Count records that hold any values; None if they are sound in this order alone."""
+    """Count records with values of any kind; None if they are no sound table, or only in this order."""
     counted = _count(read_columns(body, bounds), bounds)
     return counted if all(records) and "specversion" not in counted[1] and counted[0] == len(records) else None
 
 
 def _count_list(body: bytes, bounds: Bounds) -> Counted | None:
-    """Count a list of records of plain values and lists of such, with each name once; None for anything else."""
+    """Count a list of records of plain values and of lists of those, with each name once; None for anything else."""
     decoder: msgspec.json.Decoder[list[dict[str, Any]]] = _RECORDS_OF_LABELS if bounds.key else _RECORDS
     try:
         return _count_plain(decoder.decode(body), body, bounds)
@@ -216,7 +218,7 @@ def _count_list(body: bytes, bounds: Bounds) -> Counted | None:
 
 
 def _count_plain(records: list[dict[str, Any]], body: bytes, bounds: Bounds) -> Counted | None:
-    """Count records that were read of a body; None if it may not be sound."""
+    """Count records that were read from a body; None if the body may not be sound."""
     shapes = dict.fromkeys(map(tuple, records))
     names = list(dict.fromkeys(chain.from_iterable(shapes)))
     rows = len(records)
@@ -239,8 +241,8 @@ def _count_quickly(body: bytes, bounds: Bounds) -> Counted | None:
     """Count the rows of columns that have the same keys, each once, and plain values; None for anything else."""
     is_keyed = body.find(b"{", 1) > 0
     decoders: tuple[msgspec.json.Decoder[Any], msgspec.json.Decoder[Any]] = _LISTS, _LISTS_OF_LABELS
-    if is_keyed and _FIRST_IS_NUMBERED.match(body) and b'"-0"' not in body:  # which is another row than "0"
-        decoders = _NUMBERED, _NUMBERED_LABELS  # in a third of the time
+    if is_keyed and _FIRST_IS_NUMBERED.match(body) and b'"-0"' not in body:  # "-0" and "0" are different rows
+        decoders = _NUMBERED, _NUMBERED_LABELS  # takes a third of the time
     elif is_keyed:
         decoders = _KEYED, _KEYED_LABELS
     try:
@@ -274,12 +276,12 @@ def _count_event(body: bytes, bounds: Bounds) -> Counted | None:
 
 
 def _has_each_once(body: bytes, names: int) -> bool:
-    """Tell whether a body has so many names and no more, as no name stands twice; of some that is uncertain."""
+    """Tell whether a body has ``names`` names, each once: any more would be names that stand twice. False if unsure."""
     return body.count(b":") == names or (body.count(b'":') == names and not has_spaced_name(body))
 
 
 def _has_keys(column: dict[str, Any] | list[Any] | None) -> bool:
-    """Tell whether a column is there, and has a key in each row."""
+    """Tell whether there is a column, with a key in each row."""
     if column is None:
         return False
     return keys.are_keys(column.values() if isinstance(column, dict) else column)
@@ -295,7 +297,8 @@ def _count(columns: Columns, bounds: Bounds) -> Counted:
             for value in values:
                 if type(value) in {dict, list}:
                     text_of(value)
-        except (TypeError, ValueError) as error:  # orjson: over 254 levels, or integers of over 64 bits in there
+        # orjson raises for over 254 levels, and for integers of over 64 bits in there
+        except (TypeError, ValueError) as error:
             raise BadBody(f"column '{name}' holds a value that can't be kept: {error}") from error
     return length(columns), list(columns)
 
@@ -310,7 +313,7 @@ def text_of(value: Any) -> str | None:
 
 
 def _integer(text: str) -> int | float:
-    """Read an integer as orjson does: one of over 64 bits is a float, if it is one."""
+    """Read an integer as orjson does: one of over 64 bits becomes a float if that holds it."""
     number = int(text)
     if -(2**63) <= number < 2**64:
         return number
@@ -320,12 +323,13 @@ def _integer(text: str) -> int | float:
 
 
 def _check_names(body: bytes, data: object, where: str) -> None:
-    """Refuse a name that stands twice, which no fast parser tells: look closer unless there are as many as remained.
+    """Refuse a name that stands twice, which fast parsers don't notice: the body would have more names than was read.
 
-    There seem to be more where values of columns are objects.
+    If the numbers differ, the body is read again by a slower parser. They also differ where values of columns are
+    objects.
     """
     more = body.count(b'":') - _count_names(data)
-    is_each_counted = more == 0 or more == body.count(b'\\":')  # the latter stand in texts that hold JSON
+    is_each_counted = more == 0 or more == body.count(b'\\":')  # those are in texts that hold JSON
     if is_each_counted and not has_spaced_name(body):
         return
     try:
@@ -340,7 +344,7 @@ def has_spaced_name(body: bytes) -> bool:
 
 
 def _count_names(data: object) -> int:
-    """Count the names of an object or list, and those of the objects in it."""
+    """Count the names in an object or list, and in the objects that it holds."""
     inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
     own = len(data) if isinstance(data, dict) else 0
     return own + sum(len(value) for value in inner if type(value) is dict)

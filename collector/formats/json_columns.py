@@ -43,18 +43,19 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
 
 _SPACE, _QUOTE, _COMMA, _COLON, _SMALL_E, _ZERO, _OBJECT, _LIST = b' ",:e0{['
-_TO_SMALL = 0x20  # by this bit small letters differ from large ones
+_TO_SMALL = 0x20  # this bit turns a capital letter into a small one
 _TEN = 10
 _FIRST_PRINTABLE = 0x20
-# A number of so many digits, with an exponent of two digits, fits a float. A longer token is left to the full parser.
+# A number with this many digits and an exponent of two digits still fits a float. A body with a longer token goes to
+# the full parser.
 _MAX_TOKEN = 200
-# All keys are compared in as many words as the longest has.
+# Bytes of the longest key. All keys are compared in as many words of eight bytes as the longest one has.
 _MAX_KEY = 64
 _MINUS = ord("-")
 _MAX_INTEGER = 18  # digits and a comma: less than 2^63
 _LONG_EXPONENT = re.compile(rb"[eE][+-]?[0-9]{3}")
-_FEW = 16  # are found one by one in less time than all together
-_BLOCK = 2**19  # bytes of columns that are looked at together
+_FEW = 16  # so few are faster to find one by one than all together
+_BLOCK = 2**19  # bytes of the columns that are looked at together
 # Keys are compared eight bytes at a time, from their end; by how many of them count, the mask of those.
 _WORD = 8
 _MASKS = np.array([2**64 - 2 ** (8 * (_WORD - count)) for count in range(_WORD + 1)], np.uint64)
@@ -65,7 +66,7 @@ def count_plain_rows(body: bytes, bounds: Bounds) -> Counted | None:
     """Count the rows of columns of plain values, keyed alike or lists of one length; None if that isn't sure."""
     body = body.strip(JSON_SPACES)
     text = np.frombuffer(body, np.uint8)
-    # As signed numbers, what isn't ASCII is negative.
+    # As signed numbers, bytes that aren't ASCII are negative.
     if b"\\" in body or text.view(np.int8).min(initial=127) < _FIRST_PRINTABLE:
         return None
     try:
@@ -86,7 +87,7 @@ def count_plain_rows(body: bytes, bounds: Bounds) -> Counted | None:
 
 
 def _has_keys(column: msgspec.Raw | None, rows: int) -> bool:
-    """Tell whether a column is there, and has a key in each row."""
+    """Tell whether there is a column, with a key in each row."""
     if column is None:
         return False
     text = np.frombuffer(column, np.uint8)
@@ -97,14 +98,14 @@ def _has_keys(column: msgspec.Raw | None, rows: int) -> bool:
 
 
 def _are_texts(column: Text, rows: int) -> bool:
-    """Tell whether each value is a text, and none is empty; keys that an object has are texts, too."""
+    """Tell whether each value is a text and none is empty; the keys of an object are such texts, too."""
     are_quotes = column == _QUOTE
     texts = rows * 2 if column[0] == _OBJECT else rows
     return np.count_nonzero(are_quotes) == 2 * texts and not (are_quotes[1:] & are_quotes[:-1]).any()
 
 
 def _are_short_integers(column: Text) -> bool:
-    """Tell whether a column is a list of integers of 64 bits without doubt."""
+    """Tell whether a column is a list of integers that surely fit 64 bits."""
     inside, commas = column[1:-1], np.flatnonzero(column == _COMMA)
     are_plain = ((inside - _ZERO) < _TEN) | (inside == _COMMA) | (inside == _SPACE) | (inside == _MINUS)
     longest = np.diff(commas, prepend=0, append=len(column) - 1).max()
@@ -112,7 +113,7 @@ def _are_short_integers(column: Text) -> bool:
 
 
 def _spans(body: bytes, columns: dict[str, msgspec.Raw]) -> Iterator[tuple[int, int]]:
-    """Find where each column stands; raise ValueError if there is more in the body, as of a name that stands twice."""
+    """Find where each column stands; raise ValueError if the body has more, as when a name stands twice."""
     end, before = 0, b"{"
     for name, raw in columns.items():
         column = memoryview(raw)
@@ -126,7 +127,7 @@ def _spans(body: bytes, columns: dict[str, msgspec.Raw]) -> Iterator[tuple[int, 
 
 
 def _are_plain(body: bytes, spans: list[tuple[int, int]]) -> bool:
-    """Tell whether columns are all objects or all lists, with nothing of either kind in them."""
+    """Tell whether the columns are all objects or all lists, and no value in them is an object or a list."""
     kinds = {body[start] for start, _ in spans}
     return kinds in ({_OBJECT}, {_LIST}) and all(
         body.find(opening, start + 1, end) < 0 for start, end in spans for opening in (b"{", b"[")
@@ -134,7 +135,7 @@ def _are_plain(body: bytes, spans: list[tuple[int, int]]) -> bool:
 
 
 def _is_finite(body: bytes, text: Text, start: int, end: int, quotes: int) -> bool:
-    """Tell whether no exponent in a column has three digits; it has so many quotes if all of its values are texts."""
+    """Tell whether no exponent has three digits. ``quotes`` is how many quotes a column has if all values are texts."""
     letters = [letter for letter in (b"e", b"E") if body.find(letter, start, end) >= 0]
     if letters and np.count_nonzero(text[start:end] == _QUOTE) == quotes:
         return True
@@ -152,15 +153,15 @@ def _is_finite(body: bytes, text: Text, start: int, end: int, quotes: int) -> bo
 
 
 def _is_each_finite(body: bytes, text: Text, start: int, end: int) -> bool:
-    # With a sign or not, the third byte behind the letter is a digit.
+    # With a sign or without, an exponent of three digits has a digit in the third byte after the letter.
     are_letters = (text[start : end - 3] | _TO_SMALL) == _SMALL_E
-    are_digits = (text[start + 3 : end] - _ZERO) < _TEN  # what is less wraps around
+    are_digits = (text[start + 3 : end] - _ZERO) < _TEN  # lower bytes wrap around to large ones
     places = np.flatnonzero(are_letters & are_digits) + start
     return not any(_LONG_EXPONENT.match(body, place) for place in places.tolist())
 
 
 def _count_lists(body: bytes, text: Text, spans: list[tuple[int, int]]) -> int | None:
-    """Count the values of lists, if all have as many."""
+    """Count the values of lists; None if the lists differ in length."""
     rows = {_count_values(body, text[start:end], start, end) for start, end in spans}
     return rows.pop() if len(rows) == 1 else None
 
@@ -168,7 +169,7 @@ def _count_lists(body: bytes, text: Text, spans: list[tuple[int, int]]) -> int |
 def _count_values(body: bytes, column: Text, start: int, end: int) -> int | None:
     if body.find(b'"', start, end) < 0:
         commas = np.flatnonzero(column == _COMMA)
-    else:  # one is between values if there are as many quotes before it that open as that close
+    else:  # a comma stands between values if the number of quotes before it is even
         marks = np.flatnonzero((column == _QUOTE) | (column == _COMMA))
         is_quote = column[marks] == _QUOTE
         commas = marks[~is_quote & (np.cumsum(is_quote) % 2 == 0)]
@@ -179,7 +180,7 @@ def _count_values(body: bytes, column: Text, start: int, end: int) -> int | None
 
 
 def _count_keyed(body: bytes, text: Text, spans: list[tuple[int, int]]) -> int | None:
-    """Count the values of objects, if all have the same keys; see above for how those are compared."""
+    """Count the values of objects; None if their keys aren't all the same. The module says how keys are compared."""
     words = np.ndarray((len(body) - _WORD + 1,), "<u8", body, strides=(1,))
     keys = _first_keys(text, words, *spans[0])
     if keys is None or not all(keys.are_of(text, words, block) for block in _blocks(spans)):
@@ -190,12 +191,12 @@ def _count_keyed(body: bytes, text: Text, spans: list[tuple[int, int]]) -> int |
 def _is_each_once(column: bytes, rows: int) -> bool:
     try:
         return len(orjson.loads(column)) == rows
-    except orjson.JSONDecodeError:  # a number that no float holds
+    except orjson.JSONDecodeError:  # such a number may not fit a float
         return False
 
 
 def _blocks(spans: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Yield columns that stand one behind the other, as many as are looked at together."""
+    """Yield neighbouring columns, in groups of about ``_BLOCK`` bytes."""
     block: list[tuple[int, int]] = []
     for span in spans:
         if block and span[1] - block[0][0] > _BLOCK:
@@ -206,7 +207,7 @@ def _blocks(spans: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
 
 
 def _first_keys(text: Text, words: Words, start: int, end: int) -> _Keys | None:
-    """Return the keys of the first column; None if one might be what stands between two texts."""
+    """Return the keys of the first column; None if one of them might be the text between two values."""
     column = text[start:end]
     quotes = np.flatnonzero(column == _QUOTE)
     closing = np.flatnonzero(column[quotes + 1] == _COLON)
@@ -220,7 +221,7 @@ def _first_keys(text: Text, words: Words, start: int, end: int) -> _Keys | None:
 
 
 class _Keys:
-    """Keys with their quotes, of these lengths, that stand before these places."""
+    """Keys with their quotes, as places where they end and lengths."""
 
     def __init__(self, words: Words, ends: Places, lengths: Places) -> None:
         self.rows = len(ends)
@@ -231,14 +232,14 @@ class _Keys:
 
     @property
     def are_growing(self) -> bool:
-        """Whether each is longer than the one before, or behind it in order, so that none stands twice."""
+        """Whether each is longer than the one before, or sorts after it: then none stands twice."""
         if len(self._pieces) > 1:
             return False
         words = [piece.byteswap() for _, _, piece in self._pieces]
         return all((word[1:] > word[:-1]).all() for word in words)
 
     def are_of(self, text: Text, words: Words, spans: list[tuple[int, int]]) -> bool:
-        """Tell whether columns, which stand there, have these keys and no others."""
+        """Tell whether the columns at these places have these keys and no others."""
         colons = np.flatnonzero(text[spans[0][0] : spans[-1][1]] == _COLON) + spans[0][0]
         starts, ends = np.array(spans).T
         of_columns = zip(np.searchsorted(colons, starts).tolist(), np.searchsorted(colons, ends).tolist(), strict=True)
@@ -249,10 +250,10 @@ class _Keys:
         return _are_short(places, starts, ends) and self._are_before(words, places)
 
     def _behind_keys(self, text: Text, colons: Places) -> Places:
-        """Return those of a column's colons that stand behind keys; none if that isn't sure.
+        """Return those colons of a column that stand behind keys; none if that isn't sure.
 
-        Each colon is behind a key, or in a text and not behind a quote, unless the text begins with it. One that is
-        behind a space may be either.
+        A colon stands behind a key and its quote, or within a text, where no quote is before it unless the text begins
+        with the colon. A colon behind a space may be either.
         """
         if len(colons) == self.rows:
             return colons

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collector.formats.json_body import Columns
 
 _SMALL = 4096  # bytes
-_TOGETHER = 128  # more leave the cache of the processor
-_FEW = 32  # where one is unlike the others, so many are read one by one
+_TOGETHER = 128  # bodies read together; more don't fit the processor's cache
+_FEW = 32  # where one body has another shape, so few are read one by one
 # Other integers are floats to orjson, which reads all that isn't read here.
 _PLAIN = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | str | bool | None
 
@@ -53,22 +53,22 @@ def _read(bodies: list[bytes]) -> Iterator[Columns]:
 
 
 class _Shape(NamedTuple):
-    """What a body of one row looks like; ``key`` is what its columns are keyed by."""
+    """The shape of a body of one row. ``key`` is the row's name in each column, if there is one."""
 
     names: tuple[str, ...]
-    is_record: bool  # in a list
+    is_record: bool  # each column is a list
     is_list: bool  # each column
     key: str | None
 
     def values_of(self, column: tuple[Any, ...]) -> Iterable[Any]:
-        """Return the values of a column, of which each is in an object or a list of its own, or isn't."""
+        """Return the values of a column, taken out of the object or list that holds each."""
         if self.is_list:
             return chain.from_iterable(column)
         return column if self.key is None else map(attrgetter("value"), column)
 
 
 def _rows_of(bodies: list[bytes]) -> Columns | None:
-    """Read bodies that are one row each, of plain values, the same columns and shape; None if any isn't."""
+    """Read bodies of one row each, of plain values, with the same columns and shape; None if any is otherwise."""
     shape = _shape_of(bodies[0])
     if shape is None or not _have_each_once(bodies, len(shape.names) * (1 if shape.key is None else 2)):
         return None
@@ -82,10 +82,10 @@ def _rows_of(bodies: list[bytes]) -> Columns | None:
 
 
 def _shape_of(body: bytes) -> _Shape | None:
-    """Tell what a body looks like; None if it isn't one row, of plain values."""
+    """Return the shape of a body; None if it isn't one row of plain values."""
     try:
         data = orjson.loads(body)
-    except orjson.JSONDecodeError:  # or it has NaN
+    except orjson.JSONDecodeError:  # or the body has NaN
         return None
     is_record = isinstance(data, list) and len(data) == 1
     row = data[0] if is_record else data
@@ -97,14 +97,14 @@ def _shape_of(body: bytes) -> _Shape | None:
         return None
     key = next(iter(first)) if isinstance(first, dict) else None
     text = "".join([*row, key or ""])
-    if '"' in text or "\\" in text or not text.isprintable():  # msgspec takes no type with such names
+    if '"' in text or "\\" in text or not text.isprintable():  # msgspec has no type with such names
         return None
     return _Shape(tuple(row), is_record, is_nested and key is None, key)
 
 
 @lru_cache(64)
 def _decoder(shape: _Shape) -> msgspec.json.Decoder[Any]:
-    """Return what decodes bodies of a shape, and nothing else."""
+    """Return what decodes bodies of this shape and refuses all others."""
     value: Any = tuple[_PLAIN] if shape.is_list else _PLAIN
     if shape.key is not None:
         value = _struct({shape.key: ("value", value)})
@@ -113,13 +113,13 @@ def _decoder(shape: _Shape) -> msgspec.json.Decoder[Any]:
 
 
 def _struct(fields: dict[str, tuple[str, Any]]) -> type[msgspec.Struct]:
-    """Make a type of objects that have these names, each, and no others."""
+    """Make a type of objects that have exactly these names."""
     named = [(field, kind, msgspec.field(name=name)) for name, (field, kind) in fields.items()]
     return msgspec.defstruct("Named", named, gc=False, forbid_unknown_fields=True)
 
 
 def _have_each_once(bodies: list[bytes], names: int) -> bool:
-    """Tell whether each body has so many names and no more, as no name stands twice; of some that is uncertain."""
+    """Tell whether each body has ``names`` names, each once; False if unsure."""
     if set(map(bytes.count, bodies, repeat(b":"))) == {names}:
         return True
     return set(map(bytes.count, bodies, repeat(b'":'))) == {names} and not any(map(has_spaced_name, bodies))

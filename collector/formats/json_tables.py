@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collector.formats.apart import Pieces
     from collector.formats.json_body import Columns
 
-# A column is written out for all rows where so large a part of them has it; it takes less time than piece by piece.
+# A column that at least one row in this many has is written out for all rows, which is faster than piece by piece.
 _SPREAD = 4
 _TEXTS = {str, dict, list}
 
@@ -39,7 +39,7 @@ def table_of(frames: Iterable[Columns]) -> pa.Table:
 
 
 class _Column:
-    """The values of a column in many frames, and the runs of rows that have it."""
+    """The values of a column in many frames, and which runs of rows have it."""
 
     def __init__(self) -> None:
         self._values: list[Any] = []
@@ -52,9 +52,10 @@ class _Column:
         self._values.extend(values)
 
     def pieces(self, rows: int) -> Iterator[tuple[int, Pieces]]:
-        """Yield the values in all their forms, with the row at which they begin.
+        """Yield the values in all their forms, each with the row at which it begins.
 
-        What few rows have isn't written out for all: new names in each frame would make that the square of their size.
+        A column that few rows have isn't written out for all: with new names in each frame, the size would grow by the
+        square.
         """
         if len(self._values) * _SPREAD >= rows:
             yield 0, _arrays_of(self._spread(rows))
@@ -66,7 +67,7 @@ class _Column:
             taken += count
 
     def _spread(self, rows: int) -> list[Any]:
-        """Return a value for each row; without a copy where all are there."""
+        """Return a value for each row, None where there is none; without a copy if all are there."""
         if len(self._values) == rows:
             return self._values
         spread: list[Any] = []
@@ -79,9 +80,9 @@ class _Column:
 
 
 def _arrays_of(values: list[Any]) -> Pieces:
-    """Return JSON values as Arrow: in one form if they are of one kind, else in several, each with what is of its kind.
+    """Return JSON values as Arrow: one array if they are of one kind, else one array for each kind.
 
-    NaN is a missing value, nested ones are JSON text. Integers are numbers beside other numbers if that rounds none.
+    NaN is a missing value, nested values are JSON text. Integers join other numbers if none of them is rounded.
     """
     kinds = set(map(type, values)) - {type(None)}
     if float in kinds and not kinds <= {int, float}:  # NaN among anything else is a missing value
@@ -94,13 +95,13 @@ def _arrays_of(values: list[Any]) -> Pieces:
 
 
 def _array_of(values: list[Any], kinds: set[type]) -> pa.Array | None:
-    """Return JSON values of one kind as Arrow; None if there are several."""
+    """Return JSON values of one kind as Arrow; None if they are of several kinds."""
     if kinds in ({bool}, {str}):
         return pa.array(values)
     if kinds <= {int, float}:
         try:
             return pa.array(values, from_pandas=True)
-        except (pa.ArrowInvalid, OverflowError):  # integers that neither int64 nor a float beside them holds
+        except (pa.ArrowInvalid, OverflowError):  # integers that don't fit int64, nor a float without being rounded
             return None
     return pa.array(list(map(text_of, values)), pa.string()) if kinds <= {str, dict, list} else None
 

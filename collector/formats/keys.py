@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-# From here on a float may stand for any of several integers.
+# From here on, one float stands for several integers.
 MAX_FLOAT = 2.0**53
 _PRIVATE = "a value"
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64
@@ -32,7 +32,7 @@ def are_keys(values: Collection[Any]) -> bool:
     """Tell whether values of JSON are keys, all of them."""
     if type(next(iter(values), None)) is str:
         try:
-            "".join(values)  # in half the time of asking each for its type
+            "".join(values)  # takes half the time of asking each value for its type
         except TypeError:
             return all(map(is_key, values))
         return all(values)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collector.formats.sources import Marks
 
 
-# What is raised for values that a type or a library can't hold; what isn't the column's own fault passes.
+# What is raised for values that don't fit a type or a library. Errors that aren't the column's fault pass on.
 UNFIT = (ValueError, TypeError, NotImplementedError, ArithmeticError, LookupError)
 
 
@@ -140,13 +140,13 @@ def convert(values: pa.Array, kind: pa.DataType) -> pa.Array:
     values = _spelled_out(values)
     if is_text(kind) and not is_text(values.type):
         values = to_text(values)
-    # Times are instants, whatever zones are called; numbers become doubles as numpy has them do.
+    # Times become instants, whatever their zones are called; numbers become doubles by numpy's rules.
     options = pc.CastOptions(kind, allow_int_overflow=True, allow_float_truncate=True, allow_time_truncate=True)
     return values.cast(options=options)
 
 
 def _check_near(values: pa.Array) -> None:
-    """Raise ArrowInvalid for times that can't be counted in microseconds, as pandas has them: some 300 000 years."""
+    """Raise ArrowInvalid for times that don't fit microseconds, as pandas has them: some 300 000 years either way."""
     if is_time(values.type):
         values.cast(options=pc.CastOptions(pa.timestamp("us"), allow_time_truncate=True))
     elif types.is_duration(values.type):
@@ -154,7 +154,7 @@ def _check_near(values: pa.Array) -> None:
 
 
 def _telling(forms: dict[Form, bool]) -> Collection[Form]:
-    """Return the forms that have values; all of them if none has."""
+    """Return the forms that have values; all forms if none has."""
     return {form for form, has_value in forms.items() if has_value} or set(forms)
 
 
@@ -164,7 +164,7 @@ def _merged_field(name: str, forms: Collection[Form]) -> pa.Field:
 
 
 def _categories(values: pa.Array, kind: pa.DictionaryType) -> pa.DictionaryArray:
-    """Return values as categories, those that are unused included."""
+    """Return values as categories; unused categories stay."""
     if not types.is_dictionary(values.type):
         values = values.dictionary_encode()
     dictionary = convert(values.dictionary, kind.value_type)
@@ -172,14 +172,14 @@ def _categories(values: pa.Array, kind: pa.DictionaryType) -> pa.DictionaryArray
 
 
 def _spelled_out(values: pa.Array) -> pa.Array:
-    """Return values without dictionary or extension."""
+    """Return values without a dictionary or an extension type."""
     if isinstance(values, pa.ExtensionArray):
         return _spelled_out(values.storage)
     return _spelled_out(values.cast(values.type.value_type)) if types.is_dictionary(values.type) else values
 
 
 def _usual(kind: pa.DataType) -> pa.DataType:
-    """Return a type without what many functions don't know: views, and zones that there aren't, which are UTC here."""
+    """Return a type that all functions know: without views, and with UTC in place of an unknown zone."""
     if types.is_dictionary(kind):
         return pa.dictionary(kind.index_type, _usual(kind.value_type), kind.ordered)
     if is_list(kind):
@@ -194,7 +194,7 @@ def _usual(kind: pa.DataType) -> pa.DataType:
 
 @lru_cache(64)
 def _is_zone(name: str) -> bool:
-    """Tell whether a zone is known, or an offset as ``+02:00``; a body may name any."""
+    """Tell whether a zone is known, or is an offset such as ``+02:00``; a body may name any."""
     if re.fullmatch(r"[+-]\d\d:\d\d", name):
         return True
     try:
@@ -242,7 +242,7 @@ def _join_times(kinds: list[pa.DataType]) -> pa.DataType:
 
 
 def _join_lists(kinds: list[pa.DataType]) -> pa.DataType | None:
-    """Return a type of lists; none where their values are of different kinds, which JSON tells apart."""
+    """Return the type of merged lists; None where their items are of different kinds, which JSON tells apart."""
     inner = merged_type(_plain(kind.value_type) for kind in kinds)
     is_each_text = all(is_text(kind.value_type) or types.is_null(kind.value_type) for kind in kinds)
     return None if is_text(inner) and not is_each_text else pa.list_(inner)

@@ -39,7 +39,7 @@ def reading(path: str) -> Iterator[None]:
 
 def open_part(path: str) -> pq.ParquetFile:
     """Open a parquet file; each page's checksum is looked at as it is read."""
-    # Not pq.read_table: to it a folder named "a=b" on the way is a column.
+    # Not pq.read_table, which makes a column of a folder named "a=b" on the path.
     return pq.ParquetFile(path, page_checksum_verification=True)
 
 
@@ -86,14 +86,17 @@ def _tables(path: str) -> Iterator[pa.Table]:
 def kept(table: pa.Table) -> pa.Table:
     """Return what was sent: without an index of pandas, and with categories, of which parquet forgets that they are."""
     metadata = table.schema.metadata or {}
-    if ORIGIN in metadata and MARKED not in metadata:  # an older part: most came as JSON, and all were cast
+    if ORIGIN in metadata and MARKED not in metadata:  # an older part: most came as JSON, and all columns were cast
         table = marked(table, JSON).replace_schema_metadata(metadata)
     table = restored_by_pandas(restored(table), pandas_categories(table.schema))
     return table.drop_columns([name for name in table.column_names if INDEX_COLUMN.fullmatch(name)])
 
 
 def _is_passing(error: Exception) -> bool:
-    """Tell what is no fault of the file: memory, open files, permissions. What pyarrow itself raises has no number."""
+    """Tell whether something other than the file is at fault: memory, open files, permissions.
+
+    pyarrow's own errors have no number, and mean that the file is damaged.
+    """
     if isinstance(error, OSError):
         return error.errno not in {None, errno.ENOENT, errno.EIO}
     return isinstance(error, MemoryError)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _PREFIX = "hmac:"
 _DIGITS = 32
 _HASHED = re.compile(rb"hmac:[0-9a-f]{32}")
-# What has to stand between quotes in CSV.
+# Characters that have to stand between quotes in CSV.
 _SPECIAL = re.compile(r'[",\r\n]')
 
 
@@ -60,9 +60,10 @@ def without_private(format_: Format, body: bytes, private: Private, bounds: Boun
             return _of_table(format_, body, private, bounds, key)
         return "json", _as_json(private_columns(reader(body, bounds), private, key))
     except BadBody as error:
-        if error.__cause__ is None or isinstance(error.__cause__, json.JSONDecodeError):  # tells a place, and no more
+        # these errors name a place in the body, and no values
+        if error.__cause__ is None or isinstance(error.__cause__, json.JSONDecodeError):
             raise
-        raise _unreadable(format_) from None  # what others say of a body may quote it
+        raise _unreadable(format_) from None  # errors of others may quote the body
     except (ValueError, TypeError, KeyError, NotImplementedError, ArithmeticError):
         raise _unreadable(format_) from None
 
@@ -92,13 +93,13 @@ def _as_json(columns: Columns) -> bytes:
     written: object = columns
     try:
         refuse_other_shapes(columns)
-    except BadBody:  # as its columns have such names; records are never taken for anything else
+    except BadBody:  # column names look like another shape; records are never taken for anything else
         written = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return orjson.dumps(written) if are_finite(columns) else json.dumps(written).encode()
 
 
 def _of_table(format_: Format, body: bytes, private: Private, bounds: Bounds, key: str) -> tuple[Format, bytes]:
-    from collector.formats.typed_body import read_table  # what it needs is nothing for the daemon's start
+    from collector.formats.typed_body import read_table  # the daemon doesn't need this import to start
 
     table = read_table(format_, body, bounds)
     if key in table.column_names:
@@ -124,7 +125,7 @@ def apply(table: pa.Table, private: Private | None) -> pa.Table:
             continue
         marks = marks_of_field(field)
         metadata = metadata_of((marks - LIST) | (TEXT if marks >= CSV else frozenset()))
-        kind = field.type if is_text(field.type) else pa.string()  # that of a piece which is hashed already
+        kind = field.type if is_text(field.type) else pa.string()  # a piece that is hashed already keeps its type
         column = pa.array(_hashed_column(field, kept.column(number), salt), kind)
         kept = kept.set_column(number, pa.field(field.name, kind, metadata=metadata), column)
     return kept
@@ -163,8 +164,8 @@ def _check_left(rows: int, names: Iterable[str]) -> None:
 
 
 def _hashed_values(values: list[Any], salt: str) -> list[str | None]:
-    """Hash values of JSON."""
-    from collector.formats.json_tables import table_of  # what it needs is nothing for the daemon's start
+    """Hash JSON values."""
+    from collector.formats.json_tables import table_of  # the daemon doesn't need this import to start
 
     table = table_of([{"": values}])
     if not table.num_columns:
@@ -183,7 +184,7 @@ def _texts(field: pa.Field, column: pa.ChunkedArray) -> list[bytes | None]:
 
 
 def _hashed_all(texts: list[bytes | None], value_of: Callable[[int], Any], salt: str) -> list[str | None]:
-    """Hash canonical texts; what has none, as an empty text or a list, by how JSON has it; null stays null."""
+    """Hash canonical texts. A value without one, as an empty text or a list, is hashed by its JSON; null stays null."""
     key, known = salt.encode(), dict[bytes, str]()
     found: list[str | None] = []
     for row, text in enumerate(texts):
@@ -197,7 +198,7 @@ def _hashed_all(texts: list[bytes | None], value_of: Callable[[int], Any], salt:
 
 
 def _is_hashed(column: pa.ChunkedArray) -> bool:
-    """Tell whether all of a column is hashed already, in a thousandth of the time that it takes to see each."""
+    """Tell whether a whole column is hashed already: takes a thousandth of the time that each value alone does."""
     import pyarrow.compute as pc
 
     from collector.formats.kinds import is_text
@@ -209,7 +210,7 @@ def _is_hashed(column: pa.ChunkedArray) -> bool:
 
 
 def _as_arrow(table: pa.Table) -> bytes:
-    """Write a table that knows its types; whoever sent it may have said that they are those of JSON."""
+    """Write a table that knows its types. Its sender may have marked them as JSON's: then the mark stays."""
     import pyarrow as pa
 
     from collector.formats.sources import JSON, KEY, marks_of_field
@@ -223,7 +224,7 @@ def _as_arrow(table: pa.Table) -> bytes:
 
 
 def _as_csv(table: pa.Table) -> tuple[Format, bytes]:
-    """Write a table of CSV so that it is read as the same again; see csv_body for what quotes mean."""
+    """Write CSV that is read back as the same table; csv_body says what quotes mean."""
     from collector.formats.sources import TEXT, marks_of_field
 
     columns = [column.to_pylist() for column in table.columns]

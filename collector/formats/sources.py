@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 Source = Literal["csv", "json", "typed"]
 Marks = frozenset[str]
 
-# In the metadata of a field; and of the schema of a table that is sent, where it is so with all columns.
+# A key in the metadata of a field; of a whole schema, if all columns of a table that is sent have the same source.
 KEY = b"collector.source"
-# In the metadata of a part: of which frames it was made, and that its columns have their marks. Older parts lack the
-# latter, though most of them came as JSON.
+# Keys in a part's metadata: the frames of which it was made, and a sign that its columns have marks. Older parts lack
+# that sign; most of them came as JSON.
 ORIGIN, MARKED = b"collector.origin", b"collector.marked"
 CSV, JSON, TYPED, TEXT, LIST = (frozenset({name}) for name in ("csv", "json", "typed", "text", "list"))
 

@@ -18,7 +18,7 @@ def spelled_out(array: pa.Array) -> int:
 
 
 def _children(array: pa.Array) -> list[pa.Array]:
-    """Return the arrays that an array consists of."""
+    """Return the arrays that this array is made of."""
     type_ = array.type
     if isinstance(array, pa.ExtensionArray):
         return [array.storage]
@@ -56,7 +56,7 @@ def _is_text(type_: pa.DataType) -> bool:
 
 
 def _view_lengths(array: pa.Array) -> list[int]:
-    """Return the length of each view, with which it begins (16 bytes, Arrow's columnar format)."""
+    """Return the length of each view, which is its first number (16 bytes each, Arrow's columnar format)."""
     views = memoryview(array.buffers()[1] or pa.py_buffer(b"")).cast("B").cast("i")
     start, end = 4 * array.offset, 4 * (array.offset + len(array))
     return [max(0, length) for length in views[start:end:4]]

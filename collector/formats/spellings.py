@@ -20,7 +20,7 @@ Column: TypeAlias = pa.ChunkedArray
 Kind = Literal["text", "integer", "float", "boolean", "time", "list"]
 
 BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-# Spellings of a missing value, which stand among numbers as they come out of databases and spreadsheets.
+# How databases and spreadsheets spell a missing value among numbers.
 MISSING = ("", "N/A", "n/a", "NA", "NULL", "Null", "null", "None", "none", "nil", "#N/A", "#VALUE!", "-", "--", "?")
 NO_NUMBER = ("NaN", "nan", "NAN", "NaT", "<NA>")
 
@@ -42,7 +42,7 @@ class Reading:
 
     fits: Callable[[Column], Column]
     read: Callable[[Column], Column]
-    unit: str = ""  # in which numbers are read as times
+    unit: str = ""  # the unit, if numbers are read as times
 
 
 def typed_by_spelling(table: pa.Table) -> pa.Table:
@@ -143,7 +143,7 @@ def _or_null(column: Column, answers: Column) -> Column:
 
 
 def _readable(fits: Column, column: Column, read: Callable[[Column], Column]) -> Column:
-    """Leave out the few that look right and can't be read: February 30th, or 19 digits that are over 64 bits."""
+    """Leave out the few values that look right but can't be read: February 30th, or 19 digits that exceed 64 bits."""
     try:
         read(where(fits, column))
     except pa.ArrowInvalid:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from collector.formats.bounds import Bounds
 
-# Some of Arrow's errors quote the body, at any length.
+# Characters of Arrow's error that are told: some errors quote the body, at any length.
 _MAX_TOLD = 500
 _NOT_IMPLEMENTED = "Not yet implemented"
 _SOUND_WRITER = re.compile(r"parquet-mr version 1\.(?:[3-9]|[1-9]\d)\.\d[\w.+-]*(?: \(build [^)]*\))?")
@@ -47,7 +47,7 @@ def read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds = NO_BOUNDS
     with hinting(memoryview(body), _MEDIA_TYPES[format_]):
         try:
             return _read_table(format_, body, bounds)
-        except MemoryError:  # Arrow's is an ArrowException too
+        except MemoryError:  # Arrow's own MemoryError is an ArrowException too
             raise
         except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
             raise BadBody(f"the body can't be read as {format_}: {first_line(error)[:_MAX_TOLD]}") from error
@@ -57,7 +57,7 @@ def _read_table(format_: str, body: bytes | pa.Buffer, bounds: Bounds) -> pa.Tab
     table = {"arrow": _read_arrow, "parquet": _read_parquet, "csv": read_csv}[format_](body, bounds)
     bounds.check_columns(table.num_columns)
     bounds.check_rows(table.num_rows)
-    bounds.check_bytes(table.num_rows * table.num_columns)  # nulls take no bytes here, and many later
+    bounds.check_bytes(table.num_rows * table.num_columns)  # a column of nulls takes no bytes here, but does later
     _check_names(table)
     _check_values(table, format_, bounds)
     kept = table.drop_columns(_index_columns(table))
@@ -75,7 +75,7 @@ def _check_names(table: pa.Table) -> None:
 
 
 def _check_values(table: pa.Table, format_: str, bounds: Bounds) -> None:
-    """Refuse what is too large once it is spelled out, and what parquet can't hold."""
+    """Refuse values that are too large when written out, and those that parquet can't hold."""
     size = table.nbytes
     for field, column in zip(table.schema, table.columns, strict=True):
         try:
@@ -91,33 +91,33 @@ def _check_values(table: pa.Table, format_: str, bounds: Bounds) -> None:
 
 
 def _check_writable(table: pa.Table) -> None:
-    """Write a column to nowhere, and see that its type can be read again."""
+    """Write a column to nowhere, and check that its type can be read back."""
     pq.write_table(table.unify_dictionaries(), pa.MockOutputStream())
     empty = pa.BufferOutputStream()
     pq.write_table(table.slice(0, 0), empty)
-    pq.read_schema(pa.BufferReader(empty.getvalue()))  # it can't be where lists are nested 50 deep
+    pq.read_schema(pa.BufferReader(empty.getvalue()))  # fails where lists are nested 50 deep
 
 
 def _is_plain(column: pa.ChunkedArray) -> bool:
-    """Tell whether parquet holds whatever a column of its type may hold."""
+    """Tell whether parquet can hold every value of a column's type."""
     type_ = column.type
     if types.is_dictionary(type_):
         has_null = any(chunk.dictionary.null_count for chunk in column.chunks)
         return type_.value_type in _TEXTS and not has_null
     if types.is_timestamp(type_):
-        return bool(type_.unit != "s")  # that becomes milliseconds, of which there may be too many
+        return bool(type_.unit != "s")  # seconds become milliseconds, which may overflow
     is_plain = (types.is_integer, types.is_float32, types.is_float64, types.is_boolean, types.is_date32, types.is_null)
     return type_ in _TEXTS or any(is_type(type_) for is_type in is_plain)
 
 
 def _index_columns(table: pa.Table) -> list[str]:
-    """Name the columns that hold a pandas index, which isn't kept."""
+    """Name the columns that hold a pandas index; an index isn't kept."""
     told = _told_index(table)
     return [name for name in table.column_names if name in told or INDEX_COLUMN.fullmatch(name)]
 
 
 def _told_index(table: pa.Table) -> set[str]:
-    """Return the names that pandas' metadata say are an index; whoever wrote them, they may say anything."""
+    """Return the names that pandas' metadata give for the index. The sender wrote them, so they may hold anything."""
     try:
         metadata = table.schema.pandas_metadata
     except (ValueError, RecursionError) as error:
@@ -151,7 +151,7 @@ def _categories_without_view(field: pa.Field, column: pa.ChunkedArray) -> tuple[
 
 
 def _read_parquet(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
-    """Read a parquet body; texts stay references to a dictionary until it is known how much they are without one."""
+    """Read a parquet body. Texts stay dictionary-encoded until it is known how large they are without."""
     plain = pq.ParquetFile(pa.BufferReader(body))
     _check_writer(plain.metadata.created_by or "")
     bounds.check_columns(plain.metadata.num_columns)
@@ -170,22 +170,22 @@ def _read_parquet(body: bytes | pa.Buffer, bounds: Bounds) -> pa.Table:
     bounds.check_bytes(table.nbytes + size)
     schema = plain.schema_arrow
     without_views = pa.schema([field.with_type(without_view(field.type)) for field in schema])
-    plain = table.cast(without_views).cast(schema)  # a dictionary can't become views at once
+    plain = table.cast(without_views).cast(schema)  # a dictionary can't be cast to views in one step
     return restored_by_pandas(plain, pandas_categories(schema))
 
 
 def _check_writer(name: str) -> None:
-    """Refuse files of writers that told the sizes of columns wrong (PARQUET-816): Arrow reads beyond their ends."""
+    """Refuse files of writers that got the sizes of columns wrong (PARQUET-816): Arrow reads beyond their ends."""
     if name.lower().startswith("parquet-mr") and not _SOUND_WRITER.fullmatch(name.lower()):
         raise ValueError("it says that it was written by parquet-mr before 1.3; write it with a newer version")
 
 
 def _within(reader: Iterable[pa.RecordBatch], schema: pa.Schema, bounds: Bounds) -> pa.Table:
-    """Read batches until they are more than allowed, which is noticed before all are in memory."""
+    """Read batches, and raise as soon as they exceed the bounds: before all are in memory."""
     batches: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in reader:
-        batch.validate(full=True)  # before anything looks into it: Arrow trusts offsets that it hasn't checked
+        batch.validate(full=True)  # first of all, because Arrow trusts offsets that it hasn't checked
         batches.append(batch)
         rows += batch.num_rows
         size += batch.nbytes

@@ -29,18 +29,19 @@ _DASHBOARD = "dashboard.json"
 _SNAPSHOTS = "snapshots"
 _NAMESPACE = uuid.UUID("5a1c3e0e-4f0b-5c55-9b3d-6a1f0c5e7d21")
 _MAX_METADATA = 16_000_000
-_MAX_DASHBOARD = 16_000_000  # the panels of some 300 collectors
+_MAX_DASHBOARD = 16_000_000  # some 300 collectors have this many bytes of panels
 _TOO_LARGE = "more than a UI can show; give some of the collectors a project_name of their own"
-# The UI writes a dashboard in place: a file that can't be read may be whole a moment later.
+# Seconds between tries to read a dashboard. The UI writes it in place, so a file that can't be read may be whole a
+# moment later.
 _PAUSES = (0.1, 0.4, 1.5)
 _NOTHING: Json = {"tabs": [], "panels": []}
-# How Evidently begins the file of a snapshot, by its generation.
+# The first key in the file of a snapshot, which differs by Evidently's generation.
 _FIRST_KEY = re.compile(rb'\s*{\s*"(\w+)"')
 _FIRST_KEYS: dict[bytes, Generation] = {b"report": "modern", b"id": "legacy"}
 _BATCH_ID = b'"batch_id": "'
-_HEAD = 16_384  # bytes of a snapshot, in which its metadata mostly are
+_HEAD = 16_384  # bytes at the start of a snapshot, which mostly hold its metadata
 _SHARED_MODE = 0o644  # the UI may run as another user
-_found_last: dict[tuple[Path, str], Path] = {}  # the folder of a project, by its name
+_found_last: dict[tuple[Path, str], Path] = {}  # the folder in which a project was last found, by its name
 
 
 def write_snapshot(delivery: Delivery, project_file: str = "") -> str | NewProject:
@@ -81,7 +82,7 @@ def write_dashboard(place: Place, tab: Tab, is_asked: bool) -> bool:  # noqa: FB
         raise ValueError(f"it has no project {name!r} any more")
     placing = Placing(tab, is_asked=is_asked)
     while (wanted := placing.to_write(found := _dashboard_at(path))) is not None:
-        # On one line: to indent it takes 20 times as long, and that of 500 collectors is written once for each.
+        # On one line: indenting takes 20 times as long, and the dashboard of 500 collectors is written 500 times.
         body = json.dumps(wanted).encode()
         if len(body) > _MAX_DASHBOARD:
             raise ValueError(f"{path} would be {len(body) / 1e6:.0f} MB, {_TOO_LARGE}")
@@ -93,7 +94,7 @@ def write_dashboard(place: Place, tab: Tab, is_asked: bool) -> bool:  # noqa: FB
 
 
 def _replace(root: Path, path: Path, body: bytes, known: object) -> None:
-    """Put a dashboard in place of one that is known, unless another is there by the time that it is on the disk."""
+    """Put a dashboard in place of the known one, unless somebody has changed that by the time it is on the disk."""
     with written_beside(root, body, _SHARED_MODE) as scratch:
         if _dashboard_at(path) == known:
             scratch.replace(path)
@@ -115,7 +116,7 @@ def _dashboard_at(path: Path) -> object:
 
 @lru_cache(1)
 def _parsed(body: bytes) -> object:
-    """Parse a dashboard, which is read three times for each collector: that of 500 takes 50 ms. Nobody changes it."""
+    """Parse a dashboard, which is read three times a collector; that of 500 takes 50 ms. Don't change the result."""
     return json.loads(body)
 
 
@@ -125,7 +126,7 @@ def generations_in(root: Path) -> set[Generation]:
 
 
 def _refuse_mixture(root: Path, folder: Path, generation: Generation) -> None:
-    """Keep the generations apart: a UI that finds a snapshot of the other generation shows no project at all."""
+    """Refuse a second generation of snapshots: a UI that finds both in one directory shows no project at all."""
     own = _generation_of(folder)
     found = {own} if own is not None else generations_in(root)
     if found and generation not in found:
@@ -134,7 +135,7 @@ def _refuse_mixture(root: Path, folder: Path, generation: Generation) -> None:
 
 
 def _generation_of(project: Path) -> Generation | None:
-    """Return the generation of a project's snapshots by how one of them begins; None if there is none to be read."""
+    """Return the generation of a project's snapshots by how one of them begins; None if none can be read."""
     try:
         with os.scandir(project / _SNAPSHOTS) as files:
             first = next((Path(file.path) for file in files if file.name.endswith(".json")), None)
@@ -146,7 +147,7 @@ def _generation_of(project: Path) -> Generation | None:
 
 
 def _project_of(root: Path, place: Place) -> tuple[str, str]:
-    """Return the project's id, and its name in case that it is to be created."""
+    """Return the project's id, and the name that it gets if it has to be created."""
     if place["project_id"] is not None:
         return _checked(place["project_id"]), place["collector"]
     name = str(place["project_name"])
@@ -155,11 +156,12 @@ def _project_of(root: Path, place: Place) -> tuple[str, str]:
             if _name_of(folder) == name:
                 _found_last[root, name] = folder
                 return folder.name, name
-    return str(uuid.uuid5(_NAMESPACE, name)), name  # by name alone, so that two writers who both find none make one
+    # the id depends on the name alone: two writers who both find no project make the same one
+    return str(uuid.uuid5(_NAMESPACE, name)), name
 
 
 def _found_last_and_all(root: Path, name: str) -> Iterator[Path]:
-    """Yield the folder that had the name last, and then all: to read the projects of 500 collectors takes 30 ms."""
+    """Yield the folder that last had this name, then all others: reading the projects of 500 collectors takes 30 ms."""
     if (root, name) in _found_last:
         yield _found_last[root, name]
     yield from _projects(root)
@@ -173,7 +175,7 @@ def _checked(project_id: str) -> str:
 
 
 def _projects(root: Path) -> list[Path]:
-    """Return the folders that are named as projects are, by their id."""
+    """Return the folders that are named by an id, as projects are."""
     try:
         return sorted(folder for folder in root.iterdir() if _is_id(folder.name))
     except OSError:
@@ -202,7 +204,7 @@ def _name_of(project: Path) -> str:
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
-    """Return how a file begins; raise OSError for what is no file: one must not wait for a pipe's writer."""
+    """Return the beginning of a file; raise OSError if it isn't a regular file: a pipe would wait for its writer."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -235,12 +237,12 @@ def _make_directory(path: Path) -> None:
 
 
 def _snapshot_id(delivery: Delivery, body: bytes) -> str:
-    """Return the id under which the snapshot is filed: a legacy one brings its own."""
+    """Return the id under which the snapshot is filed; a legacy snapshot has its own."""
     return str(json.loads(body)["id"]) if delivery["generation"] == "legacy" else delivery["snapshot_id"]
 
 
 def _remove_replaced(snapshots: Path, batch_ids: list[str], spared: str) -> None:
-    """Remove the snapshots of batches, which name them in their metadata; whoever removes them again finds none."""
+    """Remove the snapshots of these batches, found by the batch id in their metadata; harmless if done twice."""
     named = [_BATCH_ID + f'{batch_id}"'.encode() for batch_id in batch_ids]
     for path in sorted(snapshots.glob("*.json")) if named else ():
         if path.name != spared and any(name in _with_metadata(path) for name in named):
@@ -248,18 +250,18 @@ def _remove_replaced(snapshots: Path, batch_ids: list[str], spared: str) -> None
 
 
 def _with_metadata(path: Path) -> bytes:
-    """Read a snapshot until it has named its batch: the rest is a hundred times as long, and there may be thousands."""
+    """Read a snapshot up to its batch id: the rest is a hundred times as long, and there may be thousands of files."""
     with path.open("rb") as file:
         begins = file.read(_HEAD)
         return begins if _BATCH_ID in begins else begins + file.read()
 
 
 def _appear(root: Path, path: Path, body: bytes, *, replacing: bool) -> None:
-    """Give ``path`` its content in one step that the UIs notice; a file that is there already may be replaced."""
+    """Give ``path`` its content in one step that the UIs notice; ``replacing`` allows it to replace a file."""
     with written_beside(root, body, _SHARED_MODE) as scratch:
         try:
             os.link(scratch, path)
-        except OSError as error:  # there is one already, or a file system has no links
+        except OSError as error:  # the file is there already, or the file system has no links
             if replacing or not isinstance(error, FileExistsError):
                 scratch.replace(path)
                 _write_first_byte_again(path, body)
@@ -267,6 +269,6 @@ def _appear(root: Path, path: Path, body: bytes, *, replacing: bool) -> None:
 
 
 def _write_first_byte_again(path: Path, body: bytes) -> None:
-    """Make the UIs see a file that came by a rename. A touch is not enough; and what they read is always whole."""
+    """Make the UIs notice a file that came by a rename; a touch isn't enough. They always read the whole content."""
     with path.open("r+b") as file:
         file.write(body[:1])
