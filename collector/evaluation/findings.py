@@ -33,7 +33,7 @@ MAX_NOT_COMPUTED = 50
 MAX_NAME = 200
 
 _BAD: dict[str, Literal["failed", "error", "warning"]] = {"ERROR": "error", "FAIL": "failed", "WARNING": "warning"}
-_WORST_FIRST = ("error", "failed", "warning")  # an error may be a column that vanished
+_WORST_FIRST = ("error", "failed", "warning")  # errors come first: one may mean that a column vanished
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _findings(
 ) -> Findings:
     tests.sort(key=lambda test: _WORST_FIRST.index(test["status"]))
     values = list(_values(list(measured)))
-    values.sort(key=lambda value: value["column"] != "")  # of all rows, before those of a column
+    values.sort(key=lambda value: value["column"] != "")  # numbers of the whole table come before those of a column
     return {
         "drift": [{**one, "column": _named(one["column"])} for one in drift.worst_first()[:MAX_DRIFT]],
         "failed_tests": tests[:MAX_TESTS],
@@ -82,7 +82,7 @@ def _findings(
 
 
 def _values(measured: list[_Measured]) -> Iterator[Value]:
-    """Yield each number under a name of its own: metrics that differ in parameters have those in their labels."""
+    """Yield each number under a name of its own: its label tells parameters that differ between metrics of one kind."""
     alike: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for one in measured:
         alike[one.metric, one.column].append(one.params)
@@ -98,7 +98,7 @@ def _values(measured: list[_Measured]) -> Iterator[Value]:
 
 
 def _apart(own: Mapping[str, Any], alike: list[Mapping[str, Any]]) -> str:
-    """Say in what a metric's parameters differ from those of others of its kind."""
+    """Say in which parameters a metric differs from others of its kind."""
     names = [name for name, value in own.items() if isinstance(value, str | int | float) and not name.endswith("tests")]
     differing = [name for name in names if len({repr(params.get(name)) for params in alike}) > 1]
     return ", ".join(f"{name}={own[name]}" for name in differing)
@@ -113,7 +113,7 @@ def _is_bad(status: Any) -> bool:
 
 
 def _finite(number: Any) -> float | None:
-    """Return a number that is one; a metric without a value may have NaN, and JSON has no infinity."""
+    """Return a finite number, else None: a metric without a value may have NaN, and JSON has no infinity."""
     if isinstance(number, bool) or not isinstance(number, Real):
         return None
     value = float(number)
@@ -162,7 +162,7 @@ def _modern_test(result: MetricResult, test: MetricTestResult) -> TestOf:
 
 
 def _tested(result: MetricResult, bound: Any) -> Any:
-    """Return the number that a test is of; None for one that isn't there."""
+    """Return the number that a test checks; None if it isn't there."""
     if isinstance(result, SingleValue):
         return result.value
     if isinstance(result, CountValue):
@@ -177,7 +177,7 @@ def _tested(result: MetricResult, bound: Any) -> Any:
 
 
 def _type_of(params: Mapping[str, Any]) -> str:
-    """Return the short name of a metric: of "evidently:metric_v2:MinValue" the last part."""
+    """Return the short name of a metric's type: the last part, as MinValue of "evidently:metric_v2:MinValue"."""
     return str(params.get("type", "")).rpartition(":")[2]
 
 
@@ -185,13 +185,13 @@ def _type_of(params: Mapping[str, Any]) -> str:
 
 
 def _legacy_measured(metric: Any, result: Any) -> _Measured:
-    params = metric.dict()  # some are told again in the result
+    params = metric.dict()  # the result repeats some of them
     numbers = [(name, number) for name, number in _legacy_numbers(result) if name not in params]
     return _Measured(type(metric).__name__, column_of(metric) or "", params, numbers)
 
 
 def _legacy_numbers(result: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the numbers of a result that are told of the batch: its own, and those that are kept as current."""
+    """Yield the numbers of a result that describe the batch: its own, and those under "current"."""
     for name, value in getattr(result, "__dict__", {}).items():
         if isinstance(value, Real):
             yield name, value
@@ -215,7 +215,7 @@ def _legacy_test(test: Any, result: Any) -> TestOf:
 
 
 def _legacy_value(test: Any, result: Any) -> Any:
-    """Return the number that a test is of: of a drift, the metric's own, as the test's is rounded."""
+    """Return the number that a test checks; for drift the metric's own number, because the test rounds it."""
     if result.status.value == "ERROR":
         return None
     if hasattr(result.parameters, "score"):

@@ -22,7 +22,7 @@ TYPES = (
     "categorical_descriptors",
 )
 _FEATURES = ("numerical_features", "categorical_features", "datetime_features", "text_features")
-# In the order in which they are given up when Evidently can't read a mapping with them.
+# Roles in the order in which they are dropped while Evidently can't read the mapping.
 _LEGACY_ROLES = ("prediction", "target", "datetime", "id", "user_id", "item_id")
 MAPPED = (*_FEATURES, *_LEGACY_ROLES)
 
@@ -100,7 +100,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 def _readable(
     fitting: dict[str, Any], current: pd.DataFrame, reference: pd.DataFrame | None, notes: list[str]
 ) -> tuple[ColumnMapping, list[str]]:
-    """Give up roles one after the other until Evidently can read the mapping."""
+    """Drop roles one after the other until Evidently can read the mapping."""
     for role in (*_LEGACY_ROLES, None):
         mapping = ColumnMapping(**fitting)
         try:
@@ -115,7 +115,7 @@ def _readable(
             fitting[role] = None
         else:
             return mapping, notes
-    raise AssertionError  # the last turn returns or raises
+    raise AssertionError  # the last turn of the loop returns or raises
 
 
 def _not_shared(column: str, name: str) -> str:
@@ -130,7 +130,7 @@ def _is_text(column: "pd.Series[Any]") -> bool:
 
 
 def _is_number(column: "pd.Series[Any]") -> bool:
-    types = pd.api.types  # to pandas booleans are numbers; Evidently raises for their quantiles
+    types = pd.api.types  # pandas counts booleans as numbers, but Evidently raises for their quantiles
     return types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
 
 
@@ -148,7 +148,7 @@ def _meets(column: "pd.Series[Any]", name: str) -> bool:
 
 def _of_type(found: Any, name: str) -> list[str]:
     columns = [] if found is None else list(getattr(found, name) or [])
-    # Evidently takes a single column of times for the timestamp of all.
+    # Evidently takes the only column of times for the timestamp of all rows.
     return [found.timestamp] if name == "datetime_columns" and found is not None and found.timestamp else columns
 
 

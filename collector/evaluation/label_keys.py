@@ -57,7 +57,7 @@ def _with_label_keys(metric: Any, frames: Sequence[pd.DataFrame], targets: Seque
 
 
 def _typed(kind: Any, given: dict[str, Any], names: Iterable[str], frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
-    """Return those of the arguments ``given`` for a ``kind`` that are tests by label, with typed keys."""
+    """Return those arguments in ``given`` for a ``kind`` that are tests by label, with keys of the labels' types."""
     by_label = {name: tests for name, tests in given.items() if tests and _is_by_label(kind.__fields__.get(name))}
     if not by_label:
         return {}
@@ -66,7 +66,7 @@ def _typed(kind: Any, given: dict[str, Any], names: Iterable[str], frames: Seque
 
 
 def _meant(key: Any, labels: dict[str, Any]) -> Any:
-    """Return the label that a key stands for; one that no row has is a number if it is spelt so and none is text."""
+    """Return the label that a key means. If no row has it: a number if the key looks like one and no label is text."""
     if not isinstance(key, str) or key in labels:
         return labels.get(key, key)
     is_number = key.removeprefix("-").isdecimal() and str(int(key)) == key
@@ -74,12 +74,12 @@ def _meant(key: Any, labels: dict[str, Any]) -> Any:
 
 
 def _is_by_label(field: Any) -> bool:
-    """Tell whether a model's field has labels for keys: a boolean, a number or a text, where others take text only."""
+    """Tell whether a model's field has labels as keys: booleans, numbers or texts. In other fields, keys are texts."""
     return field is not None and field.key_field is not None and bool(field.key_field.sub_fields)
 
 
 def _labels(columns: Iterable[pd.Series]) -> dict[str, Any]:
-    """Return what each key may mean, by how JSON spells it; a text means itself wherever it is a label."""
+    """Return the label that each key may mean, by its spelling in JSON; a text that is a label means itself."""
     found: dict[str, Any] = {}
     for column in columns:
         if pd.api.types.is_bool_dtype(column.dtype):

@@ -68,13 +68,13 @@ def _runnable(report: LegacyReport, job: Job, frames: Frames) -> Any:
         "name": job["collector"],
     }
     made = TestSuite(tests=report.tests, **shared) if report.tests else Report(metrics=report.metrics, **shared)
-    # By chance it would be another each time: a batch that is evaluated again, anywhere, would be sent twice.
+    # Not a random id, as in Evidently: then a batch that is evaluated again, anywhere, would be delivered twice.
     made.id = uuid.uuid5(_NAMESPACE, f"{job['batch_id']} {job.get('segment', '')}")
     return made
 
 
 def _uploads(runnable: Any, done: Any) -> Iterator[Upload]:
-    """Describe the datasets as the original's ``CloudWorkspace`` did, and with its names."""
+    """Describe the datasets as the original's ``CloudWorkspace`` did, under the same names."""
     current, reference = runnable.datasets()
     mapping = json.dumps(dataclasses.asdict(runnable.get_column_mapping()), cls=NumpyEncoder)
     yield _upload("current", get_dataset_name_output_current(done.is_report, done.id, "ws"), current, mapping)

@@ -19,7 +19,7 @@ from collector.formats.spellings import Kind
 from collector.workers.exchange import Json, PathInConfig
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-# A column of a table or a frame by its name, as Evidently would get it; None if there is none.
+# Returns a column of a table or a frame by its name, as Evidently would get it; None if there is none.
 Columns = Callable[[str], "pa.Array | None"]
 
 _COMPARE = {
@@ -89,7 +89,7 @@ def _array(series: "pd.Series[Any]") -> pa.Array:
 
 
 def _met(column: pa.Array, wanted: Any, name: str, condition: str) -> Mask:
-    if column.null_count == len(column):  # of no kind, it may be
+    if column.null_count == len(column):  # a column without values may have no kind
         return np.zeros(len(column), dtype=bool)
     path: PathInConfig = ["where", name, condition]
     kind = kind_of(column.type)
@@ -109,7 +109,7 @@ def _met(column: pa.Array, wanted: Any, name: str, condition: str) -> Mask:
 
 
 def _comparable(kind: Kind | None, wanted: Any, name: str, path: PathInConfig) -> Any:
-    """Return a value of the config as one of a column's kind."""
+    """Return a value of the config as a value of a column's kind; raise ConditionError if it can't be one."""
     if kind == "time" and isinstance(wanted, str):
         return _time(wanted, name, path)
     if isinstance(wanted, _KINDS.get(kind or "", ())) and (kind == "boolean") == isinstance(wanted, bool):
@@ -121,7 +121,7 @@ def _comparable(kind: Kind | None, wanted: Any, name: str, path: PathInConfig) -
 
 
 def _time(text: str, name: str, path: PathInConfig) -> datetime:
-    """Read a time as events have it: naive, in UTC."""
+    """Read a time in the form that events have: UTC without a zone."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:

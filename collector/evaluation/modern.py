@@ -21,13 +21,13 @@ from collector.evaluation.uncomputed import PASSING, reason_of
 from collector.workers.exchange import Job, Json
 
 _UPLOAD_URL = "/api/v2/datasets/upload"
-# Values are copied when a frame that shares them is written to; a copy of all for each user is not needed.
+# pandas 3 copies values only when a frame that shares them is written to, so each user needs no copy of all.
 _SHARES = pd.__version__ >= "3"
 
 
 @dataclass
 class _Side:
-    """One side's dataset; ``undescribed`` are the descriptors that raised, with the reasons."""
+    """One side's dataset, with notes; ``undescribed`` has the descriptors that raised, and the reasons."""
 
     dataset: Any
     notes: list[str]
@@ -70,7 +70,7 @@ def run(report: ModernReport, frames: Frames, definition: Any, job: Job) -> Eval
 
 
 def _reference(frames: Frames, report: ModernReport, definition: Any, job: Job) -> _Side:
-    """Make the reference's side, or copy the kept one, which has its inferred types and its descriptors."""
+    """Make the reference's dataset, or copy the kept one, which has its inferred types and its descriptors."""
     if frames.reference_key is None:
         return _side(frames.reference, "reference", report, definition)
     config = [job["data_definition"], *(job["report_config"].get(name) for name in ("descriptors", "options"))]
@@ -80,7 +80,7 @@ def _reference(frames: Frames, report: ModernReport, definition: Any, job: Job) 
         lambda side: size_of_frame(side.dataset.as_dataframe()),
     )
     kept = made.dataset.as_dataframe()
-    return copy.deepcopy(made, {id(kept): kept.copy(deep=not _SHARES)})  # a report may add columns to it
+    return copy.deepcopy(made, {id(kept): kept.copy(deep=not _SHARES)})  # a report may add columns to its copy
 
 
 def _side(frame: Any, name: str, report: ModernReport, definition: Any) -> _Side:
@@ -99,7 +99,7 @@ def _side(frame: Any, name: str, report: ModernReport, definition: Any) -> _Side
 
 
 def _sharing(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame whose copy, which Evidently makes for its own, has the same values in the same memory."""
+    """Return a frame whose ``copy``, which Evidently calls, shares its values instead of copying them."""
     shared = frame.copy(deep=False)
     object.__setattr__(shared, "copy", lambda: frame.copy(deep=False))
     return shared
@@ -110,17 +110,17 @@ def _targets(definition: Any) -> list[str]:
 
 
 def _as_texts(metadata: Json) -> Json:
-    """Spell lists and objects out: Evidently takes them, and then the UI can't list the whole project (500)."""
+    """Write lists and objects as text: Evidently accepts them, but then the UI answers 500 for the whole project."""
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}
 
 
 def _drift(done: Any) -> Drift:
-    """Take the drift from the legacy metric behind DriftedColumnsCount: the modern result lacks the columns' number."""
+    """Take drift from the legacy metric behind DriftedColumnsCount: the modern result lacks the number of columns."""
     return first_drift(result for result, _ in done.context._legacy_metrics.values())  # noqa: SLF001
 
 
 def _uploads(current: Any, reference: Any, job: Job) -> Iterator[Upload]:
-    """Describe the datasets as ``CloudWorkspace.add_run(include_data=True)`` names and links them."""
+    """Describe the datasets with the names and links that ``CloudWorkspace.add_run(include_data=True)`` gives them."""
     yield _upload("current", job["collector"], current)
     if reference is not None:
         yield _upload("reference", f"{job['collector']}: reference", reference)

@@ -41,7 +41,7 @@ def of_sides(
 
 
 def _held(current: pd.DataFrame, reference: pd.DataFrame | None, where: str, name: str | None) -> str:
-    """Say what a column holds on both sides; nothing of one that is on neither, and of one without values."""
+    """Say what a column holds on each side; "" for a column that neither side has, or that has no values."""
     said = []
     if reference is not None and name in reference:
         said.append(f"{_kind(reference[name])} in the reference")

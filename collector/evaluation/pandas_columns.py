@@ -20,10 +20,10 @@ from collector.wording import first_line
 
 _types = pa.types
 
-# Among a frame's attributes: the columns that it lacks because of the types of their values, with the reasons.
+# A key in a frame's attributes: the columns that are left out because their values' types don't fit, and why.
 FAILED = "collector.failed"
-_MANY = 100_000  # rows, of which each column is copied by itself
-# Of times to which nothing else gives one: as pandas itself reads them.
+_MANY = 100_000  # rows: with more, each column is copied by itself
+# The unit of times that have no other reason for one: what pandas itself reads.
 UNIT = "us" if pd.__version__ >= "3" else "ns"
 
 
@@ -70,7 +70,7 @@ def to_series(column: Any) -> "pd.Series[Any]":
 
 
 def _categories(column: Any) -> "pd.Series[Any]":
-    """Keep categories as they are: integers stay integers where a value is missing, and so do order and unused ones."""
+    """Keep categories as they are, with their order and unused ones; integers stay integers beside a missing value."""
     values = to_series(column.dictionary)
     if column.dictionary.null_count or not values.is_unique:
         return to_series(column.cast(column.type.value_type)).astype("category")
@@ -102,7 +102,7 @@ def _floats(column: Any) -> "pd.Series[Any]":
 
 
 def _times(column: Any) -> "pd.Series[Any]":
-    # In the unit in which they came, as a user's own frame has them; zoned ones as the same instants in UTC.
+    # In the unit in which they came, as in a user's own frame. Zoned times become the same instants in UTC.
     unit = column.type.unit if _types.is_timestamp(column.type) else UNIT
     return _numpy(column.cast(pa.timestamp(unit), safe=False))
 

@@ -105,7 +105,7 @@ def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
     drawn = sample if sample is not None and rows > sample.rows else None
     if drawn is None:
         table, merging = read_parts(parts)
-        table = apply(table, private)  # rows that came before the config said so
+        table = apply(table, private)  # rows may have come before the config named private columns
         if table.num_rows == 0:
             raise ValueError("the batch has no rows")
         rows = table.num_rows
@@ -132,7 +132,8 @@ def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
     only = [table]
     del table
     current, said = to_frame(only.pop(), keep_lists=named)
-    told = tuple(f"Column {name!r} came as " for name in casts.read)  # it isn't text any more, or never was said to be
+    # such a note is out of date: the column was read as another kind, or was CSV to begin with
+    told = tuple(f"Column {name!r} came as " for name in casts.read)
     notes = [*(note for note in merging.notes if not note.startswith(told)), *said, *cast_notes]
     made = _Made(_with_failed(current, merging), compared, rows, list(merging.failed))
     return made.frames(notes, drawn) if selecting is None else _divided(made, selecting, picks, notes)
@@ -140,7 +141,7 @@ def prepare(  # noqa: PLR0913  (each is a choice of the collector's)
 
 @dataclass(frozen=True)
 class _Compared:
-    """What of a reference a batch is compared with, and what that is made of, if it may be kept."""
+    """The part of a reference that a batch is compared with; ``key`` says what it was made of, None: don't keep it."""
 
     frame: Frame | None
     key: Hashable
@@ -148,7 +149,7 @@ class _Compared:
 
 @dataclass(frozen=True)
 class _Made:
-    """The rows of a batch that reports are of, and what they are compared with; ``failed`` names what it lacks."""
+    """The rows that reports are about, and what they are compared with; ``failed`` names the columns that they lack."""
 
     current: Frame
     compared: _Compared
@@ -162,7 +163,7 @@ class _Made:
         return made
 
     def part(self, picked: Picked, compared: _Compared) -> "_Made":
-        """Return some of the rows."""
+        """Return the same with some of the rows only."""
         return replace(self, current=taken(self.current, picked.places), compared=compared)
 
 
@@ -180,7 +181,7 @@ def _kept(key: Hashable, make: Callable[[], Frame]) -> _Compared:
 
 
 def _divided(made: _Made, selecting: Selecting, picks: Picks, notes: list[str]) -> Frames:
-    """Return what the report of the whole runs on, with its segments."""
+    """Return what the report of the whole runs on, and its segments."""
     notes += selecting.notes(picks)
     segments = [
         Segment(name, picked.rows, partial(_of_segment, made, selecting, name, picked))
@@ -211,7 +212,7 @@ def _with_failed(frame: Frame, merging: Merging) -> Frame:
 
 
 def _known_reference(path: str, private: Private | None, *, cache: bool, named: frozenset[str]) -> Frame:
-    """Read the reference, or take it from this process's memory while the file is the same."""
+    """Read the reference; take it from this process's memory if the file is still the same."""
     if not cache:
         return read_reference(path, private, named)
     key = _reference_key(path, private, named)
@@ -223,7 +224,7 @@ def _reference_key(path: str, private: Private | None, named: frozenset[str]) ->
         status = os.stat(path)  # noqa: PTH116  # the path is a string of the job's
     except FileNotFoundError as error:
         raise Unreadable([path]) from error
-    # By the time of the inode's change too: a copy may bring the time and the size of another file.
+    # With the time of the inode's change: a copied file may have the time and the size of another.
     return (path, status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size, named, repr(private))
 
 
@@ -232,7 +233,7 @@ def read_reference(path: str, private: Private | None, named: frozenset[str] = f
     table = apply(read_table(path), private)
     if table.num_rows == 0:
         raise ValueError(f"the reference {path} has no rows")
-    casts = Casts(None)  # one that was sent as CSV has the types that all of its values spell
+    casts = Casts(None)  # the columns of a reference sent as CSV get the types that all their values spell
     casts.look(table, is_whole=True)
     only = [casts.cast(table)[0]]
     del table

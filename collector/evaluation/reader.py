@@ -25,7 +25,7 @@ from collector.evaluation.conditions import ConditionError, condition_test, is_c
 from collector.wording import json_kind, nearest
 from collector.workers.exchange import Json, PathInConfig, Problem
 
-LEFT_OUT = object()  # what read and build return instead of a wrong value
+LEFT_OUT = object()  # what read and build return in place of a wrong value
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Reader:
         except ValidationError as error:
             self._translate(error, path)
         except (ValueError, TypeError, AssertionError, KeyError, AttributeError) as error:
-            # Evidently's own __init__s check their arguments with all of these.
+            # The __init__s of Evidently's classes raise all of these for wrong arguments.
             self.add_problem(path, f"{_name(target)}: {error}")
         return LEFT_OUT
 
@@ -118,7 +118,7 @@ class Reader:
         }
 
     def _walk_field(self, model_field: Any, value: Any, path: PathInConfig) -> Any:
-        """Walk one value by pydantic's own description of its field (None where only a signature names it)."""
+        """Walk one value by pydantic's own description of its field; None if only a signature names the field."""
         if model_field is None or value is None:
             return value
         if model_field.shape == SHAPE_SINGLETON:
@@ -162,7 +162,7 @@ class Reader:
         return value
 
     def _generator_arguments(self, walked: Json, path: PathInConfig) -> Json:
-        """Name the generated metric by its class: by alias, ColumnMetricGenerator finds metrics but no containers."""
+        """Name the generated metric by its class: by an alias, ColumnMetricGenerator doesn't find containers."""
         name = walked.pop("metric_type_alias", None) or walked.pop("metric_type", None)
         walked.pop("metric_type", None)
         if isinstance(walked.get("metric_kwargs"), dict):
@@ -182,17 +182,17 @@ class Reader:
         for detail in error.errors():
             where = [part for part in detail["loc"] if part != "__root__"]
             problem: Problem = {"path": [*path, *where], "message": detail["msg"]}
-            if problem not in seen:  # a union reports the same trouble once a member
+            if problem not in seen:  # a union reports the same problem once for each member
                 seen.append(problem)
         self.problems += seen
 
 
-# Fields of ids, which may be numbers as in the events: RecsysPreset says text of them, and takes both.
+# Fields of ids, which may be numbers, as in the events: RecsysPreset declares them as text but takes both.
 _IDS = frozenset({"user_ids"})
 
 
 def _accepted(target: Any) -> tuple[Mapping[str, Any], set[str]]:
-    """Return what ``target`` takes, name to model field (None if it has none), and the names that it can't do without.
+    """Return what ``target`` takes, by name, with its model field (None if it has none), and the required names.
 
     Many of Evidently's models have an ``__init__`` of their own, which may name more or fewer arguments than fields.
     """
@@ -217,8 +217,8 @@ class _Loosely:
 
 
 def _fields_of_function(function: Any) -> dict[str, Any]:
-    """Return pydantic's description of a function's arguments, so that what is nested in them is walked as well."""
-    # What some annotate is imported for type checkers alone: datasets has it.
+    """Return pydantic's description of a function's arguments, so that nested values are walked as well."""
+    # Some annotations name what is imported for type checkers alone; evidently's datasets module has it.
     hints = get_type_hints(function, {**vars(datasets), **function.__globals__})
     arguments: dict[str, Any] = {
         name: (hints[name], ...) for name in inspect.signature(function).parameters if name in hints
@@ -228,7 +228,7 @@ def _fields_of_function(function: Any) -> dict[str, Any]:
 
 
 def _of_metrics(value: Any) -> Any:
-    """Replace each of Evidently's generic tests (``lt(3)``) by the one for metrics in it, as a metric does itself."""
+    """Replace each of Evidently's generic tests (``lt(3)``) by the test for metrics inside it, as a metric does."""
     if isinstance(value, dict):
         generic = value.keys() == {"test_name", "metric", "descriptor"}
         return value["metric"] if generic else {key: _of_metrics(item) for key, item in value.items()}

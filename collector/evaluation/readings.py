@@ -56,7 +56,7 @@ def _are_all(column: Column) -> Column:
 
 
 def _write_numbers(column: Column) -> Column:
-    """Write numbers as JSON has them; Arrow writes some otherwise."""
+    """Write numbers as JSON does; Arrow writes some in another way."""
     encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
     texts = pa.array([json.dumps(value) for value in encoded.dictionary.to_pylist()], pa.string())
     return pa.chunked_array([texts.take(encoded.indices)])
@@ -68,7 +68,7 @@ def _spell_booleans(wanted: Wanted) -> Reading:
 
 
 def _epochs(wanted: Wanted) -> tuple[Reading, ...]:
-    """Return the readings of numbers as an epoch, of which one has to be right: in the other units it's another age."""
+    """Return one reading of numbers as an epoch for each unit. Only the right unit gives years near the reference's."""
     return tuple(_epoch(unit, *wanted.years_around) for unit in PER_SECOND)
 
 
@@ -88,7 +88,7 @@ def _epoch(unit: str, first: int, last: int) -> Reading:
 
 
 def _after(spelling: Reading, reading: Reading) -> Reading:
-    """Read text first, and what it spells then."""
+    """Read a column as text first, and then read what the text spells."""
 
     def fits(column: Column) -> Column:
         spelt = spelling.fits(column)
@@ -109,7 +109,7 @@ _WHOLE_DIGITS = Reading(_are_whole, lambda column: column.cast(pa.int64()).cast(
 _WRITTEN = Reading(pc.is_finite, _write_numbers)
 
 _TABLE: dict[tuple[Kind, Kind], Callable[[Wanted], tuple[Reading, ...]]] = {
-    # Numbers that aren't whole stay numbers, as JSON's do.
+    # Text with fractions becomes numbers, as JSON's numbers do.
     ("text", "integer"): lambda wanted: (
         INTEGERS,
         _after(NUMBERS, _WHOLE),

@@ -19,10 +19,10 @@ from collector.evaluation.uncomputed import NotComputedError, Uncomputed, told_o
 from collector.formats.private import Private, apply
 from collector.workers.exchange import Job, Rehearsal
 
-# Of a reference; so many show what a report can't do, and are computed in a second or two.
+# Rows of a reference over which a report is tried: enough to show what fails, and computed in a second or two.
 ROWS = 5_000
 _ASKS = "it asks a provider of language models, which isn't done here"
-# What makes the connection to a provider, in every module of Evidently's that imports it by name.
+# The function that connects to a provider, in every module of Evidently that imports it by name.
 _CONNECT = "get_llm_wrapper"
 
 
@@ -63,26 +63,26 @@ def of_reference(sentence: str) -> str:
 
 
 def _unknown_names(job: Job, columns: Sequence[str]) -> Iterator[str]:
-    """Tell of names that Evidently leaves out without a word where no column has them."""
+    """Yield a message for each column that doesn't exist, and whose name Evidently would ignore without a word."""
     for field, names in (("data_definition", (*TYPES, *ROLES)), ("column_mapping", MAPPED)):
         said = job[field] or {}  # type: ignore[literal-required]  # mypy knows no names out of a tuple
         for name in names:
             told = said.get(name) or []
             if field == "column_mapping" and told == getattr(ColumnMapping(), name):
-                continue  # as a mapping is dumped that says nothing of it
+                continue  # a mapping that says nothing of this role is dumped so
             for column in [told] if isinstance(told, str) else told:
                 if column not in columns and not name.endswith("descriptors"):
                     yield f"the reference has no column {column!r}, which {field}.{name} names"
     config = job["report_config"]
     if config.get("descriptors") or (job["column_mapping"] or {}).get("text_features"):
-        return  # they make columns
+        return  # descriptors and text features make columns of their own
     for name, column in _of_columns(config):
         if column not in columns:
             yield f"the reference has no column {column!r}, which {name} names"
 
 
 def _of_columns(config: Any) -> Iterator[tuple[str, str]]:
-    """Find the columns for which a config says something, as {"per_column_method": {"age": "psi"}}."""
+    """Yield the columns that a config names by keys, as in {"per_column_method": {"age": "psi"}}."""
     for key, item in config.items() if isinstance(config, dict) else enumerate(config):
         if columns := named_by_keys(key, item):
             yield from ((str(key), column) for column in columns)
@@ -95,7 +95,7 @@ def _lacks(failure: Uncomputed, columns: Sequence[str]) -> bool:
 
 
 def _write_sample(path: str, target: str, private: Private | None) -> None:
-    """Write a sample of a parquet file's rows, in their order; a piece of the file is in memory at a time."""
+    """Write a sample of a parquet file's rows, in their order; only a piece of the file is in memory at a time."""
     with pq.ParquetFile(path) as file:
         rows = file.metadata.num_rows
         chosen = np.sort(np.random.default_rng(0).choice(rows, min(rows, ROWS), replace=False))
@@ -111,7 +111,7 @@ def _write_sample(path: str, target: str, private: Private | None) -> None:
 def _asking_nobody() -> Iterator[None]:
     of_evidently = [module for name, module in sys.modules.items() if name.startswith("evidently.")]
     asking = [(module, _CONNECT) for module in of_evidently if hasattr(module, _CONNECT)]
-    asking.append((OpenAIFeature, "generate_feature"))  # it makes a client of its own
+    asking.append((OpenAIFeature, "generate_feature"))  # it makes its own client
     with ExitStack() as stack:
         for owner, name in asking:
             stack.enter_context(patch.object(owner, name, _refuse))

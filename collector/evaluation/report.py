@@ -104,7 +104,7 @@ def _read_typed(config: Json, name: str, kind: Any, default: Any, reader: Reader
 
 
 def _read_options(value: object, reader: Reader) -> list[Any]:
-    """Build descriptors' options, each the class that has all of its fields: Evidently writes no type beside them."""
+    """Build descriptors' options. Evidently writes no type beside them: take the class that has all the fields."""
     path = [*_ROOT, "options"]
     if not isinstance(value, list):
         reader.add_problem(path, "a list is expected")

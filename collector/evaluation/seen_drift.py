@@ -69,7 +69,7 @@ def seeing_drift() -> Iterator[SeenDrift]:
 
 
 def _excess(one: DriftOf) -> float:
-    """Return how many times a score is beyond its threshold, on the side on which drift lies."""
+    """Return how many times a score is beyond its threshold, on the side that means drift."""
     score, threshold = one["score"], one["threshold"]
     is_low_drift = one["is_drifted"] == (score < threshold)
     larger, smaller = (threshold, score) if is_low_drift else (score, threshold)

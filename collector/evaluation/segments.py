@@ -19,7 +19,7 @@ from collector.formats.kinds import is_number
 from collector.wording import OTHER_SEGMENT
 from collector.workers.exchange import Json
 
-# Of a segment; a text that is longer is in the rest.
+# Characters of a segment's name; rows with a longer text go to the rest.
 _MAX_NAME = 200
 Codes = np.ndarray[Any, np.dtype[np.int16]]
 
@@ -98,7 +98,7 @@ def snapshot_id(batch_id: str, segment: str) -> str:
 
 
 def _largest(column: pa.Array, most: int, min_rows: int) -> list[str]:
-    """Name the values that occur most, of those that occur often enough."""
+    """Name the values that occur most, if they occur often enough."""
     counts = pc.value_counts(spelled(column)).to_pylist()
     common = [(-one["counts"], one["values"]) for one in counts if one["counts"] >= min_rows]
     return [name for _, name in sorted(one for one in common if _can_be(one[1]))[:most]]

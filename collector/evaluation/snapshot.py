@@ -28,7 +28,7 @@ _STATUSES = {"SUCCESS": "passed", "FAIL": "failed", "WARNING": "warning", "ERROR
 
 
 class _Encoder(NumpyEncoder):  # type: ignore[misc]  # Evidently ships no types
-    """Evidently's encoder, with models, and the arrays that pandas 3 keeps texts, times and nullable values in."""
+    """Evidently's encoder, extended to models, and to pandas 3's arrays of texts, times and nullable values."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
@@ -44,9 +44,10 @@ class _Encoder(NumpyEncoder):  # type: ignore[misc]  # Evidently ships no types
 
 
 class _Outline(_Encoder):
-    """The same without what widgets show, which Evidently loads as it is, and without all but two of like numbers.
+    """The same without widgets, and with only two of many like numbers: enough to see whether Evidently can load it.
 
-    Figures are four fifths of a file, and of numbers of one type either all can be loaded or none.
+    Widgets are four fifths of a file, and Evidently loads them unchecked; numbers of one type can be loaded all or not
+    at all.
     """
 
     def default(self, o: Any) -> Any:
@@ -113,7 +114,8 @@ def metadata_of(job: Job, own: Json, frames: Frames) -> Json:
         names = ("rows", "labelled_rows", "closed_by")
         origin |= {name: str(told) for name, told in labels.items() if name in names}
     matched = {} if frames.matched_rows is None else {"matched_rows": str(frames.matched_rows)}
-    # Services take snapshots that have all that they are asked for: the whole would take in segments without a mark.
+    # A service that filters by metadata takes every snapshot that matches. So the whole is marked too, by an empty
+    # segment.
     return {**own, **origin, "segment": job.get("segment", ""), **matched, **sample, **window}
 
 

@@ -22,7 +22,7 @@ from collector.evaluation.uncomputed import PASSING, comparable, reason_of, side
 
 _CALCULATION = "evidently.legacy.calculations.data_drift"
 _FUNCTION = "get_drift_for_columns"
-_USERS = {  # where it is called, and the metric that calls it
+_USERS = {  # the module that calls the function, and the metric that does so
     "evidently.legacy.metrics.data_drift.dataset_drift_metric": "DatasetDriftMetric",
     "evidently.legacy.metrics.data_drift.data_drift_table": "DataDriftTable",
 }
@@ -67,7 +67,7 @@ class TableDrift:
                     raise
                 result, apart = _compute_together(original, rest, given)
                 reasons |= apart
-                # A column that only one side has doesn't count in a table's drift, unless the report names it.
+                # A column on one side only doesn't count in a table's drift, unless the report names it.
                 told = comparable(given["reference_data"]) if columns is None else set(asked)
                 self._reasons |= {name: reason for name, reason in reasons.items() if name in told}
                 return result
@@ -92,7 +92,7 @@ def over_computable_columns() -> Iterator[TableDrift]:
 def _compute_together(
     original: Callable[..., Any], columns: list[str], given: dict[str, Any]
 ) -> tuple[Any, dict[str, str]]:
-    """Compute columns of which each can be computed alone; returns the result, and why some are not in it."""
+    """Compute the columns that can be computed together, of those that can be alone; say why others can't."""
     current, reference = given["current_data"], given["reference_data"]
     kept = sorted(columns, key=lambda name: bool(current[name].dtype != reference[name].dtype))
     reasons: dict[str, str] = {}

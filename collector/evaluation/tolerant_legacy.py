@@ -30,10 +30,10 @@ from collector.evaluation.uncomputed import (
     told_without,
 )
 
-# Drawn of what they may have been computed without: the probabilities of each label, which no row may have; a curve,
-# which a missing probability stops. All others draw whatever they computed.
+# Their pictures may fail although they were computed: one needs probabilities of a label that no row may have, the
+# other a curve, which a missing probability stops. All others can be drawn once they are computed.
 _MAY_NOT_BE_DRAWN = (ClassificationProbDistribution, TestRocAuc)
-_NO_FUNCTION = "evidently.not_computed"  # the name that a value of its own must have
+_NO_FUNCTION = "evidently.not_computed"  # the function's name that a custom value must have
 
 
 def run(runnable: Any, given: dict[str, Any]) -> list[Uncomputed]:
@@ -57,7 +57,7 @@ def run(runnable: Any, given: dict[str, Any]) -> list[Uncomputed]:
 
 
 def _run(runnable: Any, given: dict[str, Any], sides: Sides) -> list[Uncomputed]:
-    """Run it, without the presets that can't tell their metrics; returns those."""
+    """Run it without the presets that raise when they are asked for their metrics; return those."""
     given = {**given, "engine": _tolerant_engine}
     try:
         runnable.run(**given)
@@ -73,7 +73,7 @@ def _run(runnable: Any, given: dict[str, Any], sides: Sides) -> list[Uncomputed]
 
 
 def _tolerant_engine() -> PythonEngine:
-    """Return Evidently's engine, in which a derived column that can't be computed is missing for who wants it."""
+    """Return Evidently's engine, changed so that a derived column that raises is missing only for those who need it."""
     engine = PythonEngine()
     calculate: Callable[..., dict[Any, Any]] = engine.calculate_additional_features
 
@@ -85,7 +85,8 @@ def _tolerant_engine() -> PythonEngine:
         except Exception:  # noqa: BLE001  # whatever one of them raises
             return _each(calculate, data, features, options)
 
-    engine.calculate_additional_features = calculated  # not a subclass: metrics are found by its class
+    # not in a subclass: Evidently finds metrics by the engine's class
+    engine.calculate_additional_features = calculated
     return engine
 
 
@@ -102,7 +103,7 @@ def _each(calculate: Callable[..., Any], data: Any, features: list[Any], options
 
 
 def _without_silent(runnable: Any, given: dict[str, Any], sides: Sides) -> Iterator[Uncomputed]:
-    """Take out presets and generators that can't tell their metrics."""
+    """Take out presets and generators that raise when they are asked for their metrics."""
     definition = create_data_definition(given["reference_data"], given["current_data"], given["column_mapping"])
     for name in ("metrics", "_test_presets", "_test_generators"):
         items = getattr(runnable, name, None) or []
@@ -128,7 +129,7 @@ def _generate(item: Any, definition: Any, additional_data: Any) -> None:
 
 
 def _raise_passing(context: Any) -> None:
-    """Raise what is no metric's own: Evidently catches everything."""
+    """Raise errors that aren't a metric's own, such as MemoryError: Evidently has caught everything."""
     for result in (*context.metric_results.values(), *context.test_results.values()):
         error = getattr(result, "exception", None)
         if isinstance(error, PASSING):
@@ -136,7 +137,7 @@ def _raise_passing(context: Any) -> None:
 
 
 def _mark_incomplete(context: Any, drift: TableDrift) -> list[Uncomputed]:
-    """Make errors of the tests of a count of drifted columns that lacks some, as in a direct run; returns the lacks."""
+    """Set tests of a drifted-columns count to ERROR if it lacks columns, as in a direct run; return what it lacks."""
     lacking = {metric: drift.missing_from(result) for metric, result in context.metric_results.items()}
     for test, result in context.test_results.items():
         lacks: dict[str, str] = {}
@@ -151,7 +152,7 @@ def _mark_incomplete(context: Any, drift: TableDrift) -> list[Uncomputed]:
 def _settle_report(
     report: Any, context: Any, failures: list[Uncomputed], sides: Sides
 ) -> tuple[list[Uncomputed], bool]:
-    """Show failures as values of their own; returns all of them, and whether anything was computed."""
+    """Show failures as custom values; return all failures, and whether anything was computed."""
     first_level = report._first_level_metrics  # noqa: SLF001  # what is shown, in its order
     stand_ins, wrong = _replace_errors(context, sides)
     added = [_stand_in(failure, str(number)) for number, failure in enumerate(failures)]
@@ -163,7 +164,7 @@ def _settle_report(
 
 
 def _settle_tests(_: Any, context: Any, failures: list[Uncomputed], sides: Sides) -> tuple[list[Uncomputed], bool]:
-    """Let each test with an error be one that can be drawn; returns the failures, and whether any test has a result."""
+    """Give each test with an error a result that can be drawn; return failures, and whether any test has a result."""
     _, wrong = _replace_errors(context, sides)
     failed = [_settle(test, result, wrong) for test, result in context.test_results.items() if _is_error(result)]
     settled = {
@@ -183,7 +184,7 @@ def _settle_tests(_: Any, context: Any, failures: list[Uncomputed], sides: Sides
 
 
 def _replace_errors(context: Any, sides: Sides) -> tuple[dict[Metric, Metric], dict[Metric, Uncomputed]]:
-    """Put a value of its own in place of each error; returns those by their metrics, and the failures."""
+    """Put a custom value in place of each error; return those values by metric, and the failures."""
     raised = {metric: _raised(metric, result, context) for metric, result in context.metric_results.items()}
     wrong = {metric: _failure(metric, error, sides) for metric, error in raised.items() if error is not None}
     stand_ins = {metric: _stand_in(failure, metric.get_fingerprint()) for metric, failure in wrong.items()}
@@ -197,7 +198,7 @@ def _replace_errors(context: Any, sides: Sides) -> tuple[dict[Metric, Metric], d
 
 
 def _raised(metric: Any, result: Any, context: Any) -> BaseException | None:
-    """Return what a metric raised, or its picture, without which nobody can open the report."""
+    """Return what a metric or its picture raised: nobody could open a report with such a picture."""
     if isinstance(result, ErrorResult):
         error: BaseException = result.exception
         return error
@@ -221,7 +222,7 @@ def _stand_in(failure: Uncomputed, key: str) -> CustomValueMetric:
 
 
 def _settle(test: Any, result: Any, wrong: dict[Metric, Uncomputed]) -> Uncomputed:
-    """Say why a test is an error, shortly in its result too: Evidently may quote a whole column there."""
+    """Say why a test is an error, and shorten its result's text: Evidently may quote a whole column there."""
     result.description = cut(result.description)
     reasons = [wrong[one].reason for _, one in _discover_dependencies(test) if isinstance(one, Metric) and one in wrong]
     return Uncomputed(result.name, column_of(test), next(iter(reasons), result.description))
@@ -238,7 +239,7 @@ def _drawable(test: Any, context: Any, number: int) -> Any:
 
 
 def _stand_in_test(column: str | None, number: int) -> Any:
-    """Return a test that is drawn from its result alone, and is of the column; ``number`` tells several apart."""
+    """Return a test that is drawn from its result alone, and names the column; ``number`` tells several apart."""
     if column is None:
         return TestNumberOfRows(eq=-1 - number)
     return TestColumnNumberOfMissingValues(column_name=column, eq=-1 - number)

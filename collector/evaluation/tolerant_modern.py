@@ -96,7 +96,7 @@ class _TolerantSnapshot(Snapshot):  # type: ignore[misc]  # Evidently has no typ
         return self._context
 
     def run(self, current_data: Any, reference_data: Any, additional_data: Any = None) -> None:
-        """Compute all that can be; what failed before is shown first."""
+        """Compute all that can be computed; what failed before comes first."""
         failed = [widget for one in self._context.stand_ins.values() for widget in one.get_widgets()]
         super().run(current_data, reference_data, additional_data)
         self._widgets = [*failed, *self._widgets]
@@ -121,15 +121,15 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         self.stand_ins: dict[str, MetricResult] = {}
         self._failed: dict[str, Uncomputed] = {}
         self._drift = drift
-        self._depth = 0  # of metrics that ask for others
-        self._lacking: dict[str, str] = {}  # columns that the drift of a table lacks, which this metric is made of
+        self._depth = 0  # how many metrics are being computed, one inside the other
+        self._lacking: dict[str, str] = {}  # columns that a table's drift lacks, on which this metric depends
 
     def has_failed(self, metric_id: str) -> bool:
         """Tell whether a metric, or what stands in its place, has no value."""
         return metric_id in self._failed
 
     def calculate_metric(self, calc: Any) -> Any:
-        """Return a metric's result, without values if it raised. For a metric that asks for another one it raises."""
+        """Return a metric's result, without values if it raised; raise if another metric asked for it."""
         if calc.id in self._failed and not self._depth:
             return self._metrics[calc.id]
         self._raise_if_failed(calc.id)
@@ -142,12 +142,12 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         except PASSING:
             raise
         except RAISED as error:
-            self._current_graph_level = level[calc.id]  # of what is computed below
+            self._current_graph_level = level[calc.id]  # computing other metrics inside has changed it
             if calc.id in self._metrics:  # its tests raised, not the metric
                 result = self._metrics[calc.id]
                 result.set_tests(self._run_tests(calc, result))
             elif self._depth > 1:
-                raise  # what is made of it has no value either
+                raise  # the metric that asked for it has no value either
             else:
                 return self._fail_metric(calc, error)
         finally:
@@ -158,14 +158,14 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         return result
 
     def get_metric_result(self, metric: Any) -> Any:
-        """Return a result; a failed metric has none to make others or pictures of."""
+        """Return a result; raise for a failed metric, from which nothing can be made."""
         self._raise_if_failed(
             metric if isinstance(metric, str) else metric.metric_id if isinstance(metric, Metric) else metric.id
         )
         return super().get_metric_result(metric)
 
     def get_legacy_metric(self, metric: Any, input_data_generator: Any, task_name: str | None) -> Any:
-        """Compute a legacy metric, which is told of the columns of both sides only: it raises for any other."""
+        """Compute a legacy metric over the columns that both sides have: it raises if it is given others."""
         generate = input_data_generator or _default_input_data_generator
         shared = self._of_shared_columns()
         done = super().get_legacy_metric(metric, lambda _, task: generate(shared, task), task_name)
@@ -173,7 +173,7 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         return done
 
     def widgets_of(self, metric: Any) -> list[BaseWidgetInfo]:
-        """Return the widgets of a metric that was computed, or of its failure."""
+        """Return the widgets of a metric that was computed or has failed."""
         result = self._metrics.get(metric.metric_id)
         return [] if result is None else result.get_widgets()
 
@@ -195,19 +195,19 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         column = _column_of(thing)
         columns = _columns_of_task(thing, self.data_definition) if column is None else [column]
         if hasattr(thing, "metric") and hasattr(thing, "column_name"):
-            columns = [*columns, thing.column_name]  # by whose values rows are grouped
+            columns = [*columns, thing.column_name]  # the column by which rows are grouped
         return reason_of(error, columns, sides_of(*self._frames()))
 
     def metrics_of(self, container: MetricContainer, generate: Callable[..., Any]) -> list[Any]:
-        """Return a preset's metrics: drift of the reference's columns that have values, also of those that vanished.
+        """Return a preset's metrics; drift is that of all columns of the reference that have values, vanished ones too.
 
-        A column that only the batch has can't be compared, and is asked of nothing but what names it.
+        A column that only the batch has can't be compared; only what names it asks for it.
         """
         reference = self._input_data[1]
         names = getattr(container, "columns", None)
         if reference is None or not isinstance(names, list | None):
             return list(generate(container, self))
-        if names is not None:  # a column that is named is asked for, whether or not the batch has it
+        if names is not None:  # a column that the preset names is asked for, whether or not the batch has it
             return list(generate(container, _View(self, _WithTypesOf(self.data_definition, reference.data_definition))))
         made = list(generate(container, self))
         if _column_of(container) is None:
@@ -226,7 +226,7 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         return current.as_dataframe(), None if reference is None else reference.as_dataframe()
 
     def _added(self) -> set[str]:
-        """Name the columns that the batch has and the reference hasn't; a descriptor that failed is no such column."""
+        """Name the columns that only the batch has, without those of descriptors, which may have failed on one side."""
         current, reference = self._frames()
         made = self.data_definition.numerical_descriptors + self.data_definition.categorical_descriptors
         return set() if reference is None else {str(name) for name in current if name not in {*reference, *made}}
@@ -263,7 +263,7 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         return result
 
     def _error_tests(self, calc: Any, failure: Uncomputed, config: MetricConfig) -> Iterator[MetricTestResult]:
-        """Make an error of each test of a failed metric; of one test, if the report wants some of every metric."""
+        """Make an ERROR of each test of a failed metric; or a single one, if the report wants tests for all metrics."""
         metric = calc.to_metric()
         try:
             bound = list(dict.fromkeys(metric.get_bound_tests(self)))
@@ -277,7 +277,7 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
             yield _error_test("error", failure, config)
 
     def _run_tests(self, calc: Any, result: Any) -> list[MetricTestResult]:
-        """Run a metric's tests one by one, for one of them raises."""
+        """Run a metric's tests one by one, because one of them raises."""
         metric, config = calc.to_metric(), calc.to_metric_config()
         try:
             bound = list(dict.fromkeys(metric.get_bound_tests(self)))
@@ -304,7 +304,7 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         return failure
 
     def _mark_incomplete(self, calc: Any, result: Any) -> None:
-        """Show the columns that a count of drifted columns lacks; its tests are errors, as they are in a direct run."""
+        """Show the columns that a drifted-columns count lacks; its tests become ERROR, as in a direct run."""
         metric = calc.to_metric()
         failures = [Uncomputed(type(metric).__name__, *one, is_partial=True) for one in self._lacking.items()]
         self.failures += failures
@@ -333,7 +333,7 @@ class _View:
 
 
 class _WithTypesOf:
-    """A data definition that knows the types of another one's columns too."""
+    """A data definition that also knows the types of another one's columns."""
 
     def __init__(self, own: Any, other: Any) -> None:
         self._own = own
@@ -343,14 +343,14 @@ class _WithTypesOf:
         return getattr(self._own, name)
 
     def get_column_type(self, column_name: str) -> ColumnType:
-        """Return a column's type; a column that nobody knows is asked for as one of numbers."""
+        """Return a column's type; an unknown column counts as numerical."""
         types = (of.get_column_type(column_name) for of in (self._own, self._other))
         return next((kind for kind in types if kind != ColumnType.Unknown), ColumnType.Numerical)
 
 
 @contextmanager
 def _tolerant_containers() -> Iterator[None]:
-    """Let presets do without what raises in telling their metrics, and in drawing a picture of all of them."""
+    """Let presets do without their metrics that raise when listed, and without a common picture that raises."""
     with ExitStack() as stack:
         for cls in (MetricContainer, *all_subclasses(MetricContainer)):
             for name, tolerant in (("metrics", _tolerant_metrics), ("render", _tolerant_render)):
@@ -386,7 +386,7 @@ def _tolerant_render(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(self, context, child_widgets)
         except PASSING:
             raise
-        except RAISED:  # one of its metrics has no value: each is shown for itself
+        except RAISED:  # one of its metrics has no value, so each is shown by itself
             children = [widgets for _, widgets in child_widgets or []]
             return list(itertools.chain(*(children or [context.widgets_of(one) for one in self.list_metrics(context)])))
 
@@ -394,9 +394,9 @@ def _tolerant_render(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _without_values(calc: Any, failure: Uncomputed) -> MetricResult:
-    """Return a result of Evidently's own that has no value: not a number would be a point, which SQLite refuses."""
+    """Return a result of Evidently's that has no value. NaN wouldn't do: it makes a point, which SQLite refuses."""
     shown = {"display_name": calc.display_name(), "widget": [_widget(failure)]}
-    of = getattr(calc, "calculation", calc)  # one that is computed by groups has another inside
+    of = getattr(calc, "calculation", calc)  # a calculation by groups holds another one
     if isinstance(of, ByLabelCountCalculation):
         return ByLabelCountValue(counts={}, shares={}, **shown)
     if isinstance(of, DataframeCalculation):
@@ -426,7 +426,7 @@ def _short_name(test: Any) -> str:
 
 
 def _name_of(thing: Any) -> str:
-    """Return what a message calls a preset or descriptor: one that wraps a legacy feature says nothing by its class."""
+    """Return the name of a preset or descriptor in messages; for a wrapped legacy feature the class says nothing."""
     return str(thing.alias) if isinstance(thing, FeatureDescriptor) else type(thing).__name__
 
 
@@ -436,7 +436,7 @@ def _column_of(thing: Any) -> str | None:
 
 
 def _columns_of_task(thing: Any, definition: Any) -> list[str]:
-    """Name the columns that a metric of a task can't do without."""
+    """Name the columns that a metric of this task needs."""
     tasks = [
         getattr(definition, f"get_{kind}")(getattr(thing, f"{kind}_name"))
         for kind in ("classification", "regression", "ranking")

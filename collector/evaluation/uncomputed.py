@@ -11,7 +11,7 @@ from evidently.core.report import ReferenceMetricNotFound
 
 from collector.evaluation.pandas_columns import FAILED
 
-MAX_TOLD = 50  # of a report with thousands of columns
+MAX_TOLD = 50  # failures that are told; a report may have thousands of columns
 MAX_REASON = 300  # pandas quotes whole columns in its errors
 # What a metric raises. MemoryError isn't a metric's own: it passes, and the batch is tried again.
 RAISED = (Exception, ReferenceMetricNotFound)
@@ -93,7 +93,7 @@ def reason_of(error: BaseException, columns: Sequence[str], sides: Sides) -> str
 
 
 def _of_labels(error: BaseException, columns: Sequence[str], frames: Mapping[str, pd.DataFrame]) -> str:
-    """Say which label is on one side only, or that some are missing, if Evidently raised for that."""
+    """Say which label only one side has, or that labels are missing, if that is why Evidently raised."""
     for name in columns:
         labels = {side: set(map(str, frame[name].dropna().unique())) for side, frame in frames.items()}
         if isinstance(error, KeyError) and any(_key(error) in known for known in labels.values()):

@@ -23,7 +23,7 @@ NAMES = {
     "time": "times",
     "list": "lists",
 }
-_NEAR = 3653 * 24 * 3600 * 10**6  # microseconds
+_NEAR = 3653 * 24 * 3600 * 10**6  # ten years in microseconds
 _KINDS: dict[str, Kind] = {"M": "time", "i": "integer", "f": "float", "b": "boolean"}
 _TYPES = {
     "text": pa.string(),
@@ -97,7 +97,7 @@ class Wanted:
 
 
 def _alike(spelt: list[str]) -> list[str]:
-    """Return both spellings in the case of the first."""
+    """Return the spellings of true and false in the case of the first one."""
     cases = (str.lower, str.capitalize, str.upper)
     case = next((case for case in cases if spelt and case(spelt[0]) == spelt[0]), str.lower)
     return [case("true"), case("false")]

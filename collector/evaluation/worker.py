@@ -95,13 +95,14 @@ def evaluate(job: Job) -> Outcome | Failure | Damage | NoRowsMatch:
     """
     outcome = _outcome_of(job)
     if outcome["ok"] and outcome["rows"] >= _MANY:
-        gc.collect()  # a report names itself, and would keep its rows in memory while the next one reads its own
+        # a report holds references to itself, and would keep its rows in memory while the next report reads its own
+        gc.collect()
         _give_back()
     return outcome
 
 
 def _give_back() -> None:
-    """Give memory that was freed back to the system: glibc keeps what lies below anything that is still held."""
+    """Give freed memory back to the system: glibc keeps freed memory that lies below anything still in use."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -143,7 +144,7 @@ def _failure(error: BaseException) -> Failure:
 
 
 def _of_segment(job: Job, frames: Frames, segment: Segment) -> SegmentOutcome | SegmentFailure:
-    """Evaluate one segment and write its snapshot; what its report raises costs only this one."""
+    """Evaluate one segment and write its snapshot; if its report raises, only this segment fails."""
     whole = Path(job["snapshot_path"])
     path = whole.with_name(f"{whole.stem}.{snapshot_id(job['batch_id'], segment.name)}.json")
     own: Job = {**job, "segment": segment.name, "snapshot_path": str(path), "save_datasets": False, "export": []}
@@ -195,7 +196,7 @@ def count_false_alarms(job: Job, rows: int, draws: int) -> FalseAlarms | None:
 
 
 def _evaluate(job: Job, frames: Frames) -> tuple[Outcome, dict[str, bytes]]:
-    """Compute, and give the files that are to be written, by their paths; the snapshot last."""
+    """Compute, and return the files to write, by their paths; the snapshot comes last."""
     done = _compute(job, frames)
     if why := job.get("awaits_reference"):
         done = without_awaited(done, frames.notes, why)
@@ -250,7 +251,7 @@ def _frames(job: Job) -> Frames:
         wish=Wish(job["batch_id"], where, segments, least) if where or segments is not None else None,
     )
     if frames.rows >= _MANY:
-        pa.default_memory_pool().release_unused()  # what reading took, which Arrow keeps for what it reads next
+        pa.default_memory_pool().release_unused()  # memory that reading took, which Arrow would keep for the next read
     additional = {name: _further(path, job) for name, path in job.get("additional_data", {}).items()}
     return replace(frames, additional=additional)
 

@@ -9,11 +9,11 @@ from collector.evaluation.fast.known import Shortcut
 
 _MODULE = "evidently.legacy.utils.visualizations:"
 _WIDTH = f"{_MODULE}_doane_width"
-_SURE = 1e-6  # of a bin; the last bits of what is multiplied differ, which comes to less
+_SURE = 1e-6  # of a bin: products differ from powers in the last bits, which comes to less than this
 
 
 def _multiplying(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a width that gives as many bins, which is all that it is for; Evidently's own where that isn't sure."""
+    """Return a width that gives the same number of bins, which is all it is used for; if unsure, Evidently's own."""
 
     def width(values: Any, first: Any, last: Any) -> Any:
         if values.dtype not in (np.float64, np.int64) or values.size <= 2:

@@ -16,13 +16,13 @@ FUNCTIONS_OF_DRIFT = (f"{_DRIFT}get_drift_for_columns", f"{_DRIFT}get_one_column
 DIGESTS_OF_DRIFT = frozenset({"ad66588cecefaedf", "527a8385ce9401ee"})
 _KIND = "recognize_column_type_"
 _TEST = "evidently.legacy.calculations.stattests.registry:_get_default_stattest"
-_FEW = 5  # values, beyond which the tests for few aren't chosen
-_HEAD = 50  # rows, in which a column has more than a few values or is likely to have a few in all
-_ENOUGH = 1001  # rows: beyond 1 000 of the reference, other tests are chosen
+_FEW = 5  # values: with more, Evidently doesn't choose the tests for few values
+_HEAD = 50  # rows: a column mostly shows its few values, or that it has more, in the first rows
+_ENOUGH = 1001  # rows: with more than 1 000 in the reference, Evidently chooses other tests
 
 
 def _kind(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Count no values for a column that is neither target nor prediction: its kind doesn't depend on them."""
+    """Don't count the values of a column that is neither target nor prediction: its kind doesn't depend on them."""
 
     def recognize(*, dataset: Any, column_name: str, columns: Any) -> Any:
         special = columns.utility_columns
@@ -34,7 +34,7 @@ def _kind(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Pandas:
-    """pandas for a module that puts two frames together and asks for single columns of both."""
+    """Stands for pandas in a module that joins two frames and then asks for single columns of both."""
 
     def __init__(self, original: Any) -> None:
         self._original = original
@@ -49,7 +49,7 @@ class _Pandas:
 
 
 class _Both:
-    """Frames put together once it comes to that, and of one column alone: a copy of all is as large as both."""
+    """Two frames that are joined only when needed, and by one column: a copy of all is as large as both."""
 
     def __init__(self, frames: list[pd.DataFrame]) -> None:
         self._frames = frames
@@ -63,12 +63,12 @@ class _Both:
 
 
 def _test(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Look at the first rows only, where they have more than a few values, or where how many there are is no matter."""
+    """Look at the first rows only, if they have more than a few values or the number of values doesn't matter."""
     chosen: dict[Any, Any] = {}
 
     def choose(reference: Any, current: Any, kind: Any) -> Any:
         heads = (reference.iloc[:_ENOUGH], current.iloc[:_ENOUGH])
-        is_sure = object not in (reference.dtype, current.dtype)  # else there may be values that can't be counted
+        is_sure = object not in (reference.dtype, current.dtype)  # otherwise there may be values that can't be counted
         if is_sure and _has_many(reference):
             key = (kind, len(reference) >= _ENOUGH)
             if key not in chosen:

@@ -8,8 +8,8 @@ import pandas as pd
 
 from collector.evaluation.cache import REFERENCES
 
-_FEW = 10_000  # rows, of which it takes no time to sort them
-_MANY = 5_000_000  # values, which would take memory from what is computed
+_FEW = 10_000  # rows, which are sorted in no time
+_MANY = 5_000_000  # values; to keep more would take memory from the reports
 
 
 class Frame:
@@ -39,17 +39,17 @@ class Side(Frame):
 
 
 class _Labels(pd.Series):
-    """A column whose values are counted once, in whatever words Evidently asks for it."""
+    """A column whose values are counted once, whatever arguments Evidently passes."""
 
     _internal_names_set = pd.Series._internal_names_set | {"made"}  # type: ignore[attr-defined]  # noqa: SLF001  # pandas takes others for columns
     made: dict[Any, Any]
 
     @property
     def _constructor(self) -> Any:
-        return pd.Series  # what is made of it is no such column
+        return pd.Series  # what pandas makes from it is an ordinary series
 
     def value_counts(self, *args: Any, **given: Any) -> Any:
-        """Count them; those that are missing are left out of the words where there are none."""
+        """Count the values. Whether missing ones are left out makes no difference if none is missing."""
         words = {name: value for name, value in given.items() if (name, value) != ("normalize", False)}
         if not self._once("hasnans", lambda: self.hasnans):
             words.pop("dropna", None)
@@ -60,7 +60,7 @@ class _Labels(pd.Series):
         return self._once("unique", super().unique)
 
     def dropna(self, **given: Any) -> Any:
-        """Return those that aren't missing: itself, if none is."""
+        """Return the values that aren't missing: the column itself, if none is."""
         has_all = not given and not self._once("hasnans", lambda: self.hasnans)
         return self if has_all else super().dropna(**given)
 
@@ -86,7 +86,7 @@ class Ordered:
             self._reference = {place: number for number, place in enumerate(places_in(reference))}
 
     def __call__(self, column: "pd.Series[Any]") -> Any:
-        """Return a column's values in order; None if it isn't one of numbers that are all finite."""
+        """Return a column's values, sorted; None if they aren't all finite numbers."""
         if column.dtype not in (np.float64, np.int64) or column.empty:
             return None
         place = place_of(column)
@@ -98,7 +98,7 @@ class Ordered:
             values = REFERENCES.get(kept, lambda: np.sort(column.to_numpy()), lambda made: int(made.nbytes))
         else:
             values = np.sort(column.to_numpy())
-        made = values if np.isfinite(values[[0, -1]]).all() else None  # NaN is last
+        made = values if np.isfinite(values[[0, -1]]).all() else None  # NaN sorts last
         self._kept = [*self._kept[-1:], (place, column, made)]
         return made
 
@@ -126,14 +126,14 @@ def _place(values: Any) -> Hashable:
         return ("labels", _memory(values.codes), id(values.dtype))
     if isinstance(values.dtype, np.dtype):
         return _memory(np.asarray(values))
-    arrow = getattr(values, "_pa_array", None)  # a text of pandas 3
+    arrow = getattr(values, "_pa_array", None)  # a text column of pandas 3
     if arrow is None:
         return None
     return (str(values.dtype), tuple((len(one), one.offset, *map(_address, one.buffers())) for one in arrow.chunks))
 
 
 def _address(buffer: Any) -> int | None:
-    return None if buffer is None else buffer.address  # one of no bytes is falsy
+    return None if buffer is None else buffer.address  # a buffer of no bytes is falsy
 
 
 def _memory(values: Any) -> Hashable:

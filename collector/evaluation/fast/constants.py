@@ -11,16 +11,16 @@ _CALCULATIONS = "evidently.legacy.calculations.data_integration:"
 _SUMMARY = "evidently.legacy.metrics.data_integrity.dataset_summary_metric:"
 _CONSTANT = "get_number_of_constant_columns"
 _ALMOST = "get_number_of_almost_constant_columns"
-_HEAD = 1000  # rows, in which hardly any column is constant that isn't so in all
+_HEAD = 1000  # rows: a column that isn't constant mostly shows it here
 
 
 def _constant(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Leave out columns with several values in the first rows."""
+    """Leave out columns that have several values in the first rows: they aren't constant."""
     return lambda dataset: original(_without(dataset, lambda column: column.iloc[:_HEAD].nunique() > 1))
 
 
 def _almost(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Leave out numbers of which none fills as much: one that fills more than half of a column stands in its middle."""
+    """Leave out columns of numbers in which no value fills the share: one that fills over half stands in the middle."""
 
     def count(dataset: Any, threshold: float) -> Any:
         if not threshold > 0.5:
@@ -41,7 +41,7 @@ def _is_varied(column: Any, threshold: float) -> bool:
 def _without(dataset: Any, is_ruled_out: Callable[[Any], bool]) -> Any:
     if len(dataset) <= _HEAD or not dataset.columns.is_unique:
         return dataset
-    # Among objects there may be values that can't be counted: Evidently's own is to raise for them.
+    # A column of objects may hold values that can't be counted: Evidently's own function has to raise for those.
     return dataset[[name for name, one in dataset.items() if one.dtype == object or not is_ruled_out(one)]]
 
 

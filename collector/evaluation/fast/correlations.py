@@ -14,10 +14,10 @@ _NAME = "get_drift_for_columns"
 
 
 class _Uncorrelated:
-    """Columns that are asked for their correlations, and correlations of which there are none."""
+    """Stands for columns that are asked for their correlations only to throw these away."""
 
     def __init__(self, columns: int = 0) -> None:
-        self.values = np.repeat([[0.0], [1.0]], columns, axis=1)  # of two rows, which numpy correlates in no time
+        self.values = np.repeat([[0.0], [1.0]], columns, axis=1)  # two rows, which numpy correlates in no time
 
     def __getitem__(self, name: Any) -> "_Uncorrelated":
         return self
@@ -33,20 +33,20 @@ NONE = (_Uncorrelated(), _Uncorrelated())
 
 
 class _Side(Frame):
-    """A frame that is asked for several columns at once to correlate them, and for single ones else."""
+    """A frame that is asked for several columns to correlate them, and otherwise for single columns."""
 
     def __getitem__(self, name: Any) -> Any:
         return _Uncorrelated(len(name)) if isinstance(name, list) and self._are_numbers(name) else self.whole[name]
 
     def _are_numbers(self, names: list[Any]) -> bool:
-        """Tell whether they can be correlated: Evidently raises for others, and for a name that is there twice."""
+        """Tell whether the columns can be correlated: Evidently raises for others, and for a name that stands twice."""
         kinds = self.whole.dtypes
         return all(isinstance(kinds[name], np.dtype) and kinds[name].kind in "iuf" for name in names)
 
 
 def _without(original: Callable[..., Any]) -> Callable[..., Any]:
     def compute(**given: Any) -> Any:
-        if isinstance(given["dataset_columns"].utility_columns.prediction, list):  # labels are made of these columns
+        if isinstance(given["dataset_columns"].utility_columns.prediction, list):  # labels are made from these columns
             return original(**given)
         return original(**given | {side: _Side(given[side]) for side in ("current_data", "reference_data")})
 

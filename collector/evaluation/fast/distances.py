@@ -13,8 +13,9 @@ _TESTS = "evidently.legacy.calculations.stattests."
 _DISTANCE = f"{_TESTS}wasserstein_distance_norm"
 _KS = f"{_TESTS}ks_stattest"
 _SCIPYS = ("scipy.stats._stats_py:wasserstein_distance", "scipy.stats._stats_py:_cdf_distance")
-_KNOWN_SCIPYS = frozenset({"224206473c15bc92", "7df2b447f9e137f6"})  # 1.16 and 1.17; before, it sums in another way
-_EXACT = 2**53  # larger integers aren't all floats
+# of scipy 1.16 and 1.17; older versions sum in another way
+_KNOWN_SCIPYS = frozenset({"224206473c15bc92", "7df2b447f9e137f6"})
+_EXACT = 2**53  # floats don't hold all larger integers
 
 
 def of_a_report(ordered: Ordered) -> tuple[Shortcut, ...]:
@@ -38,7 +39,7 @@ def of_a_report(ordered: Ordered) -> tuple[Shortcut, ...]:
 
 
 class _Stats:
-    """scipy.stats for a module that takes the distance of two columns."""
+    """Stands for scipy.stats in a module that takes the distance of two columns."""
 
     def __init__(self, original: Any, ordered: Ordered) -> None:
         self._original = original
@@ -56,16 +57,16 @@ class _Stats:
 
 
 def _distance(first: Any, second: Any) -> Any:
-    """Do what scipy does. Among equal values its counts differ from these, and count for nothing: they are 0 apart."""
+    """Compute what scipy does. Its counts differ among equal values, which are 0 apart and so add nothing."""
     both = np.concatenate((first, second), dtype=float)
-    order = np.argsort(both, kind="stable")  # of two runs, which are merged
+    order = np.argsort(both, kind="stable")  # merges two sorted runs
     firsts = np.cumsum(order[:-1] < len(first))
     shares = np.abs(firsts / len(first) - (np.arange(1, len(both)) - firsts) / len(second))
     return _stats_py.np_vecdot(shares, np.diff(both[order]))
 
 
 def _undecorated(original: Callable[..., Any], ordered: Ordered) -> Callable[..., Any]:
-    """Leave out scipy's handling of axes and missing values, as scipy does itself."""
+    """Leave out scipy's handling of axes and missing values, as scipy does when it calls the function itself."""
     if "_no_deco" not in (getattr(original, "__kwdefaults__", None) or {}):
         return original
 

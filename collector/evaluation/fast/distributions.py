@@ -42,14 +42,15 @@ def _remembering(original: Callable[..., Any], ordered: Ordered) -> Callable[...
             made = _of_numbers(current, reference, ordered) if column_type == "num" and bins is None else None
             if made is None:
                 made = original(column_type=column_type, current=current, reference=reference, **given)
-            counted[key] = (made, current, reference)  # the columns, so that their places stay theirs
+            # keeps the columns alive, so that no other gets their place in memory
+            counted[key] = (made, current, reference)
         return counted[key][0]
 
     return count
 
 
 def _of_numbers(current: Any, reference: Any, ordered: Ordered) -> Any:
-    """Count what lies between bins of Evidently's; None if not all are numbers."""
+    """Count the values between Evidently's bins; None if the columns aren't all numbers."""
     sides = [current] if reference is None else [current, reference]
     values = [ordered(one) for one in sides]
     if any(one is None or one.dtype != values[0].dtype for one in values):
@@ -60,5 +61,5 @@ def _of_numbers(current: Any, reference: Any, ordered: Ordered) -> Any:
 
 
 def _counts(values: Any, edges: Any) -> Any:
-    """Count as numpy's histogram does: what lies on the last edge is in the last bin."""
+    """Count as numpy's histogram does: a value on the last edge is in the last bin."""
     return np.diff(np.concatenate((values.searchsorted(edges[:-1], "left"), values.searchsorted(edges[-1:], "right"))))

@@ -17,9 +17,10 @@ from collector.evaluation.fast.correlations import NONE
 from collector.evaluation.fast.known import Shortcut
 
 _CALCULATION = "evidently.legacy.calculations.data_drift:get_one_column_drift"
-_DIGESTS = frozenset({"ee7d1a94812a56dc", "eb7f4b5c90d326cc"})  # of Evidently 0.7.17 to 0.7.20, and to 0.7.23
-_UNSEEDED = {"empirical_mmd"}  # draws anew each time
-_KINDS = (ColumnType.Numerical, ColumnType.Categorical, ColumnType.Text)  # Evidently says of any other that it has none
+_DIGESTS = frozenset({"ee7d1a94812a56dc", "eb7f4b5c90d326cc"})  # of Evidently 0.7.17 to 0.7.20, and 0.7.21 to 0.7.23
+_UNSEEDED = {"empirical_mmd"}  # tests that draw at random each time
+# Evidently finds no drift method for other kinds
+_KINDS = (ColumnType.Numerical, ColumnType.Categorical, ColumnType.Text)
 
 
 def of_a_report(*, shows_correlations: bool = True) -> Shortcut:
@@ -41,13 +42,13 @@ def is_computed_alike(test: Any) -> bool:
 
 
 class _Drift:
-    """Evidently's get_one_column_drift, with a memory."""
+    """Evidently's get_one_column_drift, which remembers its results."""
 
     def __init__(self, original: Callable[..., Any], *, shows_correlations: bool) -> None:
         self._original = original
         self._shows_correlations = shows_correlations
         self._results: dict[Any, Any] = {}
-        self._held: list[Any] = []  # what a key names by its place in memory must keep that place
+        self._held: list[Any] = []  # keeps alive what a key names by its place in memory
         self._infinite: dict[Any, bool] = {}
         self._missing: dict[int, _Flags] = {}
 
@@ -68,7 +69,7 @@ class _Drift:
         return self._results[key]
 
     def _key(self, given: dict[str, Any]) -> Any:
-        """Name all that a drift depends on but the correlations; None for what must be computed each time."""
+        """Return a key of all that a drift depends on, except correlations; None if it must be computed each time."""
         given.setdefault("num_correlations", None)
         given.setdefault("is_contains_nans", None)
         name, kind, options = given["column_name"], given["column_type"], given["options"]
@@ -94,7 +95,7 @@ class _Drift:
         return self._missing[id(missing)]
 
     def _is_as_cleaned(self, given: dict[str, Any], number: int, column: Any) -> bool:
-        """Tell whether a column is what it is once NaN and infinities are out, either being so or being made so."""
+        """Tell whether a column is the same without NaN and infinities, because it has none or was cleaned already."""
         if given["is_contains_nans"] is None or given["is_contains_nans"][number][given["column_name"]]:
             return True
         frame = (given["current_data"], given["reference_data"])[number]
@@ -106,7 +107,7 @@ class _Drift:
 
 
 class _Flags(dict[Any, bool]):
-    """Which columns lack values, as Evidently asks a series for it."""
+    """Which columns have missing values, in the form in which Evidently asks a series for it."""
 
     def __init__(self, missing: "pd.Series[Any]") -> None:
         super().__init__(missing.to_dict())
@@ -117,7 +118,7 @@ class _Flags(dict[Any, bool]):
 
 
 def _values_of(frame: pd.DataFrame, name: Any) -> Any:
-    """Return a column's array; None if there is no column of that name, or several."""
+    """Return a column's array; None if no column has that name, or several have."""
     try:
         place = frame.columns.get_loc(name)
     except KeyError:
@@ -126,7 +127,7 @@ def _values_of(frame: pd.DataFrame, name: Any) -> Any:
 
 
 def _place(values: Any) -> int | None:
-    """Tell where numbers lie: a column that is replaced in its frame lies elsewhere."""
+    """Return where numbers lie in memory: a column that is replaced in its frame has another place."""
     return int(values.__array_interface__["data"][0]) if isinstance(values, np.ndarray) else None
 
 
@@ -144,13 +145,13 @@ def _correlations(given: dict[str, Any]) -> tuple[Any, ...]:
     numbers = given["dataset_columns"].num_feature_names
     columns = numbers if given["column_name"] in numbers else [*numbers, given["column_name"]]
     frames = (given["current_data"], given["reference_data"])
-    if len(columns) == 1:  # taking a list of one is ten times as slow
+    if len(columns) == 1:  # to take a list of one column is ten times as slow
         return tuple(frame[columns[0]].to_frame().corr() for frame in frames)
     return tuple(frame[columns].corr() for frame in frames)
 
 
 def _with_correlations(result: Any, given: dict[str, Any]) -> Any:
-    """Return a result with the correlations among the columns of this call; who gives none shows none."""
+    """Return a result with the correlations among this call's columns; with none, if none are asked for."""
     if given["column_type"] != ColumnType.Numerical or given["num_correlations"] is None:
         return result
     own = {
@@ -161,7 +162,7 @@ def _with_correlations(result: Any, given: dict[str, Any]) -> Any:
 
 
 def _of_one(given: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the columns that aren't read: where values are missing, whole frames are copied for each column."""
+    """Leave out columns that aren't read: where values are missing, Evidently copies whole frames for each column."""
     missing, name = given["is_contains_nans"], given["column_name"]
     frames = {side: given[side] for side in ("current_data", "reference_data")}
     if missing is None or missing[0].any():

@@ -19,7 +19,7 @@ _ROOT_KEY = "__root__"
 _MODEL = "evidently._pydantic_compat:BaseModel."
 _MODERN = "evidently.core.report:Snapshot."
 _LEGACY = "evidently.legacy.suite.base_suite:Snapshot."
-_SECRET = uuid.uuid4().hex  # of this process, so that no text of a user's is taken for a mark
+_SECRET = uuid.uuid4().hex  # new in each process, so that no text of a user's looks like a mark
 MARK = re.compile(f'"({_SECRET}[0-9]+)"')
 _numbers = itertools.count()
 
@@ -43,10 +43,10 @@ def content_of(model: Any) -> Any:
     """Return what a ``dict()`` has of a model, with the models inside of it as they are if that comes to the same."""
     kind: Any = type(model)
     content = vars(model) if _is_plain(kind) else model.dict()
-    return content.get(_ROOT_KEY, content)  # a model of one value, which stands for itself
+    return content.get(_ROOT_KEY, content)  # a model with a single value is dumped as that value
 
 
-@cache  # of as many classes as Evidently has
+@cache  # at most one entry for each class of Evidently
 def _is_plain(cls: Any) -> bool:
     """Tell whether a model's class dumps its fields as pydantic does by default."""
     return (

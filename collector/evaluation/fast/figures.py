@@ -25,7 +25,7 @@ _Arrays = list[tuple[Any, Any]]
 _DRAWING = "evidently.legacy.utils.visualizations:"
 _STATISTICS = "evidently.metrics.column_statistics:"
 _TABLE = "evidently.legacy.metrics.data_drift.data_drift_table:"
-# Who calls what is replaced, and asks a figure for nothing but its JSON; and how plotly takes arrays.
+# The functions that call the replaced ones, and want nothing of a figure but its JSON; and how plotly takes arrays.
 _AROUND = (
     f"{_STATISTICS}distribution",
     f"{_STATISTICS}ValueDriftCalculation._render",
@@ -35,11 +35,11 @@ _AROUND = (
     "_plotly_utils.basevalidators:DataArrayValidator.validate_coerce",
 )
 _HISTOGRAM = "evidently.legacy.metric_results:HistogramData.from_distribution"
-_MAX_EXAMPLES = 200  # some 30 kB each
+_MAX_EXAMPLES = 200  # each some 30 kB
 
 
 class _Content(NamedTuple):
-    """What a figure is made of: x and y of each trace, the title of its axis, and all that makes it another kind."""
+    """What a figure is made of: x and y of each trace, the title of its axis, and what makes it another kind."""
 
     arrays: _Arrays
     title: str | None
@@ -52,7 +52,7 @@ class _Example(NamedTuple):
 
 
 class _Drawn:
-    """A figure whose JSON is known, for those who ask for nothing else."""
+    """A figure whose JSON is known, and of which nothing else is asked."""
 
     def __init__(self, content: _Given) -> None:
         self._content = content
@@ -69,7 +69,7 @@ class ByExample:
         self._examples: dict[Any, _Example | None] = {}
 
     def __call__(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what stands in the function's place for one report, in which a figure may be drawn again."""
+        """Return the function's replacement for one report, which reuses a figure that is drawn again."""
         drawn: dict[Any, tuple[_Drawn, _Given]] = {}
 
         def draw(**given: Any) -> Any:
@@ -78,7 +78,7 @@ class ByExample:
                 return drawn[key][0]
             figure = fill(given)
             if isinstance(figure, _Drawn):
-                drawn[key] = (figure, given)  # what is named by its place must keep it
+                drawn[key] = (figure, given)  # keeps alive what the key names by its place in memory
             return figure
 
         def fill(given: _Given) -> Any:
@@ -114,7 +114,7 @@ def _identity(given: _Given) -> Any:
 
 
 def _kept(example: _Example) -> _Example:
-    """Leave out the arrays, and have the template, most of a figure's text, written once in the process."""
+    """Drop the arrays; and have the template, which is most of a figure's text, written only once in the process."""
     traces = [trace | {"x": None, "y": None} for trace in example.traces]
     return _Example(traces, {name: Once(part) if name == "template" else part for name, part in example.layout.items()})
 
@@ -125,7 +125,7 @@ def _kind_of(content: _Content) -> Any:
 
 
 def _filled(example: _Example, content: _Content) -> _Given:
-    """Put a figure's own into a known one. What isn't its own is shared: nobody changes what is to be dumped."""
+    """Put a figure's own values into an example. All else is shared, because nobody changes what is to be dumped."""
     traces = [
         trace | {"x": _coerced(x), "y": _coerced(y)}
         for trace, (x, y) in zip(example.traces, content.arrays, strict=True)
@@ -138,7 +138,7 @@ def _filled(example: _Example, content: _Content) -> _Given:
 
 
 def _coerced(values: Any) -> Any:
-    """Return an array as plotly has it; it takes lists as they are, once it has looked at each value."""
+    """Return an array as plotly stores it. plotly keeps a list as it is, after a look at each value."""
     return values if type(values) is list else _array().validate_coerce(values)
 
 
@@ -153,7 +153,7 @@ def _text(figure: _Given) -> str:
 
 
 def _of_histograms(given: _Given) -> _Content | None:
-    """Read what ``plot_distr_with_perc_button`` is given: of each side counts, and shares of them in percent."""
+    """Read the arguments of ``plot_distr_with_perc_button``: counts of each side, and their shares in percent."""
     words = dict(given)
     if words.get("to_json", True):
         return None
@@ -166,12 +166,12 @@ def _of_histograms(given: _Given) -> _Content | None:
 
 
 def _plain(values: Any) -> Any:
-    """Return numbers as numpy has them, with which it is five times as quick as pandas."""
+    """Return numbers as a numpy array, which is five times as fast here as a series."""
     return values.to_numpy() if values.dtype in (np.float64, np.int64) else values
 
 
 def _of_means(given: _Given) -> _Content | None:
-    """Read what ``plot_agg_line_data`` is given: the means over time, with a band about them and the reference's."""
+    """Read the arguments of ``plot_agg_line_data``: means over time with a band about them, and the reference's."""
     words = dict(given)
     sides, line, std, title = (words.pop(name) for name in ("curr_data", "line", "std", "yaxis_name"))
     if words.get("return_json", True) or words["ref_data"] is not None or len(sides) != 1 or None in (line, std):
@@ -191,7 +191,7 @@ def _of_means(given: _Given) -> _Content | None:
 
 
 def _series_once(_: Any) -> Any:
-    """Make the series of a histogram once in a report, and have pydantic look at none: one is shown twice or more."""
+    """Make each series of a histogram once a report, unchecked by pydantic: each is shown at least twice."""
     made: dict[Any, tuple[Any, Any]] = {}
 
     def from_distribution(cls: Any, dist: Any, name: str | None = None) -> Any:

@@ -40,7 +40,8 @@ def standing_in(shortcuts: Iterable[Shortcut], notes: list[str]) -> Iterator[Non
     For one report at a time in a process.
     """
     shortcuts = list(shortcuts)
-    known = [one for one in shortcuts if is_known(one.read, one.digests)]  # before any stands where another's is read
+    # all are checked before the first is replaced: one may read what another replaces
+    known = [one for one in shortcuts if is_known(one.read, one.digests)]
     left_out = [one.name for one in shortcuts if one not in known]
     with ExitStack() as stack:
         for shortcut in known:
@@ -57,7 +58,7 @@ def is_known(names: tuple[str, ...], digests: frozenset[str]) -> bool:
     """Tell whether functions are there and have a source that was read."""
     try:
         return digest_of(*(_found(name)[2] for name in names)) in digests
-    except (AttributeError, ImportError, OSError, TypeError):  # OSError: there is no source
+    except (AttributeError, ImportError, OSError, TypeError):  # OSError: the source isn't there
         return False
 
 
@@ -69,7 +70,7 @@ def digest_of(*functions: _Function) -> str:
 
 
 def _found(place: str) -> tuple[Any, str, Any]:
-    """Return the owner of an attribute, its name, and what it is."""
+    """Return the owner of the attribute that a path names, the attribute's name, and its value."""
     module, _, path = place.partition(":")
     owner: Any = importlib.import_module(module)
     *outer, name = path.split(".")

@@ -12,7 +12,7 @@ from collector.evaluation.fast.known import Shortcut
 _CALCULATION = "evidently.legacy.utils.visualizations:prepare_df_for_time_index_plot"
 _BINS = 150
 _PLOTTED_AGAINST_THEMSELVES = ("index", "per")
-_MANY = 1_000_000  # values, of which all columns at once take memory and gain nothing
+_MANY = 1_000_000  # values; with more, computing all columns at once takes memory and gains nothing
 
 
 def of_a_report() -> Shortcut:
@@ -28,7 +28,7 @@ def of_a_report() -> Shortcut:
 
 def _parting_once(original: Callable[..., Any]) -> Callable[..., Any]:
     bins: dict[int, Any] = {}
-    parted: dict[int, _Parted] = {}  # these hold their frames
+    parted: dict[int, _Parted] = {}  # their keys are places in memory, so these keep the frames alive
 
     def prepare(given: Any, column: Any, time: Any, *args: Any) -> Any:
         frame = whole_of(given)
@@ -47,7 +47,7 @@ def _parting_once(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Parted:
-    """A frame whose rows are parted, and the means of all of its columns once a second one is asked for."""
+    """A frame divided by rows. The second time a mean is asked for, the means of all columns are computed at once."""
 
     def __init__(self, frame: pd.DataFrame, bins: "pd.Series[Any]") -> None:
         self._frame = frame
@@ -57,7 +57,7 @@ class _Parted:
         self._means: dict[Any, pd.DataFrame] = {}
 
     def means_of(self, column: Any) -> pd.DataFrame:
-        """Return the mean and the deviation of each part that has rows."""
+        """Return mean and standard deviation of a column for each part that has rows."""
         dtype = getattr(self._frame[column], "dtype", None)
         if not isinstance(dtype, np.dtype):
             made: pd.DataFrame = self._parted[column].agg(["mean", "std"]).reset_index()

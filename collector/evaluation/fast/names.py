@@ -14,7 +14,7 @@ def _remembering(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def parsed(path: str) -> Any:
         keys, places = parse(path)
-        return keys, list(places)  # who asks changes them
+        return keys, list(places)  # a copy, because callers change the list
 
     return parsed
 

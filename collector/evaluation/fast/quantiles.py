@@ -10,7 +10,7 @@ from collector.evaluation.fast.known import Shortcut, is_known
 
 _CALCULATION = "evidently.metrics.column_statistics:QuantileValueCalculation.calculate_value"
 _BETWEEN = ("numpy.lib._function_base_impl:_lerp",)
-_KNOWN_NUMPYS = frozenset({"529be4a4795833a1", "5e06577425f2a2ad"})  # 2.2 and 2.3, and 2.4
+_KNOWN_NUMPYS = frozenset({"529be4a4795833a1", "5e06577425f2a2ad"})  # of numpy 2.2 and 2.3, and of 2.4
 
 
 def of_a_report(ordered: Ordered) -> Shortcut:
@@ -27,7 +27,7 @@ def of_a_report(ordered: Ordered) -> Shortcut:
 def _taking(original: Callable[..., Any], ordered: Ordered) -> Callable[..., Any]:
     def calculate_value(calculation: Any, column: Any) -> Any:
         values, share = ordered(column.data), calculation.metric.quantile
-        is_plain = 0 <= share <= 1 and share * 100.0 / 100.0 == share  # pandas 2 takes percent
+        is_plain = 0 <= share <= 1 and share * 100.0 / 100.0 == share  # pandas 2 goes by way of percent
         found = _quantile(values, share) if values is not None and is_plain else None
         return original(calculation, column) if found is None else found
 
@@ -35,7 +35,7 @@ def _taking(original: Callable[..., Any], ordered: Ordered) -> Callable[..., Any
 
 
 def _quantile(values: Any, share: float) -> Any:
-    """Do what numpy does between two values, to the last bit; None of zeros, whose signs have no order."""
+    """Interpolate between two values as numpy does, to the last bit; None between zeros, whose signs have no order."""
     place = (len(values) - 1) * np.float64(share)
     before = int(place) if place < len(values) - 1 else -1
     low, high = values[before], values[before + 1 if before >= 0 else -1]

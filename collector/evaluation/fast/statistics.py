@@ -13,7 +13,7 @@ _COLLECTING = "evidently.core.datasets:PandasDataset._collect_stats"
 
 
 class _Later:
-    """What Evidently's ColumnStats are once one of its fields is asked for."""
+    """Evidently's ColumnStats, computed only when one of its fields is asked for."""
 
     def __init__(self, collect: Callable[[], Any]) -> None:
         self._collect = collect
@@ -29,7 +29,8 @@ class _Later:
 
 def _later(original: Callable[..., Any]) -> Callable[..., Any]:
     def collect(dataset: Any, kind: Any, data: Any) -> Any:
-        is_made = hasattr(dataset, "_dataset_stats")  # a descriptor adds a column, and fails here if it is no such kind
+        # a descriptor adds a column, and has to fail here if its kind is wrong
+        is_made = hasattr(dataset, "_dataset_stats")
         if is_made or data.dtype == object or (kind == ColumnType.Numerical and not _are_numbers(data)):
             return original(dataset, kind, data)
         return _Later(lambda: original(dataset, kind, data))

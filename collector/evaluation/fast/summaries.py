@@ -13,29 +13,29 @@ from collector.evaluation.fast.known import Shortcut
 
 _METRIC = "evidently.legacy.metrics.data_integrity.dataset_summary_metric:DatasetSummaryMetric"
 _CALCULATION = f"{_METRIC}._calculate_dataset_common_stats"
-_HEAD = 1000  # rows, in which a column has no value twice or is likely to have some twice in all
-_FEW = 2  # columns that are sorted to find one
-_BYTES_OF_COLUMN = 1_000  # its name, in five dictionaries
+_HEAD = 1000  # rows: a column with repeated values mostly repeats one here
+_FEW = 2  # columns that are sorted to find one without repeated values
+_BYTES_OF_COLUMN = 1_000  # bytes that five dictionaries take for its name
 
 
 class _Rows(pd.DataFrame):
-    """A frame whose rows aren't compared where one of its columns has no value twice."""
+    """A frame whose rows needn't be compared if one of its columns has no value twice."""
 
     _internal_names_set = pd.DataFrame._internal_names_set | {"ordered"}  # type: ignore[attr-defined]  # noqa: SLF001  # pandas takes others for columns
     ordered: Ordered
 
     @property
     def _constructor(self) -> Any:
-        return pd.DataFrame  # what is made of it is no such frame
+        return pd.DataFrame  # what pandas makes from it is an ordinary frame
 
     def duplicated(self, *args: Any, **given: Any) -> Any:
-        """Tell which rows are as one before."""
+        """Tell which rows equal an earlier row."""
         if args or given or not any(map(self._are_distinct, self._likely())):
             return super().duplicated(*args, **given)
         return pd.Series(np.zeros(len(self), bool), index=self.index)
 
     def _likely(self) -> list[Any]:
-        """Return a few columns of numbers that have no value twice in the first rows."""
+        """Return the first few columns of numbers that have no value twice in the first rows."""
         numbers = (column for _, column in self.items() if column.dtype == np.float64)
         heads = ((column, column.to_numpy()[:_HEAD]) for column in numbers)
         return list(islice((column for column, head in heads if len(np.unique(head)) == len(head)), _FEW))
@@ -74,6 +74,6 @@ def of_a_report(reference: pd.DataFrame | None, key: Hashable, ordered: Ordered)
 
 
 def _places(frame: pd.DataFrame) -> list[Hashable] | None:
-    """Return the names of a frame's columns, and where their values lie; None if that can't be told of each."""
+    """Return the names of a frame's columns and where their values lie; None if a column has no single place."""
     places = list(places_in(frame))
     return None if None in places else [*frame.columns, *places]

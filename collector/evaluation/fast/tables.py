@@ -32,14 +32,15 @@ def _remembering(original: Callable[..., Any]) -> Callable[..., Any]:
         if key is None:
             return original(**given)
         if key not in computed:
-            computed[key] = (original(**given), given)  # the frames, so that their places stay theirs
+            # keeps the frames alive, so that no other gets their place in memory
+            computed[key] = (original(**given), given)
         return computed[key][0]
 
     return compute
 
 
 def _key(given: dict[str, Any]) -> Any:
-    """Name all that a table's drift depends on; None for what must be computed each time."""
+    """Return a key of all that a table's drift depends on; None if it must be computed each time."""
     options, share = given["data_drift_options"], given.get("drift_share_threshold")
     tests = [test for name, test in vars(options).items() if "stattest" in name]
     if not all(map(is_computed_alike, tests)):
