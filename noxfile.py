@@ -39,8 +39,16 @@ def tests(session: nox.Session, quart: str) -> None:
 
 
 @nox.session
+def thorough(session: nox.Session) -> None:
+    """What is left out above for its time: each feature with kills between its stages, and a minute of Apache Kafka."""
+    session.install(".[test]")
+    places = ("tests/integration/faults", "tests/kafka")
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "thorough", *places, *session.posargs)
+
+
+@nox.session
 def slow(session: nox.Session) -> None:
-    """What is marked as slow and left out above: more of what is shown there once, and pictures of the docs."""
+    """What is marked as slow, and left out above too: more of what is shown there once, and pictures of the docs."""
     session.install(".[test]")
     session.run("pytest", "-m", "slow", *session.posargs)
 
@@ -67,7 +75,7 @@ def kafka(session: nox.Session) -> None:
     One run alone, with other faults: ``python -m tests.kafka.chaos --folder DIR --seconds 120``.
     """
     session.install(".[test]")
-    session.run("pytest", "tests/kafka", "-m", "slow", "-s", *session.posargs)
+    session.run("pytest", "tests/kafka", "-m", "slow or thorough", "-s", *session.posargs)
 
 
 @nox.session

@@ -118,6 +118,7 @@ def config(receiver, **others):
     )
 
 
+@pytest.mark.thorough
 def test_each_change_is_told_at_least_once_and_none_is_made_up(make_daemon, receiver, figures, rng, is_long):
     """A stand-in plays Evidently's part, which isn't tried here and would have to be loaded in each of 360 lives."""
     daemon, batches = make_daemon(config(receiver), evaluates=BY_TALLY), Batches()

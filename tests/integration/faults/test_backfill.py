@@ -6,6 +6,7 @@ import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from collector.fault_points import VARIABLE
 
@@ -19,6 +20,7 @@ DAYS, ROWS = 8, 6
 DAY = 86_400
 
 
+@pytest.mark.thorough
 def test_each_day_is_one_batch_whoever_is_killed_while_history_is_made(
     make_daemon, ledger, audit, figures, rng, is_long
 ):

@@ -62,6 +62,7 @@ def wait_for_rows(daemon, rows):
     return daemon.snapshots("main")
 
 
+@pytest.mark.thorough
 def test_kills_between_any_two_stages_lose_no_row_and_double_none(make_daemon, brokers, is_long):
     daemon = make_daemon(config(brokers, "kills"))
     sent = 0

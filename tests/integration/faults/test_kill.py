@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pandas as pd
+import pytest
 from machine import PATIENCE
 
 import collector
@@ -115,6 +116,7 @@ def test_no_acknowledged_row_is_lost_or_doubled_by_a_kill_between_two_stages(
     daemon.stop()
 
 
+@pytest.mark.thorough
 def test_a_collector_is_renamed_whole_or_not_at_all_by_a_kill_between_two_stages(
     make_daemon, ledger, audit, figures, rng, is_long
 ):
@@ -146,6 +148,7 @@ def test_a_collector_is_renamed_whole_or_not_at_all_by_a_kill_between_two_stages
     figures.faults["renamings cut off"] += len(points)
 
 
+@pytest.mark.thorough
 def test_a_whole_batch_is_one_batch_however_often_its_sender_is_cut_off(make_daemon, ledger, audit, figures, is_long):
     """It sends the same again until it has an answer, as a job would that is tried again."""
     daemon = make_daemon(service_config({"main": numbered(rows_trigger(1000))}))
@@ -178,6 +181,7 @@ def test_a_whole_batch_is_one_batch_however_often_its_sender_is_cut_off(make_dae
     figures.faults["whole batches cut off"] += len(bodies)
 
 
+@pytest.mark.thorough
 def test_no_row_is_lost_or_doubled_by_a_kill_while_windows_of_event_time_are_closed(
     make_daemon, ledger, audit, figures, rng, is_long
 ):

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict, deque
 
 import httpx
 import pyarrow.parquet as pq
+import pytest
 
 from collector.evaluation.part_files import read_parts
 from collector.fault_points import VARIABLE
@@ -103,6 +104,7 @@ def live_until_death(daemon, traffic):
     assert daemon.process.returncode == -signal.SIGKILL, daemon.log
 
 
+@pytest.mark.thorough
 def test_each_row_has_its_label_once_and_each_label_one_fate_whatever_is_killed(make_daemon, figures, rng, is_long):
     daemon, traffic = make_daemon(config(LONG_WAIT), evaluates=BY_TALLY), Traffic(rng)
     points = [point for point in [*WAITING, *OF_SPILLING] * 3 for _ in range(2)] if is_long else [rng.choice(WAITING)]

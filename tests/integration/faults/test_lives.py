@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pyarrow.parquet as pq
+import pytest
 
 from ..conftest import NEVER, interval_trigger, rows_trigger, service_config
 from .audit import REPORT
@@ -63,6 +64,7 @@ def test_a_collector_that_is_deleted_while_it_is_evaluated_leaves_nothing_to_the
     assert not list(daemon.data.glob("parts/.*"))
 
 
+@pytest.mark.thorough
 def test_one_id_is_edited_flushed_deleted_and_added_again_with_kills_between(
     make_daemon, ledger, audit, figures, is_long, rng
 ):

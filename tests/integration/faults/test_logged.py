@@ -7,6 +7,7 @@ import threading
 
 import httpx
 import pyarrow.parquet as pq
+import pytest
 from machine import PATIENCE
 
 from collector.fault_points import VARIABLE
@@ -18,6 +19,7 @@ SENDERS = 4
 PAIRS = 25  # of each sender in each life, twice
 
 
+@pytest.mark.thorough
 def test_each_request_and_its_response_are_one_event_whatever_is_killed(make_daemon, figures, rng, is_long):
     """Four connections send the halves in any order, some twice, each until it is answered 200; kills come between."""
     lives = 40 if is_long else 2

@@ -4,6 +4,7 @@ import signal
 
 import httpx
 import pyarrow.parquet as pq
+import pytest
 from machine import PATIENCE
 
 from collector.fault_points import VARIABLE
@@ -16,6 +17,7 @@ PROMISE = "1 kill -9"
 POINTS = ["reference written", "reference entered"]
 
 
+@pytest.mark.thorough
 def test_a_reference_is_the_same_after_kills_while_it_is_made_and_no_row_is_lost_or_doubled(
     make_daemon, ledger, audit, figures, rng, is_long
 ):

@@ -3,6 +3,8 @@
 import json
 import signal
 
+import pytest
+
 from collector.fault_points import VARIABLE
 
 from ..conftest import PATIENCE, collector_config, rows_trigger, service_config
@@ -14,6 +16,7 @@ SEGMENTS = {"column": "country", "values": ["de", "fr"], "min_rows": 1}
 EVENTS = [{"country": name, "age": 40} for name in ("de", "de", "fr", "de", "it", None)]
 
 
+@pytest.mark.thorough
 def test_each_segment_is_delivered_once_whatever_is_killed_between_two(make_daemon, figures, tmp_path):
     """One life ends after each delivery; a service that makes up ids would show a second one."""
     shelf = Shelf(tmp_path / "shelf")
