@@ -36,11 +36,18 @@ class ConfigFile:
 
     def read(self) -> bytes:
         """Return what the file holds now; raise ConfigError if it can't be read."""
+        if self._is_no_file:
+            raise ConfigError.at("is no regular file, so it isn't read again; put the file back", source=str(self.path))
         try:
             return read_bytes(self.path)
         except FileNotFoundError as error:
             message = "the file is gone; the service goes on with the last config that it read; put the file back"
             raise ConfigError.at(message, source=str(self.path)) from error
+
+    @property
+    def _is_no_file(self) -> bool:
+        """Whether a pipe or the like stands in its place: to read that might never end, and nothing would stop it."""
+        return self.path.exists() and not self.path.is_file()
 
     def parse(self, body: bytes) -> CollectorServiceConfig:
         """Return the configuration that the file would mean; raise ConfigError with all that is wrong."""
@@ -56,7 +63,7 @@ class ConfigFile:
         One that is ``renamed``, from an id to another, stays where it stands, and rules that name it are changed.
         Raises ConfigConflict if it was edited since.
         """
-        if self.path.exists() and self.path.read_bytes() != self.body:
+        if self._is_no_file or (self.path.exists() and self.path.read_bytes() != self.body):
             raise ConfigConflict(
                 f"{self.path} was just edited, and saving this change would undo that edit; send the change again"
             )

@@ -1,6 +1,7 @@
 """Config files as people type them, read, edited by hand and saved over."""
 
 import json
+import os
 
 import pytest
 
@@ -105,6 +106,17 @@ def test_a_file_that_is_gone_is_an_error_to_read_and_is_made_anew_by_a_change(pa
     file.save(with_another(file.config))
     assert ConfigFile.open(path).config == with_another(file.config)
     assert ConfigFile.open(path).config.limits.max_rows == 10
+
+
+def test_a_pipe_in_the_files_place_is_not_waited_for(path):
+    """Nobody may ever write to it, and a thread that reads it can't be stopped."""
+    file = ConfigFile.open(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="is no regular file"):
+        file.read()
+    with pytest.raises(ConfigConflict):
+        file.save(file.config)
 
 
 @pytest.mark.parametrize("own_id", ["", '"id": "a", '], ids=["without", "with an id of its own"])
