@@ -37,7 +37,7 @@ def thread_for_signals() -> Iterator[None]:
 
     The terminal sends it to workers as well, and one that is still starting would tell of it at length.
     """
-    from threading import Event, Thread  # the first moments of a start are for end_at_signals
+    from threading import Event, Thread  # in the first moments of a start, end_at_signals handles it
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     end = Event()

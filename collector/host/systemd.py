@@ -31,7 +31,7 @@ def _notify(*lines: str) -> None:
     if not address:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
-        manager.setblocking(False)  # a manager that doesn't read must not hold the events
+        manager.setblocking(False)  # a manager that doesn't read must not hold up the events
         try:
             manager.sendto("\n".join(lines).encode(), "\0" + address[1:] if address.startswith("@") else address)
         except OSError as error:

@@ -25,10 +25,11 @@ class OpenColumns:
     def __init__(self, waiting: Waiting, kept: NewColumns | None) -> None:
         self._waiting = waiting
         self._gone = self._count_gone()
-        self._known: set[int] = set()  # Python's hashes of names that are kept since the last cut: those of most POSTs
-        self._names: set[bytes] = set()  # that came since the last cut
-        self._before = _split(kept.names) if kept and waiting.rows else set()  # of the rows that waited then
-        self._left = waiting.rows  # how many these were
+        self._known: set[int] = set()  # Python's hashes of the names seen since the last cut, which most POSTs repeat
+        self._names: set[bytes] = set()  # the names that came since the last cut
+        # the names of the rows that waited at the last cut
+        self._before = _split(kept.names) if kept and waiting.rows else set()
+        self._left = waiting.rows  # how many rows those were
         self._oldest, self._cut = (kept.oldest, kept.cut + 1) if kept else (0, 0)
 
     def admit(self, names: Collection[str], limit: int) -> NewColumns | None:
@@ -70,7 +71,7 @@ class OpenColumns:
             self._begin(gone)
 
     def _begin(self, gone: int) -> None:
-        """Begin with the names of rows that are left behind a cut, which may be any of those before it."""
+        """Start again after a cut. Rows that it left behind may have any of the names that came before it."""
         is_older_left = gone - self._gone < self._left
         self._before = self._names | self._before if is_older_left else self._names
         self._oldest = self._oldest if is_older_left else self._cut

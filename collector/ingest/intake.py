@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 _FULL = "{} bytes of {} are not delivered yet, which is the limit; nothing was kept, try again once some are delivered"
-# Batches of a collector that wait for their reports before no more come whole: the rest waits with who sends them.
+# Batches of a collector that may wait for their reports before no more whole batches are taken: the sender has to wait.
 MAX_WAITING = 100
 
 
@@ -50,7 +50,7 @@ class Pending:
     order: Order[bool]
     _spool: Spool
     _counts: Counts
-    _passed: Sequence[tuple[Pipeline, str]] = ()  # the followers that skip it, with the reasons
+    _passed: Sequence[tuple[Pipeline, str]] = ()  # the followers that skip these events, each with the reason
 
     async def wait_done(self) -> None:
         """Return once the order is done, whatever came of it."""
@@ -179,7 +179,7 @@ class Intake:
         Raises UnknownCollector, TooManyColumns; its order BadBody, if a request and its response don't fit.
         """
         followers, limit = self._supervisor.takers(collector_id), self.limits.max_columns
-        # A half's columns count from now on: whose batch it will be in isn't known.
+        # The columns of a half count at once: it isn't known in which batch its event will be.
         names = dict.fromkeys(name for one in logged if one.stream == collector_id for name in one.names)
         taking, passed = self._told_apart(followers, names) if followers and names else ((), ())
         new = self._open_columns(collector_id).admit(names, limit) if names else None
@@ -218,9 +218,9 @@ class Intake:
     def _told_apart(
         self, followers: Sequence[CollectorConfig], names: Collection[str]
     ) -> tuple[list[str], list[tuple[Pipeline, str]]]:
-        """Tell the followers that take rows from those that skip them, with the reasons.
+        """Return the followers that take the rows, and those that skip them, with the reasons.
 
-        Raises TooManyColumns for one that may skip nothing.
+        Raises TooManyColumns for a follower that may skip nothing.
         """
         taking, passed = [], []
         for follower in followers:

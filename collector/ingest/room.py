@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collector.config import Limits
     from collector.formats.frames import Format
 
-# A body of more bytes goes into a file of its own, so many of them at a time.
+# Bytes. A larger body goes into a file, written in pieces of ``MAX_WRITE`` bytes.
 MAX_HELD = 256 * 1024
 MAX_WRITE = 2**20
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collector.formats.private import Private
     from collector.store.journal import Journal
 
-    # Counts the rows of a body, wherever it is, and names its columns; raises what check_frame does.
+    # Counts the rows of a body, wherever it is, and returns the names of its columns; raises what check_frame raises.
     Check = Callable[[Format, bytes | StoredBody, Bounds], Awaitable[Counted]]
-    # Drops or hashes columns of a body, in a process of its own; see formats.private.
+    # Drops or hashes columns of a body, in another process; see formats.private.
     WithoutPrivate = Callable[[Format, bytes, Private, Bounds], Awaitable[tuple[Format, bytes]]]
 
 
@@ -41,7 +41,7 @@ class Spool:
         self.without_private = without_private
         self._is_synced = is_synced
         self._threads = trio.CapacityLimiter(4)
-        self._kept: set[str] = set()  # places of bodies
+        self._kept: set[str] = set()  # the places of bodies that were kept
         self._is_counting = False
 
     @contextmanager
@@ -87,6 +87,6 @@ class Spool:
 
 
 def _count_plain_rows(body: bytes, bounds: Bounds) -> Counted | None:
-    from collector.formats.json_columns import count_plain_rows  # what it needs is nothing to begin with
+    from collector.formats.json_columns import count_plain_rows  # not needed at the start
 
     return count_plain_rows(body, bounds)

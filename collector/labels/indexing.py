@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collector.labels.exchange import Keying, LabelFile
     from collector.labels.numbers import Numbers
 
-_AT_ONCE = 262_144  # rows whose texts are in memory
+_AT_ONCE = 262_144  # rows whose texts are in memory at the same time
 
 
 def index_batch(parts: Sequence[str], keying: Keying, path: str) -> Indexed:
@@ -69,7 +69,7 @@ def are_among(numbers: Numbers, known: Numbers) -> NDArray[np.bool_]:
     if not len(known):
         return np.zeros(len(numbers), np.bool_)
     found = np.empty(len(numbers), np.bool_)
-    for start in range(0, len(numbers), _AT_ONCE):  # so that no more is in memory than need be
+    for start in range(0, len(numbers), _AT_ONCE):  # in slices, to keep little in memory
         some = numbers[start : start + _AT_ONCE]
         places = np.minimum(known.searchsorted(some), len(known) - 1)
         found[start : start + _AT_ONCE] = known[places] == some

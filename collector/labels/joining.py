@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     Rows = NDArray[np.uint32]
     Flags = NDArray[np.bool_]
 
-_AT_ONCE = 65_536  # rows of a batch that are looked at together
+_AT_ONCE = 65_536  # rows of a batch that are handled together
 _PART_ROWS = 500_000
-_PART_BYTES = 100_000_000  # in memory
+_PART_BYTES = 100_000_000  # as they are in memory
 
 
 class _Labels(NamedTuple):
-    """Labels that a batch has rows for: both halves of their keys' numbers, and their values."""
+    """Labels for which a batch has rows: both halves of their keys' numbers, and their values."""
 
     first: Numbers
     second: Numbers
@@ -48,7 +48,7 @@ class _Labels(NamedTuple):
 
 
 class _Chosen(NamedTuple):
-    """The labels that count, sorted by the first half of their keys' numbers; ``row`` is where their values are."""
+    """The labels that count, sorted by the first half of their keys' numbers; ``row`` is the place of their values."""
 
     first: Numbers
     second: Numbers
@@ -56,7 +56,7 @@ class _Chosen(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """Rows of a batch in their order, where the values for each are, and the second half of its label's key."""
+    """Rows of a batch in their order, each with the row of its label's values, and the second half of its key."""
 
     row: Rows
     label: Rows
@@ -76,7 +76,7 @@ def join(batch: BatchFiles, labels: Sequence[LabelFile], keying: Keying, wanted:
     chosen, replaced, disputed = _choose(found, wanted.on_duplicate)
     if len(disputed):
         write_array(f"{batch.keys}.disputed", disputed, keying.salt)
-        sync_file(Path(f"{batch.keys}.disputed"))  # once labels are dropped, it can't be made again
+        sync_file(Path(f"{batch.keys}.disputed"))  # it can't be made again once the labels are dropped
     pairs, values = _pair(known, read_rows(f"{batch.keys}.rows", keying.salt), chosen), found.values
     del known, found, chosen
     written = _write(_joined(batch.parts, pairs, values, keying), target)
@@ -84,7 +84,7 @@ def join(batch: BatchFiles, labels: Sequence[LabelFile], keying: Keying, wanted:
 
 
 def _labels_for(known: Numbers, labels: Sequence[LabelFile], keying: Keying, columns: Sequence[str]) -> _Labels | None:
-    """Read those labels that the batch has rows for; None if there are none."""
+    """Read the labels for which the batch has rows; None if there are none."""
     first, second, values = [], [], []
     for label in labels:
         numbers = label_numbers(label, keying)
@@ -106,7 +106,7 @@ def _labels_for(known: Numbers, labels: Sequence[LabelFile], keying: Keying, col
 
 
 def _appended(tables: list[pa.Table]) -> pa.Table:
-    """Append labels; one that has none of the columns is a row nevertheless."""
+    """Append labels; a label that has none of the columns still is a row."""
     rows = pa.array(np.arange(sum(map(len, tables)), dtype=np.uint32))
     numbered, start = [], 0
     for table in tables:
@@ -116,11 +116,12 @@ def _appended(tables: list[pa.Table]) -> pa.Table:
 
 
 def _choose(labels: _Labels, on_duplicate: OnDuplicate) -> tuple[_Chosen, int, Numbers]:
-    """Choose the label of each key by the order in which they came; return how many gave way, and disputed keys."""
+    """Choose one label for each key by their order; return them, how many others gave way, and the disputed keys."""
     order = np.argsort(labels.first, kind="stable").astype(np.uint32)
     first, second = labels.first[order], labels.second[order]
     is_same = first[1:] == first[:-1]
-    if (is_same & (second[1:] != second[:-1])).any():  # two keys have the same first half: once in many years
+    # two different keys with the same first half, which happens once in many years
+    if (is_same & (second[1:] != second[:-1])).any():
         again = np.lexsort((order, second, first))
         order, first, second = order[again], first[again], second[again]
         is_same = (first[1:] == first[:-1]) & (second[1:] == second[:-1])
@@ -136,7 +137,7 @@ def _choose(labels: _Labels, on_duplicate: OnDuplicate) -> tuple[_Chosen, int, N
 
 
 def _differ(values: pa.Table, order: Rows, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> Flags:
-    """Tell of which keys the labels aren't all the same, whatever types they came in."""
+    """Tell for each key whether its labels differ; the type in which a value came doesn't matter."""
     first = np.repeat(begins, ends - begins + 1)
     differs = np.zeros(len(order), np.bool_)
     for column in Merging([values.schema]).merge(values).columns:
@@ -147,7 +148,7 @@ def _differ(values: pa.Table, order: Rows, begins: NDArray[np.int64], ends: NDAr
 
 
 def _codes_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Return a number for each value, the same for the same ones; a missing value is one, too."""
+    """Return a number for each value, equal for equal values; missing values are equal, too."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_nested(column.type):
@@ -158,7 +159,7 @@ def _codes_of(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def _pair(known: Numbers, rows: Rows, chosen: _Chosen) -> _Pairs:
-    """Give each label to the rows of its key: all of them, if it stands there several times."""
+    """Give each label to all rows that have its key."""
     found, given = [np.empty(0, np.uint32)], [np.empty(0, np.uint32)]
     for start in range(0, len(chosen.first), _AT_ONCE):
         some = chosen.first[start : start + _AT_ONCE]
@@ -176,7 +177,7 @@ def _pair(known: Numbers, rows: Rows, chosen: _Chosen) -> _Pairs:
 
 
 def _joined(parts: Sequence[str], pairs: _Pairs, values: pa.Table, keying: Keying) -> Iterator[pa.Table]:
-    """Yield the rows that have a label, with it."""
+    """Yield the rows that have a label, together with it."""
     start = 0
     for part in parts:
         for table in rows_of(part, _AT_ONCE):
@@ -192,9 +193,9 @@ def _joined(parts: Sequence[str], pairs: _Pairs, values: pa.Table, keying: Keyin
 
 
 def _with_labels(rows: pa.Table, labels: pa.Table) -> pa.Table:
-    """Put labels beside their rows: a label fills a missing value, and wins over one that is there.
+    """Put labels beside their rows: a label fills a missing value, and replaces one that is there.
 
-    A row whose label is missing in each column has none, as it was withdrawn.
+    A row whose label is missing in each column has no label: it was withdrawn.
     """
     rows, labels = rows.combine_chunks(), labels.combine_chunks()
     gathered, is_labelled = Gathered(), np.zeros(len(rows), np.bool_)
@@ -220,7 +221,7 @@ def _pieces(table: pa.Table, field: pa.Field) -> Pieces:
 
 
 def _overlaid(over: Pieces, under: Pieces, is_over: Flags) -> Pieces:
-    """Return the values of one column where it has some, else those of another."""
+    """Return the values of one column where ``is_over``, else those of the other."""
     places = np.arange(len(is_over))
     upper, lower = pa.array(places, mask=~is_over), pa.array(places, mask=is_over)
     return [(form, array.take(upper)) for form, array in over] + [(form, array.take(lower)) for form, array in under]
@@ -234,7 +235,7 @@ def _are_nan(array: pa.Array) -> Flags:
 
 
 def _write(tables: Iterator[pa.Table], target: str) -> list[JoinedPart]:
-    """Write tables to parts of a good size, each whole and on the disk."""
+    """Write tables to parts of a good size; each part is whole and on the disk before the next."""
     written: list[JoinedPart] = []
     for some in _together(tables):
         table = append(some)
@@ -244,7 +245,7 @@ def _write(tables: Iterator[pa.Table], target: str) -> list[JoinedPart]:
 
 
 def _together(tables: Iterator[pa.Table]) -> Iterator[list[pa.Table]]:
-    """Yield as many tables at a time as make a part."""
+    """Yield tables in groups, each large enough for a part."""
     some: list[pa.Table] = []
     for table in tables:
         if table.num_rows:

@@ -77,7 +77,7 @@ def _mark(batch: Waiting, needles: Numbers, salt: bytes) -> int:
 
 
 def _mark_each(keys: Numbers, needles: Numbers, marks: NDArray[np.bool_]) -> None:
-    """Mark where the needles are among sorted keys; one that is there several times is marked each time."""
+    """Mark where the needles stand among sorted keys; a key that stands there several times is marked each time."""
     begins, ends = keys.searchsorted(needles), keys.searchsorted(needles, "right")
     marks[begins[begins < ends]] = True
     for place in np.flatnonzero(ends - begins > 1).tolist():

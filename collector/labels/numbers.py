@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.uint64]
 
-# Of what is no key.
+# The number of a value that is no key.
 NO_KEY = np.uint64(0)
-_AT_ONCE = 16_384  # keys whose words stay in the processor's cache
+_AT_ONCE = 16_384  # keys at a time: their words fit the processor's cache
 _WORD = 8
-# Of the bytes of a last word, those that count, by how many there are.
+# By the number of bytes in a text's last word: the mask of those bytes.
 _MASKS = np.array([2 ** (8 * count) - 1 for count in range(_WORD + 1)], np.uint64)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
@@ -36,7 +36,7 @@ def key_numbers(table: pa.Table, keying: Keying) -> Numbers:
     field = table.schema.field(number)
     texts = [canonical_texts(field, chunk) for chunk in table.column(number).chunks]
     if keying.secret:
-        from collector.formats.private import hashed_texts  # what it needs is nothing for those who have none
+        from collector.formats.private import hashed_texts  # imported only if keys are hashed
 
         texts = [hashed_texts(some, keying.secret) for some in texts]
     found = [_numbers(some, keying.seed) for some in texts]
@@ -50,7 +50,7 @@ def _numbers(texts: pa.Array, seed: int) -> Numbers:
         return np.zeros(count, np.uint64)
     offsets = np.frombuffer(offsets_buffer, np.int64)[texts.offset : texts.offset + count + 1]
     low, high = int(offsets[0]), int(offsets[-1])
-    body = np.zeros(high - low + _WORD, np.uint8)  # so that the last word can be read whole
+    body = np.zeros(high - low + _WORD, np.uint8)  # padded, so that the last word can be read whole
     if high > low:
         body[: high - low] = np.frombuffer(data, np.uint8)[low:high]
     words = np.ndarray((len(body) - _WORD + 1,), "<u8", body, strides=(1,))
@@ -65,7 +65,7 @@ def _numbers(texts: pa.Array, seed: int) -> Numbers:
 
 
 def _hashed(words: Numbers, starts: NDArray[np.int64], lengths: NDArray[np.int64], seed: int) -> Numbers:
-    """Mix the words of each text into a number, the same word of all texts at a time."""
+    """Mix the words of each text into a number; all texts take their first word together, then their second."""
     state = _mixed(lengths.astype(np.uint64) * _STEP + np.uint64(seed))
     shortest, longest = int(lengths.min()), int(lengths.max())
     for place in range(0, longest, _WORD):
@@ -79,7 +79,7 @@ def _hashed(words: Numbers, starts: NDArray[np.int64], lengths: NDArray[np.int64
 
 
 def _mixed(numbers: Numbers) -> Numbers:
-    """Return numbers of which each bit depends on all (the end of SplitMix64, https://doi.org/10.1145/2660193.2660195)."""
+    """Mix numbers so that each bit depends on all (the end of SplitMix64, https://doi.org/10.1145/2660193.2660195)."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return numbers ^ (numbers >> np.uint64(31))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collector.pipeline.work import Work
 
 T = TypeVar("T")
-# Of an error that nobody foresaw: it may quote what it was about.
+# Characters of an unforeseen error, which may quote a whole body.
 _MAX_REASON = 500
 
 
@@ -33,7 +33,7 @@ async def ask_workspace(work: Work, ask: Callable[[], Awaitable[T]], batch_id: s
         raise
     except trio.TooSlowError as error:
         raise DeliveryError(f"{shown} took longer than {timeout:g} s", is_ambiguous=True) from error
-    except Exception as error:  # a bulkhead: whatever goes wrong there stops nothing else
+    except Exception as error:  # a bulkhead: no error in a workspace may stop anything else
         said = f"{shown} can't be delivered to: {type(error).__name__}: {error}"
         work.log.debug("where delivery failed", batch=batch_id, exc_info=error)
         raise DeliveryError(said[:_MAX_REASON], is_ambiguous=True) from error

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collector.pipeline.work import Work
     from collector.store.records import Batch
 
-# Rows that can't be written to parts keep windows open; it is tried again.
+# Seconds until the next try, if rows can't be written to parts. Their windows stay open.
 PAUSE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """Windows that begin before ``upto`` are over, and those that begin after ``tomorrow`` are a clock's mistake."""
+    """Windows that begin before ``upto`` are over. One that begins after ``tomorrow`` comes from a wrong clock."""
 
     upto: float
     tomorrow: float

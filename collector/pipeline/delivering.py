@@ -69,13 +69,13 @@ class Delivering:
             else:
                 if is_delivered:
                     backoff.reset()
-                else:  # a disk that spoils what it is given would have reports computed without end
+                else:  # pause: a disk that spoils its files would have reports computed without end
                     await trio.sleep(backoff.next())
 
     async def _deliver(self, batch: Batch) -> bool:
-        """Deliver a batch's snapshots, one after the other; what was done is kept, so that none comes twice.
+        """Deliver a batch's snapshots, one after the other. Each is noted once done, so that none is delivered twice.
 
-        False if one is spoiled: the batch is evaluated again.
+        Returns False if a snapshot is spoiled: the batch is evaluated again.
         """
         work, has_plots = self._work, True
         for outgoing in outgoing_of(batch, work.data_dir):
@@ -103,7 +103,7 @@ class Delivering:
         return True
 
     async def _deliver_one(self, batch: Batch, outgoing: Outgoing, progress: Progress) -> None:
-        """Deliver one snapshot; what a workspace rejects of a segment costs only that."""
+        """Deliver one snapshot; if the workspace rejects that of a segment, only this segment fails."""
         try:
             await self._send_or_shrink(batch, outgoing, progress)
         except SnapshotRejected as error:
@@ -112,7 +112,7 @@ class Delivering:
             await self._finish_one(batch, outgoing.segment, progress, str(error))
             await self._work.tell(SegmentFailed(batch, outgoing.segment, str(error), is_rejected=True))
         else:
-            if len(batch.outcome.get("segments") or ()):  # else the batch itself says so
+            if len(batch.outcome.get("segments") or ()):  # otherwise the batch's own state says so
                 await self._finish_one(batch, outgoing.segment, progress)
                 reach("segment delivered")
 
@@ -126,19 +126,19 @@ class Delivering:
             await self._send(batch, outgoing, progress)
 
     async def _prune(self) -> None:
-        """Remove what is no longer to be kept of delivered batches."""
+        """Remove delivered batches that are beyond the retention."""
         work = self._work
         rule = None if work.config.reference_path else work.config.reference_from
         work.data_dir.remove_batches(*await work.journal.prune(work.id, work.service.retention, rule))
 
     async def _send(self, batch: Batch, outgoing: Outgoing, progress: Progress) -> None:
-        """Try once, and count it."""
+        """Try once, and count the try."""
         with self._counted():
             await ask_workspace(self._work, lambda: self._work.workspace.deliver(outgoing, progress), batch.id)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
-        """Count a try, with what came of it; one that our own end cuts off counts for nothing."""
+        """Count a try with its outcome; one that our own stop cuts off isn't counted."""
         started = trio.current_time()
         try:
             yield
@@ -171,17 +171,17 @@ class Delivering:
             raise DeliveryError(str(error)) from error
 
     async def _keep_progress(self, batch: Batch, segment: str, progress: dict[str, Any]) -> None:
-        # In the batch that all of its snapshots share, as each goes on from what the others have kept.
+        # Kept in the batch, which all of its snapshots share: each adds to what the others have kept.
         part_of(batch.outcome, segment)["progress"] = progress
         await self._work.journal.mark(batch, "evaluated", outcome=batch.outcome)
 
     async def _finish_one(self, batch: Batch, segment: str, progress: Progress, error: str = "") -> None:
-        """Keep that one of several snapshots is in the workspace, or that it will never be."""
+        """Note that one of several snapshots is in the workspace, or never will be."""
         part_of(batch.outcome, segment)["progress"] = {**progress.as_kept(), "is_done": True}
         await self._work.journal.keep_delivery(batch, batch.outcome, segment, error)
 
     async def _take_rejection(self, batch: Batch, error: SnapshotRejected) -> None:
-        """Keep a batch under failed/ whose snapshot the workspace will never accept; those behind it go on."""
+        """Move a batch under failed/ because the workspace will never accept its snapshot; later batches go on."""
         work = self._work
         await work.tell(Rejected(batch, str(error)))
         await set_aside(work, batch, str(error))

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collector.store.records import Batch
     from collector.workers.exchange import Job, Outcome
 
-# A report that raises will raise again; one whose worker died or that took too long may not.
+# A report that raises will raise again, but one whose worker died or that took too long may work the next time.
 MAX_ATTEMPTS = 2
-# Snapshots that wait for their workspace before evaluation does.
+# Snapshots that may wait for their workspace before evaluation waits, too.
 MAX_OUTBOX = 100
-# A reference that isn't there is looked for again; nothing tells us of a file on any file system.
+# Seconds between looks for a missing reference: not every file system tells us of new files.
 REFERENCE_INTERVAL = 10.0
 
 
@@ -48,8 +48,9 @@ class Evaluating:
         self._work = work
         self._referring = referring
         self._spilling = spilling
-        self._checked: set[Path] = set()  # sound tables
-        self._checked_rows: tuple[object, ...] | None = None  # the reference, and what is asked of its rows
+        self._checked: set[Path] = set()  # tables that were found sound
+        # the reference and the conditions on its rows that were checked
+        self._checked_rows: tuple[object, ...] | None = None
         self._took_too_long = False
 
     async def run(self) -> None:
@@ -84,7 +85,7 @@ class Evaluating:
     async def _find_problems(self, *, is_report_checked: bool) -> list[Problem]:
         try:
             return await self._look_for_problems(is_report_checked=is_report_checked)
-        except EvaluationError as error:  # of the worker that was to tell: nothing else has to stop for that
+        except EvaluationError as error:  # the worker that checks has failed: nothing else stops for that
             return [Problem((), str(error))]
 
     async def _look_for_problems(self, *, is_report_checked: bool) -> list[Problem]:
@@ -114,7 +115,7 @@ class Evaluating:
         return problems
 
     def _earlier(self) -> Iterable[CollectorConfig]:
-        """Return those before this one in the config, who go on where two can't go together."""
+        """Return the collectors before this one in the config: they win where two can't work together."""
         collectors = self._work.service.collectors
         return (collectors[key] for key in takewhile(lambda key: key != whole_of(self._work.id), collectors))
 
@@ -122,7 +123,7 @@ class Evaluating:
         while self._work.status.outbox >= MAX_OUTBOX:
             await self._work.delivered.wait()
 
-    # Doing it
+    # Evaluating
 
     async def _evaluate(self, batch: Batch) -> None:
         self._work.note(state="evaluating")
@@ -131,7 +132,8 @@ class Evaluating:
             while await self._spilling.spill(batch.id):
                 pass
             compared = await self._referring.compared(batch)
-            # What others take of the workers' time doesn't count; who took too long waits in a lane of its own.
+            # The time for a report begins when it has a worker. After a report that took too long, the collector waits
+            # in a separate lane.
             async with (
                 workers.backfills if batch.is_backfill else nullcontext(),
                 workers.slow_reports if self._took_too_long else workers.reports,
@@ -165,7 +167,7 @@ class Evaluating:
         job = make_job(config, base, batch, parts, snapshot, fast_reports=fast_reports, private=private)
         return {**job, "awaits_reference": compared.lacking, "least_reference_rows": compared.least_rows}
 
-    # What came of it
+    # The outcome
 
     async def _take_outcome(self, batch: Batch, outcome: Outcome, seconds: float) -> None:
         work = self._work
@@ -185,7 +187,7 @@ class Evaluating:
         work.to_deliver.ring()
 
     async def _take_empty(self, batch: Batch, error: NoRowsMatched) -> None:
-        """Take a batch for delivered of which no row is to be reported."""
+        """Count a batch as delivered if none of its rows meet the conditions: there is nothing to report."""
         work = self._work
         await work.journal.labels.write_down(batch.id, work.id)
         work.data_dir.mark_delivered(await work.journal.keep_empty(batch, work.service.retention.snapshots))
@@ -195,7 +197,7 @@ class Evaluating:
         work.to_deliver.ring()
 
     async def _take_damage(self, batch: Batch, error: FilesDamaged) -> None:
-        """Set the damaged parts aside; the batch is evaluated with what is left. A damaged reference is waited for."""
+        """Set the damaged parts aside; the batch is evaluated with the rest. A damaged reference is waited for."""
         self._checked -= set(map(Path, error.paths))
         self._referring.take_damage(error.paths)
         lost = await drop_damaged(self._work, batch, error.paths)
@@ -223,7 +225,7 @@ class Evaluating:
 
 
 def _kind_of(error: Exception) -> FailureKind:
-    """Return in a word what became of an evaluation: a report that raised has a traceback, a worker that died none."""
+    """Return in a word why an evaluation failed: a report that raised has a traceback, a worker that died has none."""
     if isinstance(error, trio.TooSlowError):
         return "too_slow"
     return "raised" if getattr(error, "detail", "") else "worker_failed"

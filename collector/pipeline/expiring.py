@@ -10,9 +10,9 @@ import trio
 if TYPE_CHECKING:
     from collector.pipeline.work import Work
 
-# A half goes between its time and a quarter more.
+# A half is looked for this often in its time: it goes at most a quarter later.
 _STEPS = 4
-# Models fail at requests all day long: that halves expire is told so often, with how many they were meanwhile.
+# Seconds between log lines about expired halves, each with their number: models fail at requests all day long.
 TOLD_EVERY = 3600.0
 
 
@@ -26,7 +26,7 @@ class Expiring:
     def __init__(self, work: Work) -> None:
         self._work = work
         kserve = work.config.input.kserve if work.config.input is not None else None
-        self._wait = kserve.wait if kserve is not None else 0.0  # by its config it makes no more events of halves
+        self._wait = kserve.wait if kserve is not None else 0.0  # 0: the config makes no events of halves any more
         self._requests = self._responses = 0
         self._told = float("-inf")
 

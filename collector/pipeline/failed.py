@@ -54,7 +54,7 @@ async def drop_damaged(work: Work, batch: Batch, damaged: Collection[str]) -> Pa
 
 
 async def _move_parts(work: Work, batch: Batch, folder: str) -> None:
-    """Move parts; they are linked before the journal knows, and unlinked after: they are never nowhere."""
+    """Move parts. They are linked before the journal knows, and unlinked after, so they are always somewhere."""
     parts = [part.path for part in await work.journal.parts(batch.id)]
     moves = {part: f"{folder}/{Path(part).name}" for part in parts if not part.startswith(f"{folder}/")}
     paths = {work.data_dir.path / old: work.data_dir.path / new for old, new in moves.items()}

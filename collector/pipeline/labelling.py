@@ -39,21 +39,23 @@ if TYPE_CHECKING:
     from collector.store.records import Awaited, LabelPart
     from collector.workers.exchange import ClosedBy
 
-# Labels leave the journal once so many rows wait, or the oldest has for a time that grows with the parts there are: a
-# trickle makes some two thousand of them in a week, and none has to be merged.
+# Labels leave the journal once this many rows wait, or the oldest has waited for a time that grows with the number of
+# parts. So a trickle makes some two thousand parts a week, and none has to be merged.
 SPILL_ROWS = 50_000
 SPILL_SECONDS = 2.0
 SPILL_SECONDS_EACH_PART = 0.25
-# After a start, what is due waits for labels that had to wait for us: so large a part of its time, and no longer.
+# After a start, batches that are due wait a little for labels that couldn't come while the service was down: for this
+# share of their waiting time, and no longer than this.
 GRACE_SHARE = 0.01
 MAX_GRACE = 600.0
-# Labels that may be dropped are looked at so often at most, also without a bell: what keeps them may end silently.
+# Seconds between looks at labels that may be dropped. No bell rings for them, as a batch that needs them may end
+# silently.
 LOOK_AGAIN = 60.0
 LEAST_PAUSE = 0.2
 
 
 class _Terms(NamedTuple):
-    """The key of labels, and how long they are kept: as the config says, or as the last one said that had labels."""
+    """The key of labels, and how long they are kept: by the config, or by the last one that had labels."""
 
     key: str
     wait: float
@@ -82,7 +84,7 @@ class Labelling:
         awaited = (await self._look()).awaited
         self._terms = _terms_of(labels, awaited)
         for one in awaited:
-            if one.cut is None and one.state == "delivered":  # under an older release, perhaps
+            if one.cut is None and one.state == "delivered":  # perhaps it was delivered by an older release
                 await self._book.write_down(one.batch, self._work.id)
         if labels is not None:
             self._book.collectors.add(self._work.id)
@@ -104,9 +106,9 @@ class Labelling:
             await self._wait(outlook)
 
     async def _step(self, labels: Labels | None) -> Outlook:
-        """Do all that is due, and return what there is then."""
+        """Do all that is due; return the state after it."""
         await self._heed_clock()
-        for _ in range(self._waiting_rows() // SPILL_ROWS):  # a look takes longer with each part there is
+        for _ in range(self._waiting_rows() // SPILL_ROWS):  # first of all, because each part makes a look longer
             await self._spilling.spill(None)
         self._seen = None
         await self._spill(await self._look())
@@ -125,14 +127,14 @@ class Labelling:
         return await self._look()
 
     async def _look(self) -> Outlook:
-        """Return what there is, as the last change left it; what others did in the midst of a step is for the next."""
+        """Return the state after our last change; what others change in the midst of a step is for the next one."""
         if self._seen is None or self._seen_after != self._book.changes:
             self._seen_after = self._book.changes
             self._seen = await self._book.look(self._work.id)
         return self._seen
 
     async def _wait(self, outlook: Outlook) -> None:
-        """Wait until something may be due: more labels, another batch, or a time."""
+        """Wait until something may be due: more labels, another batch, or a time that has come."""
         now, wait = self._clocks.now(), self._terms.wait
         due = [max(one.due, self._not_before) for one in outlook.awaited if one.cut is None and one.state != "sealed"]
         due += [max(part.held, part.since + wait, now + 1) for part in outlook.parts]
@@ -150,14 +152,14 @@ class Labelling:
                 nursery.cancel_scope.cancel()
 
     async def _heed_clock(self) -> None:
-        """Move what is due with a wall clock that was set."""
+        """Shift due times if the wall clock was set."""
         set_by = self._clocks.set_by
         if set_by != self._set_by:
             await self._book.shift(self._work.id, set_by - self._set_by)
             self._not_before += set_by - self._set_by
             self._set_by = set_by
 
-    # Labels to parts
+    # Moving labels to parts
 
     def _waiting_rows(self) -> int:
         return self._work.journal.waiting(self._stream).frame_rows
@@ -175,19 +177,20 @@ class Labelling:
             await self._spilling.spill(None)
 
     async def _spill_all(self) -> None:
-        """Move all labels that have come to parts: those are in time for a batch that closes now."""
+        """Move all labels to parts: those that have come by now are in time for a batch that closes now."""
         self._seen = None
         while await self._spilling.spill(None):
             pass
 
-    # Keys and matches
+    # Making keys, and matching
 
     def _keying(self) -> Keying:
-        private = self._work.service.private_of(self._work.config)  # a follower's are its leader's, which may change
+        # a follower has its leader's private columns, which may change
+        private = self._work.service.private_of(self._work.config)
         secret = "" if private is None else private["hash"].get(self._terms.key, "")
         if not secret:
             return Keying(self._terms.key, self._seed)
-        from collector.formats.private import hashed  # what it needs is nothing for those who have none
+        from collector.formats.private import hashed  # only a config with private columns needs it
 
         return Keying(self._terms.key, self._seed, hashed(b"", secret.encode()), secret)
 
@@ -198,7 +201,7 @@ class Labelling:
         return [LabelFile(self._path(part.path), self._path(numbers_of(part.path))) for part in parts]
 
     async def _index(self) -> None:
-        """Make the keys of batches that have none, or others."""
+        """Make the keys of batches that have none, or that have keys of another column or salt."""
         workers, keying = self._work.tools.workers, self._keying()
         for one in (await self._look()).awaited:
             if one.cut is not None or (one.key == keying.name and one.keys is not None):
@@ -216,7 +219,7 @@ class Labelling:
             self._remove(one.keys, one.marks)
 
     async def _match(self, labels: Labels) -> None:
-        """Look for labels in the batches in which they weren't looked for; those with the same ones left together."""
+        """Look for new labels in each batch; batches with the same new labels are looked through together."""
         outlook = await self._look()
         if not outlook.parts:
             return
@@ -224,14 +227,15 @@ class Labelling:
         groups: dict[tuple[LabelPart, ...], list[Awaited]] = {}
         for one in outlook.awaited:
             if one.cut is None and one.keys is not None and one.matched < last:
-                later = outlook.parts[bisect_right(firsts, one.matched) :]  # thousands of batches may wait
+                # no loop over all parts, because thousands of batches may wait
+                later = outlook.parts[bisect_right(firsts, one.matched) :]
                 new = tuple(part for part in later if _is_for(part, one, labels))
                 groups.setdefault(new, []).append(one)
         for parts, group in groups.items():
             await self._match_together(parts, group, last)
 
     async def _match_together(self, parts: Sequence[LabelPart], group: Sequence[Awaited], last: int) -> None:
-        if not parts:  # all are too old for them
+        if not parts:  # all labels are too old for these batches
             await self._book.enter_matches([replace(one, matched=last) for one in group])
             return
         found = [replace(one, matched=last, marks=f"{one.keys}.{last}.marks") for one in group]
@@ -246,10 +250,10 @@ class Labelling:
         reach("marks entered")
         self._work.data_dir.remove_keys(one.marks for one in group if one.marks)
 
-    # Closing
+    # Closing batches
 
     async def _close(self, labels: Labels) -> None:
-        """Join the batches that have enough labels, or have waited for long enough; the main report comes first."""
+        """Join the batches that have enough labels or have waited for long enough; only after their main report."""
         outlook = await self._look()
         ready = [one for one in outlook.awaited if one.cut is None and one.keys is not None and one.state != "sealed"]
         enough = [one for one in ready if one.keyed and one.labelled >= labels.min_share * one.keyed - 1e-9]
@@ -260,7 +264,7 @@ class Labelling:
             await self._spill_all()
             await self._match(labels)
             batches = {one.batch for one in due}
-            for one in (await self._look()).awaited:  # a client may have replaced one meanwhile
+            for one in (await self._look()).awaited:  # a client may have replaced a batch meanwhile
                 if one.batch in batches:
                     await self._join(labels, one, "wait")
         elif ready and not enough and outlook.waiting_bytes and self._is_full():
@@ -274,7 +278,7 @@ class Labelling:
 
     async def _join(self, labels: Labels, one: Awaited, by: ClosedBy) -> None:
         if one.keys is None:
-            return  # a part of it was dropped meanwhile: its keys are made again first
+            return  # one of its parts was dropped meanwhile: its keys are made again first
         work = self._work
         main = await work.journal.find_batch(one.batch)
         paths = [part.path for part in await work.journal.parts(one.batch)]
@@ -292,7 +296,8 @@ class Labelling:
         now = self._clocks.now()
         closed = replace(one, cut=one.matched, closed=now, disputed=joined.disputed)
         made = None if main is None or not parts else _labelled(main, one, joined, now, by)
-        if made is not None and await work.journal.find_batch(made.id) is not None:  # its events were read again
+        # its events were read again from Kafka, and were joined before
+        if made is not None and await work.journal.find_batch(made.id) is not None:
             work.data_dir.remove([part.path for part in parts])
             made, parts = None, []
         is_closed = await self._book.close(closed, made, parts, paths)
@@ -306,10 +311,10 @@ class Labelling:
         await work.count()
         work.to_evaluate.ring()
 
-    # Labels that are needed no more
+    # Dropping labels
 
     async def _retire(self) -> None:
-        """Drop labels that are too old, once no batch that waits has use for them; count what became of each."""
+        """Drop labels that are too old once no waiting batch needs them; count what became of each label."""
         outlook, now, keying = await self._look(), self._clocks.now(), self._keying()
         for part in outlook.parts:
             until = part.since + self._terms.wait
@@ -324,7 +329,7 @@ class Labelling:
         await self._forget_closed()
 
     async def _is_held(self, part: LabelPart, waiting: Sequence[Awaited]) -> bool:
-        """Tell whether batches that wait need a part of labels; if so, until the last of them is due."""
+        """Tell whether waiting batches need a part of labels; if so, keep it until the last of them is due."""
         if not waiting:
             return False
         [file] = self._label_files([part])
@@ -349,9 +354,9 @@ class Labelling:
         return Closed(self._path(str(one.keys)), str(one.key), bool(one.disputed))
 
     async def _forget_closed(self) -> None:
-        """Forget the keys of closed batches, once it is known what became of all labels that came for them.
+        """Forget the keys of closed batches, once all labels that came in time for them are counted.
 
-        Those in time are told by their numbers and not by a clock: the service may have been down for long.
+        Whether a label came in time is told by its number, not by a clock: the service may have been down for long.
         """
         outlook, now = await self._look(), self._clocks.now()
         gone = []
@@ -368,7 +373,7 @@ class Labelling:
                 self._remove(one.keys)
 
     async def _let_go(self) -> None:
-        """Have batches wait no more that are due, as the config has no labels any more; it may get them back before."""
+        """Stop waiting for labels of batches that are due: the config has none now. Others wait, as it may have some again."""
         outlook, now = await self._look(), self._clocks.now()
         dropped = [one for one in outlook.awaited if one.cut is None and one.due <= now]
         if not dropped:
@@ -384,7 +389,7 @@ class Labelling:
     # Damage
 
     async def _mend(self, path: str) -> None:
-        """Have a spoiled file of keys made anew; with that of a closed batch, its labels count as unmatched."""
+        """Have a spoiled file of keys made again; if its batch is closed, its labels count as unmatched."""
         for one in (await self._look()).awaited:
             if one.keys is None or not path.startswith(self._path(one.keys)):
                 continue
@@ -398,7 +403,7 @@ class Labelling:
         self._work.to_label.ring()
 
     async def _take_damage(self, paths: Sequence[str]) -> None:
-        """Set damaged parts aside: of labels, which are counted as that, or of a batch, which goes on with the rest."""
+        """Set damaged parts aside. Labels in them count as damaged; a batch goes on with the rest of its rows."""
         work, outlook = self._work, await self._look()
         damaged = set(paths)
         for part in outlook.parts:
@@ -432,12 +437,12 @@ def _terms_of(labels: Labels | None, awaited: Sequence[Awaited]) -> _Terms:
 
 
 def _is_for(part: LabelPart, one: Awaited, labels: Labels) -> bool:
-    """Tell whether labels may be for a batch: predictions that come long after a label aren't what it is about."""
+    """Tell whether labels may be about a batch: they can't be if its predictions came long after them."""
     return part.since + labels.wait >= one.opened
 
 
 def _labelled(main: Batch, one: Awaited, joined: Joined, now: float, by: ClosedBy) -> Batch:
-    """Return the batch that is made of those rows of another that have labels."""
+    """Return the batch of those rows of another batch that have labels."""
     start, end = main.window
     rows = sum(part.rows for part in joined.parts)
     told = {
@@ -453,7 +458,7 @@ def _labelled(main: Batch, one: Awaited, joined: Joined, now: float, by: ClosedB
 
 
 def _told(outlook: Outlook, kept_bytes: int) -> dict[str, object]:
-    """Return what the status says of labels."""
+    """Return what the status shows of labels."""
     waiting = [one for one in outlook.awaited if one.cut is None]
     return {
         "waiting_batches": len(waiting),

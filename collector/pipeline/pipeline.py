@@ -136,7 +136,8 @@ class Pipeline:
     async def retry(self) -> list[Batch]:
         """Have all failed batches evaluated again, and return them."""
         self._work.source.check_here()
-        async with self._retrying:  # what another takes back may be evaluated and gone before its parts are looked for
+        # one at a time: a batch that another call takes back may be evaluated and gone before its parts are found
+        async with self._retrying:
             for batch in await self.failed():
                 await take_back(self._work, batch)
             try:
@@ -155,7 +156,7 @@ class Pipeline:
         first, *others = self._showings
         panels = await first.show_again()
         for showing in others:
-            with suppress(NoDashboard):  # no snapshot of it is kept, or there was none yet
+            with suppress(NoDashboard):  # no snapshot of this report is kept, or none was made yet
                 panels += await showing.show_again()
         return panels
 

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from collector.pipeline.work import Work
     from collector.store.records import Batch, Part
 
-# A file in a store is looked at before a batch is evaluated, but not more often than this.
+# Seconds between looks at a file in a store; it is looked at before a batch is evaluated.
 LOOK_INTERVAL = 60.0
-# In the journal, the copy stands beside what is made for a report: that holds again once the address is gone.
+# The copy's name in the journal. References made of rows have other names: they are used again once the address is
+# gone.
 _STORE = "store"
 _TRIES = 3
 
@@ -55,7 +56,7 @@ class Referring:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._settled_for: CollectorConfig | None = None
-        self._copy: MadeReference | None = None  # of a file in a store
+        self._copy: MadeReference | None = None  # the copy of a file in a store
         self._looked = -math.inf
         self._trouble = ""
 
@@ -98,7 +99,7 @@ class Referring:
         if rule is None or self._work.config.reference_path is not None:
             return Compared(self.config)
         for _ in range(_TRIES):
-            with suppress(FilesDamaged):  # what is left is taken
+            with suppress(FilesDamaged):  # tried again with the parts that are left
                 return await self._made(batch, rule)
         return await self._made(batch, rule)
 
@@ -111,7 +112,7 @@ class Referring:
     # After a change of the config
 
     async def _settle(self) -> None:
-        """Find what is there already, and remove what is of use for nothing: one that is kept may be of use again."""
+        """Find the references that are there, and remove useless ones; keep those that may be used again."""
         work, config = self._work, self._work.config
         rule, address = config.reference_from, config.remote_reference
         sources = {address} if config.reference_path else {rule.words if rule is not None else None}
@@ -128,7 +129,7 @@ class Referring:
                 await self._replace(report, None)
         self._settled_for = config
 
-    # From a store
+    # References from a store
 
     async def _fetch(self, address: str) -> None:
         work = self._work
@@ -145,7 +146,7 @@ class Referring:
         work.log.info("reference read", address=address, rows=made.rows)
         work.to_rehearse.ring()
 
-    # Of rows that came before
+    # References made of rows
 
     async def _made(self, batch: Batch, rule: ReferenceFrom) -> Compared:
         book, config = self._work.journal.references, self._work.config
@@ -183,7 +184,7 @@ class Referring:
         return MadeReference(path, rule.words, rows, self._work.tools.clocks.now(), rows == rule.first_rows)
 
     async def _make(self, report: str, made: MadeReference, parts: Mapping[str, Sequence[Part]]) -> str:
-        """Make a file, and have it hold; return why that can't be done. Raises FilesDamaged, the parts being gone."""
+        """Make a reference and put it in force; return why that failed. Raises FilesDamaged if parts are gone."""
         work = self._work
         paths = [str(work.data_dir.path / part.path) for some in parts.values() for part in some]
         private = work.service.private_of(work.config)
@@ -196,7 +197,7 @@ class Referring:
                     await drop_damaged(work, batch, error.paths)
             raise
         except EvaluationError as error:
-            if not error.detail:  # of the process, not of the rows
+            if not error.detail:  # the process failed, not the rows
                 raise
             work.log.warning("the reference can't be made", error=str(error))
             return str(error)
@@ -205,7 +206,7 @@ class Referring:
         reach("reference entered")
         return ""
 
-    # Either
+    # Both kinds
 
     async def _replace(self, report: str, made: MadeReference | None) -> None:
         work = self._work

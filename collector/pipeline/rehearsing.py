@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collector.workers.exchange import Rehearsal
     from collector.workers.pool import Workers
 
-# A client posts a config and then its reference, and who edits a file saves it more than once.
+# Seconds without a change before a report is tried: a client posts a config and then its reference, and people save a
+# file more than once.
 QUIET = 3.0
 _ID = "00000000-0000-0000-0000-000000000000"
 
@@ -34,7 +35,7 @@ class Rehearsing:
     def __init__(self, work: Work, referring: Referring) -> None:
         self._work = work
         self._referring = referring
-        self._rehearsed: str | None = None  # the reference
+        self._rehearsed: str | None = None  # the reference with which the report was tried last
 
     async def run(self) -> None:
         """Rehearse the report over each new reference, once all is sound; runs until cancelled."""
@@ -63,7 +64,7 @@ async def rehearse(
     """Return what reports can't compute even of their own reference, in sentences for people, and what wasn't tried."""
     failed, left_out = [], []
     for report in config.reports:
-        # Which its reference is taken for.
+        # A batch for which the reference is taken.
         batch = Batch(_ID, config.id, "sealed", rows=0, opened=0, sealed=0, report=report)
         try:
             job = make_job(

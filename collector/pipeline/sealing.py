@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collector.pipeline.work import Work
     from collector.store.records import Batch, Taken, Whole
 
-# A wall clock that is set back by less waits until it has caught up, so that no time of a cron line comes twice.
+# Seconds. If the wall clock is set back by less, cron waits until it has caught up, so that no time comes twice.
 CRON_RESOLUTION = 60.0
 
 
@@ -34,12 +34,12 @@ class Sealing:
         made up for once.
         """
         trigger, now, set_by = self._work.config.trigger, self._clocks.now(), self._clocks.set_by
-        if isinstance(trigger, EventTimeTrigger):  # its windows are closed elsewhere
+        if isinstance(trigger, EventTimeTrigger):  # closing.py closes its windows
             return
         fired = await self._journal.clock(self._work.id, now, is_kept=trigger.next_time(now) is not None)
         fired = min(fired, now)  # the wall clock may have been set back while the service was down
         while True:
-            while self._clocks.set_by != set_by:  # while it waited, or while a batch was sealed
+            while self._clocks.set_by != set_by:  # the clock was set while it waited, or while a batch was sealed
                 fired = _after_setting(trigger, fired, self._clocks.set_by - set_by, self._clocks.now())
                 set_by = self._clocks.set_by
                 await self._journal.set_clock(self._work.id, fired)
@@ -70,7 +70,7 @@ class Sealing:
         try:
             taken = await self._journal.take_whole(whole, frame, self._work.labels_wait)
         finally:
-            work.to_evaluate.ring()  # as in _cut
+            work.to_evaluate.ring()  # even if cancelled, as in _cut
             work.to_label.ring()
         for old in taken.replaced:
             work.data_dir.remove_batches(list(old.paths), [old.batch])
@@ -92,7 +92,8 @@ class Sealing:
         finally:
             self._work.source.note_change()
             self._work.to_label.ring()
-            self._work.to_evaluate.ring()  # a client that hangs up while it flushes may have sealed one nevertheless
+            # even if cancelled: the flush of a client that hangs up may still seal a batch
+            self._work.to_evaluate.ring()
 
     async def _tell(self, batch: Batch | None) -> None:
         if batch is not None:
@@ -101,7 +102,7 @@ class Sealing:
             await self._work.tell(Sealed(batch))
 
     async def _wait_for_any(self, due: float | None) -> str:
-        """Wait until enough rows wait ("rows"), it is time ("time"), or the time to wait is another ("clock")."""
+        """Wait until enough rows wait ("rows"), it is time ("time"), or the clock was set ("clock")."""
         came, changes = "time", self._clocks.changes
         with self._clocks.until(due):
             await self._journal.wait_for_rows(self._work.id, self._work.config.trigger.rows or math.inf)
@@ -109,14 +110,15 @@ class Sealing:
         return came if self._clocks.changes == changes else "clock"
 
     def _fired(self, trigger: Trigger, due: float, *, is_full: bool) -> float:
-        """Return the time from which the next one is counted: no drift, and no burst for what was missed."""
+        """Return the time from which the next one is counted, without drift, and without a burst after missed times."""
         now, following = self._clocks.now(), trigger.next_time(due)
         return due if not is_full and following is not None and following > now else now
 
 
 def _after_setting(trigger: Trigger, fired: float, set_by: float, now: float) -> float:
-    """Return when a trigger last fired in the terms of a wall clock that was set."""
+    """Return when a trigger last fired, by a wall clock that has been set."""
     if isinstance(trigger, CronTrigger):
         return fired if fired - now < CRON_RESOLUTION else now
     shifted = fired + set_by
-    return shifted if shifted <= now else fired  # which is by the new clock, if it fired before the setting was noticed
+    # it fired after the clock was set and before we noticed: that time is by the new clock
+    return shifted if shifted <= now else fired

@@ -39,7 +39,7 @@ class Showing:
         self._work = work
         self._report = report
         self._place = f"{work.config.shown_url} {work.config.project_id or work.config.project_name}"
-        if work.config.segments is not None:  # what shows the whole only would be one without them
+        if work.config.segments is not None:  # a dashboard without panels of segments isn't this one
             self._place += f" by {work.config.segments.column}"
         if report != MAIN:
             self._place += f" {report}"
@@ -53,7 +53,8 @@ class Showing:
         """Read in a delivered snapshot what is to be shown, unless that was shown before; ``run`` shows it."""
         if self._is_settled or self._making.locked() or batch.report != self._report:
             return
-        if batch.outcome.get("awaits_reference"):  # what needs one is to be shown too
+        # wait for a snapshot with a reference, whose metrics are to be shown too
+        if batch.outcome.get("awaits_reference"):
             return
         if await self._work.journal.has_dashboard(self._work.id, self._place):
             self._is_settled = True
@@ -69,7 +70,7 @@ class Showing:
         """Show what was found; runs until cancelled."""
         while True:
             await self._bell.wait()
-            if self._is_settled:  # somebody asked meanwhile
+            if self._is_settled:  # somebody asked for it meanwhile
                 continue
             assert self._found is not None  # noqa: S101  (set before the bell is rung)
             batch, tab = self._found

@@ -11,9 +11,9 @@ from collector.waiting.bell import Bell
 if TYPE_CHECKING:
     from collector.pipeline.work import Work
 
-# It is over once nothing has passed by for so long: a follower at its limit has room now and then.
+# Skipping is over once this many seconds pass without it: a full follower has room now and then.
 QUIET = 60.0
-PAUSE = 1.0  # between two looks, whatever comes
+PAUSE = 1.0  # seconds between two looks, whatever comes
 
 
 class Skipping:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collector.workers.exchange import Outcome
 
 _OF_SEGMENT = ("ok", "segment", "matched_rows", "generation", "report_id", "file", "checksum", "error")
-# What of a delivery holds for a file that is made again, too.
+# What of a delivery still holds if the snapshot's file is made again.
 _OF_WORKSPACE = ("is_doubtful", "is_cleared", "snapshot_id", "datasets", "is_done")
 
 

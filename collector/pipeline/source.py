@@ -43,7 +43,8 @@ class Gateway(Protocol):
 class Source:
     """Where one collector's events come from. This one: clients post them, and they stay here."""
 
-    gateway: Gateway | None = None  # the way of posted events to where they are fetched from, if there is one
+    # sends posted events to where the collector fetches them from; None if posted events stay here
+    gateway: Gateway | None = None
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have the collector work while its events are its own; runs until cancelled."""
@@ -93,7 +94,7 @@ class Sources(Protocol):
 
 
 class _Unread(Source):
-    """Events of a log that came into the config since the start."""
+    """The events of a collector that got its Kafka settings after the start: they are read from the next start on."""
 
     def __init__(self, collector_id: str) -> None:
         self._id = collector_id
@@ -107,7 +108,7 @@ class _Unread(Source):
         raise NotReady(f"'{self._id}' {_UNREAD}")
 
     def shown(self, status: Status) -> Status:
-        """Say what is to be done."""
+        """Say that a restart is needed."""
         return replace(status, state="misconfigured", problems=(_UNREAD,))
 
 

@@ -33,7 +33,7 @@ class Spilling:
         self._sealing = sealing
         self._stream = stream or work.id
         self._one_at_a_time = trio.Lock()
-        self._most_rows = math.inf  # in a part, since the last that took too long
+        self._most_rows = math.inf  # rows of a part, lowered when a part takes too long
 
     async def run(self) -> None:
         """Spill open frames whenever they are too many; runs until cancelled, or until some can't be written."""
@@ -58,7 +58,7 @@ class Spilling:
         return int(max(1, min(rows, self._most_rows, self._up_to_the_end(batch_id)))), max_bytes
 
     def _up_to_the_end(self, batch_id: str | None) -> float:
-        """Return how many rows may be moved until a batch ends: a part that went past it would make it longer."""
+        """Return how many open rows may be moved without going past the end of a batch, which would make it longer."""
         wanted, waiting = self._work.config.trigger.rows, self._work.journal.waiting(self._work.id)
         if wanted is None or batch_id is not None or self._stream != self._work.id:
             return math.inf
@@ -89,7 +89,7 @@ class Spilling:
             try:
                 is_moved = await work.journal.spill(run, *made)
             except StorageError:
-                self._remove(made)  # the next try makes others, on a disk that may be full
+                self._remove(made)  # the next try makes new ones, and the disk may be full
                 raise
             if is_moved:
                 lost = run.rows - sum(part.rows for part in made)
@@ -107,7 +107,7 @@ class Spilling:
             yield
 
     async def _write(self, run: Run, target: Path, name: str, *, is_open: bool) -> list[Part]:
-        """Write the rows of a run to a part, or to one for each window that open ones are of."""
+        """Write the rows of a run to a part; open rows by event time go to one part for each window."""
         work, config = self._work, self._work.config
         is_of_events = is_open and self._stream == work.id
         if not (is_of_events and isinstance(config.trigger, EventTimeTrigger) and config.timestamp_column):
@@ -123,5 +123,5 @@ class Spilling:
 
     def _remove(self, made: Iterable[Part]) -> None:
         for part in made:
-            if part.rows:  # one without rows was never made
+            if part.rows:  # a part without rows was never written
                 (self._work.data_dir.path / part.path).unlink(missing_ok=True)

@@ -53,7 +53,7 @@ class Work:
         self.to_label = Bell()
         self.to_rehearse = Bell()
         self.delivered = Bell()
-        self.open_from = 0.0  # where it goes by event time: windows that begin before this are closed
+        self.open_from = 0.0  # with EventTimeTrigger, windows that begin before this time are closed
         starting = Status(config.id, "starting", rows_needed=config.trigger.rows, events_from=config.events_from or "")
         self._telling = Telling(
             starting, self.counts, tools.journal, tools.clocks, lambda: self.service.storage.max_log_events

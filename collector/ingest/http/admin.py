@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from collector.store.records import Batch, Snapshot
     from collector.supervision.supervisor import Supervisor
 
-# A config is looked at as a whole each time that one of all is saved; that of a thousand legacy metrics has 400 kB.
+# Bytes of a config. Each save checks all configs as a whole; that of a thousand legacy metrics has 400 kB.
 MAX_CONFIG = 2_000_000
 
 
-# Of what came of batches, unless a request says how many.
+# How many snapshots are shown, unless a request says how many.
 SHOWN_SNAPSHOTS = 50
 MAX_SHOWN_SNAPSHOTS = 1000
 
@@ -99,7 +99,7 @@ class Admin:
             raise BadBody(f"'report' must be one of {', '.join(REPORTS)}, not '{report[:100]}'")
         most = SHOWN_SNAPSHOTS if limit is None else _number("limit", limit, 1, MAX_SHOWN_SNAPSHOTS)
         found = await self._journal.snapshots(collector_id, most, report=report, segment=segment)
-        # A thousand may have some 10 MB.
+        # Not on the event loop: a thousand snapshots may have some 10 MB.
         return await trio.to_thread.run_sync(lambda: json_answer([_told(one) for one in found]), limiter=self._threads)
 
     async def flush(self, collector_id: str) -> Answer:
@@ -145,7 +145,7 @@ class Admin:
         return json_answer(self._supervisor.service_status())
 
     async def _apply_edits(self) -> None:
-        """Have an edit of the config file come before a client's change, which would be saved over it."""
+        """Apply an edit of the config file first: saving a client's change would overwrite it."""
         if not self._supervisor.config.autosave:
             return
         try:
@@ -189,7 +189,7 @@ def _shown(batch: Batch) -> dict[str, Any]:
 
 
 def _told(one: Snapshot) -> dict[str, Any]:
-    """Return what is told of a snapshot, or of a report that failed, which has no more than an error."""
+    """Return what a client is told of a snapshot, or of a failed report, which has little more than an error."""
     return {
         "batch_id": one.batch,
         "report": one.report,

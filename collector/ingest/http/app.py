@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     _Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 _BEARER = "Bearer "
-# Headers that a page which is allowed may send, and those of our answers that it may read.
+# Request headers that a page of an allowed origin may send, and headers of our answers that it may read.
 _ACCEPTED = "authorization, content-encoding, content-type, evidently-secret, idempotency-key, if-match, if-none-match"
 _EXPOSED = "ETag, Idempotent-Replayed, Retry-After"
 
@@ -61,7 +61,7 @@ class Handlers:
 def make_app(handlers: Handlers) -> QuartTrio:
     """Make the ASGI application."""
     app = QuartTrio("collector", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = None  # bodies.py has limits by format, and answers in our form
+    app.config["MAX_CONTENT_LENGTH"] = None  # bodies.py has limits for each format, and answers in our own form
     app.config["BODY_TIMEOUT"] = None
     _add_counting(app, handlers.counts)
     _add_service_routes(app, handlers)
@@ -90,7 +90,7 @@ def _add_counting(app: QuartTrio, counts: Counts) -> None:
 
 
 def _kind_of(status: int) -> Answered:
-    """Say what was asked, in words that are ours: a client's own would be without end."""
+    """Return route, method and status for the metrics, in our own words: a client could send endless different ones."""
     rule = request.url_rule
     if rule is None or request.routing_exception is not None:
         return Answered("other", "other", status)
@@ -245,7 +245,7 @@ def _add_guard(app: QuartTrio, handlers: Handlers) -> None:
             return None
         if _is_preflight(caller):
             return response_of(_preflight_answer())
-        if request.method == "HEAD":  # the original has none, and says so before it asks for the secret
+        if request.method == "HEAD":  # the original answers HEAD with 405, and does so before it asks for the secret
             return response_of(problem_answer(405, "Method Not Allowed"))
         handlers.draining.check()
         if is_for_person():
@@ -283,7 +283,7 @@ def _add_answers(app: QuartTrio, handlers: Handlers) -> None:
 
 
 def _secret() -> str | None:
-    """Return the secret that a request carries; a scraper has a header of its own for such."""
+    """Return the secret that a request carries. Prometheus sends it in a header of its own."""
     authorization = request.headers.get("Authorization", "")
     if request.endpoint == "metrics" and authorization.startswith(_BEARER):
         return authorization.removeprefix(_BEARER)
@@ -303,7 +303,7 @@ def _caller() -> Caller:
 
 
 def _is_preflight(caller: Caller) -> bool:
-    """Tell whether a browser asks for a page whether it may ask (Fetch, 4.8); it sends no secret with that."""
+    """Tell whether a browser asks whether a page may send a request (Fetch, 4.8); it sends no secret with that."""
     return bool(caller.method == "OPTIONS" and caller.origin and "Access-Control-Request-Method" in request.headers)
 
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 _SMALL_PIECE = 1024
-_MAX_DIGITS = 20  # Python refuses to make numbers of too many
+_MAX_DIGITS = 20  # Python refuses to convert very long numbers
 
 
 class _Decompressor(Protocol):
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Return what a chunk becomes, in pieces small enough that a bomb is noticed before it has gone off."""
+        """Decompress a chunk; yield pieces small enough that a bomb is noticed before it has unfolded."""
 
     def close(self) -> None:
         """Raise BadBody if the body is cut off before its end."""
@@ -77,7 +77,8 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
                     place.grow_to(held)
                     _gather(gathered, piece)
                     if file is not None and held >= MAX_WRITE:
-                        # The time of a stall of our own isn't the client's: what has come is written.
+                        # The client isn't to blame for a stall of ours: what has come by now is written, even if its
+                        # time is up.
                         with trio.CancelScope(shield=True):
                             await file.write(b"".join(gathered))
                         gathered, held = [], 0
@@ -89,7 +90,7 @@ async def read_body(  # noqa: PLR0913  (all of them differ from call to call)
 
 
 def _gather(gathered: list[bytes | bytearray], piece: bytes) -> None:
-    """Add a piece; many tiny ones become one, as each alone takes more memory than is in it."""
+    """Add a piece. Tiny pieces are joined, as each by itself takes more memory than it holds."""
     if len(piece) >= _SMALL_PIECE or not gathered:
         gathered.append(piece)
         return
@@ -111,7 +112,7 @@ def small_decompressed(body: bytes, encoding: str, limit: int) -> bytes | None:
                 return None
         decompressor.close()
     except BadBody:
-        return None  # told by who reads it as others are read
+        return None  # the usual way reads it again, and says what is wrong
     return whole
 
 
@@ -143,7 +144,7 @@ def _decompressor(encoding: str) -> _Decompressor | None:
 
 
 class _Recoded:
-    """Text of another charset, made UTF-8 once it is decompressed."""
+    """Text of another charset, which becomes UTF-8 once it is decompressed."""
 
     def __init__(self, decompressor: _Decompressor | None, charset: str) -> None:
         self._decompressor = decompressor
@@ -181,9 +182,9 @@ class _Gzip:
 
 
 class _Zstd:
-    # 8 MiB is what RFC 9659 lets a decoder of HTTP bodies refuse beyond.
+    # RFC 9659 lets a decoder of HTTP bodies refuse windows above 8 MiB.
     _MAX_WINDOW = 8 * 2**20
-    # A block of 4 bytes may be 128 KiB when decompressed, so that this many bytes are at most 8 MiB.
+    # Compressed bytes that are fed at a time. A block of 4 bytes may unfold to 128 KiB, so these are at most 8 MiB.
     _PIECE = 256
 
     def __init__(self) -> None:

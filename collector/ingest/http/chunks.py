@@ -10,10 +10,10 @@ from collector.errors import BadBody
 from collector.ingest.http.bodies import too_large
 
 _MAX_RECV = 2**20
-# Tiny chunks take long to put together, and the event loop is held meanwhile.
+# Tiny chunks take long to put together, and that holds up the event loop.
 _MAX_RECV_CHUNKED = 2**15
 _MAX_LINE = 4096
-# What lines may take beyond 16 bytes and twice the chunk that each is of, in all; as Go's server has it.
+# How many bytes all lines together may have beyond 16, plus twice the chunk, for each; as in Go's server.
 _MAX_EXCESS = 16 * 1024
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
@@ -62,8 +62,8 @@ class Chunked:
         self.rest = b""
         self._limit = limit
         self._size = self._excess = 0
-        self._held = b""  # the beginning of a line
-        self._missing = 0  # bytes of the chunk
+        self._held = b""  # the beginning of a line that isn't complete
+        self._missing = 0  # bytes that the chunk still lacks
         self._ends_chunk = self._is_trailing = False
 
     def feed(self, data: bytes) -> bytes:

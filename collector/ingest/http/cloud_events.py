@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ONE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 _FAMILY = "application/cloudevents"
 PREFIX = "ce-"
-# One of these is in each request whose event is in its headers (CloudEvents' binding to HTTP, 3.1.3.1).
+# A request whose event is in its headers has at least one of these (CloudEvents' binding to HTTP, 3.1.3.1).
 HEADERS = frozenset({"ce-id", "ce-source", "ce-specversion", "ce-type"})
 _NOT_TAKEN = (
     "this is a CloudEvent, and '{}' takes none; to make events of the requests and responses that KServe or Seldon "
@@ -48,7 +48,7 @@ async def receive_cloud_events(  # noqa: PLR0913  (who receives, and a request)
     config = events.intake.config(collector_id)
     if config.input is None:
         raise BadBody(_NOT_TAKEN.format(collector_id))
-    from collector.ingest.kserve.receiving import receive_logged  # most services need nothing of it
+    from collector.ingest.kserve.receiving import receive_logged  # most services never need this import
 
     return await receive_logged(events, labels, config, config.input.kserve, headers, head, chunks)
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
     _Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
-# Under this name the state of a scope has what asks a client for a body that it holds back (``Expect``).
+# A key in a scope's state: a function that asks the client for the body that it holds back (``Expect``).
 ASK_FOR_BODY = "ask_for_body"
-# And under this one what tells whether the client has sent its last: who follows a stream has left then.
+# Another: a function that tells whether the client has sent its last byte. A client that follows a stream has left
+# then.
 HAS_LEFT = "has_left"
-# A start takes a second, so a request waits for it; a recovery may take minutes.
+# Seconds for which a request waits for the start, which mostly takes one. A recovery may take minutes.
 PATIENCE = 5.0
 _STARTING = Check("startup", "the service is starting; nothing was kept, try again in a while", is_vital=True)
 

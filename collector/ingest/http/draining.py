@@ -11,10 +11,10 @@ import trio
 from collector.errors import NotReady
 from collector.ingest.http.probes import Check
 
-# Asks a client for the body that it holds back.
+# A call that asks a client for the body that it holds back.
 Ask = Callable[[], Awaitable[None]]
 
-# A body that is still on its way then is refused, so that its client hears why before its connection is cut.
+# Seconds. A body that is still arriving then is refused: so its client hears why before the connection is cut.
 BODY_GRACE = 1.0
 _STOPPING = "the service is stopping; nothing of the request was kept"
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collector.ingest.intake import Pending
     from collector.status.counts import Counts
 
-    # Returns what comes next, at most so many bytes; none once the client has left.
+    # Returns what comes next, at most this many bytes; none once the client has left.
     Receive = Callable[[int], Awaitable[bytes]]
     # Asks a client for the body that it holds back.
     Ask = Callable[[bytes], Awaitable[None]]
@@ -121,7 +121,7 @@ class FrontDoor:
         if isinstance(error, CollectorError):
             self._receiving[posted.what].intake.count_refusal(posted.collector_id, error)
             return answer_for(error, request)
-        # As quart does: a bug that a request brings out is answered, and told to the operator alone.
+        # As in Quart: a request that meets a bug is answered 500, and only the log says more.
         _log.error("a request failed", request=request, exc_info=error)
         return problem_answer(500, "Internal Server Error")
 
@@ -133,7 +133,7 @@ class FrontDoor:
 
 
 class _Arriving:
-    """A body as it comes in, behind its head; a client that waits to be asked for it is asked once more is wanted."""
+    """A body that follows its head. A client that waits to be asked for the rest is asked once that is wanted."""
 
     def __init__(self, framing: Counted | Chunked, data: bytes, receive: Receive, ask: Ask | None) -> None:
         self._framing = framing
@@ -182,7 +182,7 @@ def _whole_chunks(data: bytes) -> bytes | None:
     try:
         body = chunks.feed(data)
     except (BadBody, BodyTooLarge):
-        return None  # told by who reads it as others are read
+        return None  # the usual way reads it again, and says what is wrong
     return body if chunks.is_whole and not chunks.rest else None
 
 
@@ -192,7 +192,7 @@ def _answered(what: str, status: int) -> Answered:
 
 
 def _spelled_out(answer: Answer, ending: bytes) -> bytes:
-    """Write an answer; that of a frame which was kept is written once a second."""
+    """Write an answer as bytes. The usual answer, that a frame was kept, is written once a second and reused."""
     second = int(time.time())
     return _accepted_at(second, ending) if answer is ACCEPTED else answer.spelled_out(second, ending)
 

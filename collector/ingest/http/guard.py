@@ -52,7 +52,7 @@ class Caller:
 
     @property
     def _follows_link(self) -> bool:
-        """Whether a person followed a link or typed an address: that changes nothing, and no page sees the answer."""
+        """Whether a person follows a link or typed the address: this changes nothing, and no page reads the answer."""
         return (self.method, self.fetch_mode) == ("GET", "navigate") and self.fetch_dest in {"", "document"}
 
 
@@ -79,7 +79,7 @@ class Guard:
         """Tell whether a request carries the service's secret, or it has none."""
         if self._secret is None:
             return True
-        given = (secret or "").encode("latin-1", "replace")  # as bytes of a header are read into text
+        given = (secret or "").encode("latin-1", "replace")  # the bytes of the header, which were decoded as latin-1
         return hmac.compare_digest(given, self._secret.encode())
 
     def check_events(self) -> None:

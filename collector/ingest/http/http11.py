@@ -51,7 +51,7 @@ class Http11s:
         self._app = ASGIWrapper(door)
         self._context = WorkerContext(None)
         self._config = Config()
-        self._config.errorlog = None  # it would only repeat what we log
+        self._config.errorlog = None  # hypercorn's log would only repeat ours
         self._config.include_server_header = False
 
     @staticmethod
@@ -85,10 +85,10 @@ class Http11s:
 
 
 class _Connection(h11.Connection):
-    """Lets hypercorn ask for no body, as it would before the app has looked at the head; and is lenient in what comes.
+    """Keeps hypercorn from asking for bodies, which it would do before the app has seen the head; and is lenient.
 
-    Of what stands between requests, empty lines are nothing (RFC 9112, 2.2); and what follows the last is nobody's, and
-    no reason to refuse it.
+    Empty lines between requests are ignored (RFC 9112, 2.2). Bytes after the last request are ignored too, and are no
+    reason to refuse it.
     """
 
     def next_event(self) -> type[h11.NEED_DATA | h11.PAUSED] | h11.Event:
@@ -102,7 +102,7 @@ class _Connection(h11.Connection):
 
     @property
     def they_are_waiting_for_100_continue(self) -> bool:
-        """Whether hypercorn is to ask for the body that a client holds back."""
+        """False, so that hypercorn never asks for a body that a client holds back: the app does that."""
         return False
 
 
@@ -143,12 +143,12 @@ class Http11(H11Protocol):
         await self.handle(Closed())
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Take no request for the beginning of HTTP/2."""
+        """Do nothing: a request that looks like the beginning of HTTP/2 is an ordinary one here."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        """Ignore what asks for another protocol, as HTTP lets a server do: a websocket gets the answer to a GET."""
+        """Ignore requests for another protocol, as HTTP allows: a websocket's request is answered like any GET."""
         names = {name for name, _ in request.headers}
-        # A proxy before us may have seen the body end elsewhere: what follows can't be trusted (RFC 9112, 6.1).
+        # A proxy before us may have seen the body end elsewhere, so what follows can't be trusted (RFC 9112, 6.1).
         self._is_last = {b"content-length", b"transfer-encoding"} <= names
         headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
         version = request.http_version
@@ -162,7 +162,7 @@ class Http11(H11Protocol):
         It does, and a client that wasn't told would send its next request into the closing, and get no answer.
         """
         if isinstance(event, Response) and self.connection.our_state is h11.SEND_BODY:
-            self._is_cut_off = True  # hypercorn would answer 500 behind the beginning of another answer
+            self._is_cut_off = True  # an answer has begun; hypercorn would send a 500 behind it
         if self._is_cut_off:
             await self.send(Closed())
             return
@@ -171,7 +171,7 @@ class Http11(H11Protocol):
         await super().stream_send(event)
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
-        """Say with a status what it means: to some clients one without is no answer."""
+        """Add the status's usual phrase: some clients reject a status line without one."""
         if isinstance(event, h11.Response) and not event.reason:
             phrase = HTTPStatus(event.status_code).phrase.encode()
             event = h11.Response(status_code=event.status_code, headers=list(event.headers), reason=phrase)

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from collector.ingest.http.posted import Posted
     from collector.ingest.intake import Pending
 
-# Requests that are answered together, and the bytes beyond which no more are read: the event loop is held for a few
-# milliseconds by them.
+# How many requests are answered together, and how many bytes of them are read: they hold the event loop for some
+# milliseconds.
 _MAX_TOGETHER = 64
 _MAX_BYTES = 128 * 1024
 _MAX_RECV = 2**16
-# Seconds for which the next request is waited for, in which a client on the same machine sends it; and for which the
-# event loop is held by what follows so.
+# Seconds to wait for the next request, enough for a client on the same machine to send it; and seconds for which such
+# requests may hold the event loop.
 _MOMENT = 50e-6
 _MAX_HOLD = 0.001
 _MAX_LEFT_OUT = 1023
@@ -98,7 +98,7 @@ class Lane:
                 await self._answer_while_ready()
 
     async def _answer_while_ready(self) -> None:
-        """Answer what is ready, and what follows at once: to be woken takes longer than that."""
+        """Answer the requests that are ready, and those that follow at once: waking up again takes longer."""
         end = time.perf_counter() + _MAX_HOLD
         ready = self._epoll.poll(0, _MAX_TOGETHER)
         while ready:
@@ -106,7 +106,7 @@ class Lane:
             ready = self._wait_a_moment(end)
 
     def _wait_a_moment(self, end: float) -> list[tuple[int, int]]:
-        """Return the connections that are ready in a moment; none at its end, or if that is mostly so."""
+        """Wait a moment for requests; return their connections, or none if none came or waiting is mostly in vain."""
         if not self._patience.is_due():
             return []
         moment = time.perf_counter() + _MOMENT
@@ -143,7 +143,7 @@ class Lane:
         return left
 
     def _begin(self, ready: list[tuple[int, int]], front_door: FrontDoor | None) -> list[_Request]:
-        """Read what is ready, and order that it be kept."""
+        """Read the requests that are ready, and order their events to be kept."""
         requests: list[_Request] = []
         size = 0
         for descriptor, _ in ready:
@@ -176,7 +176,7 @@ class Lane:
         place = request.place
         answer, is_last = front_door.finish(request.posted, request.pending, request.began)
         if self._places.get(place.descriptor) is not place:
-            return  # its task was cancelled meanwhile
+            return  # the connection's task was cancelled meanwhile
         place.connection.idle_since = trio.current_time()
         sent = _write(place.descriptor, answer)
         if sent < len(answer):
@@ -185,7 +185,7 @@ class Lane:
             place.connection.close_soon()
 
     def _leave(self, place: _Place, data: bytes) -> None:
-        """Hear what a client sends after its last answer."""
+        """Read what a client sends after its last answer, and throw it away."""
         if data:
             place.connection.linger()
         else:
@@ -201,10 +201,10 @@ class Lane:
 
 
 class _Patience:
-    """Tells when to wait: ever more seldom where that is in vain, as with clients that pause between requests.
+    """Says when to wait; ever more seldom if waiting is in vain, as with clients that pause between requests.
 
-    To wait each time costs those a third more of the processor; never to wait, a client that doesn't pause a quarter of
-    its requests a second.
+    Always waiting costs those clients a third more processor time. Never waiting costs a client that doesn't pause a
+    quarter of its requests a second.
     """
 
     def __init__(self) -> None:
@@ -216,13 +216,13 @@ class _Patience:
         return self._left_out > self._to_leave_out
 
     def note(self, *, was_in_vain: bool) -> None:
-        """Note what came of waiting."""
+        """Note whether waiting helped."""
         self._left_out = 0
         self._to_leave_out = min(2 * self._to_leave_out + 1, _MAX_LEFT_OUT) if was_in_vain else 0
 
 
 def _read(descriptor: int) -> bytes | None:
-    """Read what has come; nothing if the client has left, None if there is nothing yet."""
+    """Read what has come: no bytes if the client has left, None if nothing has come yet."""
     try:
         return os.read(descriptor, _MAX_RECV)
     except BlockingIOError:
@@ -232,7 +232,7 @@ def _read(descriptor: int) -> bytes | None:
 
 
 def _write(descriptor: int, data: bytes) -> int:
-    """Write as much as the kernel takes at once; the rest is the connection's to write, or to find that it can't."""
+    """Write as much as the kernel takes at once; the connection writes the rest, or finds that it is broken."""
     try:
         return os.write(descriptor, data)
     except OSError:

@@ -184,7 +184,7 @@ _ANSWERS: dict[str, dict[int, Any]] = {
     "get_logs": {200: list[LogEntry], 404: Problem},
     "get_snapshots": {200: list[SnapshotTold], **dict.fromkeys((400, 404, 507), Problem)},
 }
-# Without the secret; of a page that isn't allowed; while stopping, or when there is too much to do.
+# Answers of every route: the secret is missing; the page isn't allowed; the service stops or has too much to do.
 _OF_ALL = dict.fromkeys((401, 403, 503), Problem)
 _TABLES = {
     "application/json": {"schema": {"example": {"age": {"0": 41, "1": 37}}}},
@@ -257,7 +257,7 @@ _LIMIT = {
 def openapi_document(app: Quart) -> dict[str, Any]:
     """Describe the routes of an application."""
     app.config.update(QUART_SCHEMA_CONVERSION_PREFERENCE="pydantic", QUART_SCHEMA_CONVERT_CASING=False)
-    for endpoint in PAGE_ROUTES:  # for people, and free to change
+    for endpoint in PAGE_ROUTES:  # pages are for people, and may change at any time
         hide(app.view_functions[endpoint])
     for endpoint, answers in _ANSWERS.items():
         for status, model in {**answers, **({403: Problem} if endpoint in OPEN_ROUTES else _OF_ALL)}.items():
@@ -283,7 +283,7 @@ def _extension() -> QuartSchema:
 
 
 def _describe_tables(paths: dict[str, Any]) -> None:
-    """Say what quart-schema has no words for: bodies of several media types, and a header."""
+    """Add what quart-schema can't express: bodies of several media types, and a header."""
     for route in ("data", "labels", "batches", "reference"):
         paths[f"/{{collector_id}}/{route}"]["post"]["requestBody"] = {"required": True, "content": _TABLES}
     paths["/{collector_id}/data"]["post"]["requestBody"]["content"] = _TABLES | _CLOUD_EVENTS
@@ -294,7 +294,7 @@ def _describe_tables(paths: dict[str, Any]) -> None:
 
 
 def _describe_texts(paths: dict[str, Any]) -> None:
-    """Say what is answered as text: metrics, and health check by check."""
+    """Describe the answers that are text: metrics, and health check by check."""
     text = {"schema": {"type": "string"}}
     paths["/metrics"]["get"]["responses"]["200"] = {
         "description": "In Prometheus' text format, or OpenMetrics if the request accepts that.",

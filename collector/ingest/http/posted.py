@@ -16,14 +16,14 @@ from collector.ingest.http.guard import SECRET_HEADER, is_plain_host
 from collector.ingest.http.head import Head
 
 _BLANK_LINE = b"\r\n\r\n"
-# Longer heads aren't remembered: they would take room, and are of no client that is in a hurry.
+# Longer heads aren't cached: they would take room, and fast clients don't send them.
 _MAX_SAME = 1024
-_TARGET = re.compile(r"/([A-Za-z0-9._-]+)/(data|labels)")  # nothing in it is encoded, or to be cleaned up
+_TARGET = re.compile(r"/([A-Za-z0-9._-]+)/(data|labels)")  # only paths that need no decoding and no cleaning
 _LENGTH = re.compile("[0-9]{1,15}")
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\r\n"
-# A web page sends these: who may, and what it may read, is the app's to say.
+# Headers of web pages. The app says which pages may send, and what they may read.
 _OF_PAGES = frozenset({"origin", "sec-fetch-site"})
-# An upgrade may be ignored (RFC 9110, 7.8), and what belongs to it; so may what a client says of trailers.
+# An upgrade may be ignored (RFC 9110, 7.8), with the headers that belong to it; so may the announcement of trailers.
 _CONNECTION = frozenset({"", "keep-alive", "close", "upgrade", "http2-settings", "te"})
 
 
@@ -35,7 +35,7 @@ class Posted:
     what: str
     secret: str | None
     head: Head
-    length: int | None  # None: in chunks
+    length: int | None  # None if it comes in chunks
     is_last: bool
     is_expecting: bool  # the client waits to be asked for the body
     is_kept: bool  # HTTP/1.0, and the connection is to be kept nevertheless
@@ -54,12 +54,12 @@ def read_posted(data: bytes) -> Posted | None:
 
 @lru_cache(256)
 def _read_head(head: bytes) -> Posted | None:
-    """Read a head; a client's are mostly the same."""
+    """Read a head. Cached, because a client's heads are mostly the same."""
     return None if head.translate(None, _PRINTABLE) else _Reading(head).posted(len(head))
 
 
 class _Reading:
-    """What httptools says of a head; it refuses what is ambiguous, as two lengths or a folded line."""
+    """What httptools reads in a head. It refuses ambiguous ones, with two lengths or a folded line."""
 
     def __init__(self, head: bytes) -> None:
         self._target = ""
@@ -70,7 +70,7 @@ class _Reading:
         try:
             self._parser.feed_data(head)
         except httptools.HttpParserUpgrade:
-            pass  # it would leave the connection to another protocol, which we don't speak
+            pass  # we ignore the upgrade, and httptools would stop parsing here
         except httptools.HttpParserError:
             self._is_whole = False
 
@@ -85,7 +85,7 @@ class _Reading:
         self._is_whole = True
 
     def posted(self, size: int) -> Posted | None:
-        """Return the POST of events that this is the head of, if it is one and usual."""
+        """Return the POST of events whose head this is; None for any other request, and for an unusual head."""
         found = _TARGET.fullmatch(self._target)
         if found is None or not self._is_whole or not self._is_usual():
             return None

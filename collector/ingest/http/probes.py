@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collector.store.journal import Journal
     from collector.supervision.supervisor import Supervisor
 
-# Routes that anyone may ask, by their endpoints.
+# Endpoints that need no secret.
 OPEN_ROUTES = frozenset({"livez", "readyz"})
-# States in which a collector keeps events and can't do more with them until something is mended.
+# States in which a collector keeps events, but does nothing more with them until something is mended.
 _TROUBLED = {"undelivered", "misconfigured", "crashed"}
 _WITHHELD = "GET / says more"
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}

@@ -24,7 +24,7 @@ _STATUSES: dict[type[errors.CollectorError], HTTPStatus] = {
     errors.NoLabels: HTTPStatus.CONFLICT,
     errors.IsFetched: HTTPStatus.CONFLICT,
     errors.OwnedElsewhere: HTTPStatus.SERVICE_UNAVAILABLE,
-    # Not 502: to clients that is a proxy's before a service that restarts, and they repeat the request.
+    # Not 502, which clients take for a proxy's answer while the service restarts: they would repeat the request.
     errors.DeliveryError: HTTPStatus.FAILED_DEPENDENCY,
     errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -38,7 +38,7 @@ _STATUSES: dict[type[errors.CollectorError], HTTPStatus] = {
 }
 _WORTH_ASKING_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
 RETRY_AFTER = 5
-# Some texts quote the request, at any length.
+# Characters of a text; some quote the request, at any length.
 MAX_TEXT = 4_000
 CLOSE = b"connection: close\r\n"
 

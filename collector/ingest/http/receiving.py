@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 ACCEPTED = json_answer({}, 201)
 _BATCHES = uuid.UUID("7a0a2f52-8b0e-5d0c-9a64-3a1d0c1d8f0b")  # the namespace of the ids of whole batches
 _DIGEST_BYTES = 16
-# Says that a request's idempotency key had come before, so that nothing was kept again.
+# The answer to an idempotency key that came before: nothing was kept a second time.
 _REPLAYED = replace(ACCEPTED, headers={**ACCEPTED.headers, "Idempotent-Replayed": "true"})
 
 
@@ -75,7 +75,7 @@ class Receiving:
     async def _pass_on(
         self, gateway: Gateway, collector_id: str, head: Head, chunks: bytes | AsyncIterable[bytes]
     ) -> Answer:
-        """Have the rows of a body kept where the collector fetches its events from; answer once they are."""
+        """Have the rows of a body kept in the log from which the collector reads; answer once they are."""
         head.check_key()
         limits, format_ = self.intake.limits, format_of(head.content_type)
         limit, charset = max_bytes(limits, format_), _charset_of(head, format_)
@@ -128,7 +128,7 @@ class Receiving:
         return ACCEPTED if pending.finish() else _REPLAYED
 
     def _admit(self, collector_id: str, head: Head) -> None:
-        """Refuse a request before its body is looked at."""
+        """Refuse a request whose head alone is reason enough."""
         self.intake.admit(collector_id)
         head.check_key()
 
@@ -160,7 +160,7 @@ class Receiving:
                 refuse_empty(raw)
                 bounds = self.intake.bounds(format_, self.intake.key_of(collector_id))
                 format_, chunks = await self._without_private(format_, raw, private, bounds)
-                del raw  # it has no place beside what became of it
+                del raw  # two copies would be more than the body's place in memory
                 charset = ""
             with self._spool.open(format_, is_digested=is_digested) as file:
                 body = await read_body(chunks, encoding, limit, timeout, place, file, charset)
@@ -186,7 +186,7 @@ class Receiving:
 
 
 def _whole(collector_id: str, frame: Frame, asked: Asked) -> Whole:
-    """Return what a frame is as a batch: its id is made of the collector, the window and the body."""
+    """Return a frame as a whole batch. Its id is made of the collector, the window and the body."""
     body = frame.body
     content = hashlib.sha256(body).hexdigest() if isinstance(body, bytes) else body.digest
     of = f"{asked.start!r} {asked.end!r} {frame.format} {content}"
@@ -196,7 +196,7 @@ def _whole(collector_id: str, frame: Frame, asked: Asked) -> Whole:
 
 
 def _charset_of(head: Head, format_: Format) -> str:
-    """Return the charset of a body of text that isn't UTF-8; "" for all others."""
+    """Return the charset of a text body if it isn't UTF-8; "" otherwise."""
     if "charset" not in head.content_type.lower() or format_ in TYPED_FORMATS:
         return ""
     return charset_of(head.content_type)

@@ -34,24 +34,24 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# Between two requests, and until the head of a request is here whole.
+# Seconds between two requests, and until the head of a request has come whole.
 IDLE_TIMEOUT = 15.0
 HANDSHAKE_TIMEOUT = 5.0
-# A piece of an answer that a client doesn't read; what a socket buffers goes at once.
+# Seconds in which a client may read nothing of an answer. What fits the socket's buffer is sent at once.
 SEND_TIMEOUT = 10.0
-# What a client sends after its last answer is read until it pauses for so long: closing at once would reset the
-# connection, and an answer that came before the end of a body would be lost with it.
+# Seconds. After its last answer, a client is read until it pauses for this long. To close at once would reset the
+# connection, and lose an answer that came before the end of a body.
 LINGER = 1.0
 MAX_LINGER = 30.0
-# One that is refused as it connects may have no more than begun to send its request.
+# Longer for a client that is refused as it connects: it may have only begun to send its request.
 REFUSED_LINGER = 4.0
-# Before another try to accept connections, where no more files can be opened.
+# Before connections are accepted again, after no more files could be opened.
 ACCEPT_PAUSE = 0.1
-# Connections over the limit that are being refused; more wait until they are accepted.
+# Connections over the limit that are refused at the same time; more wait to be accepted.
 MAX_REFUSED = 64
-# Of the files that the process may open, the last are no client's: what is imported needs some, and the journal does.
+# The last descriptors that the process may open aren't for clients: imports and the journal need some.
 OWN_FILES = 8
-# What is on its way when the server ends; what mattered was answered before.
+# Seconds for what is in flight when the server ends; all that matters was answered before.
 GRACEFUL_TIMEOUT = 0.2
 
 _MAX_RECV = 2**16
@@ -107,7 +107,7 @@ async def _listen(listener: socket.socket, server: _Server, connections: trio.Nu
             await server.wait_refused()
             try:
                 accepted, _ = await accepting.accept()
-            except OSError as error:  # that client is gone, or no more files can be opened
+            except OSError as error:  # the client is gone, or no more files can be opened
                 _log.warning("a connection could not be accepted; trying again", error=error.strerror)
                 await trio.sleep(ACCEPT_PAUSE)
             else:
@@ -121,7 +121,7 @@ async def _listen(listener: socket.socket, server: _Server, connections: trio.Nu
 
 
 def _accept_rest(listener: socket.socket, server: _Server, connections: trio.Nursery) -> None:
-    """Accept those who had connected before the end: they may have sent a request, and hear that it came too late."""
+    """Accept clients that connected before the end: they may have sent a request, and hear that it came too late."""
     with suppress(OSError):
         while True:
             accepted, _ = listener.accept()
@@ -129,7 +129,7 @@ def _accept_rest(listener: socket.socket, server: _Server, connections: trio.Nur
 
 
 def _takes_own_file(accepted: trio.socket.SocketType) -> bool:
-    """Tell whether a connection has one of the last descriptors: the lowest that is free is always the next."""
+    """Tell whether a connection took one of the last descriptors: a new one is always the lowest that is free."""
     return accepted.fileno() >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OWN_FILES
 
 
@@ -175,14 +175,14 @@ class _Server:
             self._left.set()
 
     async def close_idle(self) -> None:
-        """Close connections that have been idle for too long: to move a deadline at each request would cost more."""
+        """Close connections that are idle for too long; moving a deadline at each request would cost more."""
         while True:
             await trio.sleep(IDLE_TIMEOUT / 8)
             for connection in self._connections:
                 connection.close_if_idle(trio.current_time() - IDLE_TIMEOUT)
 
     async def http11s(self) -> Http11s:
-        """Return what makes a protocol of hypercorn's for each connection that needs one."""
+        """Return what makes hypercorn's protocol for the connections that need it."""
         if self._http11s is None:
             module = await trio.to_thread.run_sync(importlib.import_module, "collector.ingest.http.http11")
             self._http11s = self._http11s or module.Http11s(self.door)
@@ -202,7 +202,7 @@ class _Connection:
     def __init__(self, server: _Server, accepted: trio.socket.SocketType) -> None:
         self._server = server
         self._socket = accepted
-        with suppress(OSError):  # its client may be gone
+        with suppress(OSError):  # the client may be gone
             self._socket.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
         self._tls: trio.SSLStream[_Plain] | None = None
         if server.tls is not None:
@@ -236,7 +236,7 @@ class _Connection:
         return self._socket.fileno()
 
     def close_if_idle(self, since: float) -> None:
-        """Close it if no request has been in flight since then; one that lies unread, after a stall, is answered."""
+        """Close it if it has been idle since then. It stays open if a request lies unread, as after a stall."""
         if self.is_closing or self.idle_since is None or self.idle_since > since:
             return
         if not self._has_unread:
@@ -260,7 +260,7 @@ class _Connection:
                 await self._tls.do_handshake()
 
     async def _serve_usual(self) -> bytes:
-        """Serve it until there is something that isn't for the front door, and return that; nothing at the end."""
+        """Answer requests at the front door until one isn't for it, and return that; no bytes at the end."""
         with self._reading:
             while data := await self._next():
                 if self.is_closing:
@@ -270,7 +270,7 @@ class _Connection:
         return b""
 
     async def _serve_all(self, data: bytes, http11s: Http11s) -> None:
-        """Serve it to its end, from where something isn't for the front door."""
+        """Serve it to its end, from the bytes on that aren't for the front door."""
         async with http11s.requests() as requests:
             protocol = http11s.make(self, self._socket, requests, is_tls=self._tls is not None)
             self._protocol, self._reading = protocol, trio.CancelScope()
@@ -283,18 +283,18 @@ class _Connection:
                         await protocol.receive(rest)
                     data = await self._next()
                 protocol.has_left = True
-                await self._wait_answered(protocol)  # one that sends no more may well read
+                await self._wait_answered(protocol)  # a client that sends no more may still read
                 await protocol.receive(b"")
             await protocol.end()
 
     @property
     def _is_free(self) -> bool:
-        """Whether what comes next is the beginning of a request, and may be answered."""
+        """Whether the next bytes begin a request that may be answered."""
         has_begun = self._protocol is not None and self._protocol.has_begun
         return self.idle_since is not None and not (self.is_closing or has_begun)
 
     async def _next(self) -> bytes:
-        """Return what comes next, but for what is answered in the lane."""
+        """Return the next bytes that the lane doesn't answer."""
         while True:
             lane = self._server.lane
             if lane is None or self._server.door.front_door is None or not self._is_free:
@@ -307,13 +307,13 @@ class _Connection:
                 self.close_soon()
 
     async def _wait_answered(self, protocol: Http11) -> None:
-        """Return once what was here whole is answered: what comes before an answer is looked at after it."""
+        """Return once all requests that came whole are answered: bytes that come before an answer are read after it."""
         while protocol.is_answering and self.idle_since is None and not self.is_closing:
             self._changed = trio.Event()
             await self._changed.wait()
 
     async def _answer(self, data: bytes) -> bytes:
-        """Have the front door answer requests, and return what isn't for it."""
+        """Have the front door answer requests; return the bytes that aren't for it."""
         rest: bytes | None = data
         while rest:
             door = self._server.door
@@ -333,7 +333,7 @@ class _Connection:
         return b""
 
     async def _receive_more(self, max_bytes: int) -> bytes:
-        """Receive what comes next of a body, which mostly is there; writing it somewhere is the checkpoint."""
+        """Receive more of a body, which mostly is here already; writing it to a file is the checkpoint."""
         here = self._read(max_bytes) if self._tls is None else None
         return await self._receive(max_bytes) if here is None else here
 
@@ -343,13 +343,13 @@ class _Connection:
         return await self._receive_plain(max_bytes)
 
     async def _receive_plain(self, max_bytes: int) -> bytes:
-        while True:  # without the stream's care for who else may use it, which takes as long as the rest
+        while True:  # without the stream's check for other users, which takes as long as the rest
             await trio.lowlevel.wait_readable(self._socket)
             if (here := self._read(max_bytes)) is not None:
                 return here
 
     def _read(self, max_bytes: int) -> bytes | None:
-        """Read what is here, nothing at its end; None if it isn't here yet.
+        """Read what is here: no bytes at the end, None if nothing has come yet.
 
         Raises BrokenResourceError if the client has broken the connection off, as trio's streams do.
         """
@@ -366,7 +366,7 @@ class _Connection:
             await self._write(data)
 
     def note(self, *, is_idle: bool | None = None) -> None:
-        """Hear that a request has begun, or that it was answered; or that the protocol's state has changed."""
+        """Note that a request has begun or was answered, or that the protocol's state has changed."""
         if is_idle is not None:
             self.idle_since = trio.current_time() if is_idle else None
         self._changed.set()
@@ -381,13 +381,13 @@ class _Connection:
             self._whole.cancel()
 
     async def _write_plain(self, data: bytes) -> None:
-        """Write it; raise TooSlowError if the client reads nothing for ``SEND_TIMEOUT``.
+        """Write data; raise TooSlowError if the client reads nothing for ``SEND_TIMEOUT``.
 
-        Time that passed in a stall of our own isn't the client's: what it can read after that is still written.
+        The client isn't to blame for a stall of ours: what it can read after one is still written.
         """
         left, is_late = memoryview(data), False
         while True:
-            with suppress(BlockingIOError):  # it takes as much as the kernel has room for, and never waits
+            with suppress(BlockingIOError):  # takes what the kernel has room for, and never waits
                 left = left[os.write(self._socket.fileno(), left) :]
                 is_late = False
             if not left:
@@ -399,9 +399,9 @@ class _Connection:
             is_late = waiting.cancelled_caught
 
     def close_soon(self) -> None:
-        """Say that nothing more comes, and leave the client a while to read and to say the same.
+        """Tell the client that nothing more comes, and give it a while to read that and to close its side.
 
-        Not async: it is called by a request that has been cancelled, as it has been answered.
+        Not async: a request calls this when it has been cancelled, because it was answered.
         """
         self.is_closing = True
         self._last_linger = trio.current_time() + MAX_LINGER
@@ -411,12 +411,12 @@ class _Connection:
                 self._socket.shutdown(trio.socket.SHUT_WR)
 
     def linger(self) -> None:
-        """Leave the client another while, as it is still sending."""
+        """Give the client another while, because it is still sending."""
         self._whole.deadline = min(trio.current_time() + LINGER, self._last_linger)
 
 
 class _Plain(trio.abc.Stream):
-    """What TLS is spoken over: a connection's socket, read and written as without TLS."""
+    """The stream below TLS: a connection's socket, read and written as it is without TLS."""
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ def read_events(headers: Mapping[str, str], body: bytes, limit: int) -> Iterator
         if not body.startswith(_GZIP):
             return body
         unfolded = gunzipped(body, left)
-        left -= len(unfolded)  # each of many may be a bomb
+        left -= len(unfolded)  # there may be many, each of which may be a bomb
         return unfolded
 
     if media_type == ONE:
@@ -95,7 +95,7 @@ def _of_json(data: object, plain: Callable[[bytes], bytes]) -> Event:
 
 
 def _event(attributes: Mapping[str, str], data: Any, json_length: str | None) -> Event:
-    """Make an event of its attributes and its data, which are bytes or what JSON has."""
+    """Make an event of its attributes and its data: bytes, or a JSON value."""
     kind = _KINDS.get(attributes.get("type", ""))
     if kind is None:
         raise BadBody(
@@ -104,7 +104,7 @@ def _event(attributes: Mapping[str, str], data: Any, json_length: str | None) ->
     id_ = attributes.get("id", "")
     if not id_:
         raise BadBody("the CloudEvent has no id (Ce-Id), which is needed to find a request's response")
-    # Seldon gives each message an id of its own, and names the request beside it.
+    # Seldon gives each message its own id, and names the request in another attribute.
     request = attributes.get("requestid") or id_
     if max(len(id_), len(request)) > MAX_ID:
         raise BadBody(f"the id of the CloudEvent has more than {MAX_ID} characters")
@@ -119,7 +119,7 @@ def _event(attributes: Mapping[str, str], data: Any, json_length: str | None) ->
 
 
 def _told_length(metadata: str) -> str | None:
-    """Return what KServe's logger tells of the header of a request, if it is to."""
+    """Return the header length of a request that KServe's logger passes on; None if it passes on none."""
     if _JSON_LENGTH not in metadata:
         return None
     try:

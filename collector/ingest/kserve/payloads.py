@@ -102,7 +102,7 @@ def _groups(payload: tuple[Any, bytes | None], what: What) -> list[Group]:
 def _chosen(
     groups: list[Group], wanted: Sequence[str] | str | None, what: What
 ) -> tuple[list[Group], Sequence[str] | None]:
-    """Return the groups that are wanted, and what their columns are called if it isn't as the groups are."""
+    """Return the groups that the config wants, and names for their columns if the config has others."""
     by_name = {one.name: one for one in groups}
     if len(by_name) < len(groups):
         raise BadBody(f"the {what} has two tensors or columns of one name")
@@ -136,7 +136,7 @@ def _spelled(name: str, width: int) -> list[str]:
 
 
 def _of_list(values: Any, name: str, base: str) -> list[Group]:
-    """Read a list of rows, each an object, a list or a value."""
+    """Read a list of rows; each row is an object, a list or a single value."""
     if not isinstance(values, list):
         raise BadBody(f"'{name}' isn't a list")
     if values and all(isinstance(value, dict) for value in values):
@@ -167,7 +167,7 @@ def _of_objects(records: list[dict[str, Any]]) -> list[Group]:
 
 
 def _of_seldon(data: dict[str, Any], base: str) -> list[Group]:
-    """Read Seldon's own form: an array or a tensor, with the names of its columns or without."""
+    """Read Seldon's own form: an array or a tensor, with or without names of columns."""
     names, tensor = data.get("names"), data.get("tensor")
     if isinstance(tensor, dict):
         shaped = {"name": base, "datatype": "FP64", "shape": tensor.get("shape"), "data": tensor.get("values")}
@@ -186,7 +186,7 @@ def _of_seldon(data: dict[str, Any], base: str) -> list[Group]:
 
 
 def _shape(values: Any) -> list[int]:
-    """Return the shape of nested lists, by the first of each."""
+    """Return the shape of nested lists, judged by the first list of each level."""
     shape = []
     while isinstance(values, list):
         shape.append(len(values))
@@ -195,7 +195,7 @@ def _shape(values: Any) -> list[int]:
 
 
 def _flatten(value: Any, shape: list[int], into: Values, misfit: str) -> None:
-    """Add what nested lists of a shape hold; raise BadBody with these words if they have another."""
+    """Add the values of nested lists to ``into``; raise BadBody(``misfit``) if they haven't this shape."""
     if not shape:
         if isinstance(value, list):
             raise BadBody(misfit)

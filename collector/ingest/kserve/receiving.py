@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collector.ingest.http.receiving import Receiving
     from collector.store.records import Logged
 
-# KServe's logger takes any other status for a failure.
+# KServe's logger takes any status but 200 for a failure.
 _ACCEPTED = json_answer({}, 200)
 
 
@@ -56,7 +56,7 @@ async def receive_logged(  # noqa: PLR0913  (who receives, and a request)
         order = intake.order_logged(config.id, logged, len(body), len(read) - len(logged))
         if not intake.commit():
             await order.wait_done()
-        _ = order.value  # or what hindered it
+        _ = order.value  # raises what went wrong, if anything did
     return _ACCEPTED
 
 

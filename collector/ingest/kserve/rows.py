@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collector.formats.private import Private
     from collector.ingest.kserve.events import Event
 
-# No client's Idempotency-Key begins so.
+# The beginning of a key of ours: no client's Idempotency-Key can begin so.
 _MARK = "\n"
 _REWARD = "reward"
 
@@ -80,7 +80,7 @@ class Reading:
         return Logged(self.config.id, key, *self._kept(columns))
 
     def _labels(self, event: Event) -> Logged:
-        """Read feedback: the truth, and the reward if the labels have such a column."""
+        """Read feedback: the truth, and the reward if the labels have a column for it."""
         labels = self.config.labels
         if labels is None:
             raise NoLabels(self.config.id)
@@ -106,7 +106,7 @@ class Reading:
         return Logged(labels_of(self.config.id), f"{_MARK}feedback {event.id}", *kept)
 
     def _kept(self, columns: Columns) -> tuple[bytes, int, tuple[str, ...]]:
-        """Return columns as JSON, without what is private, the number of their rows, and their names."""
+        """Return columns as JSON without private ones, the number of their rows, and their names."""
         if self.private is not None:
             columns = private_columns(columns, self.private)
         try:
@@ -114,5 +114,5 @@ class Reading:
         except (TypeError, ValueError, RecursionError) as error:
             raise BadBody(f"a value in it can't be kept: {error}") from error
         self.bounds.check_bytes(len(body))
-        frame = check_frame("json", body, self.bounds)  # what passes can be read again
+        frame = check_frame("json", body, self.bounds)  # raises for what couldn't be read again
         return body, frame.rows, tuple(columns)

@@ -22,7 +22,7 @@ from collector.errors import BadBody
 
 Values = list[Any]
 MAX_DIMENSIONS = 16
-# Beside JSON, tensors come as little-endian bytes: the codes of ``struct``.
+# The codes of ``struct`` for tensors that come as little-endian bytes rather than JSON.
 _CODES = {
     "BOOL": "?",
     "INT8": "b",
@@ -41,7 +41,7 @@ _FLOATS = frozenset({"FP16", "BF16", "FP32", "FP64"})
 _DATATYPES = frozenset({*_CODES, "BF16", "BYTES"})
 _RANGES = {f"UINT{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)}
 _RANGES |= {f"INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)}
-# What JSON has no numbers for.
+# Numbers that JSON can't spell, and that come as words.
 _WORDS = frozenset({"NaN", "Infinity", "-Infinity"})
 _LENGTH = struct.Struct("<I")
 
@@ -123,7 +123,7 @@ class _Tensor:
         return f"the tensor '{self._name[:200]}'"
 
     def columns(self) -> list[Values]:
-        """Read its values in JSON."""
+        """Read the tensor's values from JSON."""
         if not isinstance(self._data, list):
             raise BadBody(f"{self} has no list of data")
         flat = self._data
@@ -132,7 +132,7 @@ class _Tensor:
         return self._checked(self._as_datatype(flat))
 
     def raw_columns(self, piece: bytes) -> list[Values]:
-        """Read its values in bytes."""
+        """Read the tensor's values from bytes."""
         if self._datatype == "BYTES":
             return self._checked(self._texts(piece))
         code = "H" if self._datatype == "BF16" else _CODES[str(self._datatype)]
@@ -140,7 +140,7 @@ class _Tensor:
         if len(piece) % size:
             raise BadBody(f"{self} has {len(piece)} bytes, which can't be divided by {size}, the size of a value")
         values = list(struct.unpack(f"<{len(piece) // size}{code}", piece))
-        if self._datatype == "BF16":  # the upper half of an FP32
+        if self._datatype == "BF16":  # BF16 is the upper half of an FP32
             values = list(
                 struct.unpack(f"<{len(values)}f", struct.pack(f"<{len(values)}I", *(v << 16 for v in values)))
             )
@@ -197,7 +197,7 @@ class _Tensor:
         return BadBody(f"{self} has the datatype {self._datatype}, but its value {place} isn't one")
 
     def _texts(self, piece: bytes) -> Values:
-        """Read texts, each after its length in four bytes."""
+        """Read texts; each stands behind its length in four bytes."""
         texts: Values = []
         place = 0
         while place < len(piece):

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collector.views.page.view import View
 
 MAX_FORM = 10_000
-# Who guesses the secret waits for so long after each guess.
+# Seconds that a client waits after a wrong secret.
 WRONG_SECRET_PAUSE = 1.0
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
-    # Nothing but what we serve, and no script that stands in the page: what a client called a collector can't run.
+    # Nothing but our own files, and no inline script: a client could put one into a collector's name.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -45,7 +45,7 @@ _HEADERS = {
 STREAM_HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # nginx would keep it back
+    "X-Accel-Buffering": "no",  # nginx would hold the stream back
 }
 
 
@@ -82,7 +82,7 @@ class Pages:
         """Tell whether somebody may see the pages: signed in, or with the secret in the header, if there is one."""
         return self._guard.is_authorized(visitor.secret) or self._sessions.knows(visitor.cookie)
 
-    # What is seen
+    # What is shown
 
     async def overview(self, visitor: Visitor, show: str, text: str) -> Answer:
         """Show all collectors, or those that a person looks for."""
@@ -145,7 +145,7 @@ class Pages:
 
         return self._streams.follow(see, None, has_left)
 
-    # What is ordered
+    # What people order
 
     async def sign_in(self, visitor: Visitor, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
         """Begin a session for who knows the secret."""
@@ -186,7 +186,7 @@ class Pages:
         batches = await self._supervisor.pipeline(collector_id).retry()
         return see_other(f"{_collector_path(collector_id)}?said={'retried' if batches else 'none-failed'}")
 
-    # How
+    # How it is done
 
     async def _open(self) -> Looking:
         async with self._opening:
@@ -233,7 +233,7 @@ class Pages:
         self._sessions.check_token(form.get("token", ""), visitor.cookie, action, collector_id)
 
     async def _form(self, head: Head, chunks: AsyncIterable[bytes]) -> dict[str, str]:
-        """Read a form; of a field that comes more than once, the first."""
+        """Read a form; if a field comes more than once, take the first."""
         async with self._receiving.open_body(head, chunks, MAX_FORM) as body:
             try:
                 fields = parse_qs(body.decode("utf-8"), max_num_fields=20, keep_blank_values=True)
@@ -250,7 +250,7 @@ class Notice:
     tone: str = "good"
 
 
-# By the words in the address that leads to it, so that no link can put words of its own into a page.
+# Notices by the word that an address has for them: so a link can't put words of its own into a page.
 NOTICES = {
     "flushed": Notice("The waiting rows are a batch now, and it is being evaluated."),
     "nothing": Notice("No rows wait, so nothing was evaluated."),
@@ -277,6 +277,6 @@ def _collector_path(collector_id: str) -> str:
 
 
 def _own_path(where: str) -> str:
-    """Return a path of ours, to go to once signed in; the overview for whatever else somebody made up."""
+    """Return the path to open after signing in, if it is one of ours; for any other, that of the overview."""
     is_ours = where.isascii() and where.isprintable() and not where.startswith("//") and "\\" not in where
     return where if is_ours and (where.startswith(("/?", "/-/collectors/")) or where == "/") else "/"

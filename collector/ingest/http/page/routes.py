@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collector.ingest.http.head import Head
     from collector.ingest.http.page.pages import Pages
 
-# Of who has not signed in: what the form for that needs, which tells nothing.
+# Routes that need no sign-in: they serve the sign-in form, and reveal nothing.
 _OPEN = frozenset({"sign_in_page", "sign_in", "page_asset"})
 _STREAMS = frozenset({"follow_overview", "follow_collector"})
 PAGE_ROUTES = (
@@ -118,7 +118,7 @@ def visitor() -> Visitor:
 
 
 def _has_left() -> Callable[[], bool]:
-    """Return what tells whether the client has left; of one who isn't asked over a socket that isn't known."""
+    """Return a function that tells whether the client has left; always False if its socket isn't known."""
     has_left: Callable[[], bool] = request.scope.get("state", {}).get(HAS_LEFT, lambda: False)
     return has_left
 

@@ -15,7 +15,7 @@ import trio
 from collector.errors import Forbidden
 
 LIFETIME = 12 * 3600.0
-# More people than ever look on; who signs in beyond that, signs out the one who did so first.
+# More than there are people who look. Another sign-in ends the oldest session.
 MAX_SESSIONS = 1_000
 _STALE = "this form is older than the service's last start, or than your sign-in; load the page again, and repeat it"
 
@@ -56,5 +56,5 @@ class Sessions:
 
 
 def _digest(cookie: str) -> bytes:
-    """Return what a cookie is found by: how long that takes tells nothing of those that are known."""
+    """Return the key for a cookie. A hash, so that the time of a look-up says nothing about known cookies."""
     return hashlib.sha256(cookie.encode()).digest()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_STREAMS = 32
 INTERVAL = 1.0
-# So often something is sent though nothing has changed, so that proxies and browsers know that we are there.
+# Seconds after which something is sent even if nothing has changed, so that proxies and browsers know we are there.
 _QUIET = 10.0
 _TOO_MANY = "too many pages are open at once; this one isn't kept up to date until another is closed"
 
