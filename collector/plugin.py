@@ -13,7 +13,7 @@ site-packages, which Python runs at every start of every program in the environm
 
 import sys
 
-TYPE_CHECKING = False  # typing's own would be an import
+TYPE_CHECKING = False  # to take it from typing would mean to import that
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
@@ -46,7 +46,7 @@ class _Finder:
 
 
 def _take_early(evidently: "ModuleSpec") -> None:
-    """Take the place of Evidently's command line if our command is meant, unless Evidently has one of that name."""
+    """Take the place of Evidently's command line if our command is meant, unless Evidently has one of the same name."""
     import os
 
     places = evidently.submodule_search_locations or []
@@ -59,10 +59,10 @@ def _take_early(evidently: "ModuleSpec") -> None:
 
 
 def _complete_ours() -> None:
-    """Answer a shell that asks how to complete ``evidently collector …``, as it is set up for ``evidently``."""
+    """Answer a shell that asks for completions of ``evidently collector …``, if it is set up for ``evidently``."""
     import os
 
-    for name in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"):  # of bash; of the other shells
+    for name in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"):  # bash sets the first, other shells the second
         typed = os.environ.get(name, "")
         words = typed.split()
         if words[1:2] == ["collector"] and (len(words) > 2 or typed[-1].isspace()):
@@ -74,7 +74,7 @@ def _complete_ours() -> None:
 
 
 def _become_ours(args: "Sequence[str]") -> None:
-    """Go on as our command, a process without Evidently; -P hides a collector.py that lies around."""
+    """Replace this process by our command, without Evidently; -P ignores a collector.py in the directory."""
     import os
 
     safe_path = "-I" if sys.flags.isolated else "-P"

@@ -373,7 +373,7 @@ class Labelling:
                 self._remove(one.keys)
 
     async def _let_go(self) -> None:
-        """Stop waiting for labels of batches that are due: the config has none now. Others wait, as it may have some again."""
+        """Stop waiting for labels of due batches: the config has none now. Others wait, as it may have some again."""
         outlook, now = await self._look(), self._clocks.now()
         dropped = [one for one in outlook.awaited if one.cut is None and one.due <= now]
         if not dropped:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from collector.store.records import Offsets, Reading
 
-# What a broker takes by default is 4 096 characters for each partition, and some 1 MiB for a whole commit.
+# Characters for each partition, and bytes for a whole commit. By default, a broker takes 4 096 characters, and some 1
+# MiB.
 MAX_METADATA = 3_900
 MAX_COMMIT = 900_000
 MAX_BATCHES = 100
@@ -46,7 +47,7 @@ class Chain:
     fired: float | None = None
     writer: str = ""
     tasks: int = 1
-    number: int = field(default=0, compare=False)  # of the commit that says so, if it is read from one
+    number: int = field(default=0, compare=False)  # the number of the commit from which the chain was read, if any
 
     @classmethod
     def of(cls, reading: Reading, writer: str, tasks: int = 1) -> Chain:
@@ -69,7 +70,7 @@ class Chain:
             for sealed, end in head["b"]:
                 if sealed in ends:
                     ends[sealed][at] = end
-                else:  # over by the last commit, which brokers didn't take for this partition
+                else:  # the last commit says that the batch is over; brokers didn't take it for this partition
                     base[at] = max(base[at], end)
         batches, reached = [], base
         for sealed in sorted(ends):
@@ -139,7 +140,7 @@ def _number_in(head: dict[str, Any]) -> int:
 
 
 def _read(metadata: str) -> dict[str, Any]:
-    """Read metadata; anything that isn't ours says nothing."""
+    """Read metadata; text that isn't ours counts as empty."""
     return {"n": None, "w": "", "f": None, "b": [], "t": 1, **told_in(metadata)}
 
 

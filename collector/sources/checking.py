@@ -46,7 +46,7 @@ _log = structlog.get_logger()
 
 @dataclass
 class _Brokers:
-    """What is asked for the length of a check."""
+    """What a check asks, and whom."""
 
     kafka: Kafka
     consumer: Consumer
@@ -54,7 +54,7 @@ class _Brokers:
 
     @property
     def asking(self) -> Asking:
-        """What may be asked through the consumer."""
+        """The consumer, with the questions that can be asked through it."""
         return Asking(self.consumer)
 
 
@@ -152,14 +152,14 @@ def _where(collector: str) -> tuple[str, ...]:
 
 
 def _interval(trigger: Trigger) -> float:
-    """Return how many seconds lie between two times of a trigger; 0 if only rows make it due."""
+    """Return the seconds between two times of a trigger; 0 if only rows make a batch due."""
     first = trigger.next_time(time.time())
     second = None if first is None else trigger.next_time(first)
     return 0.0 if first is None or second is None else second - first
 
 
 def _reading_problems(config: CollectorServiceConfig, brokers: _Brokers) -> Iterator[Problem]:
-    """Try whether the topics can be read, each partition at its end."""
+    """Try to read each partition of the topics, at its end."""
     from confluent_kafka import OFFSET_END
 
     keys = {topic: key for key, topic in _topics_of(config)}
@@ -203,7 +203,7 @@ def _may_write(brokers: _Brokers, topic: str) -> bool:
 
 
 def _group_problems(brokers: _Brokers) -> Iterator[Problem]:
-    """Count who shares the work: a service without a share does nothing."""
+    """Count the services of the group: there may be more than shares, and one without a share does nothing."""
     kafka = brokers.kafka
     slots = brokers.asking.partitions([kafka.ownership_topic])[kafka.ownership_topic]
     [future] = brokers.admin.describe_consumer_groups([kafka.group_id], request_timeout=ASKING_SECONDS).values()
@@ -218,7 +218,7 @@ def _group_problems(brokers: _Brokers) -> Iterator[Problem]:
 
 
 def _broker_problems(brokers: _Brokers) -> Iterator[Problem]:
-    """Offsets that nobody commits for so long expire, and with them what is published."""
+    """Warn if brokers keep offsets too briefly: with them, what the services publish beside them expires."""
     node = str(next(iter(brokers.admin.list_topics(timeout=ASKING_SECONDS).brokers)))
     minutes = _settings(brokers.admin, "broker", node).get("offsets.retention.minutes")
     if minutes is not None and int(minutes) * 60 < _DAY:
@@ -227,13 +227,13 @@ def _broker_problems(brokers: _Brokers) -> Iterator[Problem]:
 
 
 def _commit_problems(brokers: _Brokers) -> Iterator[Problem]:
-    """Try whether what is written beside an offset comes back."""
+    """Try whether brokers give back what is written beside an offset."""
     from confluent_kafka import KafkaException
 
     kafka = brokers.kafka
     if not brokers.asking.partitions([kafka.ownership_topic])[kafka.ownership_topic]:
         return
-    group = f"{kafka.group_id}-check"  # joining the services' own group would move collectors
+    group = f"{kafka.group_id}-check"  # not in the services' own group, where joining would move collectors
     try:
         kept = _keeps_metadata(kafka, group)
     except KafkaException as error:
@@ -271,7 +271,7 @@ def _keeps_metadata(kafka: Kafka, group: str, *, is_old: bool = False) -> bool:
 
 
 def _settings(admin: AdminClient, kind: str, name: str) -> dict[str, str]:
-    """Return the settings of a topic or a broker; none if we may not know."""
+    """Return the settings of a topic or a broker; none if we may not read them."""
     from confluent_kafka.admin import ConfigResource, ResourceType
 
     resource = ConfigResource(ResourceType[kind.upper()], name)
@@ -281,7 +281,7 @@ def _settings(admin: AdminClient, kind: str, name: str) -> dict[str, str]:
 
 
 def _answer(future: Future[T]) -> T | None:
-    """Return what brokers answered to what isn't needed; None if they wouldn't."""
+    """Return the brokers' answer to a question that may be left open; None if they refuse."""
     from confluent_kafka import KafkaException
 
     try:
@@ -292,5 +292,5 @@ def _answer(future: Future[T]) -> T | None:
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options for a client that is in no group."""
+    """Return the options without those of a group."""
     return {name: value for name, value in options.items() if not name.startswith(("group.", "session.", "heartbeat."))}

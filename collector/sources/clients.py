@@ -15,25 +15,26 @@ if TYPE_CHECKING:
 
     from collector.config.kafka import Kafka
 _PROTOCOL = "group.protocol"
-# Who sets one of these means the older protocol: by the newer one, the brokers say how long a session is.
+# Options of the older protocol: whoever sets one means that. In the newer protocol, brokers set how long a session
+# lasts.
 _OF_CLASSIC = frozenset({"session.timeout.ms", "heartbeat.interval.ms"})
-# Of the group, which the consumer that reads is no member of.
+# Options of a group. The consumer that reads is no member of one.
 _OF_GROUPS = frozenset({_PROTOCOL, "group.remote.assignor", *_OF_CLASSIC})
 _FETCHING: dict[str, str | int | bool] = {
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "isolation.level": "read_committed",
     "fetch.wait.max.ms": 100,
-    "fetch.queue.backoff.ms": 10,  # a second, by default: a queue that is full would be filled once a second
+    "fetch.queue.backoff.ms": 10,  # the default, a second, would let a full queue be filled only once a second
     "queued.max.messages.kbytes": 16_384,
     "queued.min.messages": 10_000,
 }
-# Who is to give collectors back, and doesn't for so long, is put out of the group: librdkafka was seen to miss that it
-# is asked to, and they would be at work nowhere for five minutes.
+# A service that is asked to give collectors back, and doesn't for this long, is put out of the group. librdkafka was
+# seen to miss the request, and then nobody would have the collectors for five minutes, the default.
 GIVING_BACK_MS = 60_000
-# Seconds for which brokers are waited for.
+# Seconds to wait for an answer of the brokers.
 ASKING_SECONDS = 5.0
-# Seconds until those that didn't answer, or take what they were given, are asked again.
+# Seconds before brokers that didn't answer, or didn't take something, are asked again.
 PAUSE = 2.0
 
 _log = logging.getLogger("collector.kafka")
@@ -66,7 +67,7 @@ def ownership_options(kafka: Kafka, *, is_old: bool = False) -> dict[str, Any]:
     if options[_PROTOCOL] == "classic":
         options = {"session.timeout.ms": 10_000, **options, "partition.assignment.strategy": "cooperative-sticky"}
     session = str(options.get("session.timeout.ms", ""))
-    # librdkafka accepts nothing shorter than a session, and reports itself what isn't a number.
+    # librdkafka accepts no less than a session, and reports by itself what isn't a number.
     patience = max(GIVING_BACK_MS, int(session) if session.isdecimal() else 0)
     return {"max.poll.interval.ms": patience, **options}
 

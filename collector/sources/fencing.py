@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collector.sources.grants import Grant
     from collector.sources.ownership import Order, Ownership
 
-# Seconds for which a fence holds, and for which one is waited for before a delivery.
+# Seconds for which a fence holds; and for which a delivery waits for one.
 FENCE_SECONDS = 1.0
 FENCE_PATIENCE = 5.0
-# Seconds to wait before a commit that was refused is sent again, by the name of the error. A rightful owner gets the
-# first three too, while the group settles; the others say that the callbacks will take the share from us.
+# Seconds before a refused commit is sent again, by the name of the error. The rightful owner may get the first three,
+# too, while the group settles. The others mean that the callbacks will take the share from us.
 _PAUSES = {
     "ILLEGAL_GENERATION": 0.1,
     "STALE_MEMBER_EPOCH": 0.1,
@@ -39,7 +39,7 @@ _PAUSES = {
 }
 _OTHER_PAUSE = 0.2
 _FENCED = frozenset({"UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID", "FENCED_MEMBER_EPOCH"})
-# As often is it told that the brokers don't take commits.
+# Seconds between log lines about brokers that don't take commits.
 _TOLD_AFTER = 30.0
 
 Outcome = Literal["ok", "fenced", "failed"]
@@ -86,7 +86,7 @@ class Fencing:
                 await trio.sleep(_PAUSES.get(error, _OTHER_PAUSE))
 
     async def _send(self) -> str:
-        """Send one commit and return what the brokers answer; one whose answer nobody waited for comes before it."""
+        """Send one commit and return the brokers' answer; first wait for that of an earlier one that was given up."""
         if self._unanswered is not None:
             await self._unanswered.wait()
         chain = await self._read()

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collector.formats.frames import Format
     from collector.sources.messages import ValueFormat
 
-# Seconds for which a poll waits, and for what is on its way when the service ends.
+# Seconds for which a poll waits; and those for messages in flight when the service ends.
 POLL_SECONDS = 0.1
 LEAVING_SECONDS = 1.0
 _OPTIONS = {
-    # Who posts is told within this time, and sends again; for librdkafka, by default, a message may take five minutes.
+    # A client is told within this time that a message failed, and can send again; librdkafka's default is five minutes.
     "message.timeout.ms": 10_000,
     "queue.buffering.max.kbytes": 65_536,
 }
@@ -45,7 +45,7 @@ _OPTIONS = {
 
 @dataclass(slots=True, eq=False)
 class _Sent:
-    """A message that is on its way."""
+    """A message in flight."""
 
     done: trio.Event = field(default_factory=trio.Event)
     error: KafkaError | str | None = None
@@ -156,7 +156,7 @@ class Gateway:
         self._look_at(error)
 
     def _look_at(self, error: KafkaError | None) -> None:
-        """Have another producer made after an error by which this one produces nothing any more."""
+        """After a fatal error, by which this producer is useless, have a new one made."""
         self._is_broken = self._is_broken or (error is not None and error.name() == "_FATAL")
 
 
@@ -210,7 +210,7 @@ def value_of(format_: Format, body: bytes, value_format: ValueFormat, bounds: Bo
     if (value_format == "json" and is_list) or (value_format == format_ == "ndjson"):
         return body
     columns = READERS[format_](body)
-    # NaN stands for itself: who reads the messages knows it as Python writes it.
+    # NaN stays NaN, as Python writes it: the service that reads the messages knows that.
     rows = [json.dumps(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
     return ("\n".join(rows) if value_format == "ndjson" else f"[{','.join(rows)}]").encode()
 

@@ -53,7 +53,7 @@ class Grants:
         """All that are ours."""
         return list(self._held.values())
 
-    # What is on its way to a workspace
+    # Snapshots in flight to a workspace
 
     def begin_sending(self, grant: Grant) -> None:
         """Enter that a snapshot is being sent, under a grant."""

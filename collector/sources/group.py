@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Seconds between looks at who has what; and to leave the group.
+# Seconds between looks at who has which collector; and the time to leave the group.
 OWNERS_SECONDS = 15.0
 LEAVING_SECONDS = 3.0
 
@@ -68,8 +68,8 @@ class Group:
         self._collectors: set[str] = set()
         self._asking: Asking | None = None
         self._threads = trio.CapacityLimiter(2)
-        self._leaving = trio.CapacityLimiter(3)  # who leaves must not wait for those that ask brokers who are away
-        self._is_old = False  # whether the brokers don't know the group protocol of Kafka 4
+        self._leaving = trio.CapacityLimiter(3)  # leaving must not wait for questions to brokers that don't answer
+        self._is_old = False  # whether the brokers lack the group protocol of Kafka 4
 
     def bounds(self) -> Bounds:
         """Return what a message may have at most."""
@@ -96,7 +96,8 @@ class Group:
         except ConfigError as error:
             self.problem = str(error)
             raise
-        asker = open_consumer(reading_options(self.config))  # the reader's questions would wait behind what it fetches
+        # on the reader's connection, questions would wait behind the messages that it fetches
+        asker = open_consumer(reading_options(self.config))
         self._asking = Asking(asker)
         try:
             slots = await self._find_slots()
@@ -175,7 +176,7 @@ class Group:
     def _ask(self, question: Callable[[Asking], T]) -> T:
         from confluent_kafka import KafkaError, KafkaException
 
-        with suppress(RuntimeError):  # it was closed while it asked
+        with suppress(RuntimeError):  # the connection was closed during the question
             if self._asking is not None:
                 return question(self._asking)
         raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001  (so librdkafka calls it)
@@ -207,6 +208,6 @@ class Group:
 
 
 async def _close(consumer: Consumer, limiter: trio.CapacityLimiter) -> None:
-    """Leave the group, so that others needn't wait for its session to end; not for long, as brokers may be away."""
+    """Leave the group, so that others needn't wait until its session ends; not for long, as brokers may not answer."""
     with trio.move_on_after(LEAVING_SECONDS, shield=True):
         await trio.to_thread.run_sync(consumer.close, abandon_on_cancel=True, limiter=limiter)

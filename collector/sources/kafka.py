@@ -56,24 +56,25 @@ if TYPE_CHECKING:
     from collector.status.status import State, Status
     from collector.store.records import Batch, Cut, Fetched, Offsets, Sealed
 
-# Brokers let offsets expire of topics that the group isn't subscribed to, counted from the last commit.
+# Seconds after which positions are committed again. Brokers drop offsets of topics to which no member subscribes, some
+# time after the last commit.
 TOUCH_SECONDS = 3600.0
-# Seconds between looks at whether topics have more partitions, how far they go, or there is room again.
+# Seconds between looks at whether topics have new partitions, how far they reach, and whether there is room again.
 LOOK_SECONDS = 60.0
 LAG_SECONDS = 10.0
 ROOM_SECONDS = 2.0
-# Until a service that was frozen is sure to know that the collector isn't its own any more; and between later looks.
+# Seconds until a service that was frozen surely knows that it has lost the collector; and between later looks.
 SWEEP_DELAY = 30.0
 SWEEP_SECONDS = 3600.0
-# Batches that are sealed until they are published: with them, the metadata may be longer than it is known to be.
+# Batches that may be sealed before they are published: they make the metadata longer, and it mustn't grow too long.
 MAX_UNPUBLISHED = 5
-# Of the limits of undelivered bytes, at which reading goes on.
+# Reading goes on once less than this share of the room for undelivered events is taken.
 RESUMED_AT = 0.8
-# Bytes of messages, more or less, that are kept in one transaction; and of those that belong to a later batch, beyond
-# which they are dropped while a batch is read again, as partitions come at their own pace.
+# Bytes of messages, more or less, that are kept in one transaction. And bytes of a later batch's messages, beyond which
+# those are dropped while a batch is read again: partitions come at different speeds.
 MAX_TOGETHER = 2 * 2**20
 MAX_AHEAD = 32 * 2**20
-# A snapshot that is being sent is waited for when the collector goes.
+# Seconds that a snapshot in flight has to arrive when the collector goes to another service.
 LEAVING_SECONDS = 10.0
 
 
@@ -98,7 +99,7 @@ class FromTopics(Source):
         self._changed = Bell()
         self._settled = trio.Event()
         self._is_full = False
-        self._unpublished = 0  # batches that were sealed since the chain was read
+        self._unpublished = 0  # batches sealed since the chain was last read
         self._inherited: frozenset[str] = frozenset()
         self._fencing: Fencing | None = None
         self._next: Offsets = {}
@@ -171,7 +172,7 @@ class FromTopics(Source):
         self._settled.set()
         self._settled = trio.Event()
 
-    # While it is ours
+    # While the collector is ours
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have the collector work while it is ours; runs until cancelled."""
@@ -180,7 +181,7 @@ class FromTopics(Source):
             ownership = await self._group.wait_ready()
             try:
                 grant = await ownership.wait_granted(ownership.slot_of(self._work.id))
-            except OwnershipLost:  # the service joins the group again
+            except OwnershipLost:  # the service is joining the group again
                 continue
             try:
                 async with trio.open_nursery() as nursery:
@@ -197,7 +198,7 @@ class FromTopics(Source):
                 await self._stop_reading()
 
     async def _leave_with(self, ownership: Ownership, grant: Grant, scope: trio.CancelScope) -> None:
-        """Stop all when the grant ends, but let a snapshot that is being sent arrive."""
+        """Stop everything when the grant ends, but let a snapshot in flight arrive."""
         await ownership.wait_lost(grant)
         with trio.move_on_after(LEAVING_SECONDS):
             await ownership.wait_sent(grant)
@@ -258,7 +259,7 @@ class FromTopics(Source):
         await self._fencing.commit()
 
     async def _find_committed(self, ownership: Ownership, grant: Grant) -> dict[tuple[str, int], Committed]:
-        """Return where the group stands with each partition; where it never was, that is where to begin."""
+        """Return where the group stands in each partition; for a new partition, where it begins."""
         group, collector, topics = self._group, self._work.id, self._wanted.topics
         counts = await group.ask(lambda brokers: brokers.partitions(topics))
         if missing := [topic for topic, count in counts.items() if not count]:
@@ -288,12 +289,12 @@ class FromTopics(Source):
         return committed
 
     def _share_of(self, counts: dict[str, int]) -> list[tuple[str, int]]:
-        """Return the partitions that are this task's."""
+        """Return the partitions of this task."""
         tasks = self._wanted.tasks_max
         return [(topic, one) for topic, count in counts.items() for one in range(count) if one % tasks == self._task]
 
     async def _read_again(self, published: Chain) -> None:
-        """Drop what is here, and read what was published and not delivered, batch by batch, cut as it was cut."""
+        """Drop the events that are here; read published, undelivered batches again, each with the same events."""
         work = self._work
         ids = published.ids(work.id)
         work.data_dir.remove_batches(*await work.journal.begin_at(work.id, published.base, ids))
@@ -318,7 +319,7 @@ class FromTopics(Source):
         await self._stop_reading()
 
     async def _read_until(self, batch: Sealed) -> bool:
-        """Read what a batch has of each partition, and no more; tell whether what comes after it is read too."""
+        """Read the batch's events of each partition, and no more; tell whether events after it have been read too."""
         ahead: deque[Item] = deque()
         is_coming = True
         while wanted := self._next_before(batch.ends):
@@ -339,7 +340,7 @@ class FromTopics(Source):
         return is_coming
 
     def _next_before(self, ends: Offsets) -> Offsets:
-        """Return where reading stands with the partitions of which there is something to read before these offsets."""
+        """Return the positions of partitions that have events to read before these offsets."""
         return {at: self._next[at] for at, end in ends.items() if self._next[at] < end}
 
     async def _read_from(self, offsets: Offsets) -> None:
@@ -361,7 +362,7 @@ class FromTopics(Source):
         return self._waiting
 
     async def _fetched(self) -> list[Item]:
-        """Return what was fetched, but not too much for a transaction, once there is any."""
+        """Wait for fetched messages, and return as many as fit a transaction."""
         if not self._items:
             await self._group.reading.resume(self)
         while not self._items:
@@ -384,11 +385,11 @@ class FromTopics(Source):
             if self._share() >= 1:
                 await self._group.reading.pause(self)
                 while self._share() > RESUMED_AT:
-                    with trio.move_on_after(ROOM_SECONDS):  # others may make room too
+                    with trio.move_on_after(ROOM_SECONDS):  # other collectors may make room too
                         await self._settled.wait()
 
     def _share(self) -> float:
-        """Return how much of the room for undelivered events is taken."""
+        """Return the share of the room for undelivered events that is taken."""
         limits, journal = self._work.service.limits, self._work.journal
         return max(
             journal.buffered_bytes(self._work.id) / limits.max_collector_bytes,
@@ -396,7 +397,7 @@ class FromTopics(Source):
         )
 
     async def _take(self, items: Sequence[Item]) -> None:
-        """Keep what was fetched, in one transaction; raise SourceStuck for what can't be, after what comes before."""
+        """Keep what was fetched, in one transaction; raise SourceStuck at a bad message, once all before it is kept."""
         frames: list[Fetched] = []
         reached: Offsets = {}
         stuck = None
@@ -418,7 +419,7 @@ class FromTopics(Source):
             raise stuck
 
     def _note_passed(self) -> None:
-        """Have it published that there was no event, unless some wait: else it would be shown as lag for an hour."""
+        """Publish a position behind messages without events, if no rows wait: else they count as lag for an hour."""
         if not self._work.journal.waiting(self._work.id).rows:
             self._changed.ring()
 
@@ -438,7 +439,7 @@ class FromTopics(Source):
         return None
 
     async def _sift(self, run: Run) -> SourceStuck | None:
-        """Take what is no event out of a run, or end the run before it and return what to say."""
+        """Take messages that are no events out of a run, or end the run before the first one and return the error."""
         if run.unchecked:
             await check_tables(run, self._check_table)
         if run.rejected and self._group.config.errors_tolerance == "none":
@@ -455,7 +456,7 @@ class FromTopics(Source):
         return None
 
     async def _check_table(self, body: bytes) -> Counted:
-        """Check a message where it may end the process; where none can be started, it is tried again."""
+        """Check a message in a process that it may end. If none can be started, try again."""
         while True:
             try:
                 counted = await self._work.tools.workers.check_body("arrow", body, self._group.bounds())
@@ -473,7 +474,7 @@ class FromTopics(Source):
             try:
                 await journal.keep_fetched(self._work.id, frames, reached)
                 break
-            except StorageError:  # it is in ``trouble``, and the events are still where they were read
+            except StorageError:  # the journal's ``trouble`` tells it, and the events are still in Kafka
                 await trio.sleep(ROOM_SECONDS)
         reach("fetched")
         self._next |= reached
@@ -481,14 +482,14 @@ class FromTopics(Source):
             self._note_passed()
 
     def _sizes(self, more: int) -> Iterator[float]:
-        """Return how many rows each frame may have behind so many more, so that a batch of so many has no more."""
+        """Yield the most rows that each next frame may have, so that no batch gets more than its trigger's rows."""
         rows = self._work.config.trigger.rows
         if rows is None:
             return repeat(math.inf)
         waiting = (self._work.journal.waiting(self._work.id).rows + more) % rows
         return chained([rows - waiting], repeat(rows))
 
-    # Publishing
+    # Publishing positions and batches
 
     def _count_commit(self, outcome: str) -> None:
         self._counts.commits[outcome] += 1
@@ -512,7 +513,7 @@ class FromTopics(Source):
             reach("published")
 
     async def _measure_lag(self) -> None:
-        """Find out how much there is to be read; runs until cancelled."""
+        """Find out how many messages are still to be read; runs until cancelled."""
         while True:
             at = list(self._next)
             ends = await self._group.ask(lambda brokers: brokers.nexts(at))  # noqa: B023  (it is asked at once)
@@ -520,7 +521,7 @@ class FromTopics(Source):
             await trio.sleep(LAG_SECONDS)
 
     async def _find_partitions(self) -> None:
-        """Read partitions that are added to the topics, from their beginning; runs until cancelled."""
+        """Read new partitions of the topics from their beginning; runs until cancelled."""
         while True:
             await trio.sleep(LOOK_SECONDS)
             counts = await self._group.ask(lambda brokers: brokers.partitions(self._wanted.topics))
@@ -532,11 +533,11 @@ class FromTopics(Source):
                 await self._group.reading.assign(self, new)
 
     async def _sweep(self) -> None:
-        """Remove what a service that was frozen sent when it was no longer its own; runs until cancelled."""
+        """Remove snapshots that a frozen service sent after it had lost the collector; runs until cancelled."""
         await trio.sleep(SWEEP_DELAY)
         while True:
             work = self._work
-            with suppress(DeliveryError):  # the workspace is away, and deliveries say so
+            with suppress(DeliveryError):  # the workspace doesn't answer, and deliveries say so
                 if removed := await ask_workspace(work, work.workspace.remove_twins, "twins"):
                     self._counts.twins_removed += removed
                     work.log.warning("snapshots that were sent twice are removed from the workspace", snapshots=removed)

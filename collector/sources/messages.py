@@ -41,14 +41,14 @@ class Run:
     partition: int
     first: int
     next: int
-    pieces: list[tuple[int, bytes, int]] = field(default_factory=list)  # offset, what goes into a frame, its rows
+    pieces: list[tuple[int, bytes, int]] = field(default_factory=list)  # offset, bytes for the frame, and rows
     names: set[str] = field(default_factory=set)
     received: float = 0.0
     rejected: list[Rejected] = field(default_factory=list)
     unchecked: list[Message] = field(default_factory=list)
     size: int = 0  # bytes of all messages
-    is_apart: bool = False  # whether each goes into a frame of its own
-    together: bytes = b""  # what all would be in one frame, if that is known
+    is_apart: bool = False  # whether each message needs a frame of its own
+    together: bytes = b""  # the body of one frame for all messages, if they fit one
 
     @property
     def rows(self) -> int:
@@ -111,10 +111,11 @@ def check_messages(messages: list[Message], value_format: ValueFormat, bounds: B
     """Check messages of one partition, in their order."""
     first, last = messages[0], messages[-1]
     run = Run(first.topic() or "", first.partition() or 0, first.offset() or 0, (last.offset() or 0) + 1)
-    # When the first of them was sent; a sender's clock may be ahead.
+    # When the first message was sent. A sender's clock may be ahead.
     sent = first.timestamp()[1] / 1000
     run.received = min(sent, now) if sent > 0 else now
-    given = [message for message in messages if message.value() is not None]  # else its key is gone
+    # a message without a value says only that its key is gone
+    given = [message for message in messages if message.value() is not None]
     values = [message.value() or b"" for message in given]
     run.size = sum(map(len, values))
     if value_format == "arrow":
@@ -142,7 +143,7 @@ async def check_tables(run: Run, check: Callable[[bytes], Awaitable[Counted]]) -
 def _check_together(
     run: Run, given: list[Message], values: list[bytes], value_format: ValueFormat, bounds: Bounds
 ) -> bool:
-    """Take messages if all of them are sound, each by itself and all in one frame; tell whether they are."""
+    """Take messages if each is sound by itself and all are sound in one frame; tell whether that is so."""
     together = _TOGETHER[value_format](values)
     count = count_each if value_format == "json" else _count_lines
     counted = count(values, together, bounds)
@@ -159,7 +160,7 @@ def _check_together(
 
 
 def _count_lines(values: list[bytes], together: bytes, bounds: Bounds) -> tuple[list[int], Collection[str]] | None:
-    """Count what count_each does, of lines; a list, or objects without names, are other rows alone than with others."""
+    """Count lines as count_each does; None for lists and nameless objects, which are other rows alone than together."""
     if any(map(is_list, values)):
         return None
     try:
@@ -171,7 +172,7 @@ def _count_lines(values: list[bytes], together: bytes, bounds: Bounds) -> tuple[
 
 
 def _check_each(run: Run, given: list[Message], values: list[bytes], value_format: ValueFormat, bounds: Bounds) -> None:
-    """Check each message alone, to find which isn't sound; the others may not be sound in one frame."""
+    """Check each message alone, to find the one that isn't sound; the others may not be sound in one frame."""
     run.is_apart = True
     for message, value in zip(given, values, strict=True):
         is_record = value_format == "json" and not is_list(value)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collector.sources.chain import Committed
     from collector.sources.ownership import Ownership
 
-# For so long a collector may be at work nowhere before that is told.
+# Seconds for which a collector may be at work nowhere before the log says so.
 LACKING_SECONDS = 60.0
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collector.sources.chain import Chain
     from collector.sources.grants import Grant
 
-# Seconds for which a poll waits, and a commit with it; and for which a revocation waits for a snapshot that is sent.
+# Seconds for which a poll waits, and a commit with it; and for which a revocation waits for a snapshot in flight.
 POLL_SECONDS = 0.05
 SENT_PATIENCE = 10.0
 
@@ -46,7 +46,7 @@ class Order:
     number: int
     offsets: list[TopicPartition]
     done: trio.Event = field(default_factory=trio.Event)
-    error: str | None = None  # None: it wasn't sent, as its grant is over
+    error: str | None = None  # None: it wasn't sent, because its grant is over
 
     async def wait(self) -> str:
         """Return once the brokers answered: the name of the error, "" if it was taken.
@@ -72,8 +72,8 @@ class Ownership:
     ) -> None:
         self.counts = counts
         self.grants = Grants()
-        self.id = uuid.uuid4().hex[:8]  # of this place in the group, among those of the other services
-        # By slot, the collectors that were ever read, each with its config's digest if it is at work here.
+        self.id = uuid.uuid4().hex[:8]  # tells this service's place in the group from others
+        # By slot: the collectors that were ever read, each with the digest of its config if it is at work here.
         self.begun: defaultdict[int, dict[str, str]] = defaultdict(dict)
         self._about = about
         self._topic = topic
@@ -125,7 +125,7 @@ class Ownership:
         self._number = number = self._number + 1
         metadata = chain.metadata(number)
         offsets = {at: (offset, metadata[at]) for at, offset in chain.base.items()}
-        # Whose offsets have to be there: without this, those that have expired would look like those of a beginning.
+        # Says whose offsets there have to be. Without it, expired offsets would look like a first start.
         told = {"n": number, "i": self.id, "c": self.begun[grant.slot], **self._about}
         offsets[self._topic, grant.slot] = (0, json.dumps(told, separators=(",", ":")))
         order = Order(grant, number, self._to_offsets(offsets))

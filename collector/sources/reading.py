@@ -26,12 +26,11 @@ if TYPE_CHECKING:
     from collector.sources.kafka import FromTopics
     from collector.store.records import Offsets
 
-# Bytes, more or less, and messages that are taken at a time, and seconds for which they are waited for: who stops us
-# waits as long.
+# Bytes, more or less, and messages that are taken at a time; and seconds to wait for them, which delay a stop.
 MAX_FETCHED = 2**20
 MAX_MESSAGES = 2000
 CONSUME_SECONDS = 0.1
-# Bytes that wait for a collector, beyond which its partitions are paused.
+# Bytes that may wait for a collector. With more, its partitions are paused.
 MAX_WAITING = 4 * 2**20
 
 _log = structlog.get_logger()
@@ -81,7 +80,7 @@ class Reading:
         self._paused: set[FromTopics] = set()
         self._bell = Bell()
         self._consumer: Consumer | None = None
-        self._messages = 100  # that are taken at a time, by the size that the last had
+        self._messages = 100  # messages taken at a time, by the size of the last ones
 
     async def run(self, consumer: Consumer) -> None:
         """Fetch until cancelled."""
@@ -92,13 +91,14 @@ class Reading:
                     await self._bell.wait()
                     continue
                 fetched = await trio.to_thread.run_sync(self._fetch, consumer, limiter=self.limiter)
-                # All at once: a collector unassigned meanwhile would get the rest when it is assigned other offsets.
+                # Without a pause between them: a collector that is unassigned meanwhile would get the rest with its
+                # next offsets.
                 crowded = {taker for taker, item in fetched if taker.offer(item) > MAX_WAITING}
                 for taker in crowded - self._paused:
                     await self.pause(taker)
         finally:
             self._consumer = None
-            self._takers = {}  # another, as a thread may look at this one
+            self._takers = {}  # a new one, as a thread may be looking at the old one
             self._assigned = set()
             self._paused = set()
 
@@ -122,13 +122,13 @@ class Reading:
         def unassign(consumer: Consumer) -> None:
             mine = self._partitions_of(taker)
             if mine:
-                consumer.resume(self._to_partitions(mine))  # else they are paused when they are assigned again
+                consumer.resume(self._to_partitions(mine))  # otherwise they stay paused when they are assigned again
                 consumer.incremental_unassign(self._to_partitions(mine))
             for at in mine:
                 self._takers.pop(at, None)
 
-        if taker in self._assigned:  # else it would wait for others' messages
-            with trio.CancelScope(shield=True):  # a call into a library that asks nobody
+        if taker in self._assigned:  # otherwise it would wait for others' messages
+            with trio.CancelScope(shield=True):  # the call asks no broker, so it is short
                 await self._use(unassign)
             self._assigned.discard(taker)
         self._paused.discard(taker)
@@ -148,10 +148,10 @@ class Reading:
         return {at: 0 for at, its in self._takers.items() if its is taker}
 
     async def _use(self, call: Callable[[Consumer], None]) -> None:
-        """Call the consumer while nothing is fetched: what is fetched belongs to who is assigned at that time."""
+        """Call the consumer while nothing is being fetched: a message goes to the collector assigned at that moment."""
 
         def use() -> None:
-            if self._consumer is not None:  # it may have ended meanwhile
+            if self._consumer is not None:  # the consumer may have ended meanwhile
                 call(self._consumer)
 
         await trio.to_thread.run_sync(use, limiter=self.limiter)
@@ -159,7 +159,7 @@ class Reading:
     # In the thread
 
     def _fetch(self, consumer: Consumer) -> list[tuple[FromTopics, Item]]:
-        """Return what has come, each with the one that it is for."""
+        """Return the messages that have come, each with the collector it is for."""
         runs: defaultdict[tuple[str, int], list[Message]] = defaultdict(list)
         others: list[tuple[tuple[str, int], Item]] = []
         for message in consumer.consume(self._messages, CONSUME_SECONDS):

@@ -36,7 +36,7 @@ class _Letter(NamedTuple):
     headers: list[tuple[str, Any]]
 
     def without_event(self) -> _Letter:
-        """Return what tells where the event is, and why it is here."""
+        """Return a letter without the event, which says where the event is and why it was rejected."""
         return _Letter(None, None, [one for one in self.headers if one[0].startswith(_PREFIX)])
 
 
@@ -75,7 +75,7 @@ class Rejecting:
         return len(letters)
 
     def _produce(self, topic: str, letters: Sequence[_Letter]) -> list[_Letter]:
-        """Produce in a thread; return what isn't there yet, as it is to be tried next."""
+        """Produce letters, in a thread; return those that didn't arrive, in the form to try next."""
         from confluent_kafka import KafkaException
 
         producer = self._producer or open_producer(self._config)
@@ -84,7 +84,7 @@ class Rejecting:
         def note(error: KafkaError | None, number: int) -> None:
             if error is None:
                 del left[number]
-            elif error.name() == "MSG_SIZE_TOO_LARGE":  # with these headers it is larger than it was
+            elif error.name() == "MSG_SIZE_TOO_LARGE":  # the headers have made it too large
                 left[number] = letters[number].without_event()
 
         for number, one in enumerate(letters):
@@ -98,7 +98,7 @@ class Rejecting:
         producer.flush(FLUSH_SECONDS)
         self._producer = producer
         if left:
-            self._producer = None  # another one tries the rest: this one would send it too, or may be broken
+            self._producer = None  # a new producer tries the rest: this one would send them too, or may be broken
             producer.purge()
         return list(left.values())
 

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
     from collector.workers.exchange import Value
 
-# Upper bounds in seconds: a request takes milliseconds, a body a minute at most; a report up to its time-out.
+# Upper bounds in seconds. A request takes milliseconds, a body at most a minute, and a report up to its time-out.
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _EVALUATION_SECONDS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 _DELIVERY_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
 _LATENESS_SECONDS = (0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 3600)
-# What may become of things; each is there from the start, as a rate can't be told of a number that appears with 1.
+# What may become of things. Each has a count of 0 from the start: Prometheus sees no rate in a number that first
+# appears as 1.
 REFUSALS = (
     "bad_body",
     "bad_media_type",
@@ -40,7 +41,7 @@ REFUSALS = (
 )
 NOBODYS_REFUSALS = ("unknown_collector", "unauthorized", "forbidden", "not_ready")
 EVALUATIONS = ("ok", "empty", "raised", "too_slow", "worker_failed", "damaged")
-# What became of a logged request or response: ``waiting`` is a half, ``kept`` an event.
+# What became of a logged request or response: ``waiting`` is a half of an event, ``kept`` a whole one.
 LOGGED = ("kept", "waiting", "label", "repeated", "left_out", "expired")
 DELIVERIES = ("ok", "failed", "refused", "rejected", "too_large")
 KAFKA_COMMITS = ("ok", "fenced", "failed")
@@ -74,14 +75,15 @@ def zeros(names: Iterable[str]) -> Counter[str]:
 class KafkaCounts:
     """What is counted of a collector whose events come from Kafka, at this service."""
 
-    lag: dict[tuple[str, int], int] = field(default_factory=dict)  # messages not read, by topic and partition
+    # messages that aren't read yet, by topic and partition
+    lag: dict[tuple[str, int], int] = field(default_factory=dict)
     takeovers: int = 0
     commits: Counter[str] = field(default_factory=lambda: zeros(KAFKA_COMMITS))  # by outcome
     rejected: Counter[str] = field(default_factory=lambda: zeros(KAFKA_REJECTIONS))  # messages left out, by reason
     dead_letters: int = 0
     reread_rows: int = 0
     twins_removed: int = 0
-    # By topic, partition and where reading stood: the offsets that were gone.
+    # By topic, partition and the position of the reader: how many offsets were gone.
     skipped_offsets: dict[tuple[str, int, int], int] = field(default_factory=dict)
 
 
@@ -96,7 +98,7 @@ class Restarts:
 class GroupCounts(Restarts):
     """What is counted of a service that shares collectors with others by Kafka."""
 
-    members: int = 0  # that have a collector at work
+    members: int = 0  # services that have a collector at work
     rebalances: int = 0
 
 
@@ -108,7 +110,7 @@ class CollectorCounts(Restarts):
     accepted_bytes: int = 0
     late_rows: int = 0
     logged: Counter[str] = field(default_factory=lambda: zeros(LOGGED))
-    skipped_rows: int = 0  # that it skipped, as it follows another and had no room
+    skipped_rows: int = 0  # as a follower without room
     refused_requests: Counter[str] = field(default_factory=lambda: zeros(REFUSALS))  # by reason
     lateness: Histogram = field(default_factory=lambda: Histogram(*_LATENESS_SECONDS))
     evaluation: Histogram = field(default_factory=lambda: Histogram(*_EVALUATION_SECONDS))

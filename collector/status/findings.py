@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from collector.workers.exchange import DriftOf, Findings, NotComputed, TestOf, Value
 
-# What goes wrong is told behind these words, as the original collector has them in its log.
+# Errors stand behind these words, as in the original's log.
 REPORT_FAILED = "Error running report: "
 SNAPSHOT_FAILED = "Error saving snapshot: "
-# By default, so many are named before the rest is counted.
+# How many of a kind are named; the rest is counted.
 MOST = 5
-_MOST_NAMES = 20  # of columns, without their scores
+_MOST_NAMES = 20  # columns that are named without their scores
 _BAD_TESTS = ("failed", "error")
-# What Evidently writes behind the name of a test; names have colons of their own.
+# The condition that Evidently writes behind the name of a test. Names may have colons, too.
 _CONDITION = re.compile(
     r": ((?:Less|Greater|Equal|Not equal|Value in list|Value not in list) .*|drift|[gl]te?|(?:not_)?eq|is_in|not_in)\Z",
     re.DOTALL,

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from collector.status.findings import is_bad, said_of
 from collector.wording import counted, listed
 
-# Findings of each kind that are named of a segment.
+# Findings of each kind that are named for a segment.
 _MOST = 3
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collector.waiting.clocks import Clocks
     from collector.workers.exchange import ClosedBy, Outcome
 
-_LOGGED = 20  # of each kind of finding in an entry
+_LOGGED = 20  # findings of each kind in an entry
 _VALUES = re.compile(r"\d+ of \d+ values|\(\d+ values?: ")
 
 
@@ -208,7 +208,7 @@ class Telling:
         self._clocks = clocks
         self._kept_entries = kept_entries
         self._notes: AbstractSet[str] = frozenset()
-        self.is_workspace_away = False  # by its last answer
+        self.is_workspace_away = False  # True if its last answer was none
 
     def note(self, **changes: Any) -> None:
         """Change what the status says."""
@@ -226,7 +226,7 @@ class Telling:
         batches = await self._journal.batches(self.status.id, "sealed", "evaluated", "failed")
         states = [batch.state for batch in batches]
         failed = [batch for batch in batches if batch.state == "failed"]
-        if failed and not self.status.last_error:  # after a restart
+        if failed and not self.status.last_error:  # not known after a restart
             self.note(last_error=failed[-1].error)
         self.note(
             sealed=states.count("sealed"),
@@ -278,7 +278,7 @@ class Telling:
         }
         await self._journal.log(self.status.id, entry | fields, self._kept_entries())
 
-    # Those who listen
+    # The listeners
 
     async def _enter(self, event: Event) -> None:
         """Add to the collector's log, in the original's form with more fields."""
@@ -360,18 +360,18 @@ class Telling:
 
     def _log_notes(self, log: Any, told: Sequence[str]) -> None:
         notes = {_gist(note): note for note in told}
-        if notes.keys() != self._notes:  # what is so with every batch is said once
+        if notes.keys() != self._notes:  # a note that each batch has is logged once
             self._notes = notes.keys()
             for note in notes.values():
                 log.warning(note)
 
     def _trend(self, batch: Batch) -> dict[str, Any]:
-        """Return whether a snapshot is worse than those before it: that is told of the main ones."""
+        """Return whether a snapshot is worse than those before it; only for main reports."""
         last = self.status.last_snapshot if batch.report == MAIN and not batch.is_backfill else {}
         return {name: value for name, value in last.items() if name in ("trend", "trend_over")}
 
     def _words(self, batch: Batch, outcome: Outcome) -> dict[str, str]:
-        """Return what was found in words, of each kind that there is."""
+        """Return the findings in words, by kind."""
         found, (drifted, columns) = findings_of(outcome), drift_counts(outcome)
         last = self._trend(batch)
         words = {
@@ -390,7 +390,7 @@ class Telling:
             case Evaluated(batch, outcome, seconds):
                 counts.evaluations["ok"] += 1
                 counts.evaluation.observe(seconds)
-                if not batch.is_backfill:  # rules of Prometheus fire for what comes now
+                if not batch.is_backfill:  # Prometheus' rules are about live batches
                     counts.tests.update(outcome["tests"])
                     counts.failed_metrics += outcome["failed_metrics"]
             case EvaluationFailed(_, _, kind):
@@ -402,13 +402,13 @@ class Telling:
                 counts.failed_segments += 1
             case PartsLost(_, rows):
                 counts.damaged_rows += rows
-            case Delivered(batch) if batch.report == MAIN:  # its rows come once, whatever reports there are of them
+            case Delivered(batch) if batch.report == MAIN:  # count rows once: a batch may have several reports
                 counts.delivered_rows += batch.rows
 
     def _show(self, event: Event) -> None:
         match event:
             case Evaluated(outcome=outcome) if not outcome["failed_metrics"]:
-                self.note(warnings=())  # a batch has proved them wrong
+                self.note(warnings=())  # a batch without failures has proved them wrong
             case EvaluationFailed() | PartsLost():
                 self.note(last_error=event.error)
             case SegmentFailed(_, segment, error):
@@ -423,17 +423,17 @@ class Telling:
 
 
 def _segments_of(outcome: Mapping[str, Any]) -> dict[str, BySegment]:
-    """Return what is told of a batch's segments, if it was to be divided."""
+    """Return what is told of a batch's segments; nothing if it has none."""
     return {"by_segment": told_by_segment(outcome)} if "segments" in outcome else {}
 
 
 def _gist(note: str) -> str:
-    """Return what a note says but for how many values it is of, and which: those differ from batch to batch."""
+    """Return a note without the number and examples of its values, which differ from batch to batch."""
     return _VALUES.split(note, maxsplit=1)[0]
 
 
 def _shown(made: Sequence[Snapshot]) -> dict[str, Any]:
-    """Return what the status tells of the last snapshot, which is the first of these."""
+    """Return what the status tells of the last snapshot; ``made`` has it first."""
     last = made[0]
     return {
         "batch": last.batch,
@@ -451,7 +451,7 @@ def _shown(made: Sequence[Snapshot]) -> dict[str, Any]:
 
 
 def _summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of an evaluation's outcome is told of it."""
+    """Return the part of an evaluation's outcome that is told with it."""
     names = ("drift_share", "drifted_columns", "columns", "tests", "matched_rows")
     failed = {"failed_metrics": outcome["failed_metrics"]} if outcome.get("failed_metrics") else {}
     return {name: outcome[name] for name in names if outcome.get(name) not in (None, {})} | failed

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from collector.store.records import Snapshot
 
-# Snapshots that one is compared with, and how few of them say nothing.
+# How many earlier snapshots one is compared with. With fewer than ``_LEAST``, there is no trend.
 TREND = 10
 _LEAST = 3
 TOLD = (
     *("generation", "kind", "report_id", "drift_share", "drifted_columns", "columns", "dataset_drift"),
     *("tests", "failed_metrics", "findings", "exported", "matched_rows", "by_segment"),
 )
-# Of each kind of finding of a segment: there may be fifty segments in each of a thousand batches.
+# Findings of each kind that are kept for a segment: there may be fifty segments in each of a thousand batches.
 _OF_SEGMENT = 20
 
 Trend = Literal["worse", "better", "same", ""]

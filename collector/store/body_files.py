@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A file that has as many takes no more: what is in parts already takes room as long as anything in it isn't.
+# A file of this size takes no more bodies: it takes room on the disk until all of its bodies are in parts.
 MAX_BYTES = 64 * 1024 * 1024
-# Where a body may begin: who reads Arrow looks at numbers where they are.
+# A body begins at a multiple of this: Arrow reads numbers where they lie, which have to be aligned.
 _ALIGNED = 64
 
 
@@ -81,7 +81,7 @@ class BodyFiles:
 
 
 class _File:
-    """A file that has bodies up to its ``end``, and is written at its ``position``."""
+    """A file with bodies up to its ``end``; ``position`` is where it is written next."""
 
     def __init__(self, path: Path, format_: Format) -> None:
         self.path = path
@@ -105,7 +105,7 @@ class _File:
             sync_directory(self.path.parent)
 
     def cut(self) -> None:
-        """Remove what is behind the end, or the file if nothing is before it."""
+        """Remove what is behind the end; remove the file if it has no body."""
         self.position = self.end
         if not self.end:
             self.path.unlink(missing_ok=True)
@@ -113,7 +113,7 @@ class _File:
         try:
             os.ftruncate(self._descriptor, self.end)
         except OSError:
-            self.is_sound = False  # it goes with the file
+            self.is_sound = False  # the rest goes with the file
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -130,7 +130,7 @@ class BodyWriter:
         self._digest = hashlib.sha256() if is_digested else None
         self._file: _File | None = None
         self._checksum = 0
-        self.place = ""  # as soon as it is finished
+        self.place = ""  # set once the body is finished
 
     @property
     def is_begun(self) -> bool:
@@ -165,7 +165,7 @@ class BodyWriter:
         try:
             return await trio.to_thread.run_sync(run, file, *args, limiter=self._threads)
         except OSError as error:
-            file.is_sound = False  # what a disk does with it after that is not to be known
+            file.is_sound = False  # after an error, nobody knows what the disk holds of it
             raise refusal(error, file.path.parent) from error
 
     def _write(self, file: _File, data: bytes) -> None:

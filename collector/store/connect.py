@@ -11,25 +11,25 @@ from pathlib import Path
 from collector.errors import StorageError
 from collector.store.schema import FORMAT_VERSION, upgrade
 
-# A worker reads frames within this, or a checkpoint is tried another time.
+# Seconds. A worker reads its frames within them; otherwise a checkpoint is tried again later.
 BUSY_TIMEOUT = 5.0
-# SQLite's own.
+# SQLite's default.
 PAGE_BYTES = 4096
-HEADER_BYTES = 32  # of a log
+HEADER_BYTES = 32  # bytes of a log's header
 FRAME_BYTES = 24 + PAGE_BYTES
-LOG, INDEX = "-wal", "-shm"  # beside the database
+LOG, INDEX = "-wal", "-shm"  # suffixes of the files beside the database
 MAX_WAL_BYTES = 128 * 1024 * 1024
 
 
 def connect(path: Path, durability: str) -> sqlite3.Connection:
     """Connect to write, making the database if there is none, and bringing an older one to the newest format."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # what SQLite puts beside it has its mode
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives the files beside it the same mode
     connection = sqlite3.connect(path, BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
     try:
-        if path.stat().st_size == 0:  # only a new one takes it, and before all else
+        if path.stat().st_size == 0:  # can only be set in a new file, and first of all
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")  # it syncs, which is Tending's to do
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # a checkpoint syncs; tending.py does that
         connection.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -45,7 +45,7 @@ def make_journal(path: Path) -> sqlite3.Connection:
     """Make an empty journal, and return a connection to it."""
     path.touch(0o600)
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before all else
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # first of all
     connection.execute("PRAGMA synchronous = FULL")
     upgrade(connection)
     return connection

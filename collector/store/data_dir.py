@@ -224,7 +224,7 @@ class DataDir:
             *(self.path / "references").glob("*.tmp"),
             *(path for path in (self.path / "snapshots").iterdir() if path.name.split(".")[0] not in snapshots),
         ]
-        orphans = [path for path in orphans if not path.is_dir()]  # a directory is none of ours
+        orphans = [path for path in orphans if not path.is_dir()]  # we make no directories there
         for path in orphans:
             path.unlink()
         for folder in (self.path / "failed").iterdir():
@@ -250,7 +250,7 @@ def open_data_dir(path: Path) -> Iterator[DataDir]:
 def make_directories(path: Path) -> None:
     """Make a data directory and the directories in it, those that aren't there, all of them ours alone."""
     for directory in (path, *(path / name for name in ("parts", "bodies", "snapshots", "failed", "references"))):
-        _made(directory).chmod(0o700)  # one that an administrator made may be open to all
+        _made(directory).chmod(0o700)  # one that an administrator made may be open to everyone
 
 
 def _made(directory: Path) -> Path:
@@ -268,7 +268,7 @@ def _lock(descriptor: int, path: Path) -> None:
 
 
 def _join_of(part: str) -> str:
-    """Return which join made a part."""
+    """Return the id of the join that made a part."""
     return part.rpartition("/")[2].rpartition("-")[0]
 
 
@@ -284,5 +284,5 @@ def _relative(path: Path, base: Path) -> str:
 
 
 def _file_name(collector: str) -> str:
-    """Name files of a collector: readable, short enough for any file system, and its alone."""
+    """Return a name for a collector's files: readable, short enough for any file system, and no other collector's."""
     return f"{quote(collector, safe='')[:60]}-{hashlib.sha256(collector.encode()).hexdigest()[:12]}"

@@ -52,7 +52,7 @@ def fetch(address: str, data_dir: str, known: str, private: Private | None) -> F
                 return None
             rows = _rows_of(address, file)
             _copy(address, file, directory.path / path, private)
-        if _version(address) == version:  # else it is of two versions, perhaps
+        if _version(address) == version:  # otherwise the copy may mix two versions
             return Fetched(path, rows)
         (directory.path / path).unlink()
     raise EvaluationError(f"{address} changes again and again while it is read")
@@ -82,7 +82,7 @@ def _opened(address: str) -> Iterator[pa.NativeFile]:
 
 
 def _version(address: str) -> str:
-    """Return what tells a file's version from others: its ETag, or where there is none, its time and size."""
+    """Return what identifies a file's version: its ETag; without one, its time and size."""
     with _opened(address) as file, _reading(address):
         told = {name.lower(): text for name, text in (file.metadata() or {}).items()}
         if "etag" in told:
@@ -98,7 +98,7 @@ def _copy(address: str, file: pa.NativeFile, target: Path, private: Private | No
         return
     with _reading(address):
         table = kept(pq.ParquetFile(file).read())
-    write(apply(table, private), target)  # nothing that is private may reach the disk
+    write(apply(table, private), target)  # private columns must not reach the disk
 
 
 def _pieces(address: str, file: pa.NativeFile) -> Iterator[bytes]:

@@ -41,7 +41,7 @@ class Kept:
     fate: Fate
     frame: Frame | None = None
     takers: Sequence[str] = ()
-    halves: int = 0  # more that wait, or less
+    halves: int = 0  # how many more wait; negative for fewer
     size: int = 0
     dropped: float = 0.0
 
@@ -88,7 +88,7 @@ class HalfBook:
         now = time.time()
         halves_of_it = [len(one.body) for one in logged if one.pair]
         self._largest = max([self._largest, *halves_of_it])
-        # What is written with each half may be as large as any that waits.
+        # With a half, an event is written whose other half may be as large as any that waits.
         size = SMALL_STEP + sum(len(one.body) for one in logged) + self._largest * len(halves_of_it)
 
         def run(db: sqlite3.Connection) -> list[Kept]:
@@ -104,7 +104,7 @@ class HalfBook:
     def _take(
         self, db: sqlite3.Connection, one: Logged, kept: Idempotency, followers: Sequence[str], now: float
     ) -> Kept:
-        # The body may come compressed otherwise, or its JSON be spelled otherwise: it is the same nevertheless.
+        # Only the key counts: the same body may come with another compression, or with its JSON written differently.
         key = keys.key_of(self._secret, one.key, "")
         if keys.is_key_known(db, one.stream, key, now - kept.seconds):
             return Kept("repeated")

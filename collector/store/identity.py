@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from collector.store.data_dir import DataDir
 
-# The head of the index, which stands there twice, so that one of them is whole: the frames that are in the log.
+# The head of the log's index: how many frames the log has. It stands there twice, so that one of them is always whole.
 _HEAD = struct.Struct("=16xI28x")
 _SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
@@ -33,7 +33,8 @@ class Identity:
     def __init__(self, data_dir: DataDir) -> None:
         self._journal, self.log = data_dir.journal, log_of(data_dir.journal)
         self._known = {path: _identity(path) for path in (self._journal, self.log, index_of(data_dir.journal))}
-        # To close the index would take SQLite's locks off it: that is done once SQLite has closed it too.
+        # Closing our descriptor of the index would drop SQLite's locks on it. So that happens after SQLite has closed
+        # it.
         self._descriptor, self._index = os.open(self.log, os.O_RDWR), os.open(index_of(data_dir.journal), os.O_RDONLY)
         self._journal_bytes = self._journal.stat().st_size
 
@@ -76,7 +77,7 @@ class Identity:
         return ""
 
     def _used_log_bytes(self) -> int:
-        """Return how long the log is by its index; 0 if that is being written."""
+        """Return the length of the log by its index; 0 while SQLite writes that."""
         head = os.pread(self._index, 2 * _HEAD.size, 0)
         if len(head) < 2 * _HEAD.size or head[: _HEAD.size] != head[_HEAD.size :]:
             return 0
@@ -98,7 +99,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _first_hole(descriptor: int, size: int) -> int:
-    """Return where a file has its first hole; its end if it has none, or its file system can't tell."""
+    """Return the place of the first hole in a file; its end if it has none, or if the file system can't tell."""
     with suppress(OSError):
         return os.lseek(descriptor, 0, os.SEEK_HOLE)
     return size

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# 4 GB take up to 10 s, in which the log can't begin anew; of a larger one, what breaks is found when it is used.
+# 4 GB take up to 10 s to check, in which the log can't begin anew. In a larger journal, damage is found when it is
+# used.
 MAX_BYTES = 4 * 1024**3
-# Of SQLite's machine, which takes some 10 million a second; between them it asks whether to go on.
+# Steps of SQLite's virtual machine, which does some 10 million a second, before it asks whether to go on.
 _STEPS = 10_000
 
 
@@ -49,7 +50,7 @@ async def inspect(data_dir: DataDir) -> None:
 def _find_fault(path: Path, is_over: Event) -> str:
     try:
         size = path.stat().st_size
-    except OSError:  # somebody has removed it, which is found as well
+    except OSError:  # somebody has removed it; that is found elsewhere
         return ""
     if not CHECKED_FIRST < size <= MAX_BYTES:
         return ""

@@ -85,7 +85,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _in_thread = trio.to_thread.run_sync
 
-# Idempotency keys that are too old are dropped every so often.
+# Seconds between times when old idempotency keys are dropped.
 KEYS_INTERVAL = 60.0
 
 
@@ -295,7 +295,7 @@ class Journal:
 
     async def next_run(self, collector: str, batch: str | None, rows: int, max_bytes: int) -> Run | None:
         """Return the oldest frames of a batch (None: the open one), up to so many rows and bytes; None if none."""
-        await self._sweep(collector)  # what one that was cancelled has left
+        await self._sweep(collector)  # a cancelled call may have left some
 
         def find(db: sqlite3.Connection) -> Run | None:
             return parts.find_run(db, collector, batch, rows, max_bytes)
@@ -304,9 +304,9 @@ class Journal:
             with reading(self._data_dir.journal) as db:
                 return find(db)
 
-        try:  # it takes up to 30 ms, in which others commit
+        try:  # it takes up to 30 ms; others can commit meanwhile
             return await _in_thread(find_beside, limiter=self._reading)
-        except StorageError:  # the writer knows what to do about it, should it be no chance
+        except StorageError:  # if the error comes again, the writer knows what to do
             return await self._writer.execute(find)
 
     async def spill(self, run: Run, *made: Part) -> bool:
@@ -345,8 +345,9 @@ class Journal:
             await self._sweep(collector)
 
     async def _sweep(self, collector: str) -> None:
-        """Remove frames of a collector that are in parts, a few at a time, so that nobody's commit waits for long."""
-        with suppress(StorageError):  # it is in ``trouble``; what is left goes with the next, or after the next start
+        """Remove frames of a collector that are in parts; a few at a time, so that no commit has to wait for long."""
+        # the journal's ``trouble`` tells it; the rest goes with the next part, or after a restart
+        with suppress(StorageError):
             while True:
                 bodies = await self._writer.execute(lambda db: parts.sweep(db, collector), size=SMALL_STEP)
                 if bodies is None:
@@ -369,7 +370,7 @@ class Journal:
         It waits for labels so many seconds; None: it waits for none. ``at`` is when it is said to be sealed, by default
         now. Returns None, and makes none, if no row waits, or less than ``rows``.
         """
-        now = round(time.time(), 3) if at is None else at  # published as a text of milliseconds
+        now = round(time.time(), 3) if at is None else at  # it is published as text, in milliseconds
 
         def seal(db: sqlite3.Connection) -> Cut:
             cut = batches.seal(db, collector, named, rows, now)
@@ -507,11 +508,11 @@ class Journal:
         """Drop those parts of a batch that can't be read; return it with the rows that are left."""
 
         def drop(db: sqlite3.Connection) -> tuple[int, int]:
-            labels.forget_keys(db, batch.id)  # the rows behind them have other places now
+            labels.forget_keys(db, batch.id)  # the rows behind them have moved
             return parts.drop_parts(db, batch, paths)
 
         def count(gone: tuple[int, int]) -> None:
-            if batch.state != "delivered":  # else they don't count any more
+            if batch.state != "delivered":  # delivered parts aren't counted
                 self._count_bytes(batch.collector, -gone[1])
 
         rows, _ = await self._writer.execute(drop, count)
@@ -540,7 +541,7 @@ class Journal:
 
         def enter(db: sqlite3.Connection) -> None:
             batches.update_batch(db, marked)
-            if not batch.is_backfill:  # history doesn't change the trend
+            if not batch.is_backfill:  # the past doesn't change the trend
                 snapshots.insert_made(db, batch, verdict, now, kept)
                 snapshots.insert_segments(db, batch, segments, now)
 
@@ -646,7 +647,7 @@ class Journal:
         self, batch: Batch, change: Callable[[sqlite3.Connection], T], apply: Callable[[T], None] | None = None
     ) -> T:
         """Change a batch, and call the listener, in one transaction."""
-        listener = None if batch.is_backfill else self._listener  # history fires no alerts
+        listener = None if batch.is_backfill else self._listener  # the past fires no alerts
         if listener is None:
             return await self._writer.execute(change, apply)
         now = time.time()
@@ -700,9 +701,10 @@ class Journal:
         """Drop idempotency keys that are too old, and remove those that were dropped; runs until cancelled."""
         while True:
             await trio.sleep(KEYS_INTERVAL)
-            with suppress(StorageError):  # it is in ``trouble``, and tried again
+            with suppress(StorageError):  # the journal's ``trouble`` tells it; tried again
                 await self._writer.execute(partial(keys.forget_old_keys, kept=kept(), now=time.time()))
-                while await self._writer.execute(keys.sweep_keys):  # a few at a time, so that nobody waits for long
+                # a few at a time, so that no commit has to wait for long
+                while await self._writer.execute(keys.sweep_keys):
                     pass
 
     def dropped_keys(self) -> dict[str, float]:
@@ -790,7 +792,7 @@ class Journal:
         return await self._writer.execute(collectors.known_files)
 
     def _count_bytes(self, collector: str, size: int) -> None:
-        """Count bytes that came, or went; labels have a limit of their own."""
+        """Count bytes that came, or went (below 0). Labels have a limit of their own, so the total is without them."""
         self._buffered[collector] += size
         if not is_labels(collector):
             self._buffered_in_all += size
@@ -820,7 +822,7 @@ async def open_journal(
     Raises DataDirError if the file is no journal, or one of a newer format.
     """
     health, unsynced = Health(), Unsynced(BodyFiles(data_dir))
-    opened = await _in_thread(open_database, data_dir, durability)  # in minutes, if it is recovered
+    opened = await _in_thread(open_database, data_dir, durability)  # takes minutes if it has to be recovered
     with Identity(data_dir) as identity, closing(opened) as connection:
         writer = Writer(connection, data_dir, health, unsynced)
         journal = await _in_thread(Journal, connection, data_dir, writer, health, unsynced)
@@ -843,7 +845,7 @@ async def open_journal(
 
 
 def _find_broken(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """Find the error that the journal is broken among those that ended its tasks: only that one is reported."""
+    """Return the error that the journal is broken out of those of its tasks: only this one is reported."""
     found: BaseException | None = group.subgroup(DataDirError)
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]

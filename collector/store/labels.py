@@ -65,8 +65,8 @@ class LabelBook:
         self._count = count
         self._reading = trio.CapacityLimiter(1)
         self._waiting_bytes: dict[str, int] = {}
-        self.changes = 0  # that were entered: what was seen before the last may be otherwise now
-        self.collectors = labels.collectors(connection)  # that have labels, or batches that wait for some
+        self.changes = 0  # how many changes were entered: what was read before the last one may be out of date
+        self.collectors = labels.collectors(connection)  # collectors that have labels, or batches that wait for some
 
     def kept_bytes(self, collector: str) -> int:
         """Return the bytes of a collector's labels, and of its delivered events that wait for theirs."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from collector.store.data_dir import DataDir
 
-# A journal is checked whole at its opening (64 MiB in 0.15 s) up to this size; a larger one while it is used.
+# Bytes. A journal up to this size is checked whole when it is opened (64 MiB in 0.15 s), a larger one while it is used.
 CHECKED_FIRST = 64 * 1024**2
 
 
@@ -47,7 +47,7 @@ def find_fault(connection: sqlite3.Connection) -> str:
 
 
 def _why_broken(data_dir: DataDir) -> str:
-    """Say what is wrong with the journal; nothing if it is sound, or can't be told for now."""
+    """Say what is wrong with the journal; "" if it is sound, or if that can't be told now."""
     path = data_dir.journal
     if data_dir.journal_mark.exists():
         return "it was found broken while it was used"
@@ -61,7 +61,7 @@ def _why_broken(data_dir: DataDir) -> str:
             is_checked = path.stat().st_size <= CHECKED_FIRST
             fault = _check_format(connection, path) or (find_fault(connection) if is_checked else "")
             return fault or (_check_parts(connection, data_dir) if columns_of(connection) else "")
-    except UnicodeDecodeError:  # of the text of an error
+    except UnicodeDecodeError:  # the error's text itself can't be decoded
         return "the list of its tables can't be read"
     except sqlite3.Error as error:
         if is_refusal(error) or is_busy(error):
@@ -77,17 +77,17 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> str:
             "use the version that wrote it, or a newer one"
         )
     with path.open("rb") as file:
-        if not set(file.read(20)[18:]) <= {1, 2}:  # SQLite would only read it
+        if not set(file.read(20)[18:]) <= {1, 2}:  # SQLite would open the file only for reading
             return "its first page is damaged"
     known = columns_of(connection)
     if not known and version == 0:
-        return ""  # it was made and not yet filled
+        return ""  # it was made, but not filled yet
     is_known = 0 < version <= FORMAT_VERSION and known == known_columns(version)
     return "" if is_known else f"its tables aren't those of format {version}"
 
 
 def _check_parts(connection: sqlite3.Connection, data_dir: DataDir) -> str:
-    """Find parts that say that they were delivered, and the journal doesn't know: it has lost its last commits."""
+    """Find parts that are marked as delivered while the journal doesn't know: then it has lost its last commits."""
     states = dict(connection.execute("SELECT path, state FROM part LEFT JOIN batch ON batch.id = part.batch"))
     for part in data_dir.delivered_parts():
         if part in states and states[part] != "delivered":

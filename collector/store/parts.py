@@ -40,12 +40,13 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-_Row = tuple[float, int, "Format", int, Any, int | None]  # when a frame came, and what Kept has of it
-_TOGETHER = 128  # frames; more leave the cache of the processor
-# Of a column with more different values the others are written as they are: in less time and bytes, if most differ.
+_Row = tuple[float, int, "Format", int, Any, int | None]  # when a frame came, and the fields of Kept
+_TOGETHER = 128  # frames; more don't fit the processor's cache
+# Bytes of different values that a column's dictionary may have. Further values are written plainly, which saves time
+# and room if most differ.
 _MAX_DICTIONARY_BYTES = 32 * 1024
 _NO_METADATA: Mapping[bytes, str] = MappingProxyType({})
-# What decoding and pyarrow raise for rows that have no place in parquet. OSError is the disk's.
+# What decoding and pyarrow raise for rows that parquet can't hold. OSError isn't among them: it is the disk's.
 UNWRITABLE = (BadBody, ValueError, TypeError, NotImplementedError, ArithmeticError, KeyError)
 
 
@@ -83,7 +84,8 @@ class Written:
     late: int = 0
 
 
-@dataclass(slots=True)  # frozen, it would take three times as long to make, which is felt with 10 000 of one row
+# not frozen: making one would take three times as long, which counts with 10 000 frames of one row
+@dataclass(slots=True)
 class Kept:
     """A frame as the journal has it."""
 
@@ -93,7 +95,7 @@ class Kept:
     rows: int
     body: Any  # bytes, unless it is damaged
     checksum: int | None
-    place: str | None = None  # of its body, if that is in a file
+    place: str | None = None  # where the body is, if that is in a file
 
     @property
     def is_sound(self) -> bool:
@@ -176,7 +178,7 @@ def make_reference(parts: list[str], rows: int, path: str, private: Private | No
     except Unreadable as error:
         raise FilesDamaged(error.paths) from error
     whole = table.drop_columns(list(merging.failed)).slice(0, rows)
-    write(apply(whole, private), Path(path))  # rows that came before the config said so
+    write(apply(whole, private), Path(path))  # rows may have come before the config named private columns
 
 
 def write(table: pa.Table, target: Path, metadata: Mapping[bytes, str] = _NO_METADATA) -> int:
@@ -219,7 +221,7 @@ def set_aside_frame(frame: Kept, data_dir: DataDir) -> Path:
 
 @dataclass(slots=True)
 class _Sound:
-    """The rows of a run that can be read, if there are any: when the first came, and how many came when."""
+    """The rows of a run that can be read, if any: when the first came, and how many came at which time."""
 
     table: pa.Table | None
     damaged: tuple[str, ...]
@@ -231,7 +233,7 @@ class _Sound:
 
 
 def _write_sound(data_dir: DataDir, run: tuple[str, int, int], put: Callable[[_Sound], T]) -> T:
-    """Have the rows of a run written, but for frames that are unfit if they can't be all together."""
+    """Have the rows of a run written. If they don't fit one table, leave out the frames that are unfit alone."""
     with _open(data_dir) as db:
         try:
             return put(_read_sound(db, data_dir, run, frozenset()))
@@ -269,7 +271,7 @@ def _read_sound(db: sqlite3.Connection, data_dir: DataDir, run: tuple[str, int, 
 
 
 def _are_sound(collector: str, rows: list[_Row]) -> bool:
-    """Tell whether frames are as they came, and alike but for their bodies, of which none is in a file."""
+    """Tell whether frames are undamaged, and alike in format and rows, with all bodies in the journal."""
     _, _, formats, counts, bodies, checksums = zip(*rows, strict=True)
     heads = set(zip(formats, counts, strict=True))
     return (
@@ -282,7 +284,7 @@ def _are_sound(collector: str, rows: list[_Row]) -> bool:
 def _encode(table: pa.Table, file: IO[bytes], metadata: Mapping[bytes, str]) -> None:
     import pyarrow.parquet as pq
 
-    from collector.formats.categories import metadata_of  # what it needs is nothing for the daemon
+    from collector.formats.categories import metadata_of  # the daemon doesn't need this import
 
     table = table.replace_schema_metadata({**metadata_of(table), MARKED: "1", **metadata})
     pq.write_table(
@@ -301,7 +303,7 @@ def _is_fit(frame: Kept) -> bool:
 
 @contextmanager
 def _open(data_dir: DataDir) -> Iterator[sqlite3.Connection]:
-    """Open the journal for reading; where it turns out to be broken, the daemon is told by its mark."""
+    """Open the journal for reading; if it turns out to be broken, mark it so that the daemon knows."""
     with closing(read_only(data_dir.journal)) as db:
         db.text_factory = _text
         try:
@@ -313,8 +315,8 @@ def _open(data_dir: DataDir) -> Iterator[sqlite3.Connection]:
 
 
 def _read_frames(db: sqlite3.Connection, run: tuple[str, int, int]) -> Iterator[list[_Row]]:
-    """Yield the frames of a run in their order, some at a time."""
-    # Through a list of numbers: by the index alone SQLite sorts the bodies, which takes as long as all the rest.
+    """Yield the frames of a run in order, some at a time."""
+    # By a list of numbers. By the index alone, SQLite would sort the bodies, which takes as long as all the rest.
     found = db.execute(
         "SELECT received, seq, format, rows, body, checksum FROM frame WHERE seq IN "
         "(SELECT seq FROM frame WHERE collector = ? AND seq BETWEEN ? AND ?) ORDER BY seq",
@@ -324,6 +326,6 @@ def _read_frames(db: sqlite3.Connection, run: tuple[str, int, int]) -> Iterator[
         yield rows
 
 
-@lru_cache(16)  # a format, 10 000 times
+@lru_cache(16)  # the same few formats come 10 000 times
 def _text(found: bytes) -> str:
-    return found.decode(errors="replace")  # what is damaged is found by its checksum
+    return found.decode(errors="replace")  # the frame's checksum finds damage

@@ -236,7 +236,7 @@ class Run:
     frames: int
     rows: int
     size: int
-    opened: float  # when the first of them came
+    opened: float  # when the first row came
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,7 @@ class Cut:
     last: int
     opened: float
     sealed: float
-    batch: str = field(default="", compare=False)  # what it is called
+    batch: str = field(default="", compare=False)  # the batch's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +298,7 @@ class Logged:
         return Frame("json", self.body, self.rows, self.names)
 
 
-# What became of something that was logged: ``waiting`` is a half whose other hasn't come.
+# What became of a logged request or response: ``waiting`` is a half whose other half hasn't come.
 Fate = Literal["kept", "waiting", "label", "repeated"]
 
 
@@ -349,7 +349,7 @@ class AlertState:
     collector: str
     is_firing: bool = False
     bad: int = 0
-    batch: str = ""  # the last bad one
+    batch: str = ""  # the last bad batch
     since: float = 0.0
     lasted: float = 0.0
     told: float = 0.0

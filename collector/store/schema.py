@@ -59,14 +59,15 @@ ALTER TABLE batch ADD COLUMN delivered REAL;
 CREATE INDEX part_of_batch ON part(batch);
 CREATE TABLE forgotten(collector TEXT PRIMARY KEY); -- what is to be dropped, whatever happens meanwhile
 """,
-    # With all that is asked of frames but their bodies: 1 GB of them is counted in 0.2 s, where it took 1.5 s.
+    # The index has all columns that queries ask for but the bodies: 1 GB of frames is counted in 0.2 s, not in 1.5 s.
     """
 DROP INDEX frame_by_batch;
 CREATE INDEX frame_by_batch ON frame(collector, batch, seq, rows, size, received);
 -- A body that is text says which file in bodies/ has it, and since format 18 where.
 CREATE INDEX frame_by_file ON frame(body) WHERE typeof(body) = 'text';
 """,
-    # To remove the frames of a part takes 40 ms: the part stands for them at once, and they go a few at a time.
+    # Removing the frames of a part takes 40 ms. So the part stands for them at once, and they are removed a few at a
+    # time.
     """
 CREATE TABLE moved(
     collector TEXT NOT NULL,
@@ -75,7 +76,7 @@ CREATE TABLE moved(
     last_seq INTEGER NOT NULL
 );
 """,
-    # Keys as text, with an index by time, took 200 bytes each.
+    # As text with an index by time, each key took 200 bytes.
     """
 CREATE TABLE secret(value BLOB NOT NULL); -- of the hash of keys
 INSERT INTO secret VALUES (randomblob(32));
@@ -136,12 +137,12 @@ CREATE TABLE renamed(
     last_seq INTEGER         -- of its frames; NULL: the config file may name either, and all is still the old one's
 ) WITHOUT ROWID;
 """,
-    # What a person removed of a dashboard stays removed: so it is made once.
+    # A dashboard is made once: what a person removes from it stays removed.
     """
 CREATE TABLE dashboard(collector TEXT NOT NULL, place TEXT NOT NULL, UNIQUE(collector, place));
 """,
-    # What came of each batch stays known when the batch has gone. A batch may have snapshots of several reports, and
-    # of segments of its rows.
+    # The outcome of each batch stays known when the batch is gone. A batch may have snapshots of several reports, and
+    # of segments.
     """
 CREATE TABLE snapshot(
     seq INTEGER PRIMARY KEY,
@@ -169,7 +170,7 @@ INSERT INTO snapshot(collector, batch, state, rows, opened, sealed, made, delive
     SUM(state <> 'failed') OVER (PARTITION BY collector ORDER BY rowid), outcome, error
     FROM batch WHERE state <> 'sealed' ORDER BY rowid;
 """,
-    # Of one batch of events there may be several reports, each of rows of its own.
+    # A batch of events may have several reports, each about some of its rows.
     """
 ALTER TABLE batch ADD COLUMN report TEXT NOT NULL DEFAULT 'main';
 ALTER TABLE batch ADD COLUMN source TEXT NOT NULL DEFAULT ''; -- the batch that its rows are of, if it isn't main
@@ -177,7 +178,7 @@ ALTER TABLE batch ADD COLUMN start REAL;  -- the window of its events; NULL: fro
 ALTER TABLE batch ADD COLUMN "end" REAL;
 ALTER TABLE batch ADD COLUMN is_backfill INTEGER NOT NULL DEFAULT 0;
 """,
-    # What came as one body stays known when its batch has gone: it may come again years later.
+    # A body that came as a whole batch stays known when its batch is gone: it may be sent again years later.
     """
 ALTER TABLE batch ADD COLUMN replaces TEXT NOT NULL DEFAULT ''; -- ids, with spaces between them
 CREATE TABLE whole_batch(
@@ -191,7 +192,7 @@ CREATE TABLE whole_batch(
 CREATE INDEX whole_batch_by_window ON whole_batch(collector, start);
 CREATE INDEX whole_batch_by_id ON whole_batch(id);
 """,
-    # Labels that come later are a stream of frames and parts of their own, beside that of the events.
+    # Labels have a stream of frames and parts of their own, beside that of the events.
     """
 CREATE TABLE awaited(       -- a row for each batch that waits for labels, or for which labels may be late
     batch TEXT PRIMARY KEY,
@@ -227,7 +228,7 @@ CREATE TABLE label_fate(    -- what became of labels that were let go of
     PRIMARY KEY(collector, fate)
 ) WITHOUT ROWID;
 """,
-    # A rule stands with each segment of a collector's rows by itself.
+    # A rule has a state for each segment of a collector.
     """
 CREATE TABLE alert_by_segment(
     rule TEXT NOT NULL,
@@ -246,7 +247,7 @@ INSERT INTO alert_by_segment SELECT *, '' FROM alert;
 DROP TABLE alert;
 ALTER TABLE alert_by_segment RENAME TO alert;
 """,
-    # Of events that are read from partitions of a log, frames and the position after them are kept together.
+    # For events read from partitions of a log, frames and the position behind them are kept together.
     """
 CREATE TABLE position(
     collector TEXT NOT NULL,
@@ -278,7 +279,7 @@ INSERT INTO writer VALUES (lower(hex(randomblob(6))));
     """
 ALTER TABLE part ADD COLUMN window REAL; -- when the window of event time begins that its rows are of
 """,
-    # Files to compare with that the service has made, or fetched.
+    # References that the service has made, or fetched from a store.
     """
 CREATE TABLE reference(
     collector TEXT NOT NULL,
@@ -287,10 +288,10 @@ CREATE TABLE reference(
     UNIQUE(collector, report)
 );
 """,
-    # Nothing is changed, but an older release would take the place of a body in a file for a file's name.
+    # No change of tables. But an older release would take the place of a body in a file for the name of a file.
     """
 """,
-    # A model server logs a request and its response by themselves; together they are one event.
+    # A model server logs a request and its response one by one; together they are an event.
     """
 CREATE TABLE half(
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -306,7 +307,7 @@ CREATE TABLE half(
 );
 CREATE INDEX half_by_collector ON half(collector, seq, size);
 """,
-    # To count a frame's number up by AUTOINCREMENT wrote a page more in each commit: a third of it.
+    # AUTOINCREMENT wrote one page more in each commit of frames, a third of what is written.
     """
 CREATE TABLE numbering(last INTEGER NOT NULL); -- no frame that is gone had a higher number
 INSERT INTO numbering SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'frame';

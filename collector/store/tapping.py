@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_ROWS = 1000
-# Of a body that is looked at.
+# Bytes of a body; larger ones aren't read.
 MAX_BYTES = 250_000
 
 
@@ -50,7 +50,7 @@ def newest_rows(data_dir: str, collector: str, after: int | None, rows: int) -> 
 
 
 def _newest_first(db: sqlite3.Connection, places: DataDir, collector: str, after: int, number: int) -> Iterator[Kept]:
-    """Yield sound frames of small bodies; by their numbers first, as a body is read with its row."""
+    """Yield sound frames of small bodies, the newest first. Numbers are read first: a row is read with its body."""
     query = "SELECT seq FROM frame NOT INDEXED WHERE seq > ? AND collector = ? AND size <= ? ORDER BY seq DESC LIMIT ?"
     for (seq,) in db.execute(query, (after, collector, MAX_BYTES, number)).fetchall():
         [row] = db.execute("SELECT collector, seq, format, rows, body, checksum FROM frame WHERE seq = ?", (seq,))

@@ -39,10 +39,12 @@ _log = structlog.get_logger()
 
 # Rows answered 2xx under durability "process" reach the disk at least this often.
 SYNC_INTERVAL = 1.0
-# Free pages (of 4 KiB) that the file keeps for the next frames, and how many of the rest go a second (in 10 to 30 ms).
+# Free pages (of 4 KiB) that the file keeps for further frames; and how many of the others it gives back a second, which
+# takes 10 to 30 ms.
 KEPT_PAGES = 16_384
 VACUUMED_PAGES = 512
-# How long it is told that the files were changed from outside, before the service ends for another start to go on.
+# Seconds for which the service says that its files were changed from outside, before it ends so that a new start can go
+# on.
 TOLD_SECONDS = 60.0
 
 
@@ -66,9 +68,9 @@ class Tending:
             await self._look_each_second()
 
     async def _keep_log_short(self) -> None:
-        """Move the log into the file while commits go on, and what they have added while they wait.
+        """Move the log into the file while commits go on; then what they have added meanwhile, while they wait.
 
-        Where nothing is left in the log, the next commit begins it anew, and syncs its head: that is done here too.
+        After that, the next commit would begin the log anew and sync its head, so that is done here too.
         """
         with closing(sqlite3.connect(self._data_dir.journal, check_same_thread=False, isolation_level=None)) as beside:
             while True:
@@ -76,7 +78,7 @@ class Tending:
                 await self._health.wait_until_sound()
                 try:
                     if await self._writer.use(self._identity.find_fault):  # a checkpoint would copy holes as pages
-                        await trio.sleep(SYNC_INTERVAL)  # until it is found each second
+                        await trio.sleep(SYNC_INTERVAL)  # the fault is found within a second
                         continue
                     for _ in range(2):  # the second time, little is left
                         await trio.to_thread.run_sync(_checkpoint, beside)
@@ -98,11 +100,11 @@ class Tending:
                 raise self._writer.broken
 
     async def _look_for_faults(self) -> None:
-        """Look whether the files are still as we left them; if not, refuse all, save what there is, and end."""
+        """Look whether the files are as we left them; if not, refuse all requests, save what there is, and end."""
         try:
             fault = await self._writer.use(self._identity.find_fault)
         except (OSError, sqlite3.Error):
-            return  # what it means is found by who writes
+            return  # the writer finds out what it means
         if not fault:
             return
         trouble = f"{fault}; no events are accepted; restart the service"
@@ -122,7 +124,7 @@ class Tending:
             reach("synced")
             await trio.to_thread.run_sync(self._data_dir.remove_body_files, unneeded)
             await self._writer.use(self._give_back)
-        except StorageError:  # it is in ``trouble``
+        except StorageError:  # the journal's ``trouble`` tells it
             self._unsynced.put_back(bodies)
         except OSError as error:
             self._unsynced.put_back(bodies)
@@ -133,7 +135,7 @@ class Tending:
     async def _find_unneeded(self, bodies: Bodies) -> set[str]:
         """Return body files that nothing needs once all commits up to now are on the disk; no body is added to them.
 
-        Of those that are lent it is asked again: what they get is named by a commit yet to come.
+        Lent files are asked about again later: a commit yet to come names the bodies that they get.
         """
         self._body_files.close_free()
         lent = self._body_files.lent(bodies.left)
@@ -145,15 +147,15 @@ class Tending:
         return await self._writer.execute(lambda db: unneeded(db, asked), size=SMALL_STEP)
 
     def _give_back(self, db: sqlite3.Connection) -> None:
-        """Give room on the disk back that the journal doesn't need.
+        """Give back room on the disk that the journal doesn't need.
 
-        A backlog that is gone leaves its room in the file, for long. And SQLite moves its log into the file at 4 MB,
-        which on a disk with less than that left would come too late.
+        After a backlog, the file would keep its room for long. And SQLite moves its log into the file only at 4 MB,
+        which is too late on a disk with less room.
         """
         (free,) = db.execute("PRAGMA freelist_count").fetchone()
         if free > KEPT_PAGES:
             pages = min(free - KEPT_PAGES, VACUUMED_PAGES)
-            db.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() ends after a page
+            db.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() would end after one page
             _begin_log(db)
         size = database_bytes(db)
         room = shutil.disk_usage(self._data_dir.path).free

@@ -10,7 +10,7 @@ import trio
 if TYPE_CHECKING:
     from collector.store.body_files import BodyFiles
 
-# Of the log, which is then moved into the file.
+# Bytes of the log; at this length it is moved into the file.
 LONG_LOG = 64 * 1024 * 1024
 
 

@@ -40,10 +40,10 @@ def shares_of(table: pa.Table, came: Sequence[tuple[float, int]], windows: Windo
     """Part a table by window; ``came`` says when its rows came, and how many of them did then."""
     import numpy as np
 
-    from collector.config.periods import Periods  # what it needs is nothing for parts without windows
+    from collector.config.periods import Periods  # imported only for parts with windows
 
     arrived = np.repeat([at for at, _ in came], [rows for _, rows in came])
-    if len(arrived) != table.num_rows:  # of an old frame whose count was wrong
+    if len(arrived) != table.num_rows:  # an old frame had a wrong count
         arrived = np.full(table.num_rows, min(at for at, _ in came))
     moments = _moments(table, arrived, windows.column)
     periods = Periods(windows.seconds, windows.timezone)

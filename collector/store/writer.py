@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# As PRAGMA synchronous has it: commits aren't synced, what they are moved to is.
+# The value of PRAGMA synchronous by which commits aren't synced, but checkpoints are.
 _NORMAL = 1
-# Bytes that a commit on the event loop may have, which takes 2 ms at most where the disk isn't slow.
+# Bytes of a commit on the event loop: it takes at most 2 ms unless the disk is slow.
 MAX_QUICK_BYTES = 256 * 1024
-# Bytes that a step without a body adds to the log, more or less.
+# Bytes, more or less, that a step without a body adds to the log.
 SMALL_STEP = 16 * 1024
-# Where small commits take longer, on the average, the disk is slow, and they are left to the thread.
+# Seconds. If small commits take longer on average, the disk is slow, and they are left to a thread.
 SLOW_COMMIT = 0.005
-_WEIGHT = 0.1  # of the last commit in the average
+_WEIGHT = 0.1  # the last commit's weight in the average
 
 
 @dataclass(slots=True)
@@ -88,9 +88,9 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, data_dir: DataDir, health: Health, unsynced: Unsynced) -> None:
         self._is_syncing = connection.execute("PRAGMA synchronous").fetchone() != (_NORMAL,)
         self._commit_seconds = 0.0
-        self._trouble = ""  # for which all orders are refused
+        self._trouble = ""  # the reason why all orders are refused, if they are
         self._found: JournalBroken | None = None
-        self._is_busy = False  # until what came of a transaction is told, which must be in their order
+        self._is_busy = False  # until the results of a transaction are told, which has to happen in order
         self._connection = connection
         self._data_dir = data_dir
         self._health = health
@@ -126,7 +126,7 @@ class Writer:
             try:
                 self._tell(orders)
             except JournalBroken as error:
-                self._found = error  # it ends the journal, not who found it
+                self._found = error  # whoever finds it must not end by it: it ends the journal
             else:
                 return True
         self._rung.set()
@@ -143,12 +143,12 @@ class Writer:
                 order.result = outcome.Error(self.told(order.result.error))
             elif order.apply is not None and isinstance(order.result, outcome.Value):
                 order.apply(order.result.value)
-        orders[0].done.set()  # they share it
+        orders[0].done.set()  # all orders share it
         known = sum(0 if order.size == math.inf else int(order.size) for order in orders)
         self._unsynced.add_commit(SMALL_STEP + known)
 
     def _is_quick(self, size: float) -> bool:
-        """Tell whether so many bytes are best written on the event loop; never while a thread uses the connection."""
+        """Tell whether to write this many bytes on the event loop; never while a thread uses the connection."""
         return (
             size <= MAX_QUICK_BYTES
             and not self._is_syncing
@@ -225,7 +225,7 @@ class Writer:
         return await trio.to_thread.run_sync(run, self._connection, limiter=self._thread)
 
     def _transact(self, orders: list[Order[Any]], size: float) -> None:
-        """Run all orders in one transaction, and note how long a small one takes."""
+        """Run all orders in one transaction; note the time that a small one takes."""
         if self._trouble:
             for order in orders:
                 order.result = outcome.Error(nothing_kept(self._trouble))
@@ -236,7 +236,7 @@ class Writer:
             self._commit_seconds += _WEIGHT * (time.perf_counter() - began - self._commit_seconds)
 
     def _try(self, orders: list[Order[Any]]) -> None:
-        """Run all orders in one transaction; if one fails, each in its own, so that it fails alone."""
+        """Run all orders in one transaction; if one fails, run each by itself, so that only that one fails."""
         tried = outcome.capture(self._try_together, orders)
         if isinstance(tried, outcome.Error):
             for order in orders:
@@ -271,7 +271,7 @@ class Writer:
     def _overwrite(self) -> None:
         """Put another commit in the log in place of one whose fsync failed.
 
-        It stands there whole, and is refused: after a crash it would look like one that was answered for.
+        The failed one stands there whole, though its requests were refused: after a crash it would count.
         """
         mark = secrets.randbelow(2**31)
         (synchronous,) = self._connection.execute("PRAGMA synchronous").fetchone()

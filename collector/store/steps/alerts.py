@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Mapping
 
-# Messages of one address that wait, the newest: an address that is away for long gets no more of the past than that.
+# Messages that may wait for one address. The newest stay: an address that is away for long gets no more of the past.
 MAX_WAITING = 1_000
 
 _COLUMNS = "rule, collector, is_firing, bad, batch, since, lasted, told, said, segment"

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collector.config import Retention
     from collector.store.records import State
 
-# Delivered batches that are still known, for a collector, once their parts are gone.
+# How many delivered batches of a collector stay known once their parts are gone.
 KEPT_BATCHES = 100
 
 
-# Names the batch that is cut off, in the transaction that does it.
+# Gives a batch its name, in the transaction that cuts it off.
 Naming = Callable[[sqlite3.Connection, str, Cut], Cut]
 
 
@@ -47,7 +47,7 @@ def seal(db: sqlite3.Connection, collector: str, named: str | Naming, rows: floa
 
 
 def _find_cut(db: sqlite3.Connection, collector: str, rows: float, now: float) -> Cut:
-    """Find the end of a batch of at least ``rows`` rows: its parts, which are the oldest, then whole frames."""
+    """Find the end of a batch of at least ``rows`` rows: all parts, which are the oldest rows, then whole frames."""
     total, opened = db.execute(
         "SELECT TOTAL(rows), MIN(opened) FROM part WHERE collector = ? AND batch IS NULL", (collector,)
     ).fetchone()
@@ -137,14 +137,14 @@ def prune(
     return paths, ids
 
 
-# Others are kept beyond what is to be kept of delivered batches.
+# Batches that wait for labels are kept, whatever the retention says.
 _WAITS_FOR_NONE = "id NOT IN (SELECT batch FROM awaited WHERE cut IS NULL)"
 
 
 def _kept_batches(db: sqlite3.Connection, collector: str) -> list[tuple[str, str, float]]:
     """Return id, report and time of delivery of the delivered batches whose parts are kept.
 
-    The newest come first, the past last; those that wait for labels aren't among them.
+    The newest come first, backfilled ones last. Batches that wait for labels aren't among them.
     """
     return db.execute(
         "SELECT id, report, delivered FROM batch WHERE collector = ? AND state = 'delivered' "  # noqa: S608  (ours)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 
-# Every table in which something is a collector's.
+# All tables with a column for the collector.
 _OF_COLLECTORS = """
 SELECT m.name FROM sqlite_master AS m, pragma_table_info(m.name) AS i WHERE m.type = 'table' AND i.name = 'collector'
 """
@@ -71,7 +71,7 @@ def forget(db: sqlite3.Connection, collector: str) -> tuple[int, list[str], list
     bodies = body_files(db, collector, 0, 2**62) | body_files(db, stream, 0, 2**62)
     for one in (collector, stream):
         while sweep(db, one) is not None:
-            pass  # their rows are in parts, and counted there
+            pass  # removes frames whose rows are in parts, and counted there
     rows = db.execute(
         "SELECT (SELECT TOTAL(rows) FROM frame WHERE collector = ?) + (SELECT TOTAL(part.rows) FROM part "
         "LEFT JOIN batch ON batch.id = part.batch WHERE part.collector = ? AND batch.state IS NOT 'delivered')",
@@ -109,7 +109,7 @@ def rename(db: sqlite3.Connection, old: str, new: str) -> None:
     _rename_stream(db, old, new)
     if _has_any(db, labels_of(old)):
         _rename_stream(db, labels_of(old), labels_of(new))
-    # What was made shows the snapshots of the old id.
+    # The dashboard under the old id shows the snapshots of that id, so a new one is made.
     db.execute("DELETE FROM dashboard WHERE collector = ?", (new,))
 
 

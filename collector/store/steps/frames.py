@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collector.formats.frames import Frame
     from collector.store.parts import Origin
 
-# The highest number that a frame ever had: a part stands for the frames between two numbers, so none is given twice.
+# The highest number that any frame had. No number is used twice, as a part stands for all frames between two numbers.
 LAST_NUMBER = "MAX((SELECT last FROM numbering), (SELECT COALESCE(MAX(seq), 0) FROM frame))"
 INSERT_FRAME = (
     "INSERT INTO frame(seq, collector, format, rows, size, received, body, checksum) "  # noqa: S608  (ours)
     f"VALUES ({LAST_NUMBER} + 1, ?, ?, ?, ?, ?, ?, ?)"
 )
-# Of a frame whose body is in a file, as the index of those says it.
+# A frame whose body is in a file; worded as in the index of these.
 IN_FILE = "typeof(body) = 'text'"
 
 
@@ -39,7 +39,7 @@ def body_files(db: sqlite3.Connection, collector: str, first: int, last: int) ->
 
     There are bodies of others in them, and followers share a body: ``unneeded`` names those that nobody has any more.
     """
-    # By the other index it would look at the body of each.
+    # By the other index, SQLite would look at each body.
     query = f"SELECT body FROM frame INDEXED BY frame_by_file WHERE {IN_FILE} AND collector = ? AND seq BETWEEN ? AND ?"  # noqa: S608  (ours)
     return {file_of(place) for (place,) in db.execute(query, (collector, first, last))}
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from collector.store.records import Logged
 
-# So many are dropped in a transaction.
+# How many are dropped in one transaction.
 FEW = 500
 
 
@@ -75,7 +75,8 @@ def _checksum(rows: int, names: str, body: bytes) -> int:
 def _joined(request: tuple[int, Sequence[str], bytes], response: tuple[int, Sequence[str], bytes]) -> Frame:
     """Return the event of a request and its response: the columns of both.
 
-    Both are objects of columns with the same number of rows and no name in common, so that their texts are joined.
+    Both bodies are objects of columns, with the same number of rows and no name in common, so their texts can be
+    joined.
     """
     (rows, names, body), (others, other_names, other_body) = request, response
     if rows != others:
@@ -86,7 +87,7 @@ def _joined(request: tuple[int, Sequence[str], bytes], response: tuple[int, Sequ
             "input.kserve.prediction"
         )
     together = [*names, *other_names]
-    # What could not be read again is never kept.
+    # An event that couldn't be read again must not be kept.
     refuse_cloud_event(dict.fromkeys(together))
     if rows * len(together) > MAX_CELLS:
         raise BadBody(f"the request and its response have more than {MAX_CELLS} values; send fewer rows at a time")

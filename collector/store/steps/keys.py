@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collector.config import Idempotency
 
 SLICES = 8
-# So many of a slice that is dropped are removed in a transaction: they lie side by side, on ten pages.
+# How many keys of a dropped slice are removed in one transaction: they lie side by side, on ten pages.
 SWEPT_KEYS = 1_000
 
 
@@ -96,7 +96,7 @@ def _slice_keys(kept: Idempotency) -> int:
 
 
 def _make_room(db: sqlite3.Connection, collector: str, max_keys: int, now: float) -> tuple[int, float]:
-    """Drop a collector's oldest slices until it has room for a key; return how many, and the oldest one's age."""
+    """Drop a collector's oldest slices until a key has room; return how many were dropped, and the oldest one's age."""
     slices = db.execute(
         "SELECT id, opened, keys FROM idempotency_slice WHERE collector = ? ORDER BY id", (collector,)
     ).fetchall()

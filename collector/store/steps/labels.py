@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from collector.store.records import Batch, Part, Run
 
-# What may become of a label; each is counted once, when it is dropped.
+# What may become of a label. Each label is counted once, when it is dropped.
 FATES = ("used", "late", "unmatched", "disputed", "damaged")
 
 _AWAITED = (
@@ -246,5 +246,5 @@ def numbers_of(part: str) -> str:
 
 
 def _is_of(db: sqlite3.Connection, batch_id: str, paths: Sequence[str]) -> bool:
-    """Tell whether a batch has these parts, in their order."""
+    """Tell whether a batch has exactly these parts, in this order."""
     return [part.path for part in select_parts(db, batch_id)] == list(paths)

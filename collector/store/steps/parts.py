@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from collector.store.records import Batch
 
-# Frames that wait in the journal, and become a part together: sealing so many takes 20 ms.
+# How many frames become a part together: to seal this many that wait in the journal takes 20 ms.
 MAX_FRAMES = 10_000
-# Of those that are in a part, how many are removed at once, and bytes of them: some 0.3 ms for each commit that waits.
+# How many frames that are in parts are removed at once, and how many bytes: a commit waits some 0.3 ms for them.
 SWEPT_FRAMES = 50
 SWEPT_BYTES = 1024**2
 
@@ -34,7 +34,7 @@ def find_run(db: sqlite3.Connection, collector: str, batch: str | None, rows: in
     run = _oldest(db, collector, batch, (after, math.inf), (MAX_FRAMES, rows, max_bytes))
     if run is None:
         return None
-    # There is none unless the journal was damaged: a part is of all of a collector's frames between two numbers.
+    # Only a damaged journal has such a frame: a part is made of all of a collector's frames between two numbers.
     (foreign,) = db.execute(
         "SELECT MIN(seq) FROM frame WHERE collector = ? AND seq BETWEEN ? AND ? AND batch IS NOT ?",
         (collector, run.first, run.last, batch),
@@ -42,7 +42,7 @@ def find_run(db: sqlite3.Connection, collector: str, batch: str | None, rows: in
     return run if foreign is None else _oldest(db, collector, batch, (after, foreign), (MAX_FRAMES, rows, max_bytes))
 
 
-# Of the oldest frames of a batch, with numbers between two; and what a run says of frames.
+# The oldest frames of a batch with numbers between two; and the columns of a run.
 _OLDEST = (
     "WITH oldest AS (SELECT seq, rows, size, received FROM frame "
     "WHERE collector = ? AND batch IS ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?)"
@@ -57,14 +57,14 @@ def _oldest(
     between: tuple[float, float],
     limits: tuple[int, float, int],
 ) -> Run | None:
-    """Find the oldest frames of a batch with numbers between two, up to so many, so many rows and bytes."""
+    """Find the oldest frames of a batch with numbers between two, within limits of frames, rows and bytes."""
     most, *sums = limits
     found = db.execute(f"{_OLDEST} {_RUN} oldest", (collector, batch, *between, most)).fetchone()
     if not found[2]:
         return None
     run = Run(collector, *found)
     if run.rows <= sums[0] and run.size <= sums[1]:
-        return run  # found in a fifth of the time that all these sums take
+        return run  # takes a fifth of the time of the sums below
     upto = (
         "upto AS (SELECT *, SUM(rows) OVER (ORDER BY seq) AS all_rows, SUM(size) OVER (ORDER BY seq) AS all_bytes, "
         "ROW_NUMBER() OVER (ORDER BY seq) AS number FROM oldest)"
@@ -82,7 +82,7 @@ def move_to_part(db: sqlite3.Connection, run: Run, *made: Part) -> tuple[bool, s
     There is one, or one for each window of event time. Nothing is done if a batch was sealed in their midst: a part
     belongs to one batch. Parts may have less rows than their frames, or none, if some of them were damaged.
     """
-    # A batch is of all frames up to one, so that where the first and the last are in one, all are.
+    # A batch has all frames up to a number. So if the first and the last frame are in one batch, all between them are.
     ends = db.execute(
         "SELECT batch FROM frame WHERE +collector = ? AND seq IN (?, ?)", (run.collector, run.first, run.last)
     ).fetchall()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from collector.store.records import Cut
 
-# In place of where a batch ends: nobody reads its events again, as those behind it were delivered, or they were
-# posted. They are here alone.
+# Stands where a batch's end would: nobody has to read its events again. Later ones were delivered, or the events were
+# posted, and are nowhere but here.
 _MARK = "SELECT id, collector, '', -1, 0, 0 FROM batch WHERE collector = :c"
 _ENDS = "SELECT batch FROM batch_end WHERE topic <> ''"
 _IS_MARKED = "id IN (SELECT batch FROM batch_end WHERE topic = '')"
@@ -84,9 +84,9 @@ def name_batch(db: sqlite3.Connection, collector: str, cut: Cut) -> Cut:
 
 
 def _after_others(db: sqlite3.Connection, collector: str, sealed: float) -> float:
-    """Return a time after that of all batches that are published: they are sorted by it, and told apart.
+    """Return a time later than that of each published batch: batches are sorted and told apart by it.
 
-    Two may be sealed within a millisecond, and a clock may be set back between them.
+    Two may be sealed within a millisecond, or the clock may be set back between them.
     """
     query = f"SELECT MAX(sealed) FROM batch WHERE collector = ? AND id IN ({_ENDS})"  # noqa: S608  (ours)
     last = db.execute(query, (collector,)).fetchone()[0]
@@ -96,7 +96,7 @@ def _after_others(db: sqlite3.Connection, collector: str, sealed: float) -> floa
 def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:
     """Return how far a collector's events were read; None if they never were."""
     oldest = _leave_behind(db, collector)
-    # Nor has anybody to read again what had no events: aborted ones, ends of transactions, values that are gone.
+    # Messages without events needn't be read again: aborted ones, ends of transactions, values that are gone.
     db.execute(
         "UPDATE position SET first = next WHERE collector = :c AND first < next AND :oldest IS NULL "
         "AND NOT EXISTS (SELECT 1 FROM frame WHERE collector = :c AND batch IS NULL) "
@@ -126,10 +126,10 @@ def read_positions(db: sqlite3.Connection, collector: str) -> Reading | None:
 
 
 def _leave_behind(db: sqlite3.Connection, collector: str) -> int | None:
-    """Drop where batches are that are older than all undelivered ones; return the oldest of these by its number.
+    """Forget the ends of batches older than all undelivered ones; return the number of the oldest undelivered one.
 
-    Those behind it stay published, whatever became of them: without them, their events would be taken for those of the
-    next. One whose report failed is left behind, even if it is tried again: the others have gone on.
+    Later batches stay published, whatever became of them: otherwise their events would be taken for those of the next.
+    A batch whose report failed is left behind, even if it is tried again: the others have gone on.
     """
     (oldest,) = db.execute(
         f"SELECT MIN(rowid) FROM batch WHERE collector = ? AND {_UNDELIVERED} AND id IN ({_ENDS})",  # noqa: S608  (ours)

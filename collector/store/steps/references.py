@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class _Candidate(NamedTuple):
-    """A batch whose rows may become a reference, once its own report is computed: then it ``is_ready``.
+    """A batch whose rows may become a reference; it ``is_ready`` once its own report is computed.
 
-    Those of the past come first, by their windows; then the others, as they were sealed.
+    Backfilled batches come first, by their windows; then the others, in the order in which they were sealed.
     """
 
     order: tuple[bool, float, int]
@@ -69,7 +69,7 @@ def needed_batches(db: sqlite3.Connection, collector: str, rule: ReferenceFrom) 
 
 
 def _needed_before(candidates: Iterable[_Candidate], number: int) -> Iterator[str]:
-    """Yield those of which so many come before one that isn't ready, before the end, or at the end of the past."""
+    """Yield the ``number`` batches before each one that isn't ready, before the end, and before the first live one."""
     last: deque[str] = deque(maxlen=number)
     is_new = was_backfill = False
     for one in sorted(candidates):
@@ -135,5 +135,5 @@ def _candidates(db: sqlite3.Connection, which: str, *values: str) -> list[_Candi
 def _made(text: str) -> MadeReference | None:
     try:
         return MadeReference(**json.loads(text))
-    except (ValueError, TypeError):  # a damaged journal was recovered
+    except (ValueError, TypeError):  # the journal was damaged and recovered
         return None

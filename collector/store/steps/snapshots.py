@@ -28,7 +28,7 @@ _BRIEF = """json_object(
         json_extract(outcome, '$.findings.values[0]'), json_extract(outcome, '$.findings.values[1]'),
         json_extract(outcome, '$.findings.values[2]'))),
     'exported', json_array(json_extract(outcome, '$.exported[0]'), json_extract(outcome, '$.exported[1]')))"""
-# Those of the report that every batch has, of all its rows.
+# Snapshots of the main report over all rows.
 _MAIN = f"report = '{MAIN}' AND segment = ''"
 _MADE = "state NOT IN ('failed', 'empty')"
 
@@ -126,7 +126,7 @@ def select_brief(db: sqlite3.Connection, collector: str, limit: int) -> list[Sna
 
 
 def _before(db: sqlite3.Connection, batch: Batch, segment: str) -> tuple[int, float | None]:
-    """Return how many snapshots were made before that of a batch, and since when they have been bad."""
+    """Return how many snapshots were made before this batch, and since when they have been bad."""
     found = db.execute(
         "SELECT number, bad_since FROM snapshot WHERE collector = ? AND report = ? AND segment = ? AND batch <> ? "
         "ORDER BY seq DESC LIMIT 1",
@@ -150,7 +150,7 @@ def _insert_without(
 
 
 def _insert(db: sqlite3.Connection, batch: Batch, of: tuple[str, int], values: tuple[Any, ...]) -> None:
-    """Enter what came of a segment, given by its name and rows, or of the whole, whose name is empty."""
+    """Enter the outcome of a segment, given by name and rows; or of the whole, whose name is empty."""
     db.execute(
         "INSERT OR REPLACE INTO snapshot(collector, batch, report, segment, rows, opened, sealed, state, made, number, "
         "bad_tests, drift_share, bad_since, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -159,7 +159,7 @@ def _insert(db: sqlite3.Connection, batch: Batch, of: tuple[str, int], values: t
 
 
 def _let_go(db: sqlite3.Connection, batch: Batch, kept: int) -> None:
-    """Drop what came of a collector's oldest batches, with their segments."""
+    """Drop the outcomes of a collector's oldest batches, with those of their segments."""
     db.execute(
         "DELETE FROM snapshot WHERE collector = ? AND report = ? AND seq < (SELECT seq FROM snapshot "
         "WHERE collector = ? AND report = ? AND segment = '' ORDER BY seq DESC LIMIT 1 OFFSET ?)",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collector.formats.frames import Frame
     from collector.store.records import Whole
 
-# Whole batches of a collector that are known, the newest: one each hour for eleven years.
+# Whole batches of a collector that stay known; the newest do. Enough for one an hour for eleven years.
 MAX_KNOWN = 100_000
 
 
@@ -53,7 +53,7 @@ def _known(db: sqlite3.Connection, whole: Whole) -> str | None:
 
 
 def _free_id(db: sqlite3.Connection, batch_id: str) -> str:
-    """Return an id that no batch has: a collector that was renamed since may have taken this one with it."""
+    """Return an id that no batch has: a renamed collector may have taken this one along."""
     while find_batch(db, batch_id) is not None:
         batch_id = str(uuid.uuid5(uuid.NAMESPACE_OID, batch_id))
     return batch_id
@@ -65,13 +65,13 @@ def _of_window(db: sqlite3.Connection, whole: Whole) -> list[str]:
 
 
 def _drop_all(db: sqlite3.Connection, batch_id: str) -> list[Replaced]:
-    """Drop a batch that is replaced, and the batch of its rows that have labels; either may be gone by now."""
+    """Drop a replaced batch, and the batch of its rows that have labels; either may be gone by now."""
     forget_awaited(db, [batch_id])
     return [_drop(db, one) for one in (batch_id, labelled_id(batch_id))]
 
 
 def _drop(db: sqlite3.Connection, batch_id: str) -> Replaced:
-    """Drop a batch that is replaced, with all that is known of it."""
+    """Drop a replaced batch, with all that is known of it."""
     batch = find_batch(db, batch_id)
     if batch is not None and batch.state in {"sealed", "evaluated"}:
         raise NotReady(f"batch {batch_id} of the same window is on its way; try again once it is delivered")

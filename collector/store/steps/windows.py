@@ -11,7 +11,7 @@ from collector.store.steps.parts import last_moved
 if TYPE_CHECKING:
     import sqlite3
 
-# Parts that were made before the collector had windows belong to the first open window.
+# A part that was made before the collector had windows counts as of the first open one.
 _OPEN = "collector = ? AND batch IS NULL AND COALESCE(window, ?)"
 
 
