@@ -15,11 +15,11 @@ _KINDS = {
     list: "a list",
 }
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
-# The segment of all rows that are in no other.
+# The segment of all rows that belong to no other.
 OTHER_SEGMENT = "other"
-# A longer name is no typing mistake, and comparing takes the square of its length.
+# A longer name isn't a typing mistake, and comparing takes time by the square of its length.
 _MAX_NAME = 100
-# What of a batch's id tells it from its neighbours: the beginning of a UUIDv7 is the time.
+# Characters of a batch's id that tell it from its neighbours: a UUIDv7 begins with the time.
 _SHORT_ID = 8
 
 

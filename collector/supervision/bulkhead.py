@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collector.status.status import Status
     from collector.store.journal import Journal
 
-# What the disk refused is restarted soon: it heals as soon as there is room.
+# Seconds before a restart after the disk refused something: it works again as soon as there is room.
 STORAGE_PAUSE = 2.0
 
 

@@ -70,10 +70,10 @@ class Checks:
     async def _problems_of_rows(
         self, config: CollectorConfig, private: Private | None, found: list[Problem]
     ) -> list[Problem]:
-        """Return what is wrong with ``where`` and ``segments``; the reference is read if nothing was found of it."""
+        """Return what is wrong with ``where`` and ``segments``; a reference with problems in ``found`` isn't read."""
         reference = config.reference_file(self.base)
         if config.remote_reference or (reference is None and config.reference_from is not None):
-            return []  # it is looked at when it is here
+            return []  # it is checked once it is here
         if reference is None:
             needs = config.segments is not None and config.segments.needs_reference and not config.is_posted
             return [Problem(("segments", "values"), _NO_VALUES)] if needs else []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from collector.config import CollectorServiceConfig
 
-# What holds from the start to the end of the process.
+# Settings that need a restart.
 FIXED_FIELDS = ("data_dir", "durability", "evaluation_workers", "evaluation_max_bytes", "worker_environment", "kafka")
 
 

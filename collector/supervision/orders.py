@@ -12,7 +12,7 @@ from collector.disk.refusals import is_of_files
 from collector.errors import CollectorError, OutOfFiles, StorageError
 
 T = TypeVar("T")
-# It may start tasks in the nursery of the one who carries it out.
+# An order may start tasks in the nursery of whoever carries it out.
 Order = Callable[[trio.Nursery], Awaitable[T]]
 
 

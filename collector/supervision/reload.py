@@ -95,10 +95,10 @@ class Reload:
         running = self._running()
         merged = merge(edited, self._file.config, running)
         wanted = merged.collectors
-        problems = following_problems(wanted)  # clients may have changed others meanwhile
+        problems = following_problems(wanted)  # clients may have changed other collectors meanwhile
         for key, config in wanted.items():
             known, private = running.collectors.get(key), merged.private_of(config)
-            if known is not None and private != running.private_of(known):  # of a follower, by its leader's columns
+            if known is not None and private != running.private_of(known):  # a follower has the columns of its leader
                 known = None
             if config != known:
                 found = await self._checks.find_problems(config, wanted.values(), known=known, private=private)
@@ -111,12 +111,13 @@ class Reload:
             raise placed(ConfigError(problems, str(self._file.path)), body)
 
     async def _apply_edit(self, body: bytes, edited: CollectorServiceConfig, nursery: trio.Nursery) -> Changes | None:
-        """Put a checked edit in force; None, and nothing done, if the file has been edited again."""
+        """Put a checked edit in force; return None, having done nothing, if the file has been edited again."""
         if await _in_thread(self._file.read) != body:
             return None
         running = self._running()
         wanted = merge(edited, self._file.config, running)
-        if problems := following_problems(wanted.collectors):  # clients may have changed others since it was checked
+        # clients may have changed other collectors since the check
+        if problems := following_problems(wanted.collectors):
             raise placed(ConfigError(problems, str(self._file.path)), body)
         changes = changes_between(running, wanted, edited)
         self._file.hold(body, edited)

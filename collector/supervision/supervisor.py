@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collector.supervision.edits import Changes
 
 T = TypeVar("T")
-# Of a client with the config that it means to change; None: there is none.
+# Called with the collector's present config, None if there is none; raises to refuse the client's change.
 Agreement = Callable[[CollectorConfig | None], None]
 
 _log = structlog.get_logger()
@@ -74,9 +74,9 @@ class Supervisor:
         self.edits = Reload(file, self._checks, self._orders, lambda: self.config, self._apply)
         self._running: dict[str, Bulkhead[Pipeline]] = {}
         self._alerting: Bulkhead[Alerting] | None = None
-        self._followers: dict[str, tuple[CollectorConfig, ...]] = {}  # by the id of who is followed
+        self._followers: dict[str, tuple[CollectorConfig, ...]] = {}  # by the id of the collector that they follow
         self._leaders: dict[str, str] = {}
-        self._private: dict[str, Private] = {}  # by id, of those that have private columns
+        self._private: dict[str, Private] = {}  # by the id of each collector with private columns
         self._started = time.time()
         self._being_renamed = ""
 
@@ -157,7 +157,7 @@ class Supervisor:
             raise ConfigError(problems)
 
     def _following_problems(self, config: CollectorConfig) -> list[Problem]:
-        """Return what would be wrong with who follows whom if a collector had this config."""
+        """Return what would be wrong between followers and leaders if a collector had this config."""
         found, own = following_problems(self.config.with_collector(config).collectors), ("collectors", config.id)
         return [replace(one, path=one.path[2:]) if one.path[:2] == own else one for one in found]
 
@@ -171,7 +171,7 @@ class Supervisor:
         async def enter(nursery: trio.Nursery) -> None:
             self._refuse_fetched(config.id)
             agree(self.config.collectors.get(config.id))
-            if problems := self._following_problems(config):  # another may have been changed since it was checked
+            if problems := self._following_problems(config):  # another collector may have been changed since the check
                 raise ConfigError(problems)
             await self._save_and_apply(self.config.with_collector(config), nursery)
 
@@ -255,7 +255,7 @@ class Supervisor:
         return config
 
     def _with_own_reference(self, config: CollectorConfig, new: str) -> CollectorConfig:
-        """Return a collector's config under a new id; a reference that a client sent gets a name of that, too."""
+        """Return a collector's config under a new id; a reference that a client sent is renamed, too."""
         config = config.model_copy(update={"id": new})
         reference = config.reference_file(self._tools.base)
         if reference is None or not self._tools.data_dir.is_own_reference(reference):
@@ -273,7 +273,7 @@ class Supervisor:
         self._tools.data_dir.remove_references(old, kept=0)
 
     async def _finish_renaming(self) -> None:
-        """Bring to its end what a crash cut off: the config file says which id holds."""
+        """Finish a renaming that a crash cut off: the config file says which id holds."""
         for old, new in await self._tools.journal.half_renamed():
             if new in self._file.config.collectors and old not in self._file.config.collectors:
                 await self._give_to_new_id(old, new, self._file.config.alerts)
@@ -292,7 +292,7 @@ class Supervisor:
         return rows
 
     async def _finish_forgetting(self) -> None:
-        """Bring to its end what a crash cut off: a collector that is in the config stays, one that isn't goes."""
+        """Finish a deletion that a crash cut off; a collector that is still in the config stays."""
         for collector_id in await self._tools.journal.forgotten():
             if collector_id in self._file.config.collectors:
                 await self._tools.journal.unmark_forgotten(collector_id)
@@ -316,7 +316,7 @@ class Supervisor:
             raise
 
     def _refuse_fetched(self, collector_id: str) -> None:
-        """Refuse to change at this service what others of its group have in their config file too."""
+        """Refuse to change a Kafka collector at this service alone: others of the group have it in their config."""
         known = self.config.find(collector_id)
         if known is not None and known.kafka is not None:
             raise ConfigConflict(
@@ -335,7 +335,7 @@ class Supervisor:
         return str(path.relative_to(self._tools.base) if path.is_relative_to(self._tools.base) else path)
 
     def _retired(self) -> list[str]:
-        """Return those that were taken out of the config, and have rows that aren't delivered."""
+        """Return the collectors that were taken out of the config and still have undelivered rows."""
         return [key for key in self._tools.journal.buffering() if key not in self._running]
 
     async def _save_and_apply(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
@@ -376,7 +376,7 @@ class Supervisor:
         self.config = config
 
     async def _apply_alerts(self, config: CollectorServiceConfig, nursery: trio.Nursery) -> None:
-        """Have alerts heard before anything happens that they are about; without a rule there are none."""
+        """Start, change or end the alerts. They listen before any collector starts; without a rule nothing runs."""
         if self._alerting is not None and config.alerts:
             self._alerting.inside.apply(config)
         elif config.alerts:
@@ -390,7 +390,7 @@ class Supervisor:
             await self._alerting.stop()
             self._alerting = None
             self._tools.journal.listen(None)
-            with suppress(StorageError):  # nobody reads it any more
+            with suppress(StorageError):  # nobody reads the alerts' states any more
                 await self._tools.journal.alerts.keep_only((), ())
 
 

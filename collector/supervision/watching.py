@@ -14,9 +14,9 @@ from collector.waiting.bell import set_when_cancelled
 
 _log = structlog.get_logger()
 
-# Seconds: what no event tells of (NFS, some mounted volumes) is looked for so often.
+# Seconds between looks at files of which no event tells (NFS, some mounted volumes).
 SLOW_INTERVAL = 10.0
-# Milliseconds: an edit is over once nothing has changed for the first, or after the second.
+# Milliseconds. An edit is over when nothing has changed for the first; or at the latest after the second.
 _QUIET = 50
 _LONGEST = 400
 
@@ -32,7 +32,7 @@ async def watch(path: Path, look: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _watch(path: Path, directories: set[Path], look: Callable[[], Awaitable[None]]) -> None:
-    """Watch until a symbolic link on the way to the file leads elsewhere."""
+    """Watch, and look after each change, until a symbolic link on the way to the file leads elsewhere."""
     from watchfiles import awatch
 
     stop = trio.Event()
@@ -47,7 +47,8 @@ async def _watch(path: Path, directories: set[Path], look: Callable[[], Awaitabl
         watch_filter=lambda _, changed: _is_of(Path(changed), path),
     )
     async with trio.open_nursery() as nursery, aclosing(changes):
-        nursery.start_soon(set_when_cancelled, stop)  # cancelled alone, watchfiles waits for its time-out
+        # if it were only cancelled, watchfiles would wait for its time-out
+        nursery.start_soon(set_when_cancelled, stop)
         while await _has_changed(changes):
             await look()
             if _directories(path) != directories:
@@ -56,9 +57,9 @@ async def _watch(path: Path, directories: set[Path], look: Callable[[], Awaitabl
 
 
 async def _has_changed(changes: AsyncGenerator[object, None]) -> bool:
-    """Return once something has; False if it can't be watched: its directory is gone, or there are no more watches."""
+    """Return True once something has changed; False if it can't be watched: no directory, or no watches left."""
     try:
-        async for _ in changes:  # anext() with a default would leave a little behind each time
+        async for _ in changes:  # anext() with a default would leak a little each time
             return True
     except (OSError, RuntimeError) as error:
         _log.debug("the config file's directory can't be watched; it is looked at now and then", error=str(error))
@@ -71,5 +72,5 @@ def _directories(path: Path) -> set[Path]:
 
 
 def _is_of(changed: Path, path: Path) -> bool:
-    """Tell whether a change may be one of a file: its own, its target's, or that of a link on the way there."""
+    """Tell whether a change may concern this file: the file itself, its target, or a link on the way there."""
     return changed.name in {path.name, Path(os.path.realpath(path)).name} or changed.name.startswith("..")

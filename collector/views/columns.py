@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collector.status.status import Status
     from collector.views.history import History
 
-# Only colours that stand out from black and from white; none says anything that a sign or a word doesn't.
+# Only colours that are clear on black and on white. Each says no more than its sign or word says.
 SIGNS = {
     "starting": ("○", "dim"),
     "waiting": ("●", "green"),
@@ -98,7 +98,7 @@ def due(status: Status, now: float) -> str:
 
 
 def _bar(status: Status, now: float, width: int) -> str:
-    """Draw how near the next batch is, by rows or by time, whichever is nearer."""
+    """Draw how near the next batch is: by rows or by time, whichever is nearer."""
     shares = [share for share in shares_of(status, now) if share is not None]
     if not shares:
         return ""
@@ -119,7 +119,7 @@ def _awaited(status: Status, now: float, *, is_long: bool) -> str:
 
 
 def _result(last: dict[str, Any], *, is_long: bool) -> Piece:
-    """Tell tests and drift; where there is room for one only, tests, unless drift alone is bad."""
+    """Say how tests and drift stand. If there is room for one, say the tests, unless only the drift is bad."""
     if not last:
         return "-", "dim"
     segments = _segments(last.get("by_segment"))

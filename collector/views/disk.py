@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trio
 
-# A disk that doesn't answer is left out: the rest is told all the more.
+# Seconds after which a disk that doesn't answer is left out; all else is still shown.
 DISK_PATIENCE = 2.0
 
 
@@ -41,6 +41,6 @@ def look_at(data_dir: Path) -> Disk:
     try:
         usage = shutil.disk_usage(data_dir)
         damaged = Counter(path.name.partition("-")[0] for path in (data_dir / "damaged").glob("*"))
-    except OSError:  # it is gone, or can't be read: the journal's ``trouble`` says so
+    except OSError:  # the disk is gone or can't be read: the journal's ``trouble`` says so
         return Disk()
     return Disk(usage.free, usage.total, damaged)

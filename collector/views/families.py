@@ -172,7 +172,7 @@ def _of_kafka(
     statuses: Sequence[tuple[Status, CollectorCounts]],
     group: GroupCounts | None,
 ) -> Iterator[Metric]:
-    """Make the metrics of collectors whose events come from Kafka, as this service has them."""
+    """Make the metrics of collectors whose events come from Kafka, as this service knows them."""
     yield _gauge(
         "kafka_consumer_lag",
         "Messages of a partition that were not read yet, looked at every 10 s by the service that has the collector.",
@@ -194,7 +194,7 @@ def _of_kafka(
 
 
 def _of_alerts(counts: Counts) -> Iterator[Metric]:
-    """Make the metrics of messages, by address as it may be shown: those that were configured since the start."""
+    """Make the metrics of alert messages, by masked address, for all addresses configured since the start."""
     of_each = list(counts.alerts.items())
     for name, help_, of_counts in _ALERT_COUNTERS:
         yield _counter(name, help_, ["address"], (((address,), of_counts(one)) for address, one in of_each))
@@ -478,7 +478,7 @@ def _histogram(name: str, help_: str, labels: list[str], histograms: Iterable[tu
 
 
 class _Gathered(Collector):
-    """Metrics in place of a registry, which is all that prometheus-client writes."""
+    """Serves metrics in place of a registry: prometheus-client writes nothing else."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collector.status.status import ServiceStatus
 
-# A sample a second, for as many bars as a wide terminal shows; a rate is taken over some of them.
+# Samples, one a second: as many as a wide terminal shows bars. A rate is taken over some seconds of them.
 SAMPLES = 31
 SECONDS_OF_A_RATE = 3.0
 BARS = "▁▂▃▄▅▆▇█"
@@ -45,6 +45,6 @@ class History:
 
 
 def _rate(first: tuple[float, dict[str, int]], then: tuple[float, dict[str, int]], collector_id: str) -> float:
-    """Return the rows a second between two samples; a collector that began to count anew has none."""
+    """Return the rows a second between two samples; 0 if the collector's count began again."""
     rows = then[1].get(collector_id, 0) - first[1].get(collector_id, then[1].get(collector_id, 0))
     return max(0, rows) / (then[0] - first[0])

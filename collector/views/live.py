@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collector.views.terminal import Terminal
 
 FRAME_INTERVAL = 0.25
-# Though nothing has changed, ages and clocks go on.
+# Seconds after which a frame is drawn even if nothing has changed, because ages and clocks go on.
 IDLE_INTERVAL = 1.0
-# Of a core, for drawing: a frame that took long makes the next one wait longer.
+# The share of a core that drawing may take: after a slow frame, the next one waits longer.
 SHARE = 0.01
 LOG_LINES = 8
-# A terminal that takes nothing holds up the end for no longer than this.
+# Seconds for which a terminal that takes no output may delay the end.
 PATIENCE = 0.5
 
 
@@ -39,7 +39,7 @@ async def show_live(terminal: Terminal, get_status: Callable[[], ServiceStatus],
     with pinned(terminal):
         while True:
             began, status = time.thread_time(), get_status()
-            with suppress(OSError):  # the terminal may be gone, which is no reason to end
+            with suppress(OSError):  # the terminal may be gone, which is no reason to stop
                 live.show(status)
             await trio.sleep(max(FRAME_INTERVAL, (time.thread_time() - began) / SHARE))
 
@@ -47,7 +47,7 @@ async def show_live(terminal: Terminal, get_status: Callable[[], ServiceStatus],
 @contextmanager
 def pinned(terminal: Terminal) -> Iterator[None]:
     """Have a terminal show frames until the end of the block, also beyond a stop by Ctrl-Z; then take the last away."""
-    # Not by trio: before the next frame is drawn, it must be known that a shell has written meanwhile.
+    # Not trio's way: it must be known that a shell has written before the next frame is drawn.
     before = signal.signal(signal.SIGCONT, lambda _number, _frame: terminal.forget())
     try:
         yield

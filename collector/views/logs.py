@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     _Event = MutableMapping[str, Any]
 
 _STYLES = {"debug": "dim", "info": "", "warning": "magenta", "error": "bold red"}
-# How long the end waits for who reads the log.
+# Seconds that the end waits for whoever reads the log.
 _PATIENCE = 0.5
 
 
@@ -43,7 +43,7 @@ def set_up_logs(form: str = "text", level: str = "info", *, is_live: bool = Fals
     terminal = open_terminal(sys.stderr) if is_live and form == "text" else None
     lossy = _open_stream(terminal, form)
     atexit.register(lossy.finish, _PATIENCE)
-    sys.stderr = stream = cast("TextIO", lossy)  # what others write to it, warnings say, must not wait either
+    sys.stderr = stream = cast("TextIO", lossy)  # what other libraries write to it, or warn of, must not wait either
     is_for_person = form == "text" and stream.isatty()
     structlog.configure(
         processors=[
@@ -59,13 +59,13 @@ def set_up_logs(form: str = "text", level: str = "info", *, is_live: bool = Fals
 
 
 def _open_stream(terminal: Terminal | None, form: str) -> Lossy:
-    """Return what never makes the event loop wait: a terminal of our own doesn't, for all else a thread waits."""
+    """Return a stream that never makes the event loop wait: our terminal doesn't; for all else, a thread waits."""
     if terminal is not None:
         return Lossy(cast("TextIO", terminal))
     tell = _gap_in_json if form == "json" else gap
     try:
         return Background(sys.stderr, tell)
-    except OSError:  # no file, but somebody's object in memory
+    except OSError:  # no file, but an object in memory
         return Lossy(sys.stderr, tell)
 
 
@@ -130,7 +130,7 @@ def _details(event: _Event) -> list[str]:
 
 
 def _found(event: _Event) -> Iterator[str]:
-    """Say what a report found: each count with what it is of, where that is told."""
+    """Say what a report found: each number with the total that it is part of, if there is one."""
     if "drifted_columns" in event:
         said = drift_count_words(event)
         for name in ("drift_share", "drifted_columns", "columns"):

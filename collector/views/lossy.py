@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Condition, Thread
 from typing import Any, TextIO
 
-# What waits for its reader; more is dropped.
+# Bytes that may wait for the reader; more are dropped.
 MAX_PENDING_BYTES = 1_000_000
 MISSING = "lines of the log could not be written, and are missing here"
 
@@ -28,7 +28,7 @@ class Lossy:
     def __init__(self, stream: TextIO, tell: Callable[[int], str] = gap) -> None:
         self._stream = stream
         self._tell = tell
-        self.lost = 0  # lines, until they are told
+        self.lost = 0  # lines that were lost and aren't reported yet
         self._changed = Condition()
 
     def write(self, text: str) -> None:
@@ -46,7 +46,7 @@ class Lossy:
         """Wait for what isn't written yet, for some seconds at most."""
 
     def __getattr__(self, name: str) -> Any:
-        """Be the stream in all else: what it is, and how wide."""
+        """Be the stream itself in all else, as in its width."""
         return getattr(self._stream, name)
 
     def _put(self, text: str) -> None:

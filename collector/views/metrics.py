@@ -38,5 +38,5 @@ class Metrics:
             workers.evidently_version,
             self._tools.journal.dropped_keys(),
         )
-        # Fifty collectors have 4000 values, and events come in meanwhile.
+        # Written in a thread: fifty collectors have 4000 values, and events come in meanwhile.
         return await trio.to_thread.run_sync(write, seen, accept)

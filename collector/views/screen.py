@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _LEAST_ID = 12
 _SHARE_OF_ID = 0.4
-_INDENT = 11  # of what the header says, behind its keywords
-# A sentence about trouble takes no more lines than this.
+_INDENT = 11  # columns before the header's values, behind its keywords
+# Lines of a sentence about trouble, at most.
 _SENTENCE_LINES = 3
 
 
@@ -90,7 +90,7 @@ class Screen:
 
     def _sentence(self, text: str, style: str, indent: int = _INDENT) -> list[Line]:
         width = max(10, self._width - indent)
-        if cell_len(text) > len(text):  # textwrap counts characters; of these, some take two columns
+        if cell_len(text) > len(text):  # textwrap counts characters, some of which take two columns
             width //= 2
         lines = textwrap.wrap(" ".join(text.split()), width, max_lines=_SENTENCE_LINES, placeholder=" …")
         return [[(" " * indent, ""), (line, style)] for line in lines]
@@ -110,7 +110,7 @@ class Screen:
         return [titles, *self._fitting(lambda status: self._block(status, id_width, columns), room)]
 
     def _block(self, status: Status, id_width: int, columns: list[Column]) -> list[Line]:
-        """Return the line of a collector, and those of its trouble below it."""
+        """Return the line of a collector, with its troubles in the lines below."""
         said = trouble_of(status, self._service.time)
         sign, style = SIGNS.get(status.state, ("●", ""))
         found = found_in(status, self._service.time)
@@ -144,7 +144,7 @@ def _cell(column: Column, piece: Piece) -> Piece:
 
 
 def _filled(text: str, width: int, *, is_right: bool = False) -> str:
-    """Fill ``width`` with a text; one that is too long ends in "…"."""
+    """Fill ``width`` with a text; a text that is too long ends in "…"."""
     used = cell_len(text)
     if used > width:
         return set_cell_size(text, width - 1) + "…"
@@ -153,12 +153,12 @@ def _filled(text: str, width: int, *, is_right: bool = False) -> str:
 
 
 def _end(text: str, width: int) -> str:
-    """Return the end of a path if the whole is too long."""
+    """Return the end of a path that is too long, or the whole."""
     return text if cell_len(text) <= max(width, 8) else "…" + text[1 - max(width, 8) :]
 
 
 def _cut(line: Line, width: int) -> Line:
-    """Leave out what is beyond the edge, and the spaces before it, which would wrap if the terminal became narrower."""
+    """Cut off what is beyond the edge, and the spaces before it, which would wrap if the terminal became narrower."""
     cut, left = [], width
     for said, style in line:
         text = printable(said).replace("\n", " ")

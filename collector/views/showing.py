@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from collector.status.status import ServiceStatus
     from collector.views.terminal import Terminal
 
-    # A client's method status.
+    # The method ``status`` of a client.
     Ask = Callable[[], Any]
 
 INTERVAL = 1.0
-# What isn't a terminal has no width of its own; this one has room for every column.
+# The width where there is no terminal: room for every column.
 PLAIN_WIDTH = 160
 
 
@@ -54,7 +54,7 @@ def watch(ask: Ask, url: str, *, is_json: bool) -> None:
     terminal = None if is_json else open_terminal(sys.stdout)
     if terminal is None and not is_json:
         raise CollectorError("--watch needs a terminal; with --json it prints a line each second")
-    with suppress(KeyboardInterrupt):  # the way to end it
+    with suppress(KeyboardInterrupt):  # Ctrl-C is the way to end it
         if terminal is None:
             _write_lines(ask, url)
         else:
@@ -87,7 +87,7 @@ def _draw(ask: Ask, url: str, terminal: Terminal) -> NoReturn:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Have Ctrl-C come after what is being drawn: cut off, it would leave a frame that nobody takes away."""
+    """Hold Ctrl-C back while something is drawn: a frame that is cut off would be left on the screen."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

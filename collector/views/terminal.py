@@ -18,12 +18,12 @@ from typing import TextIO
 
 from collector.views.lossy import MAX_PENDING_BYTES
 
-# Between these two the terminal shows nothing new; those that don't know them ignore them.
+# Between these two the terminal shows nothing new. Terminals that don't know them ignore them.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 _ERASE_BELOW = "\x1b[J"
 _HOME = "\x1b[H"
 _STYLING = re.compile(r"\x1b\[[0-9;]*m")
-# Lines that are kept to fill the screen with after its size has changed.
+# Lines of the log that are kept to fill the screen again after its size has changed.
 _RECENT = 200
 
 
@@ -33,9 +33,9 @@ def open_terminal(stream: TextIO) -> Terminal | None:
         is_fit = stream.isatty() and os.environ.get("TERM", "dumb") not in {"", "dumb", "unknown"}
         if not is_fit or "utf" not in stream.encoding.lower():
             return None
-        # Opened anew, as what isn't to block must not be shared with the shell.
+        # Opened again: the shell must not share a file that doesn't block.
         return Terminal(os.open(os.ttyname(stream.fileno()), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
-    except OSError:  # another user's, after su; or not in this container
+    except OSError:  # the terminal of another user, after su; or none in this container
         return None
 
 
@@ -108,7 +108,7 @@ class Terminal:
             self._send("")
 
     def _show(self, lines: Sequence[str] = ()) -> None:
-        """Write lines where the frame was, and the frame below them."""
+        """Write lines in place of the frame, and the frame below them."""
         size = self.size()
         is_shown = self.is_ours() and not self._pending and size == self._frame_size
         frame = self._frame[: max(0, size.lines - 1)] if is_shown else ()
@@ -118,9 +118,9 @@ class Terminal:
             self._send("".join([_BEGIN, before, *(f"{line}\n" for line in (*lines, *frame)), _END]))
 
     def _erasing(self, size: os.terminal_size, following: Sequence[str]) -> str:
-        """Return what takes the old frame away; ``following`` will be written in its place.
+        """Return what erases the old frame; ``following`` will be written in its place.
 
-        If the size has changed, no one knows where the frame is by now: all that is on the screen is written anew.
+        If the size has changed, nobody knows where the frame is by now: then the whole screen is written again.
         """
         typed = self._typed_lines()
         if not self._rows:
@@ -140,11 +140,11 @@ class Terminal:
         """Tell whether someone looks, and we are the foreground job: a frame would tear what others write."""
         try:
             return os.tcgetpgrp(self._descriptor) == os.getpgrp() and min(self.size()) > 0
-        except OSError:  # not the terminal of our session
+        except OSError:  # the terminal isn't that of our session
             return False
 
     def _typed_lines(self) -> int:
-        """Read what was typed and count its lines, as each has moved the cursor."""
+        """Read what was typed and return the number of its lines: each has moved the cursor."""
         lines = 0
         while (
             self.is_ours()

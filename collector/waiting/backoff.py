@@ -6,7 +6,7 @@ import random
 
 FIRST = 0.5
 LONGEST = 60.0
-# Instead of a backoff, where a person has to fix what refuses us.
+# Seconds between tries if a person has to mend the cause; no backoff then.
 REFUSED_INTERVAL = 60.0
 
 

@@ -17,13 +17,14 @@ import trio
 _log = structlog.get_logger()
 
 INTERVAL = 1.0
-# What NTP slews in an interval is under a thousandth of it; what exceeds this was set, or slept through.
+# Seconds. NTP slews a clock by less than a thousandth of an interval; a larger step means that the clock was set or the
+# machine slept.
 TOLERANCE = 0.5
 
 
 def boot_time() -> float:
     """Return seconds by a clock that doesn't stand still while the machine sleeps."""
-    # macOS has no CLOCK_BOOTTIME; its monotonic clock goes on in sleep, as Linux's doesn't.
+    # macOS has no CLOCK_BOOTTIME, but its monotonic clock goes on in sleep; Linux's doesn't.
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 

@@ -14,16 +14,16 @@ import httpx
 
 from collector.errors import UnreadableAnswer
 
-# What httpx raises where nothing was sent.
+# What httpx raises if nothing was sent.
 UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 AS_IS = {"Accept-Encoding": "identity"}
-# Of an answer that says no: enough for the reason, which is for a person.
+# Bytes of an error's answer: enough for the reason, which a person reads.
 MAX_REFUSAL = 65_536
-# A server may send each byte as a chunk of its own, at some 30 us of ours.
+# Pieces of an answer. A server may send each byte as a chunk of its own, which costs us some 30 us each.
 MAX_PIECES = 100_000
-_TURN = 50  # so many come in one read; others wait for them
-# What describes how a body was sent, and is no longer so of one that was read.
+_TURN = 50  # pieces in one read, before others get their turn
+# Headers about how a body was sent, which aren't true of the body that was read.
 _OF_SENDING = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
@@ -81,7 +81,7 @@ class _Gathering:
         self.pieces = 0
 
     def has_room_after(self, piece: bytes) -> bool:
-        """Take a piece; tell whether to go on. Too much is an error of an answer that says yes."""
+        """Take a piece; tell whether to read on. Raises if a good answer is too long; that of an error is cut off."""
         self._body += piece
         self.pieces += 1
         if self.pieces > MAX_PIECES:
@@ -93,7 +93,7 @@ class _Gathering:
 
     @property
     def is_quick(self) -> bool:
-        """Whether ``whole`` takes no time that an event loop would notice."""
+        """Whether ``whole`` is quick enough for an event loop."""
         return len(self._body) <= MAX_REFUSAL and not self._encoding
 
     def whole(self) -> httpx.Response:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from collector.web.proxies import Proxy
 
-# Seconds without a byte after which a service is given up.
+# Seconds without a byte, after which an answer is given up.
 SILENCE = 60.0
-# A service that asks for a longer pause is asked again nevertheless.
+# A service that asks for a longer pause is asked again after this one.
 LONGEST_PAUSE = 3600.0
 
 
@@ -49,7 +49,8 @@ class Clients:
             has_tls_to_proxy = proxy is not None and proxy.url.startswith("https:")
             trust = await anyio.to_thread.run_sync(trusted) if way[0] or has_tls_to_proxy else trusting_nobody()
             through = proxy and httpx.Proxy(proxy.url, ssl_context=trust if has_tls_to_proxy else None)
-            # Without bounds: each sends one at a time, and a service that is dead must not take what others need.
+            # No limit on connections: each collector sends one request at a time, and a dead service must not take the
+            # others' share.
             transport = AsyncTransport(
                 is_timed=False, trust_env=False, limits=httpx.Limits(), verify=trust, proxy=through
             )
@@ -74,7 +75,7 @@ async def open_clients() -> AsyncIterator[Clients]:
             await clients.aclose()
 
 
-# With these, whoever asks may ask again.
+# Statuses after which the same request may be sent again.
 BUSY = frozenset({408, 425, 429, 503})
 
 
@@ -83,6 +84,7 @@ def retry_after(response: httpx.Response) -> float:
     text = response.headers.get("Retry-After", "")
     try:
         pause = float(text) if text.isdecimal() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError, ArithmeticError, LookupError):  # no date, one without a zone, or one beyond all time
+    # not a date, or one without a zone, or one beyond what a clock can show
+    except (ValueError, TypeError, ArithmeticError, LookupError):
         return 0.0
     return min(max(pause, 0.0), LONGEST_PAUSE)

@@ -12,7 +12,7 @@ import httpcore
 MAX_INTERIM = 100
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1\d\d")
-# As h11 has it of a head.
+# Bytes of a head; h11 has the same limit.
 _MAX_HEAD = 100 * 1024
 
 
@@ -25,7 +25,7 @@ class Interim:
     def begin(self) -> None:
         """Begin anew: a request is sent."""
         self._left = MAX_INTERIM
-        self._head: bytes | None = b""  # None: the answer that counts has begun
+        self._head: bytes | None = b""  # None once the final answer has begun
 
     def look(self, data: bytes) -> None:
         """Look at what has come; raise RemoteProtocolError if too many interim answers have."""

@@ -19,9 +19,9 @@ from urllib.parse import SplitResult, urlsplit
 from collector.errors import BadEnvironment
 from collector.wording import extra
 
-# Of a proxy that is named without one, as in curl.
+# The port of a proxy that is named without one, as in curl.
 _PORTS = {"http": 1080, "https": 443, "socks5": 1080, "socks5h": 1080}
-# Of an address without one.
+# The port of an address that is written without one.
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -44,7 +44,7 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> Proxy | 
         target = urlsplit(url)
         port = target.port or _DEFAULT_PORTS.get(target.scheme)
     except ValueError:
-        return None  # it can't be asked by any proxy, and who tries says what is wrong with it
+        return None  # no proxy can be asked for it; whoever connects says what is wrong
     host = (target.hostname or "").rstrip(".").partition("%")[0]
     if _is_loopback(host):
         return None
@@ -60,7 +60,7 @@ def _names(scheme: str) -> list[str]:
 
 
 def _checked(variable: str, value: str) -> str:
-    """Return a proxy's address in full; what is told of a wrong one holds no password."""
+    """Return a proxy's address in full; raise BadEnvironment, whose message shows no password, for a wrong one."""
     whole = value if "://" in value else f"http://{value}"
     scheme = whole.partition("://")[0].lower()
     if scheme not in _PORTS:
@@ -70,7 +70,7 @@ def _checked(variable: str, value: str) -> str:
     try:
         parts = urlsplit(whole)
         host, port = parts.hostname, parts.port
-        (host or "").encode("idna")  # as the resolver does, which has no word of the variable
+        (host or "").encode("idna")  # the resolver does the same, but wouldn't name the variable
     except ValueError:
         host = None
     if not host or " " in host or port == 0:
@@ -90,7 +90,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_of(host: str, port: int | None, entry: str) -> bool:
-    """Tell whether an entry of NO_PROXY, a name, domain, address or network, perhaps with a port, is of a host."""
+    """Tell whether an entry of NO_PROXY, a name, domain, address or network, perhaps with a port, matches a host."""
     name, colon, its_port = entry.rpartition(":")
     if colon and its_port.isdecimal() and (":" not in name or name.endswith("]")):
         return int(its_port) == port and _is_of(host, port, name)
@@ -106,7 +106,7 @@ def _is_of(host: str, port: int | None, entry: str) -> bool:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that a host is, in any form that the system takes; None for a name."""
+    """Return a host as an address, in any spelling that the system takes; None for a name."""
     try:
         address = ip_address(host)
     except ValueError:

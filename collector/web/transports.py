@@ -21,7 +21,7 @@ class Transport(httpx.HTTPTransport):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        pool: Any = self._pool  # the pool takes a backend, but httpx none for it
+        pool: Any = self._pool  # the pool takes a backend, but httpx has no option for one
         pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001
 
 
@@ -35,7 +35,7 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
 
 
 class _Awaited:
-    """The answer to what was last written on a connection."""
+    """The answer to the last request that was written on a connection."""
 
     def __init__(self, *, is_timed: bool) -> None:
         self._is_timed = is_timed
@@ -47,7 +47,7 @@ class _Awaited:
         self._interim.begin()
 
     def time_left(self, timeout: float | None) -> float | None:
-        """Return how long what comes next may take; raise ReadTimeout if the time is up."""
+        """Return how many seconds the next bytes may take; raise ReadTimeout if the time is up."""
         if timeout is None or not self._is_timed:
             return timeout
         now = time.monotonic()

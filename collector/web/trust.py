@@ -17,7 +17,7 @@ def trusted(environment: Mapping[str, str] = os.environ) -> ssl.SSLContext:
     file, directory = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
     try:
         if not file and directory:
-            next(Path(directory).iterdir(), None)  # OpenSSL takes one that isn't there for one without certificates
+            next(Path(directory).iterdir(), None)  # OpenSSL takes a missing file for one without certificates
             return ssl.create_default_context(capath=directory)
         return ssl.create_default_context(cafile=file or certifi.where())
     except OSError as error:

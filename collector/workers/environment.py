@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-# Of the service's own settings.
+# What the names of the service's own variables begin with.
 PREFIX = "EVIDENTLY_COLLECTOR_"
 _SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 

@@ -7,7 +7,7 @@ from collector.generation import Generation
 
 Json = dict[str, Any]
 Cast = Literal["untyped", "all", "none"]
-# Names of metrics, or their "type" with "column" or "label".
+# Names of metrics, or objects of their "type" with a "column" or "label".
 Export = list[str | dict[Literal["type", "column", "label"], str]] | Literal["all"]
 PathInConfig = list[str | int]
 ClosedBy = Literal["share", "wait", "budget"]

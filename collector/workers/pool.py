@@ -69,30 +69,31 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 CHECK_TIMEOUT = 60.0
-# For a check to end by itself when its collector is deleted, or its client hangs up: most take a tenth of that.
+# Seconds for a check to end by itself if its collector is deleted or its client hangs up; most take a tenth of that.
 CHECK_GRACE = 1.0
-# That a new process takes to load Evidently is 4 to 13 s, and several at once on a busy machine.
+# Seconds for a new process to load Evidently: mostly 4 to 13, more if several do so on a busy machine.
 START_TIMEOUT = 60.0
-# Where processors are very short it is minutes; cut off by the deadline of a call, the next one would begin it anew.
+# With too few processors, loading takes minutes. If the deadline of a call cut it off, the next call would begin it
+# anew.
 LOADING_TIMEOUT = 600.0
-# What a part or a body may take, some 20 times what is usual: a process that takes longer may have been stopped, and
-# another tries once more.
+# Seconds for a part or a body, some 20 times the usual. A process that takes longer may have been stopped from outside,
+# so another one tries once more.
 PART_TIMEOUT = 60.0
 BODY_TIMEOUT = 10.0
 TAB_TIMEOUT = 10.0
-# A reference of 1 GB takes a minute to come from afar.
+# Seconds to fetch a reference: 1 GB from afar takes a minute.
 FETCH_TIMEOUT = 300.0
 BODY_BYTES_PER_SECOND = 1_000_000
 _TRIES = 2
 _GRACE_PERIOD = 0.05
-# How a process may end, so that the next call has to begin another.
+# Why the next call may have to start a process.
 ENDS = ("died", "cut_off")
-# Of those that nobody waits for with a request in hand: where processors are short, events come first.
+# For processes whose work no request waits for: if processors are short, events come first.
 NICENESS = 10
-# Of those that nobody waits for at all. They hold 300 MB, so they end once there is nothing more for them to do.
+# For processes whose work nobody waits for. They hold 300 MB, so they end when they have had nothing to do for a while.
 LEAST = 19
 IDLE_TIMEOUT = 10.0
-# The process that matches and joins labels has to load little, and is needed every few seconds, or seldom.
+# The process that matches and joins labels loads little, and is needed every few seconds, or seldom.
 LABELS_IDLE_TIMEOUT = 60.0
 _EVALUATION = "collector.evaluation.worker:"
 _PARTS = "collector.store.parts:"
@@ -124,28 +125,28 @@ class Workers:
         count: int,
     ) -> None:
         self._heavy = heavy
-        self._posted = posted  # computes the reports that clients have posted
+        self._posted = posted  # computes the reports that clients posted
         self._light = light
         self._prompt = prompt
-        self._aside = aside  # does what no batch may wait for
-        self._labels = labels  # takes long with large batches, and spilling must not wait for it
+        self._aside = aside  # does what batches must not wait for
+        self._labels = labels  # takes long with large batches, for which spilling must not wait
         self.reports = trio.CapacityLimiter(count)
         self.slow_reports = trio.CapacityLimiter(1)
         self.backfills = trio.CapacityLimiter(1)
         self.rehearsals = trio.CapacityLimiter(1)
         self._unlimited = trio.CapacityLimiter(math.inf)
-        self._quick = trio.CapacityLimiter(1)  # a check must not wait for the reports of others
-        self._parts = trio.CapacityLimiter(2)  # a collector whose parts take long leaves the other to the rest
+        self._quick = trio.CapacityLimiter(1)  # a check must not wait for reports
+        self._parts = trio.CapacityLimiter(2)  # if one collector's parts take long, the second place is for the others
         self._bodies = trio.CapacityLimiter(2)
         self._looks = trio.CapacityLimiter(1)
         self._writes = trio.CapacityLimiter(1)
         self._joins = trio.CapacityLimiter(1)
         self._references = trio.CapacityLimiter(2)
-        # By address: one that doesn't answer doesn't hold the others.
+        # By address: one that doesn't answer must not hold up the others.
         self._stores: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self._directories: defaultdict[str, trio.CapacityLimiter] = defaultdict(lambda: trio.CapacityLimiter(1))
         self.evidently_version = ""
-        self.ended = Counter(dict.fromkeys(ENDS, 0))  # processes that the next call has to begin anew, by reason
+        self.ended = Counter(dict.fromkeys(ENDS, 0))  # how often the next call has to start a process, by reason
 
     @property
     def starting_time(self) -> float:
@@ -181,11 +182,11 @@ class Workers:
         async with self.reports, trio.open_nursery() as nursery:
             there = self._heavy.statistics()
             if there.idle_workers + there.running_workers < 2:
-                for _ in range(there.idle_workers + 1):  # those that are idle answer at once
+                for _ in range(there.idle_workers + 1):  # idle ones answer at once, so that one more is started
                     nursery.start_soon(self._warm_up_one)
 
     async def _warm_up_one(self) -> None:
-        with suppress(EvaluationError, OutOfFiles):  # a report that needs it says so
+        with suppress(EvaluationError, OutOfFiles):  # the report that needs it will say so
             await self._run(self._heavy, self._unlimited, _EVALUATION + "warm_up")
 
     async def check(self, config: CollectorConfig) -> list[Problem]:
@@ -264,7 +265,7 @@ class Workers:
     async def write_to_directory(self, delivery: Delivery) -> None:
         """Put a snapshot into a workspace directory; what a new project's file holds is Evidently's to say."""
         write = _DIRECTORY + "write_snapshot"
-        async with self._directories[delivery["directory"]]:  # one on a dead mount doesn't hold the others
+        async with self._directories[delivery["directory"]]:  # one on a dead mount must not hold up the others
             written: str | NewProject = await self._run(self._light, self._unlimited, write, delivery)
             if not isinstance(written, str):
                 file = await self._run(self._heavy, self._unlimited, _EVALUATION + "project_file", written)
@@ -347,7 +348,7 @@ class Workers:
         seconds = BODY_TIMEOUT + len(body) / BODY_BYTES_PER_SECOND
         try:
             return await self._try_body(seconds, name, format_, body, *args)
-        except WorkerDied:  # it may have been killed by somebody
+        except WorkerDied:  # somebody may have killed it
             try:
                 return await self._try_body(seconds, name, format_, body, *args)
             except WorkerDied as error:
@@ -373,7 +374,7 @@ class Workers:
     async def make_reference(self, parts: list[str], rows: int, target: Path, private: Private | None) -> None:
         """Write the first so many rows of parts to a parquet file. Raises FilesDamaged."""
         args = (_PARTS + "make_reference", parts, rows, str(target), private)
-        async with self._references:  # a process of its own, should it take long: parts mustn't wait for it
+        async with self._references:  # in another process than parts, which must not wait if it takes long
             try:
                 with _refusals(target):
                     await self._run(self._light, self._unlimited, *args)
@@ -443,7 +444,7 @@ class Workers:
     async def _run_within(
         self, seconds: float, context: trio_parallel.WorkerContext, limiter: trio.CapacityLimiter, name: str, *args: Any
     ) -> Any:
-        """Run what may be run again, for so many seconds, and once more in a new process; raise TooSlowError then."""
+        """Run what can be repeated for ``seconds``, then once more in a new process; raise TooSlowError after that."""
         async with limiter:
             for _ in range(_TRIES):
                 await self._load(context, _PARTS)
@@ -452,9 +453,10 @@ class Workers:
             raise trio.TooSlowError
 
     async def _check(self, name: str, *args: Any) -> Any:
-        """Run a check, for so long and no longer: a file on a dead mount must not hold those of others.
+        """Run a check, with a time limit: a file on a dead mount must not hold up the checks of others.
 
-        Cancellation: it may end by itself, as the next check would wait for a process that loads Evidently again.
+        Cancellation: it gets a moment to end by itself, as otherwise the next check would wait for a process that loads
+        Evidently.
         """
         async with self._quick:
             await self._load(self._heavy, _EVALUATION)
@@ -466,7 +468,7 @@ class Workers:
                 raise EvaluationError(f"the check took longer than {CHECK_TIMEOUT:g} s") from error
 
     async def _load(self, context: trio_parallel.WorkerContext, module: str) -> None:
-        """Have a process load what it needs if none is idle: that takes time of its own."""
+        """Have a process load what it needs, unless one is idle: loading has a time limit of its own."""
         if not context.statistics().idle_workers:
             with trio.move_on_after(LOADING_TIMEOUT):
                 await self._run(context, self._unlimited, module + "warm_up")
@@ -487,7 +489,7 @@ class Workers:
         except ImportError as error:
             raise EvaluationError(f"the worker process can't load what it needs: {error}") from error
         except OSError as error:
-            if is_of_files(error):  # most likely no process could be started
+            if is_of_files(error):  # most likely a new process couldn't be started
                 raise OutOfFiles(error) from error
             raise
 
@@ -513,9 +515,9 @@ async def open_workers(count: int, max_bytes: int, shown: Collection[str] = ()) 
 
 
 def _start_tracker() -> None:
-    """Start what multiprocessing has beside its processes, as it would with the first of them.
+    """Start multiprocessing's resource tracker here, which would otherwise be started with the first process.
 
-    It lets Ctrl-C come to the thread that does that, and so to the process that the thread starts next.
+    The thread that starts it lets Ctrl-C through again, and so would the process that it starts next.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     resource_tracker.ensure_running()
@@ -537,8 +539,8 @@ async def _open_processes(
                 raised = error
                 raise
     except trio_parallel.BrokenWorkerError as error:
-        # Python needs a second to unload Evidently. An idle worker holds nothing, so it is killed instead; that this
-        # is told by an error must not hide the one that ended the block.
+        # Python needs a second to unload Evidently. An idle worker holds nothing, so it is killed instead, which raises
+        # this error. It must not hide the error that ended the block.
         _log.debug("killed idle workers", reason=str(error))
         if raised is not None:
             raise raised from None
@@ -546,7 +548,7 @@ async def _open_processes(
 
 @contextmanager
 def _refusals(target: Path) -> Iterator[None]:
-    """Have what the disk refuses to a worker told as that."""
+    """Raise what the disk refuses to a worker as the disk's refusal."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:

@@ -19,8 +19,8 @@ from typing import Any
 
 from collector.errors import EvaluationError
 
-# A report makes tens of thousands of objects that stay until it is done: looking through them again and again was a
-# tenth of the time of a small one.
+# How many new objects start a garbage collection. A report makes tens of thousands that stay until it is done; to go
+# through them again and again took a tenth of the time of a small report.
 GARBAGE_THRESHOLD = 10_000
 
 
@@ -33,19 +33,19 @@ def prepare(max_bytes: int, niceness: int = 0, hidden: Iterable[str] = ()) -> No
         os.environ.pop(name, None)
     os.nice(niceness)
     _write_nowhere()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # sent to all of a group, it has the daemon reload
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # sent to the whole process group, it has the daemon reload
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    # More threads gain a sum of 20 000 products nothing, and turn in a circle for 25 ms each time as they wait for the
-    # next: half of a report's processor time where several workers share the processors.
+    # More threads don't make a sum of 20 000 products faster, and each spins for 25 ms while it waits for the next:
+    # half of a report's processor time if several workers share the processors.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(GARBAGE_THRESHOLD)
-    warnings.simplefilter("ignore")  # what Evidently's code warns of at import is nothing to our user
+    warnings.simplefilter("ignore")  # warnings of Evidently's code aren't for our users
     _limit_memory(max_bytes)
     Thread(target=_end_with_daemon, daemon=True).start()
 
 
 def _write_nowhere() -> None:
-    """Have what Evidently's code prints go nowhere: a pipe that nobody reads would stop a report for ever."""
+    """Send what Evidently's code prints nowhere: a pipe that nobody reads would stop a report for ever."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
         os.dup2(nowhere, descriptor)
@@ -53,7 +53,7 @@ def _write_nowhere() -> None:
 
 
 def _end_with_daemon() -> None:
-    """End with a daemon that is killed: a worker in the midst of a report would go on to its end, or for ever."""
+    """End when the daemon is killed: otherwise a worker would finish its report, or go on for ever."""
     daemon = multiprocessing.parent_process()
     if daemon is not None:
         daemon.join()
@@ -61,10 +61,11 @@ def _end_with_daemon() -> None:
 
 
 def _limit_memory(max_bytes: int) -> None:
-    # Not RLIMIT_AS: it counts libraries and what allocators reserve, several GB that are never used.
+    # Not RLIMIT_AS, which counts libraries and allocators' reserves: several GB that are never used.
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (max_bytes if hard < 0 else min(max_bytes, hard), hard))
-    with suppress(OSError):  # Linux alone has it: where memory ends all the same, this process goes and not the daemon
+    # only Linux has it: if memory runs out all the same, it kills this process and not the daemon
+    with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
@@ -78,10 +79,10 @@ def call(name: str, *args: Any) -> Any:
 
 
 def _load(module: str) -> ModuleType:
-    """Load a module; raise ImportError whatever hinders it: what Evidently imports wants a home, for one."""
+    """Load a module; raise ImportError for any failure: Evidently's imports need a home directory, for one."""
     if module in sys.modules:
         return sys.modules[module]
-    gc.disable()  # it would look through what is loaded again and again, a sixth of Evidently's start, and find nothing
+    gc.disable()  # collections while loading take a sixth of Evidently's start, and find nothing
     try:
         return import_module(module)
     except (ImportError, MemoryError):

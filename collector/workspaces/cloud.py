@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collector.workspaces.progress import Progress
     from collector.workspaces.service import Projects
 
-# As evidently.ui.workspace has them.
+# The names that evidently.ui.workspace uses.
 _TOKEN_HEADER = "X-Evidently-Token"  # noqa: S105
 _TOKEN_COOKIE = "app.at"  # noqa: S105
 
 
 class _Uploaded(msgspec.Struct):
-    """A dataset as the legacy route tells of it, or the modern one."""
+    """The answer for an uploaded dataset, of the legacy route or of the modern one."""
 
     dataset_id: Id | None = None
     dataset: Made | None = None
@@ -45,17 +45,17 @@ class Cloud(Service):
         self._workers = workers
         self._jwt: dict[str, str] = {}
 
-    # Who asks
+    # Signing in
 
     async def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         response = await super()._send(method, path, **arguments)
-        if response.status_code == 401 and self._jwt:  # it may have expired
+        if response.status_code == 401 and self._jwt:  # the login may have expired
             self._jwt.clear()
             response = await super()._send(method, path, **arguments)
         return response
 
     async def _credentials(self) -> dict[str, str]:
-        """Return the headers that let us in: a key as it is, or what an older token gets us at a login."""
+        """Return the headers that let us in: a key itself, or what a login returns for an older token."""
         secret = self._secret()
         if secret is None:
             raise DeliveryRefused("api_secret: Evidently Cloud needs a key; write it, or ${NAME}")

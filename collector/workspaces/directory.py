@@ -55,14 +55,14 @@ class Directory:
         mine = self._config.report_config.generation
         try:
             found = await self._workers.generations_in(self._path)
-        except EvaluationError:  # the delivery will tell of it
+        except EvaluationError:  # the delivery will tell
             return []
         if found == {mine}:
             return []
         if found and mine not in found:
             return [Problem(("api_url",), f"{self._path} holds {', '.join(found)} snapshots; {apart(mine)}")]
         rival = None
-        with trio.move_on_after(_PATIENCE):  # another's directory may be on a dead mount
+        with trio.move_on_after(_PATIENCE):  # another collector's directory may be on a dead mount
             rival = await trio.to_thread.run_sync(self._find_rival, list(others), abandon_on_cancel=True)
         if rival is None:
             return []

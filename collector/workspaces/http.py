@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Bytes of an answer that says yes. A list of a project's snapshots has some 500 for each; few are read at a time.
+# Bytes of a good answer. A list of a project's snapshots has some 500 bytes for each, and only two are read at a time.
 MAX_ANSWER = 1_000_000
 MAX_LISTING = 64_000_000
 _LISTINGS = 2
-# Bytes that are read for good in less time than a thread takes.
+# Bytes that are parsed in less time than a thread takes to start.
 _QUICK = 65_536
 
 
@@ -72,7 +72,8 @@ async def read_as(kind: type[T], response: httpx.Response, config: CollectorConf
         if len(response.content) <= _QUICK:
             return msgspec.json.decode(response.content, type=kind)
         return await trio.to_thread.run_sync(lambda: msgspec.json.decode(response.content, type=kind))
-    except (ValueError, RecursionError) as error:  # msgspec's own are ValueErrors, and those of text that isn't UTF-8
+    # the errors of msgspec, and of text that isn't UTF-8, are ValueErrors
+    except (ValueError, RecursionError) as error:
         raise DeliveryRefused(
             f"{config.shown_url} answers, but not as an Evidently service does; is api_url the right address?"
         ) from error

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Where projects are made.
+# The routes that make projects.
 _ROUTES: dict[Generation, str] = {"modern": "/api/v2/projects", "legacy": "/api/projects"}
-# As evidently.ui.workspace has it.
+# The header that evidently.ui.workspace uses.
 _SECRET_HEADER = "evidently-secret"  # noqa: S105
 _GONE = 404
 
-# It becomes a part of paths.
+# An id becomes part of a path.
 Id = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[\w.~-]+\Z")]
 
 
@@ -59,7 +59,7 @@ class _Project(msgspec.Struct):
 
 
 class _Listed(msgspec.Struct):
-    """A snapshot of a project."""
+    """A snapshot in a project's list."""
 
     id: str
     metadata: dict[str, Any] | None = None
@@ -71,7 +71,8 @@ class Projects:
     def __init__(self) -> None:
         self._ids: dict[object, str] = {}
         self._naming: defaultdict[object, trio.Lock] = defaultdict(trio.Lock)
-        self.changing: defaultdict[object, trio.Lock] = defaultdict(trio.Lock)  # of what is read and then written
+        # one change at a time of what is read and then written
+        self.changing: defaultdict[object, trio.Lock] = defaultdict(trio.Lock)
 
     async def find(self, key: object, search: Callable[[], Awaitable[str]]) -> str:
         """Return the id that is known, or search for it; two collectors of one project name make one project."""
@@ -93,7 +94,7 @@ class Service:
     """A service as one collector speaks to it."""
 
     starting_time = 0.0
-    # The UI that anyone can install refuses a second tab, of its user's too: so it gets panels in none.
+    # The UI that anyone can install refuses a second tab, even one of its user's. So its panels are in no tab.
     _has_tabs = False
 
     def __init__(self, config: CollectorConfig, connections: Connections, projects: Projects) -> None:
@@ -115,7 +116,7 @@ class Service:
         except DeliveryRefused:
             if not is_remembered:
                 raise
-            self._projects.forget(key)  # it was found by its name, and may have been deleted since
+            self._projects.forget(key)  # the project was found by its name, and may have been deleted since
             await self._try(outgoing, progress)
 
     async def _try(self, outgoing: Outgoing, progress: Progress) -> None:
@@ -135,7 +136,7 @@ class Service:
         project = await self._project(_ROUTES["modern"])
         listed = await self._listed(project)
         seen, twins = set(), []
-        for one in sorted(listed, key=lambda one: one.id):  # which the service makes so that they sort by time
+        for one in sorted(listed, key=lambda one: one.id):  # the service's ids sort by time
             told = one.metadata or {}
             if told.get("collector") != self._config.id or "batch_id" not in told:
                 continue
@@ -158,7 +159,7 @@ class Service:
         return not placing.is_left_alone
 
     async def _remove_replaced(self, outgoing: Outgoing, progress: Progress, project: str) -> None:
-        """Remove the snapshots of batches that this one replaces; once, as its own may have an id of theirs."""
+        """Remove the snapshots of the batches that this one replaces; only once, as its own id may be one of theirs."""
         if not outgoing.replaces or progress.is_cleared:
             return
         await self._remove_snapshots(project, await self._find_snapshots(project, outgoing.replaces))
@@ -181,7 +182,7 @@ class Service:
         await self._follow_modern(outgoing, progress, project, snapshot_id)
 
     async def _post_modern(self, project: str, snapshot: Path, progress: Progress) -> str:
-        """Send a snapshot, with a doubt on disk for as long as it isn't known whether the workspace has it."""
+        """Send a snapshot. Until it is known whether the workspace has it, the doubt is kept on disk."""
         await progress.keep(is_doubtful=True)
         try:
             response = await self._post(f"/api/v2/snapshots/{project}", snapshot, progress)
@@ -192,16 +193,16 @@ class Service:
         return (await read_as(_Sent, response, self._config)).snapshot_id
 
     async def _follow_modern(self, outgoing: Outgoing, progress: Progress, project: str, snapshot_id: str) -> None:
-        """Send what follows a snapshot: nothing, to this kind of service."""
+        """Send what has to follow a snapshot: nothing, for this kind of service."""
 
     async def _send_legacy(self, outgoing: Outgoing, progress: Progress, project: str) -> None:
         await self._precede_legacy(outgoing, progress, project)
         response = await self._post(f"/api/projects/{project}/snapshots", outgoing.path, progress)
-        if response.content:  # Evidently's own has nothing to say; a web server that isn't one has a page
+        if response.content:  # Evidently's own service answers nothing; a web server that isn't one answers a page
             await read_as(msgspec.Raw, response, self._config)
 
     async def _precede_legacy(self, outgoing: Outgoing, progress: Progress, project: str) -> None:
-        """Send what a snapshot names: nothing, to this kind of service."""
+        """Send what a snapshot refers to: nothing, for this kind of service."""
 
     async def _post(self, path: str, snapshot: Path, progress: Progress) -> httpx.Response:
         body = await trio.to_thread.run_sync(snapshot.read_bytes)
@@ -219,7 +220,7 @@ class Service:
         return self._config.api_url, self._config.api_secret, route, str(self._config.project_name)
 
     async def _project(self, route: str) -> str:
-        """Return the id of the config's project; one that is named is made by a POST to ``route`` if there is none."""
+        """Return the id of the config's project; if it is given by name and missing, POST it to ``route``."""
         name = self._config.project_name
 
         async def search() -> str:
@@ -253,7 +254,7 @@ class Service:
         return await read_as(kind, response, self._config)
 
     async def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Send a request with what lets us in, and return its answer, whatever it is."""
+        """Send a request with what lets us in; return its answer, good or bad."""
         headers = {**arguments.pop("headers", {}), **await self._credentials()}
         return await self._connections.exchange(self._config, method, path, headers=headers, **arguments)
 

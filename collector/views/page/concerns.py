@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# The worst first; what the collector itself suffers comes before what its data say.
+# The worst first. Troubles of the collector come before what its data say.
 KINDS = (
     "disk",
     "config",

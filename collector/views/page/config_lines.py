@@ -28,7 +28,8 @@ def config_lines(config: CollectorConfig, text: str) -> tuple[int, list[Field]]:
     first, column = place_of(text, ("collectors", config.id))
     if (first, column) == place_of(text, ("collectors",)):
         return 0, _fields(config, "{}", 0)
-    # Its fields are looked for in what begins with it: to go through all before it for each would take long.
+    # The collector's fields are looked for in the text from its beginning on: to read all before it for each would take
+    # long.
     own = "\n".join(text.split("\n")[first - 1 :])[column - 1 :]
     return first, _fields(config, own, first - 1)
 

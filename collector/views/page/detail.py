@@ -67,7 +67,7 @@ def detail_view(frame: Frame, status: Status, pieces: Mapping[str, str]) -> View
 
 
 def _labels(status: Status, now: float) -> str:
-    """Say how far the batches have come that wait for labels; nothing without labels in the config."""
+    """Say how far batches that wait for labels have come; nothing without labels in the config."""
     if status.labels is None:
         return ""
     batches, rows, labelled = (status.labels[name] for name in ("waiting_batches", "waiting_rows", "labelled_rows"))
@@ -80,7 +80,7 @@ def _labels(status: Status, now: float) -> str:
 
 
 def _logged(status: Status) -> str:
-    """Say what became of what a model server has logged; nothing without it in the config."""
+    """Say what became of logged requests and responses; nothing unless the config has ``input``."""
     if status.logged is None:
         return ""
     halves, made, expired = (status.logged.get(name, 0) for name in ("halves", "kept", "expired"))
@@ -89,7 +89,7 @@ def _logged(status: Status) -> str:
 
 
 def _kafka(status: Status) -> str:
-    """Say where a collector is at work whose events come from Kafka, and how far it has read."""
+    """Say where a collector with events from Kafka is at work, and how far it has read."""
     told = status.kafka
     if told is None:
         return ""

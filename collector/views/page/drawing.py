@@ -79,5 +79,5 @@ def _templates() -> Environment:
 
 @cache
 def _asset_path(name: str) -> str:
-    """Return the address of an asset, which is another when it has changed: browsers keep it for long."""
+    """Return an asset's address, which changes with its content: browsers keep assets for long."""
     return f"/-/page/{name}?{hashlib.blake2s(asset(name), digest_size=6).hexdigest()}"

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     Pasts = tuple[Past, ...]
 
 INTERVAL = 1.0
-# A rate over a longer time than this would be none of now.
+# Seconds. A rate over a longer time says nothing about now.
 _FORGOTTEN = 90.0
-# A status doesn't tell of each line of a log, which is read again after so long.
+# Seconds after which a log is read again: the status doesn't change with each of its lines.
 _MAX_AGE = 5.0
-# Collectors whose own pages were looked at lately.
+# How many collectors' own pages are kept; those looked at last stay.
 _DETAILS = 32
 PAST_SNAPSHOTS = 50
 
@@ -42,7 +42,7 @@ class Looking:
     def __init__(self, supervisor: Supervisor, journal: Journal) -> None:
         self._supervisor = supervisor
         self._journal = journal
-        self._start = secrets.token_hex(4)  # views of an earlier process have other numbers
+        self._start = secrets.token_hex(4)  # tells views of this process from those of an earlier one
         self._looks = 0
         self._looked = -math.inf
         self._lock = trio.Lock()
@@ -64,10 +64,10 @@ class Looking:
         """Show one collector; raise UnknownCollector."""
         self._supervisor.pipeline(collector_id)
         frame = await self._look()
-        if collector_id not in frame.drawn:  # it was added since
+        if collector_id not in frame.drawn:  # it was added since the last look
             self._looked = -math.inf
             frame = await self._look()
-            self._supervisor.pipeline(collector_id)  # or it was deleted since
+            self._supervisor.pipeline(collector_id)  # raises if it was deleted
         status = frame.drawn[collector_id].seen
         async with self._lock:
             held = self._details.get(collector_id)
@@ -98,7 +98,7 @@ class Looking:
             return self._frame
 
     async def _read_pasts(self, collectors: Iterable[Status]) -> None:
-        """Read the snapshots of those that have made one since the last look."""
+        """Read the snapshots of the collectors that have made one since the last look."""
         marks = {one.id: (one.snapshots, one.last_snapshot.get("batch"), one.outbox, one.failed) for one in collectors}
         known = {key: held for key, held in self._pasts.items() if key in marks}
         news = [key for key, mark in marks.items() if key not in known or known[key][0] != mark]
@@ -120,12 +120,12 @@ class Looking:
 
 @dataclass(frozen=True)
 class _Held:
-    """What was drawn of what was read of a collector, and for what status of it."""
+    """A collector's page as it was drawn, and the status for which it was."""
 
     status: Status
     time: float
     pieces: Mapping[str, str]
 
     def is_old(self, status: Status) -> bool:
-        """Tell whether it has to be read again."""
+        """Tell whether it has to be drawn again."""
         return self.status != steady_status(status) or trio.current_time() - self.time >= _MAX_AGE

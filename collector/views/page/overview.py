@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collector.views.page.concerns import Group
     from collector.views.page.past import Past
 
-# More rows than this are counted; a person narrows the search.
+# Further rows are only counted; a person can narrow the search.
 MAX_ROWS = 500
 _MAX_TEXT = 200
 FILTERS: dict[Show, str] = {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collector.store.records import Snapshot
     from collector.workers.exchange import Findings, Value
 
-# So many columns and tests are named in a row of a table.
+# How many columns and tests a row of a table names.
 _NAMED = 3
 
 
@@ -38,7 +38,8 @@ class Past:
     time: float
     rows: int
     state: str = "delivered"
-    bad_since: float | None = None  # when the first was made of those in a row that are bad, up to this one
+    # when the first of the bad snapshots in a row up to this one was made; None if this one isn't bad
+    bad_since: float | None = None
     outcome: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
@@ -75,7 +76,7 @@ class Past:
     def chosen(self) -> list[Value]:
         """The numbers that the collector's config exports; if it says nothing of that, those that its report has."""
         exported = [one for one in self.outcome.get("exported") or [] if one]
-        # How many columns drifted is told by the drift share already.
+        # The drift share says already how many columns drifted.
         return exported or [one for one in self.findings["values"] if one and one["metric"] != "DriftedColumnsCount"]
 
     @property

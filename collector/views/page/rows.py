@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collector.views.page.plots import Plot
 
 Show = Literal["all", "trouble", "tests", "drift", "well"]
-# What a sparkline shows, and how many of a report's numbers have one.
+# How many snapshots a sparkline shows, and how many numbers of a report have one.
 SPARK_SNAPSHOTS = 30
 SPARKS = 2
 _SPARK = (120, 28)
@@ -111,14 +111,14 @@ def _troubles(status: Status) -> list[Concern]:
     found = [Concern(one.kind, status.id, one.what, one.why, one.todo, one.since) for one in troubles]
     if is_retired or not status.failed or status.state in _BAD_STATES | {"undelivered"}:
         return found
-    # The last error is why the batches failed: say it once.
+    # The last error is why the batches failed, so say it once.
     error = next((one.what for one in found if one.kind == "error"), "")
     todo = "fix the cause, then retry them on its page"
     return [replace(one, why=error, todo=todo) for one in found if one.kind != "error"]
 
 
 def _of_data(collector_id: str, pasts: Sequence[Past]) -> list[Concern]:
-    """Say what is wrong with the newest snapshot, and since which one."""
+    """Say what is wrong with the newest snapshot, and since when."""
     if not pasts:
         return []
     past, found = pasts[0], []

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from collector.wording import lasting
 
-# What goes on by itself isn't in a piece's HTML, or each would change each second: ages, and the cells of counters.
+# Ages and cells of counters are left out of a piece's HTML: otherwise each piece would change each second.
 _AGE = re.compile(r'<time data-ago="([\d.]+)"[^>]*>(?=</time>)')
 _CELL = re.compile(
     r'<(?:span data-cell="(\w+)">(?=</span>)|(?:progress|input type="hidden" name="token") data-cell="(\w+)")'
