@@ -52,24 +52,28 @@ class Idempotency(Ours):
     """How long a request that comes again with its Idempotency-Key is known, for each collector by itself."""
 
     seconds: float = Field(
-        default=86_400, gt=0, description="Seconds that a key is remembered, at least; up to an eighth longer."
+        default=86_400, gt=0, description="Seconds for which a key is remembered, at least; up to an eighth longer."
     )
     max_keys: int = Field(
         default=20_000_000,
         gt=0,
-        description="The newest keys of one collector, so many, are remembered; each takes up to 40 bytes on disk.",
+        description="How many keys of each collector are remembered, the newest; each takes up to 40 bytes on disk.",
     )
 
 
 class Retention(Ours):
     """What is kept of each collector's delivered batches, rows and snapshots, before it is removed."""
 
-    batches: int = Field(default=3, ge=0, description="How many delivered batches are kept, the newest.")
-    seconds: float | None = Field(default=None, gt=0, description="Seconds that they are kept; null: no limit.")
-    max_bytes: int = Field(default=1_000_000_000, ge=0, description="Parquet bytes of them that are kept.")
+    batches: int = Field(default=3, ge=0, description="How many delivered batches of each report are kept, the newest.")
+    seconds: float | None = Field(
+        default=None, gt=0, description="Seconds for which a delivered batch is kept; null: no limit."
+    )
+    max_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="Bytes of parquet of a collector's delivered batches that are kept."
+    )
     snapshots: int = Field(
         default=1000,
         ge=1,
-        description="Past batches whose results are kept for trends and pages, longer than their rows are "
+        description="How many past batches' results are kept for trends and pages, longer than their rows are "
         "(some 10 kB each).",
     )

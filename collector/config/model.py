@@ -175,7 +175,8 @@ class CollectorConfig(InWorkspace, Value):
         default=None, description="Also a report for each segment, as for each country; null: for all rows only."
     )
     sample: Sample | None = Field(
-        default=None, description="Compute the report of a larger batch over so many of its rows; null: over all."
+        default=None,
+        description="With more rows, a report is computed over a random sample of them; null: always over all.",
     )
     cast: Literal["untyped", "all", "none"] = Field(
         default="untyped",
@@ -490,20 +491,24 @@ class CollectorServiceConfig(Value):
     allowed_hosts: tuple[Host, ...] = Field(
         default=(), description="Names by which the service may be called, beside localhost and IP addresses."
     )
-    spill_rows: int = Field(default=50_000, gt=0, description="Waiting rows that are moved to a parquet part.")
-    spill_bytes: int = Field(default=32_000_000, gt=0, description="Waiting bytes that are moved to a parquet part.")
+    spill_rows: int = Field(
+        default=50_000, gt=0, description="A collector's rows that wait before they become a parquet part."
+    )
+    spill_bytes: int = Field(
+        default=32_000_000, gt=0, description="Bytes of rows that wait before they become a parquet part."
+    )
     evaluation_timeout: float = Field(default=600, gt=0, description="Seconds after which a report is given up.")
     fast_reports: bool = Field(
         default=True, description="Take shortcuts where they give the very text that Evidently gives."
     )
     evaluation_workers: int = Field(default=2, ge=1, le=64, description="Worker processes that compute reports.")
     evaluation_max_bytes: int = Field(
-        default=4_000_000_000, gt=0, description="Memory that a worker process may take for a report."
+        default=4_000_000_000, gt=0, description="Bytes of memory that a worker process may take for a report."
     )
     worker_environment: tuple[str, ...] = Field(
         default=(),
         max_length=MAX_ITEMS,
-        description="Names with KEY, TOKEN, SECRET, PASSWORD or CREDENTIAL that reports posted by clients get too.",
+        description="Variables named with KEY, TOKEN, SECRET, PASSWORD or CREDENTIAL that reports of clients see, too.",
     )
     delivery_timeout: float = Field(
         default=300, gt=0, description="Seconds after which a try to deliver a snapshot is given up."

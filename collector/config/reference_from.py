@@ -18,19 +18,19 @@ class ReferenceFrom(Ours):
     """Which rows of its own a collector is compared with, while nobody has given it a reference."""
 
     first_rows: int | None = Field(
-        default=None, ge=1, le=MAX_ROWS, description="The first rows, so many, become the reference for good."
+        default=None, ge=1, le=MAX_ROWS, description="How many rows, the first ones, become the reference for good."
     )
     previous: int | None = Field(
         default=None,
         ge=1,
         le=MAX_BATCHES,
-        description="Instead: each batch is compared with the rows of the batches before it, so many.",
+        description="Instead of first_rows: with the rows of how many batches before it a batch is compared.",
     )
     min_rows: int | None = Field(
         default=None,
         ge=1,
         le=MAX_ROWS,
-        description="There is no reference until it has so many rows; null: first_rows, or 100 with previous.",
+        description="How many rows a reference has at least; null: first_rows, or 100 with previous.",
     )
 
     @model_validator(mode="after")
