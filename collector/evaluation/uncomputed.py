@@ -78,6 +78,8 @@ def reason_of(error: BaseException, columns: Sequence[str], sides: Sides) -> str
         return "it is compared with a reference, and there is none"
     raised = f"{type(error).__name__}: {_said(error)}"
     frames = {side: frame for side, frame in sides.items() if frame is not None}
+    if isinstance(error, ZeroDivisionError) and len(frames) > 1 and not set.intersection(*map(set, frames.values())):
+        return f"the {' and the '.join(frames)} have no column in common"
     key = error.args[0] if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) else None
     known = key is not None and any(key in frame for frame in frames.values())
     asked = [*columns, key] if known and key is not None else columns

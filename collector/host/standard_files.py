@@ -1,7 +1,8 @@
-"""Standard input, output and error, which whoever starts us may have closed."""
+"""Standard input, output and error, which whoever starts us may have closed, or have set up for ASCII alone."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -16,3 +17,6 @@ def open_standard_files() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")  # what the encoding of the terminal lacks, as ● or …, is ?

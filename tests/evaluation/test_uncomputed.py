@@ -55,6 +55,14 @@ def test_what_is_compared_with_a_reference_that_is_not_there_says_so():
     assert reason_of(error, ["a"], sides_of(CURRENT, None)) == "it is compared with a reference, and there is none"
 
 
+def test_frames_without_a_column_in_common_are_told_as_that():
+    error = ZeroDivisionError("division by zero")
+    assert reason_of(error, [], sides_of(CURRENT, pd.DataFrame({"other": [1]}))) == (
+        "the batch and the reference have no column in common"
+    )
+    assert reason_of(error, [], SIDES) == "ZeroDivisionError: division by zero"
+
+
 def test_a_reason_is_short_however_much_an_error_quotes():
     reason = reason_of(ValueError("x y\n" * 100_000), [], SIDES)
     assert len(reason) == MAX_REASON

@@ -1,4 +1,4 @@
-"""Standard files that are closed when we are started."""
+"""Standard files that are closed, or of another encoding, when we are started."""
 
 import os
 import subprocess
@@ -30,3 +30,15 @@ def test_what_is_opened_next_does_not_take_their_place(tmp_path, closed):
         check=False,
     )
     assert (done.returncode, path.read_text()) == (0, "[True, True, True]")
+
+
+@pytest.mark.parametrize(("encoding", "printed"), [("ascii", b"? caf? ?"), ("utf-8", "● café …".encode())])
+def test_what_an_encoding_lacks_ends_no_command(encoding, printed):
+    program = "from collector.host.standard_files import open_standard_files as o; o(); print('● café …', end='')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == printed
