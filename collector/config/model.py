@@ -176,7 +176,7 @@ class CollectorConfig(InWorkspace, Value):
     )
     sample: Sample | None = Field(
         default=None,
-        description="With more rows, a report is computed over a random sample of them; null: always over all.",
+        description="A larger batch's report is computed over this many of its rows, drawn at random; null: over all.",
     )
     cast: Literal["untyped", "all", "none"] = Field(
         default="untyped",

@@ -10,7 +10,7 @@ import pandas as pd
 T = TypeVar("T")
 
 _MAX_BYTES = 1_000_000_000
-_SHARE = 4  # the cache takes this part of the memory that the process may take
+_SHARE = 4  # the cache may take a quarter of the memory that the process may take
 
 
 def size_of_frame(frame: pd.DataFrame) -> int:
