@@ -144,8 +144,6 @@ class Snapshot:
     ``bad_since`` says since when all snapshots have been bad; else it is None.
     """
 
-    seq: int
-    collector: str
     batch: str
     report: str
     segment: str

@@ -29,7 +29,7 @@ def fresh(journal):
 
 
 def snapshot_of(outcome, number=1, bad_tests=None, bad_since=None, drift_share=None):
-    key = (1, "main", "b", "main", "", "evaluated", 3, 0.0, 1.0, 5.0, None)
+    key = ("b", "main", "", "evaluated", 3, 0.0, 1.0, 5.0, None)
     return Snapshot(*key, number, bad_tests, drift_share, bad_since, outcome, "")
 
 

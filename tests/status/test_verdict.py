@@ -10,7 +10,7 @@ OUTCOME = outcome_of([1, 2])
 
 def made(*measures):
     """Make snapshots, newest first, of (tests that failed, share of drift)."""
-    key = (1, "main", "b", "main", "", "evaluated", 3, 0.0, 1.0, 5.0, None, 1)
+    key = ("b", "main", "", "evaluated", 3, 0.0, 1.0, 5.0, None, 1)
     return [Snapshot(*key, bad_tests, share, None, {}, "") for bad_tests, share in measures]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from collector.store.records import AlertState, Message
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 # Messages that may wait for one address. The newest stay: an address that is away for long gets no more of the past.
 MAX_WAITING = 1_000
 
-_COLUMNS = "rule, collector, is_firing, bad, batch, since, lasted, told, said, segment"
+_NAMES = [one.name for one in fields(AlertState)]
+_COLUMNS = ", ".join(_NAMES)
 
 
 def read_state(db: sqlite3.Connection, rule: str, collector: str, segment: str = "") -> AlertState:
@@ -37,13 +39,9 @@ def read_states(db: sqlite3.Connection) -> list[AlertState]:
 
 def put_state(db: sqlite3.Connection, state: AlertState) -> None:
     """Enter how a rule stands with a collector."""
-    db.execute(
-        f"INSERT OR REPLACE INTO alert({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (ours)
-        (
-            *(state.rule, state.collector, state.is_firing, state.bad, state.batch),
-            *(state.since, state.lasted, state.told, json.dumps(state.said), state.segment),
-        ),
-    )
+    values = tuple((asdict(state) | {"said": json.dumps(state.said)}).values())
+    marks = ", ".join("?" * len(values))
+    db.execute(f"INSERT OR REPLACE INTO alert({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608  (ours)
 
 
 def drop_rules(db: sqlite3.Connection, kept: Collection[str]) -> None:
@@ -96,5 +94,5 @@ def count_messages(db: sqlite3.Connection) -> dict[str, int]:
 
 
 def _state(row: tuple[Any, ...]) -> AlertState:
-    rule, collector, is_firing, bad, batch, since, lasted, told, said, segment = row
-    return AlertState(rule, collector, bool(is_firing), bad, batch, since, lasted, told, json.loads(said), segment)
+    state = dict(zip(_NAMES, row, strict=True))
+    return AlertState(**state | {"is_firing": bool(state["is_firing"]), "said": json.loads(state["said"])})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from collector.config.labels import MAIN
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
 
     from collector.store.records import Batch, SegmentMade, SnapshotState, Verdict
 
-_COLUMNS = (
-    "seq, collector, batch, report, segment, state, rows, opened, sealed, made, delivered, number, "
-    "bad_tests, drift_share, bad_since, outcome, error"
-)
+_COLUMNS = ", ".join(one.name for one in fields(Snapshot))
 _BRIEF = """json_object(
     'drift_share', drift_share, 'tests', json_extract(outcome, '$.tests'),
     'failed_metrics', json_extract(outcome, '$.failed_metrics'),
