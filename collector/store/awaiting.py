@@ -47,9 +47,7 @@ def waiting_file(batch_id: str) -> str:
 
 def write_waiting(data_dir: DataDir, one: WaitingBatch) -> None:
     """Write the file of a batch that waits; raise OSError."""
-    path = data_dir.path / waiting_file(one.batch)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    write_whole(path, json.dumps(asdict(one)).encode())
+    write_whole(data_dir.path / waiting_file(one.batch), json.dumps(asdict(one)).encode())
 
 
 def waiting_batches(data_dir: DataDir) -> Iterator[WaitingBatch]:

@@ -99,7 +99,6 @@ class DataDir:
 
     def new_keys(self) -> str:
         """Name files of keys, but for their endings, that aren't there yet."""
-        _made(self.path / LABELS)
         return f"{LABELS}/{uuid6.uuid7()}"
 
     def remove_keys(self, names: Iterable[str]) -> None:
@@ -249,7 +248,8 @@ def open_data_dir(path: Path) -> Iterator[DataDir]:
 
 def make_directories(path: Path) -> None:
     """Make a data directory and the directories in it, those that aren't there, all of them ours alone."""
-    for directory in (path, *(path / name for name in ("parts", "bodies", "snapshots", "failed", "references"))):
+    names = ("parts", "bodies", "snapshots", "failed", "references", LABELS)
+    for directory in (path, *(path / name for name in names)):
         _made(directory).chmod(0o700)  # one that an administrator made may be open to everyone
 
 

@@ -179,6 +179,13 @@ async def test_each_label_is_counted_once_by_what_became_of_it(world, autojump_c
         assert not list(w.data_dir.path.glob("labels/*"))
 
 
+async def test_labels_of_no_event_are_dropped_where_no_batch_ever_waited_for_any(world, autojump_clock):
+    async with world(autojump_clock) as w, running(w.pipeline(config())):
+        await labels(w, 1, 2)
+        await trio.sleep(5 * WAIT)
+        assert await fates(w) == {"unmatched": 2}
+
+
 async def test_keys_whose_labels_differ_are_disputed_where_the_config_says_so(world, autojump_clock):
     async with world(autojump_clock) as w, running(w.pipeline(config(on_duplicate="drop", min_share=0.5))):
         await events(w, 1, 2, 3, 4)

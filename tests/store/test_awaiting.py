@@ -3,14 +3,15 @@ import stat
 import pytest
 
 from collector.store.awaiting import WaitingBatch, waiting_batches, waiting_file, write_waiting
-from collector.store.data_dir import DataDir
+from collector.store.data_dir import open_data_dir
 
 BATCH = WaitingBatch("b1", "main", 4, 1.5, 2.5, None, 9.5, True, 3.5, 60.0, ["b1-0.parquet", "b1-1.parquet"])
 
 
 @pytest.fixture
 def data_dir(tmp_path):
-    return DataDir(tmp_path)
+    with open_data_dir(tmp_path) as opened:
+        yield opened
 
 
 def test_what_a_batch_says_is_read_as_it_was_written(data_dir):

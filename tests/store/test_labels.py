@@ -11,7 +11,7 @@ from collector.errors import StorageError
 from collector.formats.frames import Frame
 from collector.store import labels as module
 from collector.store.awaiting import waiting_batches, waiting_file
-from collector.store.data_dir import DataDir
+from collector.store.data_dir import DataDir, make_directories
 from collector.store.records import Batch, Part, labelled_id
 from collector.store.streams import labels_of
 
@@ -113,6 +113,7 @@ async def test_who_looked_before_the_last_change_can_tell(journal):
 
 async def test_a_batch_says_itself_that_it_waits(journal, path):
     data_dir = DataDir(path.parent)
+    make_directories(data_dir.path)
     await seal(journal)
     await journal.labels.write_down("b1", "main")
     assert list(waiting_batches(data_dir)) == [], "its collector isn't known for labels"
