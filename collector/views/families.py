@@ -107,8 +107,8 @@ def families(seen: Seen) -> Iterator[Metric]:
     )
     yield _gauge(
         "idempotency_dropped_key_age_seconds",
-        "How old the oldest Idempotency-Key was when keys last went before idempotency.seconds, as there were "
-        "idempotency.max_keys; absent if none did.",
+        "Age of the oldest Idempotency-Key when keys were last dropped early, by idempotency.max_keys; absent if none "
+        "were.",
         ["collector"],
         (((one.id,), seen.dropped_keys.get(one.id)) for one, _ in each),
     )
@@ -149,7 +149,7 @@ def _of_service(seen: Seen) -> Iterator[Metric]:
         yield _gauge(name, help_, [], [((), value)])
     yield _gauge(
         "undelivered_limit_bytes",
-        "The bytes of undelivered rows at which events are refused, of a collector and of all.",
+        "Bytes of undelivered rows at which events are refused, for each collector and for all together.",
         ["scope"],
         [(("collector",), limits.max_collector_bytes), (("service",), limits.max_buffered_bytes)],
     )
@@ -285,7 +285,7 @@ _STATUS_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = 
     ),
     (
         "outbox_oldest_timestamp_seconds",
-        "When the oldest batch was sealed whose snapshot waits for its workspace; absent if none does.",
+        "When the oldest batch whose snapshot waits for its workspace was sealed; absent if none waits.",
         lambda status: status.outbox_since,
     ),
     (
@@ -324,7 +324,7 @@ _STATUS_GAUGES += tuple(
     for name, help_ in (
         ("waiting_batches", "Batches that wait for labels"),
         ("waiting_rows", "Rows with a key in batches that wait for labels"),
-        ("labelled_rows", "Rows in batches that wait for labels that have one by now"),
+        ("labelled_rows", "Rows that have a label by now, in batches that wait for labels"),
         ("next_close_timestamp_seconds", "When the next batch that waits for labels is due, in Unix time"),
         ("bytes", "Bytes of labels, and of delivered events that wait for theirs"),
     )
@@ -356,10 +356,14 @@ _COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...
         "Requests with events that were answered 2xx, repeated ones too.",
         lambda counts: counts.accepted_requests,
     ),
-    ("accepted_bytes", "Bytes of their bodies, decompressed.", lambda counts: counts.accepted_bytes),
+    (
+        "accepted_bytes",
+        "Bytes of the bodies of requests with events that were answered 2xx, decompressed.",
+        lambda counts: counts.accepted_bytes,
+    ),
     (
         "skipped_rows",
-        "Rows that it skipped, as it gets its events from another collector and had no room (when_full: skip).",
+        "Rows that a follower skipped because it had no room (when_full: skip).",
         lambda counts: counts.skipped_rows,
     ),
     ("delivered_rows", "Rows whose snapshot has reached its workspace.", lambda counts: counts.delivered_rows),
@@ -386,7 +390,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[CollectorCounts], float | None]], ...
     ("pipeline_restarts", "Pipelines that failed and were restarted.", lambda counts: counts.restarts),
 )
 _COUNTERS_BY: tuple[tuple[str, str, str, Callable[[CollectorCounts], Mapping[str, float]]], ...] = (
-    ("evaluations", "Reports that were computed, or tried to be.", "outcome", lambda counts: counts.evaluations),
+    ("evaluations", "Tries to compute a report.", "outcome", lambda counts: counts.evaluations),
     ("deliveries", "Tries to deliver a snapshot.", "outcome", lambda counts: counts.deliveries),
     ("tests", "Tests of all snapshots.", "outcome", lambda counts: counts.tests),
 )
@@ -413,7 +417,7 @@ _MISMATCH = (
     "1 while the service where the collector is at work has another config for it than this service, or none, else 0."
 )
 _MEMBERS = "Services of the group that have a collector at work, looked at every 15 s."
-_OWNED = "Collectors from Kafka, and tasks of such, that are at work at this service."
+_OWNED = "Collectors with events from Kafka, and their tasks, that are at work at this service."
 _REBALANCES = "Times that the group gave collectors to this service, or took some away."
 _KAFKA_COUNTERS: tuple[tuple[str, str, Callable[[KafkaCounts], float]], ...] = (
     ("kafka_takeovers", "Times that this service took the collector over.", lambda counts: counts.takeovers),
