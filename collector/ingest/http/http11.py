@@ -22,6 +22,7 @@ from hypercorn.typing import ConnectionState, H11SendableEvent
 from hypercorn.utils import parse_socket_addr
 
 from collector.ingest.http.door import ASK_FOR_BODY, HAS_LEFT
+from collector.ingest.http.problems import problem_answer
 
 if TYPE_CHECKING:
     import trio
@@ -91,8 +92,17 @@ class _Connection(h11.Connection):
     reason to refuse it.
     """
 
+    refusal = ""  # why a request is refused whose head or body can't be read
+
     def next_event(self) -> type[h11.NEED_DATA | h11.PAUSED] | h11.Event:
-        """Return what comes next."""
+        """Return what comes next; raise RemoteProtocolError if it isn't HTTP/1.1."""
+        try:
+            return self._next_event()
+        except h11.RemoteProtocolError as error:
+            self.refusal = f"the request isn't HTTP/1.1 as it should be: {error}"
+            raise
+
+    def _next_event(self) -> type[h11.NEED_DATA | h11.PAUSED] | h11.Event:
         data, _ = self.trailing_data
         if data and self.their_state is h11.MUST_CLOSE:
             return h11.NEED_DATA
@@ -109,7 +119,7 @@ class _Connection(h11.Connection):
 class Http11(H11Protocol):
     """Nothing but HTTP/1.1."""
 
-    connection: h11.Connection
+    connection: _Connection
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -169,6 +179,15 @@ class Http11(H11Protocol):
         if isinstance(event, Response) and (self._is_last or self.connection.their_state is h11.SEND_BODY):
             event = replace(event, headers=[*event.headers, (b"connection", b"close")])
         await super().stream_send(event)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """Say why a request is refused that can't be read."""
+        answer = problem_answer(status_code, self.connection.refusal)
+        headers = [*answer.headers.items(), ("content-length", str(len(answer.body))), ("connection", "close")]
+        headers += [(name.decode(), value.decode()) for name, value in self.config.response_headers("h11")]
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.Data(data=answer.body))
+        await self._send_h11_event(h11.EndOfMessage())
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         """Add the status's usual phrase: some clients reject a status line without one."""

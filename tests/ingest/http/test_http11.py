@@ -1,5 +1,6 @@
 """hypercorn's protocol over our connections, with a plain ASGI app."""
 
+import json
 import subprocess
 import sys
 
@@ -52,6 +53,27 @@ async def test_an_answer_that_is_cut_off_as_the_service_ends_ends_its_connection
     for event in (Response(1, [(b"content-length", b"0")], 500), EndBody(1), StreamClosed(1)):
         await protocol.stream_send(event)
     assert {type(event) for event in sent} == {Closed}
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /ä HTTP/1.1\r\nHost: localhost\r\n", 400),
+        ("GET / HTTP/1.1\r\nno colon\r\n", 400),
+        ("GET / HTTP/1.1\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n", 501),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + "x" * 100_000 + "\r\n", 431),
+    ],
+    ids=["a path", "a header", "no host", "an encoding", "too much"],
+)
+async def test_a_head_that_can_not_be_read_is_told_why(head, status):
+    async with serving(App()) as (connect, _), await connect() as stream:
+        await stream.send_all(head.encode() + b"\r\n")
+        answer = await answer_of(stream)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    told = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert told["status"] == status
+    assert told["detail"].startswith("the request isn't HTTP/1.1 as it should be: ")
 
 
 LAST = GET[:-2] + b"Connection: close\r\n\r\n"
