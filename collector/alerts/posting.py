@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Posted(NamedTuple):
-    """A message went into the outbox of an address, and so many of its oldest out of it."""
+    """A message went into the outbox of an address; ``dropped`` of its oldest messages went out of it."""
 
     address: str
     dropped: int

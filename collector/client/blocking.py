@@ -102,7 +102,7 @@ class CollectorClient(Reaching[httpx.Client, threading.Semaphore]):
     ) -> EventBuffer:
         """Accept single events in microseconds, and send them from a thread: ``with client.buffered("main") as b``.
 
-        They go as soon as ``max_rows`` wait, so many in a request, or the oldest has waited for ``max_delay`` seconds;
+        They go, ``max_rows`` in a request, once that many wait, or the oldest has waited for ``max_delay`` seconds;
         at ``close``, at the end of the block, and when the process ends, a child of multiprocessing too, but not by
         ``os._exit`` or a signal that kills. Memory is bounded by ``max_waiting`` events; ``when_full`` says whether one
         more waits for room or is dropped and counted. The service's absence is sat out. Events that it refuses, or that

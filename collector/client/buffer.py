@@ -208,7 +208,7 @@ class EventBuffer:
         self._due.notify()
 
     def _work(self) -> None:
-        """Send what is due until the buffer is closed and empty; for want of a thread, ``close`` does it."""
+        """Send what is due until the buffer is closed and empty; if no thread can be started, ``close`` calls it."""
         while events := self._next():
             for start in range(0, len(events), self._max_rows):
                 self._deliver(events[start : start + self._max_rows])

@@ -27,7 +27,7 @@ _MOST_DOUBLINGS = 5
 
 @dataclass(frozen=True)
 class BufferBounds:
-    """When what waits is sent: at so many rows, or so old; and how much may wait at all."""
+    """When waiting events are sent: at how many rows, or how old; and how many may wait at all."""
 
     max_rows: int
     max_delay: float

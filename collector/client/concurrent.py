@@ -97,7 +97,7 @@ class AsyncCollectorClient(Reaching[httpx.AsyncClient, anyio.Semaphore]):
     ) -> AbstractAsyncContextManager[AsyncEventBuffer]:
         """Accept single events, and send them from a task of the block: ``async with client.buffered("main") as b``.
 
-        They go as soon as ``max_rows`` wait, so many in a request, or the first has waited for ``max_delay`` seconds.
+        They go, ``max_rows`` in a request, once that many wait, or the first has waited for ``max_delay`` seconds.
         When ``max_waiting`` wait, ``send`` waits for room and ``send_nowait`` drops. The service's absence is sat out.
         Events that it refuses are lost: logged, counted, and given to ``on_lost`` with the error; ``flush`` and the end
         of the block raise the error. The block ends once all is sent, however long that takes.

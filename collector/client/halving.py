@@ -32,15 +32,15 @@ class Passage:
         self._passed = 0
 
     def lets_through(self, size: int) -> bool:
-        """Tell whether so many bytes may pass."""
+        """Tell whether ``size`` bytes may pass."""
         return size <= self._max_size
 
     def narrow(self, size: int) -> None:
-        """Remember that so many bytes didn't pass."""
+        """Remember that ``size`` bytes didn't pass."""
         self._max_size = min(self._max_size, max(size * _WORTH_TRYING, self._passed))
 
     def widen(self, size: int) -> None:
-        """Remember that so many bytes passed."""
+        """Remember that ``size`` bytes passed."""
         self._passed = max(self._passed, size)
 
 

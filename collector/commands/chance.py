@@ -27,7 +27,7 @@ _MEMORY = 4_000_000_000
 
 
 def advice_on_size(config: CollectorConfig, rows: int, base: Path) -> list[str]:
-    """Say how often drift would be called by chance in batches of so many rows, and which size would do.
+    """Say how often drift would be called by chance in batches of ``rows`` rows, and which size would do.
 
     Nothing is said of a report without drift, nor where its reference is too small to draw two batches from it.
     """

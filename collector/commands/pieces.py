@@ -62,7 +62,7 @@ class Piece:
 
 
 def read_pieces(source: Source, rows: int, first: int = 1) -> Iterator[Piece]:
-    """Read a source in pieces of so many rows, beginning with row ``first``; raise CommandError, naming the row."""
+    """Read a source in pieces of ``rows`` rows, beginning with row ``first``; raise CommandError, naming the row."""
     if source.format in _LINES:
         yield from _pieces_of_lines(source, rows, first)
         return

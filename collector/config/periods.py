@@ -46,7 +46,7 @@ def check_zone(name: str) -> str:
 
 @dataclass(frozen=True)
 class Periods:
-    """All windows of so many seconds in a zone; times are Unix seconds."""
+    """All windows of ``seconds`` in a zone; times are Unix seconds."""
 
     seconds: int
     timezone: str = "UTC"

@@ -16,7 +16,7 @@ MAX_REFERENCE = 10_000
 
 
 def false_alarms(job: Job, rows: int, draws: int, drift_of: Callable[[Job], list[DriftOf]]) -> FalseAlarms | None:
-    """Compute the drift of so many batches of ``rows`` rows, each against the rest of the reference it is drawn from.
+    """Compute the drift of ``draws`` batches of ``rows`` rows, each against the rest of the reference it is drawn from.
 
     Returns None where a batch would take more than half of the reference.
     """

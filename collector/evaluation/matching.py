@@ -65,7 +65,7 @@ def columns_of_frame(frame: pd.DataFrame) -> Columns:
 
 
 def rows_matching(where: Json, columns: Columns, rows: int) -> Mask:
-    """Tell which of so many rows meet all conditions; where a column isn't there, none does.
+    """Tell for each of ``rows`` rows whether it meets all conditions; none does if a column isn't there.
 
     Raises Incomparable.
     """

@@ -41,7 +41,7 @@ def draw(
 
 
 def chosen_of(sample: Sample, total: int) -> Any:
-    """Return which of so many rows a sample has, in their order."""
+    """Return which of ``total`` rows a sample has, in their order."""
     return np.sort(np.random.default_rng(sample.seed).choice(total, sample.rows, replace=False, shuffle=False))
 
 

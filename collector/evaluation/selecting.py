@@ -153,7 +153,7 @@ class Selecting:
             self.look(casts.cast(piece.select(columns))[0])
 
     def picks(self, most: int | None) -> Picks:
-        """Return the rows that reports are of, of each at most so many; those of a segment that is too small aren't."""
+        """Return the rows of each report, at most ``most`` of them; a segment that is too small has none."""
         matching = np.concatenate(self._places)
         whole = _picked(matching, most, self.wish.batch_id)
         segments, skipped = {}, {}

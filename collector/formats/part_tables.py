@@ -44,7 +44,7 @@ def open_part(path: str) -> pq.ParquetFile:
 
 
 def batches_of(path: str, rows: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield so many rows at a time, of some columns or of all; raise Unreadable."""
+    """Yield ``rows`` rows at a time, with some columns or all; raise Unreadable."""
     with reading(path):
         batches = open_part(path).iter_batches(rows, columns=columns)
     while True:

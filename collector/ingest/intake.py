@@ -175,7 +175,7 @@ class Intake:
     def order_logged(self, collector_id: str, logged: Sequence[Logged], size: int, left_out: int) -> Order[list[Kept]]:
         """Order that what a model server has logged be kept, all of it or nothing, and don't wait for it.
 
-        It came in a body of so many bytes, beside so much that the config leaves out.
+        It came in a body of ``size`` bytes; the config leaves out ``left_out`` other requests and responses.
         Raises UnknownCollector, TooManyColumns; its order BadBody, if a request and its response don't fit.
         """
         followers, limit = self._supervisor.takers(collector_id), self.limits.max_columns

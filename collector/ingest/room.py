@@ -32,7 +32,7 @@ class Bodies:
         self.size = 0
 
     def check(self, limits: Limits, size: int) -> None:
-        """Raise NotReady if there is no place for another body, of so many bytes."""
+        """Raise NotReady if there is no place for another body, of ``size`` bytes."""
         if self.count >= limits.max_concurrent_bodies:
             raise _no_place(f"{self.count} other requests")
         if self.count and self.size + size > limits.max_concurrent_body_bytes:

@@ -41,7 +41,7 @@ def read_rows(path: str, salt: bytes) -> NDArray[np.uint32]:
 
 
 def read_marks(path: str, count: int, salt: bytes) -> NDArray[np.bool_]:
-    """Read so many marks; raise KeysSpoiled."""
+    """Read ``count`` marks; raise KeysSpoiled."""
     packed = _read(path, salt)
     if len(packed) != (count + 7) // 8:
         raise KeysSpoiled(path)

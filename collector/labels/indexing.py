@@ -56,7 +56,7 @@ def label_numbers(label: LabelFile, keying: Keying) -> Numbers:
 
 
 def rows_of(part: str, rows: int, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """Yield the rows of a part, so many at a time, of some columns or of all; raise FilesDamaged."""
+    """Yield the rows of a part, ``rows`` at a time, with some columns or all; raise FilesDamaged."""
     try:
         for batch in batches_of(part, rows, columns):
             yield kept(pa.Table.from_batches([batch]))

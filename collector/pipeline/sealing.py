@@ -59,7 +59,7 @@ class Sealing:
                 await self._journal.set_clock(self._work.id, fired)
 
     async def seal(self, rows: float = math.inf) -> Batch | None:
-        """Seal the oldest open rows, at least so many, by default all; None if there are none, or fewer."""
+        """Seal the oldest open rows, at least ``rows`` of them, by default all; None if there are none, or fewer."""
         batch = await self._cut(rows)
         await self._tell(batch)
         return batch

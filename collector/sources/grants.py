@@ -73,7 +73,7 @@ class Grants:
         return grant in self._sending
 
     def wait_sent(self, grants: Iterable[Grant], seconds: float) -> bool:
-        """Block until nothing is sent under these grants, for so long at most; tell whether it is so."""
+        """Block until nothing is being sent under these grants, for ``seconds`` at most; tell whether it is so."""
         ended, until = set(grants), time.monotonic() + seconds
         with self._sent:
             while ended & self._sending.keys():

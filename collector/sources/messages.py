@@ -56,7 +56,7 @@ class Run:
         return sum(rows for *_, rows in self.pieces)
 
     def frames(self, value_format: ValueFormat, sizes: Iterator[float]) -> Iterator[Fetched]:
-        """Make frames of at most so many rows each, where messages end."""
+        """Make frames of whole messages; each frame ends once it has as many rows as the next of ``sizes`` says."""
         if self.is_apart:
             yield from (self._frame(value_format, [piece], piece[2]) for piece in self.pieces)
             return

@@ -56,7 +56,7 @@ class Sealed:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A report was computed, in so many seconds."""
+    """A report was computed; ``seconds`` is how long that took."""
 
     batch: Batch
     outcome: Outcome
@@ -109,7 +109,7 @@ class SegmentFailed:
 
 @dataclass(frozen=True)
 class PartsLost:
-    """Files of a batch are damaged, with so many rows; ``batch`` is what is left."""
+    """Files of a batch are damaged, with ``rows`` rows; ``batch`` is what is left."""
 
     batch: Batch
     rows: int
@@ -150,7 +150,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class LabelsClosed:
-    """A batch waits for labels no more: so many of its rows that have a key have one."""
+    """A batch waits for labels no more; ``rows`` of the ``keyed`` ones, its rows with a key, have one."""
 
     batch: Batch
     by: ClosedBy

@@ -294,7 +294,7 @@ class Journal:
     # Frames to parts
 
     async def next_run(self, collector: str, batch: str | None, rows: int, max_bytes: int) -> Run | None:
-        """Return the oldest frames of a batch (None: the open one), up to so many rows and bytes; None if none."""
+        """Return the oldest frames of a batch (None: the open one), up to ``rows`` and ``max_bytes``; None if none."""
         await self._sweep(collector)  # a cancelled call may have left some
 
         def find(db: sqlite3.Connection) -> Run | None:
@@ -367,8 +367,8 @@ class Journal:
     ) -> Batch | None:
         """Make a batch of the oldest open rows: whole frames until there are at least ``rows``; by default all of them.
 
-        It waits for labels so many seconds; None: it waits for none. ``at`` is when it is said to be sealed, by default
-        now. Returns None, and makes none, if no row waits, or less than ``rows``.
+        It waits ``wait`` seconds for labels; None: for none. ``at`` is when it is said to be sealed, by default now.
+        Returns None, and makes none, if no row waits, or fewer than ``rows``.
         """
         now = round(time.time(), 3) if at is None else at  # it is published as text, in milliseconds
 
@@ -429,7 +429,7 @@ class Journal:
     async def take_whole(self, whole: Whole, frame: Frame, wait: float | None = None) -> Taken:
         """Make a batch of a frame, sealed at once beside the open one, unless it is known; tell which it is.
 
-        It waits for labels so many seconds; None: it waits for none.
+        It waits ``wait`` seconds for labels; None: for none.
         Raises NotReady if it is to replace one that isn't delivered yet.
         """
         now = time.time()
@@ -476,8 +476,8 @@ class Journal:
     ) -> Batch | None:
         """Make a batch of the open parts of a window; in the same step the windows open from another moment on.
 
-        ``open_from`` is that moment as it was, and as it is to be. The batch waits for labels so many seconds; None: it
-        waits for none. Returns None if the window has no rows.
+        ``open_from`` is that moment as it was, and as it is to be. The batch waits ``wait`` seconds for labels; None:
+        for none. Returns None if the window has no rows.
         """
         now = time.time()
 

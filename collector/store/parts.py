@@ -169,7 +169,7 @@ def write_reference(format_: Format, body: bytes | StoredBody, path: str) -> tup
 
 
 def make_reference(parts: list[str], rows: int, path: str, private: Private | None) -> None:
-    """Write the first so many rows of parts to a parquet file; raise FilesDamaged with all that can't be read."""
+    """Write the first ``rows`` rows of parts to a parquet file; raise FilesDamaged with all that can't be read."""
     from collector.formats.part_tables import Unreadable, read_parts  # what they need is nothing for the daemon
     from collector.formats.private import apply
 

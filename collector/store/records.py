@@ -135,12 +135,12 @@ class SegmentMade:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What came of a batch: a snapshot, on its way, delivered, or rejected by the workspace; or a report that failed.
+    """What came of a batch: a snapshot that waits, is delivered or was rejected by its workspace; or a failed report.
 
-    It is "empty" if no row met the collector's conditions: there is no snapshot then. A ``segment`` that isn't empty
-    has a snapshot of its own, and so many of the batch's rows.
+    It is "empty" if no row met the collector's conditions: there is no snapshot then. If ``segment`` isn't empty,
+    it is about that segment of the batch, and ``rows`` are the segment's.
 
-    ``made`` says when it was made, and ``number`` that it is the collector's so-many-th snapshot. If it is bad,
+    ``made`` says when it was made, ``number`` counts the snapshots of the collector up to it. If it is bad,
     ``bad_since`` says since when all snapshots have been bad; else it is None.
     """
 

@@ -34,7 +34,7 @@ class Tapped(TypedDict):
 
 
 def newest_rows(data_dir: str, collector: str, after: int | None, rows: int) -> Tapped:
-    """Return the newest rows that have come after a number, at most so many; without a number none, but the number."""
+    """Return the newest rows, at most ``rows``, that came after a number; without a number, return only the number."""
     places = DataDir(Path(data_dir))
     with reading(places.journal) as db:
         [(last,)] = db.execute(f"SELECT {LAST_NUMBER}")

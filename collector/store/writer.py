@@ -201,7 +201,7 @@ class Writer:
     ) -> T:
         """Order a step of a transaction; ``apply`` is called with its result, in the order of the transactions.
 
-        ``size`` is given for one that does no more than write so many bytes.
+        ``size`` is given for a step that only writes, and says how many bytes.
         """
         return await self.order(run, apply, size).wait()
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 async def let_end(seconds: float, run: Callable[..., Awaitable[T]], *args: Any) -> T:
-    """Return what ``run`` does. Cancellation: it has so many seconds to end before it is cancelled too."""
+    """Return what ``run`` returns. Cancellation: ``run`` has ``seconds`` to end before it is cancelled, too."""
     async with trio.open_nursery() as nursery:
         with trio.CancelScope(shield=True) as shielded:
             nursery.start_soon(_bound_when_cancelled, shielded, seconds)

@@ -238,7 +238,7 @@ class Damage(TypedDict):
 
 @final
 class NoRowsMatch(TypedDict):
-    """A batch of so many rows of which none meets the conditions: there is nothing to report, and nothing is wrong.
+    """None of a batch's ``rows_without_match`` rows meets the conditions: there is no report, and nothing is wrong.
 
     Or, if it says ``why``, all of the report needs a reference, and there is none yet.
     """

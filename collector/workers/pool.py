@@ -372,7 +372,7 @@ class Workers:
             raise EvaluationError(f"the reference could not be written in {PART_TIMEOUT:.0f} s; try again") from error
 
     async def make_reference(self, parts: list[str], rows: int, target: Path, private: Private | None) -> None:
-        """Write the first so many rows of parts to a parquet file. Raises FilesDamaged."""
+        """Write the first ``rows`` rows of parts to a parquet file. Raises FilesDamaged."""
         args = (_PARTS + "make_reference", parts, rows, str(target), private)
         async with self._references:  # in another process than parts, which must not wait if it takes long
             try:

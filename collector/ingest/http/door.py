@@ -69,7 +69,7 @@ class Door:
         return self._front_door()
 
     def admits(self, connections: int) -> bool:
-        """Tell whether another connection may come beside so many, and count it if not."""
+        """Tell whether another connection may come beside ``connections``; count it as refused if not."""
         is_full = connections >= self._max_connections()
         self._counts.refused_connections += is_full
         return not is_full

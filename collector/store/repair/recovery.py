@@ -40,9 +40,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# Of a database's first page, what differs from that of a new one: https://sqlite.org/fileformat2.html.
+# The fields of a database's first page that differ from a new one's: https://sqlite.org/fileformat2.html.
 _VERSIONS = slice(18, 20)  # 1 for a database without a log, 2 for one with a log
-_CHANGES = slice(24, 28)  # not that of the pages' number beside it, so that it is taken from the file's size
+# differs from the counter that vouches for the number of pages: so that number is taken from the file's size
+_CHANGES = slice(24, 28)
 _FREE = slice(32, 40)
 
 
@@ -72,7 +73,7 @@ def rescue(data_dir: DataDir, reason: str, live: sqlite3.Connection) -> None:
 
 @contextmanager
 def _replacing(data_dir: DataDir, broken: Path | None) -> Iterator[Path]:
-    """Yield where a new journal is to be made, which then takes the place of a broken one."""
+    """Yield the path for a new journal, which takes the place of the broken one at the end."""
     fresh = data_dir.path / "journal-fresh.tmp"
     fresh.unlink(missing_ok=True)
     yield fresh
@@ -86,7 +87,7 @@ def _tell(done: Salvaged) -> None:
 
 
 def _set_aside(data_dir: DataDir) -> Path | None:
-    """Have the broken files in ``damaged`` too, under a name of their own; None if there is no journal at all."""
+    """Put the broken files in ``damaged``, too, under a name of their own; None if there is no journal at all."""
     mark = data_dir.journal_mark
     name = mark.read_text(encoding="utf-8") if mark.exists() else ""
     if name and data_dir.damaged(name).exists():
@@ -96,7 +97,7 @@ def _set_aside(data_dir: DataDir) -> Path | None:
     broken = data_dir.damaged(f"journal-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.sqlite3")
     for suffix in ("", LOG):
         source = _beside(data_dir.journal, suffix)
-        if source.exists() and (source.stat().st_size or not suffix):  # who only looks leaves an empty log
+        if source.exists() and (source.stat().st_size or not suffix):  # one that only looks leaves an empty log
             link_or_copy(source, _beside(broken, suffix))
     sync_directory(broken.parent)
     write_whole(mark, broken.name.encode())
@@ -104,7 +105,7 @@ def _set_aside(data_dir: DataDir) -> Path | None:
 
 
 def _put_in_place(data_dir: DataDir, fresh: Path) -> None:
-    for suffix in (LOG, INDEX):  # they would be read as the new one's
+    for suffix in (LOG, INDEX):  # SQLite would read them as those of the new journal
         _beside(data_dir.journal, suffix).unlink(missing_ok=True)
     fresh.replace(data_dir.journal)
     sync_directory(data_dir.path)
@@ -112,7 +113,7 @@ def _put_in_place(data_dir: DataDir, fresh: Path) -> None:
 
 
 class _Reading:
-    """A connection to a copy of a broken journal, with a first page by which its tables are found."""
+    """A connection to a copy of a broken journal, whose first page is mended so that its tables are found."""
 
     def __init__(self, broken: Path, template: Path) -> None:
         self._copy = template.with_name("journal-broken.tmp")
@@ -135,7 +136,7 @@ class _Reading:
         self._remove()
 
     def _mend_head(self) -> None:
-        """Take the first page from a new journal: the tables of all that were made in this format begin alike."""
+        """Take the first page from a new journal: the tables of all journals of this format begin at the same pages."""
         head = bytearray(self._template.read_bytes()[:PAGE_BYTES])
         has_log = _beside(self._copy, LOG).exists()
         head[_VERSIONS] = bytes([2, 2]) if has_log else bytes([1, 1])
@@ -150,11 +151,11 @@ class _Reading:
 
 
 def _has_tables(copy: Path) -> bool:
-    """Tell whether the tables of a journal can be named."""
+    """Tell whether the tables of a journal can be listed."""
     try:
         with closing(sqlite3.connect(copy)) as connection:
             return columns_of(connection) in map(known_columns, range(1, FORMAT_VERSION + 1))
-    except (sqlite3.Error, UnicodeDecodeError):  # the latter of the text of an error
+    except (sqlite3.Error, UnicodeDecodeError):  # the error's text itself can't be decoded
         return False
 
 

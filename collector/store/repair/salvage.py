@@ -51,14 +51,15 @@ _WHOSE_REFERENCE = (
     "to go on with it, write its path as that collector's reference_path"
 )
 _LAST_ROWID = 2**63 - 1
-# Rows beyond this number aren't searched for, nor any more after so many misses: a page has a hundred rows at most.
+# Rows with a number beyond this aren't searched for; and the search ends after this many misses: a page has at most a
+# hundred rows.
 _LIKELY_ROWID = 2**32
 _MAX_MISSES = 500
 _ID = re.compile(r"[\w-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]+")
 _PATH = re.compile(r"(?:parts|failed/(?P<batch>[\w-]{1,64}))/[\w.-]+")
-# Tables whose rows are copied as they are, if each value has its column's type. Of a half that was joined since, the
-# other is known to have come: it expires.
+# Tables whose rows are copied unchanged if each value has its column's type. A half may have been joined since: its
+# other half is known to have come, so it expires.
 _PLAIN: dict[str, tuple[str, tuple[type, ...]]] = {
     "forgotten": ("collector", (str,)),
     "dashboard": ("collector, place", (str, str)),
@@ -70,7 +71,7 @@ _PLAIN: dict[str, tuple[str, tuple[type, ...]]] = {
         (int, str, bytes, int, int, int, str, bytes, int),
     ),
 }
-# The workspace may have the snapshot of a batch of which nothing else is known: it is looked for before it is sent.
+# Nothing else is known of the batch: its snapshot may be in the workspace, which is asked before it is sent.
 _DOUBTFUL = json.dumps({"progress": {"is_doubtful": True}})
 
 
@@ -141,7 +142,7 @@ def readable_rows(db: sqlite3.Connection, table: str, columns: str) -> Iterator[
 
 
 class _Scan:
-    """Rows up to the end, or to the first that can't be read."""
+    """The rows up to the end, or to the first that can't be read."""
 
     def __init__(self, db: sqlite3.Connection, select: str, bounds: tuple[int, ...] = ()) -> None:
         self._db = db
@@ -155,8 +156,8 @@ class _Scan:
             for row in self._db.execute(self._select, self._bounds):
                 self.last = row[0]
                 yield row
-        except (sqlite3.Error, UnicodeDecodeError):  # the latter of the text of an error
-            return  # how far it came is in ``last``
+        except (sqlite3.Error, UnicodeDecodeError):  # the error's text itself can't be decoded
+            return  # ``last`` says how far it came
         self.is_whole = True
 
 
@@ -169,7 +170,7 @@ class _Salvage:
         self._renamed: dict[str, tuple[str, int]] = {}
 
     def copy_renamed(self, old: sqlite3.Connection) -> None:
-        """Take which ids collectors have now: parts keep the one that they were made under."""
+        """Take over which collectors were renamed: parts keep the id under which they were made."""
         if not _has_column(old, "renamed", "new"):
             return
         for _, *row in _Scan(old, "SELECT 0, old, new, last_seq FROM renamed"):
@@ -188,7 +189,7 @@ class _Salvage:
         return (replace(found[0], collector=new), found[1]) if found[0].last <= last else found
 
     def note_delivered(self) -> None:
-        """Note which frames were delivered: the journal may show them as they were before that."""
+        """Note which frames were delivered: an old page of the journal may still show them as undelivered."""
         for name in self._data_dir.delivered_parts():
             if found := self._read_origin(name):
                 self._spilled[found[0].collector].append(found[0])
@@ -219,12 +220,12 @@ class _Salvage:
         for _, path, collector, batch, rows, size, first, opened in readable_rows(old, "part", columns):
             found = _PATH.fullmatch(path) if isinstance(path, str) else None
             if found is None or not (self._data_dir.path / path).exists():
-                continue  # its file is adopted, if there is one of another name
+                continue  # if its file has another name by now, it is adopted from there
             batch_id = found["batch"] or (batch if _is_id(batch) else None)
             known = self._read_origin(path)
             if known is not None:
                 self._enter_part(path, batch_id, *known)
-            elif isinstance(collector, str):  # what its file has is found out when it is evaluated
+            elif isinstance(collector, str):  # the evaluation will find out what is in the file
                 numbers = (_number(rows), _number(size), _number(first))
                 self._insert("part", (path, collector, batch_id, *numbers, _time(opened), None))
 
@@ -258,7 +259,7 @@ class _Salvage:
                     self._insert(table, tuple(row))
 
     def copy_positions(self, old: sqlite3.Connection) -> None:
-        """Copy how far events were fetched, which says that they are read again: those that were posted are not."""
+        """Copy how far events were fetched from Kafka. These can be read again; events that were posted can't."""
         if not _has_column(old, "position", "next"):
             return
         for _, *row in _Scan(old, "SELECT 0, collector, topic, partition, first, next FROM position"):
@@ -317,7 +318,7 @@ class _Salvage:
                 self._insert("label_fate", (stream, fate, rows))
 
     def reconcile_labels(self) -> None:
-        """Have the parts of labels be known as such, and no batch wait that is gone."""
+        """Enter which parts are parts of labels, and have no batch wait that is gone."""
         self._db.execute("DELETE FROM label_part WHERE path NOT IN (SELECT path FROM part)")
         known = {path for (path,) in self._db.execute("SELECT path FROM label_part")}
         for path, stream, opened in self._db.execute("SELECT path, collector, opened FROM part").fetchall():
@@ -326,7 +327,7 @@ class _Salvage:
         self._db.execute("DELETE FROM awaited WHERE cut IS NULL AND batch NOT IN (SELECT id FROM batch)")
 
     def _copy_keys(self, old: sqlite3.Connection) -> None:
-        """Copy idempotency keys, and the secret that they are hashed with: without it they are nobody's."""
+        """Copy idempotency keys and the secret with which they are hashed; without it they are of no use."""
         secrets = [secret for _, secret in _Scan(old, "SELECT rowid, value FROM secret") if isinstance(secret, bytes)]
         if not secrets:
             return
@@ -358,16 +359,17 @@ class _Salvage:
                     self._db.execute(f"UPDATE idempotency_slice SET {grown} WHERE id = ?", (_time(at), _time(at), id_))  # noqa: S608
 
     def skip_numbers(self, old: sqlite3.Connection | None) -> None:
-        """Let no new frame have a number that one had: a part stands for the frames between two numbers."""
+        """Give no new frame a number that was used before: a part stands for all frames between two numbers."""
         last = ("SELECT rowid, last FROM numbering", "SELECT rowid, seq FROM sqlite_sequence WHERE name = 'frame'")
         used = [] if old is None else [seq for select in last for _, seq in _Scan(old, select)]
-        used = [seq for seq in used if isinstance(seq, int) and seq < 2**53]  # one that is damaged may leave no more
+        # a larger one is damaged, and might leave no numbers
+        used = [seq for seq in used if isinstance(seq, int) and seq < 2**53]
         used += [origin.last for ranges in self._spilled.values() for origin in ranges]
         used += [seq for (seq,) in self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM frame")]
         self._db.execute("UPDATE numbering SET last = ?", (max(used),))
 
     def adopt_waiting(self) -> None:
-        """Have batches wait for labels again that say themselves that they did, with all that is there of them."""
+        """Have batches wait for labels again if their files say that they did; all their parts that are there count."""
         closed = {batch for (batch,) in self._db.execute("SELECT batch FROM awaited WHERE cut IS NOT NULL")}
         closed |= {source for (source,) in self._db.execute("SELECT source FROM batch")}
         for one in waiting_batches(self._data_dir):
@@ -375,10 +377,11 @@ class _Salvage:
             parts = [(path, *known) for path, known in found if known is not None]
             if one.batch in closed or not parts:
                 continue
-            of_batch = (one.batch, parts[0][1].collector, one.rows, one.opened)  # it may have been renamed since
+            # the collector may have been renamed since
+            of_batch = (one.batch, parts[0][1].collector, one.rows, one.opened)
             told = (one.sealed, one.start, one.end, one.is_backfill)
             self._enter_batch((*of_batch, *told, MAIN, ""))
-            better = 'opened = ?, sealed = ?, start = ?, "end" = ?, is_backfill = ?'  # than a delivered part knows
+            better = 'opened = ?, sealed = ?, start = ?, "end" = ?, is_backfill = ?'  # more than a delivered part says
             self._db.execute(f"UPDATE batch SET {better} WHERE id = ?", (one.opened, *told, one.batch))  # noqa: S608
             for path, origin, rows in parts:
                 if self._data_dir.is_delivered(path) or not self._is_elsewhere(origin):
@@ -388,7 +391,7 @@ class _Salvage:
             self._db.execute(awaited, (*of_batch, one.since, one.wait))
 
     def adopt_joined(self) -> None:
-        """Adopt rows with labels that no table knows; of several joins for one batch the last was the one entered."""
+        """Adopt rows with labels that no table knows. If a batch was joined several times, the last join counts."""
         window = 'COALESCE(start, batch.opened), COALESCE("end", sealed), COALESCE(is_backfill, 0)'
         closed = self._db.execute(
             f"SELECT batch, awaited.collector, awaited.opened, {window} "  # noqa: S608
@@ -404,14 +407,14 @@ class _Salvage:
                 self._enter_part(path, batch, Origin(collector, number, -1, opened), rows)
 
     def _enter_batch(self, values: tuple[object, ...]) -> None:
-        """Enter a batch unless it is known; its workspace may have its snapshot."""
+        """Enter a batch unless it is known; its workspace may have its snapshot already."""
         columns = 'id, collector, rows, opened, sealed, start, "end", is_backfill, report, source, state, outcome'
         marks = ", ".join("?" * len(values))
         batch = f"INSERT OR IGNORE INTO batch({columns}) VALUES ({marks}, 'sealed', ?)"  # noqa: S608
         self._db.execute(batch, (*values, _DOUBTFUL))
 
     def adopt_parts(self) -> None:
-        """Adopt parts that no table knows, unless their rows are elsewhere; those that were delivered stay."""
+        """Adopt parts that no table knows, unless their rows are elsewhere; delivered parts stay as they are."""
         known = {path for (path,) in self._db.execute("SELECT path FROM part")}
         for name in self._data_dir.parts():
             if name in known or self._data_dir.is_delivered(name):
@@ -426,7 +429,7 @@ class _Salvage:
                 self.done.rows_set_aside += found[1] if found else 0
 
     def set_bodies_aside(self) -> None:
-        """Put bodies aside that no frame has: whose they are is lost, or their rows are in a part."""
+        """Set bodies aside that no frame has: nobody knows whose they are, or their rows are in a part."""
         known: defaultdict[str, list[StoredBody]] = defaultdict(list)
         for place in body_places(self._db):
             known[file_of(place)].append(self._data_dir.body(place))
@@ -439,13 +442,13 @@ class _Salvage:
                 self.done.frames_set_aside += 1
 
     def set_references_aside(self) -> None:
-        """Set references aside of which it is lost whose they are: the rows that they were made of may be long gone."""
+        """Set references aside if nobody knows whose they are: the rows that they were made of may be long gone."""
         for path in self._data_dir.stray_references(known_paths(self._db, None)):
             kept = self._data_dir.set_aside(self._data_dir.path / path, "reference")
             _log.error(_WHOSE_REFERENCE, file=str(kept))
 
     def reconcile(self) -> None:
-        """Have the batches agree with what is there of them."""
+        """Have the batches agree with the frames and parts that are there."""
         inside = (
             "SELECT batch, collector, received AS at FROM frame UNION ALL SELECT batch, collector, opened FROM part"
         )
@@ -454,7 +457,7 @@ class _Salvage:
         self._db.execute(f"INSERT OR IGNORE INTO batch({names}) {lost}", (time.time(), _DOUBTFUL))
         found = f"(SELECT collector FROM ({inside}) WHERE batch = id)"  # noqa: S608
         self._db.execute(f"UPDATE batch SET collector = COALESCE({found}, collector) WHERE collector NOT IN {found}")  # noqa: S608
-        for table in ("frame", "part"):  # a changed byte may have led into another's batch
+        for table in ("frame", "part"):  # a damaged byte may name a batch of another collector
             owner = f"(SELECT collector FROM batch WHERE id = {table}.batch)"  # noqa: S608
             self._db.execute(f"UPDATE {table} SET batch = NULL WHERE collector <> {owner}")  # noqa: S608
         self._db.execute(
@@ -473,7 +476,7 @@ class _Salvage:
     def _enter_part(self, path: str, batch: str | None, origin: Origin, rows: int) -> None:
         if self._data_dir.is_delivered(path):
             if batch is None:
-                return  # of which batch it was is unknown, and no matter
+                return  # nobody knows which batch it was of, and it doesn't matter
             now = time.time()
             self._db.execute(
                 "INSERT INTO batch(id, collector, state, rows, opened, sealed, delivered) "
@@ -494,19 +497,19 @@ class _Salvage:
         values = (frame.collector, batch, frame.format, frame.rows, len(frame.body), received, stored)
         known = self._db.execute("SELECT collector, body FROM frame WHERE seq = ?", (frame.seq,)).fetchone()
         if known == (frame.collector, stored):
-            return  # two ways lead to a page when a third is broken
+            return  # a page may be reached by two ways if a third is broken
         self._insert("frame", (None if known else frame.seq, *values, frame.checksum))
         self.done.frames += 1
         self.done.rows += frame.rows
 
     def _is_spilled(self, frame: Kept, batch: str | None) -> bool:
-        """Tell whether a frame's rows are in a part already, or delivered: an older page may show it still."""
+        """Tell whether a frame's rows are in a part already, or delivered: an old page may still show it."""
         return self._is_delivered(batch) or any(
             origin.first <= frame.seq <= origin.last for origin in self._spilled[frame.collector]
         )
 
     def _is_elsewhere(self, origin: Origin) -> bool:
-        """Tell whether rows of a part are in another, or in frames."""
+        """Tell whether rows of a part are in another part, or in frames."""
         others = (one for one in self._spilled[origin.collector] if not _are_of_one_run(one, origin))
         return any(one.first <= origin.last and origin.first <= one.last for one in others) or has_frames(
             self._db, origin
@@ -519,7 +522,7 @@ class _Salvage:
         )
 
     def _insert(self, table: str, values: tuple[Any, ...]) -> bool:
-        """Enter a row; False if its key is there already, or damage has made it unfit."""
+        """Enter a row; return False if its key is there already, or if damage has made it unfit."""
         marks = ", ".join("?" * len(values))
         try:
             return self._db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values).rowcount > 0  # noqa: S608
@@ -528,12 +531,12 @@ class _Salvage:
 
 
 def _are_of_one_run(one: Origin, other: Origin) -> bool:
-    """Tell whether two parts were made together of the same frames, each of the rows of another window."""
+    """Tell whether two parts were made from the same frames, each for the rows of another window."""
     return isinstance(one, WindowOrigin) and isinstance(other, WindowOrigin) and one.run == other.run
 
 
 def _has_column(db: sqlite3.Connection, table: str, column: str) -> bool:
-    """Tell whether a broken journal has a column: older formats lack some."""
+    """Tell whether a broken journal has a column, which older formats may lack."""
     try:
         return column in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
     except (sqlite3.Error, UnicodeDecodeError):
@@ -557,7 +560,7 @@ def _real(value: object) -> float | None:
 
 
 def _object(text: object) -> dict[str, Any]:
-    """Parse a JSON object; what isn't one gives an empty one."""
+    """Parse a JSON object; anything else counts as an empty one."""
     try:
         found = json.loads(text) if isinstance(text, str) else None
     except ValueError:

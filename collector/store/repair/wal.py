@@ -31,9 +31,10 @@ _HEADER = struct.Struct(">8I")  # magic, version, page size, number, two salts, 
 _HEAD = struct.Struct(">6I")  # page, pages after a commit (0: none), two salts, two checksums
 _MAGIC = 0x377F0682  # and 1 more where checksums take words as big-endian
 _VERSION = 3007000
-_APPLICATION_ID = 68  # its place in the first page
+_APPLICATION_ID = 68  # where the first page has it
 
-# Where the index of a log, the file "-shm", counts the frames that SQLite accepted: https://sqlite.org/walformat.html.
+# The place in a log's index, the file "-shm", of the number of frames that SQLite accepted:
+# https://sqlite.org/walformat.html.
 _ACCEPTED = struct.Struct("=16xI")
 
 _Pair = tuple[int, int]
@@ -82,7 +83,7 @@ def has_damaged_log(database: Path) -> bool:
     if not last:
         return False
     with closing(read_only(database)) as connection:
-        connection.execute("PRAGMA schema_version")  # has SQLite look at it
+        connection.execute("PRAGMA schema_version")  # makes SQLite read the log
         index = index_of(database)
         accepted = _ACCEPTED.unpack_from(index.read_bytes())[0] if index.exists() else 0
     return bool(accepted < last)
@@ -123,7 +124,7 @@ def cut_behind(wal: Path, mark: int) -> None:
 
 
 def _last_commit(wal: Path) -> int:
-    """Return the place of the last commit in a log, in frames from 1; 0 if there is none."""
+    """Return which frame of a log is its last commit, counted from 1; 0 if there is none."""
     if not wal.exists():
         return 0
     with wal.open("rb") as file:
@@ -139,7 +140,7 @@ def _last_commit(wal: Path) -> int:
 
 
 def _read_header(body: bytes) -> _Header | None:
-    """Read the head of a log; None if there is no frame, or it isn't one of ours. If it is damaged, a frame tells."""
+    """Read the head of a log; None if it has no frame, or isn't one of ours. For a damaged head, a frame tells."""
     if len(body) < HEADER_BYTES + _HEAD.size:
         return None
     magic, version, page, number, *salts_and_sums = _HEADER.unpack_from(body)
@@ -183,7 +184,7 @@ def _frame(body: bytes, start: int) -> _Frame:
 
 
 def _add(sums: _Pair, data: bytes, order: str) -> _Pair:
-    """Continue SQLite's checksum over more data."""
+    """Continue SQLite's checksum with more data."""
     one, two = sums
     words = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
     for first, second in zip(words, words, strict=True):

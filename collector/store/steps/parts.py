@@ -29,7 +29,7 @@ def count_parts(db: sqlite3.Connection) -> list[tuple[str, str | None, int, int]
 
 
 def find_run(db: sqlite3.Connection, collector: str, batch: str | None, rows: int, max_bytes: int) -> Run | None:
-    """Find the oldest frames of a batch (None: the open one), up to so many rows and bytes, but at least one frame."""
+    """Find the oldest frames of a batch (None: the open one), up to ``rows`` and ``max_bytes``, but at least one."""
     after = last_moved(db, collector, batch)
     run = _oldest(db, collector, batch, (after, math.inf), (MAX_FRAMES, rows, max_bytes))
     if run is None:
