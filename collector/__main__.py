@@ -5,7 +5,7 @@ from collector.host.standard_files import open_standard_files
 
 
 def main() -> None:
-    """Run the command line, which takes a while to be imported."""
+    """Run the command line. Importing it takes a while."""
     end_at_signals()
     open_standard_files()
     from collector import cli

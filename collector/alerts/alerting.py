@@ -138,7 +138,7 @@ class Alerting:
         return Moment(self._clocks.now(), trio.current_time())
 
     async def _keep(self, states: Sequence[AlertState], changes: list[Change]) -> bool:
-        """Write states down, and put messages of changes into the outbox; False if the disk refused the states."""
+        """Write states down, and put messages about changes into the outbox; return False if the disk refused."""
         now, config = self._clocks.now(), self._config
 
         def keep(db: sqlite3.Connection) -> list[Posted]:
@@ -179,7 +179,7 @@ class Alerting:
     # What is told
 
     def _tell(self, changes: Sequence[Change], posted: Sequence[Posted]) -> None:
-        """Log changes that are committed, and have their messages sent."""
+        """Log committed changes, and have their messages sent."""
         if posted:
             reach("alert posted")
         self._say(changes)

@@ -56,7 +56,7 @@ def _send(address: str, body: str) -> None:
 
 
 class _Hearing(logging.Handler):
-    """Keeps what this thread is told of trouble; others may be sending too."""
+    """Keeps what apprise logs of trouble in this thread; other threads may be sending too."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

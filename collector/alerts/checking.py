@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from collector.config import CollectorServiceConfig
 
-# Chats whose hooks want bodies of their own, by host, and the scheme by which apprise sends them.
+# Hosts of chats whose hooks take no body of Alertmanager's, and the apprise scheme to use for each.
 _CHATS = {"hooks.slack.com": "slack", "discord.com": "discord", "chat.googleapis.com": "gchat"}
 
 _Path = tuple[str | int, ...]

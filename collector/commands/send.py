@@ -96,10 +96,10 @@ class _Sending:
         self._nonce = uuid.uuid4().hex if order.is_again else ""
 
     def send(self, piece: Piece) -> None:
-        """Send a piece, and return once it is durable; what is too large for the way goes in halves.
+        """Send a piece, and return once it is durable; one that is too large on the way goes in halves.
 
-        A half's key is its piece's with its path in it, and pieces are always cut alike: so halves are, too, whenever
-        the same command meets the same limits.
+        The key of a half is that of its piece, with the half's path. Pieces are always cut in the same way, and so are
+        halves, if the same command meets the same limits.
         """
         identity = f"{self._source.identity}\0{piece.start}\0{self._nonce}\0".encode()
         halving = Halving(piece, hashlib.sha256(identity + piece.body).hexdigest(), self._passage)

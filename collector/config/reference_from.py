@@ -10,7 +10,7 @@ from collector.config.value import Ours, at_fields
 
 MAX_ROWS = 10_000_000
 MAX_BATCHES = 1_000
-# A reference of fewer rows tells drift from chance for no method of Evidently's.
+# With fewer rows in the reference, none of Evidently's methods can tell drift from chance.
 _LEAST_ROWS = 100
 
 

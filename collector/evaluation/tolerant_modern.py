@@ -110,7 +110,8 @@ class _TolerantSnapshot(Snapshot):  # type: ignore[misc]  # Evidently has no typ
 class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
     """A context in which a metric's failure stays with it.
 
-    ``stand_ins`` are results in place of what is no metric: a preset that can't tell its metrics, a descriptor.
+    ``stand_ins`` are results in place of things that aren't metrics: a preset that raises when asked for its metrics,
+    or a descriptor.
     """
 
     _current_graph_level: dict[str, Any]

@@ -209,9 +209,9 @@ def _begin_log(db: sqlite3.Connection) -> None:
 
 
 def _write_again(identity: Identity, db: sqlite3.Connection) -> None:
-    """Write what is committed to another place, and have it there: the database itself.
+    """Write all that is committed to the disk once more, by moving it from the log into the database.
 
-    A second fsync of the same pages proves nothing: the kernel takes those that it could not write for written
+    A second fsync of the same pages proves nothing: the kernel marks pages as written that it failed to write
     (https://lwn.net/Articles/752063/). A checkpoint makes new ones of them, and raises if they don't get there.
     """
     is_busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
