@@ -312,7 +312,7 @@ class Supervisor:
         try:
             await self._orders.give(lambda nursery: self._use_reference(collector_id, path, nursery))
         except CollectorError:
-            path.unlink()
+            path.unlink(missing_ok=True)
             raise
 
     def _refuse_fetched(self, collector_id: str) -> None:
@@ -326,6 +326,8 @@ class Supervisor:
 
     async def _use_reference(self, collector_id: str, path: Path, nursery: trio.Nursery) -> None:
         config = self.pipeline(collector_id).config
+        if not await _in_thread(path.exists):
+            raise ConfigConflict(f"several references of '{collector_id}' were sent meanwhile; send this one again")
         changed = config.model_copy(update={"reference_path": self._in_config(path)})
         await self._save_and_apply(self.config.with_collector(changed), nursery)
         self._tools.data_dir.remove_references(collector_id, spared=path)

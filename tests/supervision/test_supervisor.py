@@ -237,6 +237,39 @@ async def test_old_references_are_removed_but_for_the_one_that_a_report_may_read
         nursery.cancel_scope.cancel()
 
 
+async def test_a_reference_whose_collector_is_deleted_meanwhile_is_refused_as_unknown(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a")))
+        write = w.workers.write_reference
+
+        async def write_and_delete(*args):
+            await write(*args)
+            await supervisor.delete("a")
+
+        w.workers.write_reference = write_and_delete
+        with pytest.raises(UnknownCollector):
+            await supervisor.set_reference("a", frame_of([1]))
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_reference_that_newer_ones_have_replaced_meanwhile_is_not_used(world):
+    async with world() as w, trio.open_nursery() as nursery:
+        supervisor = await start(nursery, w, service(collector("a")))
+        write = w.workers.write_reference
+
+        async def write_and_be_overtaken(*args):
+            await write(*args)
+            w.workers.write_reference = write
+            for number in range(2):
+                await supervisor.set_reference("a", frame_of([number]))
+
+        w.workers.write_reference = write_and_be_overtaken
+        with pytest.raises(ConfigConflict, match="send this one again"):
+            await supervisor.set_reference("a", frame_of([7]))
+        assert pq.read_table(w.base / saved(w)["a"]["reference_path"])["n"].to_pylist() == [1]
+        nursery.cancel_scope.cancel()
+
+
 async def test_an_order_is_carried_out_though_its_giver_is_gone(world):
     async with world() as w, trio.open_nursery() as nursery:
         supervisor = await start(nursery, w, service())
