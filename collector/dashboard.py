@@ -48,7 +48,7 @@ class Placing:
         self.is_left_alone = False
 
     def to_write(self, found: object) -> Json | None:
-        """Return what a dashboard is to become; None if nothing is left to do.
+        """Return the dashboard to write; None if nothing is left to do.
 
         Raises ValueError for what is no dashboard, DeliveryError if somebody else's changes never end.
         """

@@ -66,7 +66,7 @@ class ConfigError(CollectorError):
 
 
 class ConfigConflict(CollectorError):
-    """The config file was changed by a person meanwhile; what was to be saved would undo that."""
+    """A person has changed the config file meanwhile, and saving would undo that change."""
 
 
 class ConfigChanged(CollectorError):
@@ -250,7 +250,7 @@ class DeliveryRefused(DeliveryError):
 
 
 class SnapshotRejected(DeliveryError):
-    """A workspace will never accept this snapshot, whoever sends it and however often; others it may."""
+    """A workspace will never accept this snapshot, however often it is sent; it may accept others."""
 
 
 class SnapshotTooLarge(DeliveryError):
@@ -287,14 +287,14 @@ class NoLabels(CollectorError):
 
 
 class OwnershipLost(CollectorError):
-    """A collector is another service's now, or will be; what was begun here is theirs to end."""
+    """Another service has the collector now, or will have it soon: that one finishes what was begun here."""
 
     def __init__(self) -> None:
         super().__init__("the collector went to another service of the group")
 
 
 class SourceStuck(CollectorError):
-    """A collector's events can't be read until a person does something; what was read goes on."""
+    """A collector's events can't be read until a person does something; events that were read are processed."""
 
 
 class GroupEnded(CollectorError):

@@ -41,7 +41,7 @@ def table_of(data: pd.DataFrame | pa.Table) -> pa.Table:
 
 
 def table_of_events(events: Sequence[dict[Any, Any]]) -> pa.Table:
-    """Put events together, one a row, with the types that a frame of them would have; what one lacks is missing.
+    """Make a table of events, one a row, with the types that a frame of them would have; missing columns are null.
 
     It is done in small steps, between which other threads go on.
     """
@@ -69,7 +69,7 @@ def _without_intervals(table: pa.Table) -> pa.Table:
 
 
 def load() -> None:
-    """Import what making bodies of events takes, half a second of work.
+    """Import what is needed to make bodies of events, which takes half a second.
 
     Some of it can't be while Python exits; and a process that is forked while a thread imports waits for it for ever.
     """

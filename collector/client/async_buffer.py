@@ -110,7 +110,7 @@ class AsyncEventBuffer:
         self._due.set()
 
     def leave_to_parent(self) -> None:
-        """Accept nothing more and have nothing to send: in a forked child, whose event loop is no more than a copy."""
+        """Accept nothing more and send nothing: a forked child has only a copy of the event loop."""
         self._is_closed = True
         self._closed = "the buffer belongs to the process that opened it; open one in this process"
         self._events.clear()

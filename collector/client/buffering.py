@@ -76,7 +76,7 @@ Delivery = Generator[Sending | Pause, CollectorError | None, None]
 
 
 def written(events: Events, lose: Lost) -> list[EventRows]:
-    """Put events into tables: into one, but for those that can't be written; ``lose`` is told of these."""
+    """Put events into one table, without those that can't be written; ``lose`` is called with these."""
     if not events:
         return []
     try:
@@ -100,7 +100,7 @@ class Deliveries:
         self._passage = Passage()
 
     def deliver(self, rows: EventRows) -> Delivery:
-        """Send events; what is too large goes in halves, and what is refused is lost.
+        """Send events; those that are too large together go in halves, and refused ones are lost.
 
         If the service is away, a pause may be answered with its error: then they are given up.
         """
@@ -133,7 +133,7 @@ class Deliveries:
 
 
 def next_step(steps: Delivery, problem: CollectorError | None) -> Sending | Pause | None:
-    """Return the next step of a delivery, None at its end, given what went wrong with the one before."""
+    """Return the next step of a delivery, given the error of the one before, if any; None at the end."""
     try:
         return steps.send(problem)
     except StopIteration:

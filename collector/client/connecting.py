@@ -49,7 +49,7 @@ def secret_header(secret: str | None) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Way:
-    """How a service is reached: what a transport of httpx is made with, and in words by which proxy, if by one."""
+    """How a service is reached: the options of an httpx transport, and the proxy in words, if there is one."""
 
     options: dict[str, Any]
     by: str

@@ -45,7 +45,7 @@ class Passage:
 
 
 class Halving(Generic[P]):
-    """The pieces of what is to be sent, in their order, each with its key: that of the whole, and its path in it."""
+    """The pieces to send, in order, each with its key: the key of the whole, with the piece's path in it."""
 
     def __init__(self, piece: P, key: str, passage: Passage) -> None:
         self._left = [(piece, key)]

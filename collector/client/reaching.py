@@ -18,7 +18,7 @@ S = TypeVar("S")
 
 @dataclass
 class Pool(Generic[H, S]):
-    """An httpx client for each connection: those that are made, and those whose turn it isn't."""
+    """An httpx client for each connection; a request takes a turn, and waits if all are in use."""
 
     turns: S
     made: list[H] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Pool(Generic[H, S]):
 
 
 class Reaching(Generic[H, S]):
-    """A service, and what a client of either kind reaches it with."""
+    """A service, and how a client, blocking or async, reaches it."""
 
     def __init__(
         self,

@@ -125,7 +125,7 @@ class Conversations:
         return self._ask(dict, self._batch(collector_id, body, ARROW, query))
 
     def send_batch_body(self, collector_id: str, body: bytes, media_type: str, query: dict[str, str]) -> Steps[bool]:
-        """Send the same, and return whether it is new: what a lost answer of this very call told of is."""
+        """Send a whole batch; return whether it is new, as it also is if an earlier try of this call has sent it."""
         response, is_repeated = yield from self._exchange(self._batch(collector_id, body, media_type, query))
         if response.is_error:
             raise _refused(response)
@@ -187,7 +187,7 @@ def window_query(start: datetime | str, end: datetime | str) -> dict[str, str]:
 def unavailable(
     request: httpx.Request, error: httpx.RequestError | UnreadableAnswer, by: str = ""
 ) -> ServiceUnavailable:
-    """Say what keeps a service's answer from us."""
+    """Return the error that says why no answer of a service has come."""
     said = f": {error}" if isinstance(error, UnreadableAnswer) else f" can't be reached{by}: {reason_of(error)}"
     problem = ServiceUnavailable(f"{request.url.scheme}://{request.url.netloc.decode()}{said}")
     problem.__cause__ = error

@@ -39,7 +39,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be made of which files, as the options say."""
+    """The options: which files to read, and what to make of them."""
 
     collector_id: str
     files: Sequence[str]
@@ -51,7 +51,7 @@ class Order:
 
 
 def backfill(order: Order, service: Service) -> list[str]:
-    """Make the batches of files that aren't there yet; say what was done. Raises CommandError, saying how to go on."""
+    """Make those batches of files that aren't there yet; say what was done. Raises CommandError with how to go on."""
     periods = _periods_of(order)
     with service.open() as client:
         collector_id = str(choose_collector(client.status(), order.collector_id)["id"])

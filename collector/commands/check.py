@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Findings:
-    """What is wrong with a config, and what of it was not tried, a sentence each."""
+    """What is wrong with a config, and which parts of it were not tried; one sentence each."""
 
     problems: list[Problem] = field(default_factory=list)
     untried: list[str] = field(default_factory=list)

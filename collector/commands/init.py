@@ -38,7 +38,7 @@ _OF_TASK = {"regression": "RegressionPreset", "classification": "ClassificationP
 
 @dataclass(frozen=True)
 class Given:
-    """What the options say; what they don't is asked for, or takes its default."""
+    """The options that were given; others are asked for, or have their default."""
 
     reference: str | None = None
     target: str | None = None

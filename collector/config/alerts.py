@@ -116,7 +116,7 @@ class Alert(Value):
 
     @cached_property
     def key(self) -> str:
-        """What is kept of it is kept under this: a rule that says something else begins anew."""
+        """The key of the rule's state: a rule that says something else has another key, and begins from zero."""
         return _digest(self.model_dump(exclude={"repeat", "resolved"}))
 
     @cached_property

@@ -54,7 +54,7 @@ class ConfigFile:
         return _parse(body, self.path)
 
     def hold(self, body: bytes, config: CollectorServiceConfig) -> None:
-        """Remember that the file says this, and what it means."""
+        """Remember the file's text, and the config that it means."""
         self.body, self.config = body, config
 
     def save(self, config: CollectorServiceConfig, renamed: tuple[str, str] | None = None) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def followers_of(collectors: Mapping[str, CollectorConfig]) -> dict[str, tuple[CollectorConfig, ...]]:
-    """Return by its id who follows a collector, for each that is followed."""
+    """Return the followers of each collector that has some, by its id."""
     found: defaultdict[str, tuple[CollectorConfig, ...]] = defaultdict(tuple)
     for config in collectors.values():
         if config.events_from is not None:
@@ -24,7 +24,7 @@ def followers_of(collectors: Mapping[str, CollectorConfig]) -> dict[str, tuple[C
 
 
 def following_problems(collectors: Mapping[str, CollectorConfig]) -> list[Problem]:
-    """Return what is wrong with who follows whom: one that isn't there, itself, or one that follows another."""
+    """Return what is wrong with followers: the leader is missing, is the follower itself, or follows another."""
     found = []
     for key, config in collectors.items():
         if config.events_from is not None and (message := _problem_of(key, config.events_from, collectors)):

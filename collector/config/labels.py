@@ -18,7 +18,7 @@ OnDuplicate = Literal["last", "first", "drop"]
 
 
 class Labels(Value):
-    """What POST /{id}/labels brings later, and the second report of each batch, of the rows that have labels."""
+    """The labels that POST /{id}/labels brings later, and the second report of each batch, on its rows with labels."""
 
     always_written: ClassVar[frozenset[str]] = frozenset({"key", "columns", "wait", "report_config"})
 

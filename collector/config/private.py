@@ -49,7 +49,7 @@ class PrivateColumns(Ours):
         return name in self.drop if self.keep is None else name not in self.keep
 
     def filled(self) -> Private:
-        """Return what is to be done, with the salts filled in; raise ConfigError for those that aren't there."""
+        """Return the columns to drop and hash, with the salts filled in; raise ConfigError for missing variables."""
         salts = {name: filled(salt, "columns", "hash", name) for name, salt in self.hash.items()}
         return {"keep": None if self.keep is None else list(self.keep), "drop": list(self.drop), "hash": salts}
 

@@ -34,7 +34,7 @@ class Health:
     def note(self, refused: StorageError, *, is_losing: bool = False) -> None:
         """Note what the disk refused; ``is_losing`` if what was written before may be lost with it.
 
-        That no more files may be opened is told, and is no trouble of the disk's.
+        Lack of file descriptors is logged, but isn't trouble of the disk.
         """
         if isinstance(refused, OutOfFiles):
             self._tell_of_files(refused)

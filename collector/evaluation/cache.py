@@ -26,7 +26,7 @@ class Warm:
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], T], size_of: Callable[[T], int]) -> T:
-        """Return what was made for the key, or make it. What alone is too large isn't kept."""
+        """Return what was made for the key, or make it. A result larger than the whole cache isn't kept."""
         made, size = self._kept.pop(key) if key in self._kept else ((new := make()), size_of(new))
         if size > self._limit():
             return made

@@ -68,7 +68,7 @@ class Casts:
                 self._columns[name] = _Left(error, column)
 
     def cast(self, table: pa.Table) -> tuple[pa.Table, list[str]]:
-        """Return rows with their columns cast, and a note on each of which there is something to say."""
+        """Return rows with their columns cast, and a note on each column that needs one."""
         columns = [self._cast_column(name, table.column(name)) for name in table.column_names]
         said = [(name, self._columns[name].note()) for name in table.column_names]
         notes = [f"Column {name!r} {note}." for name, note in said if note]

@@ -21,7 +21,7 @@ _EXAMPLE = 'write a condition, as {"lt": 3}'
 
 
 class ConditionError(ValueError):
-    """A test that can't be made of what is at ``path``, said in a sentence for the user."""
+    """No test can be made from the config at ``path``; the message is a sentence for the user."""
 
     def __init__(self, path: PathInConfig, message: str) -> None:
         super().__init__(message)

@@ -44,7 +44,7 @@ def staged(job: Job) -> Iterator[Job]:
 
 
 def verdict_of(failures: Sequence[Uncomputed], columns: Sequence[str], job: Job) -> Rehearsal:
-    """Return what failed, which names of the config no column has, and what was left out as it asks a provider.
+    """Return what failed, which names in the config no column has, and what was left out because it asks a provider.
 
     Where something was left out, columns that the reference doesn't have may be those that it would have made.
     """

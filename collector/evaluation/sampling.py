@@ -30,7 +30,7 @@ class Sample:
 def draw(
     paths: Sequence[str], sample: Sample, total: int, casts: Casts, private: Private | None = None
 ) -> tuple[pa.Table, Merging]:
-    """Draw a sample of the parts' ``total`` rows uniformly, in their order; returns what is to be said of columns too.
+    """Draw a uniform sample of the parts' ``total`` rows, in their order; return it with notes on columns.
 
     ``casts`` looks at all rows: a text that is no number keeps a column text whether or not it is in the sample.
     Raises Unreadable with all parts that can't be read.

@@ -31,7 +31,7 @@ class SeenDrift:
         self._seen: dict[tuple[str, str, float], DriftOf] = {}
 
     def worst_first(self) -> list[DriftOf]:
-        """Return what was seen: what drifted first, what is furthest beyond its threshold before the rest."""
+        """Return the drift that was seen: drifted columns first, the furthest beyond their threshold before others."""
         return sorted(self._seen.values(), key=lambda one: (not one["is_drifted"], -_excess(one), one["column"]))
 
     def seeing(self, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -37,7 +37,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Picked:
-    """The rows of one report: where they are, of how many they are, and the sample that they are, if they are one."""
+    """The rows of one report: their places, the number of rows that they stand for, and their sample, if any."""
 
     places: Places
     rows: int

@@ -120,7 +120,7 @@ def metadata_of(job: Job, own: Json, frames: Frames) -> Json:
 
 
 def tell_apart(body: Json, outcome: Mapping[str, Any]) -> None:
-    """Enter into a snapshot, as tags and metadata, by what it is told apart from others in a list of them."""
+    """Give a snapshot the tags and metadata by which people tell it from others in a list."""
     body["tags"] = list(dict.fromkeys([*body["tags"], *findings.tags_of(outcome)]))
     body["metadata"] = body["metadata"] | findings.metadata_of(outcome)
 

@@ -68,7 +68,7 @@ def run(
     undescribed: Sequence[tuple[Any, str]],
     **of_snapshot: Any,
 ) -> tuple[Any, list[Uncomputed]]:
-    """Do what ``Report.run`` does, and return the snapshot with what is not in it.
+    """Do what ``Report.run`` does; return the snapshot, and what it lacks.
 
     ``undescribed`` are the descriptors that raised, with the reasons. Raises NotComputedError if nothing could be
     computed.

@@ -36,7 +36,7 @@ class Uncomputed:
 
     @property
     def title(self) -> str:
-        """Return what it is, with its column."""
+        """Return the name of the metric or test, with its column."""
         return self.what if self.column is None else f"{self.what} of {self.column!r}"
 
     @property

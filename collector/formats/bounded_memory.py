@@ -27,9 +27,9 @@ _STATUS = Path("/proc/self/status")
 
 @contextmanager
 def bounded_memory(bounds: Bounds) -> Iterator[None]:
-    """Let this process have twice a body's bytes more than it has now; raise BodyTooLarge where that isn't enough.
+    """Limit this process to its present memory plus twice a body's bytes; raise BodyTooLarge if that isn't enough.
 
-    Where the system doesn't tell what the process has, it may have what it had before.
+    If the system doesn't say how much memory the process has, the limit stays as it was.
     """
     import pyarrow as pa
 

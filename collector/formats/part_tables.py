@@ -56,7 +56,7 @@ def batches_of(path: str, rows: int, columns: list[str] | None = None) -> Iterat
 
 
 def read_parts(paths: Sequence[str]) -> tuple[pa.Table, Merging]:
-    """Append the parts in their order; return what is to be said of columns too.
+    """Append the parts in their order; return the table, and notes on columns.
 
     Raises Unreadable with all that can't be read.
     """
@@ -66,7 +66,7 @@ def read_parts(paths: Sequence[str]) -> tuple[pa.Table, Merging]:
 
 
 def of_each(paths: Sequence[str], read: Callable[[str], Iterator[T]]) -> Iterator[T]:
-    """Yield what is read of each file; raise Unreadable, once all are gone through, with those that can't be."""
+    """Yield what is read of each file; after the last, raise Unreadable with the files that can't be read."""
     unreadable = []
     for path in paths:
         try:
@@ -84,7 +84,7 @@ def _tables(path: str) -> Iterator[pa.Table]:
 
 
 def kept(table: pa.Table) -> pa.Table:
-    """Return what was sent: without an index of pandas, and with categories, of which parquet forgets that they are."""
+    """Return the table as it was sent: without a pandas index, and with categories, which parquet forgets."""
     metadata = table.schema.metadata or {}
     if ORIGIN in metadata and MARKED not in metadata:  # an older part: most came as JSON, and all columns were cast
         table = marked(table, JSON).replace_schema_metadata(metadata)

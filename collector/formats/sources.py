@@ -63,7 +63,7 @@ def source_of(marks: Marks) -> Source:
 
 
 def sent_as(schema: pa.Schema) -> Marks:
-    """Return the marks that whoever sent a table has put on all of its columns."""
+    """Return the marks that a table's sender has put on all of its columns."""
     return {b"json": JSON, b"csv": CSV}.get((schema.metadata or {}).get(KEY, b""), TYPED)
 
 

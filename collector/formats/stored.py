@@ -40,7 +40,7 @@ def file_of(place: str) -> str:
 
 
 def body_at(place: str, directory: Path) -> StoredBody:
-    """Return the body that has a place, or what is there of it.
+    """Return the body at a place, or as much as is there of it.
 
     Raises OSError if its file is gone, ValueError if damage has made it no place.
     """

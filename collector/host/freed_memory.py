@@ -10,7 +10,7 @@ _KEPT = 4 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Have a few MB kept in each thread that freed them.
+    """Have each thread keep a few MB of the memory that it frees.
 
     A body of 500 kB is read and put together in 240 pages; to get those anew from the system, cleared, takes as long
     as to write it: without this, such bodies take 20 to 30 % more of the processor. Where the C library isn't glibc,

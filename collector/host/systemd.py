@@ -22,7 +22,7 @@ def notify_reloading() -> None:
 
 
 def notify_stopping() -> None:
-    """Say that what is in flight is being answered, and then the service ends."""
+    """Tell systemd that the service answers the requests in flight, and then ends."""
     _notify("STOPPING=1", "STATUS=stopping")
 
 

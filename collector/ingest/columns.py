@@ -33,7 +33,7 @@ class OpenColumns:
         self._oldest, self._cut = (kept.oldest, kept.cut + 1) if kept else (0, 0)
 
     def admit(self, names: Collection[str], limit: int) -> NewColumns | None:
-        """Take names in, and return what is to be kept of them if some may not be, until ``mark_kept`` is told.
+        """Take names in; return those that have to be kept, if any may be new. ``mark_kept`` says that they are.
 
         Raises TooManyColumns, and takes none, if the batch would have more than the limit.
         """

@@ -78,7 +78,7 @@ class Admin:
         return _config_answer(self._supervisor.pipeline(collector_id).config)
 
     async def reload(self) -> Answer:
-        """Put in force what was edited in the config file; say what that changed."""
+        """Put the edited config file in force; say what that changed."""
         return json_answer(await self._supervisor.reload())
 
     async def logs(self, collector_id: str) -> Answer:

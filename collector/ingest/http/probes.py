@@ -46,7 +46,7 @@ class Probes:
         self._exposure = exposure
 
     def checks(self, *, is_trusted: bool) -> list[Check]:
-        """Return the checks and their results; who isn't trusted sees no collector's name and no config error."""
+        """Return the checks and their results; without the secret, they name no collector and no config error."""
         status, limit = self._supervisor.service_status(), self._supervisor.config.limits.max_buffered_bytes
         is_full = self._journal.buffered_bytes_in_all >= limit
         return [

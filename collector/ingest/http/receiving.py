@@ -93,7 +93,7 @@ class Receiving:
     async def receive_batch(
         self, collector_id: str, head: Head, chunks: AsyncIterable[bytes], query: Mapping[str, str]
     ) -> Answer:
-        """Make a body a batch of its own, of the window that the query names; one that is known is that again."""
+        """Make a body a whole batch of the window in the query; if that batch is known, return it."""
         asked = read_query(query, time.time())
         self.intake.admit_whole(collector_id)
         async with self.open_frame(collector_id, head, chunks, is_digested=True) as frame:

@@ -27,7 +27,7 @@ class Asked:
 
 
 def read_query(query: Mapping[str, str], now: float) -> Asked:
-    """Read what is asked; raise BadBody, saying what is to be written."""
+    """Read the query's window and options; raise BadBody, which says what to write."""
     start, end = _moment("start", query), _moment("end", query)
     if end <= start:
         raise BadBody(f"'end' ({iso(end)}) must come after 'start' ({iso(start)})")

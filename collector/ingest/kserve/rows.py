@@ -40,7 +40,7 @@ class Reading:
     private: Private | None
 
     def read(self, event: Event) -> Logged | None:
-        """Return what is kept of an event; None if the config takes no such.
+        """Return what is kept of an event; None if the config leaves it out.
 
         Raises BadBody, saying what can't be read; BodyTooLarge; NoLabels for feedback that nobody waits for.
         """

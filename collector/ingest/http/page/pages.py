@@ -148,7 +148,7 @@ class Pages:
     # What people order
 
     async def sign_in(self, visitor: Visitor, head: Head, chunks: AsyncIterable[bytes]) -> Answer:
-        """Begin a session for who knows the secret."""
+        """Begin a session for a visitor who knows the secret."""
         form = await self._form(head, chunks)
         self._sessions.check_token(form.get("token", ""), "", "login")
         where = form.get("next", "/")

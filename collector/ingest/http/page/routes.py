@@ -88,14 +88,14 @@ def _add_orders(app: QuartTrio, pages: Pages, sent: Callable[[], tuple[Head, Bod
 
 
 def is_for_person() -> bool:
-    """Tell whether a page is asked for: by its route, or at ``/`` by who would rather have HTML than JSON."""
+    """Tell whether a page is asked for: by its route, or at ``/`` by a client that prefers HTML to JSON."""
     if request.endpoint != "get_status":
         return request.endpoint in PAGE_ROUTES
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
 def refuse_stranger(pages: Pages) -> Response | None:
-    """Ask for the secret if a page is asked for by who hasn't signed in."""
+    """Send a visitor who hasn't signed in to the form that asks for the secret."""
     if request.endpoint in _OPEN or pages.admits(visitor()):
         return None
     if request.endpoint in _STREAMS:
@@ -105,7 +105,7 @@ def refuse_stranger(pages: Pages) -> Response | None:
 
 
 def visitor() -> Visitor:
-    """Return who asks; services on one machine have the same cookies, so that each names its own by its port."""
+    """Return who asks. Services on one machine share cookies, so each has its port in the name of its cookie."""
     found = _PORT.search(request.headers.get("Host", ""))
     name = f"evidently-collector-{found[1] if found else request.scheme}"
     return Visitor(

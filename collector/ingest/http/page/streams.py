@@ -26,7 +26,7 @@ _TOO_MANY = "too many pages are open at once; this one isn't kept up to date unt
 
 
 class Streams:
-    """Counts who looks on, and ends with the service."""
+    """Counts the pages that are kept up to date; ends with the service."""
 
     def __init__(self, draining: Draining) -> None:
         self._draining = draining
