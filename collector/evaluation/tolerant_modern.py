@@ -17,7 +17,7 @@ told of the outermost, which is the one that the config names.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -42,6 +42,7 @@ from evidently.legacy.core import ColumnType
 from evidently.legacy.model.widget import BaseWidgetInfo, link_metric
 from evidently.legacy.renderers.html_widgets import CounterData, WidgetSize, counter
 from evidently.metrics import ValueDrift
+from evidently.presets import DataDriftPreset
 from evidently.pydantic_utils import all_subclasses
 
 from collector.evaluation.fitting import ROLES, TYPES
@@ -57,6 +58,9 @@ from collector.evaluation.uncomputed import (
     sides_of,
     told_without,
 )
+
+_WITH_DRIFT = (ColumnType.Numerical, ColumnType.Categorical, ColumnType.Text)
+_WITHOUT_DRIFT = tuple(kind for kind in ColumnType if kind not in _WITH_DRIFT)
 
 
 def run(
@@ -209,7 +213,9 @@ class _TolerantContext(Context):  # type: ignore[misc]  # Evidently has no types
         if reference is None or not isinstance(names, list | None):
             return list(generate(container, self))
         if names is not None:  # a column that the preset names is asked for, whether or not the batch has it
-            return list(generate(container, _View(self, _WithTypesOf(self.data_definition, reference.data_definition))))
+            skipped = _WITHOUT_DRIFT if isinstance(container, DataDriftPreset) else (ColumnType.Unknown,)
+            types = _WithTypesOf(self.data_definition, reference.data_definition, skipped)
+            return list(generate(container, _View(self, types)))
         made = list(generate(container, self))
         if _column_of(container) is None:
             added = self._added()
@@ -334,19 +340,20 @@ class _View:
 
 
 class _WithTypesOf:
-    """A data definition that also knows the types of another one's columns."""
+    """A data definition that also knows the types of another one's columns, but for those that a preset can't take."""
 
-    def __init__(self, own: Any, other: Any) -> None:
+    def __init__(self, own: Any, other: Any, skipped: Collection[ColumnType]) -> None:
         self._own = own
         self._other = other
+        self._skipped = skipped
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._own, name)
 
     def get_column_type(self, column_name: str) -> ColumnType:
-        """Return a column's type; an unknown column counts as numerical."""
+        """Return a column's type; a column of none, which its own metric fails for, counts as numerical."""
         types = (of.get_column_type(column_name) for of in (self._own, self._other))
-        return next((kind for kind in types if kind != ColumnType.Unknown), ColumnType.Numerical)
+        return next((kind for kind in types if kind not in self._skipped), ColumnType.Numerical)
 
 
 @contextmanager

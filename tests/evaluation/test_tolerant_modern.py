@@ -179,6 +179,17 @@ def test_a_column_that_the_config_names_is_asked_for_and_the_others_are_there(sn
     assert outcome["failed_metrics"] == 4  # two of the columns, each for itself and in the count
 
 
+@pytest.mark.parametrize("include_tests", [True, False])
+def test_times_that_a_drift_names_cost_no_other_column(snapshot, include_tests):
+    """Evidently raises for the whole preset: it has no test of drift for times."""
+    sides = [side.assign(at=pd.date_range("2026-01-01", periods=N)) for side in (SOUND, REFERENCE)]
+    report = {"metrics": [{"type": "DataDriftPreset", "columns": ["age", "at"]}], "include_tests": include_tests}
+    outcome, seen = snapshot(report, *sides)
+    assert has_failed(of_metric(seen, "ValueDrift", "at"))
+    assert not has_failed(of_metric(seen, "ValueDrift", "age"))
+    assert any(note.startswith("DriftedColumnsCount was computed without 'at'") for note in outcome["notes"])
+
+
 @pytest.mark.parametrize(("column", "metric"), [("id", "MinValue"), ("id", "StdValue")])
 def test_ids_that_cannot_be_drawn_cost_no_other_column(snapshot, column, metric):
     """Too many bins, for sequential 64-bit ids."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+import pandas as pd
 from evidently.legacy.core import ColumnType
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
@@ -31,7 +32,12 @@ def _later(original: Callable[..., Any]) -> Callable[..., Any]:
     def collect(dataset: Any, kind: Any, data: Any) -> Any:
         # a descriptor adds a column, and has to fail here if its kind is wrong
         is_made = hasattr(dataset, "_dataset_stats")
-        if is_made or data.dtype == object or (kind == ColumnType.Numerical and not _are_numbers(data)):
+        if (
+            is_made
+            or not isinstance(data, pd.Series)
+            or data.dtype == object
+            or (kind == ColumnType.Numerical and not _are_numbers(data))
+        ):
             return original(dataset, kind, data)
         return _Later(lambda: original(dataset, kind, data))
 

@@ -48,3 +48,5 @@ def test_what_has_no_statistics_raises_as_it_does_with_evidently():
             Dataset.from_pandas(pd.DataFrame({"a": odd}), definition)
         with pytest.raises(TypeError):
             Dataset.from_pandas(pd.DataFrame({"a": [True, False]}), definition)
+        with pytest.raises(ValueError, match="not 1-dimensional"):
+            Dataset.from_pandas(pd.DataFrame([[1, 2]], columns=["a", "a"]), DataDefinition(categorical_columns=["a"]))
