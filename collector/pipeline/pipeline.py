@@ -152,7 +152,7 @@ class Pipeline:
         self._skipping.note(rows, why)
 
     async def show_dashboard(self) -> int:
-        """Make its dashboard again, of the newest snapshot; return how many panels it has."""
+        """Make the collector's dashboard again, from its newest snapshot; return the number of panels."""
         first, *others = self._showings
         panels = await first.show_again()
         for showing in others:
@@ -161,7 +161,7 @@ class Pipeline:
         return panels
 
     def take_config(self, config: CollectorConfig, service: CollectorServiceConfig) -> None:
-        """Take a config that has the same but for its reference, from the next batch on; a report that runs goes on."""
+        """Take a config that differs only in its reference, from the next batch on; a report that runs goes on."""
         self._work.config, self._work.service = config, service
         self._work.note(warnings=())
         self._work.source.note_change()

@@ -50,7 +50,7 @@ class Showing:
         self._told = ""
 
     async def look(self, batch: Batch) -> None:
-        """Read in a delivered snapshot what is to be shown, unless that was shown before; ``run`` shows it."""
+        """Read from a delivered snapshot what a dashboard is to show, unless it has one; ``run`` makes it."""
         if self._is_settled or self._making.locked() or batch.report != self._report:
             return
         # wait for a snapshot with a reference, whose metrics are to be shown too

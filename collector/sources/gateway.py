@@ -52,7 +52,7 @@ class _Sent:
 
 
 class Gateway:
-    """Produces what is posted, for all collectors; it runs under a bulkhead."""
+    """Produces posted events to Kafka, for all collectors; runs under a bulkhead."""
 
     def __init__(self, config: Kafka) -> None:
         self.counts = Restarts()
@@ -87,7 +87,7 @@ class Gateway:
             self._on_their_way.clear()
 
     async def put(self, topic: str, value: bytes) -> None:
-        """Produce a message; return once all replicas that are in step have it.
+        """Produce a message; return once all in-sync replicas have it.
 
         Raises NotReady if the brokers don't say so in time, or too much waits for them; BodyTooLarge.
         Cancellation: it may be there nevertheless.

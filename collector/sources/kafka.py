@@ -129,7 +129,7 @@ class FromTopics(Source):
         self._tell_settled()
 
     async def give_up(self, batch: Batch, error: str) -> None:
-        """Tell the dead-letter topic where the events are of which there will be no snapshot."""
+        """Tell the dead-letter topic where the events are that will be in no snapshot."""
         ranges = await self._work.journal.ranges(batch.id)
         self._counts.dead_letters += await self._group.give_up(batch, ranges, error)
 
@@ -140,7 +140,7 @@ class FromTopics(Source):
         return self._fencing.sending()
 
     def is_inherited(self, batch_id: str) -> bool:
-        """Tell whether a batch was published by whoever had the collector before."""
+        """Tell whether a batch was published by the service that had the collector before."""
         return batch_id in self._inherited
 
     def check_here(self) -> None:
@@ -355,7 +355,7 @@ class FromTopics(Source):
     # Reading
 
     def offer(self, item: Item) -> int:
-        """Take what was fetched; return how many bytes wait."""
+        """Take fetched messages; return how many bytes wait."""
         self._items.append(item)
         self._waiting += item.size
         self._came.ring()

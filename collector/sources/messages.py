@@ -127,7 +127,7 @@ def check_messages(messages: list[Message], value_format: ValueFormat, bounds: B
 
 
 async def check_tables(run: Run, check: Callable[[bytes], Awaitable[Counted]]) -> None:
-    """Check what wasn't, one message after the other."""
+    """Check the messages that weren't checked yet, one after the other."""
     for message in run.unchecked:
         value = message.value() or b""
         try:

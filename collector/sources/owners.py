@@ -40,7 +40,7 @@ class Owners:
         self._lacking_since: dict[str, float] = {}
 
     def note(self, found: Iterable[tuple[int, Committed]]) -> None:
-        """Take what is committed for the slots."""
+        """Take over what is committed for the slots."""
         self._told = {slot: told_in(one.metadata) for slot, one in found}
 
     def url_of(self, slot: int) -> str:

@@ -172,7 +172,7 @@ class Ownership:
         self.grants.give(one.partition for one in partitions)
 
     def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Give slots back, once what is on its way to a workspace is there; commits are waited for by nobody."""
+        """Give slots back, once snapshots in flight have arrived; nobody waits for commits any more."""
         self.counts.rebalances += 1
         ended = self.grants.take(one.partition for one in partitions)
         if not self.grants.wait_sent(ended, SENT_PATIENCE):
@@ -188,7 +188,7 @@ class Ownership:
     # On the event loop again
 
     def tell(self) -> None:
-        """Tell those who wait what came of a turn."""
+        """Tell those who wait what came of a poll and its commits."""
         answered, self._answered = self._answered, []
         for order in answered:
             order.done.set()
@@ -196,7 +196,7 @@ class Ownership:
         self._changed = trio.Event()
 
     def end(self) -> None:
-        """Tell all who wait that this service isn't in the group any more, as this place in it."""
+        """Tell all who wait that this service has left its place in the group."""
         self._has_ended = True
         self.grants.take([grant.slot for grant in self.grants.held])
         self.tell()

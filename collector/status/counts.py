@@ -57,7 +57,7 @@ class Histogram:
         self._counts = [0] * (len(bounds) + 1)
 
     def observe(self, value: float) -> None:
-        """Count a value; a bound belongs to what is below it."""
+        """Count a value; a value that equals a bound counts below it."""
         self._counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 

@@ -96,7 +96,7 @@ def tags_of(outcome: Mapping[str, Any]) -> list[str]:
 
 
 def metadata_of(outcome: Mapping[str, Any]) -> dict[str, str]:
-    """Return the metadata that says what was found: "age, income" as drifted, "3 of 14 failed" of tests."""
+    """Return the metadata that names findings: "age, income" for drift, "3 of 14 failed" for tests."""
     drifted, tests = (
         listed(drifted_columns(findings_of(outcome)), _MOST_NAMES),
         verdict_words(outcome.get("tests") or {}),

@@ -242,7 +242,7 @@ class Telling:
         self.note(sealed=self.status.sealed + 1, sealed_rows=self.status.sealed_rows + batch.rows)
 
     async def tell(self, event: Event) -> None:
-        """Tell all who listen; the one on disk first, so that a crash tells again rather than not at all."""
+        """Tell all listeners; the one on disk first, so that after a crash it is told again rather than not at all."""
         if isinstance(event, Evaluated):
             await self.recall()
         await self._enter(event)
@@ -251,7 +251,7 @@ class Telling:
         self._show(event)
 
     async def warn(self, warnings: Sequence[str]) -> None:
-        """Tell of what a report will fail at, before any batch has; without warnings, that there is nothing."""
+        """Warn of what a report will fail at, before a batch has failed; no warnings take the earlier ones back."""
         if warnings:
             await self._enter_without_batch("CheckReport", _NOT_WHOLE, notes=list(warnings))
         for warning in warnings:

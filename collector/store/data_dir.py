@@ -44,7 +44,7 @@ class DataDir:
 
     @property
     def journal_mark(self) -> Path:
-        """The path of the mark that says that the journal is broken: the next start then recovers what is sound."""
+        """The path of a file that marks the journal as broken, so that the next start recovers what is sound."""
         return self.path / "journal.sqlite3-broken"
 
     def damaged(self, name: str) -> Path:
@@ -83,7 +83,7 @@ class DataDir:
         return f"parts/{uuid6.uuid7()}.parquet"
 
     def new_join(self, batch_id: str) -> str:
-        """Name the parts of a batch that a join makes, but for their endings; names sort by time."""
+        """Name the parts that a join makes of a batch, without their endings; names sort by time."""
         return f"parts/{batch_id}.{uuid6.uuid7()}"
 
     def joined_parts(self, batch_id: str) -> list[str]:
@@ -98,7 +98,7 @@ class DataDir:
         return [path for path in self.parts() if path.rpartition("/")[2] in set(names)]
 
     def new_keys(self) -> str:
-        """Name files of keys, but for their endings, that aren't there yet."""
+        """Return a new name for files of keys, without their endings."""
         return f"{LABELS}/{uuid6.uuid7()}"
 
     def remove_keys(self, names: Iterable[str]) -> None:

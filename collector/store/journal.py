@@ -138,7 +138,7 @@ class Waiting:
         self.frame_bytes += other.frame_bytes
 
     def clear(self) -> None:
-        """Count from nothing again; who waits for rows goes on waiting."""
+        """Count from zero again; those who wait for rows go on waiting."""
         self.rows = self.frames = self.frame_rows = self.frame_bytes = 0
 
     def cut(self, cut: Cut) -> None:
@@ -150,7 +150,7 @@ class Waiting:
 
 
 class Journal:
-    """What has been accepted and what became of it; see open_journal.
+    """Accepted events and what became of them; see open_journal.
 
     Every method returns once what it did is committed. Cancellation: all or nothing.
     Raises StorageError when the disk refuses; nothing is done then.
@@ -238,7 +238,7 @@ class Journal:
         return keep
 
     def columns(self, collector: str) -> NewColumns | None:
-        """Return what is kept of the columns of a collector's open batch since before the start."""
+        """Return the column names of a collector's open batch that were kept before the start."""
         return self._columns.pop(collector, None)
 
     def order_columns(self, collector: str, new: NewColumns, apply: Callable[[None], None]) -> None:
@@ -246,7 +246,7 @@ class Journal:
         self._writer.order(lambda db: columns.keep_columns(db, collector, new), apply, len(new.names))
 
     def commit(self) -> bool:
-        """Carry out at once what is ordered, if that is quick; return whether it is done, or must be waited for."""
+        """Carry out the orders at once if they are quick; return whether they are done, or have to be waited for."""
         return self._writer.commit()
 
     def _count_frame(self, takers: Sequence[str], frame: Frame) -> None:
@@ -626,7 +626,7 @@ class Journal:
     async def prune(
         self, collector: str, retention: Retention, rule: ReferenceFrom | None = None
     ) -> tuple[list[str], list[str]]:
-        """Drop the oldest delivered batches of a collector, beyond what is to be kept of them.
+        """Drop the oldest delivered batches of a collector, beyond its retention.
 
         Those of which a reference is made by a ``rule`` stay. Returns the paths of their parts and their ids: these
         parts and snapshots may then be removed.

@@ -132,7 +132,7 @@ class LabelBook:
         await self._enter(lambda db: labels.shift(db, collector, seconds))
 
     async def enter_keys(self, one: Awaited, paths: Sequence[str]) -> bool:
-        """Enter the files of a batch's keys; False if its parts aren't those of which they were made any more."""
+        """Enter the files of a batch's keys; False if its parts have changed since they were made."""
         return await self._enter(lambda db: labels.enter_keys(db, one, paths))
 
     async def forget_keys(self, batch_id: str) -> None:
@@ -144,7 +144,7 @@ class LabelBook:
         await self._enter(lambda db: labels.enter_matches(db, found))
 
     async def close(self, one: Awaited, made: Batch | None, joined: Sequence[Part], paths: Sequence[str]) -> bool:
-        """Close a batch for labels, and seal what was ``made`` of its rows that have some; None if none has.
+        """Close a batch for labels, and seal the batch ``made`` of its rows with labels; None if no row has one.
 
         False, and nothing done, if its parts aren't those that were joined any more.
         """

@@ -41,7 +41,7 @@ def open_database(data_dir: DataDir, durability: str) -> sqlite3.Connection:
 
 
 def find_fault(connection: sqlite3.Connection) -> str:
-    """Look at each page of a journal; say what is wrong first, nothing if it is sound."""
+    """Look at each page of a journal; return the first fault, "" if it is sound."""
     (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     return "" if found == "ok" else str(found)
 

@@ -188,7 +188,7 @@ def write(table: pa.Table, target: Path, metadata: Mapping[bytes, str] = _NO_MET
 
 
 def read_origin(path: Path) -> tuple[Origin, int] | None:
-    """Read of a part what it was made of, and its rows; None if it can't be read, or doesn't say."""
+    """Read from a part what it was made of, and its number of rows; None if it can't be read or doesn't say."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -315,7 +315,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A batch that isn't delivered, of events from a log: when it was sealed, and where it ends."""
+    """An undelivered batch of events from Kafka: when it was sealed, and where it ends."""
 
     sealed: float
     ends: Offsets

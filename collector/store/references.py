@@ -19,7 +19,7 @@ class ReferenceBook:
         self._writer = writer
 
     async def find_parts(self, batch: Batch, rule: ReferenceFrom) -> dict[str, list[Part]]:
-        """Return the parts of which a batch's reference is made, in their order, by the batches that have them."""
+        """Return the parts of a batch's reference, in order, by the batches that have them."""
         return await self._writer.execute(lambda db: references.find_parts(db, batch, rule))
 
     async def find(self, collector: str, report: str) -> MadeReference | None:

@@ -117,7 +117,7 @@ class Writer:
                 self._is_busy = False
 
     def commit(self) -> bool:
-        """Carry out at once what is ordered, and return whether it is done; what takes longer is left to ``run``."""
+        """Carry out the orders at once, and return whether they are done; slow ones are left to ``run``."""
         if not self._orders:
             return True
         if not self._is_busy and self._is_quick(sum(order.size for order in self._orders)):

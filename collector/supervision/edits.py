@@ -24,7 +24,7 @@ class Changes:
 def merge(
     edited: CollectorServiceConfig, base: CollectorServiceConfig, running: CollectorServiceConfig
 ) -> CollectorServiceConfig:
-    """Return what is to run once ``running``, which began as ``base``, takes the edit of ``base``.
+    """Return the config that results if ``running``, which began as ``base``, takes the edit of ``base``.
 
     Without autosave the two differ: what the edit leaves alone stays as clients made it.
     """
@@ -38,7 +38,7 @@ def merge(
 def changes_between(
     running: CollectorServiceConfig, wanted: CollectorServiceConfig, edited: CollectorServiceConfig
 ) -> Changes:
-    """Return what differs between what runs and what is to run."""
+    """Return the differences between the running config and the wanted one."""
     had, has = running.collectors, wanted.collectors
     fields = [name for name in CollectorServiceConfig.model_fields if name != "collectors"]
     return Changes(

@@ -54,7 +54,7 @@ class Reload:
         await watch(self._file.path, self.try_reload)
 
     async def try_reload(self) -> None:
-        """Put in force what a person changed in the config file; what is wrong with it is told."""
+        """Put a person's edit of the config file in force; if it is wrong, say so in log and status."""
         with suppress(CollectorError):
             await self.reload()
 

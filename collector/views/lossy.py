@@ -23,7 +23,7 @@ def gap(lines: int) -> str:
 
 
 class Lossy:
-    """A stream over one that raises OSError for what it can't take."""
+    """A stream over another one, which raises OSError for text that it can't take."""
 
     def __init__(self, stream: TextIO, tell: Callable[[int], str] = gap) -> None:
         self._stream = stream
@@ -43,7 +43,7 @@ class Lossy:
         """Do nothing: each line is flushed as it is written."""
 
     def finish(self, seconds: float) -> None:
-        """Wait for what isn't written yet, for some seconds at most."""
+        """Wait until all is written, for ``seconds`` at most."""
 
     def __getattr__(self, name: str) -> Any:
         """Be the stream itself in all else, as in its width."""
@@ -77,7 +77,7 @@ class Background(Lossy):
         Thread(target=self._write_for_ever, name="log", daemon=True).start()
 
     def finish(self, seconds: float) -> None:
-        """Wait for what isn't written yet, for some seconds at most."""
+        """Wait until all is written, for ``seconds`` at most."""
         with self._changed:
             self._changed.wait_for(lambda: not self._pending, seconds)
 

@@ -23,7 +23,7 @@ class Metrics:
         self._disk = Looking(tools.data_dir.path)
 
     async def scrape(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics and their Content-Type: OpenMetrics for who accepts that, else Prometheus' own text."""
+        """Return the metrics and their Content-Type: OpenMetrics if the client accepts it, else Prometheus' text."""
         await trio.to_thread.run_sync(importlib.import_module, "prometheus_client")
         from collector.views.families import Seen, write
 

@@ -101,7 +101,7 @@ class Terminal:
         self._rows = 0
 
     def finish(self, seconds: float) -> None:
-        """Write what is still to be written, if the terminal takes it within some seconds."""
+        """Write the rest, if the terminal takes it within ``seconds``."""
         deadline = time.monotonic() + seconds
         while self._pending and (left := deadline - time.monotonic()) > 0:
             select.select([], [self._descriptor], [], left)

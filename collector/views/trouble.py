@@ -34,7 +34,7 @@ class Trouble:
 
 
 def troubles_of(status: Status) -> list[Trouble]:
-    """Return what is wrong with a collector, what hinders most first."""
+    """Return what is wrong with a collector, the worst first."""
     found, error = [], status.last_error
     if status.problems:
         todo = "fix the config file; the service reads it again at once"

@@ -31,7 +31,7 @@ class Clients:
         self._clients: dict[tuple[bool, Proxy | None], httpx.AsyncClient] = {}
 
     async def client_for(self, url: str) -> tuple[httpx.AsyncClient, str]:
-        """Return who asks at ``url``, and the words that tell by which proxy; raise BadEnvironment."""
+        """Return the client for ``url``, and the words that name its proxy; raise BadEnvironment."""
         proxy = proxy_for(url)
         by = f" by {proxy}" if proxy else ""
         return await self._client(url, proxy), by

@@ -23,7 +23,7 @@ class Interim:
         self.begin()
 
     def begin(self) -> None:
-        """Begin anew: a request is sent."""
+        """Start again, because a new request is sent."""
         self._left = MAX_INTERIM
         self._head: bytes | None = b""  # None once the final answer has begun
 

@@ -15,6 +15,6 @@ def names_of_service(environment: Collection[str]) -> frozenset[str]:
 
 
 def names_of_secrets(environment: Collection[str], shown: Collection[str]) -> frozenset[str]:
-    """Return the names that no report of a client's may know either, but for those that are ``shown`` to them."""
+    """Return the variables that reports of clients may not see either, without those that are ``shown`` to them."""
     secret = (name for name in environment if any(word in name.upper() for word in _SECRET))
     return frozenset(name for name in secret if name not in shown)

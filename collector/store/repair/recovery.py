@@ -48,7 +48,7 @@ _FREE = slice(32, 40)
 
 
 def recover(data_dir: DataDir, reason: str) -> None:
-    """Put a new journal in place of a broken one, or of one that is gone, and tell what it has of it."""
+    """Put a new journal in place of a broken or missing one, and log what it recovered."""
     _log.error("the journal is broken; what is sound in it is being recovered", reason=reason)
     broken = _set_aside(data_dir)
     with _replacing(data_dir, broken) as fresh, closing(make_journal(fresh)) as new, new:

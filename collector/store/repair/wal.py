@@ -75,7 +75,7 @@ class _Log:
 
 
 def has_damaged_log(database: Path) -> bool:
-    """Tell whether SQLite would forget commits that stand in the log, behind something that is damaged.
+    """Tell whether SQLite would ignore commits in the log because something before them is damaged.
 
     SQLite accepts a log up to what is damaged. It adds up the checksums of 50 MB in 0.05 s, which takes Python 1.8 s.
     """

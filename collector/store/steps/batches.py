@@ -79,7 +79,7 @@ def find_batch(db: sqlite3.Connection, batch_id: str) -> Batch | None:
 
 
 def update_batch(db: sqlite3.Connection, batch: Batch) -> None:
-    """Enter a batch's state and what is known of it, the window of its events too."""
+    """Write down a batch's state and outcome, with the window of its events."""
     db.execute(
         'UPDATE batch SET state = ?, attempts = ?, outcome = ?, error = ?, start = ?, "end" = ? WHERE id = ?',
         (batch.state, batch.attempts, json.dumps(batch.outcome), batch.error, batch.start, batch.end, batch.id),
@@ -110,7 +110,7 @@ def finish(db: sqlite3.Connection, batch: Batch, now: float) -> tuple[list[str],
 def prune(
     db: sqlite3.Connection, collector: str, retention: Retention, now: float, needed: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Drop the parts of delivered batches, the oldest, beyond what is to be kept; return their paths and ids.
+    """Drop the parts of the oldest delivered batches beyond the retention; return their paths and ids.
 
     Those that are ``needed`` stay.
     """

@@ -27,7 +27,7 @@ _AWAITED = (
 
 
 def await_labels(db: sqlite3.Connection, batch_id: str, wait: float | None, now: float) -> None:
-    """Have a new batch wait for its labels, if it is to; one that is read again from a log waits anew."""
+    """Have a new batch wait for labels, if it has a time to; one that is read again from Kafka begins to wait again."""
     if wait is None:
         return
     db.execute(
@@ -63,7 +63,7 @@ def select_awaited(db: sqlite3.Connection, collector: str) -> list[Awaited]:
 
 
 def waiting_batch(db: sqlite3.Connection, batch_id: str) -> WaitingBatch | None:
-    """Return what is to be known of a batch that waits; None if it doesn't."""
+    """Return how a batch waits for labels; None if it doesn't."""
     row = db.execute(
         'SELECT id, batch.collector, batch.rows, batch.opened, sealed, start, "end", is_backfill, since, wait '
         "FROM awaited JOIN batch ON id = awaited.batch WHERE id = ? AND cut IS NULL",
@@ -126,7 +126,7 @@ def shift(db: sqlite3.Connection, collector: str, seconds: float) -> None:
 
 
 def enter_keys(db: sqlite3.Connection, one: Awaited, paths: Sequence[str]) -> bool:
-    """Enter the files of a batch's keys; False if its parts aren't those of which they were made any more."""
+    """Enter the files of a batch's keys; False if its parts have changed since they were made."""
     if not _is_of(db, one.batch, paths):
         return False
     done = db.execute(
@@ -138,7 +138,7 @@ def enter_keys(db: sqlite3.Connection, one: Awaited, paths: Sequence[str]) -> bo
 
 
 def forget_keys(db: sqlite3.Connection, batch_id: str) -> None:
-    """Have a batch's keys made anew: they are spoiled, or its rows have other places now."""
+    """Have a batch's keys made again: they are spoiled, or its rows have moved."""
     db.execute(
         "UPDATE awaited SET keys = NULL, matched = 0, labelled = 0, marks = NULL WHERE batch = ? AND cut IS NULL",
         (batch_id,),

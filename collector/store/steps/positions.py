@@ -32,7 +32,7 @@ _UNDELIVERED = "state IN ('sealed', 'evaluated')"
 
 
 def batch_id(collector: str, firsts: Offsets, ends: Offsets, sealed: float) -> str:
-    """Return the id of the batch that has these rows: whoever cuts it gives it the same.
+    """Return the id of the batch with these rows; each service that makes it gives it the same id.
 
     A partition that it has no rows of doesn't count: it may have been added since.
     """
@@ -151,7 +151,7 @@ def batch_ranges(db: sqlite3.Connection, batch: str) -> list[Range]:
 
 
 def read_writer(db: sqlite3.Connection) -> str:
-    """Return what this journal is called in what is published."""
+    """Return the name of this journal in published chains."""
     return str(db.execute("SELECT id FROM writer").fetchone()[0])
 
 

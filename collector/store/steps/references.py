@@ -35,7 +35,7 @@ class _Candidate(NamedTuple):
 
 
 def find_parts(db: sqlite3.Connection, batch: Batch, rule: ReferenceFrom) -> dict[str, list[Part]]:
-    """Return the parts of which a batch's reference is made, in their order, by the batches that have them.
+    """Return the parts of a batch's reference, in order, by the batches that have them.
 
     Of the first rows there are as many parts as it takes.
     """

@@ -48,13 +48,13 @@ def insert_segments(db: sqlite3.Connection, batch: Batch, segments: Iterable[Seg
 
 
 def insert_failed(db: sqlite3.Connection, batch: Batch, error: str, now: float, kept: int) -> None:
-    """Enter that a batch's report failed; what was bad before it is bad still."""
+    """Enter that a batch's report failed; ``bad_since`` stays as it was."""
     _insert_without(db, batch, ("", batch.rows), ("failed", now, error))
     _let_go(db, batch, kept)
 
 
 def insert_empty(db: sqlite3.Connection, batch: Batch, now: float, kept: int) -> None:
-    """Enter that a batch has no row to report; what was bad before it is bad still."""
+    """Enter that a batch has no row to report; ``bad_since`` stays as it was."""
     _insert_without(db, batch, ("", batch.rows), ("empty", now, ""))
     _let_go(db, batch, kept)
 

@@ -37,7 +37,7 @@ PAST_SNAPSHOTS = 50
 
 
 class Looking:
-    """Looks at the service; a view that is less than a second old is shown to whoever asks next."""
+    """Looks at the service at most once a second; in between, all readers get the same view."""
 
     def __init__(self, supervisor: Supervisor, journal: Journal) -> None:
         self._supervisor = supervisor

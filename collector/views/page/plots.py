@@ -10,7 +10,7 @@ from collector.status.findings import number
 
 @dataclass(frozen=True)
 class Point:
-    """One number of a series: what it is of, and whether it is as it should be."""
+    """One number of a series, what it is about, and whether it is good."""
 
     time: float
     value: float
@@ -58,7 +58,7 @@ class Plot:
 
     @property
     def summary(self) -> str:
-        """What it shows, for who can't see it."""
+        """What the plot shows, in words for people who can't see it."""
         series, values = self.series, [point.value for point in self.series.points]
         bounds = f"between {shown(min(values), series)} and {shown(max(values), series)}"
         return f"{series.name}, last {len(values)}: now {shown(values[-1], series)}, {bounds}"

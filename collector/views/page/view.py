@@ -44,7 +44,7 @@ class View:
         return Markup(_CELL.sub(lambda found: _with_cell(found, cells), aged))  # noqa: S704  (made by templates)
 
     def since(self, before: View | None) -> dict[str, Any]:
-        """Return what is to be sent to a page that shows another view of the same things, or none."""
+        """Return the changes to send to a page that shows an earlier view, or none."""
         had_pieces, had_cells = ({}, {}) if before is None else (before.pieces, before.cells)
         pieces = {key: html for key, html in self.pieces.items() if had_pieces.get(key) != html}
         cells = {key: texts for key, texts in self.cells.items() if key in pieces or had_cells.get(key) != texts}
