@@ -109,7 +109,7 @@ def _met(column: pa.Array, wanted: Any, name: str, condition: str) -> Mask:
 
 
 def _comparable(kind: Kind | None, wanted: Any, name: str, path: PathInConfig) -> Any:
-    """Return a value of the config as a value of a column's kind; raise ConditionError if it can't be one."""
+    """Return a value of the config as a value of a column's kind; raise Incomparable if it can't be one."""
     if kind == "time" and isinstance(wanted, str):
         return _time(wanted, name, path)
     if isinstance(wanted, _KINDS.get(kind or "", ())) and (kind == "boolean") == isinstance(wanted, bool):

@@ -208,7 +208,7 @@ class Telling:
         self._clocks = clocks
         self._kept_entries = kept_entries
         self._notes: AbstractSet[str] = frozenset()
-        self.is_workspace_away = False  # True if its last answer was none
+        self.is_workspace_away = False  # True if the last try to deliver failed
 
     def note(self, **changes: Any) -> None:
         """Change what the status says."""

@@ -13,7 +13,8 @@ _MAX_RECV = 2**20
 # Tiny chunks take long to put together, and that holds up the event loop.
 _MAX_RECV_CHUNKED = 2**15
 _MAX_LINE = 4096
-# How many bytes all lines together may have beyond 16, plus twice the chunk, for each; as in Go's server.
+# Each chunk line may have 16 bytes, and twice as many more as its chunk. All lines together may exceed that by this
+# many bytes, as in Go's server.
 _MAX_EXCESS = 16 * 1024
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
