@@ -40,9 +40,9 @@ def tests(session: nox.Session, quart: str) -> None:
 
 @nox.session
 def thorough(session: nox.Session) -> None:
-    """What is left out above for its time: each feature with kills between its stages, and a minute of Apache Kafka."""
+    """What is left out above for its time: kills between the stages of each feature, the whole API, Apache Kafka."""
     session.install(".[test]")
-    places = ("tests/integration/faults", "tests/kafka")
+    places = ("tests/integration", "tests/kafka")
     session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "thorough", *places, *session.posargs)
 
 

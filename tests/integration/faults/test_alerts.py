@@ -155,6 +155,7 @@ def live(daemon, batches, rng, point):
     daemon.close()
 
 
+@pytest.mark.thorough
 def test_an_address_that_is_away_slow_or_busy_misses_nothing_across_restarts(make_daemon, receiver, figures):
     receiver.refusals = [
         *((500, {}, 0), (429, {"Retry-After": "1"}, 0), (503, {"Retry-After": "1"}, 0), (500, {}, 1)),

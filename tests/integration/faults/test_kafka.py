@@ -88,6 +88,7 @@ def test_kills_between_any_two_stages_lose_no_row_and_double_none(make_daemon, b
     daemon.stop()
 
 
+@pytest.mark.thorough
 def test_what_is_posted_to_a_gateway_is_in_a_snapshot_and_503_while_there_are_no_brokers(make_daemon):
     """Brokers of its own, as they end."""
     pytest.importorskip("confluent_kafka", reason="pip install 'evidently-collector[kafka]'")

@@ -4,6 +4,7 @@ import io
 import json
 
 import pyarrow as pa
+import pytest
 from kinds import JSON_KINDS, arrow_columns
 
 from ..conftest import rows_trigger, service_config
@@ -33,6 +34,7 @@ def of_json(values):
     return encode
 
 
+@pytest.mark.thorough
 def test_a_column_whose_type_changes_with_each_post_costs_no_row_and_no_batch(
     make_daemon, ledger, audit, figures, rng, is_long
 ):
