@@ -42,8 +42,7 @@ def tests(session: nox.Session, quart: str) -> None:
 def thorough(session: nox.Session) -> None:
     """What is left out above for its time: kills between the stages of each feature, the whole API, Apache Kafka."""
     session.install(".[test]")
-    places = ("tests/integration", "tests/kafka")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "thorough", *places, *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "thorough", *session.posargs)
 
 
 @nox.session

@@ -5,6 +5,7 @@ import hmac
 import json
 
 import pandas as pd
+import pytest
 
 from .conftest import BY_TALLY, collector_config, rows_trigger, service_config, wait_until
 
@@ -29,6 +30,7 @@ def counts_of(daemon, collector):
     return found
 
 
+@pytest.mark.thorough
 def test_a_stream_with_private_columns_has_two_reports_and_no_file_has_what_is_private(make_daemon, monkeypatch):
     """A follower that comes while the service runs begins with what comes next."""
     monkeypatch.setenv("SALT", SALT)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from ..conftest import NEVER, rows_trigger, run_collector, service_config, wait_until
 from .audit import DEFINITION
@@ -74,6 +75,7 @@ def test_a_report_that_raises_is_kept_with_its_traceback_and_retried_with_or_wit
     daemon.stop()
 
 
+@pytest.mark.thorough
 def test_reports_that_eat_memory_hang_or_lose_their_worker_are_given_up_and_the_next_batches_go_on(
     make_daemon, ledger, audit, figures, is_long
 ):
