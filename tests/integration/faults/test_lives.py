@@ -43,6 +43,7 @@ def test_two_retries_at_once_evaluate_each_failed_batch_once(make_daemon, ledger
     daemon.stop()
 
 
+@pytest.mark.thorough
 def test_a_collector_that_is_deleted_while_it_is_evaluated_leaves_nothing_to_the_next(
     make_daemon, ledger, audit, figures, is_long
 ):
@@ -105,6 +106,7 @@ def test_one_id_is_edited_flushed_deleted_and_added_again_with_kills_between(
     daemon.stop()
 
 
+@pytest.mark.thorough
 def test_a_reference_that_is_rewritten_in_place_costs_no_batch(make_daemon, ledger, audit, figures, is_long):
     """Half of it may be read; the batch waits for the whole, as for one that is damaged."""
     drift = {"metrics": [*REPORT["metrics"], {"type": "ValueDrift", "column": NUMBER, "method": "psi"}]}
