@@ -411,7 +411,7 @@ class _Connection:
                 self._socket.shutdown(trio.socket.SHUT_WR)
 
     def linger(self) -> None:
-        """Give the client another while, because it is still sending."""
+        """Give the client more time: it is still sending."""
         self._whole.deadline = min(trio.current_time() + LINGER, self._last_linger)
 
 
